@@ -1,0 +1,34 @@
+"""Gold on its own scale: standard deviations under the reference, where the reference has mean 0.
+
+Gao et al. 2023 (arXiv:2210.10760, Sec. 2) recentre scores on the initial policy and scale gold to unit
+variance. Here each prompt is recentred on its own, since no policy can change which prompt it gets.
+Shapes: P prompts, G responses.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scale:
+    """`mean` [P] and one `deviation`, in the units that the scores came in."""
+
+    mean: np.ndarray
+    deviation: float
+
+    def apply(self, scores: np.ndarray) -> np.ndarray:
+        """Scores [P, G] in standard deviations under the reference."""
+        return (scores - self.mean[:, None]) / self.deviation
+
+
+def scale_under(probabilities: np.ndarray, scores: np.ndarray) -> Scale:
+    """The scale on which `scores` [P, G] have mean 0 at each prompt and variance 1 over all of them.
+
+    Raises ValueError where the scores do not vary under `probabilities` [P, G].
+    """
+    mean = (probabilities * scores).sum(axis=1)
+    variance = (probabilities * (scores - mean[:, None]) ** 2).sum(axis=1).mean()
+    if not variance > 1e-20:
+        raise ValueError("the gold reward is the same for every response, so it has no scale")
+    return Scale(mean=mean, deviation=float(np.sqrt(variance)))

@@ -1,0 +1,52 @@
+"""Content judged by a fixed random network: rich, and opaque as human taste.
+
+A bidirectional transformer encoder with random weights reads prompt and response together; one random
+direction of its pooled output is the score. Shapes: N pairs of prompt and response, L prompt length,
+T response length, V vocabulary.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+WIDTH, HEADS, LAYERS = 32, 4, 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransformerReward:
+    """Scores from a frozen encoder; `place` embeds positions, `readout` is the scored direction."""
+
+    token: Tensor
+    place: Tensor
+    encoder: nn.Module
+    readout: Tensor
+
+    def __call__(self, prompts: np.ndarray, responses: np.ndarray) -> np.ndarray:
+        """Content score [N] of responses [N, T] to prompts [N, L], in arbitrary units."""
+        text = torch.from_numpy(np.concatenate([prompts, responses], axis=1))
+        with torch.inference_mode():
+            read = self.encoder(self.token[text] + self.place)[:, prompts.shape[1] :]
+            return (read.mean(dim=1) @ self.readout).double().numpy()
+
+
+def make_transformer(
+    *, vocabulary: int, prompt_length: int, response_length: int, rng: np.random.Generator
+) -> TransformerReward:
+    """Draw the network; every weight comes from `rng`, none from torch's own generator."""
+
+    def normal(*shape: int, scale: float = 1.0) -> Tensor:
+        return torch.from_numpy(rng.normal(scale=scale, size=shape)).float()
+
+    block = nn.TransformerEncoderLayer(WIDTH, HEADS, 4 * WIDTH, dropout=0.0, batch_first=True)
+    encoder = nn.TransformerEncoder(block, LAYERS, enable_nested_tensor=False).eval().requires_grad_(False)
+    for weight in encoder.parameters():
+        if weight.dim() == 2:
+            weight.copy_(normal(*weight.shape, scale=weight.shape[1] ** -0.5))
+    return TransformerReward(
+        token=normal(vocabulary, WIDTH),
+        place=normal(prompt_length + response_length, WIDTH),
+        encoder=encoder,
+        readout=normal(WIDTH),
+    )

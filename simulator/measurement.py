@@ -1,0 +1,71 @@
+"""What a policy is, measured exactly by summing over every response.
+
+Shapes: R runs, P prompts, G responses, N pairs of one run. With s = log pi - log pi_ref in nats, and every
+mean over prompts unweighted:
+
+    kl           KL(pi || pi_ref) = E_pi s, nats per response
+    gold         E_pi gold, in standard deviations of gold under the reference, whose mean is 0
+    proxy        the implicit reward s, recentred and rescaled like gold: (E_pi s - E_ref s) / sd_ref(s); beta
+                 cancels, and the reference itself has 0
+    win_rate     probability that gold prefers pi's response to the reference's, ties counting half
+    mu_squared   1/2 E_mu rho^2 = Var_mu(s), nats^2, for two independent draws from mu
+    entropy      -E_pi log pi, nats
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+Columns = dict[str, Tensor]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Yardstick:
+    """What policies are measured against; float64 tensors [P, G].
+
+    reference: log pi_ref. gold: standardized. gold_rank: probability that a response of the reference has
+    less gold, plus half the probability that it has as much.
+    """
+
+    reference: Tensor
+    gold: Tensor
+    gold_rank: Tensor
+
+
+def gold_rank(reference: Tensor, gold: Tensor) -> Tensor:
+    """P_ref(gold < g) + P_ref(gold = g) / 2 for each response's g, [P, G], from log pi_ref and gold [P, G]."""
+    rows = []
+    for probability, score in zip(reference.exp(), gold, strict=True):
+        level, where = score.unique(return_inverse=True)
+        mass = probability.new_zeros(len(level)).index_add_(0, where, probability)
+        rows.append((mass.cumsum(0) - mass / 2)[where])
+    return torch.stack(rows)
+
+
+def measure_law(log_probs: Tensor, yardstick: Yardstick, behaviour: Tensor) -> Columns:
+    """Every measurement of policies with log pi = `log_probs` [R, P, G] that needs no pairs, [R] each.
+
+    behaviour: mu, [P, G] or [R, P, G].
+    """
+    ratio = log_probs - yardstick.reference
+    probability = log_probs.exp()
+    reference = yardstick.reference.exp()
+
+    def mean(law: Tensor, value: Tensor) -> Tensor:
+        return (law * value).sum(dim=-1)
+
+    def variance(law: Tensor) -> Tensor:
+        return mean(law, (ratio - mean(law, ratio).unsqueeze(-1)).square()).mean(dim=-1)
+
+    kl = mean(probability, ratio)
+    spread = variance(reference).sqrt()
+    gain = (kl - mean(reference, ratio)).mean(dim=-1)
+    return {
+        "kl": kl.mean(dim=-1),
+        "gold": mean(probability, yardstick.gold).mean(dim=-1),
+        "proxy": torch.where(spread > 0, gain / spread, torch.zeros_like(gain)),
+        "win_rate": mean(probability, yardstick.gold_rank).mean(dim=-1),
+        "mu_squared": variance(behaviour),
+        "entropy": -mean(probability, log_probs).mean(dim=-1),
+    }

@@ -1,0 +1,57 @@
+"""Adam and AdamW over a stack of runs, each row of parameters with settings of its own.
+
+Shapes: R runs, D parameters of one run. Adam: Kingma & Ba 2015, arXiv:1412.6980, Alg. 1; decoupled weight
+decay: Loshchilov & Hutter 2019, arXiv:1711.05101, Alg. 2; clipping by the global norm of one run's
+gradient: Pascanu et al. 2013, arXiv:1211.5063.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+FIRST_DECAY, SECOND_DECAY, EPSILON = 0.9, 0.999, 1e-8
+
+
+@dataclass(frozen=True, kw_only=True)
+class Adam:
+    """Running moments of the gradient, [R, D] each, updated in place."""
+
+    first: Tensor
+    second: Tensor
+
+
+def start_adam(parameters: Tensor) -> Adam:
+    return Adam(first=torch.zeros_like(parameters), second=torch.zeros_like(parameters))
+
+
+def clip_rows(gradient: Tensor, limit: Tensor) -> Tensor:
+    """Scale each row of [R, D] down to at most the Euclidean norm `limit` [R, 1]; a limit of inf leaves it."""
+    norm = gradient.norm(dim=1, keepdim=True)
+    return gradient.mul_((limit / (norm + 1e-6)).clamp_(max=1.0))
+
+
+def adam_step(
+    parameters: Tensor, gradient: Tensor, state: Adam, *, step: int, rate: Tensor, weight_decay: float
+) -> None:
+    """Update `parameters` [R, D] and `state` in place. `step` counts from 1; `rate` [R, 1] is this step's."""
+    state.first.lerp_(gradient, 1 - FIRST_DECAY)
+    state.second.mul_(SECOND_DECAY).addcmul_(gradient, gradient, value=1 - SECOND_DECAY)
+    spread = state.second.sqrt().mul_(1 / math.sqrt(1 - SECOND_DECAY**step)).add_(EPSILON)
+    if weight_decay:
+        parameters.mul_(1 - weight_decay * rate)
+    parameters.sub_(state.first.div(spread).mul_(rate / (1 - FIRST_DECAY**step)))
+
+
+def learning_rate_factor(step: int, *, steps: int, warmup: int, schedule: str) -> float:
+    """The share of the peak learning rate at `step` (from 1): a linear rise over `warmup` steps, then
+    `constant`, `linear` (to 0 at the end) or `cosine` (half a cosine to 0)."""
+    if step <= warmup:
+        return step / warmup
+    passed = (step - warmup) / max(steps - warmup, 1)
+    if schedule == "linear":
+        return 1 - passed
+    if schedule == "cosine":
+        return 0.5 * (1 + math.cos(math.pi * passed))
+    return 1.0

@@ -1,0 +1,56 @@
+"""The reference policy: a small transformer trained by maximum likelihood on the world's language.
+
+It learns from fresh samples of the language, never the same text twice, so its loss is a held-out loss all
+along and it cannot overfit; training ends after a fixed number of steps with a cosine schedule. Training is
+what takes longest in making a world, so the result is cached under the hash of all that made it.
+"""
+
+import hashlib
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import torch
+from platformdirs import user_cache_path
+from torch import Tensor
+
+from simulator.language import Language, draw_responses, say
+from simulator.optimizer import adam_step, clip_rows, learning_rate_factor, start_adam
+from simulator.streams import stream
+from simulator.transformer import Architecture, initial_parameters, packing, response_log_probs, unstack
+
+
+def train_reference(
+    language: Language,
+    architecture: Architecture,
+    *,
+    prompt_length: int,
+    steps: int,
+    batch: int,
+    learning_rate: float,
+    seed: int,
+) -> Tensor:
+    """Parameters [D] after `steps` Adam steps on `batch` fresh sentences each. Single CPU thread semantics."""
+    response_length = architecture.context - prompt_length + 1
+    packed = packing(
+        prompt_length=prompt_length, response_length=response_length, responses=1, device=torch.device("cpu")
+    )
+    parameters = initial_parameters(architecture, stream(seed, "reference", "init")).unsqueeze(0)
+    state = start_adam(parameters)
+    rng = stream(seed, "reference", "text")
+    clip = torch.ones(1, 1)
+    for step in range(1, steps + 1):
+        topic = rng.integers(language.topics, size=batch)
+        prompts = np.column_stack([topic, say(language, topic, topic, prompt_length - 1, rng)])
+        text = draw_responses(language, prompts, response_length, rng)
+        blocks = {name: view.detach().requires_grad_() for name, view in unstack(parameters, architecture).items()}
+        log_probs = response_log_probs(
+            blocks, architecture, packed, torch.from_numpy(prompts)[None], torch.from_numpy(text)[None, :, None]
+        )
+        gradients = torch.autograd.grad(-log_probs.mean(), list(blocks.values()))
+        gradient = torch.cat([g.flatten(1) for g in gradients], dim=1)
+        factor = learning_rate_factor(step, steps=steps, warmup=steps // 20, schedule="cosine")
+        rate = torch.full((1, 1), learning_rate * factor)
+        adam_step(parameters, clip_rows(gradient, clip), state, step=step, rate=rate, weight_decay=0.0)
+    return parameters[0]

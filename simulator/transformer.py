@@ -1,0 +1,166 @@
+"""A stack of small causal transformers, evaluated as one program.
+
+Shapes: R runs, N sequences, K responses packed behind one prompt, L prompt length, T response length,
+S = L + K (T - 1) packed positions, d width, H heads, V vocabulary, D parameters of one run.
+
+The parameters of R networks of one architecture are the rows of one matrix [R, D]; each weight is a view
+of it with a leading run axis, so that every layer is one batched product over all runs, and no number of
+one run ever meets another's.
+
+The block is the pre-norm one (Xiong et al. 2020, arXiv:2002.04745), without biases and with the layer
+norm's gain absorbed by the weight that follows it; the MLP is four times as wide, with ReLU. Attention is
+written out as two products and a softmax, since at these sizes that is as fast as any fused kernel.
+
+K responses to one prompt are packed into one sequence: the prompt, then each response less its last
+token, which predicts nothing. A mask hides the responses from each other and positions restart at each,
+so the prompt is computed once and the result is what K separate sequences would give.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import embedding, layer_norm
+
+Blocks = dict[str, Tensor]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Architecture:
+    """Sizes of one network. `context` is the number of input positions, L + T - 1."""
+
+    vocabulary: int
+    context: int
+    layers: int
+    width: int
+    heads: int
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, int]]:
+        """Name and shape of every weight, in the order in which they lie in a row."""
+        d = self.width
+        shapes = {"token": (self.vocabulary, d), "position": (self.context, d)}
+        for layer in range(self.layers):
+            shapes |= {
+                f"{layer}.attend": (d, 3 * d),
+                f"{layer}.merge": (d, d),
+                f"{layer}.up": (d, 4 * d),
+                f"{layer}.down": (4 * d, d),
+            }
+        return shapes | {"unembed": (d, self.vocabulary)}
+
+    @property
+    def parameters(self) -> int:
+        return sum(rows * columns for rows, columns in self.shapes.values())
+
+
+def initial_parameters(architecture: Architecture, rng: np.random.Generator) -> Tensor:
+    """One row of random parameters, float32 [D]: variance 1/fan-in, residual writes scaled by depth."""
+    rows = []
+    for name, shape in architecture.shapes.items():
+        scale = 0.1 if name in ("token", "position") else shape[0] ** -0.5
+        if name.endswith(("merge", "down")):
+            scale /= math.sqrt(2 * architecture.layers)
+        rows.append(rng.normal(scale=scale, size=math.prod(shape)))
+    return torch.from_numpy(np.concatenate(rows)).float()
+
+
+def unstack(parameters: Tensor, architecture: Architecture) -> Blocks:
+    """Views of the rows [R, D] as named weights [R, rows, columns]; they share the matrix's memory."""
+    sizes = [rows * columns for rows, columns in architecture.shapes.values()]
+    parts = parameters.split(sizes, dim=1)
+    return {
+        name: part.unflatten(1, shape)
+        for part, (name, shape) in zip(parts, architecture.shapes.items(), strict=True)
+    }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Packing:
+    """How K responses of T tokens lie behind a prompt of L tokens: S = L + K (T - 1) positions.
+
+    position [S]: the position that each place has in its own sequence.
+    bias [S, S]: 0 where a place (row) may look at another (column), -inf elsewhere.
+    source [K T]: for each response token, the place whose output predicts it, counted from L - 1 on.
+    """
+
+    prompt_length: int
+    position: Tensor
+    bias: Tensor
+    source: Tensor
+
+
+def packing(*, prompt_length: int, response_length: int, responses: int, device: torch.device) -> Packing:
+    """The packing of `responses` responses behind one prompt."""
+    inner = response_length - 1
+    owner = np.repeat(np.arange(responses + 1), [prompt_length] + [inner] * responses)
+    position = np.concatenate(
+        [np.arange(prompt_length)] + [np.arange(prompt_length, prompt_length + inner)] * responses
+    )
+    visible = ((owner[None] == 0) | (owner[:, None] == owner[None])) & (position[:, None] >= position[None])
+    source = [[0, *range(1 + k * inner, 1 + (k + 1) * inner)] for k in range(responses)]
+    return Packing(
+        prompt_length=prompt_length,
+        position=torch.as_tensor(position, device=device),
+        bias=torch.as_tensor(np.where(visible, 0.0, -np.inf), dtype=torch.float32, device=device),
+        source=torch.as_tensor(np.concatenate(source), dtype=torch.int64, device=device),
+    )
+
+
+def embed(blocks: Blocks, tokens: Tensor, position: Tensor) -> Tensor:
+    """Token plus position embeddings [R, N, S, d] for tokens [R, N, S] at places of `position` [S]."""
+    table = blocks["token"]
+    runs, vocabulary, _ = table.shape
+    offset = torch.arange(0, runs * vocabulary, vocabulary, device=tokens.device)[:, None, None]
+    return embedding(tokens + offset, table.flatten(0, 1)) + blocks["position"][:, None, position]
+
+
+def normed(x: Tensor) -> Tensor:
+    return layer_norm(x, x.shape[-1:])
+
+
+def feed_forward(blocks: Blocks, layer: int, x: Tensor) -> Tensor:
+    """The MLP half of a block, residual included, for x [R, places, d]."""
+    hidden = torch.bmm(normed(x), blocks[f"{layer}.up"]).relu_()
+    return x + torch.bmm(hidden, blocks[f"{layer}.down"])
+
+
+def packed_logits(blocks: Blocks, architecture: Architecture, packed: Packing, tokens: Tensor) -> Tensor:
+    """Next-token logits [R, N, S - L + 1, V] at every place from the prompt's last one on.
+
+    tokens [R, N, S] are packed as `packed` says. In the last block, earlier places are needed as keys
+    and values only, so nothing else is computed for them.
+    """
+    runs, count, places = tokens.shape
+    heads, head_width = architecture.heads, architecture.width // architecture.heads
+    first = packed.prompt_length - 1
+    x = embed(blocks, tokens, packed.position).flatten(1, 2)
+    bias = packed.bias
+    for layer in range(architecture.layers):
+        projected = torch.bmm(normed(x), blocks[f"{layer}.attend"])
+        shape = (runs * count, places, 3, heads, head_width)
+        query, key, value = projected.view(shape).permute(2, 0, 3, 1, 4)
+        if layer == architecture.layers - 1:
+            query, bias = query[:, :, first:], bias[first:]
+            x = x.unflatten(1, (count, places))[:, :, first:].flatten(1, 2)
+        scores = torch.matmul(query * head_width**-0.5, key.transpose(-1, -2)) + bias
+        read = torch.matmul(scores.softmax(dim=-1), value).transpose(1, 2)
+        x = x + torch.bmm(read.reshape(x.shape), blocks[f"{layer}.merge"])
+        x = feed_forward(blocks, layer, x)
+    return torch.bmm(normed(x), blocks["unembed"]).view(runs, count, places - first, -1)
+
+
+def response_log_probs(
+    blocks: Blocks, architecture: Architecture, packed: Packing, prompts: Tensor, responses: Tensor
+) -> Tensor:
+    """log pi(token | prompt, earlier tokens) of each response's tokens, in nats, [R, N, K, T].
+
+    prompts [R, N, L] and responses [R, N, K, T] are token ids.
+    """
+    tokens = torch.cat([prompts, responses[..., :-1].flatten(2)], dim=2)
+    logits = packed_logits(blocks, architecture, packed, tokens)
+    column = packed.source * architecture.vocabulary + responses.flatten(2)
+    chosen = logits.log_softmax(dim=-1).flatten(2).gather(2, column)
+    return chosen.view(responses.shape)
