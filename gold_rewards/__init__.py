@@ -6,11 +6,11 @@ its module and name it here.
 """
 
 from gold_rewards.additive import make_additive
-from gold_rewards.labels import LABELS, preference_probability
+from gold_rewards.labels import Labels, preference_probability
 from gold_rewards.motif import make_motif
 from gold_rewards.scale import Scale, scale_under
 from gold_rewards.transformer import make_transformer
 
 GOLD_REWARDS = {"transformer": make_transformer, "motif": make_motif, "additive": make_additive}
 
-__all__ = ["GOLD_REWARDS", "LABELS", "Scale", "preference_probability", "scale_under"]
+__all__ = ["GOLD_REWARDS", "Labels", "Scale", "preference_probability", "scale_under"]

@@ -6,14 +6,16 @@ Bradley & Terry 1952. Either label is then flipped with probability `noise` (the
 2023, arXiv:2310.02743).
 """
 
+from typing import Literal
+
 import numpy as np
 from scipy.special import expit
 
-LABELS = ("deterministic", "bradley_terry")
+Labels = Literal["deterministic", "bradley_terry"]
 
 
 def preference_probability(
-    first: np.ndarray, second: np.ndarray, *, labels: str, temperature: float, noise: float
+    first: np.ndarray, second: np.ndarray, *, labels: Labels, temperature: float, noise: float
 ) -> np.ndarray:
     """Probability [N] that the first response is labelled chosen, for gold scores `first`, `second` [N]."""
     gap = first - second

@@ -33,9 +33,7 @@ class Language:
         return self.transition.shape[1]
 
 
-def make_language(
-    *, vocabulary: int, topics: int, branching: int, slip: float, rng: np.random.Generator
-) -> Language:
+def make_language(*, vocabulary: int, topics: int, branching: int, slip: float, rng: np.random.Generator) -> Language:
     """Draw a language. Needs 1 <= topics <= V, 1 <= branching <= V, and 0 <= slip < 1.
 
     Where every successor is grammatical (branching = V) there is nothing to slip to, and slip is unused.

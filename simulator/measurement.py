@@ -69,3 +69,36 @@ def measure_law(log_probs: Tensor, yardstick: Yardstick, behaviour: Tensor) -> C
         "mu_squared": variance(behaviour),
         "entropy": -mean(probability, log_probs).mean(dim=-1),
     }
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairIndex:
+    """Where the labelled pairs of each run lie, [R, N] each: the prompt's row and the responses' numbers."""
+
+    prompt: Tensor
+    chosen: Tensor
+    rejected: Tensor
+
+    def rows(self, rows: slice) -> "PairIndex":
+        """The pairs of some of the runs."""
+        return PairIndex(prompt=self.prompt[rows], chosen=self.chosen[rows], rejected=self.rejected[rows])
+
+
+def pair_values(values: Tensor, pairs: PairIndex) -> Tensor:
+    """`values` [R, P, G] at the chosen and the rejected response of each pair, [R, N, 2]."""
+    run = torch.arange(len(values), device=values.device).unsqueeze(1)
+    return torch.stack([values[run, pairs.prompt, pairs.chosen], values[run, pairs.prompt, pairs.rejected]], dim=-1)
+
+
+def measure_pairs(log_ratios: Tensor, losses: Tensor) -> Columns:
+    """What a policy does on its own pairs, [R] each, from their log-ratios [R, N, 2] and losses [R, N].
+
+    train_accuracy is the share of pairs whose margin is positive, an equal pair counting half.
+    """
+    chosen, rejected = log_ratios.unbind(dim=-1)
+    return {
+        "train_loss": losses.mean(dim=1),
+        "train_accuracy": ((chosen - rejected).sign() / 2 + 0.5).mean(dim=1),
+        "chosen_logratio": chosen.mean(dim=1),
+        "rejected_logratio": rejected.mean(dim=1),
+    }

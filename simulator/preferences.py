@@ -14,17 +14,18 @@ same whether 64 or 1024 are drawn, and runs that differ in beta or loss alone sh
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from torch import Tensor
 
-from gold_rewards import preference_probability
+from gold_rewards import Labels, preference_probability
 from simulator.enumeration import leaf_log_probs
 
-BEHAVIOURS = ("reference", "tempered", "uniform", "mixture")
+Behaviour = Literal["reference", "tempered", "uniform", "mixture"]
 
 
-def behaviour_law(behaviour: str, nodes: Tensor, *, temperature: float, uniform_share: float) -> np.ndarray:
+def behaviour_law(behaviour: Behaviour, nodes: Tensor, *, temperature: float, uniform_share: float) -> np.ndarray:
     """mu over all responses, [P, G], from the reference's log-probabilities at the inner nodes [P, M, V]."""
     vocabulary = nodes.shape[-1]
     tempered = behaviour == "tempered"
@@ -48,7 +49,7 @@ def draw_preferences(
     gold: np.ndarray,
     *,
     pairs: int,
-    labels: str,
+    labels: Labels,
     temperature: float,
     noise: float,
     rng: np.random.Generator,

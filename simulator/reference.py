@@ -1,12 +1,13 @@
 """The reference policy: a small transformer trained by maximum likelihood on the world's language.
 
-It learns from fresh samples of the language, never the same text twice, so its loss is a held-out loss all
-along and it cannot overfit; training ends after a fixed number of steps with a cosine schedule. Training is
-what takes longest in making a world, so the result is cached under the hash of all that made it.
+It learns from fresh samples of the language, never the same text twice, so it cannot overfit; training ends
+after a fixed number of steps with a cosine schedule. Training is what takes longest in making a world, so
+the result is cached under the hash of all that made it, in a folder that SIMULATOR_CACHE can name.
 """
 
 import hashlib
 import json
+import logging
 import os
 from pathlib import Path
 
@@ -15,10 +16,15 @@ import torch
 from platformdirs import user_cache_path
 from torch import Tensor
 
+from simulator.files import write_whole
 from simulator.language import Language, draw_responses, say
 from simulator.optimizer import adam_step, clip_rows, learning_rate_factor, start_adam
 from simulator.streams import stream
 from simulator.transformer import Architecture, initial_parameters, packing, response_log_probs, unstack
+
+logger = logging.getLogger(__name__)
+
+RECIPE = 1  # counts changes of the code below that change its result, so that no stale cache is read
 
 
 def train_reference(
@@ -31,7 +37,7 @@ def train_reference(
     learning_rate: float,
     seed: int,
 ) -> Tensor:
-    """Parameters [D] after `steps` Adam steps on `batch` fresh sentences each. Single CPU thread semantics."""
+    """Parameters [D] after `steps` Adam steps on `batch` fresh sentences each, float32 on the CPU."""
     response_length = architecture.context - prompt_length + 1
     packed = packing(
         prompt_length=prompt_length, response_length=response_length, responses=1, device=torch.device("cpu")
@@ -54,3 +60,39 @@ def train_reference(
         rate = torch.full((1, 1), learning_rate * factor)
         adam_step(parameters, clip_rows(gradient, clip), state, step=step, rate=rate, weight_decay=0.0)
     return parameters[0]
+
+
+def cache_folder() -> Path:
+    """Where trained references are kept between sweeps."""
+    named = os.environ.get("SIMULATOR_CACHE")
+    return Path(named) if named else user_cache_path("alignment-simulator")
+
+
+def cached_reference(language: Language, architecture: Architecture, **recipe: float | int) -> Tensor:
+    """`train_reference`, or its cached result [D] for the same language, architecture and recipe.
+
+    A cache that cannot be read or written costs time, never the result.
+    """
+    made_by = {
+        "recipe": RECIPE,
+        "torch": torch.__version__,
+        "language": hashlib.sha256(language.transition.tobytes()).hexdigest(),
+        "architecture": architecture.shapes,
+        **recipe,
+    }
+    key = hashlib.sha256(json.dumps(made_by, sort_keys=True).encode()).hexdigest()[:32]
+    path = cache_folder() / f"reference-{key}.npy"
+    try:
+        row = np.load(path, allow_pickle=False)
+        if row.shape == (architecture.parameters,) and row.dtype == np.float32 and np.isfinite(row).all():
+            return torch.from_numpy(row)
+    except (OSError, ValueError, EOFError):
+        pass
+    parameters = train_reference(language, architecture, **recipe)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with write_whole(path) as file:
+            np.save(file, parameters.numpy(), allow_pickle=False)
+    except OSError as error:
+        logger.info("the reference could not be cached at %s: %s", path, error)
+    return parameters

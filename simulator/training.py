@@ -100,9 +100,7 @@ def batches(problem: Problem, first: int, steps: int) -> Tensor | None:
     """Indices of the pairs of each step, [steps, R, B], or None where a batch is all pairs of a run."""
     if problem.batch == problem.pairs:
         return None
-    order = {
-        seed: batch_order(seed, problem.pairs, problem.batch, first, steps) for seed in set(problem.batch_seeds)
-    }
+    order = {seed: batch_order(seed, problem.pairs, problem.batch, first, steps) for seed in set(problem.batch_seeds)}
     stacked = np.stack([order[seed] for seed in problem.batch_seeds], axis=1)
     return torch.from_numpy(stacked).to(problem.prompts.device)
 
@@ -135,9 +133,7 @@ def advance(state: State, problem: Problem, steps: int) -> State:
         step = state.step + 1 + k
         loss, gradient = loss_and_gradient(state.parameters, problem, None if order is None else order[k])
         schedule = problem.schedule
-        factor = learning_rate_factor(
-            step, steps=schedule.steps, warmup=schedule.warmup, schedule=schedule.kind
-        )
+        factor = learning_rate_factor(step, steps=schedule.steps, warmup=schedule.warmup, schedule=schedule.kind)
         adam_step(
             state.parameters,
             clip_rows(gradient, problem.clip),

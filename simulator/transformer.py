@@ -72,8 +72,7 @@ def unstack(parameters: Tensor, architecture: Architecture) -> Blocks:
     sizes = [rows * columns for rows, columns in architecture.shapes.values()]
     parts = parameters.split(sizes, dim=1)
     return {
-        name: part.unflatten(1, shape)
-        for part, (name, shape) in zip(parts, architecture.shapes.items(), strict=True)
+        name: part.unflatten(1, shape) for part, (name, shape) in zip(parts, architecture.shapes.items(), strict=True)
     }
 
 

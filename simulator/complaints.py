@@ -1,0 +1,110 @@
+"""What a user is told when a sweep cannot be: the key, the rule, the value that came, the nearest right one."""
+
+import difflib
+import re
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+SHOWN = 5
+UNION_BRANCHES = ("constrained-int", "literal['auto']")  # how pydantic names the members of a union
+
+
+class ConfigError(ValueError):
+    """The user's input is wrong; the text says how."""
+
+
+def nearest(word: str, choices: Iterable[str]) -> str:
+    """A closing clause that names the choice most like `word`, or nothing where none is."""
+    found = difflib.get_close_matches(word, list(choices), n=1, cutoff=0.5)
+    return f"; did you mean {found[0]}?" if found else ""
+
+
+def one_of(choices: Iterable[str]) -> Callable[[str], str]:
+    """A validator that accepts the names in `choices`."""
+    names = list(choices)
+
+    def check(value: str) -> str:
+        if value not in names:
+            raise PydanticCustomError(
+                "one_of",
+                "must be one of {names}{hint}",
+                {"names": ", ".join(names), "hint": nearest(value, names)},
+            )
+        return value
+
+    return check
+
+
+def distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    """A validator for the values of an axis: at least one, and none twice."""
+    if not values:
+        raise PydanticCustomError("empty_axis", "must list at least one value")
+    for i, value in enumerate(values):
+        if value in values[:i]:
+            raise PydanticCustomError("repeat", "must list every value once; {value} comes twice", {"value": value})
+    return values
+
+
+def shown(value: object) -> str:
+    """A value as it may stand in a message: as written in TOML, and short."""
+    text = str(value).lower() if isinstance(value, bool) else f'"{value}"' if isinstance(value, str) else repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}…"
+
+
+def known_keys(model: type[BaseModel], prefix: str = "") -> list[str]:
+    """Every dotted key of a model and of the models in it."""
+    keys = []
+    for name, field in model.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            keys += known_keys(field.annotation, f"{prefix}{name}.")
+        else:
+            keys.append(f"{prefix}{name}")
+    return keys
+
+
+def _name(location: tuple[int | str, ...]) -> str:
+    """`("sweep", "beta", 2)` as a user writes it: sweep.beta[2]."""
+    return (
+        "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
+        .removeprefix(".")
+        .replace("sweep.axes.", "sweep.")
+    )
+
+
+def _rule(error: ErrorDetails) -> str:
+    """The rule that a value broke, as what it must be."""
+    if error["type"] == "model_type":
+        return "must be a table"
+    message = error["msg"].removeprefix("Value error, ").replace("Input should be ", "must be ")
+    return message[:1].lower() + message[1:].replace("'", '"')
+
+
+def _unknown(name: str, value: object, model: type[BaseModel]) -> str:
+    keys = known_keys(model)
+    folder = name.rpartition(".")[0]
+    siblings = [key for key in keys if key.rpartition(".")[0] == folder]
+    hint = nearest(name, [*keys, *model.model_fields])
+    known = ", ".join(siblings or model.model_fields)
+    return f"unknown key {name} (= {shown(value)}){hint or f'; known here: {known}'}"
+
+
+def complain(error: ValidationError, model: type[BaseModel], *, source: str) -> str:
+    """All that is wrong with the input of `model`, one line for each key, the first few."""
+    rules: dict[str, list[str]] = {}
+    for detail in error.errors(include_url=False):
+        location = tuple(part for part in detail["loc"] if part not in UNION_BRANCHES)
+        name = _name(location)
+        if detail["type"] == "extra_forbidden":
+            rules[_unknown(name, detail["input"], model)] = []
+            continue
+        opening = name if detail["type"] == "value_error" else f"{name} = {shown(detail['input'])}"
+        hint = ""
+        if detail["type"] == "literal_error" and isinstance(detail["input"], str):
+            hint = nearest(detail["input"], re.findall("'([^']*)'", detail["ctx"]["expected"]))
+        rules.setdefault(opening, []).append(_rule(detail) + hint)
+    lines = [": ".join([opening, *filter(None, [" or ".join(broken)])]) for opening, broken in rules.items()]
+    more = [f"and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else []
+    return "\n".join(f"{source}: {line}" for line in lines[:SHOWN] + more)

@@ -1,0 +1,22 @@
+"""The best that any policy can do: the Gibbs frontier.
+
+Of all policies with a given KL to the reference, the one with the most expected reward r is, at each prompt,
+
+    pi(y | x) = pi_ref(y | x) exp(r(x, y) / tau) / Z(x)
+
+for some tau > 0, the optimum of E_pi r - tau KL(pi || pi_ref) (e.g. Rafailov et al. 2023, arXiv:2305.18290,
+Eq. 4). With r = gold and tau from large to small, these policies trace the oracle frontier. One tau serves all
+prompts, since the objective is a mean over them. Shapes: P prompts, G responses, Q temperatures.
+"""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+TEMPERATURES = np.geomspace(100.0, 0.01, 97)
+
+
+def gibbs(reference: Tensor, reward: Tensor, temperature: Tensor) -> Tensor:
+    """log pi of the Gibbs policies, [Q, P, G], from log pi_ref and reward [P, G] and temperature [Q]."""
+    tilted = reference + reward / temperature[:, None, None]
+    return torch.log_softmax(tilted, dim=-1)
