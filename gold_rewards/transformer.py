@@ -34,16 +34,18 @@ class TransformerReward:
 def make_transformer(
     *, vocabulary: int, prompt_length: int, response_length: int, rng: np.random.Generator
 ) -> TransformerReward:
-    """Draw the network; every weight comes from `rng`, none from torch's own generator."""
+    """Draw the network: normal matrices from `rng`, no biases, nothing from torch's own generator."""
 
     def normal(*shape: int, scale: float = 1.0) -> Tensor:
         return torch.from_numpy(rng.normal(scale=scale, size=shape)).float()
 
     block = nn.TransformerEncoderLayer(WIDTH, HEADS, 4 * WIDTH, dropout=0.0, batch_first=True)
     encoder = nn.TransformerEncoder(block, LAYERS, enable_nested_tensor=False).eval().requires_grad_(False)
-    for weight in encoder.parameters():
+    for name, weight in encoder.named_parameters():
         if weight.dim() == 2:
             weight.copy_(normal(*weight.shape, scale=weight.shape[1] ** -0.5))
+        else:
+            weight.fill_(1.0 if "norm" in name and name.endswith("weight") else 0.0)
     return TransformerReward(
         token=normal(vocabulary, WIDTH),
         place=normal(prompt_length + response_length, WIDTH),

@@ -48,7 +48,7 @@ class World(Table):
     kind: Literal["enumerable"] = "enumerable"
     vocabulary: Annotated[int, Field(ge=2, le=1024)] = 8
     response_length: Annotated[int, Field(ge=1, le=256)] = 4
-    prompts: Count = 8
+    prompts: Count = 16
     prompt_length: Annotated[int, Field(ge=1, le=256)] = 2
     language: Language = Language()
     seed: Seed = 0
@@ -104,7 +104,7 @@ class Gold(Table):
 class Data(Table):
     """[data]. Preference pairs of one seed, and who labels them; see simulator/preferences.py."""
 
-    pairs: Annotated[int, Field(ge=1, le=10**7)] = 256
+    pairs: Annotated[int, Field(ge=1, le=10**7)] = 1024
     behaviour: Behaviour = "reference"
     behaviour_temperature: Positive = 2.0
     uniform_share: Share = 0.25
@@ -131,7 +131,7 @@ class Policy(Table):
 class Train(Table):
     """[train]. `batch` pairs a step, or all pairs where there are fewer; `clip` = 0 leaves gradients alone."""
 
-    steps: Count = 1000
+    steps: Count = 600
     batch: Count = 32
     learning_rate: Positive = 0.003
     optimizer: Literal["adam", "adamw"] = "adam"
@@ -156,7 +156,16 @@ class Grid(Table):
 
     method: Literal["gpo"] = "gpo"
     loss: Annotated[tuple[LossName, ...], Field(strict=False), AfterValidator(distinct)] = tuple(LOSSES)
-    beta: Annotated[tuple[Positive, ...], Field(strict=False), AfterValidator(distinct)] = (0.03, 0.1, 0.3, 1.0)
+    beta: Annotated[tuple[Positive, ...], Field(strict=False), AfterValidator(distinct)] = (
+        0.01,
+        0.03,
+        0.1,
+        0.2,
+        0.5,
+        1.0,
+        3.0,
+        10.0,
+    )
     seeds: Annotated[int, Field(ge=1, le=100_000)] = 4
     axes: dict[str, Annotated[tuple[Any, ...], Field(strict=False), AfterValidator(distinct)]] = {}
 

@@ -16,9 +16,10 @@ Each f maps a tensor of any shape to a tensor of that shape, unreduced. `softplu
 write `logsigmoid`: the two are equal, and only the latter starts threads on a CPU.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import softplus
@@ -90,3 +91,17 @@ def local_shape(loss: Loss) -> LocalShape:
         (second,) = torch.autograd.grad(slope, z, allow_unused=True)
         curvature = 0.0 if second is None else second.item()
     return LocalShape(value=value.item(), slope=slope.item(), curvature=curvature)
+
+
+def sample_losses(names: Iterable[str]) -> dict[str, np.ndarray]:
+    """f and f' of each loss at z from -6 to 6, and its kappa: the columns loss, kappa, z, f, slope of one table."""
+    z = torch.linspace(-6, 6, 481, dtype=torch.float64, requires_grad=True)
+    columns: dict[str, list[np.ndarray]] = {"loss": [], "kappa": [], "z": [], "f": [], "slope": []}
+    for name in names:
+        value = LOSSES[name](z)
+        (slope,) = torch.autograd.grad(value.sum(), z)
+        columns["loss"].append(np.full(len(z), name, dtype=object))
+        columns["kappa"].append(np.full(len(z), local_shape(LOSSES[name]).kappa))
+        for column, values in (("z", z), ("f", value), ("slope", slope)):
+            columns[column].append(values.detach().numpy())
+    return {column: np.concatenate(parts) for column, parts in columns.items()}

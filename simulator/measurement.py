@@ -32,6 +32,12 @@ class Yardstick:
     gold: Tensor
     gold_rank: Tensor
 
+    def to(self, device: torch.device) -> "Yardstick":
+        """The same tensors on `device`."""
+        return Yardstick(
+            reference=self.reference.to(device), gold=self.gold.to(device), gold_rank=self.gold_rank.to(device)
+        )
+
 
 def gold_rank(reference: Tensor, gold: Tensor) -> Tensor:
     """P_ref(gold < g) + P_ref(gold = g) / 2 for each response's g, [P, G], from log pi_ref and gold [P, G]."""

@@ -10,8 +10,11 @@ prompts, since the objective is a mean over them. Shapes: P prompts, G responses
 """
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor
+
+from simulator.measurement import Yardstick, measure_law
 
 TEMPERATURES = np.geomspace(100.0, 0.01, 97)
 
@@ -20,3 +23,17 @@ def gibbs(reference: Tensor, reward: Tensor, temperature: Tensor) -> Tensor:
     """log pi of the Gibbs policies, [Q, P, G], from log pi_ref and reward [P, G] and temperature [Q]."""
     tilted = reference + reward / temperature[:, None, None]
     return torch.log_softmax(tilted, dim=-1)
+
+
+def oracle_rows(yardstick: Yardstick, name: str) -> pd.DataFrame:
+    """Records of the oracle frontier, one row a temperature, which stands in the column `beta`.
+
+    There are no pairs, no training and no seed behind these rows, so those columns are empty.
+    """
+    rows = []
+    for temperature in TEMPERATURES:
+        log_probs = gibbs(yardstick.reference, yardstick.gold, torch.tensor([temperature]))
+        measured = measure_law(log_probs, yardstick, yardstick.reference.exp())
+        rows.append({"beta": temperature} | {column: value.item() for column, value in measured.items()})
+    table = pd.DataFrame(rows).drop(columns="mu_squared")
+    return table.assign(run_id=[f"oracle-{name}-{t:.4g}" for t in TEMPERATURES], method="oracle", step=0, status="ok")

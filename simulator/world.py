@@ -8,7 +8,7 @@ is what lets gold fall when a policy is pushed too far.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -20,11 +20,15 @@ from gold_rewards import GOLD_REWARDS, scale_under
 from simulator.complaints import ConfigError
 from simulator.config import Settings
 from simulator.enumeration import all_responses, leaf_log_probs, node_log_probs
+from simulator.grid import digest
 from simulator.language import draw_prompts, entropy, log_likelihood, make_language
 from simulator.measurement import Yardstick, gold_rank
 from simulator.reference import cached_reference
 from simulator.streams import stream
 from simulator.transformer import Architecture, unstack
+
+
+MADE_OF = ("world", "reference", "gold", "policy")  # the tables that a world follows from
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +46,16 @@ class World:
     reference_nodes: Tensor
     yardstick: Yardstick
     facts: dict[str, Any]
+
+    def to(self, device: torch.device) -> "World":
+        """The same world with its tensors on `device`."""
+        tensors = {name: value.to(device) for name, value in vars(self).items() if isinstance(value, Tensor)}
+        return replace(self, **tensors, yardstick=self.yardstick.to(device))
+
+
+def world_name(settings: Settings) -> str:
+    """A name that two settings share only if their worlds are the same."""
+    return digest(settings.model_dump(include=set(MADE_OF)))
 
 
 def architecture_of(settings: Settings) -> Architecture:

@@ -1,0 +1,99 @@
+"""Worker processes, and handing stacks to them: the parent's side of `simulator/worker.py`."""
+
+import json
+import os
+import queue
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from simulator.records import Folder
+
+SOURCE = Path(__file__).resolve().parent.parent
+# One thread each, and freed memory kept for the next step instead of returned, so that pages are not faulted in anew.
+ENVIRONMENT = {
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MALLOC_TOP_PAD_": str(2**26),
+    "MALLOC_MMAP_THRESHOLD_": str(2**30),
+    "MALLOC_TRIM_THRESHOLD_": str(2**32),
+    "PYTHONPATH": os.pathsep.join(filter(None, [str(SOURCE), os.environ.get("PYTHONPATH")])),
+}
+
+
+def start_worker(folder: Folder) -> subprocess.Popen[str]:
+    """A worker on the CPU, in a process group of its own, so that an interrupt reaches it only through us."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "simulator.worker", str(folder.path.resolve()), "cpu"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | ENVIRONMENT,
+        start_new_session=True,
+    )
+
+
+def attend(
+    worker: subprocess.Popen[str], waiting: "queue.SimpleQueue[int]", tick: Callable[[int, int], None]
+) -> dict[int, str]:
+    """Hand one stack after another to a worker until none waits; the reasons of those that failed.
+
+    `tick(stack, steps)` is called when a stack has taken `steps` more steps.
+    """
+    failed: dict[int, str] = {}
+    assert worker.stdin is not None and worker.stdout is not None
+    while True:
+        try:
+            stack = waiting.get_nowait()
+        except queue.Empty:
+            worker.stdin.close()
+            return failed
+        try:
+            print(stack, file=worker.stdin, flush=True)
+            for line in worker.stdout:
+                answer = json.loads(line)
+                if "steps" in answer:
+                    tick(stack, answer["steps"])
+                elif "error" in answer:
+                    failed[stack] = answer["error"]
+                    break
+                else:
+                    break
+            else:
+                raise BrokenPipeError
+        except BrokenPipeError:
+            failed[stack] = f"its process ended with exit code {worker.wait()}"
+            return failed
+
+
+def run_in_workers(
+    folder: Folder, numbers: Sequence[int], workers: int, tick: Callable[[int, int], None]
+) -> dict[int, str]:
+    """Run the stacks of these numbers in `workers` processes; the reasons of those that failed."""
+    waiting: queue.SimpleQueue[int] = queue.SimpleQueue()
+    for number in numbers:
+        waiting.put(number)
+    processes = [start_worker(folder) for _ in range(workers)]
+    try:
+        with ThreadPoolExecutor(workers) as threads:
+            try:
+                jobs = [threads.submit(attend, process, waiting, tick) for process in processes]
+                failed: dict[int, str] = {}
+                for job in jobs:
+                    failed |= job.result()
+            except BaseException:
+                for process in processes:
+                    process.terminate()
+                while not waiting.empty():
+                    waiting.get_nowait()
+                raise
+    finally:
+        for process in processes:
+            process.terminate()
+            process.wait()
+    while not waiting.empty():
+        failed[waiting.get_nowait()] = "no process was left to run it"
+    return failed

@@ -1,0 +1,131 @@
+"""A whole sweep, from its settings to the tables in its folder.
+
+    config -> world -> preference data -> trained runs -> measured checkpoints -> records
+
+The grid becomes stacks; what a stack goes through is told in `experiment.run_stack`. Stacks are independent,
+so on a CPU they are handed to worker processes of one thread each, and which worker ran which stack cannot
+be seen in the result.
+"""
+
+import os
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+
+from simulator.complaints import ConfigError
+from simulator.config import Sweep
+from simulator.grid import Run, axis_column, expand, points, stacks
+from simulator.losses import sample_losses
+from simulator.oracle import oracle_rows
+from simulator.pool import run_in_workers
+from simulator.records import Folder, join, open_folder, tidy, write_json, write_table
+from simulator.worker import finish_stack, one_thread
+from simulator.world import MADE_OF, World, build_world, world_name
+
+Watch = Callable[[int, int], None]
+
+
+class SweepFailed(RuntimeError):
+    """Some stacks could not be run; the text says which and why, and all others are kept."""
+
+
+def choose_device(name: str) -> torch.device:
+    """The device that "auto", "cpu" or "cuda" names. Raises ConfigError where there is none such."""
+    if name not in ("auto", "cpu", "cuda"):
+        raise ConfigError(f"--device {name}: must be one of auto, cpu, cuda")
+    available = torch.cuda.is_available()
+    if name == "cuda" and not available:
+        raise ConfigError("--device cuda: torch finds no CUDA device here; use cpu or auto")
+    return torch.device("cuda" if available and name != "cpu" else "cpu")
+
+
+def default_workers(device: torch.device, stacks_left: int) -> int:
+    """As many processes as there are cores to run on and stacks to run; one on a GPU."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return 1 if device.type == "cuda" else max(1, min(cores, stacks_left))
+
+
+def build_worlds(sweep: Sweep) -> tuple[dict[str, World], pd.DataFrame, list[dict[str, Any]]]:
+    """Every world of a sweep by name, the records of all oracles, and all facts. Raises ConfigError."""
+    worlds, oracles, facts = {}, [], []
+    for point, settings in points(sweep):
+        name = world_name(settings)
+        if name in worlds:
+            continue
+        worlds[name] = build_world(settings)
+        axes = {axis_column(key): value for key, value in point.items() if key.split(".")[0] in MADE_OF}
+        oracles.append(oracle_rows(worlds[name].yardstick, name).assign(**axes))
+        facts.append(worlds[name].facts)
+    return worlds, pd.concat(oracles, ignore_index=True), facts
+
+
+def run_sweep(
+    sweep: Sweep,
+    out: str | Path,
+    *,
+    device: str = "auto",
+    workers: int | None = None,
+    fresh: bool = False,
+    watch: Watch = lambda run_steps, runs: None,
+) -> Path:
+    """Run a sweep, or what is missing of it, and return its folder, `out`.
+
+    `watch(run_steps, runs)` is told how many steps, summed over runs, and how many runs were added. Raises
+    ConfigError if the sweep or the folder is wrong, before any work, and SweepFailed if stacks failed.
+    """
+    runs = expand(sweep)
+    chosen = choose_device(device)
+    folder = open_folder(Path(out), sweep, fresh=fresh)
+    if folder.complete:
+        watch(sum(run.settings.train.steps for run in runs), len(runs))
+        return folder.path
+    with one_thread():
+        worlds, oracle, facts = build_worlds(sweep)
+        write_json(facts[0] if len(facts) == 1 else {"worlds": facts}, folder.path / "world.json")
+        write_table(pd.DataFrame(sample_losses(sweep.sweep.loss)), folder.path / "losses.parquet")
+        cut = stacks(runs)
+        failed = run_stacks(cut, worlds, folder, chosen, workers, watch)
+    if failed:
+        raise SweepFailed(
+            f"{len(failed)} of {len(cut)} stacks failed; the others are kept in {folder.path}, and the same "
+            "command runs what is missing\n" + "\n".join(f"stack {i}: {why.strip()}" for i, why in failed.items())
+        )
+    join(folder, cut, runs, tidy(oracle))
+    return folder.path
+
+
+def run_stacks(
+    cut: Sequence[tuple[Run, ...]],
+    worlds: dict[str, World],
+    folder: Folder,
+    device: torch.device,
+    workers: int | None,
+    watch: Watch,
+) -> dict[int, str]:
+    """Run the stacks that are not finished yet; the reasons of those that failed."""
+    lock = threading.Lock()
+
+    def tick(number: int, steps: int) -> None:
+        stack = cut[number]
+        left[number] -= steps
+        with lock:
+            watch(steps * len(stack), 0 if left[number] else len(stack))
+
+    left = [stack[0].settings.train.steps for stack in cut]
+    todo = []
+    for number, stack in enumerate(cut):
+        if folder.finished(stack):
+            tick(number, left[number])
+        else:
+            todo.append(number)
+    processes = workers or default_workers(device, len(todo))
+    if processes > 1 and device.type == "cpu":
+        return run_in_workers(folder, todo, processes, tick)
+    for number in todo:
+        world = worlds[world_name(cut[number][0].settings)].to(device)
+        finish_stack(cut[number], world, folder, device, lambda steps, number=number: tick(number, steps))
+    return {}

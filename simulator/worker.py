@@ -1,0 +1,82 @@
+"""A process that runs stacks: `python -m simulator.worker DIR DEVICE`.
+
+It reads the sweep from DIR/config.toml, then the number of one stack after another from standard input, and
+answers each with lines of JSON: {"steps": n} after every checkpoint, then {"done": number} once the stack's
+records are on disk, or {"error": text}. It ends when its input does.
+
+One thread: on a CPU two such processes finish sooner than one with two threads, and their sums do not
+depend on how many cores the machine has.
+"""
+
+import json
+import platform
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from simulator.config import Sweep
+from simulator.experiment import run_stack
+from simulator.grid import Run, expand, stacks
+from simulator.records import Folder, run_rows, tidy, write_table
+from simulator.world import World, build_world, world_name
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Torch on one thread, and as it was afterwards."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def finish_stack(
+    stack: Sequence[Run], world: World, folder: Folder, device: torch.device, tick: Callable[[int], None]
+) -> None:
+    """Run one stack and leave its records in the folder."""
+    began = time.perf_counter()
+    curves = run_stack(stack, world, tick)
+    facts = {
+        "wall_seconds": (time.perf_counter() - began) / len(stack),
+        "device": str(device),
+        "python_version": platform.python_version(),
+        "torch_version": torch.__version__,
+        "numpy_version": np.__version__,
+    }
+    write_table(tidy(curves), folder.part(stack, "curves"))
+    write_table(run_rows(stack, curves, facts), folder.part(stack, "runs"))
+
+
+def serve(folder: Folder, device: torch.device) -> None:
+    """Answer standard input until it ends."""
+
+    def say(**answer: object) -> None:
+        print(json.dumps(answer), flush=True)
+
+    cut = stacks(expand(Sweep.from_toml(folder.config)))
+    worlds: dict[str, World] = {}
+    for line in sys.stdin:
+        stack = cut[int(line)]
+        settings = stack[0].settings
+        name = world_name(settings)
+        try:
+            if name not in worlds:
+                worlds = {name: build_world(settings).to(device)}
+            finish_stack(stack, worlds[name], folder, device, lambda steps: say(steps=steps))
+        except Exception:
+            say(error=traceback.format_exc())
+            continue
+        say(done=int(line))
+
+
+if __name__ == "__main__":
+    with one_thread():
+        serve(Folder(path=Path(sys.argv[1])), torch.device(sys.argv[2]))
