@@ -25,7 +25,7 @@ from simulator.training import Problem, Schedule, State, advance, pair_losses, s
 from simulator.transformer import packing, unstack
 from simulator.world import World
 
-MEASURE_FLOATS = 2**23  # P * G * runs measured at once, so that memory does not grow with the stack
+MEASURE_FLOATS = 2**18  # P * G * runs measured at once, so that memory does not grow with the stack
 
 
 def checkpoint_steps(steps: int, count: int) -> list[int]:

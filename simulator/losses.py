@@ -90,7 +90,7 @@ def local_shape(loss: Loss) -> LocalShape:
     if slope.requires_grad:
         (second,) = torch.autograd.grad(slope, z, allow_unused=True)
         curvature = 0.0 if second is None else second.item()
-    return LocalShape(value=value.item(), slope=slope.item(), curvature=curvature)
+    return LocalShape(value=value.item(), slope=slope.item(), curvature=curvature + 0.0)  # -0.0 becomes 0.0
 
 
 def sample_losses(names: Iterable[str]) -> dict[str, np.ndarray]:

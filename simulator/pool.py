@@ -12,14 +12,10 @@ from pathlib import Path
 from simulator.records import Folder
 
 SOURCE = Path(__file__).resolve().parent.parent
-# One thread each, and freed memory kept for the next step instead of returned, so that pages are not faulted in anew.
 ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
-    "MALLOC_TOP_PAD_": str(2**26),
-    "MALLOC_MMAP_THRESHOLD_": str(2**30),
-    "MALLOC_TRIM_THRESHOLD_": str(2**32),
     "PYTHONPATH": os.pathsep.join(filter(None, [str(SOURCE), os.environ.get("PYTHONPATH")])),
 }
 

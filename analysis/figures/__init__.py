@@ -1,0 +1,72 @@
+"""Figures of a result directory, as PNG and SVG. To add one, write its module and name it in FIGURES."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import matplotlib as mpl
+import pandas as pd
+from matplotlib.figure import Figure
+
+from analysis.figures import across_beta, losses, mu_squared, regularization, tradeoff, training
+from analysis.figures.style import RC
+from analysis.results import ResultsError, ends, further_axes, load, load_losses, trained
+
+FIGURES: dict[str, Callable[[pd.DataFrame], Figure]] = {
+    "tradeoff": tradeoff.draw,
+    "training": training.draw,
+    "across_beta": across_beta.draw,
+    "regularization": regularization.draw,
+    "mu_squared": mu_squared.draw,
+}
+
+
+def save(figure: Figure, stem: Path) -> list[Path]:
+    """Write the figure as `stem`.png and `stem`.svg, the same bytes for the same figure."""
+    paths = [stem.with_name(f"{stem.name}.{kind}") for kind in ("png", "svg")]
+    figure.savefig(paths[0], dpi=150)
+    figure.savefig(paths[1], metadata={"Date": None})
+    return paths
+
+
+def draw_losses(table: pd.DataFrame, stem: Path) -> list[Path]:
+    """The picture of the losses alone, without any sweep. `table` has the columns loss, kappa, z, f, slope."""
+    with mpl.rc_context(RC):
+        return save(losses.draw(table), stem)
+
+
+def draw_all(folder: Path) -> list[Path]:
+    """Draw every figure of a result directory into its `figures/`; the paths written. Raises ResultsError.
+
+    Where further axes vary, each of their combinations has figures of its own, named after it.
+    """
+    curves = load(folder)
+    if ends(curves).empty:
+        what = "every run diverged" if len(trained(curves)) else "no run has a measurement"
+        raise ResultsError(f"{folder}: {what}, so there is nothing to draw; a smaller learning rate may help")
+    target = folder / "figures"
+    target.mkdir(exist_ok=True)
+    paths = draw_losses(load_losses(folder), target / "losses")
+    axes = further_axes(curves)
+    for name, part in _parts(curves, axes):
+        for figure, draw in FIGURES.items():
+            with mpl.rc_context(RC):
+                paths += save(draw(part), target / f"{figure}{name}")
+    return paths
+
+
+def _parts(curves: pd.DataFrame, axes: list[str]) -> list[tuple[str, pd.DataFrame]]:
+    """The curves at each combination of the further axes, with the oracle of its world, and a suffix for names."""
+    if not axes:
+        return [("", curves)]
+    parts = []
+    runs = curves[curves["method"] != "oracle"]
+    for values in runs[axes].drop_duplicates().itertuples(index=False, name=None):
+        here = pd.Series(True, index=curves.index)
+        for name, value in zip(axes, values, strict=True):
+            same = curves[name] == value
+            here &= (same | (curves[name].isna() & (curves["method"] == "oracle"))).fillna(False).astype(bool)
+        if ends(curves[here]).empty:
+            continue
+        label = "".join(f"-{name}={value}" for name, value in zip(axes, values, strict=True))
+        parts.append((label.replace("/", "_"), curves[here]))
+    return parts

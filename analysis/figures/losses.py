@@ -1,0 +1,30 @@
+"""The losses as functions of z = beta rho: near 0, and in their tails."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from analysis.figures.style import loss_styles
+
+FLOOR = 3e-3
+
+
+def draw(losses: pd.DataFrame) -> Figure:
+    """f near 0; f and |f'| over a wider range on a logarithmic scale. `losses` is what `load_losses` returns."""
+    styles = loss_styles(losses["loss"].unique())
+    figure = Figure(figsize=(10.5, 3.6), layout="constrained")
+    near, tail, weight = figure.subplots(1, 3)
+    for order, (name, style) in enumerate(styles.items()):
+        table = losses[losses["loss"] == name]
+        every = {"markevery": (10 * order, 80), **style}
+        near.plot(table["z"], table["f"], label=f"{name}, κ = {table['kappa'].iloc[0]:g}", **every)
+        for axes, column in ((tail, table["f"]), (weight, table["slope"].abs())):
+            axes.plot(table["z"], np.maximum(column, FLOOR / 10), **every)
+    near.set(xlim=(-2, 3), ylim=(-0.1, 4), ylabel="f(z)", title="around z = 0")
+    tail.set(yscale="log", ylim=(FLOOR, 100), ylabel="f(z), logarithmic", title="tails")
+    weight.set(yscale="log", ylim=(FLOOR, 100), ylabel="|f′(z)|, logarithmic", title="weight of a pair in the gradient")
+    for axes in (near, tail, weight):
+        axes.set_xlabel("z = β ρ [no unit]")
+        axes.axvline(0, color="0.6", linewidth=0.8, zorder=1)
+    near.legend()
+    return figure

@@ -1,0 +1,112 @@
+"""How figures look: readable in grey and to colour-blind readers, a unit on every axis.
+
+Losses differ in colour, dash and marker at once, the colours being those of Okabe & Ito 2008; beta runs along
+cividis, which grows lighter evenly.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from itertools import cycle
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure
+
+from analysis.results import oracle
+
+RC = {
+    "font.size": 9,
+    "axes.titlesize": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "0.9",
+    "grid.linewidth": 0.6,
+    "lines.linewidth": 1.5,
+    "lines.markersize": 4.5,
+    "legend.frameon": False,
+    "legend.fontsize": 8,
+    "svg.hashsalt": "simulator",
+    "svg.fonttype": "none",
+}
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#000000", "#56B4E9", "#8C6D31")
+DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2)), (0, (1, 1)), (0, (3, 1, 1, 1)))
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+KL_LABEL = "KL(π‖π_ref) [nats per response]"
+GOLD_LABEL = "gold reward [sd under π_ref]"
+ORACLE = {"color": "0.35", "linestyle": (0, (4, 2)), "linewidth": 1.2, "zorder": 1.5}
+
+
+def loss_styles(losses: Iterable[str]) -> dict[str, dict[str, object]]:
+    """Colour, dash and marker of each loss, in the order given."""
+    ways = cycle(zip(PALETTE, DASHES, MARKERS, strict=True))
+    return {loss: {"color": c, "linestyle": d, "marker": m} for loss, (c, d, m) in zip(losses, ways, strict=False)}
+
+
+def beta_scale(betas: pd.Series) -> ScalarMappable:
+    """Colours for beta, dark where regularization is weak."""
+    low, high = float(betas.min()), float(betas.max())
+    norm = LogNorm(low, high) if high > low else LogNorm(low / 2, high * 2)
+    return ScalarMappable(norm, mpl.colormaps["cividis"].resampled(256))
+
+
+def band(axes: Axes, table: pd.DataFrame, x: str, y: str, color: object) -> None:
+    """The interval of `y` along `x`, as a pale band; nothing where there is no interval."""
+    low, high = (table[f"{y}{end}"].to_numpy(float) for end in ("_low", "_high"))
+    if np.isfinite(low).any():
+        axes.fill_between(table[x].to_numpy(float), low, high, color=color, alpha=0.15, linewidth=0)
+
+
+def crosses(axes: Axes, table: pd.DataFrame, x: str, y: str, **style: object) -> None:
+    """Points with the intervals of both coordinates, where there are any, joined in the order of the table."""
+    errors = {}
+    for name, key in ((x, "xerr"), (y, "yerr")):
+        if f"{name}_low" in table and table[f"{name}_low"].notna().any():
+            half = (table[f"{name}_high"] - table[f"{name}_low"]) / 2
+            errors[key] = half.fillna(0.0).to_numpy(float)
+    axes.errorbar(table[x].to_numpy(float), table[y].to_numpy(float), **errors, elinewidth=0.7, **style)
+
+
+def draw_oracle(axes: Axes, curves: pd.DataFrame, label: str = "oracle (Gibbs)") -> None:
+    """The oracle frontier, level after its end, where more KL buys no more gold."""
+    best = oracle(curves)
+    if best.empty:
+        return
+    right = max(axes.get_xlim()[1], float(best["kl"].max()))
+    axes.plot([*best["kl"], right], [*best["gold"], best["gold"].max()], label=label, **ORACLE)
+
+
+def frame(axes: Axes, curves: pd.DataFrame, rows: pd.DataFrame) -> None:
+    """Limits that show all of `rows` and the oracle; the reference is the point (0, 0)."""
+    top = max([float(rows["gold"].max()), *oracle(curves)["gold"]])
+    bottom = min(0.0, float(rows["gold"].min()))
+    room = 0.06 * (top - bottom)
+    axes.set(xlim=(-0.02 * rows["kl"].max(), 1.05 * rows["kl"].max()), ylim=(bottom - room, top + room))
+    axes.axhline(0.0, color="0.6", linewidth=0.8, zorder=1)
+
+
+def panels(titles: Sequence[str], *, width: float = 3.1, height: float = 2.7) -> tuple[Figure, dict[str, Axes]]:
+    """One panel a title, at most three in a row, with common axes."""
+    columns = min(3, len(titles))
+    rows = math.ceil(len(titles) / columns)
+    figure = Figure(figsize=(max(width * columns + 0.8, 4.5), height * rows + 0.6), layout="constrained")
+    grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+    flat = list(grid.flat)
+    for i, axes in enumerate(flat[len(titles) :], start=len(titles)):
+        axes.remove()
+        flat[i - columns].tick_params(labelbottom=True)
+    for axes, title in zip(flat, titles, strict=False):
+        axes.set_title(title)
+    return figure, dict(zip(titles, flat, strict=False))
+
+
+def seeds_note(table: pd.DataFrame) -> str:
+    """What the bands and bars of a figure are."""
+    fewest, most = int(table["seeds"].min()), int(table["seeds"].max())
+    if most < 2:
+        return "one seed: no intervals"
+    return f"mean and 95 % interval (Student's t) over {most if fewest == most else f'{fewest} to {most}'} seeds"

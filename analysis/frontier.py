@@ -1,0 +1,64 @@
+"""The trade-off that a family of runs offers: gold at each KL, as beta varies.
+
+For each replicate (a seed, and every setting that is neither beta nor the one compared), the policies at
+the end of training are points (KL, gold), one for each beta; the reference is the point (0, 0), where beta goes to
+infinity. Between them gold is interpolated in KL by a monotone cubic (Fritsch & Carlson 1980, as in
+scipy's PCHIP), which never overshoots its points. Curves of replicates are averaged at equal KL, as far as all of
+them reach, with an interval over replicates.
+"""
+
+from collections.abc import Hashable
+
+import numpy as np
+import pandas as pd
+from scipy.interpolate import PchipInterpolator
+
+from analysis.intervals import over_seeds
+from analysis.results import ends, settings_of
+from analysis.summary import curve_settings
+
+POINTS = 101
+
+
+def gold_at(points: pd.DataFrame, kl: np.ndarray) -> np.ndarray:
+    """Gold at each `kl` on the curve through the reference and `points` (columns kl, gold); NaN beyond them."""
+    mean = points.groupby("kl")["gold"].mean()
+    mean = mean[mean.index > 1e-9]
+    known_kl = np.concatenate([[0.0], mean.index.to_numpy()])
+    known_gold = np.concatenate([[0.0], mean.to_numpy()])
+    if len(known_kl) < 2:
+        return np.where(kl == 0.0, 0.0, np.nan)
+    return PchipInterpolator(known_kl, known_gold, extrapolate=False)(kl)
+
+
+def end_points(curves: pd.DataFrame) -> pd.DataFrame:
+    """KL and gold at the end of training for each loss, beta and further axis: means over seeds with intervals."""
+    return over_seeds(ends(curves), curve_settings(curves), ["kl", "gold"])
+
+
+def frontier(curves: pd.DataFrame, by: str = "loss") -> pd.DataFrame:
+    """Gold along KL for each value of the column `by`: columns `by`, kl, gold, low, high, seeds.
+
+    `low` and `high` bound the mean over replicates with 95 % confidence and are NaN where there is only one.
+    `curves` is what `load` returns; runs that diverged are left out.
+    """
+    if by not in settings_of(curves):
+        raise ValueError(f"by = {by!r}: must be a setting of the curves: {', '.join(settings_of(curves))}")
+    last = ends(curves)
+    apart = [name for name in settings_of(curves) if name not in ("beta", "kappa", by)]
+    grid = np.linspace(0.0, float(last["kl"].max()), POINTS) if len(last) else np.zeros(0)
+    tables = []
+    for value, family in last.groupby(by):
+        replicates = [gold_at(points, grid) for _, points in family.groupby(apart, dropna=False)]
+        tables.append(_mean_curve(by, value, grid, replicates))
+    empty = pd.DataFrame(columns=[by, "kl", "gold", "low", "high", "seeds"])
+    return pd.concat(tables, ignore_index=True) if tables else empty
+
+
+def _mean_curve(by: str, value: Hashable, grid: np.ndarray, replicates: list[np.ndarray]) -> pd.DataFrame:
+    reached = np.isfinite(replicates).all(axis=0)
+    long = pd.DataFrame(
+        {"kl": np.tile(grid[reached], len(replicates)), "gold": np.concatenate([r[reached] for r in replicates])}
+    )
+    mean = over_seeds(long, ["kl"], ["gold"]).rename(columns={"gold_low": "low", "gold_high": "high"})
+    return mean.assign(**{by: value})[[by, "kl", "gold", "low", "high", "seeds"]]

@@ -1,0 +1,85 @@
+"""Reading a result directory, of a sweep that ended or still runs, as tables.
+
+One row of `curves` is one run at one checkpoint, and every setting that varies stands in it. Columns that are
+neither measured nor a name are settings; `settings_of` tells them apart.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import pandas as pd
+import pyarrow
+
+MEASURED = (
+    *("kl", "kl_se", "gold", "gold_se", "proxy", "proxy_se", "win_rate", "win_rate_se", "mu_squared"),
+    *("train_loss", "train_accuracy", "entropy", "chosen_logratio", "rejected_logratio"),
+)
+NEEDED = ("run_id", "method", "loss", "beta", "seed", "step", "kl", "gold", "status")
+
+
+class ResultsError(ValueError):
+    """A result directory cannot be read; the text says which file and why."""
+
+
+def load(folder: str | Path) -> pd.DataFrame:
+    """The curves of a sweep: `curves.parquet` or, while it runs, what is finished of it. Raises ResultsError."""
+    path = Path(folder)
+    if (path / "curves.parquet").exists():
+        return _read([path / "curves.parquet"])
+    parts = sorted((path / "parts").glob("*.curves.parquet"))
+    if not parts:
+        what = "holds no finished run yet" if (path / "parts").is_dir() else "is no result directory"
+        raise ResultsError(f"{path}: {what}; it should have curves.parquet, which `python run.py sweep` writes")
+    return _read(parts)
+
+
+def load_losses(folder: str | Path) -> pd.DataFrame:
+    """The losses of a sweep as functions: loss, kappa, z, f, slope. Raises ResultsError."""
+    path = Path(folder) / "losses.parquet"
+    if not path.exists():
+        raise ResultsError(f"{path}: is missing; run the sweep again to have it written")
+    return _read([path], needed=("loss", "kappa", "z", "f", "slope"))
+
+
+def _read(paths: Iterable[Path], needed: Iterable[str] = NEEDED) -> pd.DataFrame:
+    tables = []
+    for path in paths:
+        try:
+            table = pd.read_parquet(path)
+        except (OSError, pyarrow.ArrowException) as error:
+            raise ResultsError(f"{path}: cannot be read as Parquet ({str(error).splitlines()[0]})") from None
+        missing = [name for name in needed if name not in table]
+        if missing:
+            raise ResultsError(f"{path}: lacks the column {missing[0]}, so it is no table of this simulator")
+        tables.append(table)
+    return tables[0] if len(tables) == 1 else pd.concat(tables, ignore_index=True)
+
+
+def trained(curves: pd.DataFrame) -> pd.DataFrame:
+    """The rows of trained runs that have numbers: no oracle, and nothing from where a run diverged on."""
+    return curves[(curves["method"] != "oracle") & (curves["status"] == "ok")]
+
+
+def oracle(curves: pd.DataFrame) -> pd.DataFrame:
+    """The oracle frontier, by rising KL."""
+    return curves[curves["method"] == "oracle"].sort_values("kl")
+
+
+def ends(curves: pd.DataFrame) -> pd.DataFrame:
+    """The last checkpoint of every run that did not diverge."""
+    diverged = curves.loc[curves["status"] == "diverged", "run_id"]
+    rows = trained(curves)
+    rows = rows[~rows["run_id"].isin(diverged)]
+    return rows[rows["step"] == rows.groupby("run_id")["step"].transform("max")]
+
+
+def settings_of(curves: pd.DataFrame) -> list[str]:
+    """The columns of `curves` that are settings, seed included."""
+    return [name for name in curves if name not in (*MEASURED, "run_id", "step", "status")]
+
+
+def further_axes(curves: pd.DataFrame) -> list[str]:
+    """Settings other than loss, beta and seed that vary over the trained runs."""
+    runs = curves[curves["method"] != "oracle"]
+    names = [name for name in settings_of(curves) if name not in ("method", "loss", "beta", "kappa", "seed")]
+    return [name for name in names if runs[name].nunique(dropna=False) > 1]
