@@ -1,7 +1,7 @@
 """Every response of a small world: the list, its numbering, and a policy's exact law over it.
 
-Shapes: R runs, P prompts, L prompt length, T response length, V vocabulary, d width, H heads, M places
-of the prefix tree, G = V^T responses.
+Shapes: R runs, P prompts, L prompt length, T response length, V vocabulary, H heads of e channels, M places
+of the prefix tree with the prompt's, G = V^T responses.
 
 Responses are numbered as numbers in base V, first token most significant: at depth t of the prefix tree,
 node j ends in token j mod V and its parent is j div V. A policy is needed at the inner nodes only (585 for
@@ -38,43 +38,45 @@ def _tree_tokens(prompts: Tensor, vocabulary: int, depths: int) -> tuple[Tensor,
     return torch.cat(tokens, dim=1), torch.cat(position)
 
 
-def _depth_attention(query: Tensor, keys: list[Tensor], values: list[Tensor]) -> Tensor:
-    """What the nodes of one depth read, [R, P, H, V^t, e].
+def _prompt_attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    """What the prompt's places read, for query, key, value [R, H, e, P, L], each from itself and what came before."""
+    length = query.shape[-1]
+    causal = torch.ones(length, length, dtype=torch.bool, device=query.device).tril()
+    scores = torch.einsum("rhepq,rhepk->rhpqk", query, key).masked_fill(~causal, -torch.inf)
+    return torch.einsum("rhpqk,rhepk->rhepq", scores.softmax(dim=-1), value)
 
-    query [R, P, H, V^t, e]; keys and values: the prompt's [R, P, H, L, e] first, then those of depths
-    1 … t, [R, P, H, V^s, e]. The descendants of one node are neighbours, so an ancestor's key meets them
-    as a broadcast over a split axis and nothing is copied.
+
+def _depth_attention(query: Tensor, keys: list[Tensor], values: list[Tensor]) -> Tensor:
+    """What the nodes of one depth read, for query [R, H, e, P, V^t].
+
+    keys and values [R, H, e, P, m]: of each place of the prompt (m = 1), then of the depths 1 to t (m = V^s).
+    The descendants of one node are neighbours, so an ancestor's key meets them as a broadcast over a split axis
+    and nothing is copied; with the nodes innermost, every operation runs along memory.
     """
-    nodes = query.shape[3]
-    scores = [torch.matmul(query, keys[0].transpose(-1, -2))]
-    for key in keys[1:]:
-        below = query.unflatten(3, (key.shape[3], -1))
-        scores.append((below * key.unsqueeze(4)).sum(-1).flatten(3).unsqueeze(-1))
-    weight = torch.cat(scores, dim=-1).softmax(dim=-1)
-    length = keys[0].shape[3]
-    read = torch.matmul(weight[..., :length], values[0])
-    for s, value in enumerate(values[1:]):
-        share = weight[..., length + s].unflatten(3, (value.shape[3], -1))
-        read = read + (share.unsqueeze(-1) * value.unsqueeze(4)).reshape(read.shape)
-    assert read.shape[3] == nodes
+    scores = [
+        (query.unflatten(4, (key.shape[4], -1)) * key.unsqueeze(5)).sum(dim=2).flatten(3)  # over e
+        for key in keys
+    ]
+    weights = torch.stack(scores).softmax(dim=0)
+    read = torch.zeros_like(query)
+    for weight, value in zip(weights, values, strict=True):
+        share = weight.unflatten(3, (value.shape[4], -1)).unsqueeze(2)
+        read += (share * value.unsqueeze(5)).flatten(4)
     return read
 
 
 def _tree_attention(query: Tensor, key: Tensor, value: Tensor, length: int, vocabulary: int) -> Tensor:
-    """What every place of the tree reads, for query, key, value [R, P, H, M, e]."""
-    places = query.shape[3]
-    causal = torch.ones(length, length, dtype=torch.bool, device=query.device).tril()
-    scores = torch.matmul(query[:, :, :, :length], key[:, :, :, :length].transpose(-1, -2))
-    weight = scores.masked_fill(~causal, -torch.inf).softmax(dim=-1)
-    keys, values = [key[:, :, :, :length]], [value[:, :, :, :length]]
-    read = [torch.matmul(weight, values[0])]
+    """What every place of the tree reads, for query, key, value [R, H, e, P, M]."""
+    read = [_prompt_attention(query[..., :length], key[..., :length], value[..., :length])]
+    keys, values = list(key[..., :length].split(1, dim=4)), list(value[..., :length].split(1, dim=4))
     start, nodes = length, vocabulary
-    while start < places:
-        keys.append(key[:, :, :, start : start + nodes])
-        values.append(value[:, :, :, start : start + nodes])
-        read.append(_depth_attention(query[:, :, :, start : start + nodes], keys, values))
+    while start < query.shape[4]:
+        here = slice(start, start + nodes)
+        keys.append(key[..., here])
+        values.append(value[..., here])
+        read.append(_depth_attention(query[..., here], keys, values))
         start, nodes = start + nodes, nodes * vocabulary
-    return torch.cat(read, dim=3)
+    return torch.cat(read, dim=4)
 
 
 def node_log_probs(blocks: Blocks, architecture: Architecture, prompts: Tensor, length: int) -> Tensor:
@@ -88,15 +90,15 @@ def node_log_probs(blocks: Blocks, architecture: Architecture, prompts: Tensor, 
     count, prompt_length = prompts.shape
     x = embed(blocks, tokens.expand(runs, -1, -1), position).flatten(1, 2)
     for layer in range(architecture.layers):
-        projected = torch.bmm(normed(x), blocks[f"{layer}.attend"])
-        split = projected.view(runs, count, tokens.shape[1], 3, heads, -1).permute(3, 0, 1, 4, 2, 5)
-        query, key, value = split
-        read = _tree_attention(query * query.shape[-1] ** -0.5, key, value, prompt_length, vocabulary)
-        x = x + torch.bmm(read.transpose(2, 3).reshape(x.shape), blocks[f"{layer}.merge"])
+        projected = torch.bmm(blocks[f"{layer}.attend"].transpose(1, 2), normed(x).transpose(1, 2))
+        split = projected.view(runs, 3, heads, architecture.width // heads, count, -1)
+        query, key, value = split.unbind(dim=1)
+        read = _tree_attention(query * query.shape[2] ** -0.5, key, value, prompt_length, vocabulary)
+        x = x + torch.bmm(read.view(runs, architecture.width, -1).transpose(1, 2), blocks[f"{layer}.merge"])
         x = feed_forward(blocks, layer, x)
     nodes = x.unflatten(1, (count, -1))[:, :, prompt_length - 1 :].flatten(1, 2)
-    logits = torch.bmm(normed(nodes), blocks["unembed"]).unflatten(1, (count, -1))
-    return logits.double().log_softmax(dim=-1)
+    logits = torch.bmm(blocks["unembed"].transpose(1, 2), normed(nodes).transpose(1, 2))  # V before the nodes: faster
+    return logits.double().log_softmax(dim=1).transpose(1, 2).unflatten(1, (count, -1))
 
 
 def leaf_log_probs(nodes: Tensor, vocabulary: int) -> Tensor:

@@ -10,6 +10,7 @@ from analysis.figures.style import (
     crosses,
     draw_oracle,
     frame,
+    losses_of,
     panels,
     seeds_note,
 )
@@ -19,7 +20,7 @@ from analysis.frontier import end_points, frontier
 def draw(curves: pd.DataFrame) -> Figure:
     """A point a beta with the intervals of both coordinates, and the frontier through them."""
     points, lines = end_points(curves), frontier(curves, by="loss")
-    figure, grid = panels(list(points["loss"].unique()))
+    figure, grid = panels(losses_of(curves))
     colors = beta_scale(points["beta"])
     for loss, axes in grid.items():
         frame(axes, curves, points)

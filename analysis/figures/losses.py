@@ -4,15 +4,15 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis.figures.style import loss_styles
+from analysis.figures.style import legend_below, loss_styles, losses_of
 
 FLOOR = 3e-3
 
 
 def draw(losses: pd.DataFrame) -> Figure:
     """f near 0; f and |f'| over a wider range on a logarithmic scale. `losses` is what `load_losses` returns."""
-    styles = loss_styles(losses["loss"].unique())
-    figure = Figure(figsize=(10.5, 3.6), layout="constrained")
+    styles = loss_styles(losses_of(losses))
+    figure = Figure(figsize=(10.5, 4.1), layout="constrained")
     near, tail, weight = figure.subplots(1, 3)
     for order, (name, style) in enumerate(styles.items()):
         table = losses[losses["loss"] == name]
@@ -26,5 +26,5 @@ def draw(losses: pd.DataFrame) -> Figure:
     for axes in (near, tail, weight):
         axes.set_xlabel("z = β ρ [no unit]")
         axes.axvline(0, color="0.6", linewidth=0.8, zorder=1)
-    near.legend()
+    legend_below(figure, near)
     return figure

@@ -3,7 +3,7 @@
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis.figures.style import GOLD_LABEL, KL_LABEL, crosses, loss_styles, seeds_note
+from analysis.figures.style import GOLD_LABEL, KL_LABEL, crosses, legend_below, loss_styles, losses_of, seeds_note
 from analysis.frontier import end_points
 
 
@@ -11,10 +11,10 @@ def draw(curves: pd.DataFrame) -> Figure:
     """Rows: KL and gold at the end of training. Columns: against beta, and against beta kappa."""
     points = end_points(curves)
     points["beta_kappa"] = points["beta"] * points["kappa"]
-    figure = Figure(figsize=(9.5, 6.4), layout="constrained")
+    figure = Figure(figsize=(9.5, 6.8), layout="constrained")
     grid = figure.subplots(2, 2, sharex="col", sharey="row")
     flat = []
-    for loss, style in loss_styles(points["loss"].unique()).items():
+    for loss, style in loss_styles(losses_of(curves)).items():
         table = points[points["loss"] == loss].sort_values("beta")
         for column, x in enumerate(("beta", "beta_kappa")):
             shown = table[table[x] > 0]
@@ -27,6 +27,6 @@ def draw(curves: pd.DataFrame) -> Figure:
     grid[0, 1].set(xscale="log", title=f"against β κ, the local strength{left_out}")
     grid[1, 0].set(xlabel="β [no unit]", ylabel=GOLD_LABEL)
     grid[1, 1].set(xlabel="β κ [no unit]")
-    grid[0, 0].legend()
+    legend_below(figure, grid[0, 0])
     figure.suptitle(f"At the end of training; {seeds_note(points)}", fontsize=9)
     return figure

@@ -36,8 +36,8 @@ RC = {
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#000000", "#56B4E9", "#8C6D31")
 DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2)), (0, (1, 1)), (0, (3, 1, 1, 1)))
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
-KL_LABEL = "KL(π‖π_ref) [nats per response]"
-GOLD_LABEL = "gold reward [sd under π_ref]"
+KL_LABEL = r"KL($\pi\,\Vert\,\pi_\mathrm{ref}$) [nats per response]"
+GOLD_LABEL = r"gold reward [sd under $\pi_\mathrm{ref}$]"
 ORACLE = {"color": "0.35", "linestyle": (0, (4, 2)), "linewidth": 1.2, "zorder": 1.5}
 
 
@@ -81,12 +81,24 @@ def draw_oracle(axes: Axes, curves: pd.DataFrame, label: str = "oracle (Gibbs)")
 
 
 def frame(axes: Axes, curves: pd.DataFrame, rows: pd.DataFrame) -> None:
-    """Limits that show all of `rows` and the oracle; the reference is the point (0, 0)."""
+    """Limits that show the reference (0, 0), the oracle and all of `rows`.
+
+    Where the rows have intervals, these are shown too, unless that would more than double an axis.
+    """
+    rows = rows.reindex(columns=["kl", "kl_high", "gold", "gold_low"])
+    reach = float(rows["kl"].max())
+    right = max(reach, min(float(rows["kl_high"].fillna(0.0).max()), 2 * reach))
     top = max([float(rows["gold"].max()), *oracle(curves)["gold"]])
     bottom = min(0.0, float(rows["gold"].min()))
+    bottom = min(bottom, max(float(rows["gold_low"].fillna(0.0).min()), bottom - (top - bottom)))
     room = 0.06 * (top - bottom)
-    axes.set(xlim=(-0.02 * rows["kl"].max(), 1.05 * rows["kl"].max()), ylim=(bottom - room, top + room))
+    axes.set(xlim=(-0.02 * right, 1.05 * right), ylim=(bottom - room, top + room))
     axes.axhline(0.0, color="0.6", linewidth=0.8, zorder=1)
+
+
+def losses_of(table: pd.DataFrame) -> list[str]:
+    """The losses of a table in the order in which they come."""
+    return list(table["loss"].dropna().unique())
 
 
 def panels(titles: Sequence[str], *, width: float = 3.1, height: float = 2.7) -> tuple[Figure, dict[str, Axes]]:
@@ -102,6 +114,12 @@ def panels(titles: Sequence[str], *, width: float = 3.1, height: float = 2.7) ->
     for axes, title in zip(flat, titles, strict=False):
         axes.set_title(title)
     return figure, dict(zip(titles, flat, strict=False))
+
+
+def legend_below(figure: Figure, axes: Axes) -> None:
+    """One legend for the whole figure, under it."""
+    handles, labels = axes.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=min(4, len(labels)))
 
 
 def seeds_note(table: pd.DataFrame) -> str:

@@ -10,6 +10,7 @@ from analysis.figures.style import (
     beta_scale,
     draw_oracle,
     frame,
+    losses_of,
     panels,
     seeds_note,
 )
@@ -19,10 +20,10 @@ from analysis.summary import training_curves
 def draw(curves: pd.DataFrame) -> Figure:
     """Mean curves over seeds; a square marks where each peaks, a dot where it ends."""
     means = training_curves(curves)
-    figure, grid = panels(list(means["loss"].unique()))
+    figure, grid = panels(losses_of(curves))
     colors = beta_scale(means["beta"])
     for loss, axes in grid.items():
-        frame(axes, curves, means)
+        frame(axes, curves, means.drop(columns="kl_high"))
         for beta, curve in means[means["loss"] == loss].groupby("beta"):
             color = colors.to_rgba(beta)
             axes.plot(curve["kl"], curve["gold"], color=color)
