@@ -82,4 +82,4 @@ def further_axes(curves: pd.DataFrame) -> list[str]:
     """Settings other than loss, beta and seed that vary over the trained runs."""
     runs = curves[curves["method"] != "oracle"]
     names = [name for name in settings_of(curves) if name not in ("method", "loss", "beta", "kappa", "seed")]
-    return [name for name in names if runs[name].nunique(dropna=False) > 1]
+    return [name for name in names if len(runs[name].unique()) > 1]

@@ -5,11 +5,13 @@ fall is therefore cross-fitted: for each seed, the checkpoint of the peak is the
 other seeds, and the fall is what this seed loses from there to its end.
 """
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 
 from analysis.intervals import over_seeds
-from analysis.results import further_axes, trained
+from analysis.results import further_axes, load, trained
 
 CURVE = ("method", "loss", "beta", "kappa")
 
@@ -58,3 +60,23 @@ def peaks(curves: pd.DataFrame) -> pd.DataFrame:
         each_fall += [named | {"fall": fall} for fall in falls(gold)]
     summary = pd.DataFrame(rows).astype({"peak_step": "int64"})
     return summary.merge(over_seeds(pd.DataFrame(each_fall), by, ["fall"]), on=by)
+
+
+def text(folder: str | Path) -> str:
+    """What a result directory came to, for a terminal: how its runs ended, and the best of each loss."""
+    curves = load(folder)
+    runs = curves[curves["method"] != "oracle"].groupby("run_id")["status"].agg(lambda s: (s == "diverged").any())
+    lines = [f"{len(runs)} runs, {int(runs.sum())} of them diverged"]
+    if trained(curves).empty:
+        return lines[0]
+    by = [name for name in curve_settings(curves) if name not in ("method", "kappa")]
+    table = peaks(curves)
+    best = table.loc[table.groupby([n for n in by if n != "beta"], sort=False)["peak_gold"].idxmax()]
+    weak = table.loc[table.groupby([n for n in by if n != "beta"], sort=False)["beta"].idxmin()]
+    lines.append("the beta with the highest peak of gold along training, and the fall from it at the smallest beta:")
+    shown = best[[*by, "peak_gold", "peak_kl"]].assign(
+        smallest=weak["beta"].to_numpy(), fall=weak["fall"].to_numpy(), fall_se=weak["fall_se"].to_numpy()
+    )
+    shown = shown.rename(columns={"peak_gold": "gold", "peak_kl": "KL", "smallest": "smallest beta"})
+    lines.append(shown.to_string(index=False, float_format=lambda value: f"{value:.3g}", na_rep="-"))
+    return "\n".join(lines)

@@ -5,12 +5,22 @@ random stream and returns a function of prompts [N, L] and responses [N, T] to s
 its module and name it here.
 """
 
+from collections.abc import Callable
+
+import numpy as np
+
 from gold_rewards.additive import make_additive
 from gold_rewards.labels import Labels, preference_probability
 from gold_rewards.motif import make_motif
 from gold_rewards.scale import Scale, scale_under
 from gold_rewards.transformer import make_transformer
 
-GOLD_REWARDS = {"transformer": make_transformer, "motif": make_motif, "additive": make_additive}
+GoldReward = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
-__all__ = ["GOLD_REWARDS", "Labels", "Scale", "preference_probability", "scale_under"]
+GOLD_REWARDS: dict[str, Callable[..., GoldReward]] = {
+    "transformer": make_transformer,
+    "motif": make_motif,
+    "additive": make_additive,
+}
+
+__all__ = ["GOLD_REWARDS", "GoldReward", "Labels", "Scale", "preference_probability", "scale_under"]

@@ -36,6 +36,8 @@ class Motif:
 
 @dataclass(frozen=True, kw_only=True)
 class MotifReward:
+    """The sum of the weights of the motifs that a response has, and the cost of an echo."""
+
     motifs: tuple[Motif, ...]
 
     def __call__(self, prompts: np.ndarray, responses: np.ndarray) -> np.ndarray:

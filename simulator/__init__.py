@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from simulator.complaints import ConfigError
     from simulator.config import Sweep
-    from simulator.sweep import SweepFailed, run_sweep
+    from simulator.sweep import SweepError, run_sweep
 
-__all__ = ["ConfigError", "Sweep", "SweepFailed", "run_sweep"]
+__all__ = ["ConfigError", "Sweep", "SweepError", "run_sweep"]
 
-_HOME = {"ConfigError": "complaints", "Sweep": "config", "SweepFailed": "sweep", "run_sweep": "sweep"}
+_HOME = {"ConfigError": "complaints", "Sweep": "config", "SweepError": "sweep", "run_sweep": "sweep"}
 
 
 def __getattr__(name: str) -> Any:

@@ -26,10 +26,12 @@ class Language:
 
     @property
     def topics(self) -> int:
+        """K."""
         return self.transition.shape[0]
 
     @property
     def vocabulary(self) -> int:
+        """V."""
         return self.transition.shape[1]
 
 

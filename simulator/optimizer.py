@@ -23,6 +23,7 @@ class Adam:
 
 
 def start_adam(parameters: Tensor) -> Adam:
+    """The moments before the first step: zero."""
     return Adam(first=torch.zeros_like(parameters), second=torch.zeros_like(parameters))
 
 
@@ -46,7 +47,8 @@ def adam_step(
 
 def learning_rate_factor(step: int, *, steps: int, warmup: int, schedule: str) -> float:
     """The share of the peak learning rate at `step` (from 1): a linear rise over `warmup` steps, then
-    `constant`, `linear` (to 0 at the end) or `cosine` (half a cosine to 0)."""
+    `constant`, `linear` (to 0 at the end) or `cosine` (half a cosine to 0).
+    """
     if step <= warmup:
         return step / warmup
     passed = (step - warmup) / max(steps - warmup, 1)

@@ -40,7 +40,8 @@ def attend(
     `tick(stack, steps)` is called when a stack has taken `steps` more steps.
     """
     failed: dict[int, str] = {}
-    assert worker.stdin is not None and worker.stdout is not None
+    assert worker.stdin is not None
+    assert worker.stdout is not None
     while True:
         try:
             stack = waiting.get_nowait()

@@ -37,14 +37,17 @@ class Folder:
 
     @property
     def config(self) -> Path:
+        """The resolved sweep."""
         return self.path / "config.toml"
 
     @property
     def curves(self) -> Path:
+        """One row per run and checkpoint."""
         return self.path / "curves.parquet"
 
     @property
     def runs(self) -> Path:
+        """One row per run."""
         return self.path / "runs.parquet"
 
     @property
@@ -57,6 +60,7 @@ class Folder:
         return self.path / "parts" / f"{digest([run.run_id for run in stack])}.{kind}.parquet"
 
     def finished(self, stack: Sequence[Run]) -> bool:
+        """Whether the records of a stack are all on disk."""
         return self.part(stack, "runs").exists()
 
 
@@ -114,11 +118,13 @@ def check_same_sweep(folder: Folder, sweep: Sweep) -> None:
 
 
 def write_table(table: pd.DataFrame, path: Path) -> None:
+    """Write a table as Parquet."""
     with write_whole(path) as file:
         table.to_parquet(file, index=False, compression="zstd")
 
 
 def write_json(value: object, path: Path) -> None:
+    """Write a value as JSON for people to read."""
     with write_whole(path) as file:
         file.write((json.dumps(value, indent=2, allow_nan=False) + "\n").encode())
 

@@ -9,6 +9,7 @@ import hashlib
 import json
 import logging
 import os
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -24,27 +25,30 @@ from simulator.transformer import Architecture, initial_parameters, packing, res
 
 logger = logging.getLogger(__name__)
 
-RECIPE = 1  # counts changes of the code below that change its result, so that no stale cache is read
+VERSION = 1  # counts changes of the code below that change its result, so that no stale cache is read
 
 
-def train_reference(
-    language: Language,
-    architecture: Architecture,
-    *,
-    prompt_length: int,
-    steps: int,
-    batch: int,
-    learning_rate: float,
-    seed: int,
-) -> Tensor:
-    """Parameters [D] after `steps` Adam steps on `batch` fresh sentences each, float32 on the CPU."""
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """`steps` Adam steps on `batch` fresh sentences each, with this peak learning rate, from streams of `seed`."""
+
+    prompt_length: int
+    steps: int
+    batch: int
+    learning_rate: float
+    seed: int
+
+
+def train_reference(language: Language, architecture: Architecture, recipe: Recipe) -> Tensor:
+    """Parameters [D], float32 on the CPU."""
+    steps, batch, prompt_length = recipe.steps, recipe.batch, recipe.prompt_length
     response_length = architecture.context - prompt_length + 1
     packed = packing(
         prompt_length=prompt_length, response_length=response_length, responses=1, device=torch.device("cpu")
     )
-    parameters = initial_parameters(architecture, stream(seed, "reference", "init")).unsqueeze(0)
+    parameters = initial_parameters(architecture, stream(recipe.seed, "reference", "init")).unsqueeze(0)
     state = start_adam(parameters)
-    rng = stream(seed, "reference", "text")
+    rng = stream(recipe.seed, "reference", "text")
     clip = torch.ones(1, 1)
     for step in range(1, steps + 1):
         topic = rng.integers(language.topics, size=batch)
@@ -57,7 +61,7 @@ def train_reference(
         gradients = torch.autograd.grad(-log_probs.mean(), list(blocks.values()))
         gradient = torch.cat([g.flatten(1) for g in gradients], dim=1)
         factor = learning_rate_factor(step, steps=steps, warmup=steps // 20, schedule="cosine")
-        rate = torch.full((1, 1), learning_rate * factor)
+        rate = torch.full((1, 1), recipe.learning_rate * factor)
         adam_step(parameters, clip_rows(gradient, clip), state, step=step, rate=rate, weight_decay=0.0)
     return parameters[0]
 
@@ -68,17 +72,17 @@ def cache_folder() -> Path:
     return Path(named) if named else user_cache_path("alignment-simulator")
 
 
-def cached_reference(language: Language, architecture: Architecture, **recipe: float | int) -> Tensor:
+def cached_reference(language: Language, architecture: Architecture, recipe: Recipe) -> Tensor:
     """`train_reference`, or its cached result [D] for the same language, architecture and recipe.
 
     A cache that cannot be read or written costs time, never the result.
     """
     made_by = {
-        "recipe": RECIPE,
+        "version": VERSION,
         "torch": torch.__version__,
         "language": hashlib.sha256(language.transition.tobytes()).hexdigest(),
         "architecture": architecture.shapes,
-        **recipe,
+        **asdict(recipe),
     }
     key = hashlib.sha256(json.dumps(made_by, sort_keys=True).encode()).hexdigest()[:32]
     path = cache_folder() / f"reference-{key}.npy"
@@ -88,7 +92,7 @@ def cached_reference(language: Language, architecture: Architecture, **recipe: f
             return torch.from_numpy(row)
     except (OSError, ValueError, EOFError):
         pass
-    parameters = train_reference(language, architecture, **recipe)
+    parameters = train_reference(language, architecture, recipe)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with write_whole(path) as file:

@@ -10,6 +10,7 @@ be seen in the result.
 import os
 import threading
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +27,10 @@ from simulator.records import Folder, join, open_folder, tidy, write_json, write
 from simulator.worker import finish_stack, one_thread
 from simulator.world import MADE_OF, World, build_world, world_name
 
-Watch = Callable[[int, int], None]
+Watch = Callable[[int, int, bool], None]
 
 
-class SweepFailed(RuntimeError):
+class SweepError(RuntimeError):
     """Some stacks could not be run; the text says which and why, and all others are kept."""
 
 
@@ -43,10 +44,14 @@ def choose_device(name: str) -> torch.device:
     return torch.device("cuda" if available and name != "cpu" else "cpu")
 
 
-def default_workers(device: torch.device, stacks_left: int) -> int:
-    """As many processes as there are cores to run on and stacks to run; one on a GPU."""
+def processes_on(device: str, workers: int | None) -> int:
+    """How many processes train: as asked, or one for each core of a CPU, one on a GPU. Raises ConfigError."""
+    if workers is not None and workers < 1:
+        raise ConfigError(f"--workers {workers}: must be at least 1")
+    if choose_device(device).type == "cuda":
+        return 1
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return 1 if device.type == "cuda" else max(1, min(cores, stacks_left))
+    return workers or cores
 
 
 def build_worlds(sweep: Sweep) -> tuple[dict[str, World], pd.DataFrame, list[dict[str, Any]]]:
@@ -70,27 +75,29 @@ def run_sweep(
     device: str = "auto",
     workers: int | None = None,
     fresh: bool = False,
-    watch: Watch = lambda run_steps, runs: None,
+    watch: Watch = lambda run_steps, runs, worked: None,
 ) -> Path:
     """Run a sweep, or what is missing of it, and return its folder, `out`.
 
-    `watch(run_steps, runs)` is told how many steps, summed over runs, and how many runs were added. Raises
-    ConfigError if the sweep or the folder is wrong, before any work, and SweepFailed if stacks failed.
+    device: "auto", "cpu" or "cuda". workers: processes on a CPU, by default one for each core. fresh: remove
+    what the folder holds. `watch(run_steps, runs, worked)` is told how many steps, summed over runs, and how many
+    runs are done in addition, and whether by work or found in the folder. Raises ConfigError if the sweep or the
+    folder is wrong, before any work, and SweepError if stacks failed.
     """
     runs = expand(sweep)
-    chosen = choose_device(device)
+    chosen, processes = choose_device(device), processes_on(device, workers)
     folder = open_folder(Path(out), sweep, fresh=fresh)
     if folder.complete:
-        watch(sum(run.settings.train.steps for run in runs), len(runs))
+        watch(sum(run.settings.train.steps for run in runs), len(runs), False)
         return folder.path
     with one_thread():
         worlds, oracle, facts = build_worlds(sweep)
         write_json(facts[0] if len(facts) == 1 else {"worlds": facts}, folder.path / "world.json")
         write_table(pd.DataFrame(sample_losses(sweep.sweep.loss)), folder.path / "losses.parquet")
         cut = stacks(runs)
-        failed = run_stacks(cut, worlds, folder, chosen, workers, watch)
+        failed = run_stacks(cut, worlds, folder, chosen, processes, watch)
     if failed:
-        raise SweepFailed(
+        raise SweepError(
             f"{len(failed)} of {len(cut)} stacks failed; the others are kept in {folder.path}, and the same "
             "command runs what is missing\n" + "\n".join(f"stack {i}: {why.strip()}" for i, why in failed.items())
         )
@@ -103,29 +110,29 @@ def run_stacks(
     worlds: dict[str, World],
     folder: Folder,
     device: torch.device,
-    workers: int | None,
+    processes: int,
     watch: Watch,
 ) -> dict[int, str]:
     """Run the stacks that are not finished yet; the reasons of those that failed."""
     lock = threading.Lock()
 
-    def tick(number: int, steps: int) -> None:
+    def tick(number: int, steps: int, worked: bool = True) -> None:
         stack = cut[number]
         left[number] -= steps
         with lock:
-            watch(steps * len(stack), 0 if left[number] else len(stack))
+            watch(steps * len(stack), 0 if left[number] else len(stack), worked)
 
     left = [stack[0].settings.train.steps for stack in cut]
     todo = []
     for number, stack in enumerate(cut):
         if folder.finished(stack):
-            tick(number, left[number])
+            tick(number, left[number], worked=False)
         else:
             todo.append(number)
-    processes = workers or default_workers(device, len(todo))
-    if processes > 1 and device.type == "cpu":
+    processes = min(processes, len(todo))
+    if processes > 1:
         return run_in_workers(folder, todo, processes, tick)
     for number in todo:
         world = worlds[world_name(cut[number][0].settings)].to(device)
-        finish_stack(cut[number], world, folder, device, lambda steps, number=number: tick(number, steps))
+        finish_stack(cut[number], world, folder, device, partial(tick, number))
     return {}

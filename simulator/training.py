@@ -60,6 +60,7 @@ class Problem:
 
     @property
     def pairs(self) -> int:
+        """N."""
         return self.prompts.shape[1]
 
 

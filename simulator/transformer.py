@@ -53,6 +53,7 @@ class Architecture:
 
     @property
     def parameters(self) -> int:
+        """D."""
         return sum(rows * columns for rows, columns in self.shapes.values())
 
 
@@ -117,6 +118,7 @@ def embed(blocks: Blocks, tokens: Tensor, position: Tensor) -> Tensor:
 
 
 def normed(x: Tensor) -> Tensor:
+    """Layer normalization of the last axis, without gain or bias."""
     return layer_norm(x, x.shape[-1:])
 
 

@@ -23,10 +23,9 @@ from simulator.enumeration import all_responses, leaf_log_probs, node_log_probs
 from simulator.grid import digest
 from simulator.language import draw_prompts, entropy, log_likelihood, make_language
 from simulator.measurement import Yardstick, gold_rank
-from simulator.reference import cached_reference
+from simulator.reference import Recipe, cached_reference
 from simulator.streams import stream
 from simulator.transformer import Architecture, unstack
-
 
 MADE_OF = ("world", "reference", "gold", "policy")  # the tables that a world follows from
 
@@ -49,7 +48,9 @@ class World:
 
     def to(self, device: torch.device) -> "World":
         """The same world with its tensors on `device`."""
-        tensors = {name: value.to(device) for name, value in vars(self).items() if isinstance(value, Tensor)}
+        tensors: dict[str, Any] = {
+            name: value.to(device) for name, value in vars(self).items() if isinstance(value, Tensor)
+        }
         return replace(self, **tensors, yardstick=self.yardstick.to(device))
 
 
@@ -90,11 +91,7 @@ def build_world(settings: Settings) -> World:
     reference = cached_reference(
         language,
         architecture,
-        prompt_length=world.prompt_length,
-        steps=settings.reference.steps,
-        batch=settings.reference.batch,
-        learning_rate=settings.reference.learning_rate,
-        seed=world.seed,
+        Recipe(prompt_length=world.prompt_length, seed=world.seed, **settings.reference.model_dump()),
     )
     blocks = unstack(reference.unsqueeze(0), architecture)
     nodes = node_log_probs(blocks, architecture, torch.from_numpy(prompts), world.response_length)

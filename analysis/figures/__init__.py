@@ -28,10 +28,17 @@ def save(figure: Figure, stem: Path) -> list[Path]:
     return paths
 
 
-def draw_losses(table: pd.DataFrame, stem: Path) -> list[Path]:
-    """The picture of the losses alone, without any sweep. `table` has the columns loss, kappa, z, f, slope."""
+def picture_losses(table: pd.DataFrame, path: Path) -> None:
+    """Draw losses into one file, without any sweep. `table`: loss, kappa, z, f, slope. Raises ResultsError."""
+    known = ("png", "svg", "pdf")
+    if path.suffix.removeprefix(".").lower() not in known:
+        raise ResultsError(f"{path}: must end in .{', .'.join(known)}, the kinds of picture that can be written")
     with mpl.rc_context(RC):
-        return save(losses.draw(table), stem)
+        figure = losses.draw(table)
+        try:
+            figure.savefig(path, dpi=150)
+        except OSError as error:
+            raise ResultsError(f"{path}: cannot be written ({error.strerror or error})") from None
 
 
 def draw_all(folder: Path) -> list[Path]:
@@ -45,7 +52,8 @@ def draw_all(folder: Path) -> list[Path]:
         raise ResultsError(f"{folder}: {what}, so there is nothing to draw; a smaller learning rate may help")
     target = folder / "figures"
     target.mkdir(exist_ok=True)
-    paths = draw_losses(load_losses(folder), target / "losses")
+    with mpl.rc_context(RC):
+        paths = save(losses.draw(load_losses(folder)), target / "losses")
     axes = further_axes(curves)
     for name, part in _parts(curves, axes):
         for figure, draw in FIGURES.items():

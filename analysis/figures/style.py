@@ -7,6 +7,7 @@ cividis, which grows lighter evenly.
 import math
 from collections.abc import Iterable, Sequence
 from itertools import cycle
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -38,10 +39,10 @@ DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2)), (0, (1, 1)
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 KL_LABEL = r"KL($\pi\,\Vert\,\pi_\mathrm{ref}$) [nats per response]"
 GOLD_LABEL = r"gold reward [sd under $\pi_\mathrm{ref}$]"
-ORACLE = {"color": "0.35", "linestyle": (0, (4, 2)), "linewidth": 1.2, "zorder": 1.5}
+ORACLE: dict[str, Any] = {"color": "0.35", "linestyle": (0, (4, 2)), "linewidth": 1.2, "zorder": 1.5}
 
 
-def loss_styles(losses: Iterable[str]) -> dict[str, dict[str, object]]:
+def loss_styles(losses: Iterable[str]) -> dict[str, dict[str, Any]]:
     """Colour, dash and marker of each loss, in the order given."""
     ways = cycle(zip(PALETTE, DASHES, MARKERS, strict=True))
     return {loss: {"color": c, "linestyle": d, "marker": m} for loss, (c, d, m) in zip(losses, ways, strict=False)}
@@ -61,7 +62,7 @@ def band(axes: Axes, table: pd.DataFrame, x: str, y: str, color: object) -> None
         axes.fill_between(table[x].to_numpy(float), low, high, color=color, alpha=0.15, linewidth=0)
 
 
-def crosses(axes: Axes, table: pd.DataFrame, x: str, y: str, **style: object) -> None:
+def crosses(axes: Axes, table: pd.DataFrame, x: str, y: str, **style: Any) -> None:
     """Points with the intervals of both coordinates, where there are any, joined in the order of the table."""
     errors = {}
     for name, key in ((x, "xerr"), (y, "yerr")):

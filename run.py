@@ -1,0 +1,144 @@
+"""The command line: parse, call, exit.
+
+Exit codes: 0 done; 2 the user's input is wrong; 1 something failed; 130 interrupted. What is heavy is imported
+by the command that needs it, so that --help answers at once.
+"""
+
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import App, CycloptsError, Parameter
+
+QUICKSTART = Path(__file__).resolve().parent / "configs" / "quickstart.toml"
+
+Switch = Annotated[bool, Parameter(negative=())]
+Settings = Annotated[tuple[str, ...], Parameter(name="--set", consume_multiple=True, negative=())]
+
+app = App(name="run.py", help="Offline alignment under full control: overoptimization sweeps, frontiers, figures.")
+
+
+@app.command
+def sweep(
+    config: Path = QUICKSTART,
+    /,
+    *,
+    out: Path | None = None,
+    settings: Settings = (),
+    device: Literal["auto", "cpu", "cuda"] = "auto",
+    workers: int | None = None,
+    fresh: Switch = False,
+    dry_run: Switch = False,
+) -> None:
+    """Run a sweep, or what is missing of it, and draw its figures.
+
+    Parameters
+    ----------
+    config
+        The sweep, a TOML file.
+    out
+        Where records and figures go; results/<config name> unless said.
+    settings
+        KEY=VALUE replaces one key of the sweep, such as world.prompts=4; may be repeated.
+    device
+        Where policies are trained.
+    workers
+        Processes to train in on a CPU; one for each core unless said.
+    fresh
+        Start over: remove the records that the folder holds.
+    dry_run
+        Print what the sweep would take, and do nothing.
+
+    """
+    from simulator.config import Sweep
+    from simulator.plan import make_plan
+    from simulator.progress import shown_on
+    from simulator.sweep import processes_on, run_sweep
+
+    asked = Sweep.from_toml(config, settings)
+    target = out or Path("results") / config.stem
+    if dry_run:
+        print(make_plan(asked, processes_on(device, workers)).text(target))
+        return
+    try:
+        with shown_on(sys.stdout, asked) as watch:
+            run_sweep(asked, target, device=device, workers=workers, fresh=fresh, watch=watch)
+    except KeyboardInterrupt:
+        print(f"interrupted: what is finished is kept in {target}, and the same command goes on from there")
+        raise
+    report(target)
+
+
+@app.command
+def report(folder: Path, /) -> None:
+    """Draw the figures of a result directory from its records, and print what they came to.
+
+    Parameters
+    ----------
+    folder
+        A result directory, of a sweep that ended or still runs.
+
+    """
+    from analysis.figures import draw_all
+    from analysis.summary import text
+
+    print(text(folder))
+    draw_all(folder)
+    print(f"figures in {folder / 'figures'}")
+
+
+@app.command
+def losses(*, picture: Path | None = None) -> None:
+    """The losses f(z) at z = beta rho, and what they do around z = 0.
+
+    Parameters
+    ----------
+    picture
+        Draw them into this file, a PNG, SVG or PDF.
+
+    """
+    from simulator.losses import LOSSES, describe, sample_losses
+
+    print(describe(LOSSES))
+    if picture:
+        import pandas as pd
+
+        from analysis.figures import picture_losses
+
+        picture_losses(pd.DataFrame(sample_losses(LOSSES)), picture)
+        print(f"picture in {picture}")
+
+
+def blame(error: Exception) -> int | None:
+    """The exit code of an error that has a message for the user; None for one that nobody foresaw."""
+    if isinstance(error, CycloptsError):
+        return 2
+    from analysis.results import ResultsError
+    from simulator.complaints import ConfigError
+    from simulator.sweep import SweepError
+
+    if isinstance(error, ConfigError | ResultsError):
+        return 2
+    return 1 if isinstance(error, SweepError | OSError) else None
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command that `arguments` name and return the exit code."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+    except KeyboardInterrupt:
+        return 130
+    except Exception as error:
+        code = blame(error)
+        if code is None:
+            raise
+        print(f"error: {error}", file=sys.stderr)
+        return code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

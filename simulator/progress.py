@@ -1,0 +1,80 @@
+"""How far a sweep is: a live line on a terminal, a plain line now and then elsewhere."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TextIO
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+
+from simulator.config import Sweep
+from simulator.grid import expand
+from simulator.sweep import Watch
+
+PLAIN_EVERY = 10.0  # seconds between plain lines
+
+
+@dataclass(kw_only=True)
+class Tally:
+    """Counts of one sweep. What was found finished when it began counts as done but not towards the speed."""
+
+    runs: int
+    run_steps: int
+    done_runs: int = 0
+    done_steps: int = 0
+    worked_steps: int = 0
+    began: float = field(default_factory=time.monotonic)
+
+    def add(self, steps: int, runs: int, *, worked: bool) -> None:
+        """Count steps and runs that are done in addition."""
+        self.done_steps += steps
+        self.done_runs += runs
+        self.worked_steps += steps if worked else 0
+
+    def line(self) -> str:
+        """The counts as text: runs done, run-steps per second, time left."""
+        text = f"{self.done_runs} of {self.runs} runs"
+        elapsed = time.monotonic() - self.began
+        if self.worked_steps and elapsed > 0:
+            speed = self.worked_steps / elapsed
+            text += f", {speed:,.0f} run-steps/s, {clock((self.run_steps - self.done_steps) / speed)} left"
+        return text
+
+
+def clock(seconds: float) -> str:
+    """A time span as people say it."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = seconds / 60
+    return f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"
+
+
+@contextmanager
+def shown_on(stream: TextIO, sweep: Sweep) -> Iterator[Watch]:
+    """Show on `stream` how far `sweep` is while the block runs; what it yields is `run_sweep`'s `watch`."""
+    runs = expand(sweep)
+    tally = Tally(runs=len(runs), run_steps=sum(run.settings.train.steps for run in runs))
+    print(f"{tally.runs} runs, {tally.run_steps:,} run-steps", file=stream, flush=True)
+    if stream.isatty():
+        columns = (TextColumn("{task.description}"), BarColumn())
+        with Progress(*columns, console=Console(file=stream), transient=True) as progress:
+            task = progress.add_task("making the world", total=tally.run_steps)
+
+            def live(run_steps: int, runs: int, worked: bool) -> None:
+                tally.add(run_steps, runs, worked=worked)
+                progress.update(task, completed=tally.done_steps, description=tally.line())
+
+            yield live
+    else:
+        last = time.monotonic()
+
+        def plain(run_steps: int, runs: int, worked: bool) -> None:
+            nonlocal last
+            tally.add(run_steps, runs, worked=worked)
+            if time.monotonic() - last >= PLAIN_EVERY:
+                last = time.monotonic()
+                print(tally.line(), file=stream, flush=True)
+
+        yield plain
