@@ -48,7 +48,7 @@ def frontier(curves: pd.DataFrame, by: str = "loss") -> pd.DataFrame:
     apart = [name for name in settings_of(curves) if name not in ("beta", "kappa", by)]
     grid = np.linspace(0.0, float(last["kl"].max()), POINTS) if len(last) else np.zeros(0)
     tables = []
-    for value, family in last.groupby(by):
+    for value, family in last.groupby(by, sort=False):
         replicates = [gold_at(points, grid) for _, points in family.groupby(apart, dropna=False)]
         tables.append(_mean_curve(by, value, grid, replicates))
     empty = pd.DataFrame(columns=[by, "kl", "gold", "low", "high", "seeds"])

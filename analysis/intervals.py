@@ -25,7 +25,7 @@ def over_seeds(table: pd.DataFrame, by: Sequence[str], values: Sequence[str]) ->
 
     `seeds` counts the rows of a group.
     """
-    groups = table.groupby(list(by), dropna=False, observed=True)
+    groups = table.groupby(list(by), dropna=False, observed=True, sort=False)
     count = groups.size()
     columns: dict[str, pd.Series] = {"seeds": count}
     for name in values:

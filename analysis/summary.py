@@ -49,7 +49,7 @@ def peaks(curves: pd.DataFrame) -> pd.DataFrame:
     """
     by = curve_settings(curves)
     rows, each_fall = [], []
-    for setting, mean in training_curves(curves).groupby(by, dropna=False):
+    for setting, mean in training_curves(curves).groupby(by, dropna=False, sort=False):
         named = dict(zip(by, setting, strict=True))
         top, last = mean.loc[mean["gold"].idxmax()], mean.loc[mean["step"].idxmax()]
         named |= {f"peak_{name}": top[name] for name in ("step", "kl", "gold")}

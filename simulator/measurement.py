@@ -19,6 +19,8 @@ from torch import Tensor
 
 Columns = dict[str, Tensor]
 
+TIE = 1e-5  # nats; margins below it are rounding errors of the network
+
 
 @dataclass(frozen=True, kw_only=True)
 class Yardstick:
@@ -102,9 +104,11 @@ def measure_pairs(log_ratios: Tensor, losses: Tensor) -> Columns:
     train_accuracy is the share of pairs whose margin is positive, an equal pair counting half.
     """
     chosen, rejected = log_ratios.unbind(dim=-1)
+    margin = chosen - rejected
+    ahead = torch.where(margin.abs() < TIE, 0.5, (margin > 0).double())
     return {
         "train_loss": losses.mean(dim=1),
-        "train_accuracy": ((chosen - rejected).sign() / 2 + 0.5).mean(dim=1),
+        "train_accuracy": ahead.mean(dim=1),
         "chosen_logratio": chosen.mean(dim=1),
         "rejected_logratio": rejected.mean(dim=1),
     }

@@ -113,7 +113,7 @@ def stack_bytes(stack: Sequence[Run]) -> int:
     activations = 4 * policy.layers * 20 * policy.width
     measured = max(1, min(len(stack), MEASURE_FLOATS // responses))
     return (
-        len(stack) * (6 * 4 * architecture.parameters + training * activations)
+        len(stack) * (6 * 4 * architecture.row + training * activations)
         + measured * (measuring * activations // policy.layers + 8 * 8 * responses)
         + 6 * 8 * responses
     )

@@ -14,6 +14,7 @@ from simulator.grid import expand
 from simulator.sweep import Watch
 
 PLAIN_EVERY = 10.0  # seconds between plain lines
+EARLY = 0.1  # share of the work before which the time left is not foretold
 
 
 @dataclass(kw_only=True)
@@ -37,9 +38,12 @@ class Tally:
         """The counts as text: runs done, run-steps per second, time left."""
         text = f"{self.done_runs} of {self.runs} runs"
         elapsed = time.monotonic() - self.began
+        left = self.run_steps - self.done_steps
         if self.worked_steps and elapsed > 0:
             speed = self.worked_steps / elapsed
-            text += f", {speed:,.0f} run-steps/s, {clock((self.run_steps - self.done_steps) / speed)} left"
+            text += f", {speed:,.0f} run-steps/s"
+            if self.worked_steps >= EARLY * (self.worked_steps + left):  # the first checkpoints are close together
+                text += f", {clock(left / speed)} left"
         return text
 
 

@@ -21,11 +21,11 @@ from simulator.files import write_whole
 from simulator.language import Language, draw_responses, say
 from simulator.optimizer import adam_step, clip_rows, learning_rate_factor, start_adam
 from simulator.streams import stream
-from simulator.transformer import Architecture, initial_parameters, packing, response_log_probs, unstack
+from simulator.transformer import Architecture, initial_parameters, packing, response_log_probs, restack, unstack
 
 logger = logging.getLogger(__name__)
 
-VERSION = 1  # counts changes of the code below that change its result, so that no stale cache is read
+VERSION = 2  # counts changes of the code below that change its result, so that no stale cache is read
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +59,7 @@ def train_reference(language: Language, architecture: Architecture, recipe: Reci
             blocks, architecture, packed, torch.from_numpy(prompts)[None], torch.from_numpy(text)[None, :, None]
         )
         gradients = torch.autograd.grad(-log_probs.mean(), list(blocks.values()))
-        gradient = torch.cat([g.flatten(1) for g in gradients], dim=1)
+        gradient = restack(dict(zip(blocks, gradients, strict=True)), architecture)
         factor = learning_rate_factor(step, steps=steps, warmup=steps // 20, schedule="cosine")
         rate = torch.full((1, 1), recipe.learning_rate * factor)
         adam_step(parameters, clip_rows(gradient, clip), state, step=step, rate=rate, weight_decay=0.0)
@@ -88,7 +88,7 @@ def cached_reference(language: Language, architecture: Architecture, recipe: Rec
     path = cache_folder() / f"reference-{key}.npy"
     try:
         row = np.load(path, allow_pickle=False)
-        if row.shape == (architecture.parameters,) and row.dtype == np.float32 and np.isfinite(row).all():
+        if row.shape == (architecture.row,) and row.dtype == np.float32 and np.isfinite(row).all():
             return torch.from_numpy(row)
     except (OSError, ValueError, EOFError):
         pass

@@ -1,7 +1,7 @@
 """The training engine: a stack of runs, taken k steps further by one program.
 
-Shapes: R runs, N pairs of one run, B pairs of one batch, L prompt length, T response length, D parameters
-of one run.
+Shapes: R runs, N pairs of one run, B pairs of one batch, L prompt length, T response length, D numbers of
+one run's row of parameters.
 
 `advance(state, problem, steps)` is the seam: it takes R runs as they stand and returns them `steps` steps on.
 Another engine may take its place as long as it keeps these two records. All that differs between runs (loss,
@@ -18,11 +18,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from simulator.losses import Loss
 from simulator.optimizer import Adam, adam_step, clip_rows, learning_rate_factor, start_adam
 from simulator.streams import stream
-from simulator.transformer import Architecture, Packing, response_log_probs, unstack
+from simulator.transformer import ALIGNMENT, Architecture, Packing, response_log_probs, restack, unstack
+
+
+STRETCH = 512  # steps whose batches are drawn at once
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,8 +113,9 @@ def batches(problem: Problem, first: int, steps: int) -> Tensor | None:
 def pair_losses(log_ratios: Tensor, beta: Tensor, losses: Sequence[tuple[Loss, int]]) -> Tensor:
     """f(beta rho) of each pair, [R, B], for log-ratios [R, B, 2] (chosen first, nats) and beta [R, 1]."""
     z = beta * (log_ratios[..., 0] - log_ratios[..., 1])
-    parts = z.split([rows for _, rows in losses])
-    return torch.cat([loss(part) for (loss, _), part in zip(losses, parts, strict=True)])
+    pairs = z.shape[1]
+    parts = pad(z, (0, -pairs % ALIGNMENT)).split([rows for _, rows in losses])
+    return torch.cat([loss(part) for (loss, _), part in zip(losses, parts, strict=True)])[:, :pairs]
 
 
 def loss_and_gradient(parameters: Tensor, problem: Problem, chosen: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -123,11 +128,13 @@ def loss_and_gradient(parameters: Tensor, problem: Problem, chosen: Tensor | Non
     log_probs = response_log_probs(blocks, problem.architecture, problem.packing, prompts, responses).sum(dim=-1)
     loss = pair_losses(log_probs - reference, problem.beta, problem.losses).mean(dim=1)
     gradients = torch.autograd.grad(loss.sum(), list(blocks.values()))
-    return loss.detach(), torch.cat([gradient.flatten(1) for gradient in gradients], dim=1)
+    return loss.detach(), restack(dict(zip(blocks, gradients, strict=True)), problem.architecture)
 
 
 def advance(state: State, problem: Problem, steps: int) -> State:
     """Train every run of the stack for `steps` more steps. `state`'s tensors are updated in place."""
+    while steps > STRETCH:
+        state, steps = advance(state, problem, STRETCH), steps - STRETCH
     order = batches(problem, state.step, steps)
     diverged_at = state.diverged_at
     for k in range(steps):

@@ -1,11 +1,12 @@
 """A stack of small causal transformers, evaluated as one program.
 
 Shapes: R runs, N sequences, K responses packed behind one prompt, L prompt length, T response length,
-S = L + K (T - 1) packed positions, d width, H heads, V vocabulary, D parameters of one run.
+S = L + K (T - 1) packed positions, d width, H heads, V vocabulary, D numbers of one run's row.
 
 The parameters of R networks of one architecture are the rows of one matrix [R, D]; each weight is a view
 of it with a leading run axis, so that every layer is one batched product over all runs, and no number of
-one run ever meets another's.
+one run ever meets another's. Rows are filled up with zeros to whole vector registers: elementwise operations then
+treat a run's numbers alike wherever it lies in the stack, and its results are the same to the last bit.
 
 The block is the pre-norm one (Xiong et al. 2020, arXiv:2002.04745), without biases and with the layer
 norm's gain absorbed by the weight that follows it; the MLP is four times as wide, with ReLU. Attention is
@@ -25,6 +26,8 @@ from torch import Tensor
 from torch.nn.functional import embedding, layer_norm
 
 Blocks = dict[str, Tensor]
+
+ALIGNMENT = 64  # numbers; a whole step of any vectorized loop on today's machines
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,8 +56,13 @@ class Architecture:
 
     @property
     def parameters(self) -> int:
-        """D."""
+        """How many parameters the network has."""
         return sum(rows * columns for rows, columns in self.shapes.values())
+
+    @property
+    def row(self) -> int:
+        """D: `parameters` filled up to a multiple of ALIGNMENT."""
+        return -(-self.parameters // ALIGNMENT) * ALIGNMENT
 
 
 def initial_parameters(architecture: Architecture, rng: np.random.Generator) -> Tensor:
@@ -65,16 +73,24 @@ def initial_parameters(architecture: Architecture, rng: np.random.Generator) -> 
         if name.endswith(("merge", "down")):
             scale /= math.sqrt(2 * architecture.layers)
         rows.append(rng.normal(scale=scale, size=math.prod(shape)))
+    rows.append(np.zeros(architecture.row - architecture.parameters))
     return torch.from_numpy(np.concatenate(rows)).float()
 
 
 def unstack(parameters: Tensor, architecture: Architecture) -> Blocks:
     """Views of the rows [R, D] as named weights [R, rows, columns]; they share the matrix's memory."""
     sizes = [rows * columns for rows, columns in architecture.shapes.values()]
-    parts = parameters.split(sizes, dim=1)
+    parts = parameters[:, : architecture.parameters].split(sizes, dim=1)
     return {
         name: part.unflatten(1, shape) for part, (name, shape) in zip(parts, architecture.shapes.items(), strict=True)
     }
+
+
+def restack(blocks: Blocks, architecture: Architecture) -> Tensor:
+    """Named weights, or their gradients, as rows [R, D]: what `unstack` takes apart."""
+    flat = [blocks[name].flatten(1) for name in architecture.shapes]
+    filling = flat[0].new_zeros(len(flat[0]), architecture.row - architecture.parameters)
+    return torch.cat([*flat, filling], dim=1)
 
 
 @dataclass(frozen=True, kw_only=True)

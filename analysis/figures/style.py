@@ -84,14 +84,14 @@ def draw_oracle(axes: Axes, curves: pd.DataFrame, label: str = "oracle (Gibbs)")
 def frame(axes: Axes, curves: pd.DataFrame, rows: pd.DataFrame) -> None:
     """Limits that show the reference (0, 0), the oracle and all of `rows`.
 
-    Where the rows have intervals, these are shown too, unless that would more than double an axis.
+    Where the rows have intervals, these are shown too, as far as a third more of each axis.
     """
     rows = rows.reindex(columns=["kl", "kl_high", "gold", "gold_low"])
     reach = float(rows["kl"].max())
-    right = max(reach, min(float(rows["kl_high"].fillna(0.0).max()), 2 * reach))
+    right = max(reach, min(float(rows["kl_high"].fillna(0.0).max()), 4 / 3 * reach))
     top = max([float(rows["gold"].max()), *oracle(curves)["gold"]])
     bottom = min(0.0, float(rows["gold"].min()))
-    bottom = min(bottom, max(float(rows["gold_low"].fillna(0.0).min()), bottom - (top - bottom)))
+    bottom = min(bottom, max(float(rows["gold_low"].fillna(0.0).min()), bottom - (top - bottom) / 3))
     room = 0.06 * (top - bottom)
     axes.set(xlim=(-0.02 * right, 1.05 * right), ylim=(bottom - room, top + room))
     axes.axhline(0.0, color="0.6", linewidth=0.8, zorder=1)

@@ -1,0 +1,121 @@
+"""Exact measurements against Monte Carlo from the same policy, brute force, and identities of theory."""
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from simulator.enumeration import leaf_log_probs, node_log_probs
+from simulator.measurement import (
+    PairIndex,
+    Yardstick,
+    gold_rank,
+    measure_law,
+    measure_pairs,
+    pair_values,
+)
+from simulator.transformer import unstack
+from simulator.world import World
+
+
+@pytest.fixture
+def pushed(world: World) -> Tensor:
+    """Two policies some way off the reference, log pi [2, P, G]."""
+    noise = torch.randn(2, len(world.reference), generator=torch.Generator().manual_seed(3))
+    blocks = unstack(world.reference + 0.15 * noise, world.architecture)
+    return leaf_log_probs(node_log_probs(blocks, world.architecture, world.prompts, 3), 4)
+
+
+@pytest.fixture
+def behaviour(world: World) -> Tensor:
+    """A mu that is not the reference, [P, G]."""
+    return (0.5 * world.yardstick.reference).softmax(dim=1)
+
+
+def test_exact_values_agree_with_samples_from_the_policy(
+    world: World, pushed: Tensor, behaviour: Tensor, rng: np.random.Generator
+) -> None:
+    exact = measure_law(pushed, world.yardstick, behaviour)
+    prompts, responses = pushed.shape[1:]
+    draws = 60_000
+    for run in range(2):
+        ratio = (pushed[run] - world.yardstick.reference).numpy()
+        seen: dict[str, list[np.ndarray]] = {"kl": [], "gold": [], "win_rate": [], "entropy": []}
+        for p in range(prompts):
+            law = pushed[run, p].exp().numpy()
+            gold = world.yardstick.gold[p].numpy()
+            mine = rng.choice(responses, size=draws, p=law / law.sum())
+            reference = world.yardstick.reference[p].exp().numpy()
+            other = rng.choice(responses, size=draws, p=reference / reference.sum())
+            seen["kl"].append(ratio[p, mine])
+            seen["gold"].append(gold[mine])
+            seen["win_rate"].append((np.sign(gold[mine] - gold[other]) + 1) / 2)
+            seen["entropy"].append(-pushed[run, p].numpy()[mine])
+        for name, values in seen.items():
+            mean = np.mean([v.mean() for v in values])
+            error = np.sqrt(np.sum([v.var() / draws for v in values])) / prompts
+            assert abs(exact[name][run].item() - mean) < 4.5 * error, name
+            assert error < 0.02
+
+
+def test_mu_squared_is_half_the_mean_squared_margin(world: World, pushed: Tensor, behaviour: Tensor) -> None:
+    exact = measure_law(pushed, world.yardstick, behaviour)["mu_squared"]
+    s = (pushed - world.yardstick.reference).numpy()
+    mu = behaviour.numpy()
+    for run in range(2):
+        total = 0.0
+        for p in range(s.shape[1]):
+            rho = s[run, p][:, None] - s[run, p][None]
+            total += 0.5 * (mu[p][:, None] * mu[p][None] * rho**2).sum() / s.shape[1]
+        assert exact[run].item() == pytest.approx(total, rel=1e-9)
+
+
+def test_the_reference_measures_as_nothing(world: World) -> None:
+    reference = world.yardstick.reference
+    at = measure_law(reference.unsqueeze(0), world.yardstick, reference.exp())
+    expected = {"kl": 0, "gold": 0, "proxy": 0, "win_rate": 0.5, "mu_squared": 0}
+    assert {name: at[name].item() for name in expected} == pytest.approx(expected, abs=1e-9)
+    assert at["entropy"].item() == pytest.approx(world.facts["reference_entropy"])
+
+
+def test_the_proxy_is_the_log_ratio_on_the_scale_of_gold(world: World, pushed: Tensor) -> None:
+    """A policy tilted by gold has gold itself as its implicit reward, so proxy and gold coincide."""
+    tilted = (world.yardstick.reference + 0.7 * world.yardstick.gold).log_softmax(dim=1)
+    at = measure_law(tilted.unsqueeze(0), world.yardstick, world.yardstick.reference.exp())
+    assert at["proxy"].item() == pytest.approx(at["gold"].item(), rel=1e-9)
+
+
+def test_ties_count_half_in_the_rank() -> None:
+    reference = torch.tensor([[0.1, 0.2, 0.3, 0.4]], dtype=torch.float64).log()
+    gold = torch.tensor([[1.0, 0.0, 1.0, 2.0]], dtype=torch.float64)
+    assert gold_rank(reference, gold)[0].numpy() == pytest.approx([0.4, 0.1, 0.4, 0.8])
+
+
+def test_on_policy_the_squared_loss_has_twice_the_gradient_of_kl(rng: np.random.Generator) -> None:
+    """With pairs from pi itself, held fixed, the gradient of E rho^2 / 2 is 2 grad KL(pi || pi_ref)."""
+    logits = torch.from_numpy(rng.normal(size=(1, 3, 6))).requires_grad_()
+    reference = torch.from_numpy(rng.normal(size=(3, 6))).log_softmax(dim=1)
+    yardstick = Yardstick(reference=reference, gold=reference, gold_rank=reference)
+    log_probs = logits.log_softmax(dim=2)
+    mu = log_probs.detach().exp()
+    at = measure_law(log_probs, yardstick, mu)
+    (of_squared,) = torch.autograd.grad(at["mu_squared"].sum(), logits, retain_graph=True)
+    (of_kl,) = torch.autograd.grad(at["kl"].sum(), logits)
+    assert of_squared.numpy() == pytest.approx(2 * of_kl.numpy(), rel=1e-9, abs=1e-12)
+    off_policy = measure_law(logits.log_softmax(dim=2), yardstick, torch.full((3, 6), 1 / 6, dtype=torch.float64))
+    (elsewhere,) = torch.autograd.grad(off_policy["mu_squared"].sum(), logits)
+    assert not np.allclose(elsewhere.numpy(), 2 * of_kl.numpy(), rtol=0.1)
+
+
+def test_pair_measures_by_hand() -> None:
+    values = torch.tensor([[[0.0, 1.0, -1.0], [2.0, 2.0, 0.5]]], dtype=torch.float64)
+    pairs = PairIndex(
+        prompt=torch.tensor([[0, 0, 1]]), chosen=torch.tensor([[1, 2, 0]]), rejected=torch.tensor([[0, 1, 1]])
+    )
+    ratios = pair_values(values, pairs)
+    assert ratios[0].tolist() == [[1.0, 0.0], [-1.0, 1.0], [2.0, 2.0]]
+    at = measure_pairs(ratios, torch.tensor([[1.0, 2.0, 6.0]]))
+    assert at["train_loss"].item() == 3
+    assert at["train_accuracy"].item() == pytest.approx((1 + 0 + 0.5) / 3)
+    assert at["chosen_logratio"].item() == pytest.approx(2 / 3)
+    assert at["rejected_logratio"].item() == pytest.approx(1)
