@@ -83,12 +83,17 @@ def _rule(error: ErrorDetails) -> str:
 
 
 def _unknown(name: str, value: object, model: type[BaseModel]) -> str:
+    """What is said of a key that there is not: the most similar one beside it, or elsewhere, or all beside it."""
     keys = known_keys(model)
-    folder = name.rpartition(".")[0]
-    siblings = [key for key in keys if key.rpartition(".")[0] == folder]
-    hint = nearest(name, [*keys, *model.model_fields])
-    known = ", ".join(siblings or model.model_fields)
-    return f"unknown key {name} (= {shown(value)}){hint or f'; known here: {known}'}"
+    folder, _, last = name.rpartition(".")
+    siblings = [key for key in keys if key.rpartition(".")[0] == folder] or list(model.model_fields)
+    said = f"unknown key {name} (= {shown(value)})"
+    for choices, cutoff in ((siblings, 0.6), (keys, 0.8)):
+        by_last = {key.rpartition(".")[2]: key for key in choices}
+        found = difflib.get_close_matches(last, by_last, n=1, cutoff=cutoff)
+        if found:
+            return f"{said}; did you mean {by_last[found[0]]}?"
+    return f"{said}; known here: {', '.join(key.rpartition('.')[2] for key in siblings)}"
 
 
 def complain(error: ValidationError, model: type[BaseModel], *, source: str) -> str:

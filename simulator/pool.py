@@ -91,6 +91,9 @@ def run_in_workers(
         for process in processes:
             process.terminate()
             process.wait()
+            for pipe in (process.stdin, process.stdout):
+                if pipe:
+                    pipe.close()
     while not waiting.empty():
         failed[waiting.get_nowait()] = "no process was left to run it"
     return failed

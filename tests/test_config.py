@@ -1,0 +1,175 @@
+"""Sweep files: what is read, what is refused and in which words."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from simulator.complaints import ConfigError
+from simulator.config import Settings, Sweep
+from simulator.toml_input import override
+
+CONFIGS = Path(__file__).parent.parent / "configs"
+
+
+def read(text: str, tmp_path: Path, *overrides: str) -> Sweep:
+    path = tmp_path / "sweep.toml"
+    path.write_text(text)
+    return Sweep.from_toml(path, overrides)
+
+
+def refusal(text: str, tmp_path: Path, *overrides: str) -> str:
+    with pytest.raises(ConfigError) as caught:
+        read(text, tmp_path, *overrides)
+    return str(caught.value)
+
+
+def test_an_empty_file_is_the_quickstart(tmp_path: Path) -> None:
+    assert read("", tmp_path) == Sweep.from_toml(CONFIGS / "quickstart.toml") == Sweep()
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.toml")), ids=lambda path: path.stem)
+def test_every_config_of_ours_is_valid_and_survives_writing(path: Path) -> None:
+    sweep = Sweep.from_toml(path)
+    assert Sweep.model_validate(tomllib.loads(sweep.to_toml())) == sweep
+
+
+def test_axes_quoted_nested_and_single(tmp_path: Path) -> None:
+    quoted = read('[sweep]\n"data.pairs" = [64, 256]', tmp_path)
+    assert quoted.sweep.axes == {"data.pairs": (64, 256)}
+    assert read("[sweep]\ndata.pairs = [64, 256]", tmp_path) == quoted
+    assert read("", tmp_path, "sweep.data.pairs=[64, 256]") == quoted
+    assert read("[sweep]\ndata.pairs = 64", tmp_path).sweep.axes == {"data.pairs": (64,)}
+    assert Sweep.model_validate(tomllib.loads(quoted.to_toml())) == quoted
+
+
+def test_overrides(tmp_path: Path) -> None:
+    sweep = read(
+        "[world]\nprompts = 2", tmp_path, "world.prompts=4", "gold.reward=motif", "sweep.beta=0.5", "data.pairs = 7"
+    )
+    assert (sweep.world.prompts, sweep.gold.reward, sweep.sweep.beta, sweep.data.pairs) == (4, "motif", (0.5,), 7)
+
+
+def test_whole_numbers_serve_as_floats(tmp_path: Path) -> None:
+    assert read("[sweep]\nbeta = [1, 2]", tmp_path).sweep.beta == (1.0, 2.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[data]\npairs = -5", "data.pairs = -5: must be greater than or equal to 1"),
+        ("[data]\npaires = 5", "unknown key data.paires (= 5); did you mean data.pairs?"),
+        ("[wrold]\nseed = 1", "unknown key wrold (= {'seed': 1}); did you mean world?"),
+        ("prompts = 5", "unknown key prompts (= 5); did you mean world.prompts?"),
+        ("[gold]\nzzz = 1", "unknown key gold.zzz (= 1); known here: reward, fluency, seed"),
+        ("[data]\npairs = 'many'", 'data.pairs = "many": must be a valid integer'),
+        ("[data]\npairs = 2.5", "data.pairs = 2.5: must be a valid integer"),
+        ("[data]\npairs = true", "data.pairs = true: must be a valid integer"),
+        ("[data]\nlabel_noise = 1.5", "data.label_noise = 1.5: must be less than or equal to 1"),
+        ("[data]\nbehaviour = 'unifrm'", 'data.behaviour = "unifrm": must be "reference", "tempered"'),
+        ("[data]\nbehaviour = 'unifrm'", "did you mean uniform?"),
+        ("[gold]\nreward = 'motive'", 'gold.reward = "motive": must be one of transformer, motif, additive; did you'),
+        ("[world]\nvocabulary = 64", "prompts * vocabulary^response_length (=16 * 64^4 = 2.68e+08) must be at most"),
+        ("[world]\nprompts = 1000", "prompts (=1000) must be at most topics * vocabulary^(prompt_length - 1) (=32)"),
+        ("[world]\nlanguage.topics = 9", "language.topics (=9) must be at most vocabulary (=8)"),
+        ("[world]\nlanguage.topics = 'few'", 'language.topics = "few": must be a valid integer or must be "auto"'),
+        ("[world]\nlanguage.slip = 0", "world.language.slip = 0: must be greater than 0"),
+        ("world = 3", "world = 3: must be a table"),
+        ("[policy]\nwidth = 17", "policy: width (=17) must be divisible by heads (=2)"),
+        ("[train]\nwarmup = 900", "train: warmup (=900) must be at most steps (=600)"),
+        ("[sweep]\nbeta = [0.1, -1]", "sweep.beta[1] = -1: must be greater than 0"),
+        ("[sweep]\nbeta = [nan]", "sweep.beta[0] = nan: must be a finite number"),
+        ("[sweep]\nbeta = [inf]", "sweep.beta[0] = inf: must be a finite number"),
+        ("[sweep]\nbeta = []", "sweep.beta = []: must list at least one value"),
+        ("[sweep]\nbeta = [1, 1.0]", "sweep.beta = [1, 1.0]: must list every value once; 1.0 comes twice"),
+        ("[sweep]\nloss = ['dpo']", 'sweep.loss[0] = "dpo": must be one of logistic, hinge'),
+        ("[sweep]\nloss = 'logistc'", "did you mean logistic?"),
+        ("[sweep]\nbeat = [1]", "unknown key sweep.beat (= [1]); did you mean sweep.beta?"),
+        ("[sweep]\n'data.pairs' = []", "sweep.data.pairs = []: must list at least one value"),
+        ("[sweep]\nseeds = 100000\n'data.pairs' = [1, 2, 3]", "runs; it must have at most 1,000,000"),
+        ("[sweep]\naxes = 3", "sweep.axes = 3: must be a valid dictionary"),
+        ("[world", "is not valid TOML"),
+    ],
+)
+def test_refusals_name_the_key_the_rule_and_the_value(text: str, said: str, tmp_path: Path) -> None:
+    message = refusal(text, tmp_path)
+    assert said in message
+    assert message.startswith(str(tmp_path / "sweep.toml"))
+    assert len(message.splitlines()) == 1
+
+
+def test_several_faults_are_all_told_up_to_a_few(tmp_path: Path) -> None:
+    message = refusal("[data]\n" + "\n".join(f"key{i} = 1" for i in range(9)), tmp_path)
+    assert len(message.splitlines()) == 6
+    assert "and 4 more" in message
+
+
+def test_the_grid_is_checked_at_every_point() -> None:
+    sweep = Sweep.model_validate({"sweep": {"data.pairs": [8, -8]}})
+    with pytest.raises(ConfigError, match=re.escape("[sweep] at data.pairs = -8: data.pairs = -8: must be greater")):
+        sweep.settings_at({"data.pairs": -8})
+    with pytest.raises(ConfigError, match=re.escape("unknown key data.pires (= 8); did you mean data.pairs?")):
+        sweep.settings_at({"data.pires": 8})
+    with pytest.raises(ConfigError, match="pairs is a value here, not a table"):
+        sweep.settings_at({"data.pairs.x": 8})
+
+
+def test_files_that_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"nowhere.toml: cannot be read \(No such file"):
+        Sweep.from_toml(tmp_path / "nowhere.toml")
+    with pytest.raises(ConfigError, match="cannot be read"):
+        Sweep.from_toml(tmp_path)
+    (tmp_path / "latin.toml").write_bytes(b"# \xe4\n")
+    with pytest.raises(ConfigError, match=r"must be UTF-8 text, but byte 2 is not"):
+        Sweep.from_toml(tmp_path / "latin.toml")
+    (tmp_path / "large.toml").write_text("#" * 2_000_000)
+    with pytest.raises(ConfigError, match="at most 1,048,576 bytes"):
+        Sweep.from_toml(tmp_path / "large.toml")
+    (tmp_path / "deep.toml").write_text("a = " + "[" * 20_000)
+    with pytest.raises(ConfigError, match="is not valid TOML"):
+        Sweep.from_toml(tmp_path / "deep.toml")
+
+
+@pytest.mark.parametrize("text", ["world.prompts", "=3", "world..x=3", ""])
+def test_malformed_overrides(text: str) -> None:
+    with pytest.raises(ConfigError, match="must be KEY=VALUE"):
+        override({}, text)
+
+
+KEYS = st.sampled_from(
+    [f"{table}.{key}" for table, field in Settings.model_fields.items() for key in field.annotation.model_fields]
+    + ["sweep.beta", "sweep.loss", "sweep.seeds", "sweep.method", "sweep.data.pairs", "world.language.slip", "x.y"]
+)
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=2),
+    max_leaves=4,
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.dictionaries(KEYS, VALUES, min_size=1, max_size=3))
+def test_any_mutation_is_read_or_refused_with_a_message(tmp_path_factory, mutation) -> None:
+    from pydantic import ValidationError
+
+    from simulator.complaints import complain
+    from simulator.grid import points
+    from simulator.toml_input import place
+
+    tables: dict = {}
+    try:
+        for name, value in mutation.items():
+            place(tables, name, value)
+        sweep = Sweep.model_validate(tables)
+    except ValidationError as error:
+        assert complain(error, Sweep, source="here").startswith("here: ")
+        return
+    except ConfigError:
+        return
+    try:
+        assert list(points(sweep))
+    except ConfigError as error:
+        assert str(error)
