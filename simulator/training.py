@@ -25,7 +25,6 @@ from simulator.optimizer import Adam, adam_step, clip_rows, learning_rate_factor
 from simulator.streams import stream
 from simulator.transformer import ALIGNMENT, Architecture, Packing, response_log_probs, restack, unstack
 
-
 STRETCH = 512  # steps whose batches are drawn at once
 
 

@@ -14,8 +14,10 @@ from simulator.pool import run_in_workers
 from simulator.records import Folder
 from tests.conftest import small_sweep
 
-CONTRACT = """run_id method loss beta seed pairs label_noise step kl kl_se gold gold_se proxy proxy_se win_rate
-win_rate_se mu_squared train_loss train_accuracy entropy chosen_logratio rejected_logratio status""".split()
+CONTRACT = (
+    "run_id method loss beta seed pairs label_noise step kl kl_se gold gold_se proxy proxy_se win_rate win_rate_se "
+    "mu_squared train_loss train_accuracy entropy chosen_logratio rejected_logratio status"
+).split()
 TINY = {"loss": ["logistic", "hinge"], "beta": [0.1, 1.0], "seeds": 2}
 SHORT = {"steps": 6, "checkpoints": 3}
 
@@ -146,7 +148,7 @@ def test_a_finished_sweep_is_left_alone(results: Path) -> None:
 def test_records_of_another_sweep_are_refused_and_kept(tmp_path: Path) -> None:
     folder = run_sweep(tiny(), tmp_path / "out", workers=1)
     before = (folder / "curves.parquet").read_bytes()
-    with pytest.raises(ConfigError, match=r"another sweep, where data.pairs = 48 and not 16; choose another --out"):
+    with pytest.raises(ConfigError, match=r"another sweep, where data\.pairs = 48 and not 16; choose another --out"):
         run_sweep(small_sweep(sweep=TINY, train=SHORT, data={"pairs": 16}), folder, workers=1)
     assert (folder / "curves.parquet").read_bytes() == before
     (folder / "notes.txt").write_text("mine")
@@ -158,7 +160,7 @@ def test_records_of_another_sweep_are_refused_and_kept(tmp_path: Path) -> None:
 def test_records_without_a_config_are_refused(tmp_path: Path) -> None:
     folder = run_sweep(tiny(), tmp_path / "out", workers=1)
     (folder / "config.toml").unlink()
-    with pytest.raises(ConfigError, match="no config.toml"):
+    with pytest.raises(ConfigError, match=r"no config\.toml"):
         run_sweep(tiny(), folder, workers=1)
 
 
@@ -169,7 +171,7 @@ def test_a_folder_that_cannot_be_written_is_refused_before_any_work(tmp_path: Pa
 
 
 def test_a_wrong_axis_is_refused_before_any_work(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="unknown key data.pires"):
+    with pytest.raises(ConfigError, match=r"unknown key data\.pires"):
         run_sweep(tiny(**{"data.pires": [1]}), tmp_path / "out")
     assert not (tmp_path / "out").exists()
 

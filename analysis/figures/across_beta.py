@@ -10,6 +10,7 @@ from analysis.figures.style import (
     crosses,
     draw_oracle,
     frame,
+    legend_inside,
     losses_of,
     panels,
     seeds_note,
@@ -34,6 +35,6 @@ def draw(curves: pd.DataFrame) -> Figure:
     figure.supxlabel(KL_LABEL)
     figure.supylabel(GOLD_LABEL)
     figure.suptitle(f"Across β, at the end of training; {seeds_note(points)}", fontsize=9)
-    next(iter(grid.values())).legend(loc="lower left")
+    legend_inside(next(iter(grid.values())))
     figure.colorbar(colors, ax=list(grid.values()), label="β (small: weak regularization)", shrink=0.8)
     return figure

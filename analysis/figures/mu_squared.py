@@ -11,7 +11,7 @@ from analysis.summary import training_curves
 def draw(curves: pd.DataFrame) -> Figure:
     """One panel a loss, one curve a beta along training, and the line on which both agree near the reference."""
     means = training_curves(curves)
-    means = means[(means["mu_squared"] > 0) & (means["kl"] > 0)]
+    means = means[means["step"] > 0]  # at step 0 both are 0, which a logarithm cannot show
     figure, grid = panels(losses_of(curves))
     colors = beta_scale(means["beta"])
     reach = np.array([means["mu_squared"].min(), means["mu_squared"].max()])

@@ -22,9 +22,11 @@ def draw(curves: pd.DataFrame) -> Figure:
                 flat.append(loss)
             for row, y in enumerate(("kl", "gold")):
                 crosses(grid[row, column], shown, x, y, **style, label=loss if len(shown) else None)
-    grid[0, 0].set(xscale="log", yscale="log", ylabel=KL_LABEL, title="against β")
     left_out = f" (κ = 0, so left out: {', '.join(flat)})" if flat else ""
-    grid[0, 1].set(xscale="log", title=f"against β κ, the local strength{left_out}")
+    grid[0, 0].set(xscale="log", yscale="log", ylabel=KL_LABEL, title="against β")
+    grid[0, 1].set_title(f"against β κ, the local strength{left_out}")
+    if (points["beta_kappa"] > 0).any():
+        grid[0, 1].set_xscale("log")
     grid[1, 0].set(xlabel="β [no unit]", ylabel=GOLD_LABEL)
     grid[1, 1].set(xlabel="β κ [no unit]")
     legend_below(figure, grid[0, 0])

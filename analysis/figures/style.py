@@ -117,6 +117,12 @@ def panels(titles: Sequence[str], *, width: float = 3.1, height: float = 2.7) ->
     return figure, dict(zip(titles, flat, strict=False))
 
 
+def legend_inside(axes: Axes) -> None:
+    """A legend in the lower left of a panel, if there is anything to name."""
+    if axes.get_legend_handles_labels()[1]:
+        axes.legend(loc="lower left")
+
+
 def legend_below(figure: Figure, axes: Axes) -> None:
     """One legend for the whole figure, under it."""
     handles, labels = axes.get_legend_handles_labels()

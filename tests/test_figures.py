@@ -1,0 +1,112 @@
+"""Figures: every one is drawn, in both kinds, from the tables alone, and says what it shows."""
+
+from pathlib import Path
+from xml.etree import ElementTree
+
+import matplotlib as mpl
+import pandas as pd
+import pytest
+
+from analysis import ResultsError, load
+from analysis.figures import FIGURES, draw_all, picture_losses
+from analysis.figures.style import RC, loss_styles
+from simulator import run_sweep
+from simulator.losses import LOSSES, sample_losses
+from tests.conftest import small_sweep
+from tests.test_analysis import planted
+
+
+def texts(figure) -> str:
+    return " ".join(text.get_text() for text in figure.findobj(mpl.text.Text))
+
+
+def test_every_figure_is_written_in_both_kinds_and_again_with_the_same_bytes(results: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "copy"
+    folder.mkdir()
+    for name in ("curves.parquet", "losses.parquet"):
+        (folder / name).write_bytes((results / name).read_bytes())
+    paths = draw_all(folder)
+    names = {"losses", *FIGURES}
+    assert {path.name for path in paths} == {f"{name}.{kind}" for name in names for kind in ("png", "svg")}
+    before = {path: path.read_bytes() for path in paths}
+    for path in paths:
+        if path.suffix == ".svg":
+            assert len(ElementTree.parse(path).getroot()) > 1
+        else:
+            assert before[path].startswith(b"\x89PNG")
+    assert {path: path.read_bytes() for path in draw_all(folder)} == before
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_every_axis_has_a_unit_and_every_loss_is_named(name: str, curves: pd.DataFrame) -> None:
+    with mpl.rc_context(RC):
+        figure = FIGURES[name](curves)
+    words = texts(figure)
+    assert "nats per response" in words
+    for loss in curves["loss"].dropna().unique():
+        assert loss in words
+    if name != "mu_squared":
+        assert "95 % interval (Student's t) over 3 seeds" in words
+
+
+@pytest.mark.parametrize("name", ["tradeoff", "training", "across_beta"])
+def test_the_oracle_is_in_every_frontier_figure(name: str, curves: pd.DataFrame) -> None:
+    figure = FIGURES[name](curves)
+    for axes in figure.axes:
+        if axes.get_xlabel() != "" or axes.get_title():
+            top = max((line.get_ydata()[-1] for line in axes.lines if len(line.get_ydata()) > 50), default=None)
+            assert top == pytest.approx(curves.loc[curves["method"] == "oracle", "gold"].max())
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_one_seed_says_so(name: str) -> None:
+    figure = FIGURES[name](planted(seeds=1))
+    if name != "mu_squared":
+        assert "one seed: no intervals" in texts(figure)
+
+
+def test_the_points_are_those_of_the_table(curves: pd.DataFrame) -> None:
+    figure = FIGURES["mu_squared"](curves)
+    drawn = sorted(float(x) for line in figure.axes[0].lines[1:] for x in line.get_xdata())
+    loss = curves["loss"].iloc[0]
+    rows = curves[(curves["loss"] == loss) & (curves["step"] > 0)]
+    assert drawn == pytest.approx(sorted(rows.groupby(["beta", "step"])["mu_squared"].mean()))
+
+
+def test_a_loss_without_kappa_is_left_out_of_the_collapse_and_named(curves: pd.DataFrame) -> None:
+    assert "κ = 0, so left out: hinge" in texts(FIGURES["regularization"](curves))
+
+
+def test_losses_differ_in_colour_dash_and_marker() -> None:
+    styles = loss_styles(LOSSES)
+    for key in ("color", "linestyle", "marker"):
+        assert len({str(style[key]) for style in styles.values()}) == len(LOSSES)
+
+
+def test_further_axes_have_figures_of_their_own(tmp_path: Path) -> None:
+    sweep = small_sweep(
+        sweep={"loss": ["squared"], "beta": [0.1, 1.0], "seeds": 2, "data.pairs": [16, 32], "gold.fluency": [0.5]},
+        train={"steps": 6, "checkpoints": 3},
+    )
+    folder = run_sweep(sweep, tmp_path / "axes", workers=1)
+    names = {path.stem for path in draw_all(folder)}
+    assert {"tradeoff-pairs=16", "tradeoff-pairs=32", "losses"} <= names
+    assert len(names) == 1 + 2 * len(FIGURES)
+
+
+def test_nothing_to_draw_is_said(tmp_path: Path) -> None:
+    wild = small_sweep(sweep={"loss": ["exponential"], "beta": [1e6], "seeds": 2}, train={"steps": 6, "checkpoints": 3})
+    folder = run_sweep(wild, tmp_path / "wild", workers=1)
+    assert load(folder)["status"].eq("diverged").any()
+    with pytest.raises(ResultsError, match="every run diverged, so there is nothing to draw"):
+        draw_all(folder)
+
+
+def test_losses_alone(tmp_path: Path) -> None:
+    table = pd.DataFrame(sample_losses(LOSSES))
+    picture_losses(table, tmp_path / "losses.svg")
+    assert "truncated_quadratic" in (tmp_path / "losses.svg").read_text()
+    with pytest.raises(ResultsError, match=r"must end in .png, .svg, .pdf"):
+        picture_losses(table, tmp_path / "losses.docx")
+    with pytest.raises(ResultsError, match="cannot be written"):
+        picture_losses(table, tmp_path / "missing" / "losses.png")
