@@ -14,10 +14,31 @@ from simulator.pool import run_in_workers
 from simulator.records import Folder
 from tests.conftest import small_sweep
 
-CONTRACT = (
-    "run_id method loss beta seed pairs label_noise step kl kl_se gold gold_se proxy proxy_se win_rate win_rate_se "
-    "mu_squared train_loss train_accuracy entropy chosen_logratio rejected_logratio status"
-).split()
+CONTRACT = [
+    "run_id",
+    "method",
+    "loss",
+    "beta",
+    "seed",
+    "pairs",
+    "label_noise",
+    "step",
+    "kl",
+    "kl_se",
+    "gold",
+    "gold_se",
+    "proxy",
+    "proxy_se",
+    "win_rate",
+    "win_rate_se",
+    "mu_squared",
+    "train_loss",
+    "train_accuracy",
+    "entropy",
+    "chosen_logratio",
+    "rejected_logratio",
+    "status",
+]
 TINY = {"loss": ["logistic", "hinge"], "beta": [0.1, 1.0], "seeds": 2}
 SHORT = {"steps": 6, "checkpoints": 3}
 

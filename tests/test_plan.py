@@ -1,0 +1,67 @@
+"""The plan counts exactly what can be counted, and its estimates grow with the work."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from simulator.grid import expand, stacks
+from simulator.plan import Plan, layer_cost, make_plan, places_of, stack_bytes
+from simulator.transformer import Architecture
+from tests.conftest import small_sweep
+
+
+def test_counts() -> None:
+    plan = make_plan(small_sweep(sweep={"data.pairs": [16, 32], "gold.seed": [0, 1, 2]}), workers=64)
+    assert (plan.runs, plan.run_steps, plan.worlds) == (324, 324 * 40, 3)
+    assert plan.stacks == len(stacks(expand(small_sweep(sweep={"data.pairs": [16, 32], "gold.seed": [0, 1, 2]}))))
+    assert plan.workers == plan.stacks
+
+
+@pytest.mark.parametrize(
+    "more", [{"train": {"steps": 4000}}, {"policy": {"width": 64}}, {"sweep": {"seeds": 40}}, {"train": {"batch": 48}}]
+)
+def test_more_work_takes_longer(more: dict[str, dict[str, object]]) -> None:
+    def seconds(**tables: dict[str, object]) -> float:
+        return min(make_plan(small_sweep(**tables), workers=1).seconds for _ in range(3))
+
+    assert seconds(**more) > seconds()
+
+
+def test_memory_grows_with_the_stack_and_the_world() -> None:
+    (small,) = {stack_bytes(s) for s in stacks(expand(small_sweep(sweep={"loss": ["hinge"], "seeds": 8})))}
+    for more in ({"policy": {"width": 64}}, {"world": {"response_length": 6}}, {"data": {"pairs": 640}}):
+        tables = {"train": {"batch": 640}} if "data" in more else {}
+        runs = expand(small_sweep(sweep={"loss": ["hinge"], "seeds": 8}, **more, **tables))
+        assert max(map(stack_bytes, stacks(runs))) > small
+
+
+def test_places_by_hand() -> None:
+    sweep = small_sweep()
+    assert places_of(sweep) == (16 * (2 + 2 * 2), 3 * (2 + 4 + 16))
+    assert places_of(small_sweep(train={"batch": 1000}))[0] == 48 * 6
+
+
+def test_cost_is_that_of_the_matrices() -> None:
+    architecture = Architecture(vocabulary=5, context=4, layers=3, width=8, heads=2)
+    matrices = sum(
+        rows * columns for name, (rows, columns) in architecture.shapes.items() if name not in ("token", "position")
+    )
+    assert layer_cost(architecture)[0] == matrices
+
+
+def test_the_text_names_where_records_would_go() -> None:
+    plan = Plan(runs=1, run_steps=2, stacks=1, worlds=1, workers=1, bytes=2**31, seconds=200.0)
+    assert "memory          about 2.0 GiB" in plan.text(Path("results/x"))
+    assert "about 3 min" in plan.text(Path("results/x"))
+    assert "results/x" in replace(plan, runs=2).text(Path("results/x"))
+
+
+def test_planning_leaves_torch_threads_alone() -> None:
+    torch.set_num_threads(2)
+    try:
+        make_plan(small_sweep(), workers=1)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(1)

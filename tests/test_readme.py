@@ -1,0 +1,53 @@
+"""The README's commands are the ones that the gate runs, and what it says exists."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import run
+from simulator import Sweep
+from simulator.config import Sweep as Config
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = dict(enumerate(re.findall(r"```(\w+)\n(.*?)```", README, flags=re.DOTALL)))
+COMMANDS = [
+    line.split("#")[0].split()[2:]
+    for kind, block in BLOCKS.values()
+    if kind == "bash"
+    for line in block.splitlines()
+    if line.startswith("python run.py")
+]
+
+
+def test_the_gate_runs_the_test_command_of_the_readme() -> None:
+    assert re.search(r"<!-- test command -->\n```bash\n(.+)\n```", README).group(1).startswith("pip install")
+    assert "<!-- test command -->" in (ROOT / ".ci" / "run").read_text()
+
+
+@pytest.mark.parametrize("words", [words for words in COMMANDS if words[0] == "sweep"], ids=" ".join)
+def test_every_sweep_of_the_readme_can_be_planned(
+    words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(ROOT)
+    assert run.main([*words, *([] if "--dry-run" in words else ["--dry-run"])]) == 0
+    assert "runs" in capsys.readouterr().out
+
+
+def test_the_tour_is_a_valid_sweep_that_shows_the_defaults() -> None:
+    (tour,) = [block for kind, block in BLOCKS.values() if kind == "toml"]
+    tables = tomllib.loads(tour)
+    assert tables["sweep"].pop("data.pairs") == [256, 1024]
+    assert Sweep.model_validate(tables) == Config()
+
+
+@pytest.mark.parametrize("place", re.findall(r"^    (\S+/|run\.py) ", README, flags=re.MULTILINE))
+def test_every_place_that_is_named_exists(place: str) -> None:
+    assert (ROOT / place).exists()
+
+
+def test_the_picture_is_there() -> None:
+    for path in re.findall(r"!\[.*?\]\((.+?)\)", README):
+        assert (ROOT / path).read_bytes().startswith(b"\x89PNG")
