@@ -69,14 +69,15 @@ def text(folder: str | Path) -> str:
     lines = [f"{len(runs)} runs, {int(runs.sum())} of them diverged"]
     if trained(curves).empty:
         return lines[0]
-    by = [name for name in curve_settings(curves) if name not in ("method", "kappa")]
+    apart = [name for name in curve_settings(curves) if name not in ("method", "kappa", "beta")]
     table = peaks(curves)
-    best = table.loc[table.groupby([n for n in by if n != "beta"], sort=False)["peak_gold"].idxmax()]
-    weak = table.loc[table.groupby([n for n in by if n != "beta"], sort=False)["beta"].idxmin()]
-    lines.append("the beta with the highest peak of gold along training, and the fall from it at the smallest beta:")
-    shown = best[[*by, "peak_gold", "peak_kl"]].assign(
-        smallest=weak["beta"].to_numpy(), fall=weak["fall"].to_numpy(), fall_se=weak["fall_se"].to_numpy()
+    groups = table.groupby(apart, sort=False, dropna=False)
+    best, weakest = table.loc[groups["peak_gold"].idxmax()], table.loc[groups["beta"].idxmin()]
+    shown = best[[*apart, "beta", "peak_gold", "peak_kl"]].set_axis([*apart, "best beta", "peak gold", "at KL"], axis=1)
+    for column, name in (("beta", "weakest beta"), ("fall", "falls by"), ("fall_se", "se")):
+        shown[name] = weakest[column].to_numpy()
+    lines.append(
+        "along training: the beta whose mean gold peaks highest, and what the smallest beta loses after its peak"
     )
-    shown = shown.rename(columns={"peak_gold": "gold", "peak_kl": "KL", "smallest": "smallest beta"})
     lines.append(shown.to_string(index=False, float_format=lambda value: f"{value:.3g}", na_rep="-"))
     return "\n".join(lines)
