@@ -6,6 +6,7 @@ its module and name it here.
 """
 
 from collections.abc import Callable
+from typing import Protocol
 
 import numpy as np
 
@@ -15,7 +16,18 @@ from gold_rewards.motif import make_motif
 from gold_rewards.scale import Scale, scale_under
 from gold_rewards.transformer import make_transformer
 
-GoldReward = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+class GoldReward(Protocol):
+    """Scores [N] of responses [N, T] to prompts [N, L], and what they are made of as readable lines."""
+
+    def __call__(self, prompts: np.ndarray, responses: np.ndarray) -> np.ndarray:
+        """Scores [N]."""
+        ...
+
+    def rules(self) -> list[str]:
+        """One line a rule."""
+        ...
+
 
 GOLD_REWARDS: dict[str, Callable[..., GoldReward]] = {
     "transformer": make_transformer,

@@ -17,7 +17,12 @@ class AdditiveReward:
 
     def __call__(self, prompts: np.ndarray, responses: np.ndarray) -> np.ndarray:
         """Content score [N] of responses [N, T]; the prompts [N, L] do not matter."""
-        return self.weights[responses].sum(axis=1)
+        counts = (responses[:, :, None] == np.arange(len(self.weights))).sum(axis=1)
+        return (counts * self.weights).sum(axis=1)  # equal for equal counts, to the last bit: ties are ties
+
+    def rules(self) -> list[str]:
+        """What the score is made of, as readable lines."""
+        return [f"each token {token}: {weight:+.2f}" for token, weight in enumerate(self.weights)]
 
 
 def make_additive(

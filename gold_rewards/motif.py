@@ -45,6 +45,10 @@ class MotifReward:
         score = ECHO_WEIGHT * (responses == prompts[:, -1:]).any(axis=1)
         return sum((motif.weight * motif.found(responses) for motif in self.motifs), start=score)
 
+    def rules(self) -> list[str]:
+        """What the score is made of, as readable lines."""
+        return [*map(str, self.motifs), f"repeating the prompt's last token: {ECHO_WEIGHT:+.2f}"]
+
     def explain(self, prompt: np.ndarray, response: np.ndarray) -> list[str]:
         """The rules that hold for one response [T] to one prompt [L], as readable lines."""
         lines = [str(motif) for motif in self.motifs if motif.found(response[None])[0]]

@@ -25,8 +25,10 @@ class Scale:
 def scale_under(probabilities: np.ndarray, scores: np.ndarray) -> Scale:
     """The scale on which `scores` [P, G] have mean 0 at each prompt and variance 1 over all of them.
 
-    Raises ValueError where the scores do not vary under `probabilities` [P, G].
+    Raises ValueError where the scores do not vary under `probabilities` [P, G], or are not finite.
     """
+    if not (np.isfinite(scores).all() and np.isfinite(probabilities).all()):
+        raise ValueError("the gold reward or the reference is not finite")
     mean = (probabilities * scores).sum(axis=1)
     variance = (probabilities * (scores - mean[:, None]) ** 2).sum(axis=1).mean()
     if not variance > 1e-20:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 WIDTH, HEADS, LAYERS = 32, 4, 2
+AT_ONCE = 4096  # texts, so that memory does not grow with the world
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,10 +26,18 @@ class TransformerReward:
 
     def __call__(self, prompts: np.ndarray, responses: np.ndarray) -> np.ndarray:
         """Content score [N] of responses [N, T] to prompts [N, L], in arbitrary units."""
-        text = torch.from_numpy(np.concatenate([prompts, responses], axis=1))
+        texts = torch.from_numpy(np.concatenate([prompts, responses], axis=1))
         with torch.inference_mode():
-            read = self.encoder(self.token[text] + self.place)[:, prompts.shape[1] :]
-            return (read.mean(dim=1) @ self.readout).double().numpy()
+            scores = [self._read(text, prompts.shape[1]) for text in texts.split(AT_ONCE)]
+        return torch.cat(scores).double().numpy()
+
+    def _read(self, text: Tensor, prompt_length: int) -> Tensor:
+        read = self.encoder(self.token[text] + self.place)[:, prompt_length:]
+        return read.mean(dim=1) @ self.readout
+
+    def rules(self) -> list[str]:
+        """What the score is made of: nothing that can be read."""
+        return [f"a fixed random transformer encoder of {LAYERS} layers and width {WIDTH}"]
 
 
 def make_transformer(
@@ -39,8 +48,9 @@ def make_transformer(
     def normal(*shape: int, scale: float = 1.0) -> Tensor:
         return torch.from_numpy(rng.normal(scale=scale, size=shape)).float()
 
-    block = nn.TransformerEncoderLayer(WIDTH, HEADS, 4 * WIDTH, dropout=0.0, batch_first=True)
-    encoder = nn.TransformerEncoder(block, LAYERS, enable_nested_tensor=False).eval().requires_grad_(False)
+    with torch.random.fork_rng(devices=[]):  # torch draws weights of its own, which are overwritten below
+        block = nn.TransformerEncoderLayer(WIDTH, HEADS, 4 * WIDTH, dropout=0.0, batch_first=True)
+        encoder = nn.TransformerEncoder(block, LAYERS, enable_nested_tensor=False).eval().requires_grad_(False)
     for name, weight in encoder.named_parameters():
         if weight.dim() == 2:
             weight.copy_(normal(*weight.shape, scale=weight.shape[1] ** -0.5))

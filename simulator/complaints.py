@@ -2,13 +2,14 @@
 
 import difflib
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 SHOWN = 5
+DIGITS = 12  # of a float that names a setting: 0.1 + 0.2 and 0.3 are one
 UNION_BRANCHES = ("constrained-int", "literal['auto']")  # how pydantic names the members of a union
 
 
@@ -22,17 +23,29 @@ def nearest(word: str, choices: Iterable[str]) -> str:
     return f"; did you mean {found[0]}?" if found else ""
 
 
-def one_of(choices: Iterable[str]) -> Callable[[str], str]:
-    """A validator that accepts the names in `choices`."""
-    names = list(choices)
+def one_of(choices: Iterable[str], *, known_as: Mapping[str, str] | None = None) -> Callable[[str], str]:
+    """A validator that accepts the names in `choices`; `known_as` are other names that people give them."""
+    names, other_names = list(choices), known_as or {}
 
     def check(value: str) -> str:
         if value not in names:
+            other = other_names.get(value.lower())
+            hint = f"; did you mean {other}?" if other else nearest(value, names)
+            hint = "" if value.startswith("[") else hint
             raise PydanticCustomError(
-                "one_of",
-                "must be one of {names}{hint}",
-                {"names": ", ".join(names), "hint": nearest(value, names)},
+                "one_of", "must be one of {names}{hint}", {"names": ", ".join(names), "hint": hint}
             )
+        return value
+
+    return check
+
+
+def at_least(smallest: float) -> Callable[[float], float]:
+    """A validator for positive numbers that refuses those too small to compute with."""
+
+    def check(value: float) -> float:
+        if value < smallest:
+            raise PydanticCustomError("at_least", "must be at least {smallest}", {"smallest": f"{smallest:g}"})
         return value
 
     return check
@@ -43,13 +56,26 @@ def distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
     if not values:
         raise PydanticCustomError("empty_axis", "must list at least one value")
     for i, value in enumerate(values):
-        if value in values[:i]:
+        if isinstance(value, dict | list | tuple):
+            raise PydanticCustomError("nested_axis", "must list single values, not tables or lists")
+        if rounded(value) in [rounded(other) for other in values[:i]]:
             raise PydanticCustomError("repeat", "must list every value once; {value} comes twice", {"value": value})
     return values
 
 
+def rounded(value: object) -> object:
+    """`value` with every number in it at DIGITS significant digits, as a string."""
+    if isinstance(value, float | int) and not isinstance(value, bool):
+        return f"{value:.{DIGITS}g}" if abs(value) < 1e15 else str(value)
+    if isinstance(value, dict):
+        return {key: rounded(inner) for key, inner in value.items()}
+    return [rounded(inner) for inner in value] if isinstance(value, list | tuple) else value
+
+
 def shown(value: object) -> str:
     """A value as it may stand in a message: as written in TOML, and short."""
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 10**40:
+        return "a number of more than 40 digits"
     text = str(value).lower() if isinstance(value, bool) else f'"{value}"' if isinstance(value, str) else repr(value)
     return text if len(text) <= 80 else f"{text[:77]}…"
 
@@ -58,6 +84,8 @@ def known_keys(model: type[BaseModel], prefix: str = "") -> list[str]:
     """Every dotted key of a model and of the models in it."""
     keys = []
     for name, field in model.model_fields.items():
+        if name == "axes":
+            continue
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             keys += known_keys(field.annotation, f"{prefix}{name}.")
         else:
@@ -88,12 +116,27 @@ def _unknown(name: str, value: object, model: type[BaseModel]) -> str:
     folder, _, last = name.rpartition(".")
     siblings = [key for key in keys if key.rpartition(".")[0] == folder] or list(model.model_fields)
     said = f"unknown key {name} (= {shown(value)})"
-    for choices, cutoff in ((siblings, 0.6), (keys, 0.8)):
+    for choices, cutoff in ((siblings, 0.6), (keys, 0.8)) if folder else ((keys, 0.8), (siblings, 0.6)):
         by_last = {key.rpartition(".")[2]: key for key in choices}
         found = difflib.get_close_matches(last, by_last, n=1, cutoff=cutoff)
         if found:
-            return f"{said}; did you mean {by_last[found[0]]}?"
+            right = by_last[found[0]]
+            axis = folder == "sweep" and not right.startswith("sweep.")
+            return f"{said}; did you mean {'sweep.' if axis else ''}{right}?"
     return f"{said}; known here: {', '.join(key.rpartition('.')[2] for key in siblings)}"
+
+
+def _hint(error: ErrorDetails, name: str) -> str:
+    """What a user who wrote this probably wanted."""
+    value = error["input"]
+    if isinstance(value, str) and value.startswith("[") and name.startswith("sweep."):
+        return '; quote the names in a list, such as ["hinge", "squared"]'
+    if isinstance(value, str) and "," in value and name.startswith("sweep."):
+        return f"; write a list in brackets, such as [{value}]"
+    if isinstance(value, list) and error["type"].endswith("_type") and not name.startswith("sweep."):
+        return f"; to vary it, list it as sweep.{name}"
+    choices = re.findall("'([^']*)'", error["ctx"]["expected"]) if error["type"] == "literal_error" else []
+    return nearest(value, choices) if isinstance(value, str) and len(choices) > 1 else ""
 
 
 def complain(error: ValidationError, model: type[BaseModel], *, source: str) -> str:
@@ -106,10 +149,7 @@ def complain(error: ValidationError, model: type[BaseModel], *, source: str) -> 
             rules[_unknown(name, detail["input"], model)] = []
             continue
         opening = name if detail["type"] == "value_error" else f"{name} = {shown(detail['input'])}"
-        hint = ""
-        if detail["type"] == "literal_error" and isinstance(detail["input"], str):
-            hint = nearest(detail["input"], re.findall("'([^']*)'", detail["ctx"]["expected"]))
-        rules.setdefault(opening, []).append(_rule(detail) + hint)
+        rules.setdefault(opening, []).append(_rule(detail) + _hint(detail, name))
     lines = [": ".join([opening, *filter(None, [" or ".join(broken)])]) for opening, broken in rules.items()]
     more = [f"and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else []
     return "\n".join(f"{source}: {line}" for line in lines[:SHOWN] + more)

@@ -14,7 +14,7 @@ import tomli_w
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from gold_rewards import GOLD_REWARDS, Labels
-from simulator.complaints import ConfigError, complain, distinct, one_of
+from simulator.complaints import ConfigError, at_least, complain, distinct, one_of
 from simulator.losses import LOSSES
 from simulator.preferences import Behaviour
 from simulator.toml_input import flatten, override, place, read_toml
@@ -24,7 +24,7 @@ RUN_LIMIT = 10**6
 
 Count = Annotated[int, Field(ge=1, le=10**9)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
-Positive = Annotated[float, Field(gt=0, le=1e12)]
+Positive = Annotated[float, Field(gt=0, le=1e12), AfterValidator(at_least(1e-12))]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -39,7 +39,7 @@ class Language(Table):
 
     topics: Count | Literal["auto"] = "auto"
     branching: Count | Literal["auto"] = "auto"
-    slip: Annotated[float, Field(gt=0, lt=1)] = 0.02
+    slip: Annotated[float, Field(gt=0, lt=1), AfterValidator(at_least(1e-9))] = 0.02
 
 
 class World(Table):
@@ -75,12 +75,11 @@ class World(Table):
                 f"prompts (={self.prompts}) must be at most topics * vocabulary^(prompt_length - 1) (={readable}), "
                 "the number of different prompts"
             )
-        responses = self.vocabulary**self.response_length
-        if self.prompts * responses > ENUMERABLE_LIMIT:
+        if self.prompts * self.vocabulary**self.response_length > ENUMERABLE_LIMIT:
             raise ValueError(
-                f"prompts * vocabulary^response_length (={self.prompts} * {self.vocabulary}^{self.response_length}"
-                f" = {self.prompts * responses:.3g}) must be at most {ENUMERABLE_LIMIT:,} for every response to be "
-                "listed: lower vocabulary, response_length or prompts"
+                f"prompts * vocabulary^response_length (={self.prompts} * {self.vocabulary}^{self.response_length}) "
+                f"must be at most {ENUMERABLE_LIMIT:,} for every response to be listed: lower vocabulary, "
+                "response_length or prompts"
             )
         return self
 
@@ -148,7 +147,8 @@ class Train(Table):
         return self
 
 
-LossName = Annotated[str, AfterValidator(one_of(LOSSES))]
+KNOWN_AS = {"dpo": "logistic", "ipo": "squared", "slic": "hinge"}
+LossName = Annotated[str, AfterValidator(one_of(LOSSES, known_as=KNOWN_AS))]
 
 
 class Grid(Table):

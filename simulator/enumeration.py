@@ -22,12 +22,6 @@ def all_responses(vocabulary: int, length: int) -> np.ndarray:
     return digits.reshape(length, -1).T.copy()
 
 
-def response_number(responses: np.ndarray, vocabulary: int) -> np.ndarray:
-    """The number of each response [..., T] in the list of all, [...]."""
-    powers = vocabulary ** np.arange(responses.shape[-1] - 1, -1, -1)
-    return (responses * powers).sum(axis=-1)
-
-
 def _tree_tokens(prompts: Tensor, vocabulary: int, depths: int) -> tuple[Tensor, Tensor]:
     """Tokens [P, M] and positions [M] of the tree's places: the prompt's, then depth 1, 2, …, `depths`."""
     count, length = prompts.shape

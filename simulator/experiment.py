@@ -151,16 +151,18 @@ def curve_rows(
 ) -> pd.DataFrame:
     """Records of the runs, one row a run and checkpoint, in the order of `runs`.
 
-    A diverged run keeps its rows from before, and one more without numbers says at which step it diverged.
+    A run diverges at the step that `diverged_at` [R] says (-1 for none), or at the first checkpoint where something
+    measured is not finite. It keeps its rows from before, and one more without numbers says at which step.
     """
     measured = {name: torch.stack([row[name] for row in checkpoints]).cpu().numpy() for name in checkpoints[0]}
     frames = []
     for i, run in enumerate(runs):
         curve = pd.DataFrame({"step": steps} | {name: values[:, i] for name, values in measured.items()})
         curve["status"] = "ok"
-        if diverged_at[i] >= 0:
-            curve = curve[curve["step"] < diverged_at[i]]
-            end = pd.DataFrame({"step": [int(diverged_at[i])], "status": ["diverged"]})
-            curve = pd.concat([curve, end], ignore_index=True)
+        broken = curve.loc[~np.isfinite(curve[list(measured)]).all(axis=1), "step"].tolist()
+        ends = [step for step in (int(diverged_at[i]), *broken) if step >= 0]
+        if ends:
+            end = pd.DataFrame({"step": [min(ends)], "status": ["diverged"]})
+            curve = pd.concat([curve[curve["step"] < min(ends)], end], ignore_index=True)
         frames.append(curve.assign(**run.columns()))
     return pd.concat(frames, ignore_index=True)

@@ -9,34 +9,52 @@ gives the same bits.
 import hashlib
 import itertools
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
+from simulator.complaints import rounded
 from simulator.config import Settings, Sweep
 from simulator.losses import LOSSES, local_shape
 
 PER_ROW = {"data": {"labels", "temperature", "label_noise"}, "train": {"learning_rate", "clip"}}
 STACK_LIMIT = 24
 STACK_FLOATS = 2**24  # activations of one training step of a stack; 64 MiB of float32
-DIGITS = 12  # of a float that names a run: 0.1 + 0.2 and 0.3 are one setting
+
+
+@dataclass(frozen=True, kw_only=True)
+class Point:
+    """One combination of the further axes: their dotted keys with the values here, and the settings there.
+
+    name: shared by two points only if every setting is equal. shared: what runs have in common that can be stacked.
+    """
+
+    axes: dict[str, Any]
+    settings: Settings
+    name: str
+    shared: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """One point of the grid. `axes`: the dotted keys that vary in its sweep, with this run's values."""
+    """One cell of the grid."""
 
     method: str
     loss: str
     beta: float
     seed: int
-    axes: dict[str, Any]
-    settings: Settings
+    point: Point
+
+    @property
+    def settings(self) -> Settings:
+        """Every setting but method, loss, beta and seed."""
+        return self.point.settings
 
     @property
     def run_id(self) -> str:
         """A name that two runs share only if every setting of theirs is equal."""
-        named = [self.method, self.loss, self.beta, self.seed, self.settings.model_dump()]
+        named = [self.method, self.loss, self.beta, self.seed, self.point.name]
         return f"{self.method}-{self.loss}-{self.beta:g}-{self.seed}-{digest(named)}"
 
     def columns(self) -> dict[str, Any]:
@@ -46,12 +64,17 @@ class Run:
             "method": self.method,
             "loss": self.loss,
             "beta": self.beta,
-            "kappa": local_shape(LOSSES[self.loss]).kappa,
+            "kappa": _kappa(self.loss),
             "seed": self.seed,
             "pairs": self.settings.data.pairs,
             "label_noise": self.settings.data.label_noise,
-            **{axis_column(name): value for name, value in self.axes.items()},
+            **{axis_column(name): value for name, value in self.point.axes.items()},
         }
+
+
+@cache
+def _kappa(loss: str) -> float:
+    return local_shape(LOSSES[loss]).kappa
 
 
 def axis_column(name: str) -> str:
@@ -61,32 +84,28 @@ def axis_column(name: str) -> str:
 
 def digest(value: object) -> str:
     """Ten hexadecimal digits that name a value made of tables, lists, strings and numbers."""
-    return hashlib.sha256(json.dumps(_rounded(value), sort_keys=True).encode()).hexdigest()[:10]
+    return hashlib.sha256(json.dumps(rounded(value), sort_keys=True).encode()).hexdigest()[:10]
 
 
-def _rounded(value: object) -> object:
-    """`value` with every float at DIGITS significant digits, as a string."""
-    if isinstance(value, float):
-        return f"{value:.{DIGITS}g}"
-    if isinstance(value, dict):
-        return {key: _rounded(inner) for key, inner in value.items()}
-    return [_rounded(inner) for inner in value] if isinstance(value, list | tuple) else value
-
-
-def points(sweep: Sweep) -> Iterator[tuple[dict[str, Any], Settings]]:
-    """Every combination of the further axes, with the settings there. Raises ConfigError for a wrong value."""
+def points(sweep: Sweep) -> list[Point]:
+    """Every combination of the further axes. Raises ConfigError for a wrong value."""
     axes = sweep.sweep.axes
+    found = []
     for values in itertools.product(*axes.values()):
-        point = dict(zip(axes, values, strict=True))
-        yield point, sweep.settings_at(point)
+        at = dict(zip(axes, values, strict=True))
+        settings = sweep.settings_at(at)
+        tables = settings.model_dump()
+        common = {t: {k: v for k, v in keys.items() if k not in PER_ROW.get(t, ())} for t, keys in tables.items()}
+        found.append(Point(axes=at, settings=settings, name=digest(tables), shared=digest(common)))
+    return found
 
 
 def expand(sweep: Sweep) -> list[Run]:
     """All runs of a sweep, in the order of its grid. Raises ConfigError."""
     grid = sweep.sweep
     return [
-        Run(method=grid.method, loss=loss, beta=beta, seed=seed, axes=point, settings=settings)
-        for point, settings in points(sweep)
+        Run(method=grid.method, loss=loss, beta=beta, seed=seed, point=point)
+        for point in points(sweep)
         for loss, beta, seed in itertools.product(grid.loss, grid.beta, range(grid.seeds))
     ]
 
@@ -99,17 +118,11 @@ def stack_size(settings: Settings) -> int:
     return max(1, min(STACK_LIMIT, STACK_FLOATS // max(floats, 1)))
 
 
-def _shared(settings: Settings) -> str:
-    """What runs must have in common to be stacked."""
-    tables = settings.model_dump()
-    return digest({t: {k: v for k, v in keys.items() if k not in PER_ROW.get(t, ())} for t, keys in tables.items()})
-
-
 def stacks(runs: Sequence[Run]) -> list[tuple[Run, ...]]:
     """The runs cut into stacks. Within a stack the runs of one loss are neighbours."""
     groups: dict[str, list[Run]] = {}
     for run in runs:
-        groups.setdefault(_shared(run.settings), []).append(run)
+        groups.setdefault(run.point.shared, []).append(run)
     cut = []
     for group in groups.values():
         size = stack_size(group[0].settings)

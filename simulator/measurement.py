@@ -72,7 +72,7 @@ def measure_law(log_probs: Tensor, yardstick: Yardstick, behaviour: Tensor) -> C
     return {
         "kl": kl.mean(dim=-1),
         "gold": mean(probability, yardstick.gold).mean(dim=-1),
-        "proxy": torch.where(spread > 0, gain / spread, torch.zeros_like(gain)),
+        "proxy": torch.where(spread == 0, 0.0, gain / spread),
         "win_rate": mean(probability, yardstick.gold_rank).mean(dim=-1),
         "mu_squared": variance(behaviour),
         "entropy": -mean(probability, log_probs).mean(dim=-1),

@@ -110,12 +110,13 @@ def stack_bytes(stack: Sequence[Run]) -> int:
     architecture = architecture_of(settings)
     training, measuring = places_of(settings)
     responses = world.prompts * world.vocabulary**world.response_length
+    tokens = settings.data.pairs * (world.prompt_length + 2 * world.response_length + 12)  # token ids, numbers, margins
     activations = 4 * policy.layers * 20 * policy.width
     measured = max(1, min(len(stack), MEASURE_FLOATS // responses))
     return (
-        len(stack) * (6 * 4 * architecture.row + training * activations)
+        len(stack) * (6 * 4 * architecture.row + training * activations + 8 * tokens)
         + measured * (measuring * activations // policy.layers + 8 * 8 * responses)
-        + 6 * 8 * responses
+        + 12 * 8 * responses
     )
 
 

@@ -26,10 +26,12 @@ class Tally:
     done_runs: int = 0
     done_steps: int = 0
     worked_steps: int = 0
+    told: bool = False
     began: float = field(default_factory=time.monotonic)
 
     def add(self, steps: int, runs: int, *, worked: bool) -> None:
         """Count steps and runs that are done in addition."""
+        self.told = True
         self.done_steps += steps
         self.done_runs += runs
         self.worked_steps += steps if worked else 0
@@ -60,13 +62,15 @@ def shown_on(stream: TextIO, sweep: Sweep) -> Iterator[Watch]:
     """Show on `stream` how far `sweep` is while the block runs; what it yields is `run_sweep`'s `watch`."""
     runs = expand(sweep)
     tally = Tally(runs=len(runs), run_steps=sum(run.settings.train.steps for run in runs))
-    print(f"{tally.runs} runs, {tally.run_steps:,} run-steps", file=stream, flush=True)
+    header = f"{tally.runs} runs, {tally.run_steps:,} run-steps"
     if stream.isatty():
         columns = (TextColumn("{task.description}"), BarColumn())
         with Progress(*columns, console=Console(file=stream), transient=True) as progress:
             task = progress.add_task("making the world", total=tally.run_steps)
 
             def live(run_steps: int, runs: int, worked: bool) -> None:
+                if not tally.told:
+                    progress.console.print(header, highlight=False)
                 tally.add(run_steps, runs, worked=worked)
                 progress.update(task, completed=tally.done_steps, description=tally.line())
 
@@ -76,6 +80,8 @@ def shown_on(stream: TextIO, sweep: Sweep) -> Iterator[Watch]:
 
         def plain(run_steps: int, runs: int, worked: bool) -> None:
             nonlocal last
+            if not tally.told:
+                print(header, file=stream, flush=True)
             tally.add(run_steps, runs, worked=worked)
             if time.monotonic() - last >= PLAIN_EVERY:
                 last = time.monotonic()

@@ -6,7 +6,7 @@ counts as finished once the second is there. When all are, they are joined into 
 """
 
 import json
-import shutil
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 
 from simulator.complaints import ConfigError, shown
-from simulator.config import Sweep
+from simulator.config import Settings, Sweep
 from simulator.files import write_whole
 from simulator.grid import Run, digest
 from simulator.toml_input import flatten
@@ -26,7 +26,10 @@ MEASURED = [
     *("train_loss", "train_accuracy", "entropy", "chosen_logratio", "rejected_logratio"),
 ]
 EXACT = ("kl_se", "gold_se", "proxy_se", "win_rate_se")
-OURS = ("config.toml", "world.json", "losses.parquet", "curves.parquet", "runs.parquet", "parts", "figures")
+RECORDS = (
+    *("config.toml", "world.json", "losses.parquet", "curves.parquet", "runs.parquet"),
+    *("parts/*.curves.parquet", "parts/*.runs.parquet", "figures/*.png", "figures/*.svg"),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,9 +54,29 @@ class Folder:
         return self.path / "runs.parquet"
 
     @property
+    def world(self) -> Path:
+        """The facts of the world, or of all worlds."""
+        return self.path / "world.json"
+
+    @property
+    def losses(self) -> Path:
+        """The losses of the sweep as functions."""
+        return self.path / "losses.parquet"
+
+    @property
+    def oracle(self) -> Path:
+        """The oracle's curves until the sweep ends."""
+        return self.path / "parts" / "oracle.curves.parquet"
+
+    @property
     def complete(self) -> bool:
-        """Whether the sweep ended: the table of runs is written last."""
-        return self.curves.exists() and self.runs.exists()
+        """Whether all records are there."""
+        return all(path.exists() for path in (self.curves, self.runs, self.world, self.losses))
+
+    @property
+    def has_records(self) -> bool:
+        """Whether anything was measured here."""
+        return self.curves.exists() or self.runs.exists() or any(self.path.glob("parts/*.runs.parquet"))
 
     def part(self, stack: Sequence[Run], kind: str) -> Path:
         """Where a stack's `kind`, "curves" or "runs", lies until the sweep ends."""
@@ -64,57 +87,99 @@ class Folder:
         return self.part(stack, "runs").exists()
 
 
-def open_folder(path: Path, sweep: Sweep, *, fresh: bool = False) -> Folder:
-    """The folder at `path`, made or found, for the records of `sweep`; `fresh` removes what is there.
+def examine_folder(path: Path, sweep: Sweep, *, fresh: bool) -> bool:
+    """Whether all records of `sweep` are at `path` already; changes nothing.
 
-    Raises ConfigError where it cannot be written, or holds the records of another sweep.
+    Raises ConfigError where a folder there could not be written, or holds the records of another sweep.
+    """
+    if str(path) in ("", "."):
+        raise ConfigError("--out: must name a folder of its own, such as results/mine")
+    try:
+        there = path
+        while not there.exists() and there != there.parent:
+            there = there.parent
+    except OSError as error:
+        raise ConfigError(f"--out {path}: cannot be written ({error.strerror or error})") from None
+    if not there.is_dir():
+        raise ConfigError(f"--out {path}: cannot be written ({there} is not a directory)")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise ConfigError(f"--out {path}: cannot be written (no permission in {there})")
+    folder = Folder(path=path)
+    if fresh:
+        held_by(folder)
+        return False
+    check_same_sweep(folder, sweep)
+    return folder.complete
+
+
+def open_folder(path: Path, sweep: Sweep, *, fresh: bool = False) -> Folder:
+    """The folder at `path`, made or found, for the records of `sweep`; `fresh` removes records that are there.
+
+    Raises ConfigError where it cannot be written.
     """
     folder = Folder(path=path)
     try:
         path.mkdir(parents=True, exist_ok=True)
         if fresh:
             clear(folder)
-        check_same_sweep(folder, sweep)
-        if not folder.config.exists():
+        if not folder.has_records:
             with write_whole(folder.config) as file:
                 file.write(sweep.to_toml().encode())
-        if not folder.complete:
-            (path / "parts").mkdir(exist_ok=True)
     except OSError as error:
         raise ConfigError(f"--out {path}: cannot be written ({error.strerror or error})") from None
     return folder
 
 
 def clear(folder: Folder) -> None:
-    """Remove the records in the folder, and nothing that a sweep did not write."""
-    for name in OURS:
-        target = folder.path / name
-        if target.is_dir():
-            shutil.rmtree(target)
-        else:
-            target.unlink(missing_ok=True)
+    """Remove the records of a sweep, and nothing that a sweep did not write.
+
+    Raises ConfigError where config.toml is not that of a sweep, so that the rest may be anybody's.
+    """
+    held_by(folder)
+    for pattern in RECORDS:
+        for path in folder.path.glob(pattern):
+            path.unlink()
+    for name in ("parts", "figures"):
+        inner = folder.path / name
+        if inner.is_dir() and not any(inner.iterdir()):
+            inner.rmdir()
+
+
+def held_by(folder: Folder) -> Sweep | None:
+    """The sweep whose folder this is. Raises ConfigError where its config.toml is none that we wrote."""
+    if not folder.config.exists():
+        return None
+    try:
+        return Sweep.from_toml(folder.config)
+    except ConfigError as error:
+        raise ConfigError(
+            f"--out {folder.path}: holds a config.toml that is not of this version; choose another --out\n{error}"
+        ) from None
 
 
 def check_same_sweep(folder: Folder, sweep: Sweep) -> None:
     """Raises ConfigError if the folder holds records, and they are not those of `sweep`."""
-    remedy = "choose another --out, or start over with --fresh"
-    if not folder.config.exists():
-        if folder.curves.exists() or folder.runs.exists():
-            raise ConfigError(f"--out {folder.path}: holds records but no config.toml that says of what; {remedy}")
+    held = held_by(folder)
+    if not folder.has_records:
         return
-    try:
-        held = Sweep.from_toml(folder.config)
-    except ConfigError as error:
-        raise ConfigError(
-            f"--out {folder.path}: holds records of a sweep that cannot be read; {remedy}\n{error}"
-        ) from None
-    there, here = (dict(flatten("", each.model_dump())) for each in (held, sweep))
+    remedy = "choose another --out, or start over with --fresh"
+    if held is None:
+        raise ConfigError(f"--out {folder.path}: holds records but no config.toml that says of what; {remedy}")
+    there, here = (flat_settings(each) for each in (held, sweep))
     for name in sorted(there.keys() | here.keys()):
         if there.get(name) != here.get(name):
             raise ConfigError(
-                f"--out {folder.path}: holds the records of another sweep, where {name.removeprefix('.')} = "
+                f"--out {folder.path}: holds the records of another sweep, where {name} = "
                 f"{shown(there.get(name))} and not {shown(here.get(name))}; {remedy}"
             )
+
+
+def flat_settings(settings: Settings) -> dict[str, Any]:
+    """Every setting by its dotted key, as a user writes it."""
+    return {
+        name.removeprefix(".").replace("sweep.axes.", "sweep."): value
+        for name, value in flatten("", settings.model_dump())
+    }
 
 
 def write_table(table: pd.DataFrame, path: Path) -> None:
@@ -148,7 +213,7 @@ def run_rows(stack: Sequence[Run], curves: pd.DataFrame, facts: dict[str, Any]) 
         [
             {
                 **run.columns(),
-                **{name.removeprefix("."): value for name, value in flatten("", run.settings.model_dump())},
+                **flat_settings(run.settings),
                 "status": "diverged" if run.run_id in diverged.index else "finished",
                 "diverged_at": diverged.get(run.run_id),
                 **facts,
@@ -158,14 +223,17 @@ def run_rows(stack: Sequence[Run], curves: pd.DataFrame, facts: dict[str, Any]) 
     ).astype({"seed": "Int64", "pairs": "Int64", "diverged_at": "Int64"})
 
 
-def join(folder: Folder, stacks: Iterable[Sequence[Run]], runs: Sequence[Run], oracle: pd.DataFrame) -> None:
+def join(folder: Folder, stacks: Iterable[Sequence[Run]], runs: Sequence[Run]) -> None:
     """Write the two tables from the parts of all stacks, runs in the order of the grid, then remove the parts."""
     order = {run.run_id: i for i, run in enumerate(runs)}
     for kind, target in (("curves", folder.curves), ("runs", folder.runs)):
-        parts = [pd.read_parquet(folder.part(stack, kind)) for stack in stacks]
-        table = pd.concat(parts, ignore_index=True)
+        table = pd.concat([pd.read_parquet(folder.part(stack, kind)) for stack in stacks], ignore_index=True)
         table = table.sort_values("run_id", key=lambda ids: ids.map(order), kind="stable")
         if kind == "curves":
-            table = pd.concat([table, oracle], ignore_index=True)
-        write_table(table, target)
-    shutil.rmtree(folder.path / "parts")
+            table = pd.concat([table, pd.read_parquet(folder.oracle)], ignore_index=True)
+        mixed = [name for name in table if table[name].dtype == object]  # an axis of numbers and names
+        write_table(table.astype(dict.fromkeys(mixed, "str")), target)
+    for path in folder.path.glob("parts/*.parquet"):
+        path.unlink()
+    if not any((folder.path / "parts").iterdir()):
+        (folder.path / "parts").rmdir()

@@ -9,6 +9,7 @@ be seen in the result.
 
 import os
 import threading
+import traceback
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -23,7 +24,7 @@ from simulator.grid import Run, axis_column, expand, points, stacks
 from simulator.losses import sample_losses
 from simulator.oracle import oracle_rows
 from simulator.pool import run_in_workers
-from simulator.records import Folder, join, open_folder, tidy, write_json, write_table
+from simulator.records import Folder, examine_folder, join, open_folder, tidy, write_json, write_table
 from simulator.worker import finish_stack, one_thread
 from simulator.world import MADE_OF, World, build_world, world_name
 
@@ -57,14 +58,14 @@ def processes_on(device: str, workers: int | None) -> int:
 def build_worlds(sweep: Sweep) -> tuple[dict[str, World], pd.DataFrame, list[dict[str, Any]]]:
     """Every world of a sweep by name, the records of all oracles, and all facts. Raises ConfigError."""
     worlds, oracles, facts = {}, [], []
-    for point, settings in points(sweep):
-        name = world_name(settings)
+    for point in points(sweep):
+        name = world_name(point.settings)
         if name in worlds:
             continue
-        worlds[name] = build_world(settings)
-        axes = {axis_column(key): value for key, value in point.items() if key.split(".")[0] in MADE_OF}
+        worlds[name] = build_world(point.settings)
+        axes = {axis_column(key): value for key, value in point.axes.items() if key.split(".")[0] in MADE_OF}
         oracles.append(oracle_rows(worlds[name].yardstick, name).assign(**axes))
-        facts.append(worlds[name].facts)
+        facts.append({"name": name, **axes, **worlds[name].facts})
     return worlds, pd.concat(oracles, ignore_index=True), facts
 
 
@@ -86,14 +87,19 @@ def run_sweep(
     """
     runs = expand(sweep)
     chosen, processes = choose_device(device), processes_on(device, workers)
-    folder = open_folder(Path(out), sweep, fresh=fresh)
-    if folder.complete:
+    if examine_folder(Path(out), sweep, fresh=fresh):
         watch(sum(run.settings.train.steps for run in runs), len(runs), False)
-        return folder.path
+        return Path(out)
+    watch(0, 0, False)
     with one_thread():
         worlds, oracle, facts = build_worlds(sweep)
-        write_json(facts[0] if len(facts) == 1 else {"worlds": facts}, folder.path / "world.json")
-        write_table(pd.DataFrame(sample_losses(sweep.sweep.loss)), folder.path / "losses.parquet")
+        folder = open_folder(Path(out), sweep, fresh=fresh)
+        write_json(facts[0] if len(facts) == 1 else {"worlds": facts}, folder.world)
+        write_table(pd.DataFrame(sample_losses(sweep.sweep.loss)), folder.losses)
+        if folder.complete:
+            return folder.path
+        (folder.path / "parts").mkdir(exist_ok=True)
+        write_table(tidy(oracle), folder.oracle)
         cut = stacks(runs)
         failed = run_stacks(cut, worlds, folder, chosen, processes, watch)
     if failed:
@@ -101,7 +107,7 @@ def run_sweep(
             f"{len(failed)} of {len(cut)} stacks failed; the others are kept in {folder.path}, and the same "
             "command runs what is missing\n" + "\n".join(f"stack {i}: {why.strip()}" for i, why in failed.items())
         )
-    join(folder, cut, runs, tidy(oracle))
+    join(folder, cut, runs)
     return folder.path
 
 
@@ -132,7 +138,12 @@ def run_stacks(
     processes = min(processes, len(todo))
     if processes > 1:
         return run_in_workers(folder, todo, processes, tick)
+    failed = {}
+    there = {name: world.to(device) for name, world in worlds.items()}
     for number in todo:
-        world = worlds[world_name(cut[number][0].settings)].to(device)
-        finish_stack(cut[number], world, folder, device, partial(tick, number))
-    return {}
+        world = there[world_name(cut[number][0].settings)]
+        try:
+            finish_stack(cut[number], world, folder, device, partial(tick, number))
+        except Exception:
+            failed[number] = traceback.format_exc()
+    return failed

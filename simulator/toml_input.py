@@ -15,14 +15,15 @@ def read_toml(path: Path) -> dict[str, Any]:
     try:
         with open(path, "rb") as file:
             content = file.read(SIZE_LIMIT + 1)
-        if len(content) > SIZE_LIMIT:
-            raise ConfigError(f"{path}: must have at most {SIZE_LIMIT:,} bytes, but has more")
-        return tomllib.loads(content.decode("utf-8"))
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror or error})") from None
+    if len(content) > SIZE_LIMIT:
+        raise ConfigError(f"{path}: must have at most {SIZE_LIMIT:,} bytes, but has more")
+    try:
+        return tomllib.loads(content.decode("utf-8"))
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: must be UTF-8 text, but byte {error.start} is not ({error.reason})") from None
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # TOMLDecodeError, or a number of too many digits
         raise ConfigError(f"{path}: is not valid TOML: {error}") from None
 
 
@@ -31,10 +32,12 @@ def override(tables: dict[str, Any], text: str) -> None:
     name, equals, value = (part.strip() for part in text.partition("="))
     name = name.replace('"', "")
     if not equals or not all(name.split(".")):
-        raise ConfigError(f"--set {text}: must be KEY=VALUE with a dotted key, such as --set world.prompts=4")
+        raise ConfigError(
+            f"--set {text}: must be KEY=VALUE with a dotted key and no spaces around =, such as --set world.prompts=4"
+        )
     try:
         read: Any = tomllib.loads(f"value = {value}")["value"]
-    except (tomllib.TOMLDecodeError, RecursionError):
+    except (ValueError, RecursionError):
         read = value
     place(tables, name, read)
 

@@ -93,6 +93,9 @@ def build_world(settings: Settings) -> World:
         architecture,
         Recipe(prompt_length=world.prompt_length, seed=world.seed, **settings.reference.model_dump()),
     )
+    if not reference.isfinite().all():
+        rate = settings.reference.learning_rate
+        raise ConfigError(f"reference.learning_rate = {rate:g}: the reference diverged in training; take a smaller one")
     blocks = unstack(reference.unsqueeze(0), architecture)
     nodes = node_log_probs(blocks, architecture, torch.from_numpy(prompts), world.response_length)
     log_probs = leaf_log_probs(nodes, world.vocabulary)[0]
@@ -126,7 +129,7 @@ def score_all(
 
 def gold_scores(
     settings: Settings, prompts: np.ndarray, responses: np.ndarray, law: np.ndarray, likelihood: np.ndarray
-) -> tuple[Tensor, dict[str, float]]:
+) -> tuple[Tensor, dict[str, Any]]:
     """Gold [P, G] in standard deviations under the reference, and the facts of its scale.
 
     law [P, G] is the reference's and likelihood [P, G] the language's log-likelihood, in nats.
@@ -145,14 +148,14 @@ def gold_scores(
         total_scale = scale_under(law, total)
     except ValueError as error:
         raise ConfigError(f"gold.reward = {gold.reward}, gold.seed = {gold.seed}: {error}") from None
-    facts = {
+    facts: dict[str, Any] = {
         "gold_content_deviation": content_scale.deviation,
         "gold_fluency_deviation": fluency_scale.deviation,
         "gold_deviation": total_scale.deviation,
     }
     scores = total_scale.apply(total)
     facts["gold_best"] = float(scores.max(axis=1).mean())
-    return torch.from_numpy(scores), facts
+    return torch.from_numpy(scores), facts | {"gold_rules": reward.rules()}
 
 
 def _sizes(settings: Settings, architecture: Architecture) -> dict[str, Any]:

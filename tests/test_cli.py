@@ -65,7 +65,7 @@ def test_a_dry_run_prints_the_plan_and_does_nothing(
         (["sweep", "--set", "sweep.data.pires=[1]"], "unknown key data.pires (= 1); did you mean data.pairs?"),
         (["sweep", "--set", "pairs"], "--set pairs: must be KEY=VALUE"),
         (["sweep", "nowhere.toml"], "nowhere.toml: cannot be read (No such file or directory)"),
-        (["sweep", "--out", "/dev/null/x"], "--out /dev/null/x: cannot be written (Not a directory)"),
+        (["sweep", "--out", "/dev/null/x"], "--out /dev/null/x: cannot be written (/dev/null is not a directory)"),
         (["sweep", "--workers", "0"], "--workers 0: must be at least 1"),
         (["sweep", "--device", "tpu"], 'Invalid value "tpu" for --device'),
         (["sweep", "--dyr-run"], "Did you mean --dry-run?"),

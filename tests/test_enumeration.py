@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from simulator.enumeration import all_responses, leaf_log_probs, node_log_probs, response_number
+from simulator.enumeration import all_responses, leaf_log_probs, node_log_probs
 from simulator.transformer import Architecture, initial_parameters, packing, response_log_probs, unstack
 
 
@@ -30,8 +30,7 @@ def test_the_tree_gives_every_response_its_log_prob(vocabulary: int, length: int
     assert leaves.exp().sum(dim=2).numpy() == pytest.approx(1, abs=1e-12)
 
 
-def test_numbers_and_responses_are_inverse() -> None:
+def test_responses_are_listed_as_numbers_in_base_v() -> None:
     texts = all_responses(3, 4)
     assert texts.shape == (81, 4)
-    assert (response_number(texts, 3) == np.arange(81)).all()
-    assert response_number(np.array([1, 0, 2, 1]), 3) == 27 + 6 + 1
+    assert (texts @ [27, 9, 3, 1] == np.arange(81)).all()

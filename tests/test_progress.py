@@ -44,6 +44,7 @@ def test_plain_lines_now_and_then_where_there_is_no_terminal(monkeypatch: pytest
     times = iter(range(0, 1000, 4))
     monkeypatch.setattr("simulator.progress.time.monotonic", lambda: float(next(times)))
     with shown_on(stream, small_sweep()) as watch:
+        assert stream.getvalue() == ""
         for _ in range(12):
             watch(100, 1, True)
     lines = stream.getvalue().splitlines()
