@@ -37,7 +37,7 @@ def end_points(curves: pd.DataFrame) -> pd.DataFrame:
 
 
 def frontier(curves: pd.DataFrame, by: str = "loss") -> pd.DataFrame:
-    """Gold along KL for each value of the column `by`: columns `by`, kl, gold, low, high, seeds.
+    """Gold along KL for each value of the column `by`: columns `by`, kl, gold, low, high, replicates.
 
     `low` and `high` bound the mean over replicates with 95 % confidence and are NaN where there is only one.
     `curves` is what `load` returns; runs that diverged are left out.
@@ -51,7 +51,7 @@ def frontier(curves: pd.DataFrame, by: str = "loss") -> pd.DataFrame:
     for value, family in last.groupby(by, sort=False):
         replicates = [gold_at(points, grid) for _, points in family.groupby(apart, dropna=False)]
         tables.append(_mean_curve(by, value, grid, replicates))
-    empty = pd.DataFrame(columns=[by, "kl", "gold", "low", "high", "seeds"])
+    empty = pd.DataFrame(columns=[by, "kl", "gold", "low", "high", "replicates"])
     return pd.concat(tables, ignore_index=True) if tables else empty
 
 
@@ -60,5 +60,7 @@ def _mean_curve(by: str, value: Hashable, grid: np.ndarray, replicates: list[np.
     long = pd.DataFrame(
         {"kl": np.tile(grid[reached], len(replicates)), "gold": np.concatenate([r[reached] for r in replicates])}
     )
-    mean = over_seeds(long, ["kl"], ["gold"]).rename(columns={"gold_low": "low", "gold_high": "high"})
-    return mean.assign(**{by: value})[[by, "kl", "gold", "low", "high", "seeds"]]
+    mean = over_seeds(long, ["kl"], ["gold"]).rename(
+        columns={"gold_low": "low", "gold_high": "high", "seeds": "replicates"}
+    )
+    return mean.assign(**{by: value})[[by, "kl", "gold", "low", "high", "replicates"]]

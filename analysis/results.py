@@ -21,16 +21,26 @@ class ResultsError(ValueError):
     """A result directory cannot be read; the text says which file and why."""
 
 
+def finished(folder: str | Path) -> bool:
+    """Whether the sweep of a result directory has ended."""
+    return (Path(folder) / "curves.parquet").exists()
+
+
 def load(folder: str | Path) -> pd.DataFrame:
     """The curves of a sweep: `curves.parquet` or, while it runs, what is finished of it. Raises ResultsError."""
     path = Path(folder)
-    if (path / "curves.parquet").exists():
-        return _read([path / "curves.parquet"])
-    parts = sorted((path / "parts").glob("*.curves.parquet"))
-    if not parts:
+    try:
+        if path.is_file():
+            raise ResultsError(f"{path}: is a file; name the result directory that holds it")
+        if finished(path):
+            return _read([path / "curves.parquet"])
+        parts = sorted((path / "parts").glob("*.curves.parquet"))
+    except OSError as error:
+        raise ResultsError(f"{path}: cannot be read ({error.strerror or error})") from None
+    if not any(part.name != "oracle.curves.parquet" for part in parts):
         what = "holds no finished run yet" if (path / "parts").is_dir() else "is no result directory"
         raise ResultsError(f"{path}: {what}; it should have curves.parquet, which `python run.py sweep` writes")
-    return _read(parts)
+    return _read(parts).sort_values(["loss", "beta", "seed", "step"], kind="stable", ignore_index=True)
 
 
 def load_losses(folder: str | Path) -> pd.DataFrame:

@@ -2,16 +2,18 @@
 
 A peak that is looked for and measured on the same seeds comes out too high, and so does the fall from it. The
 fall is therefore cross-fitted: for each seed, the checkpoint of the peak is the one of the mean curve of all
-other seeds, and the fall is what this seed loses from there to its end.
+other seeds, and the fall is what this seed loses from there to its end. These losses share seeds, so their spread
+is too small a standard error for their mean; the jackknife over seeds (Tukey 1958) errs to the safe side.
 """
 
+import math
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from analysis.intervals import over_seeds
-from analysis.results import further_axes, load, trained
+from analysis.intervals import half_width, over_seeds
+from analysis.results import ends, finished, further_axes, load, trained
 
 CURVE = ("method", "loss", "beta", "kappa")
 
@@ -41,43 +43,60 @@ def falls(gold: np.ndarray) -> np.ndarray:
     return gold[np.arange(seeds), others.argmax(axis=1)] - gold[:, -1]
 
 
+def fall_with_error(gold: np.ndarray) -> tuple[float, float]:
+    """The mean fall over seeds and its jackknife standard error (NaN for one seed), for gold [S, checkpoints]."""
+    seeds = len(gold)
+    if seeds < 2:
+        return float(falls(gold).mean()), math.nan
+    without = np.array([falls(np.delete(gold, i, axis=0)).mean() for i in range(seeds)])
+    error = math.sqrt((seeds - 1) / seeds * ((without - without.mean()) ** 2).sum())
+    return float(falls(gold).mean()), error
+
+
 def peaks(curves: pd.DataFrame) -> pd.DataFrame:
     """For each loss, beta and further axis: where the mean curve peaks, where it ends, and the fall between.
 
     Columns: the settings, seeds, peak_step, peak_kl, peak_gold, end_kl, end_gold, and fall (cross-fitted) with
-    fall_low, fall_high and its standard error fall_se.
+    its standard error fall_se and the 95 % interval fall_low, fall_high.
     """
     by = curve_settings(curves)
-    rows, each_fall = [], []
+    gold = {setting: _by_seed(runs) for setting, runs in trained(curves).groupby(by, dropna=False, sort=False)}
+    rows = []
     for setting, mean in training_curves(curves).groupby(by, dropna=False, sort=False):
-        named = dict(zip(by, setting, strict=True))
         top, last = mean.loc[mean["gold"].idxmax()], mean.loc[mean["step"].idxmax()]
-        named |= {f"peak_{name}": top[name] for name in ("step", "kl", "gold")}
-        rows.append(named | {f"end_{name}": last[name] for name in ("kl", "gold")})
-    for setting, runs in trained(curves).groupby(by, dropna=False):
-        gold = runs.pivot(index="seed", columns="step", values="gold").dropna(axis="columns").to_numpy()
-        named = dict(zip(by, setting, strict=True))
-        each_fall += [named | {"fall": fall} for fall in falls(gold)]
-    summary = pd.DataFrame(rows).astype({"peak_step": "int64"})
-    return summary.merge(over_seeds(pd.DataFrame(each_fall), by, ["fall"]), on=by)
+        row = dict(zip(by, setting, strict=True)) | {"seeds": len(gold[setting]), "peak_step": int(top["step"])}
+        row |= {"peak_kl": top["kl"], "peak_gold": top["gold"], "end_kl": last["kl"], "end_gold": last["gold"]}
+        row["fall"], row["fall_se"] = fall_with_error(gold[setting])
+        rows.append(row)
+    table = pd.DataFrame(rows)
+    half = half_width(table["fall_se"] * np.sqrt(table["seeds"]), table["seeds"])
+    return table.assign(fall_low=table["fall"] - half, fall_high=table["fall"] + half)
+
+
+def _by_seed(runs: pd.DataFrame) -> np.ndarray:
+    """Gold [S, checkpoints] of the runs of one setting, at the checkpoints that all of them reached."""
+    return runs.pivot(index="seed", columns="step", values="gold").dropna(axis="columns").to_numpy()
 
 
 def text(folder: str | Path) -> str:
     """What a result directory came to, for a terminal: how its runs ended, and the best of each loss."""
     curves = load(folder)
     runs = curves[curves["method"] != "oracle"].groupby("run_id")["status"].agg(lambda s: (s == "diverged").any())
-    lines = [f"{len(runs)} runs, {int(runs.sum())} of them diverged"]
-    if trained(curves).empty:
-        return lines[0]
+    so_far = "" if finished(folder) else " so far"
+    first = f"{len(runs)} runs{so_far}, {int(runs.sum())} of them diverged"
+    if ends(curves).empty:
+        return f"{first}; nothing is left to summarize, and a smaller learning rate may help"
     apart = [name for name in curve_settings(curves) if name not in ("method", "kappa", "beta")]
     table = peaks(curves)
     groups = table.groupby(apart, sort=False, dropna=False)
     best, weakest = table.loc[groups["peak_gold"].idxmax()], table.loc[groups["beta"].idxmin()]
     shown = best[[*apart, "beta", "peak_gold", "peak_kl"]].set_axis([*apart, "best beta", "peak gold", "at KL"], axis=1)
-    for column, name in (("beta", "weakest beta"), ("fall", "falls by"), ("fall_se", "se")):
+    for column, name in (("beta", "smallest beta"), ("fall", "falls by"), ("fall_se", "se")):
         shown[name] = weakest[column].to_numpy()
-    lines.append(
-        "along training: the beta whose mean gold peaks highest, and what the smallest beta loses after its peak"
-    )
+    shown = shown.round({"peak gold": 6, "at KL": 6, "falls by": 6})
+    lines = [
+        first,
+        "the beta whose mean gold peaks highest along training; what the smallest beta loses after its own peak",
+    ]
     lines.append(shown.to_string(index=False, float_format=lambda value: f"{value:.3g}", na_rep="-"))
     return "\n".join(lines)

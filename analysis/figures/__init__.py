@@ -46,35 +46,40 @@ def draw_all(folder: Path) -> list[Path]:
 
     Where further axes vary, each of their combinations has figures of its own, named after it.
     """
-    curves = load(folder)
+    curves, functions = load(folder), load_losses(folder)
     if ends(curves).empty:
         what = "every run diverged" if len(trained(curves)) else "no run has a measurement"
         raise ResultsError(f"{folder}: {what}, so there is nothing to draw; a smaller learning rate may help")
     target = folder / "figures"
-    target.mkdir(exist_ok=True)
-    with mpl.rc_context(RC):
-        paths = save(losses.draw(load_losses(folder)), target / "losses")
-    axes = further_axes(curves)
-    for name, part in _parts(curves, axes):
-        for figure, draw in FIGURES.items():
-            with mpl.rc_context(RC):
-                paths += save(draw(part), target / f"{figure}{name}")
+    try:
+        target.mkdir(exist_ok=True)
+        with mpl.rc_context(RC):
+            paths = save(losses.draw(functions), target / "losses")
+            for at, part in parts_of(curves):
+                for name, draw in FIGURES.items():
+                    figure = draw(part)
+                    if at:
+                        told = ", ".join(f"{axis} = {value}" for axis, value in at.items())
+                        figure.suptitle(f"{told}\n{figure.get_suptitle()}".strip())
+                    suffix = "".join(f"-{axis}-{value}" for axis, value in at.items()).replace("/", "_")
+                    paths += save(figure, target / f"{name}{suffix}")
+    except OSError as error:
+        raise ResultsError(f"{target}: cannot be written ({error.strerror or error})") from None
     return paths
 
 
-def _parts(curves: pd.DataFrame, axes: list[str]) -> list[tuple[str, pd.DataFrame]]:
-    """The curves at each combination of the further axes, with the oracle of its world, and a suffix for names."""
+def parts_of(curves: pd.DataFrame) -> list[tuple[dict[str, object], pd.DataFrame]]:
+    """The curves at each combination of the further axes, with the oracle of its world; no part without an end."""
+    axes = further_axes(curves)
     if not axes:
-        return [("", curves)]
+        return [({}, curves)]
     parts = []
-    runs = curves[curves["method"] != "oracle"]
-    for values in runs[axes].drop_duplicates().itertuples(index=False, name=None):
+    is_oracle = curves["method"] == "oracle"
+    for values in curves.loc[~is_oracle, axes].drop_duplicates().itertuples(index=False, name=None):
+        at = dict(zip(axes, values, strict=True))
         here = pd.Series(True, index=curves.index)
-        for name, value in zip(axes, values, strict=True):
-            same = curves[name] == value
-            here &= (same | (curves[name].isna() & (curves["method"] == "oracle"))).fillna(False).astype(bool)
-        if ends(curves[here]).empty:
-            continue
-        label = "".join(f"-{name}={value}" for name, value in zip(axes, values, strict=True))
-        parts.append((label.replace("/", "_"), curves[here]))
+        for name, value in at.items():
+            here &= (curves[name] == value).fillna(False).astype(bool) | (is_oracle & curves[name].isna())
+        if not ends(curves[here]).empty:
+            parts.append((at, curves[here]))
     return parts

@@ -21,8 +21,8 @@ def draw(losses: pd.DataFrame) -> Figure:
         for axes, column in ((tail, table["f"]), (weight, table["slope"].abs())):
             axes.plot(table["z"], np.maximum(column, FLOOR / 10), **every)
     near.set(xlim=(-2, 3), ylim=(-0.1, 4), ylabel="f(z)", title="around z = 0")
-    tail.set(yscale="log", ylim=(FLOOR, 100), ylabel="f(z), logarithmic", title="tails")
-    weight.set(yscale="log", ylim=(FLOOR, 100), ylabel="|f′(z)|, logarithmic", title="weight of a pair in the gradient")
+    tail.set(yscale="log", ylim=(FLOOR, 100), ylabel="f(z)", title="tails")
+    weight.set(yscale="log", ylim=(FLOOR, 100), ylabel="|f′(z)|", title="weight of a pair in the gradient")
     for axes in (near, tail, weight):
         axes.set_xlabel("z = β ρ [no unit]")
         axes.axvline(0, color="0.6", linewidth=0.8, zorder=1)

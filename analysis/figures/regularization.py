@@ -3,32 +3,46 @@
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis.figures.style import GOLD_LABEL, KL_LABEL, crosses, legend_below, loss_styles, losses_of, seeds_note
+from analysis.figures.style import (
+    GOLD_LABEL,
+    KL_LABEL,
+    crosses,
+    legend_below,
+    log_axis,
+    loss_styles,
+    losses_of,
+    seeds_note,
+)
 from analysis.frontier import end_points
 
 
 def draw(curves: pd.DataFrame) -> Figure:
-    """Rows: KL and gold at the end of training. Columns: against beta, and against beta kappa."""
+    """Rows: KL and gold at the end of training. Columns: against beta, and against beta kappa where kappa > 0."""
     points = end_points(curves)
     points["beta_kappa"] = points["beta"] * points["kappa"]
-    figure = Figure(figsize=(9.5, 6.8), layout="constrained")
-    grid = figure.subplots(2, 2, sharex="col", sharey="row")
-    flat = []
+    flat = [loss for loss in losses_of(curves) if not (points.loc[points["loss"] == loss, "kappa"] > 0).any()]
+    columns = ["beta"] if set(flat) == set(losses_of(curves)) else ["beta", "beta_kappa"]
+    figure = Figure(figsize=(1 + 4.3 * len(columns), 6.8), layout="constrained")
+    grid = figure.subplots(2, len(columns), sharex="col", sharey="row", squeeze=False)
     for loss, style in loss_styles(losses_of(curves)).items():
         table = points[points["loss"] == loss].sort_values("beta")
-        for column, x in enumerate(("beta", "beta_kappa")):
+        for column, x in enumerate(columns):
             shown = table[table[x] > 0]
-            if shown.empty:
-                flat.append(loss)
             for row, y in enumerate(("kl", "gold")):
-                crosses(grid[row, column], shown, x, y, **style, label=loss if len(shown) else None)
+                if len(shown):
+                    crosses(grid[row, column], shown, x, y, faint=True, **style, label=loss)
     left_out = f" (κ = 0, so left out: {', '.join(flat)})" if flat else ""
-    grid[0, 0].set(xscale="log", yscale="log", ylabel=KL_LABEL, title="against β")
-    grid[0, 1].set_title(f"against β κ, the local strength{left_out}")
-    if (points["beta_kappa"] > 0).any():
-        grid[0, 1].set_xscale("log")
-    grid[1, 0].set(xlabel="β [no unit]", ylabel=GOLD_LABEL)
-    grid[1, 1].set(xlabel="β κ [no unit]")
+    titles = {"beta": "against β", "beta_kappa": f"against β κ, the strength near z = 0{left_out}"}
+    for column, x in enumerate(columns):
+        grid[0, column].set_title(titles[x], fontsize=9)
+        grid[1, column].set_xlabel("β [no unit]" if x == "beta" else "β κ [no unit]")
+        log_axis(grid[1, column], "x")
+    log_axis(grid[0, 0], "y")
+    grid[0, 0].set_ylim(bottom=points["kl"].min() / 2)
+    grid[0, 0].set_ylabel(KL_LABEL)
+    grid[1, 0].set_ylabel(GOLD_LABEL)
+    low, high = points["gold"].min(), points["gold"].max()
+    grid[1, 0].set_ylim(low - 0.6 * (high - low) - 0.05, high + 0.6 * (high - low) + 0.05)
     legend_below(figure, grid[0, 0])
-    figure.suptitle(f"At the end of training; {seeds_note(points)}", fontsize=9)
+    figure.suptitle(f"At the end of training; {seeds_note(points)}")
     return figure

@@ -14,17 +14,21 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import LogNorm
+from matplotlib.colors import ListedColormap, LogNorm
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter, NullLocator
 
 from analysis.results import oracle
 
 RC = {
     "font.size": 9,
     "axes.titlesize": 10,
+    "figure.titlesize": 10,
+    "figure.labelsize": 10,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
+    "axes.axisbelow": True,
     "grid.color": "0.9",
     "grid.linewidth": 0.6,
     "lines.linewidth": 1.5,
@@ -37,22 +41,44 @@ RC = {
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#000000", "#56B4E9", "#8C6D31")
 DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2)), (0, (1, 1)), (0, (3, 1, 1, 1)))
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+KNOWN = ("logistic", "hinge", "squared", "exponential", "truncated_quadratic", "savage")
 KL_LABEL = r"KL($\pi\,\Vert\,\pi_\mathrm{ref}$) [nats per response]"
 GOLD_LABEL = r"gold reward [sd under $\pi_\mathrm{ref}$]"
 ORACLE: dict[str, Any] = {"color": "0.35", "linestyle": (0, (4, 2)), "linewidth": 1.2, "zorder": 1.5}
 
 
 def loss_styles(losses: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """Colour, dash and marker of each loss, in the order given."""
-    ways = cycle(zip(PALETTE, DASHES, MARKERS, strict=True))
-    return {loss: {"color": c, "linestyle": d, "marker": m} for loss, (c, d, m) in zip(losses, ways, strict=False)}
+    """Colour, dash and marker of each loss: always the same for the losses of KNOWN, the next free for others."""
+    names = list(losses)
+    ordered = [*KNOWN, *(name for name in names if name not in KNOWN)]
+    ways = zip(ordered, cycle(zip(PALETTE, DASHES, MARKERS, strict=True)), strict=False)
+    styles = {name: {"color": c, "linestyle": d, "marker": m} for name, (c, d, m) in ways}
+    return {name: styles[name] for name in names}
 
 
 def beta_scale(betas: pd.Series) -> ScalarMappable:
     """Colours for beta, dark where regularization is weak."""
     low, high = float(betas.min()), float(betas.max())
     norm = LogNorm(low, high) if high > low else LogNorm(low / 2, high * 2)
-    return ScalarMappable(norm, mpl.colormaps["cividis"].resampled(256))
+    dark = ListedColormap(mpl.colormaps["cividis"](np.linspace(0.0, 0.92, 256)))  # the palest are lost on white
+    return ScalarMappable(norm, dark)
+
+
+def beta_bar(figure: Figure, colors: ScalarMappable, betas: pd.Series, axes: Sequence[Axes]) -> None:
+    """The colours of beta beside the panels, with a mark at each beta there is."""
+    values = sorted(betas.unique())
+    bar = figure.colorbar(colors, ax=list(axes), label="β (small: weak regularization)", shrink=0.8)
+    bar.set_ticks(values, labels=[f"{value:g}" for value in values])
+    bar.ax.yaxis.set_minor_locator(NullLocator())
+    bar.ax.hlines(values, 0, 1, color="white", linewidth=1)
+
+
+def log_axis(axes: Axes, which: str) -> None:
+    """A logarithmic axis that is labelled at powers of ten, or at a few numbers where it spans less than one."""
+    axes.set(**{f"{which}scale": "log"})
+    axis = axes.xaxis if which == "x" else axes.yaxis
+    axis.set_major_locator(LogLocator(numticks=6))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def band(axes: Axes, table: pd.DataFrame, x: str, y: str, color: object) -> None:
@@ -62,14 +88,16 @@ def band(axes: Axes, table: pd.DataFrame, x: str, y: str, color: object) -> None
         axes.fill_between(table[x].to_numpy(float), low, high, color=color, alpha=0.15, linewidth=0)
 
 
-def crosses(axes: Axes, table: pd.DataFrame, x: str, y: str, **style: Any) -> None:
+def crosses(axes: Axes, table: pd.DataFrame, x: str, y: str, *, faint: bool = False, **style: Any) -> None:
     """Points with the intervals of both coordinates, where there are any, joined in the order of the table."""
     errors = {}
     for name, key in ((x, "xerr"), (y, "yerr")):
         if f"{name}_low" in table and table[f"{name}_low"].notna().any():
             half = (table[f"{name}_high"] - table[f"{name}_low"]) / 2
             errors[key] = half.fillna(0.0).to_numpy(float)
-    axes.errorbar(table[x].to_numpy(float), table[y].to_numpy(float), **errors, elinewidth=0.7, **style)
+    drawn = axes.errorbar(table[x].to_numpy(float), table[y].to_numpy(float), **errors, elinewidth=0.7, **style)
+    for bars in drawn.lines[2]:
+        bars.set_alpha(0.4 if faint else 1.0)
 
 
 def draw_oracle(axes: Axes, curves: pd.DataFrame, label: str = "oracle (Gibbs)") -> None:
@@ -98,15 +126,16 @@ def frame(axes: Axes, curves: pd.DataFrame, rows: pd.DataFrame) -> None:
 
 
 def losses_of(table: pd.DataFrame) -> list[str]:
-    """The losses of a table in the order in which they come."""
-    return list(table["loss"].dropna().unique())
+    """The losses of a table: those of KNOWN first, then the others in the order in which they come."""
+    found = list(table["loss"].dropna().unique())
+    return [name for name in KNOWN if name in found] + [name for name in found if name not in KNOWN]
 
 
 def panels(titles: Sequence[str], *, width: float = 3.1, height: float = 2.7) -> tuple[Figure, dict[str, Axes]]:
     """One panel a title, at most three in a row, with common axes."""
     columns = min(3, len(titles))
     rows = math.ceil(len(titles) / columns)
-    figure = Figure(figsize=(max(width * columns + 0.8, 4.5), height * rows + 0.6), layout="constrained")
+    figure = Figure(figsize=(max(width * columns + 0.8, 6.0), height * rows + 0.8), layout="constrained")
     grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     flat = list(grid.flat)
     for i, axes in enumerate(flat[len(titles) :], start=len(titles)):
@@ -117,10 +146,10 @@ def panels(titles: Sequence[str], *, width: float = 3.1, height: float = 2.7) ->
     return figure, dict(zip(titles, flat, strict=False))
 
 
-def legend_inside(axes: Axes) -> None:
-    """A legend in the lower left of a panel, if there is anything to name."""
+def legend_inside(axes: Axes, where: str = "lower left") -> None:
+    """A legend in a corner of a panel, if there is anything to name."""
     if axes.get_legend_handles_labels()[1]:
-        axes.legend(loc="lower left")
+        axes.legend(loc=where)
 
 
 def legend_below(figure: Figure, axes: Axes) -> None:
@@ -134,4 +163,5 @@ def seeds_note(table: pd.DataFrame) -> str:
     fewest, most = int(table["seeds"].min()), int(table["seeds"].max())
     if most < 2:
         return "one seed: no intervals"
-    return f"mean and 95 % interval (Student's t) over {most if fewest == most else f'{fewest} to {most}'} seeds"
+    few = "; few seeds, wide intervals" if most < 3 else ""
+    return f"mean and 95 % interval (Student's t) over {most if fewest == most else f'{fewest} to {most}'} seeds{few}"

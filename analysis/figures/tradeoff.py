@@ -29,10 +29,12 @@ def draw(curves: pd.DataFrame) -> Figure:
     for loss, style in loss_styles(losses_of(curves)).items():
         every = means[means["loss"] == loss]
         along.plot(every["kl"], every["gold"], style["marker"], color=style["color"], markersize=3, alpha=0.6)
-        crosses(across, points[points["loss"] == loss].sort_values("beta"), "kl", "gold", **style, label=loss)
+        crosses(
+            across, points[points["loss"] == loss].sort_values("beta"), "kl", "gold", faint=True, **style, label=loss
+        )
     for axes in (along, across):
         draw_oracle(axes, curves)
-    along.set(ylabel=GOLD_LABEL, title="along training: every checkpoint of every β")
-    across.set_title(f"across β, at the end of training\n{seeds_note(points)}")
+    along.set(ylabel=GOLD_LABEL, title="along training: every checkpoint of every β, mean over seeds")
+    across.set_title(f"at the end of training, joined in the order of β\n{seeds_note(points)}")
     legend_below(figure, across)
     return figure

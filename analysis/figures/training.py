@@ -7,6 +7,7 @@ from analysis.figures.style import (
     GOLD_LABEL,
     KL_LABEL,
     band,
+    beta_bar,
     beta_scale,
     draw_oracle,
     frame,
@@ -19,23 +20,32 @@ from analysis.summary import training_curves
 
 
 def draw(curves: pd.DataFrame) -> Figure:
-    """Mean curves over seeds; a square marks where each peaks, a dot where it ends."""
+    """Means over seeds at equal steps; a square marks where each peaks, a dot where it ends.
+
+    Intervals of gold are drawn for the smallest, the middle and the largest beta, since more would hide each other.
+    """
     means = training_curves(curves)
     figure, grid = panels(losses_of(curves))
     colors = beta_scale(means["beta"])
+    betas = sorted(means["beta"].unique())
     for loss, axes in grid.items():
-        frame(axes, curves, means.drop(columns="kl_high"))
+        frame(axes, curves, means[["kl", "gold"]])
         for beta, curve in means[means["loss"] == loss].groupby("beta"):
             color = colors.to_rgba(beta)
             axes.plot(curve["kl"], curve["gold"], color=color)
-            band(axes, curve, "kl", "gold", color)
+            if beta in (betas[0], betas[len(betas) // 2], betas[-1]):
+                band(axes, curve, "kl", "gold", color)
             peak = curve.loc[curve["gold"].idxmax()]
             axes.plot(peak["kl"], peak["gold"], "s", color=color, markeredgecolor="black", markeredgewidth=0.5)
             axes.plot(curve["kl"].iloc[-1], curve["gold"].iloc[-1], "o", color=color, markersize=3.5)
         draw_oracle(axes, curves)
     figure.supxlabel(KL_LABEL)
     figure.supylabel(GOLD_LABEL)
-    figure.suptitle(f"Along training (square: peak, dot: end); {seeds_note(means)}", fontsize=9)
+    figure.suptitle(
+        f"Along training, averaged at equal steps (square: peak, dot: end)\n{seeds_note(means)}, shown for three β"
+        if means["seeds"].max() > 1
+        else seeds_note(means)
+    )
     legend_inside(next(iter(grid.values())))
-    figure.colorbar(colors, ax=list(grid.values()), label="β (small: weak regularization)", shrink=0.8)
+    beta_bar(figure, colors, means["beta"], list(grid.values()))
     return figure
