@@ -4,6 +4,7 @@ Exit codes: 0 done; 2 the user's input is wrong; 1 something failed; 130 interru
 by the command that needs it, so that --help answers at once.
 """
 
+import io
 import signal
 import sys
 from collections.abc import Sequence
@@ -15,9 +16,25 @@ from cyclopts import App, CycloptsError, Parameter
 QUICKSTART = Path(__file__).resolve().parent / "configs" / "quickstart.toml"
 
 Switch = Annotated[bool, Parameter(negative=())]
-Settings = Annotated[tuple[str, ...], Parameter(name="--set", consume_multiple=True, negative=())]
+Settings = Annotated[tuple[str, ...], Parameter(name="--set", consume_multiple=(1, 10_000), negative=())]
 
-app = App(name="run.py", help="Offline alignment under full control: overoptimization sweeps, frontiers, figures.")
+
+def version() -> str:
+    """The version of the installed package."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("alignment-simulator")
+    except PackageNotFoundError:
+        return "not installed, run from its source"
+
+
+app = App(
+    name="run.py",
+    help="Offline alignment under full control: overoptimization sweeps, frontiers, figures.",
+    help_format="plaintext",
+    version=version,
+)
 
 
 @app.command
@@ -39,9 +56,9 @@ def sweep(
     config
         The sweep, a TOML file.
     out
-        Where records and figures go; results/<config name> unless said.
+        Where records and figures go; results/NAME for NAME.toml unless said.
     settings
-        KEY=VALUE replaces one key of the sweep, such as world.prompts=4; may be repeated.
+        KEY=VALUE replaces one key of the sweep, such as world.prompts=4; several may follow.
     device
         Where policies are trained.
     workers
@@ -52,6 +69,7 @@ def sweep(
         Print what the sweep would take, and do nothing.
 
     """
+    from analysis.figures import drawable
     from simulator.config import Sweep
     from simulator.plan import make_plan
     from simulator.progress import shown_on
@@ -68,7 +86,10 @@ def sweep(
     except KeyboardInterrupt:
         print(f"interrupted: what is finished is kept in {target}, and the same command goes on from there")
         raise
-    report(target)
+    if drawable(target):
+        report(target)
+    else:
+        print(f"every run diverged, so there are no figures; the records are in {target}")
 
 
 @app.command
@@ -127,6 +148,8 @@ def blame(error: Exception) -> int | None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command that `arguments` name and return the exit code."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if sys.stdout is None or sys.stderr is None:  # closed by the caller
+        sys.stdout = sys.stderr = io.StringIO()
     try:
         app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
     except KeyboardInterrupt:

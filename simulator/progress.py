@@ -62,7 +62,7 @@ def shown_on(stream: TextIO, sweep: Sweep) -> Iterator[Watch]:
     """Show on `stream` how far `sweep` is while the block runs; what it yields is `run_sweep`'s `watch`."""
     runs = expand(sweep)
     tally = Tally(runs=len(runs), run_steps=sum(run.settings.train.steps for run in runs))
-    header = f"{tally.runs} runs, {tally.run_steps:,} run-steps"
+    header = f"{tally.runs} run{'s' * (tally.runs != 1)}, {tally.run_steps:,} run-steps"
     if stream.isatty():
         columns = (TextColumn("{task.description}"), BarColumn())
         with Progress(*columns, console=Console(file=stream), transient=True) as progress:

@@ -183,7 +183,9 @@ def flat_settings(settings: Settings) -> dict[str, Any]:
 
 
 def write_table(table: pd.DataFrame, path: Path) -> None:
-    """Write a table as Parquet."""
+    """Write a table as Parquet; a column of names and numbers becomes one of names."""
+    mixed = [name for name in table if table[name].dtype == object]
+    table = table.assign(**{name: table[name].map(str, na_action="ignore").astype("str") for name in mixed})
     with write_whole(path) as file:
         table.to_parquet(file, index=False, compression="zstd")
 
@@ -231,8 +233,7 @@ def join(folder: Folder, stacks: Iterable[Sequence[Run]], runs: Sequence[Run]) -
         table = table.sort_values("run_id", key=lambda ids: ids.map(order), kind="stable")
         if kind == "curves":
             table = pd.concat([table, pd.read_parquet(folder.oracle)], ignore_index=True)
-        mixed = [name for name in table if table[name].dtype == object]  # an axis of numbers and names
-        write_table(table.astype(dict.fromkeys(mixed, "str")), target)
+        write_table(table, target)
     for path in folder.path.glob("parts/*.parquet"):
         path.unlink()
     if not any((folder.path / "parts").iterdir()):

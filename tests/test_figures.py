@@ -8,12 +8,19 @@ import pandas as pd
 import pytest
 
 from analysis import ResultsError, load
-from analysis.figures import FIGURES, draw_all, picture_losses
+from analysis.figures import FIGURES, draw_all, drawable, parts_of, picture_losses
 from analysis.figures.style import RC, loss_styles
+from analysis.summary import text
 from simulator import run_sweep
 from simulator.losses import LOSSES, sample_losses
 from tests.conftest import small_sweep
 from tests.test_analysis import planted
+
+
+def named(figure) -> list[str]:
+    """What the axes of a figure are called, those of its panels and those that all share."""
+    labels = [label for axes in figure.axes for label in (axes.get_xlabel(), axes.get_ylabel())]
+    return [label for label in (*labels, figure.get_supxlabel(), figure.get_supylabel()) if label]
 
 
 def texts(figure) -> str:
@@ -42,7 +49,10 @@ def test_every_axis_has_a_unit_and_every_loss_is_named(name: str, curves: pd.Dat
     with mpl.rc_context(RC):
         figure = FIGURES[name](curves)
     words = texts(figure)
-    assert "nats per response" in words
+    assert len(named(figure)) >= 3 if name != "tradeoff" else 2
+    for label in named(figure):
+        assert "[" in label or label.startswith("β (small"), label
+    assert any("nats per response" in label for label in named(figure))
     for loss in curves["loss"].dropna().unique():
         assert loss in words
     if name != "mu_squared":
@@ -67,8 +77,8 @@ def test_one_seed_says_so(name: str) -> None:
 
 def test_the_points_are_those_of_the_table(curves: pd.DataFrame) -> None:
     figure = FIGURES["mu_squared"](curves)
-    drawn = sorted(float(x) for line in figure.axes[0].lines[1:] for x in line.get_xdata())
-    loss = curves["loss"].iloc[0]
+    drawn = sorted(float(x) for line in figure.axes[0].lines[:-1] for x in line.get_xdata())
+    loss = figure.axes[0].get_title()
     rows = curves[(curves["loss"] == loss) & (curves["step"] > 0)]
     assert drawn == pytest.approx(sorted(rows.groupby(["beta", "step"])["mu_squared"].mean()))
 
@@ -90,7 +100,7 @@ def test_further_axes_have_figures_of_their_own(tmp_path: Path) -> None:
     )
     folder = run_sweep(sweep, tmp_path / "axes", workers=1)
     names = {path.stem for path in draw_all(folder)}
-    assert {"tradeoff-pairs=16", "tradeoff-pairs=32", "losses"} <= names
+    assert {"tradeoff-pairs-16", "tradeoff-pairs-32", "losses"} <= names
     assert len(names) == 1 + 2 * len(FIGURES)
 
 
@@ -98,8 +108,32 @@ def test_nothing_to_draw_is_said(tmp_path: Path) -> None:
     wild = small_sweep(sweep={"loss": ["exponential"], "beta": [1e6], "seeds": 2}, train={"steps": 6, "checkpoints": 3})
     folder = run_sweep(wild, tmp_path / "wild", workers=1)
     assert load(folder)["status"].eq("diverged").any()
+    assert not drawable(folder)
     with pytest.raises(ResultsError, match="every run diverged, so there is nothing to draw"):
         draw_all(folder)
+    assert "nothing is left to summarize" in text(folder)
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_hinge_alone_is_drawn_without_warning(name: str) -> None:
+    figure = FIGURES[name](planted(losses=("hinge",)).assign(kappa=0.0))
+    figure.draw_without_rendering()
+    assert "hinge" in texts(figure)
+
+
+def test_a_loss_looks_the_same_in_every_sweep() -> None:
+    assert loss_styles(["savage"])["savage"] == loss_styles(LOSSES)["savage"]
+    assert loss_styles(["mine", "hinge"])["hinge"] == loss_styles(LOSSES)["hinge"]
+    assert loss_styles(["mine"])["mine"] not in loss_styles(LOSSES).values()
+
+
+def test_figures_of_an_axis_say_its_value(tmp_path: Path) -> None:
+    both = pd.concat([planted(pairs=64), planted(pairs=256)])
+    assert [at for at, _ in parts_of(both)] == [{"pairs": 64}, {"pairs": 256}]
+    both.to_parquet(tmp_path / "curves.parquet")
+    pd.DataFrame(sample_losses(LOSSES)).to_parquet(tmp_path / "losses.parquet")
+    draw_all(tmp_path)
+    assert "pairs = 256" in (tmp_path / "figures" / "training-pairs-256.svg").read_text()
 
 
 def test_losses_alone(tmp_path: Path) -> None:

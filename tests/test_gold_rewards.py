@@ -60,6 +60,8 @@ def test_fluency_makes_the_unlikely_worse(world: World) -> None:
 def test_a_flat_reward_has_no_scale() -> None:
     with pytest.raises(ValueError, match="same for every response"):
         scale_under(np.full((1, 4), 0.25), np.ones((1, 4)))
+    with pytest.raises(ValueError, match="not finite"):
+        scale_under(np.full((1, 2), 0.5), np.array([[1.0, -np.inf]]))
 
 
 def test_motif_by_hand() -> None:
@@ -84,6 +86,32 @@ def test_motif_explains_its_whole_score() -> None:
         assert sum(float(line.split(": ")[1]) for line in reward.explain(prompt, text)) == pytest.approx(
             score, abs=0.05
         )
+
+
+def test_equal_counts_are_exact_ties_for_additive() -> None:
+    prompts, texts = everything([0, 0])
+    scores = make("additive")(prompts, texts)
+    kinds = {tuple(sorted(text)) for text in texts.tolist()}
+    assert len(np.unique(scores)) == len(kinds) == 20
+
+
+def test_no_reward_touches_the_generator_of_torch() -> None:
+    before = torch.get_rng_state()
+    for name in GOLD_REWARDS:
+        make(name)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_large_worlds_are_scored_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = make("transformer")(*everything([1, 2]))
+    monkeypatch.setattr("gold_rewards.transformer.AT_ONCE", 7)
+    assert make("transformer")(*everything([1, 2])) == pytest.approx(whole, abs=1e-5)
+
+
+def test_rules_can_be_read(world: World) -> None:
+    assert make("additive").rules()[3].startswith("each token 3: ")
+    assert len(make("motif").rules()) == 8 + 1
+    assert "random transformer" in world.facts["gold_rules"][0]
 
 
 def test_additive_gibbs_factorizes_over_tokens() -> None:

@@ -32,8 +32,7 @@ def test_more_work_takes_longer(more: dict[str, dict[str, object]]) -> None:
 def test_memory_grows_with_the_stack_and_the_world() -> None:
     (small,) = {stack_bytes(s) for s in stacks(expand(small_sweep(sweep={"loss": ["hinge"], "seeds": 8})))}
     for more in ({"policy": {"width": 64}}, {"world": {"response_length": 6}}, {"data": {"pairs": 640}}):
-        tables = {"train": {"batch": 640}} if "data" in more else {}
-        runs = expand(small_sweep(sweep={"loss": ["hinge"], "seeds": 8}, **more, **tables))
+        runs = expand(small_sweep(sweep={"loss": ["hinge"], "seeds": 8}, **more))
         assert max(map(stack_bytes, stacks(runs))) > small
 
 

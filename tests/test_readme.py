@@ -24,7 +24,16 @@ COMMANDS = [
 
 def test_the_gate_runs_the_test_command_of_the_readme() -> None:
     assert re.search(r"<!-- test command -->\n```bash\n(.+)\n```", README).group(1).startswith("pip install")
-    assert "<!-- test command -->" in (ROOT / ".ci" / "run").read_text()
+    gate = (ROOT / ".ci" / "run").read_text()
+    taken = re.search(r"sed -n '(.+?)' README.md \| grep -v -e '(.+?)' -e '(.+?)'", gate)
+    assert taken is not None
+    start, end = taken.group(1).removesuffix("p").split(",")
+    lines = README.splitlines()
+    first = next(i for i, line in enumerate(lines) if re.search(start.strip("/"), line))
+    last = next(i for i, line in enumerate(lines) if i > first and re.search(end.strip("/"), line))
+    kept = [line for line in lines[first : last + 1] if not re.search("|".join(taken.groups()[1:]), line)]
+    assert kept == ["pip install -e '.[test]' && python -m pytest"]
+    assert 'eval "$command"' in gate
 
 
 @pytest.mark.parametrize("words", [words for words in COMMANDS if words[0] == "sweep"], ids=" ".join)

@@ -3,6 +3,7 @@
 import json
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -220,6 +221,94 @@ def test_a_stack_that_fails_is_named_and_the_others_are_kept(tmp_path: Path) -> 
     failed = run_in_workers(folder, [0, 1], 2, lambda stack, steps: None)
     assert set(failed) == {0, 1}
     assert "NotADirectoryError" in failed[0]
+
+
+def test_a_stack_that_fails_in_this_process_is_named_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, count = simulator.worker.finish_stack, iter(range(100))
+
+    def finish(*arguments: Any) -> None:
+        if next(count) == 0:
+            raise MemoryError("too large")
+        whole(*arguments)
+
+    sweep = tiny(**{"data.pairs": [16, 32, 48]})
+    with monkeypatch.context() as patch:
+        patch.setattr("simulator.sweep.finish_stack", finish)
+        with pytest.raises(SweepError, match=r"1 of 3 stacks failed(.|\n)*too large"):
+            run_sweep(sweep, tmp_path / "out", workers=1)
+    seen: list[int] = []
+    run_sweep(sweep, tmp_path / "out", workers=1, watch=lambda steps, runs, worked: seen.append(runs * worked))
+    assert sum(seen) == 8
+
+
+def test_an_impossible_world_is_refused_before_anything_is_touched(tmp_path: Path) -> None:
+    folder = run_sweep(tiny(), tmp_path / "out", workers=1)
+    before = (folder / "curves.parquet").read_bytes()
+    bad = small_sweep(
+        sweep=TINY, train=SHORT, world={"prompts": 16, "language": {"slip": 1e-9}}, reference={"steps": 20}
+    )
+    for fresh, out in ((True, folder), (False, tmp_path / "new")):
+        with pytest.raises(ConfigError, match=r"world\.prompts = 16: the language has only about"):
+            run_sweep(bad, out, workers=1, fresh=fresh)
+    assert (folder / "curves.parquet").read_bytes() == before
+    assert not (tmp_path / "new").exists()
+
+
+def test_fresh_removes_nothing_that_is_not_a_record(tmp_path: Path) -> None:
+    folder = run_sweep(tiny(), tmp_path / "out", workers=1)
+    kept = [folder / "figures" / "thesis.tex", folder / "parts" / "gear.stl", folder / "notes.txt"]
+    for path in kept:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("mine")
+    (folder / "figures" / "tradeoff.png").write_bytes(b"ours")
+    run_sweep(tiny(seeds=1), folder, workers=1, fresh=True)
+    assert all(path.read_text() == "mine" for path in kept)
+    assert not (folder / "figures" / "tradeoff.png").exists()
+    assert len(pd.read_parquet(folder / "runs.parquet")) == 4
+
+
+def test_a_config_of_something_else_is_refused_even_with_fresh(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text("colour = 'green'")
+    for fresh in (False, True):
+        with pytest.raises(ConfigError, match=r"config\.toml that is not of this version; choose another --out"):
+            run_sweep(tiny(), tmp_path, workers=1, fresh=fresh)
+    assert [path.name for path in tmp_path.iterdir()] == ["config.toml"]
+
+
+@pytest.mark.parametrize("out", ["", "."])
+def test_the_folder_must_be_one_of_its_own(out: str) -> None:
+    with pytest.raises(ConfigError, match="must name a folder of its own"):
+        run_sweep(tiny(), out)
+
+
+@pytest.mark.parametrize("name", ["losses.parquet", "world.json"])
+def test_a_lost_side_file_is_written_again(tmp_path: Path, name: str) -> None:
+    folder = run_sweep(tiny(), tmp_path / "out", workers=1)
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    (folder / name).unlink()
+    run_sweep(tiny(), folder, workers=1)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_an_axis_of_names_and_numbers_is_recorded_as_names(tmp_path: Path) -> None:
+    sweep = tiny(**{"world.language.topics": ["auto", 2], "beta": [0.1]})
+    folder = run_sweep(sweep, tmp_path / "out", workers=1)
+    for name in ("curves", "runs"):
+        table = pd.read_parquet(folder / f"{name}.parquet")
+        assert set(table["world_language_topics"]) == {"auto", "2"}
+
+
+def test_every_row_that_is_ok_is_finite(tmp_path: Path) -> None:
+    wild = small_sweep(
+        sweep={"loss": ["exponential", "logistic"], "beta": [0.1, 100.0], "seeds": 2},
+        train={"steps": 30, "checkpoints": 8, "learning_rate": 0.3, "clip": 0.0},
+    )
+    curves = pd.read_parquet(run_sweep(wild, tmp_path / "wild", workers=1) / "curves.parquet")
+    gpo = curves[curves["method"] == "gpo"]
+    measured = gpo.loc[gpo["status"] == "ok", ["kl", "gold", "proxy", "train_loss", "entropy", "mu_squared"]]
+    assert np.isfinite(measured).all().all()
+    assert (gpo["status"] == "diverged").any()
+    assert (gpo[gpo["status"] == "diverged"].groupby("run_id").size() == 1).all()
 
 
 def test_a_failure_is_reported_after_the_rest_is_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -68,6 +68,11 @@ def draw_all(folder: Path) -> list[Path]:
     return paths
 
 
+def drawable(folder: Path) -> bool:
+    """Whether some run of a result directory came to its end. Raises ResultsError."""
+    return not ends(load(folder)).empty
+
+
 def parts_of(curves: pd.DataFrame) -> list[tuple[dict[str, object], pd.DataFrame]]:
     """The curves at each combination of the further axes, with the oracle of its world; no part without an end."""
     axes = further_axes(curves)

@@ -29,6 +29,6 @@ def draw(curves: pd.DataFrame) -> Figure:
         axes.plot(ends, ends / 2, color="black", linestyle="--", linewidth=1, label="KL = ½ × squared loss")
         log_axis(axes, "x")
         log_axis(axes, "y")
-    legend_inside(next(iter(grid.values())), "upper left")
+    legend_inside(next(iter(grid.values())), "lower right")
     beta_bar(figure, colors, means["beta"], list(grid.values()))
     return figure
