@@ -1,6 +1,7 @@
 """The README's commands are the ones that the gate runs, and what it says exists."""
 
 import re
+import shlex
 import tomllib
 from pathlib import Path
 
@@ -14,7 +15,7 @@ ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = dict(enumerate(re.findall(r"```(\w+)\n(.*?)```", README, flags=re.DOTALL)))
 COMMANDS = [
-    line.split("#")[0].split()[2:]
+    shlex.split(line, comments=True)[2:]
     for kind, block in BLOCKS.values()
     if kind == "bash"
     for line in block.splitlines()
