@@ -1,7 +1,6 @@
 """A small world and a small sweep that many tests look at."""
 
 import os
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -9,12 +8,8 @@ import pandas as pd
 import pytest
 import torch
 
-torch.set_num_threads(1)
-RUN = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))
-os.environ["SIMULATOR_CACHE"] = str(Path(tempfile.gettempdir()) / f"simulator-cache-{RUN}")
-
-from simulator import Sweep, run_sweep  # noqa: E402
-from simulator.world import World, build_world  # noqa: E402
+from simulator import Sweep, run_sweep
+from simulator.world import World, build_world
 
 SMALL = {
     "world": {"vocabulary": 4, "response_length": 3, "prompts": 3, "seed": 1},
@@ -29,6 +24,13 @@ SMALL = {
 def small_sweep(**tables: dict[str, object]) -> Sweep:
     """SMALL with some keys of its tables replaced."""
     return Sweep.model_validate({name: {**SMALL.get(name, {}), **tables.get(name, {})} for name in {**SMALL, **tables}})
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _apart_from_the_users_machine(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """One thread, and a cache of references that all test processes share and nobody else."""
+    torch.set_num_threads(1)
+    os.environ["SIMULATOR_CACHE"] = str(tmp_path_factory.getbasetemp().parent / "references")
 
 
 @pytest.fixture(scope="session")

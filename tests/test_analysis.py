@@ -29,10 +29,23 @@ def planted(
                     kl = 4.0 * step / (100 * (1 + beta)) * (1 + 0.02 * seed)
                     gold = kl - kl**2 / hump + off * (step > 0)
                     rows.append(
-                        {"run_id": f"{loss}-{beta}-{seed}-{more}", "method": "gpo", "loss": loss, "beta": beta,
-                         "kappa": 0.5, "seed": seed, "pairs": 64, "label_noise": 0.0, "step": step, "kl": kl,
-                         "gold": gold, "mu_squared": 2 * kl, "status": "ok", **more}
-                    )  # fmt: skip
+                        {
+                            "run_id": f"{loss}-{beta}-{seed}-{more}",
+                            "method": "gpo",
+                            "loss": loss,
+                            "beta": beta,
+                            "kappa": 0.5,
+                            "seed": seed,
+                            "pairs": 64,
+                            "label_noise": 0.0,
+                            "step": step,
+                            "kl": kl,
+                            "gold": gold,
+                            "mu_squared": 2 * kl,
+                            "status": "ok",
+                            **more,
+                        }
+                    )
     return pd.DataFrame(rows)
 
 

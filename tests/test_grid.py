@@ -43,8 +43,13 @@ def test_large_runs_stack_less() -> None:
 
 @pytest.mark.parametrize(
     ("axis", "column"),
-    [("data.pairs", "pairs"), ("data.label_noise", "label_noise"), ("gold.seed", "gold_seed"),
-     ("world.language.slip", "world_language_slip"), ("train.steps", "train_steps")],
-)  # fmt: skip
+    [
+        ("data.pairs", "pairs"),
+        ("data.label_noise", "label_noise"),
+        ("gold.seed", "gold_seed"),
+        ("world.language.slip", "world_language_slip"),
+        ("train.steps", "train_steps"),
+    ],
+)
 def test_columns_of_axes(axis: str, column: str) -> None:
     assert axis_column(axis) == column

@@ -87,8 +87,12 @@ def test_runs_hold_every_setting(results: Path, curves: pd.DataFrame) -> None:
 
 def test_the_folder_holds_what_the_contract_lists(results: Path) -> None:
     assert sorted(path.name for path in results.iterdir()) == [
-        "config.toml", "curves.parquet", "losses.parquet", "runs.parquet", "world.json",
-    ]  # fmt: skip
+        "config.toml",
+        "curves.parquet",
+        "losses.parquet",
+        "runs.parquet",
+        "world.json",
+    ]
     assert tomllib.loads((results / "config.toml").read_text())["train"]["schedule"] == "constant"
 
 
