@@ -116,9 +116,14 @@ def test_nothing_to_draw_is_said(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", FIGURES)
 def test_a_hinge_alone_is_drawn_without_warning(name: str) -> None:
-    figure = FIGURES[name](planted(losses=("hinge",)).assign(kappa=0.0))
-    figure.draw_without_rendering()
+    with mpl.rc_context(RC):
+        figure = FIGURES[name](planted(losses=("hinge",)).assign(kappa=0.0))
+        figure.draw_without_rendering()
     assert "hinge" in texts(figure)
+    (title,) = [text for text in figure.findobj(mpl.text.Text) if text.get_text() == figure.get_suptitle()][:1]
+    extent = title.get_window_extent()
+    assert extent.x0 >= 0
+    assert extent.x1 <= figure.bbox.x1
 
 
 def test_a_loss_looks_the_same_in_every_sweep() -> None:

@@ -16,7 +16,7 @@ def draw(curves: pd.DataFrame) -> Figure:
     figure.supxlabel(r"$\mu$-weighted squared loss $\frac{1}{2}\,E_\mu\,\rho^2$ [nats²]")
     figure.supylabel(KL_LABEL)
     figure.suptitle(
-        "Along training, mean over seeds; with pairs from the reference, KL starts as half the squared loss"
+        "Along training, mean over seeds\nwith pairs from the reference, KL starts as half the squared loss"
     )
     if means.empty:
         return figure

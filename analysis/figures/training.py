@@ -41,11 +41,8 @@ def draw(curves: pd.DataFrame) -> Figure:
         draw_oracle(axes, curves)
     figure.supxlabel(KL_LABEL)
     figure.supylabel(GOLD_LABEL)
-    figure.suptitle(
-        f"Along training, averaged at equal steps (square: peak, dot: end)\n{seeds_note(means)}, shown for three β"
-        if means["seeds"].max() > 1
-        else seeds_note(means)
-    )
+    shown = ", shown for three β" if means["seeds"].max() > 1 and len(betas) > 3 else ""
+    figure.suptitle(f"Along training, averaged at equal steps (square: peak, dot: end)\n{seeds_note(means)}{shown}")
     legend_inside(next(iter(grid.values())))
     beta_bar(figure, colors, means["beta"], list(grid.values()))
     return figure
