@@ -5,9 +5,10 @@ import os
 import queue
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 from simulator.records import Folder
 
@@ -32,6 +33,23 @@ def start_worker(folder: Folder) -> subprocess.Popen[str]:
     )
 
 
+def ask(worker: subprocess.Popen[str], stack: int) -> Iterator[dict[str, Any]]:
+    """The answers of a worker that is given a stack, up to the one that ends it: done, or an error."""
+    assert worker.stdin is not None
+    assert worker.stdout is not None
+    try:
+        print(stack, file=worker.stdin, flush=True)
+    except BrokenPipeError:
+        yield {"error": f"its process ended with exit code {worker.wait()}", "ended": True}
+        return
+    for line in worker.stdout:
+        answer = json.loads(line)
+        yield answer
+        if "steps" not in answer:
+            return
+    yield {"error": f"its process ended with exit code {worker.wait()}", "ended": True}
+
+
 def attend(
     worker: subprocess.Popen[str], waiting: "queue.SimpleQueue[int]", tick: Callable[[int, int], None]
 ) -> dict[int, str]:
@@ -40,30 +58,18 @@ def attend(
     `tick(stack, steps)` is called when a stack has taken `steps` more steps.
     """
     failed: dict[int, str] = {}
-    assert worker.stdin is not None
-    assert worker.stdout is not None
     while True:
         try:
             stack = waiting.get_nowait()
         except queue.Empty:
-            worker.stdin.close()
             return failed
-        try:
-            print(stack, file=worker.stdin, flush=True)
-            for line in worker.stdout:
-                answer = json.loads(line)
-                if "steps" in answer:
-                    tick(stack, answer["steps"])
-                elif "error" in answer:
-                    failed[stack] = answer["error"]
-                    break
-                else:
-                    break
-            else:
-                raise BrokenPipeError
-        except BrokenPipeError:
-            failed[stack] = f"its process ended with exit code {worker.wait()}"
-            return failed
+        for answer in ask(worker, stack):
+            if "steps" in answer:
+                tick(stack, answer["steps"])
+            if "error" in answer:
+                failed[stack] = answer["error"]
+            if answer.get("ended"):
+                return failed
 
 
 def run_in_workers(

@@ -129,18 +129,18 @@ def run_stacks(
             watch(steps * len(stack), 0 if left[number] else len(stack), worked)
 
     left = [stack[0].settings.train.steps for stack in cut]
-    todo = []
+    missing = []
     for number, stack in enumerate(cut):
         if folder.finished(stack):
             tick(number, left[number], worked=False)
         else:
-            todo.append(number)
-    processes = min(processes, len(todo))
+            missing.append(number)
+    processes = min(processes, len(missing))
     if processes > 1:
-        return run_in_workers(folder, todo, processes, tick)
+        return run_in_workers(folder, missing, processes, tick)
     failed = {}
     there = {name: world.to(device) for name, world in worlds.items()}
-    for number in todo:
+    for number in missing:
         world = there[world_name(cut[number][0].settings)]
         try:
             finish_stack(cut[number], world, folder, device, partial(tick, number))

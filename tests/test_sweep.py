@@ -1,6 +1,8 @@
 """Whole sweeps: the records of the contract, the same bytes again, going on after a stop, and refusals."""
 
 import json
+import os
+import signal
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -225,6 +227,35 @@ def test_a_stack_that_fails_is_named_and_the_others_are_kept(tmp_path: Path) -> 
     failed = run_in_workers(folder, [0, 1], 2, lambda stack, steps: None)
     assert set(failed) == {0, 1}
     assert "NotADirectoryError" in failed[0]
+
+
+def test_a_worker_that_dies_is_named_and_the_other_goes_on(tmp_path: Path) -> None:
+    folder = Folder(path=tmp_path)
+    sweep = tiny(**{"data.pairs": [16, 32, 48]})
+    folder.config.write_text(sweep.to_toml())
+    (tmp_path / "parts").mkdir()
+    pids: list[int] = []
+
+    def kill_the_first(stack: int, steps: int) -> None:
+        if not pids:
+            children = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children")
+            pids.extend(map(int, children.read_text().split()) if children.exists() else [0])
+            if pids[0]:
+                os.kill(pids[0], signal.SIGKILL)
+
+    failed = run_in_workers(folder, [0, 1, 2], 2, kill_the_first)
+    if pids[0]:
+        assert list(failed.values()) == ["its process ended with exit code -9"]
+    assert len(list((tmp_path / "parts").glob("*.runs.parquet"))) == 3 - len(failed)
+
+
+def test_an_error_of_the_one_who_watches_ends_the_sweep(tmp_path: Path) -> None:
+    def broken(run_steps: int, runs: int, worked: bool) -> None:
+        if worked:
+            raise BrokenPipeError("nobody reads")
+
+    with pytest.raises(BrokenPipeError, match="nobody reads"):
+        run_sweep(tiny(**{"data.pairs": [16, 32]}), tmp_path / "out", workers=2, watch=broken)
 
 
 def test_a_stack_that_fails_in_this_process_is_named_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
