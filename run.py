@@ -69,7 +69,6 @@ def sweep(
         Print what the sweep would take, and do nothing.
 
     """
-    from analysis.figures import drawable
     from simulator.config import Sweep
     from simulator.plan import make_plan
     from simulator.progress import shown_on
@@ -86,10 +85,7 @@ def sweep(
     except KeyboardInterrupt:
         print(f"interrupted: what is finished is kept in {target}, and the same command goes on from there")
         raise
-    if drawable(target):
-        report(target)
-    else:
-        print(f"every run diverged, so there are no figures; the records are in {target}")
+    report(target)
 
 
 @app.command
@@ -102,12 +98,13 @@ def report(folder: Path, /) -> None:
         A result directory, of a sweep that ended or still runs.
 
     """
-    from analysis.figures import draw_all
+    from analysis.figures import draw_all, drawable
     from analysis.summary import text
 
     print(text(folder))
-    draw_all(folder)
-    print(f"figures in {folder / 'figures'}")
+    if drawable(folder):
+        draw_all(folder)
+        print(f"figures in {folder / 'figures'}")
 
 
 @app.command

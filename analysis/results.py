@@ -75,11 +75,15 @@ def oracle(curves: pd.DataFrame) -> pd.DataFrame:
     return curves[curves["method"] == "oracle"].sort_values("kl")
 
 
+def whole(curves: pd.DataFrame) -> pd.DataFrame:
+    """The rows of all runs that did not diverge."""
+    rows = trained(curves)
+    return rows[~rows["run_id"].isin(curves.loc[curves["status"] == "diverged", "run_id"])]
+
+
 def ends(curves: pd.DataFrame) -> pd.DataFrame:
     """The last checkpoint of every run that did not diverge."""
-    diverged = curves.loc[curves["status"] == "diverged", "run_id"]
-    rows = trained(curves)
-    rows = rows[~rows["run_id"].isin(diverged)]
+    rows = whole(curves)
     return rows[rows["step"] == rows.groupby("run_id")["step"].transform("max")]
 
 

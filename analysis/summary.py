@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.intervals import half_width, over_seeds
-from analysis.results import ends, finished, further_axes, load, trained
+from analysis.results import ends, finished, further_axes, load, trained, whole
 
 CURVE = ("method", "loss", "beta", "kappa")
 
@@ -29,7 +29,10 @@ def training_curves(curves: pd.DataFrame) -> pd.DataFrame:
     Columns: the settings, step, seeds, and kl, gold, mu_squared each with _low, _high and _se. A checkpoint
     that some seed did not reach, since it diverged, is left out.
     """
-    by = curve_settings(curves)
+    return _mean_curves(curves, curve_settings(curves))
+
+
+def _mean_curves(curves: pd.DataFrame, by: list[str]) -> pd.DataFrame:
     means = over_seeds(trained(curves), [*by, "step"], ["kl", "gold", "mu_squared"])
     runs = curves[curves["method"] != "oracle"].groupby(by, dropna=False)["run_id"].nunique().rename("runs")
     means = means.merge(runs.reset_index(), on=by)
@@ -57,12 +60,13 @@ def peaks(curves: pd.DataFrame) -> pd.DataFrame:
     """For each loss, beta and further axis: where the mean curve peaks, where it ends, and the fall between.
 
     Columns: the settings, seeds, peak_step, peak_kl, peak_gold, end_kl, end_gold, and fall (cross-fitted) with
-    its standard error fall_se and the 95 % interval fall_low, fall_high.
+    its standard error fall_se and the 95 % interval fall_low, fall_high. Runs that diverged are left out, and so are
+    settings of which no other run is there.
     """
-    by = curve_settings(curves)
-    gold = {setting: _by_seed(runs) for setting, runs in trained(curves).groupby(by, dropna=False, sort=False)}
+    by, curves = curve_settings(curves), whole(curves)
+    gold = {setting: _by_seed(runs) for setting, runs in curves.groupby(by, dropna=False, sort=False)}
     rows = []
-    for setting, mean in training_curves(curves).groupby(by, dropna=False, sort=False):
+    for setting, mean in _mean_curves(curves, by).groupby(by, dropna=False, sort=False):
         top, last = mean.loc[mean["gold"].idxmax()], mean.loc[mean["step"].idxmax()]
         row = dict(zip(by, setting, strict=True)) | {"seeds": len(gold[setting]), "peak_step": int(top["step"])}
         row |= {"peak_kl": top["kl"], "peak_gold": top["gold"], "end_kl": last["kl"], "end_gold": last["gold"]}
@@ -83,9 +87,9 @@ def text(folder: str | Path) -> str:
     curves = load(folder)
     runs = curves[curves["method"] != "oracle"].groupby("run_id")["status"].agg(lambda s: (s == "diverged").any())
     so_far = "" if finished(folder) else " so far"
-    first = f"{len(runs)} runs{so_far}, {int(runs.sum())} of them diverged"
+    first = f"{len(runs)} run{'s' * (len(runs) != 1)}{so_far}, {int(runs.sum())} of them diverged"
     if ends(curves).empty:
-        return f"{first}; nothing is left to summarize, and a smaller learning rate may help"
+        return f"{first}; no figures, since nothing is left to draw; a smaller learning rate may help"
     apart = [name for name in curve_settings(curves) if name not in ("method", "kappa", "beta")]
     table = peaks(curves)
     groups = table.groupby(apart, sort=False, dropna=False)

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from pyarrow import ArrowException
+from pyarrow.parquet import read_metadata
 
 from simulator.complaints import ConfigError, shown
 from simulator.config import Settings, Sweep
@@ -83,8 +85,13 @@ class Folder:
         return self.path / "parts" / f"{digest([run.run_id for run in stack])}.{kind}.parquet"
 
     def finished(self, stack: Sequence[Run]) -> bool:
-        """Whether the records of a stack are all on disk."""
-        return self.part(stack, "runs").exists()
+        """Whether the records of a stack are all on disk and can be read; one that cannot is run again."""
+        try:
+            for kind in ("curves", "runs"):
+                read_metadata(self.part(stack, kind))
+        except (OSError, ArrowException):
+            return False
+        return True
 
 
 def examine_folder(path: Path, sweep: Sweep, *, fresh: bool) -> bool:

@@ -159,6 +159,19 @@ def test_training_curves_leave_out_what_some_seed_did_not_reach() -> None:
     assert end_points(curves).set_index("beta")["seeds"].to_dict() == {0.1: 3, 1.0: 4, 10.0: 4}
 
 
+def test_peaks_are_those_of_the_seeds_that_came_through() -> None:
+    curves = planted(losses=("logistic",), noise=0.3)
+    lost = (curves["beta"] == 1.0) | ((curves["beta"] == 0.1) & (curves["seed"] == 0))
+    gone = lost & (curves["step"] > 3)
+    curves.loc[gone & (curves["step"] == 10), ["kl", "gold", "mu_squared", "status"]] = [np.nan] * 3 + ["diverged"]
+    curves = curves[~gone | (curves["step"] == 10)]
+    table = peaks(curves).set_index("beta")
+    assert table["seeds"].to_dict() == {0.1: 3, 10.0: 4}
+    kept = curves[(curves["beta"] == 0.1) & (curves["seed"] > 0)]
+    assert table.loc[0.1, "end_gold"] == pytest.approx(kept.loc[kept["step"] == 100, "gold"].mean())
+    assert table.loc[0.1, "end_kl"] == pytest.approx(end_points(curves).set_index("beta").loc[0.1, "kl"])
+
+
 def test_what_is_a_setting_and_what_varies() -> None:
     curves = pd.concat([planted(gold_seed=0), planted(gold_seed=1)])
     assert {"loss", "beta", "seed", "pairs", "gold_seed"} <= set(settings_of(curves))

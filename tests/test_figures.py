@@ -4,6 +4,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import matplotlib as mpl
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -111,7 +112,7 @@ def test_nothing_to_draw_is_said(tmp_path: Path) -> None:
     assert not drawable(folder)
     with pytest.raises(ResultsError, match="every run diverged, so there is nothing to draw"):
         draw_all(folder)
-    assert "nothing is left to summarize" in text(folder)
+    assert "nothing is left to draw" in text(folder)
 
 
 @pytest.mark.parametrize("name", FIGURES)
@@ -124,6 +125,29 @@ def test_a_hinge_alone_is_drawn_without_warning(name: str) -> None:
     extent = title.get_window_extent()
     assert extent.x0 >= 0
     assert extent.x1 <= figure.bbox.x1
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_policies_that_never_moved_are_drawn_without_warning(name: str) -> None:
+    still = planted(losses=("hinge", "savage")).assign(kl=0.0, gold=0.0, mu_squared=0.0)
+    FIGURES[name](still).draw_without_rendering()
+
+
+def test_the_tradeoff_shows_ends_of_the_seeds_that_came_through() -> None:
+    curves = planted(losses=("logistic",))
+    gone = (curves["beta"] == 0.1) & (curves["seed"] > 0) & (curves["step"] > 3)
+    curves.loc[gone & (curves["step"] == 10), ["kl", "gold", "status"]] = [np.nan, np.nan, "diverged"]
+    figure = FIGURES["tradeoff"](curves[~gone | (curves["step"] == 10)])
+    assert figure.axes[1].get_xlim()[1] > 4 / 1.1
+
+
+def test_an_oracle_without_runs_yet_is_left_out() -> None:
+    oracle = planted(losses=("logistic",), seeds=1).assign(method="oracle", loss=None, pairs=None)
+    curves = pd.concat([planted(gold_seed=0), oracle.assign(gold_seed=0), oracle.assign(gold_seed=1)])
+    ((at, part),) = parts_of(curves)
+    assert at == {}
+    assert set(part["gold_seed"]) == {0}
+    assert (part["method"] == "oracle").sum() == len(oracle)
 
 
 def test_a_loss_looks_the_same_in_every_sweep() -> None:

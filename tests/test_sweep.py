@@ -159,6 +159,26 @@ def test_an_interrupted_sweep_goes_on_and_ends_with_the_same_bytes(
     assert (tmp_path / "parts" / "curves.parquet").read_bytes() == (whole / "curves.parquet").read_bytes()
 
 
+@pytest.mark.parametrize("kind", ["curves", "runs"])
+@pytest.mark.parametrize("damage", [None, b"", b"PAR1 not really PAR1"])
+def test_a_lost_or_damaged_part_is_run_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, damage: bytes | None
+) -> None:
+    sweep = tiny(**{"data.pairs": [16, 32]})
+    whole = run_sweep(sweep, tmp_path / "whole", workers=1)
+    with monkeypatch.context() as patch:
+        interrupt_after(patch, 1)
+        with pytest.raises(Interrupted):
+            run_sweep(sweep, tmp_path / "parts", workers=1)
+    (part,) = [path for path in (tmp_path / "parts" / "parts").glob(f"*.{kind}.parquet") if "oracle" not in path.name]
+    if damage is None:
+        part.unlink()
+    else:
+        part.write_bytes(damage)
+    run_sweep(sweep, tmp_path / "parts", workers=1)
+    assert (tmp_path / "parts" / "curves.parquet").read_bytes() == (whole / "curves.parquet").read_bytes()
+
+
 def test_a_finished_sweep_is_left_alone(results: Path) -> None:
     before = {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in results.iterdir()}
     total = [0, 0]

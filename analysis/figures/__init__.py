@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from analysis.figures import across_beta, losses, mu_squared, regularization, tradeoff, training
 from analysis.figures.style import RC
-from analysis.results import ResultsError, ends, further_axes, load, load_losses, trained
+from analysis.results import ResultsError, ends, further_axes, load, load_losses, settings_of, trained
 
 FIGURES: dict[str, Callable[[pd.DataFrame], Figure]] = {
     "tradeoff": tradeoff.draw,
@@ -76,11 +76,16 @@ def drawable(folder: Path) -> bool:
 def parts_of(curves: pd.DataFrame) -> list[tuple[dict[str, object], pd.DataFrame]]:
     """The curves at each combination of the further axes, with the oracle of its world; no part without an end."""
     axes = further_axes(curves)
-    if not axes:
-        return [({}, curves)]
-    parts = []
     is_oracle = curves["method"] == "oracle"
-    for values in curves.loc[~is_oracle, axes].drop_duplicates().itertuples(index=False, name=None):
+    runs = curves[~is_oracle]
+    if not axes:
+        worlds = [name for name in settings_of(curves) if name not in ("method", "loss", "beta", "kappa", "seed")]
+        elsewhere = pd.Series(False, index=curves.index)  # the oracle is there for worlds that have no run yet
+        for name in worlds:
+            elsewhere |= is_oracle & curves[name].notna() & ~curves[name].isin(runs[name])
+        return [({}, curves[~elsewhere])]
+    parts = []
+    for values in runs[axes].drop_duplicates().itertuples(index=False, name=None):
         at = dict(zip(axes, values, strict=True))
         here = pd.Series(True, index=curves.index)
         for name, value in at.items():

@@ -37,8 +37,10 @@ def draw(curves: pd.DataFrame) -> Figure:
         grid[0, column].set_title(titles[x], fontsize=9)
         grid[1, column].set_xlabel("β [no unit]" if x == "beta" else "β κ [no unit]")
         log_axis(grid[1, column], "x")
-    log_axis(grid[0, 0], "y")
-    grid[0, 0].set_ylim(bottom=points["kl"].min() / 2)
+    moved = points.loc[points["kl"] > 0, "kl"]
+    if len(moved):
+        log_axis(grid[0, 0], "y")
+        grid[0, 0].set_ylim(bottom=moved.min() / 2)
     grid[0, 0].set_ylabel(KL_LABEL)
     grid[1, 0].set_ylabel(GOLD_LABEL)
     low, high = points["gold"].min(), points["gold"].max()

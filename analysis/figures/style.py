@@ -117,10 +117,11 @@ def frame(axes: Axes, curves: pd.DataFrame, rows: pd.DataFrame) -> None:
     rows = rows.reindex(columns=["kl", "kl_high", "gold", "gold_low"])
     reach = float(rows["kl"].max())
     right = max(reach, min(float(rows["kl_high"].fillna(0.0).max()), 4 / 3 * reach))
+    right = right if right > 0 else 1.0
     top = max([float(rows["gold"].max()), *oracle(curves)["gold"]])
     bottom = min(0.0, float(rows["gold"].min()))
     bottom = min(bottom, max(float(rows["gold_low"].fillna(0.0).min()), bottom - (top - bottom) / 3))
-    room = 0.06 * (top - bottom)
+    room = 0.06 * (top - bottom) or 1.0
     axes.set(xlim=(-0.02 * right, 1.05 * right), ylim=(bottom - room, top + room))
     axes.axhline(0.0, color="0.6", linewidth=0.8, zorder=1)
 

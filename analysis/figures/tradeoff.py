@@ -23,8 +23,9 @@ def draw(curves: pd.DataFrame) -> Figure:
     means, points = training_curves(curves), end_points(curves)
     figure = Figure(figsize=(10, 5), layout="constrained")
     along, across = figure.subplots(1, 2, sharex=True, sharey=True)
+    shown = pd.concat([means[["kl", "gold"]], points[["kl", "gold"]]])
     for axes in (along, across):
-        frame(axes, curves, means[["kl", "gold"]])
+        frame(axes, curves, shown)
         axes.set_xlabel(KL_LABEL)
     for loss, style in loss_styles(losses_of(curves)).items():
         every = means[means["loss"] == loss]
