@@ -72,7 +72,8 @@ def peaks(curves: pd.DataFrame) -> pd.DataFrame:
         row |= {"peak_kl": top["kl"], "peak_gold": top["gold"], "end_kl": last["kl"], "end_gold": last["gold"]}
         row["fall"], row["fall_se"] = fall_with_error(gold[setting])
         rows.append(row)
-    table = pd.DataFrame(rows)
+    names = ["seeds", "peak_step", "peak_kl", "peak_gold", "end_kl", "end_gold", "fall", "fall_se"]
+    table = pd.DataFrame(rows, columns=[*by, *names])
     half = half_width(table["fall_se"] * np.sqrt(table["seeds"]), table["seeds"])
     return table.assign(fall_low=table["fall"] - half, fall_high=table["fall"] + half)
 

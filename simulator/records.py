@@ -28,9 +28,10 @@ MEASURED = [
     *("train_loss", "train_accuracy", "entropy", "chosen_logratio", "rejected_logratio"),
 ]
 EXACT = ("kl_se", "gold_se", "proxy_se", "win_rate_se")
+PARTS = ("parts/*.curves.parquet", "parts/*.runs.parquet")
 RECORDS = (
     *("config.toml", "world.json", "losses.parquet", "curves.parquet", "runs.parquet"),
-    *("parts/*.curves.parquet", "parts/*.runs.parquet", "figures/*.png", "figures/*.svg"),
+    *(*PARTS, "figures/*.png", "figures/*.svg"),
 )
 
 
@@ -143,7 +144,12 @@ def clear(folder: Folder) -> None:
     Raises ConfigError where config.toml is not that of a sweep, so that the rest may be anybody's.
     """
     held_by(folder)
-    for pattern in RECORDS:
+    remove(folder, RECORDS)
+
+
+def remove(folder: Folder, patterns: Iterable[str]) -> None:
+    """Remove the files of these patterns, and the inner folders that are empty without them."""
+    for pattern in patterns:
         for path in folder.path.glob(pattern):
             path.unlink()
     for name in ("parts", "figures"):
@@ -241,7 +247,4 @@ def join(folder: Folder, stacks: Iterable[Sequence[Run]], runs: Sequence[Run]) -
         if kind == "curves":
             table = pd.concat([table, pd.read_parquet(folder.oracle)], ignore_index=True)
         write_table(table, target)
-    for path in folder.path.glob("parts/*.parquet"):
-        path.unlink()
-    if not any((folder.path / "parts").iterdir()):
-        (folder.path / "parts").rmdir()
+    remove(folder, PARTS)

@@ -172,6 +172,12 @@ def test_peaks_are_those_of_the_seeds_that_came_through() -> None:
     assert table.loc[0.1, "end_kl"] == pytest.approx(end_points(curves).set_index("beta").loc[0.1, "kl"])
 
 
+def test_no_run_that_came_through_is_an_empty_table() -> None:
+    table = peaks(planted().assign(status="diverged"))
+    assert table.empty
+    assert {"loss", "fall", "fall_se", "fall_low"} <= set(table.columns)
+
+
 def test_what_is_a_setting_and_what_varies() -> None:
     curves = pd.concat([planted(gold_seed=0), planted(gold_seed=1)])
     assert {"loss", "beta", "seed", "pairs", "gold_seed"} <= set(settings_of(curves))

@@ -7,10 +7,11 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 
 from analysis import ResultsError, load
 from analysis.figures import FIGURES, draw_all, drawable, parts_of, picture_losses
-from analysis.figures.style import RC, loss_styles
+from analysis.figures.style import RC, log_axis, loss_styles
 from analysis.summary import text
 from simulator import run_sweep
 from simulator.losses import LOSSES, sample_losses
@@ -130,7 +131,9 @@ def test_a_hinge_alone_is_drawn_without_warning(name: str) -> None:
 @pytest.mark.parametrize("name", FIGURES)
 def test_policies_that_never_moved_are_drawn_without_warning(name: str) -> None:
     still = planted(losses=("hinge", "savage")).assign(kl=0.0, gold=0.0, mu_squared=0.0)
-    FIGURES[name](still).draw_without_rendering()
+    figure = FIGURES[name](still)
+    figure.draw_without_rendering()
+    assert figure.get_suptitle() or figure.axes[0].get_title()
 
 
 def test_the_tradeoff_shows_ends_of_the_seeds_that_came_through() -> None:
@@ -148,6 +151,18 @@ def test_an_oracle_without_runs_yet_is_left_out() -> None:
     assert at == {}
     assert set(part["gold_seed"]) == {0}
     assert (part["method"] == "oracle").sum() == len(oracle)
+
+
+def test_a_short_logarithmic_axis_has_labels() -> None:
+    figure = Figure()
+    axes = figure.subplots()
+    axes.plot([2.0, 8.0], [3.0, 3000.0])
+    log_axis(axes, "x")
+    log_axis(axes, "y")
+    figure.draw_without_rendering()
+    shown = [label.get_text() for label in axes.get_xticklabels() if 2 <= label.get_position()[0] <= 8]
+    assert shown == ["2", "5"]
+    assert sum(3 <= place <= 3000 for place in axes.get_yticks()) == 3
 
 
 def test_a_loss_looks_the_same_in_every_sweep() -> None:

@@ -27,8 +27,9 @@ def draw(curves: pd.DataFrame) -> Figure:
             axes.plot(curve["mu_squared"], curve["kl"], color=colors.to_rgba(beta), marker=".")
         ends = np.array([low, max(low, high)])
         axes.plot(ends, ends / 2, color="black", linestyle="--", linewidth=1, label="KL = ½ × squared loss")
-        log_axis(axes, "x")
-        log_axis(axes, "y")
-    legend_inside(next(iter(grid.values())), "lower right")
+    first = next(iter(grid.values()))
+    for which in ("x", "y"):
+        log_axis(first, which)
+    legend_inside(first, "lower right")
     beta_bar(figure, colors, means["beta"], list(grid.values()))
     return figure

@@ -16,7 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import ListedColormap, LogNorm
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter, NullLocator
+from matplotlib.ticker import LogLocator, NullFormatter, NullLocator, StrMethodFormatter
 
 from analysis.results import oracle
 
@@ -74,10 +74,13 @@ def beta_bar(figure: Figure, colors: ScalarMappable, betas: pd.Series, axes: Seq
 
 
 def log_axis(axes: Axes, which: str) -> None:
-    """A logarithmic axis that is labelled at powers of ten, or at a few numbers where it spans less than one."""
+    """Make an axis logarithmic once all is drawn: labels at powers of ten, or at 1, 2 and 5 where few would show."""
     axes.set(**{f"{which}scale": "log"})
     axis = axes.xaxis if which == "x" else axes.yaxis
-    axis.set_major_locator(LogLocator(numticks=6))
+    low, high = axes.get_xlim() if which == "x" else axes.get_ylim()
+    if high < 100 * low:
+        axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axis.set_major_formatter(StrMethodFormatter("{x:g}"))
     axis.set_minor_formatter(NullFormatter())
 
 
@@ -100,13 +103,13 @@ def crosses(axes: Axes, table: pd.DataFrame, x: str, y: str, *, faint: bool = Fa
         bars.set_alpha(0.4 if faint else 1.0)
 
 
-def draw_oracle(axes: Axes, curves: pd.DataFrame, label: str = "oracle (Gibbs)") -> None:
+def draw_oracle(axes: Axes, curves: pd.DataFrame) -> None:
     """The oracle frontier, level after its end, where more KL buys no more gold."""
     best = oracle(curves)
     if best.empty:
         return
     right = max(axes.get_xlim()[1], float(best["kl"].max()))
-    axes.plot([*best["kl"], right], [*best["gold"], best["gold"].max()], label=label, **ORACLE)
+    axes.plot([*best["kl"], right], [*best["gold"], best["gold"].max()], label="oracle (Gibbs)", **ORACLE)
 
 
 def frame(axes: Axes, curves: pd.DataFrame, rows: pd.DataFrame) -> None:
@@ -132,11 +135,11 @@ def losses_of(table: pd.DataFrame) -> list[str]:
     return [name for name in KNOWN if name in found] + [name for name in found if name not in KNOWN]
 
 
-def panels(titles: Sequence[str], *, width: float = 3.1, height: float = 2.7) -> tuple[Figure, dict[str, Axes]]:
+def panels(titles: Sequence[str]) -> tuple[Figure, dict[str, Axes]]:
     """One panel a title, at most three in a row, with common axes."""
     columns = min(3, len(titles))
     rows = math.ceil(len(titles) / columns)
-    figure = Figure(figsize=(max(width * columns + 0.8, 6.0), height * rows + 0.8), layout="constrained")
+    figure = Figure(figsize=(max(3.1 * columns + 0.8, 6.0), 2.7 * rows + 0.8), layout="constrained")
     grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     flat = list(grid.flat)
     for i, axes in enumerate(flat[len(titles) :], start=len(titles)):
