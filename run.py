@@ -46,6 +46,7 @@ def sweep(
     settings: Settings = (),
     device: Literal["auto", "cpu", "cuda"] = "auto",
     workers: int | None = None,
+    memory: str | None = None,
     fresh: Switch = False,
     dry_run: Switch = False,
 ) -> None:
@@ -63,6 +64,8 @@ def sweep(
         Where policies are trained.
     workers
         Processes to train in on a CPU; one for each core unless said.
+    memory
+        What they may take together, such as 2GiB (on a GPU, of its memory); half of what is free unless said.
     fresh
         Start over: remove the records that the folder holds.
     dry_run
@@ -72,16 +75,17 @@ def sweep(
     from simulator.config import Sweep
     from simulator.plan import make_plan
     from simulator.progress import shown_on
-    from simulator.sweep import processes_on, run_sweep
+    from simulator.sweep import choose_device, processes_on, run_sweep
 
     asked = Sweep.from_toml(config, settings)
     target = out or Path("results") / config.stem
     if dry_run:
-        print(make_plan(asked, processes_on(device, workers)).text(target))
+        plan = make_plan(asked, processes_on(device, workers), memory=memory, device=choose_device(device))
+        print(plan.text(target))
         return
     try:
         with shown_on(sys.stdout, asked) as watch:
-            run_sweep(asked, target, device=device, workers=workers, fresh=fresh, watch=watch)
+            run_sweep(asked, target, device=device, workers=workers, memory=memory, fresh=fresh, watch=watch)
     except KeyboardInterrupt:
         print(f"interrupted: what is finished is kept in {target}, and the same command goes on from there")
         raise

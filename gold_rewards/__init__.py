@@ -1,8 +1,8 @@
 """What is good: gold reward functions, and how they label pairs.
 
 A gold reward judges the content of a response to a prompt. Each entry of GOLD_REWARDS draws one from a
-random stream and returns a function of prompts [N, L] and responses [N, T] to scores [N]. To add one, write
-its module and name it here.
+random stream and returns a function of prompts [N, L] and responses [N, T] to scores [N]; where a response is over
+before its last place, the places behind it hold -1 and must not count. To add one, write its module and name it here.
 """
 
 from collections.abc import Callable
@@ -13,7 +13,7 @@ import numpy as np
 from gold_rewards.additive import make_additive
 from gold_rewards.labels import Labels, preference_probability
 from gold_rewards.motif import make_motif
-from gold_rewards.scale import Scale, scale_under
+from gold_rewards.scale import Scale, scale_of_samples, scale_under
 from gold_rewards.transformer import make_transformer
 
 
@@ -35,4 +35,4 @@ GOLD_REWARDS: dict[str, Callable[..., GoldReward]] = {
     "additive": make_additive,
 }
 
-__all__ = ["GOLD_REWARDS", "GoldReward", "Labels", "Scale", "preference_probability", "scale_under"]
+__all__ = ["GOLD_REWARDS", "GoldReward", "Labels", "Scale", "preference_probability", "scale_of_samples", "scale_under"]

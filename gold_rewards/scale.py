@@ -34,3 +34,13 @@ def scale_under(probabilities: np.ndarray, scores: np.ndarray) -> Scale:
     if not variance > 1e-20:
         raise ValueError("the gold reward is the same for every response, so it has no scale")
     return Scale(mean=mean, deviation=float(np.sqrt(variance)))
+
+
+def scale_of_samples(scores: np.ndarray) -> Scale:
+    """The scale of `scores` [P, G] of G >= 2 samples from the reference at each prompt, without bias in the variance.
+
+    Raises ValueError where they do not vary, or are not finite.
+    """
+    samples = scores.shape[1]
+    scale = scale_under(np.full(scores.shape, 1 / samples), scores)
+    return Scale(mean=scale.mean, deviation=scale.deviation * float(np.sqrt(samples / (samples - 1))))

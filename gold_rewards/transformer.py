@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 WIDTH, HEADS, LAYERS = 32, 4, 2
-AT_ONCE = 4096  # texts, so that memory does not grow with the world
+AT_ONCE = 4096  # texts, and numbers that one layer holds of them, so that memory does not grow with the world
+NUMBERS = 2**22
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,13 +28,20 @@ class TransformerReward:
     def __call__(self, prompts: np.ndarray, responses: np.ndarray) -> np.ndarray:
         """Content score [N] of responses [N, T] to prompts [N, L], in arbitrary units."""
         texts = torch.from_numpy(np.concatenate([prompts, responses], axis=1))
+        places = texts.shape[1]
+        at_once = max(1, min(AT_ONCE, NUMBERS // (places * (4 * WIDTH + HEADS * places))))
         with torch.inference_mode():
-            scores = [self._read(text, prompts.shape[1]) for text in texts.split(AT_ONCE)]
+            scores = [self._read(text, prompts.shape[1]) for text in texts.split(at_once)]
         return torch.cat(scores).double().numpy()
 
     def _read(self, text: Tensor, prompt_length: int) -> Tensor:
-        read = self.encoder(self.token[text] + self.place)[:, prompt_length:]
-        return read.mean(dim=1) @ self.readout
+        over = text < 0
+        if not over.any():
+            read = self.encoder(self.token[text] + self.place)[:, prompt_length:]
+            return read.mean(dim=1) @ self.readout
+        read = self.encoder(self.token[text.clamp(min=0)] + self.place, src_key_padding_mask=over)[:, prompt_length:]
+        said = (~over[:, prompt_length:]).unsqueeze(2)
+        return (read * said).sum(dim=1) / said.sum(dim=1) @ self.readout
 
     def rules(self) -> list[str]:
         """What the score is made of: nothing that can be read."""

@@ -10,7 +10,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 
 SHOWN = 5
 DIGITS = 12  # of a float that names a setting: 0.1 + 0.2 and 0.3 are one
-UNION_BRANCHES = ("constrained-int", "literal['auto']")  # how pydantic names the members of a union
+UNION_BRANCHES = ("constrained-int", "literal['auto']", "literal['all']")  # how pydantic names the members of a union
 
 
 class ConfigError(ValueError):
@@ -150,6 +150,6 @@ def complain(error: ValidationError, model: type[BaseModel], *, source: str) -> 
             continue
         opening = name if detail["type"] == "value_error" else f"{name} = {shown(detail['input'])}"
         rules.setdefault(opening, []).append(_rule(detail) + _hint(detail, name))
-    lines = [": ".join([opening, *filter(None, [" or ".join(broken)])]) for opening, broken in rules.items()]
+    lines = [": ".join(filter(None, [opening, " or ".join(broken)])) for opening, broken in rules.items()]
     more = [f"and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else []
     return "\n".join(f"{source}: {line}" for line in lines[:SHOWN] + more)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import tomli_w
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from gold_rewards import GOLD_REWARDS, Labels
 from simulator.complaints import ConfigError, at_least, complain, distinct, one_of
@@ -20,6 +20,8 @@ from simulator.preferences import Behaviour
 from simulator.toml_input import flatten, override, place, read_toml
 
 ENUMERABLE_LIMIT = 2**23
+BYTES = 256
+ESTIMATORS = ("k1", "k2", "k3")
 RUN_LIMIT = 10**6
 
 Count = Annotated[int, Field(ge=1, le=10**9)]
@@ -28,24 +30,65 @@ Positive = Annotated[float, Field(gt=0, le=1e12), AfterValidator(at_least(1e-12)
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
+def all_or_none(value: Any) -> Any:
+    """`true` for every estimator, `false` for none."""
+    return {True: ESTIMATORS, False: ()}[value] if isinstance(value, bool) else value
+
+
+def one_byte(value: str) -> str:
+    """Refuse what is not one byte of UTF-8; nothing is fine too."""
+    if value and (len(value) != 1 or not value.isascii()):
+        raise ValueError(f'must be one ASCII character such as "\\n", not {value!r}')
+    return value
+
+
 class Table(BaseModel):
     """One table of a sweep file: unknown keys, wrong types, infinities and NaN are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
+Slip = Annotated[float, Field(gt=0, lt=1), AfterValidator(at_least(1e-9))]
+EndByte = Annotated[str, AfterValidator(one_byte)]
+
+
 class Language(Table):
-    """[world.language]. The Markov grammar that the reference learns; see simulator/language.py."""
+    """[world.language]. What the reference learns: a Markov grammar (simulator/markov.py), or the bytes of a `text`.
+
+    topics, branching, slip and stop shape the grammar; held_out and end belong to a text (simulator/text.py).
+    """
 
     topics: Count | Literal["auto"] = "auto"
     branching: Count | Literal["auto"] = "auto"
-    slip: Annotated[float, Field(gt=0, lt=1), AfterValidator(at_least(1e-9))] = 0.02
+    slip: Slip = 0.02
+    stop: Annotated[float, Field(ge=0, le=0.99)] = 0.0
+    text: str = ""
+    held_out: Annotated[float, Field(ge=0.01, le=0.9)] = 0.1
+    end: EndByte = ""
+
+    @property
+    def ends(self) -> bool:
+        """Whether responses may end before their last token."""
+        return bool(self.end or self.stop)
+
+    @model_validator(mode="after")
+    def _is_one_of_two(self) -> Self:
+        foreign = ("topics", "branching", "slip", "stop") if self.text else ("held_out", "end")
+        for name in foreign:
+            if getattr(self, name) != type(self).model_fields[name].default:
+                rule = "belongs to the synthetic language, not to a text" if self.text else "needs language.text"
+                raise ValueError(f"{name} (={getattr(self, name)!r}) {rule}")
+        return self
 
 
 class World(Table):
-    """[world]. Prompts, and responses of `response_length` tokens out of `vocabulary`."""
+    """[world]. Prompts, and responses of at most `response_length` tokens out of `vocabulary`.
 
-    kind: Literal["enumerable"] = "enumerable"
+    In an `enumerable` world every response is listed and all is exact; in a `sampled` one of any size, policies are
+    measured on samples. A text has its 256 bytes as vocabulary and is sampled, unless said.
+    """
+
+    kind: Literal["enumerable", "sampled"] = "enumerable"
     vocabulary: Annotated[int, Field(ge=2, le=1024)] = 8
     response_length: Annotated[int, Field(ge=1, le=256)] = 4
     prompts: Count = 16
@@ -54,32 +97,61 @@ class World(Table):
     seed: Seed = 0
 
     @property
+    def spoken(self) -> int:
+        """Tokens of the synthetic language but the one that ends a response."""
+        return self.vocabulary - (self.language.stop > 0)
+
+    @property
     def topics(self) -> int:
         """Topics of the language; "auto" means 4, or as many as there are tokens."""
-        return min(4, self.vocabulary) if self.language.topics == "auto" else self.language.topics
+        return min(4, self.spoken) if self.language.topics == "auto" else self.language.topics
 
     @property
     def branching(self) -> int:
         """Grammatical successors of a token; "auto" means V^(2/3), for two thirds of the largest entropy."""
         auto = self.language.branching == "auto"
-        return round(self.vocabulary ** (2 / 3)) if auto else int(self.language.branching)
+        return round(self.spoken ** (2 / 3)) if auto else int(self.language.branching)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _takes_bytes(cls, table: Any) -> Any:
+        """A text brings its vocabulary along, and is too large to be listed."""
+        if not isinstance(table, dict):
+            return table
+        language = table.get("language")
+        text = language.get("text") if isinstance(language, dict) else getattr(language, "text", "")
+        return {"kind": "sampled", "vocabulary": BYTES} | table if text else table
 
     @model_validator(mode="after")
-    def _fits(self) -> Self:
+    def _speaks(self) -> Self:
+        if self.language.text:
+            if self.vocabulary != BYTES:
+                raise ValueError(
+                    f"vocabulary (={self.vocabulary}) must be {BYTES} with language.text, whose bytes are the tokens"
+                )
+            return self
         for name, value in (("topics", self.topics), ("branching", self.branching)):
-            if value > self.vocabulary:
-                raise ValueError(f"language.{name} (={value}) must be at most vocabulary (={self.vocabulary})")
-        readable = self.topics * self.vocabulary ** (self.prompt_length - 1)
+            if value > self.spoken:
+                raise ValueError(f"language.{name} (={value}) must be at most vocabulary (={self.spoken})")
+        readable = self.topics * self.spoken ** (self.prompt_length - 1)
         if self.prompts > readable:
             raise ValueError(
                 f"prompts (={self.prompts}) must be at most topics * vocabulary^(prompt_length - 1) (={readable}), "
                 "the number of different prompts"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _can_be_listed(self) -> Self:
+        if self.kind != "enumerable":
+            return self
+        if self.language.ends:
+            raise ValueError('responses that end early (language.stop, language.end) need kind = "sampled"')
         if self.prompts * self.vocabulary**self.response_length > ENUMERABLE_LIMIT:
             raise ValueError(
                 f"prompts * vocabulary^response_length (={self.prompts} * {self.vocabulary}^{self.response_length}) "
                 f"must be at most {ENUMERABLE_LIMIT:,} for every response to be listed: lower vocabulary, "
-                "response_length or prompts"
+                'response_length or prompts, or take kind = "sampled"'
             )
         return self
 
@@ -147,6 +219,24 @@ class Train(Table):
         return self
 
 
+class Measure(Table):
+    """[measure]. How policies are measured where responses cannot be listed, and which KL estimators are recorded.
+
+    Each policy answers `samples` times to each of the first `prompts` prompts. `baseline` responses of the reference to
+    each of these prompts fix the scale of gold. On a run's own pairs it is measured on the first `pairs`.
+    """
+
+    prompts: Annotated[int, Field(ge=2, le=10**9)] | Literal["all"] = "all"
+    samples: Annotated[int, Field(ge=2, le=10**6)] = 32
+    baseline: Annotated[int, Field(ge=2, le=10**6)] = 256
+    pairs: Count = 1024
+    kl_estimators: Annotated[
+        tuple[Annotated[str, AfterValidator(one_of(ESTIMATORS))], ...],
+        Field(strict=False),
+        BeforeValidator(all_or_none),
+    ] = ()
+
+
 KNOWN_AS = {"dpo": "logistic", "ipo": "squared", "slic": "hinge"}
 LossName = Annotated[str, AfterValidator(one_of(LOSSES, known_as=KNOWN_AS))]
 
@@ -212,12 +302,30 @@ class Settings(Table):
     data: Data = Data()
     policy: Policy = Policy()
     train: Train = Train()
+    measure: Measure = Measure()
+
+    @property
+    def measured_prompts(self) -> int:
+        """How many prompts policies are measured on."""
+        return self.world.prompts if self.measure.prompts == "all" else self.measure.prompts
+
+    @model_validator(mode="after")
+    def _measures_what_is_there(self) -> Self:
+        if self.measured_prompts > self.world.prompts:
+            raise ValueError(
+                f"measure.prompts (={self.measured_prompts}) must be at most world.prompts (={self.world.prompts})"
+            )
+        return self
 
 
 class Sweep(Settings):
-    """A whole sweep: `Settings` shared by all its runs, and the grid of what varies."""
+    """A whole sweep: `Settings` shared by all its runs, and the grid of what varies.
+
+    texts: the SHA-256 of each text file that a language is read from, so that records never mix two of them.
+    """
 
     sweep: Grid = Grid()
+    texts: dict[str, str] = {}
 
     @classmethod
     def from_toml(cls, path: str | Path, overrides: Sequence[str] = ()) -> Self:
@@ -236,7 +344,7 @@ class Sweep(Settings):
 
     def settings_at(self, point: Mapping[str, Any]) -> Settings:
         """The settings at one point of the grid, given by dotted key and value. Raises ConfigError."""
-        tables = self.model_dump(exclude={"sweep"})
+        tables = self.model_dump(exclude={"sweep", "texts"})
         for name, value in point.items():
             place(tables, name, value)
         try:
@@ -249,4 +357,6 @@ class Sweep(Settings):
         """The resolved sweep, defaults included, as TOML that reads back to an equal sweep."""
         tables = self.model_dump(mode="json")
         tables["sweep"] |= tables["sweep"].pop("axes")
+        if not self.texts:
+            del tables["texts"]
         return tomli_w.dumps(tables)

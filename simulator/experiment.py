@@ -2,7 +2,7 @@
 
     world -> preference data -> trained runs -> measured checkpoints -> records
 
-Shapes: R runs, P prompts, G responses, N pairs of one run, C checkpoints, V vocabulary.
+Shapes: R runs, N pairs of one run.
 """
 
 import math
@@ -15,17 +15,13 @@ import torch
 from torch import Tensor
 
 from simulator.config import Data
-from simulator.enumeration import leaf_log_probs, node_log_probs
 from simulator.grid import Run
 from simulator.losses import LOSSES
-from simulator.measurement import Columns, PairIndex, measure_law, measure_pairs, pair_values
-from simulator.preferences import Preferences, behaviour_law, draw_preferences
-from simulator.streams import stream
+from simulator.measurement import Columns, measure_pairs
+from simulator.preferences import Preferences, stack_preferences
 from simulator.training import Problem, Schedule, State, advance, pair_losses, start
-from simulator.transformer import packing, unstack
+from simulator.transformer import packing
 from simulator.world import World
-
-MEASURE_FLOATS = 2**18  # P * G * runs measured at once, so that memory does not grow with the stack
 
 
 def checkpoint_steps(steps: int, count: int) -> list[int]:
@@ -40,37 +36,8 @@ def checkpoint_steps(steps: int, count: int) -> list[int]:
     return chosen
 
 
-def draw_data(runs: Sequence[Run], world: World, law: np.ndarray) -> list[Preferences]:
-    """The preference data of every run: its seed's pairs from `law` [P, G], labelled as its settings say."""
-    gold = world.yardstick.gold.cpu().numpy()
-    drawn: dict[tuple[int, Data], Preferences] = {}
-    for run in runs:
-        key = (run.seed, run.settings.data)
-        if key not in drawn:
-            data = run.settings.data
-            drawn[key] = draw_preferences(
-                law,
-                gold,
-                pairs=data.pairs,
-                labels=data.labels,
-                temperature=data.temperature,
-                noise=data.label_noise,
-                rng=stream(run.seed, "pairs"),
-            )
-    return [drawn[run.seed, run.settings.data] for run in runs]
-
-
-def index_pairs(data: Sequence[Preferences], device: torch.device) -> PairIndex:
-    """The pairs of all runs as tensors [R, N]."""
-
-    def rows(name: str) -> Tensor:
-        return torch.from_numpy(np.stack([getattr(preferences, name) for preferences in data])).to(device)
-
-    return PairIndex(prompt=rows("prompt"), chosen=rows("chosen"), rejected=rows("rejected"))
-
-
-def pose(runs: Sequence[Run], world: World, pairs: PairIndex) -> Problem:
-    """What the stack trains on."""
+def pose(runs: Sequence[Run], world: World, pairs: Preferences) -> Problem:
+    """What the stack trains on: `pairs` [R, N, …] of its runs."""
     settings = runs[0].settings
     train = settings.train
     device = world.prompts.device
@@ -78,18 +45,17 @@ def pose(runs: Sequence[Run], world: World, pairs: PairIndex) -> Problem:
     def per_run(values: Sequence[float]) -> Tensor:
         return torch.tensor(values, dtype=torch.float32, device=device).unsqueeze(1)
 
-    reference = world.yardstick.reference.expand(len(runs), -1, -1)
     return Problem(
         architecture=world.architecture,
         packing=packing(
             prompt_length=world.prompts.shape[1],
-            response_length=world.responses.shape[1],
+            response_length=pairs.responses.shape[3],
             responses=2,
             device=device,
         ),
         prompts=world.prompts[pairs.prompt],
-        responses=world.responses[torch.stack([pairs.chosen, pairs.rejected], dim=2)],
-        reference_log_probs=pair_values(reference, pairs).float(),
+        responses=pairs.responses,
+        reference_log_probs=pairs.reference.float(),
         losses=tuple((LOSSES[name], len(list(group))) for name, group in groupby(run.loss for run in runs)),
         beta=per_run([run.beta for run in runs]),
         learning_rate=per_run([run.settings.train.learning_rate for run in runs]),
@@ -101,21 +67,10 @@ def pose(runs: Sequence[Run], world: World, pairs: PairIndex) -> Problem:
     )
 
 
-def measure(state: State, problem: Problem, pairs: PairIndex, world: World, behaviour: Tensor) -> Columns:
-    """Every measured column of the stack as it stands, [R] each. behaviour: mu [P, G]."""
-    prompts, responses = world.yardstick.reference.shape
-    size = max(1, MEASURE_FLOATS // (prompts * responses))
-    parts, ratios = [], []
-    for first in range(0, len(state.parameters), size):
-        rows = slice(first, first + size)
-        blocks = unstack(state.parameters[rows], world.architecture)
-        nodes = node_log_probs(blocks, world.architecture, world.prompts, world.responses.shape[1])
-        log_probs = leaf_log_probs(nodes, world.architecture.vocabulary)
-        parts.append(measure_law(log_probs, world.yardstick, behaviour))
-        ratios.append(pair_values(log_probs - world.yardstick.reference, pairs.rows(rows)))
-    log_ratios = torch.cat(ratios)
-    law = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
-    return law | measure_pairs(log_ratios, pair_losses(log_ratios, problem.beta, problem.losses))
+def measure(state: State, problem: Problem, pairs: Preferences, world: World, data: Data) -> Columns:
+    """Every measured column of the stack as it stands, [R] each."""
+    columns, log_ratios = world.measure(state.parameters, pairs, data)
+    return columns | measure_pairs(log_ratios, pair_losses(log_ratios, problem.beta, problem.losses))
 
 
 def run_stack(runs: Sequence[Run], world: World, tick: Callable[[int], None]) -> pd.DataFrame:
@@ -124,24 +79,18 @@ def run_stack(runs: Sequence[Run], world: World, tick: Callable[[int], None]) ->
     `tick` is told after every checkpoint how many steps each run has taken since the last.
     """
     data = runs[0].settings.data
-    law = behaviour_law(
-        data.behaviour,
-        world.reference_nodes.cpu(),
-        temperature=data.behaviour_temperature,
-        uniform_share=data.uniform_share,
-    )
-    pairs = index_pairs(draw_data(runs, world, law), world.prompts.device)
-    behaviour = torch.from_numpy(law).to(world.prompts.device)
-    problem = pose(runs, world, pairs)
-    state = start(world.reference, len(runs))
-    steps = checkpoint_steps(problem.schedule.steps, runs[0].settings.train.checkpoints)
-    checkpoints = []
     with torch.no_grad():
-        checkpoints.append(measure(state, problem, pairs, world, behaviour))
+        wanted = [(run.settings.data, run.seed) for run in runs]
+        drawn = {key: world.draw(*key) for key in dict.fromkeys(wanted)}
+        pairs = stack_preferences([drawn[key] for key in wanted])
+        problem = pose(runs, world, pairs)
+        state = start(world.reference, len(runs))
+        steps = checkpoint_steps(problem.schedule.steps, runs[0].settings.train.checkpoints)
+        checkpoints = [measure(state, problem, pairs, world, data)]
         for before, after in pairwise(steps):
             with torch.enable_grad():
                 state = advance(state, problem, after - before)
-            checkpoints.append(measure(state, problem, pairs, world, behaviour))
+            checkpoints.append(measure(state, problem, pairs, world, data))
             tick(after - before)
     return curve_rows(runs, steps, checkpoints, state.diverged_at.cpu().numpy())
 

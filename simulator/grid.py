@@ -1,15 +1,15 @@
 """From a sweep to its runs, and from runs to the stacks that train together.
 
 A run is one point of the grid. Runs that share everything but what a stack holds per row (loss, beta, seed,
-learning rate, clipping, labels) can train as one program; they are cut into stacks of bounded size. Both the
-order of the runs and the cut follow from the sweep alone, never from the machine, so that the same sweep
-gives the same bits.
+learning rate, clipping, labels) can train as one program; they are cut into stacks of bounded size. The order of
+the runs follows from the sweep alone; how they are cut may depend on the machine, since what comes of a run does not
+depend on the cut.
 """
 
 import hashlib
 import itertools
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -111,21 +111,24 @@ def expand(sweep: Sweep) -> list[Run]:
 
 
 def stack_size(settings: Settings) -> int:
-    """How many runs of these settings train together: at most STACK_LIMIT, fewer where they are large."""
+    """How many runs of these settings train together best: at most STACK_LIMIT, fewer where they are large."""
     world, policy, train = settings.world, settings.policy, settings.train
     places = min(train.batch, settings.data.pairs) * (world.prompt_length + 2 * (world.response_length - 1))
     floats = places * (policy.layers * (16 * policy.width + 3 * policy.heads * 2 * world.response_length))
     return max(1, min(STACK_LIMIT, STACK_FLOATS // max(floats, 1)))
 
 
-def stacks(runs: Sequence[Run]) -> list[tuple[Run, ...]]:
-    """The runs cut into stacks. Within a stack the runs of one loss are neighbours."""
+def stacks(runs: Sequence[Run], sizes: Mapping[str, int]) -> list[tuple[Run, ...]]:
+    """The runs cut into stacks of at most the size that `sizes` has for what they share.
+
+    Within a stack the runs of one loss are neighbours.
+    """
     groups: dict[str, list[Run]] = {}
     for run in runs:
         groups.setdefault(run.point.shared, []).append(run)
     cut = []
-    for group in groups.values():
-        size = stack_size(group[0].settings)
+    for shared, group in groups.items():
+        size = sizes[shared]
         ordered = sorted(group, key=lambda run: run.loss)
         cut += [tuple(ordered[i : i + size]) for i in range(0, len(ordered), size)]
     return cut

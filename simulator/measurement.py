@@ -1,4 +1,4 @@
-"""What a policy is, measured exactly by summing over every response.
+"""What is measured of a policy, and how by summing over every response.
 
 Shapes: R runs, P prompts, G responses, N pairs of one run. With s = log pi - log pi_ref in nats, and every
 mean over prompts unweighted:
@@ -10,9 +10,14 @@ mean over prompts unweighted:
     win_rate     probability that gold prefers pi's response to the reference's, ties counting half
     mu_squared   1/2 E_mu rho^2 = Var_mu(s), nats^2, for two independent draws from mu
     entropy      -E_pi log pi, nats
+    length       tokens of a response, its end token included
+    kl_k1, k2, k3  what estimators of KL from single samples expect (Schulman 2020, "Approximating KL divergence"):
+                 with u = pi_ref / pi at a draw from pi, -log u, 1/2 log^2 u, and u - 1 - log u. The first and the third
+                 have KL as their mean, the second has not, and only the first can be negative.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -24,7 +29,7 @@ TIE = 1e-5  # nats; margins below it are rounding errors of the network
 
 @dataclass(frozen=True, kw_only=True)
 class Yardstick:
-    """What policies are measured against; float64 tensors [P, G].
+    """What policies are measured against; float64 tensors [P, G], for responses of `length` tokens.
 
     reference: log pi_ref. gold: standardized. gold_rank: probability that a response of the reference has
     less gold, plus half the probability that it has as much.
@@ -33,11 +38,12 @@ class Yardstick:
     reference: Tensor
     gold: Tensor
     gold_rank: Tensor
+    length: int
 
     def to(self, device: torch.device) -> "Yardstick":
         """The same tensors on `device`."""
-        return Yardstick(
-            reference=self.reference.to(device), gold=self.gold.to(device), gold_rank=self.gold_rank.to(device)
+        return replace(
+            self, reference=self.reference.to(device), gold=self.gold.to(device), gold_rank=self.gold_rank.to(device)
         )
 
 
@@ -51,10 +57,18 @@ def gold_rank(reference: Tensor, gold: Tensor) -> Tensor:
     return torch.stack(rows)
 
 
-def measure_law(log_probs: Tensor, yardstick: Yardstick, behaviour: Tensor) -> Columns:
+def kl_estimates(ratio: Tensor, names: Sequence[str]) -> Columns:
+    """The estimators of these names at draws with s = `ratio`, same shape."""
+    values = {"k1": ratio, "k2": ratio.square() / 2, "k3": torch.expm1(-ratio) + ratio}
+    return {f"kl_{name}": values[name] for name in names}
+
+
+def measure_law(
+    log_probs: Tensor, yardstick: Yardstick, behaviour: Tensor, kl_estimators: Sequence[str] = ()
+) -> Columns:
     """Every measurement of policies with log pi = `log_probs` [R, P, G] that needs no pairs, [R] each.
 
-    behaviour: mu, [P, G] or [R, P, G].
+    behaviour: mu, [P, G] or [R, P, G]. kl_estimators: those whose expectations are wanted too.
     """
     ratio = log_probs - yardstick.reference
     probability = log_probs.exp()
@@ -76,26 +90,9 @@ def measure_law(log_probs: Tensor, yardstick: Yardstick, behaviour: Tensor) -> C
         "win_rate": mean(probability, yardstick.gold_rank).mean(dim=-1),
         "mu_squared": variance(behaviour),
         "entropy": -mean(probability, log_probs).mean(dim=-1),
+        "length": torch.full_like(spread, yardstick.length),
+        **{name: mean(probability, value).mean(dim=-1) for name, value in kl_estimates(ratio, kl_estimators).items()},
     }
-
-
-@dataclass(frozen=True, kw_only=True)
-class PairIndex:
-    """Where the labelled pairs of each run lie, [R, N] each: the prompt's row and the responses' numbers."""
-
-    prompt: Tensor
-    chosen: Tensor
-    rejected: Tensor
-
-    def rows(self, rows: slice) -> "PairIndex":
-        """The pairs of some of the runs."""
-        return PairIndex(prompt=self.prompt[rows], chosen=self.chosen[rows], rejected=self.rejected[rows])
-
-
-def pair_values(values: Tensor, pairs: PairIndex) -> Tensor:
-    """`values` [R, P, G] at the chosen and the rejected response of each pair, [R, N, 2]."""
-    run = torch.arange(len(values), device=values.device).unsqueeze(1)
-    return torch.stack([values[run, pairs.prompt, pairs.chosen], values[run, pairs.prompt, pairs.rejected]], dim=-1)
 
 
 def measure_pairs(log_ratios: Tensor, losses: Tensor) -> Columns:

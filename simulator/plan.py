@@ -1,12 +1,11 @@
 """What a sweep will take, before it starts: runs, stacks, memory, time.
 
 Time is a model with two constants, seconds for each multiplication-and-addition of a layer and for each number that
-a layer reads and writes, fitted to two training steps of small stacks that are timed here and now. Memory adds up the
-tensors that live at once in one worker. Both are estimates, good to about a factor of two.
+a layer reads and writes, fitted to two training steps of small stacks that are timed here and now; an estimate, good to
+about a factor of two. Memory is what simulator/memory.py arranges for.
 """
 
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,23 +13,25 @@ import numpy as np
 import torch
 
 from simulator.config import Settings, Sweep
-from simulator.experiment import MEASURE_FLOATS, checkpoint_steps
-from simulator.grid import Run, expand, stacks
+from simulator.experiment import checkpoint_steps
+from simulator.grid import expand, stacks
+from simulator.ground import architecture_of
 from simulator.losses import LOSSES
+from simulator.memory import arrange, budget_of, shown_bytes
 from simulator.oracle import TEMPERATURES
 from simulator.progress import clock
+from simulator.text import with_texts
 from simulator.training import Problem, Schedule, advance, start
 from simulator.transformer import Architecture, initial_parameters, packing
 from simulator.worker import one_thread
-from simulator.world import architecture_of, world_name
+from simulator.world import world_name
 
-PROCESS_BYTES = 350 * 2**20  # a Python process with torch and pandas
 START_SECONDS = 4.0  # of a worker process
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """The size of a sweep. `bytes` over all processes at once and `seconds` of wall time are estimates."""
+    """The size of a sweep. `bytes` over all processes at once, kept under `budget`, and `seconds` are estimates."""
 
     runs: int
     run_steps: int
@@ -38,6 +39,7 @@ class Plan:
     worlds: int
     workers: int
     bytes: int
+    budget: int
     seconds: float
 
     def text(self, target: Path) -> str:
@@ -46,7 +48,7 @@ class Plan:
             [
                 f"runs            {self.runs:,}, of {self.run_steps:,} training steps in all",
                 f"stacks          {self.stacks:,}, in {self.workers} at a time, over {self.worlds} world(s)",
-                f"memory          about {self.bytes / 2**30:.1f} GiB",
+                f"memory          about {shown_bytes(self.bytes)}, kept under {shown_bytes(self.budget)}",
                 f"estimated time  about {clock(self.seconds)} on this machine",
                 f"records         would go into {target}",
             ]
@@ -55,13 +57,16 @@ class Plan:
 
 def places_of(settings: Settings) -> tuple[int, int]:
     """Positions that go through the network of one run: in a training step, and in a measurement."""
-    world = settings.world
-    pairs = min(settings.train.batch, settings.data.pairs)
-    inner = sum(world.vocabulary**t for t in range(1, world.response_length))
-    return (
-        pairs * (world.prompt_length + 2 * (world.response_length - 1)),
-        world.prompts * (world.prompt_length + inner),
-    )
+    world, measure = settings.world, settings.measure
+    batch = min(settings.train.batch, settings.data.pairs)
+    pair = world.prompt_length + 2 * (world.response_length - 1)
+    if world.kind == "enumerable":
+        inner = sum(world.vocabulary**t for t in range(1, world.response_length))
+        return batch * pair, world.prompts * (world.prompt_length + inner)
+    answer = world.prompt_length + world.response_length - 1
+    read = 3 if settings.data.behaviour == "reference" else 4  # drawn, read by the reference, and as much of its own
+    answers = settings.measured_prompts * measure.samples
+    return batch * pair, read * answers * answer + min(measure.pairs, settings.data.pairs) * pair
 
 
 def layer_cost(architecture: Architecture) -> np.ndarray:
@@ -103,28 +108,29 @@ def time_steps() -> np.ndarray:
     return np.maximum(np.linalg.solve(np.array(costs), np.array(seconds)), 1e-12)
 
 
-def stack_bytes(stack: Sequence[Run]) -> int:
-    """What one stack holds at its largest: parameters and moments, activations of a step, a measurement."""
-    settings = stack[0].settings
-    world, policy = settings.world, settings.policy
-    architecture = architecture_of(settings)
-    training, measuring = places_of(settings)
-    responses = world.prompts * world.vocabulary**world.response_length
-    tokens = settings.data.pairs * (world.prompt_length + 2 * world.response_length + 12)  # token ids, numbers, margins
-    activations = 4 * policy.layers * 20 * policy.width
-    measured = max(1, min(len(stack), MEASURE_FLOATS // responses))
-    return (
-        len(stack) * (6 * 4 * architecture.row + training * activations + 8 * tokens)
-        + measured * (measuring * activations // policy.layers + 8 * 8 * responses)
-        + 12 * 8 * responses
-    )
+def making_places(settings: Settings) -> int:
+    """Positions that go through the network until a world is there, a forward and a backward pass counting once."""
+    world, reference = settings.world, settings.reference
+    trained = reference.steps * reference.batch * (world.prompt_length + world.response_length - 1)
+    baseline = settings.measured_prompts * settings.measure.baseline * world.response_length
+    return trained + (0 if world.kind == "enumerable" else 2 * baseline // 3)
 
 
-def make_plan(sweep: Sweep, workers: int) -> Plan:
-    """The plan of a sweep that nothing is done of yet, on `workers` processes. Raises ConfigError."""
+def oracle_seconds(settings: Settings) -> float:
+    """How long the oracle frontier of a world takes, about."""
+    world = settings.world
+    listed = world.kind == "enumerable"
+    return len(TEMPERATURES) * world.prompts * world.vocabulary**world.response_length * 2e-7 if listed else 0.0
+
+
+def make_plan(sweep: Sweep, workers: int, *, memory: str | None = None, device: torch.device | None = None) -> Plan:
+    """The plan of a sweep that nothing is done of yet, on at most `workers` processes. Raises ConfigError."""
     runs = expand(sweep)
-    cut = stacks(runs)
-    workers = min(workers, len(cut))
+    with_texts(sweep, [run.settings.world.language.text for run in runs])
+    budget = budget_of(memory, device or torch.device("cpu"))
+    arrangement = arrange(runs, processes=workers, **budget)
+    cut = stacks(runs, arrangement.sizes)
+    workers = min(arrangement.processes, len(cut))
     with one_thread():
         per_unit = time_steps()
     work = 0.0
@@ -135,17 +141,17 @@ def make_plan(sweep: Sweep, workers: int) -> Plan:
         passes = settings.train.steps * training + checkpoints * measuring / 3  # a measurement has no backward pass
         work += len(stack) * passes * float(layer_cost(architecture_of(settings)) @ per_unit)
     worlds = {world_name(run.settings): run.settings for run in runs}
-    responses = max(s.world.prompts * s.world.vocabulary**s.world.response_length for s in worlds.values())
-    making = len(worlds) * len(TEMPERATURES) * responses * 2e-7
-    for settings in worlds.values():
-        read = settings.reference.steps * settings.reference.batch * architecture_of(settings).context
-        making += read * float(layer_cost(architecture_of(settings)) @ per_unit)
+    making = sum(
+        oracle_seconds(settings) + making_places(settings) * float(layer_cost(architecture_of(settings)) @ per_unit)
+        for settings in worlds.values()
+    )
     return Plan(
         runs=len(runs),
         run_steps=sum(run.settings.train.steps for run in runs),
         stacks=len(cut),
         worlds=len(worlds),
         workers=workers,
-        bytes=(workers + (workers > 1)) * PROCESS_BYTES + workers * max(map(stack_bytes, cut)),
+        bytes=arrangement.bytes,
+        budget=budget["budget"],
         seconds=START_SECONDS + making + work / workers,
     )

@@ -33,12 +33,12 @@ def start_worker(folder: Folder) -> subprocess.Popen[str]:
     )
 
 
-def ask(worker: subprocess.Popen[str], stack: int) -> Iterator[dict[str, Any]]:
-    """The answers of a worker that is given a stack, up to the one that ends it: done, or an error."""
+def ask(worker: subprocess.Popen[str], stack: Sequence[int]) -> Iterator[dict[str, Any]]:
+    """The answers of a worker that is given the runs of a stack, up to the one that ends it: done, or an error."""
     assert worker.stdin is not None
     assert worker.stdout is not None
     try:
-        print(stack, file=worker.stdin, flush=True)
+        print(json.dumps(stack), file=worker.stdin, flush=True)
     except BrokenPipeError:
         yield {"error": f"its process ended with exit code {worker.wait()}", "ended": True}
         return
@@ -51,9 +51,12 @@ def ask(worker: subprocess.Popen[str], stack: int) -> Iterator[dict[str, Any]]:
 
 
 def attend(
-    worker: subprocess.Popen[str], waiting: "queue.SimpleQueue[int]", tick: Callable[[int, int], None]
+    worker: subprocess.Popen[str],
+    stacks: Sequence[Sequence[int]],
+    waiting: "queue.SimpleQueue[int]",
+    tick: Callable[[int, int], None],
 ) -> dict[int, str]:
-    """Hand one stack after another to a worker until none waits; the reasons of those that failed.
+    """Hand one of the stacks after another to a worker until none waits; the reasons of those that failed.
 
     `tick(stack, steps)` is called when a stack has taken `steps` more steps.
     """
@@ -63,7 +66,7 @@ def attend(
             stack = waiting.get_nowait()
         except queue.Empty:
             return failed
-        for answer in ask(worker, stack):
+        for answer in ask(worker, stacks[stack]):
             if "steps" in answer:
                 tick(stack, answer["steps"])
             if "error" in answer:
@@ -73,17 +76,17 @@ def attend(
 
 
 def run_in_workers(
-    folder: Folder, numbers: Sequence[int], workers: int, tick: Callable[[int, int], None]
+    folder: Folder, stacks: Sequence[Sequence[int]], workers: int, tick: Callable[[int, int], None]
 ) -> dict[int, str]:
-    """Run the stacks of these numbers in `workers` processes; the reasons of those that failed."""
+    """Run stacks, each the places of its runs in the grid, in `workers` processes; the reasons of those that failed."""
     waiting: queue.SimpleQueue[int] = queue.SimpleQueue()
-    for number in numbers:
+    for number in range(len(stacks)):
         waiting.put(number)
     processes = [start_worker(folder) for _ in range(workers)]
     try:
         with ThreadPoolExecutor(workers) as threads:
             try:
-                jobs = [threads.submit(attend, process, waiting, tick) for process in processes]
+                jobs = [threads.submit(attend, process, stacks, waiting, tick) for process in processes]
                 failed: dict[int, str] = {}
                 for job in jobs:
                     failed |= job.result()

@@ -1,11 +1,11 @@
 """Preference data: pairs of responses from a behaviour policy, labelled by gold.
 
-Shapes: P prompts, G responses in all, N pairs, M inner nodes of the prefix tree, V vocabulary. The behaviour
-policy mu is one of
+Shapes: P prompts, G responses in all, N pairs, T response length, R runs, M inner nodes of the prefix tree,
+V vocabulary. The behaviour policy mu is one of
 
     reference   pi_ref
     tempered    pi_ref with every next-token law raised to 1 / temperature and renormalized
-    uniform     every response alike
+    uniform     every token alike
     mixture     (1 - share) pi_ref + share uniform, decided once per response
 
 Both responses of a pair are drawn from mu independently, so that the mu-weighted squared loss has the closed
@@ -13,16 +13,43 @@ form 1/2 E_mu rho^2 = Var_mu(log pi - log pi_ref). The data of a seed is nested:
 same whether 64 or 1024 are drawn, and runs that differ in beta or loss alone share them.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from gold_rewards import Labels, preference_probability
 from simulator.enumeration import leaf_log_probs
 
 Behaviour = Literal["reference", "tempered", "uniform", "mixture"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preferences:
+    """The labelled pairs of one run, or of R runs with a leading axis.
+
+    prompt [N]: row of the prompt. responses [N, 2, T]: token ids, chosen first. reference [N, 2]: log pi_ref, nats.
+    """
+
+    prompt: Tensor
+    responses: Tensor
+    reference: Tensor
+
+    def rows(self, rows: slice) -> "Preferences":
+        """The pairs of some of the runs."""
+        return Preferences(prompt=self.prompt[rows], responses=self.responses[rows], reference=self.reference[rows])
+
+
+def stack_preferences(data: Sequence[Preferences]) -> Preferences:
+    """The pairs of several runs along a leading axis."""
+    return Preferences(
+        prompt=torch.stack([pairs.prompt for pairs in data]),
+        responses=torch.stack([pairs.responses for pairs in data]),
+        reference=torch.stack([pairs.reference for pairs in data]),
+    )
 
 
 def behaviour_law(behaviour: Behaviour, nodes: Tensor, *, temperature: float, uniform_share: float) -> np.ndarray:
@@ -35,26 +62,21 @@ def behaviour_law(behaviour: Behaviour, nodes: Tensor, *, temperature: float, un
     return (1 - share) * law + share / law.shape[1]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Preferences:
-    """Labelled pairs: the prompt's row [N], and the numbers of the chosen and rejected responses [N]."""
+def behaviour_temperature(
+    behaviour: Behaviour, draws: np.ndarray, *, temperature: float, uniform_share: float
+) -> np.ndarray:
+    """The temperature that each response of mu is sampled at, float32 like `draws`, which are uniform on [0, 1).
 
-    prompt: np.ndarray
-    chosen: np.ndarray
-    rejected: np.ndarray
+    Uniform is sampling at an infinite temperature.
+    """
+    constant = {"reference": 1.0, "tempered": temperature, "uniform": np.inf}
+    if behaviour == "mixture":
+        return np.where(draws < uniform_share, np.inf, 1.0).astype(np.float32)
+    return np.full(draws.shape, constant[behaviour], dtype=np.float32)
 
 
-def draw_preferences(
-    law: np.ndarray,
-    gold: np.ndarray,
-    *,
-    pairs: int,
-    labels: Labels,
-    temperature: float,
-    noise: float,
-    rng: np.random.Generator,
-) -> Preferences:
-    """Draw `pairs` pairs from `law` [P, G] and label them by `gold` [P, G].
+def draw_pairs(law: np.ndarray, *, pairs: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Draw `pairs` pairs from `law` [P, G]: prompts [N], numbers of responses [N, 2], and a uniform draw [N] each.
 
     Prompts are drawn uniformly. Every pair takes four numbers from `rng`, whatever the settings, so that
     settings can be compared on the same draws.
@@ -67,11 +89,16 @@ def draw_preferences(
     for row in np.unique(prompt):
         here = prompt == row
         response[here] = np.searchsorted(cumulative[row], draws[here, 1:3], side="right")
-    first, second = gold[prompt, response[:, 0]], gold[prompt, response[:, 1]]
-    probability = preference_probability(first, second, labels=labels, temperature=temperature, noise=noise)
-    swap = draws[:, 3] >= probability
-    return Preferences(
-        prompt=prompt,
-        chosen=np.where(swap, response[:, 1], response[:, 0]),
-        rejected=np.where(swap, response[:, 0], response[:, 1]),
-    )
+    return prompt, response, draws[:, 3]
+
+
+def chosen_first(
+    gold: np.ndarray, draws: np.ndarray, *, labels: Labels, temperature: float, noise: float
+) -> np.ndarray:
+    """The order [N, 2] that puts the chosen response of each pair first.
+
+    gold [N, 2]: of both responses; `draws` [N], uniform on [0, 1), decide between them.
+    """
+    probability = preference_probability(gold[:, 0], gold[:, 1], labels=labels, temperature=temperature, noise=noise)
+    second = (draws >= probability).astype(np.int64)
+    return np.stack([second, 1 - second], axis=1)

@@ -1,8 +1,8 @@
 """What a sweep leaves behind: tables that appear whole or not at all, and a folder that holds one sweep.
 
-While a sweep runs, every finished stack has two files in `parts/`, its curves and then its runs; a stack
-counts as finished once the second is there. When all are, they are joined into `curves.parquet` and
-`runs.parquet`, in the order of the grid, and the parts go.
+While a sweep runs, every finished stack has two files in `parts/`, its curves and then its runs; its runs count as
+finished once the second is there. When all are, they are joined into `curves.parquet` and `runs.parquet`, in the
+order of the grid, and the parts go.
 """
 
 import json
@@ -17,17 +17,20 @@ from pyarrow import ArrowException
 from pyarrow.parquet import read_metadata
 
 from simulator.complaints import ConfigError, shown
-from simulator.config import Settings, Sweep
+from simulator.config import ESTIMATORS, Settings, Sweep
 from simulator.files import write_whole
 from simulator.grid import Run, digest
 from simulator.toml_input import flatten
 
 LEADING = ["run_id", "method", "loss", "beta", "kappa", "seed", "pairs", "label_noise"]
+WITH_ERROR = ("kl", "gold", "proxy", "win_rate")
+ALSO_WITH_ERROR = ("entropy", "length")
+ON_REQUEST = tuple(f"kl_{name}" for name in ESTIMATORS)
 MEASURED = [
-    *("kl", "kl_se", "gold", "gold_se", "proxy", "proxy_se", "win_rate", "win_rate_se", "mu_squared"),
-    *("train_loss", "train_accuracy", "entropy", "chosen_logratio", "rejected_logratio"),
+    *(column for name in WITH_ERROR for column in (name, f"{name}_se")),
+    *("mu_squared", "train_loss", "train_accuracy", "entropy", "chosen_logratio", "rejected_logratio"),
+    *("length", "entropy_se", "length_se"),
 ]
-EXACT = ("kl_se", "gold_se", "proxy_se", "win_rate_se")
 PARTS = ("parts/*.curves.parquet", "parts/*.runs.parquet")
 RECORDS = (
     *("config.toml", "world.json", "losses.parquet", "curves.parquet", "runs.parquet"),
@@ -85,14 +88,25 @@ class Folder:
         """Where a stack's `kind`, "curves" or "runs", lies until the sweep ends."""
         return self.path / "parts" / f"{digest([run.run_id for run in stack])}.{kind}.parquet"
 
-    def finished(self, stack: Sequence[Run]) -> bool:
-        """Whether the records of a stack are all on disk and can be read; one that cannot is run again."""
-        try:
-            for kind in ("curves", "runs"):
-                read_metadata(self.part(stack, kind))
-        except (OSError, ArrowException):
-            return False
-        return True
+    def finished_parts(self) -> list[dict[str, Path]]:
+        """The two files of every stack whose records are all on disk and can be read."""
+        found = []
+        for runs in sorted(self.path.glob("parts/*.runs.parquet")):
+            files = {"runs": runs, "curves": runs.with_name(runs.name.replace(".runs.", ".curves."))}
+            try:
+                for path in files.values():
+                    read_metadata(path)
+            except (OSError, ArrowException):
+                continue
+            found.append(files)
+        return found
+
+    def finished_runs(self) -> set[str]:
+        """The names of the runs whose records are all on disk; those of a damaged file are not, and are run again."""
+        names: set[str] = set()
+        for files in self.finished_parts():
+            names.update(pd.read_parquet(files["runs"], columns=["run_id"])["run_id"])
+        return names
 
 
 def examine_folder(path: Path, sweep: Sweep, *, fresh: bool) -> bool:
@@ -212,12 +226,14 @@ def write_json(value: object, path: Path) -> None:
 def tidy(curves: pd.DataFrame) -> pd.DataFrame:
     """Curves in the order and types of the contract; what was measured exactly has standard error 0."""
     curves = curves.copy()
-    for name in EXACT:
-        if name not in curves:
-            curves[name] = curves[name.removesuffix("_se")] * 0.0
-    axes = [name for name in curves if name not in [*LEADING, "step", *MEASURED, "status"]]
-    curves = curves.reindex(columns=[*LEADING, *axes, "step", *MEASURED, "status"])
-    numbers = dict.fromkeys(["kappa", "label_noise", *MEASURED], "float64")
+    asked = [name for name in ON_REQUEST if name in curves]
+    for name in (*WITH_ERROR, *ALSO_WITH_ERROR, *asked):
+        if f"{name}_se" not in curves:
+            curves[f"{name}_se"] = curves[name] * 0.0
+    measured = [*MEASURED, *(column for name in asked for column in (name, f"{name}_se"))]
+    axes = [name for name in curves if name not in [*LEADING, "step", *measured, "status"]]
+    curves = curves.reindex(columns=[*LEADING, *axes, "step", *measured, "status"])
+    numbers = dict.fromkeys(["kappa", "label_noise", *measured], "float64")
     return curves.astype(numbers | {"loss": "str", "seed": "Int64", "pairs": "Int64", "step": "int64"})
 
 
@@ -238,11 +254,12 @@ def run_rows(stack: Sequence[Run], curves: pd.DataFrame, facts: dict[str, Any]) 
     ).astype({"seed": "Int64", "pairs": "Int64", "diverged_at": "Int64"})
 
 
-def join(folder: Folder, stacks: Iterable[Sequence[Run]], runs: Sequence[Run]) -> None:
-    """Write the two tables from the parts of all stacks, runs in the order of the grid, then remove the parts."""
+def join(folder: Folder, runs: Sequence[Run]) -> None:
+    """Write the two tables from the parts, runs in the order of the grid, then remove the parts."""
     order = {run.run_id: i for i, run in enumerate(runs)}
+    parts = folder.finished_parts()
     for kind, target in (("curves", folder.curves), ("runs", folder.runs)):
-        table = pd.concat([pd.read_parquet(folder.part(stack, kind)) for stack in stacks], ignore_index=True)
+        table = pd.concat([pd.read_parquet(files[kind]) for files in parts], ignore_index=True)
         table = table.sort_values("run_id", key=lambda ids: ids.map(order), kind="stable")
         if kind == "curves":
             table = pd.concat([table, pd.read_parquet(folder.oracle)], ignore_index=True)

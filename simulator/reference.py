@@ -1,15 +1,16 @@
 """The reference policy: a small transformer trained by maximum likelihood on the world's language.
 
-It learns from fresh samples of the language, never the same text twice, so it cannot overfit; training ends
-after a fixed number of steps with a cosine schedule. Training is what takes longest in making a world, so
-the result is cached under the hash of all that made it, in a folder that SIMULATOR_CACHE can name.
+It learns from fresh samples of the language; training ends after a fixed number of steps with a cosine schedule.
+Training is what takes longest in making a world, so the result is cached under the hash of all that made it, in a
+folder that SIMULATOR_CACHE can name. The cache does not ask which device it was trained on: a sweep on another device
+finds the same reference there, and so the same world.
 """
 
-import hashlib
 import json
 import logging
 import os
 from dataclasses import asdict, dataclass
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from platformdirs import user_cache_path
 from torch import Tensor
 
 from simulator.files import write_whole
-from simulator.language import Language, draw_responses, say
+from simulator.language import Language, lengths
 from simulator.optimizer import adam_step, clip_rows, learning_rate_factor, start_adam
 from simulator.streams import stream
 from simulator.transformer import Architecture, initial_parameters, packing, response_log_probs, restack, unstack
@@ -39,31 +40,27 @@ class Recipe:
     seed: int
 
 
-def train_reference(language: Language, architecture: Architecture, recipe: Recipe) -> Tensor:
-    """Parameters [D], float32 on the CPU."""
+def train_reference(language: Language, architecture: Architecture, recipe: Recipe, device: torch.device) -> Tensor:
+    """Parameters [D], float32 on the CPU, trained on `device`."""
     steps, batch, prompt_length = recipe.steps, recipe.batch, recipe.prompt_length
     response_length = architecture.context - prompt_length + 1
-    packed = packing(
-        prompt_length=prompt_length, response_length=response_length, responses=1, device=torch.device("cpu")
-    )
-    parameters = initial_parameters(architecture, stream(recipe.seed, "reference", "init")).unsqueeze(0)
+    packed = packing(prompt_length=prompt_length, response_length=response_length, responses=1, device=device)
+    parameters = initial_parameters(architecture, stream(recipe.seed, "reference", "init")).unsqueeze(0).to(device)
     state = start_adam(parameters)
     rng = stream(recipe.seed, "reference", "text")
-    clip = torch.ones(1, 1)
+    clip = torch.ones(1, 1, device=device)
     for step in range(1, steps + 1):
-        topic = rng.integers(language.topics, size=batch)
-        prompts = np.column_stack([topic, say(language, topic, topic, prompt_length - 1, rng)])
-        text = draw_responses(language, prompts, response_length, rng)
+        drawn = language.draw_texts(count=batch, prompt_length=prompt_length, rng=rng)
+        prompts, texts = (torch.from_numpy(tokens).to(device) for tokens in drawn)
         blocks = {name: view.detach().requires_grad_() for name, view in unstack(parameters, architecture).items()}
-        log_probs = response_log_probs(
-            blocks, architecture, packed, torch.from_numpy(prompts)[None], torch.from_numpy(text)[None, :, None]
-        )
-        gradients = torch.autograd.grad(-log_probs.mean(), list(blocks.values()))
+        log_probs = response_log_probs(blocks, architecture, packed, prompts[None], texts[None, :, None])
+        loss = -log_probs.mean() * (drawn[1].size / lengths(drawn[1]).sum())
+        gradients = torch.autograd.grad(loss, list(blocks.values()))
         gradient = restack(dict(zip(blocks, gradients, strict=True)), architecture)
         factor = learning_rate_factor(step, steps=steps, warmup=steps // 20, schedule="cosine")
-        rate = torch.full((1, 1), recipe.learning_rate * factor)
+        rate = torch.full((1, 1), recipe.learning_rate * factor, device=device)
         adam_step(parameters, clip_rows(gradient, clip), state, step=step, rate=rate, weight_decay=0.0)
-    return parameters[0]
+    return parameters[0].cpu()
 
 
 def cache_folder() -> Path:
@@ -72,7 +69,7 @@ def cache_folder() -> Path:
     return Path(named) if named else user_cache_path("alignment-simulator")
 
 
-def cached_reference(language: Language, architecture: Architecture, recipe: Recipe) -> Tensor:
+def cached_reference(language: Language, architecture: Architecture, recipe: Recipe, device: torch.device) -> Tensor:
     """`train_reference`, or its cached result [D] for the same language, architecture and recipe.
 
     A cache that cannot be read or written costs time, never the result.
@@ -80,11 +77,11 @@ def cached_reference(language: Language, architecture: Architecture, recipe: Rec
     made_by = {
         "version": VERSION,
         "torch": torch.__version__,
-        "language": hashlib.sha256(language.transition.tobytes()).hexdigest(),
+        "language": language.fingerprint,
         "architecture": architecture.shapes,
         **asdict(recipe),
     }
-    key = hashlib.sha256(json.dumps(made_by, sort_keys=True).encode()).hexdigest()[:32]
+    key = sha256(json.dumps(made_by, sort_keys=True).encode()).hexdigest()[:32]
     path = cache_folder() / f"reference-{key}.npy"
     try:
         row = np.load(path, allow_pickle=False)
@@ -92,7 +89,7 @@ def cached_reference(language: Language, architecture: Architecture, recipe: Rec
             return torch.from_numpy(row)
     except (OSError, ValueError, EOFError):
         pass
-    parameters = train_reference(language, architecture, recipe)
+    parameters = train_reference(language, architecture, recipe, device)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with write_whole(path) as file:

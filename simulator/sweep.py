@@ -22,11 +22,12 @@ from simulator.complaints import ConfigError
 from simulator.config import Sweep
 from simulator.grid import Run, axis_column, expand, points, stacks
 from simulator.losses import sample_losses
-from simulator.oracle import oracle_rows
+from simulator.memory import arrange, budget_of
 from simulator.pool import run_in_workers
 from simulator.records import Folder, examine_folder, join, open_folder, tidy, write_json, write_table
-from simulator.worker import finish_stack, one_thread
-from simulator.world import MADE_OF, World, build_world, world_name
+from simulator.text import with_texts
+from simulator.worker import finish_stack, one_thread, world_in
+from simulator.world import MADE_OF, World, world_name
 
 Watch = Callable[[int, int, bool], None]
 
@@ -55,18 +56,23 @@ def processes_on(device: str, workers: int | None) -> int:
     return workers or cores
 
 
-def build_worlds(sweep: Sweep) -> tuple[dict[str, World], pd.DataFrame, list[dict[str, Any]]]:
-    """Every world of a sweep by name, the records of all oracles, and all facts. Raises ConfigError."""
-    worlds, oracles, facts = {}, [], []
+def examine_worlds(sweep: Sweep, device: torch.device) -> tuple[pd.DataFrame, list[dict[str, Any]], dict[str, World]]:
+    """The records of the oracles of all worlds of a sweep, the facts of each, and the last of them by its name.
+
+    Raises ConfigError.
+    """
+    worlds: dict[str, World] = {}
+    oracles: dict[str, pd.DataFrame] = {}
+    facts = []
     for point in points(sweep):
         name = world_name(point.settings)
-        if name in worlds:
+        if name in oracles:
             continue
-        worlds[name] = build_world(point.settings)
+        world = world_in(worlds, point.settings, device)
         axes = {axis_column(key): value for key, value in point.axes.items() if key.split(".")[0] in MADE_OF}
-        oracles.append(oracle_rows(worlds[name].yardstick, name).assign(**axes))
-        facts.append({"name": name, **axes, **worlds[name].facts})
-    return worlds, pd.concat(oracles, ignore_index=True), facts
+        oracles[name] = world.oracle(name).assign(**axes)
+        facts.append({"name": name, **axes, **world.facts})
+    return pd.concat(oracles.values(), ignore_index=True), facts, worlds
 
 
 def run_sweep(
@@ -75,75 +81,77 @@ def run_sweep(
     *,
     device: str = "auto",
     workers: int | None = None,
+    memory: str | None = None,
     fresh: bool = False,
     watch: Watch = lambda run_steps, runs, worked: None,
 ) -> Path:
     """Run a sweep, or what is missing of it, and return its folder, `out`.
 
-    device: "auto", "cpu" or "cuda". workers: processes on a CPU, by default one for each core. fresh: remove
+    device: "auto", "cpu" or "cuda". workers: processes on a CPU, by default one for each core. memory: what all
+    processes together may take, such as "2GiB"; on a GPU, of its memory; by default half of what is free. fresh: remove
     what the folder holds. `watch(run_steps, runs, worked)` is told how many steps, summed over runs, and how many
     runs are done in addition, and whether by work or found in the folder. Raises ConfigError if the sweep or the
     folder is wrong, before any work, and SweepError if stacks failed.
     """
     runs = expand(sweep)
+    sweep = with_texts(sweep, [run.settings.world.language.text for run in runs])
     chosen, processes = choose_device(device), processes_on(device, workers)
     if examine_folder(Path(out), sweep, fresh=fresh):
         watch(sum(run.settings.train.steps for run in runs), len(runs), False)
         return Path(out)
+    arrangement = arrange(runs, processes=processes, **budget_of(memory, chosen))
     watch(0, 0, False)
     with one_thread():
-        worlds, oracle, facts = build_worlds(sweep)
+        oracle, facts, worlds = examine_worlds(sweep, chosen)
         folder = open_folder(Path(out), sweep, fresh=fresh)
         write_json(facts[0] if len(facts) == 1 else {"worlds": facts}, folder.world)
         write_table(pd.DataFrame(sample_losses(sweep.sweep.loss)), folder.losses)
         if folder.complete:
             return folder.path
-        (folder.path / "parts").mkdir(exist_ok=True)
+        folder.oracle.parent.mkdir(exist_ok=True)
         write_table(tidy(oracle), folder.oracle)
-        cut = stacks(runs)
-        failed = run_stacks(cut, worlds, folder, chosen, processes, watch)
+        there = folder.finished_runs()
+        found = [run for run in runs if run.run_id in there]
+        watch(sum(run.settings.train.steps for run in found), len(found), False)
+        cut = stacks([run for run in runs if run.run_id not in there], arrangement.sizes)
+        failed = run_stacks(cut, runs, worlds, folder, chosen, arrangement.processes, watch)
     if failed:
         raise SweepError(
             f"{len(failed)} of {len(cut)} stacks failed; the others are kept in {folder.path}, and the same "
             "command runs what is missing\n" + "\n".join(f"stack {i}: {why.strip()}" for i, why in failed.items())
         )
-    join(folder, cut, runs)
+    join(folder, runs)
     return folder.path
 
 
 def run_stacks(
     cut: Sequence[tuple[Run, ...]],
+    runs: Sequence[Run],
     worlds: dict[str, World],
     folder: Folder,
     device: torch.device,
     processes: int,
     watch: Watch,
 ) -> dict[int, str]:
-    """Run the stacks that are not finished yet; the reasons of those that failed."""
+    """Run stacks of the grid `runs`; the reasons of those that failed. worlds: one that may be the first's."""
     lock = threading.Lock()
+    left = [stack[0].settings.train.steps for stack in cut]
 
-    def tick(number: int, steps: int, worked: bool = True) -> None:
+    def tick(number: int, steps: int) -> None:
         stack = cut[number]
         left[number] -= steps
         with lock:
-            watch(steps * len(stack), 0 if left[number] else len(stack), worked)
+            watch(steps * len(stack), 0 if left[number] else len(stack), True)
 
-    left = [stack[0].settings.train.steps for stack in cut]
-    missing = []
-    for number, stack in enumerate(cut):
-        if folder.finished(stack):
-            tick(number, left[number], worked=False)
-        else:
-            missing.append(number)
-    processes = min(processes, len(missing))
+    processes = min(processes, len(cut))
     if processes > 1:
-        return run_in_workers(folder, missing, processes, tick)
+        worlds.clear()
+        place = {run.run_id: i for i, run in enumerate(runs)}
+        return run_in_workers(folder, [[place[run.run_id] for run in stack] for stack in cut], processes, tick)
     failed = {}
-    there = {name: world.to(device) for name, world in worlds.items()}
-    for number in missing:
-        world = there[world_name(cut[number][0].settings)]
+    for number, stack in enumerate(cut):
         try:
-            finish_stack(cut[number], world, folder, device, partial(tick, number))
+            finish_stack(stack, world_in(worlds, stack[0].settings, device), folder, device, partial(tick, number))
         except Exception:
             failed[number] = traceback.format_exc()
     return failed

@@ -174,10 +174,12 @@ def response_log_probs(
 ) -> Tensor:
     """log pi(token | prompt, earlier tokens) of each response's tokens, in nats, [R, N, K, T].
 
-    prompts [R, N, L] and responses [R, N, K, T] are token ids.
+    prompts [R, N, L] and responses [R, N, K, T] are token ids; where a response is over it has negative ones, whose
+    log-probability is 0.
     """
-    tokens = torch.cat([prompts, responses[..., :-1].flatten(2)], dim=2)
+    said = responses.clamp(min=0)
+    tokens = torch.cat([prompts, said[..., :-1].flatten(2)], dim=2)
     logits = packed_logits(blocks, architecture, packed, tokens)
-    column = packed.source * architecture.vocabulary + responses.flatten(2)
+    column = packed.source * architecture.vocabulary + said.flatten(2)
     chosen = logits.log_softmax(dim=-1).flatten(2).gather(2, column)
-    return chosen.view(responses.shape)
+    return chosen.view(responses.shape).masked_fill(responses < 0, 0.0)

@@ -1,8 +1,8 @@
 """A process that runs stacks: `python -m simulator.worker DIR DEVICE`.
 
-It reads the sweep from DIR/config.toml, then the number of one stack after another from standard input, and
-answers each with lines of JSON: {"steps": n} after every checkpoint, then {"done": number} once the stack's
-records are on disk, or {"error": text}. It ends when its input does.
+It reads the sweep from DIR/config.toml, then one stack after another from standard input, each as a line of JSON
+that lists the places of its runs in the grid. It answers with lines of JSON: {"steps": n} after every checkpoint, then
+{"done": true} once the stack's records are on disk, or {"error": text}. It ends when its input does.
 
 One thread: on a CPU two such processes finish sooner than one with two threads, and their sums do not
 depend on how many cores the machine has.
@@ -20,10 +20,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from simulator.config import Sweep
+from simulator.config import Settings, Sweep
 from simulator.experiment import run_stack
-from simulator.grid import Run, expand, stacks
+from simulator.grid import Run, expand
 from simulator.records import Folder, run_rows, tidy, write_table
+from simulator.text import check_texts
 from simulator.world import World, build_world, world_name
 
 
@@ -36,6 +37,15 @@ def one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def world_in(worlds: dict[str, World], settings: Settings, device: torch.device) -> World:
+    """The world of `settings`, made unless it is the one that `worlds` holds; it holds one at a time."""
+    name = world_name(settings)
+    if name not in worlds:
+        worlds.clear()
+        worlds[name] = build_world(settings, device)
+    return worlds[name]
 
 
 def finish_stack(
@@ -61,20 +71,18 @@ def serve(folder: Folder, device: torch.device) -> None:
     def say(**answer: object) -> None:
         print(json.dumps(answer), flush=True)
 
-    cut = stacks(expand(Sweep.from_toml(folder.config)))
+    sweep = Sweep.from_toml(folder.config)
+    runs = expand(sweep)
     worlds: dict[str, World] = {}
     for line in sys.stdin:
-        stack = cut[int(line)]
-        settings = stack[0].settings
-        name = world_name(settings)
+        stack = tuple(runs[place] for place in json.loads(line))
         try:
-            if name not in worlds:
-                worlds = {name: build_world(settings).to(device)}
-            finish_stack(stack, worlds[name], folder, device, lambda steps: say(steps=steps))
+            check_texts(sweep)
+            finish_stack(stack, world_in(worlds, stack[0].settings, device), folder, device, lambda n: say(steps=n))
         except Exception:
             say(error=traceback.format_exc())
             continue
-        say(done=int(line))
+        say(done=True)
 
 
 if __name__ == "__main__":

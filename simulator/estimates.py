@@ -1,0 +1,83 @@
+"""Means of samples with their standard errors, prompts as clusters.
+
+Shapes: P prompts, m responses to each, any leading axes.
+
+The estimand is the mean over all prompts of a world, each counted alike. Measured are n of its N prompts, drawn
+without replacement, m independent responses to each. With f = n/N, s_b^2 the variance of the prompts' means and s_w^2
+the mean variance within a prompt, the mean has the two-stage variance (Cochran 1977, Sampling Techniques, Sec. 10.3)
+
+    (1 - f) s_b^2 / n + f s_w^2 / (n m).
+
+Where every prompt is measured, only the responses are random, and the first term is gone; where prompts are a few of
+very many, the second is, and responses to one prompt count as one cluster.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class Estimate(NamedTuple):
+    """A mean and its standard error."""
+
+    mean: Tensor
+    error: Tensor
+
+
+def clustered(values: Tensor, *, share: float, other: Tensor | float = 0.0) -> Estimate:
+    """The mean of `values` [..., P, m] with its error, [...] each.
+
+    share: f, of all prompts. other: variance [..., P] of each prompt's mean from a second, independent sample.
+    """
+    return two_samples([values], share=share, other=other)
+
+
+def two_samples(parts: list[Tensor], *, share: float, other: Tensor | float = 0.0) -> Estimate:
+    """The sum of the means of independent samples [..., P, m_i] from the same prompts, with its error, [...] each.
+
+    A statistic that is not a mean has the error of its influence function, which is one.
+    """
+    means = torch.stack([part.mean(dim=-1) for part in parts]).sum(dim=0)
+    within = torch.stack([part.var(dim=-1) / part.shape[-1] for part in parts]).sum(dim=0) + other
+    prompts = means.shape[-1]
+    variance = share * within.mean(dim=-1) / prompts
+    if share < 1:
+        variance = variance + (1 - share) * means.var(dim=-1) / prompts
+    return Estimate(means.mean(dim=-1), variance.sqrt())
+
+
+def below(ordered: Tensor, values: Tensor) -> Tensor:
+    """The share of `ordered` [..., b], which rises, that lies below each of `values` [..., m], ties half; [..., m]."""
+    ordered, values = ordered.contiguous(), values.contiguous()
+    left, right = (torch.searchsorted(ordered, values, right=right) for right in (False, True))
+    return (left + right).double() / (2 * ordered.shape[-1])
+
+
+def ahead(scores: Tensor, others: Tensor, *, share: float) -> Estimate:
+    """The probability that one of `scores` [R, P, m] is above one of `others` [P, b], which rise; ties half.
+
+    Both are samples: the error is that of the two-sample rank statistic, from the placements of each sample in the
+    other (DeLong, DeLong & Clarke-Pearson 1988).
+    """
+    others = others.expand(len(scores), -1, -1)
+    wins = below(others, scores)
+    losses = below(scores.sort(dim=-1).values, others)
+    return clustered(wins, share=share, other=losses.var(dim=-1) / losses.shape[-1])
+
+
+def implicit_reward(kl: Tensor, at_reference: Tensor, *, share: float, least: float) -> Estimate:
+    """(E_pi s - E_ref s) / sd_ref(s) from KL [R, P, m] and s at responses of the reference, [R, P, m'].
+
+    Its error is that of its influence function. Where the deviation of s is below `least`, the policy is the reference
+    up to rounding, and the reward 0.
+    """
+    count = at_reference.shape[-1]
+    spread = (at_reference - at_reference.mean(dim=-1, keepdim=True)).square() * (count / (count - 1))
+    deviation = spread.mean(dim=(-2, -1)).sqrt()
+    moved = deviation > least
+    unit = torch.where(moved, deviation, 1.0)[:, None, None]
+    value = kl.mean(dim=(-2, -1), keepdim=True) - at_reference.mean(dim=(-2, -1), keepdim=True)
+    influence = -at_reference / unit - value / (2 * unit) * (spread / unit.square() - 1)
+    mean, error = two_samples([kl / unit, influence], share=share)
+    return Estimate(torch.where(moved, mean, 0.0), torch.where(moved, error, 0.0))

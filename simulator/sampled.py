@@ -1,0 +1,324 @@
+"""A world of any size, where policies are measured on samples of their own.
+
+Shapes: R runs, P prompts, of which the first n are measured on, L prompt length, m responses to each, T response
+length, V vocabulary, D parameters, N pairs, b responses of the baseline to each measured prompt.
+
+With y a response that the policy drew, s = log pi(y) - log pi_ref(y) in nats, and laws of the next token taken along y:
+
+    kl          sum over tokens of KL(pi(. | y_<t) || pi_ref(. | y_<t)): the Rao-Blackwellized estimator, unbiased and
+                never negative (Amini, Vieira & Cotterell 2025, arXiv:2504.10637)
+    entropy     sum over tokens of the entropy of pi(. | y_<t)
+    gold        gold(y), in standard deviations of gold over the baseline, which has mean 0 at each prompt
+    win_rate    share of the baseline's responses to the same prompt that have less gold, ties counting half
+    proxy       (E_pi s - E_ref s) / sd_ref(s), the first term being the KL above
+    mu_squared  Var_mu(s) over draws of the behaviour policy
+    kl_k1, …    the estimators at s; see simulator/measurement.py
+
+The baseline are responses of the reference. They are drawn once, so what chance does to them is shared by all runs;
+the standard errors contain it. The noise that responses are drawn with is the same for all runs and checkpoints of a
+world, too; see simulator/sampling.py.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from gold_rewards import GoldReward, scale_of_samples
+from simulator.along import AT_ONCE, follow, numbers_for_one, runs_at_once, said
+from simulator.config import Data, Measure, Settings
+from simulator.estimates import Estimate, ahead, clustered, implicit_reward
+from simulator.ground import Ground, content_of, fluency_under, refuse_gold, sizes
+from simulator.language import lengths
+from simulator.measurement import TIE, Columns, kl_estimates
+from simulator.oracle import no_rows
+from simulator.preferences import Preferences, behaviour_temperature, chosen_first
+from simulator.sampling import Lots, sample_lots
+from simulator.streams import stream
+from simulator.transformer import Architecture, Blocks, unstack
+
+KEPT = 16  # sets of pairs
+GOLD_DIGITS = 5  # scores closer than that are a tie; networks round differently in different company
+UNSEEN = 1024  # texts that the reference's cross-entropy is measured on
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judge:
+    """Gold of any response but for the mean of its prompt: content plus weighted fluency, over `deviation`."""
+
+    content: GoldReward
+    fluency: Callable[[Array, Array], Array]
+    content_deviation: float
+    fluency_deviation: float
+    fluency_weight: float
+    deviation: float
+
+    def __call__(self, prompts: Array, responses: Array) -> Array:
+        """Scores [N] of responses [N, T] to prompts [N, L]."""
+        content = self.content(prompts, responses) / self.content_deviation
+        fluency = self.fluency(prompts, responses) / self.fluency_deviation
+        return np.round((content + self.fluency_weight * fluency) / self.deviation, GOLD_DIGITS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Baseline:
+    """Responses of the reference [n, b, T], and how good they are.
+
+    reference [n, b]: their log pi_ref. mean [n]: of the judge's scores at each prompt; variance [n]: of that mean.
+    gold [n, b]: the scores without their mean, sorted at each prompt. scale_error: relative standard error of the
+    judge's deviation.
+    """
+
+    responses: Tensor
+    reference: Tensor
+    mean: Tensor
+    variance: Tensor
+    gold: Tensor
+    scale_error: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class SampledWorld:
+    """What all runs in a world share.
+
+    prompts [P, L] are token ids, and reference [D] the parameters of pi_ref. asked: how to measure. end: the token
+    that ends a response, or None. seed: of the noise. share: n / P. facts: what `world.json` says of the world.
+    drawn: pairs and responses of the behaviour policy, kept for the next stack.
+    """
+
+    architecture: Architecture
+    prompts: Tensor
+    reference: Tensor
+    end: int | None
+    judge: Judge
+    baseline: Baseline
+    asked: Measure
+    seed: int
+    share: float
+    facts: dict[str, Any]
+    drawn: dict[Any, Any] = field(default_factory=dict, compare=False)
+
+    @property
+    def measured(self) -> Tensor:
+        """The prompts that policies are measured on, [n, L]."""
+        return self.prompts[: len(self.baseline.mean)]
+
+    def draw(self, data: Data, seed: int) -> Preferences:
+        """The labelled pairs of a seed."""
+        return self._kept((data, seed), lambda: self._draw(data, seed))
+
+    def _kept(self, key: Any, make: Callable[[], Any]) -> Any:
+        if key not in self.drawn:
+            if len(self.drawn) >= KEPT:
+                del self.drawn[next(iter(self.drawn))]
+            self.drawn[key] = make()
+        return self.drawn[key]
+
+    def _draw(self, data: Data, seed: int) -> Preferences:
+        draws = stream(seed, "pairs").random((data.pairs, 2))
+        row = torch.from_numpy((draws[:, 0] * len(self.prompts)).astype(np.int64)).to(self.prompts.device)
+        prompts = self.prompts[row]
+        responses = self._behave(data, prompts, 2, seed, "pairs")
+        gold = self._judged(prompts, responses.unsqueeze(0))[0].cpu().numpy()
+        order = torch.from_numpy(
+            chosen_first(gold, draws[:, 1], labels=data.labels, temperature=data.temperature, noise=data.label_noise)
+        ).to(row.device)
+        responses = responses.gather(1, order.unsqueeze(2).expand_as(responses))
+        reference = said(self._reference, self.architecture, prompts.unsqueeze(0), responses.unsqueeze(0))[0]
+        return Preferences(prompt=row, responses=responses, reference=reference)
+
+    def measure(self, parameters: Tensor, pairs: Preferences, data: Data) -> tuple[Columns, Tensor]:
+        """Every column that needs no loss, [R] each, for parameters [R, D]; and the log-ratios of the first pairs.
+
+        Those are [R, n, 2] for the first n = `measure.pairs` of each run's pairs, or all.
+        """
+        lots = Lots(prompts=len(self.measured), responses=self.asked.samples)
+        size = runs_at_once(self.architecture, self.prompts.shape[1], lots)
+        parts = [
+            self._measure(parameters[first : first + size], pairs.rows(slice(first, first + size)), data)
+            for first in range(0, len(parameters), size)
+        ]
+        columns, ratios = zip(*parts, strict=True)
+        return {name: torch.cat([part[name] for part in columns]) for name in columns[0]}, torch.cat(ratios)
+
+    def oracle(self, name: str) -> pd.DataFrame:
+        """No rows: the best policy is known where every response can be listed."""
+        return no_rows()
+
+    @property
+    def _reference(self) -> Blocks:
+        return unstack(self.reference.unsqueeze(0), self.architecture)
+
+    def _behave(self, data: Data, prompts: Tensor, responses: int, seed: int, purpose: str) -> Tensor:
+        """Responses of the behaviour policy to `prompts`, [P, m, T]."""
+        uniform = stream(seed, purpose, "temperature").random((len(prompts), responses))
+        temperature = behaviour_temperature(
+            data.behaviour, uniform, temperature=data.behaviour_temperature, uniform_share=data.uniform_share
+        )
+        return sample_lots(
+            self._reference,
+            self.architecture,
+            prompts,
+            temperature=torch.from_numpy(temperature).to(prompts.device),
+            length=self.baseline.responses.shape[2],
+            end=self.end,
+            seed=seed,
+            purpose=purpose,
+            at_once=AT_ONCE // numbers_for_one(self.architecture, prompts.shape[1]),
+        )
+
+    def _judged(self, prompts: Tensor, responses: Tensor) -> Tensor:
+        """The judge's scores [R, P, m] of responses [R, P, m, T] to prompts [P, L]."""
+        asked = prompts[:, None].expand(*responses.shape[:3], -1)
+        scores = self.judge(asked.flatten(0, 2).cpu().numpy(), responses.flatten(0, 2).cpu().numpy())
+        return torch.from_numpy(scores).view(responses.shape[:3]).to(responses.device)
+
+    def _measure(self, parameters: Tensor, pairs: Preferences, data: Data) -> tuple[Columns, Tensor]:
+        blocks = unstack(parameters, self.architecture)
+        found = follow(
+            blocks,
+            self._reference,
+            self.architecture,
+            self.measured,
+            responses=self.asked.samples,
+            end=self.end,
+            seed=self.seed,
+            purpose="measure",
+        )
+        at_baseline = self._ratios(blocks, self.baseline.responses, self.baseline.reference)
+        at_behaviour = at_baseline if data.behaviour == "reference" else self._ratios(blocks, *self._behaviour(data))
+        gold = self._judged(self.measured, found["responses"]) - self.baseline.mean[:, None]
+        summed = {name: found[name] for name in ("kl", "entropy", "length")}
+        summed |= kl_estimates(found["ratio"], self.asked.kl_estimators)
+        estimates = {name: clustered(values, share=self.share) for name, values in summed.items()} | {
+            "gold": self._scaled(clustered(gold, share=self.share, other=self.baseline.variance)),
+            "win_rate": ahead(gold, self.baseline.gold, share=self.share),
+            "proxy": implicit_reward(found["kl"], at_baseline, share=self.share, least=TIE),
+        }
+        columns = {name: estimate.mean for name, estimate in estimates.items()}
+        columns |= {f"{name}_se": estimate.error for name, estimate in estimates.items()}
+        columns["mu_squared"] = at_behaviour.var(dim=-1).mean(dim=-1)
+        first = slice(self.asked.pairs)
+        on_pairs = said(blocks, self.architecture, self.prompts[pairs.prompt[:, first]], pairs.responses[:, first])
+        return columns, on_pairs - pairs.reference[:, first]
+
+    def _scaled(self, gold: Estimate) -> Estimate:
+        """`gold` with the chance in its unit, the baseline's deviation, added to its error."""
+        return Estimate(gold.mean, (gold.error.square() + (gold.mean * self.baseline.scale_error).square()).sqrt())
+
+    def _ratios(self, blocks: Blocks, responses: Tensor, reference: Tensor) -> Tensor:
+        """log pi - log pi_ref, [R, n, m], of the first m of the responses [n, m', T], whose log pi_ref is given."""
+        runs, some = blocks["token"].shape[0], responses[:, : self.asked.samples]
+        prompts = self.measured.repeat_interleave(some.shape[1], dim=0).expand(runs, -1, -1)
+        single = some.flatten(0, 1).unsqueeze(1).expand(runs, -1, -1, -1)
+        log_probs = said(blocks, self.architecture, prompts, single).view(runs, *some.shape[:2])
+        return log_probs - reference[:, : some.shape[1]]
+
+    def _behaviour(self, data: Data) -> tuple[Tensor, Tensor]:
+        """Responses of the behaviour policy to the measured prompts, [n, m, T], and their log pi_ref [n, m]."""
+
+        def make() -> tuple[Tensor, Tensor]:
+            drawn = self._behave(data, self.measured, self.asked.samples, self.seed, "behaviour")
+            nothing = torch.zeros(drawn.shape[:2], dtype=torch.float64, device=drawn.device)
+            return drawn, self._ratios(self._reference, drawn, nothing)[0]
+
+        return self._kept((data.behaviour, data.behaviour_temperature, data.uniform_share), make)
+
+
+def draw_baseline(
+    settings: Settings, ground: Ground, prompts: Tensor, reference: Tensor, end: int | None
+) -> tuple[Judge, Baseline, dict[str, Any]]:
+    """The baseline of the measured prompts [n, L], the judge that it gives a scale, and the facts of both."""
+    blocks = unstack(reference.unsqueeze(0), ground.architecture)
+    length, count = settings.world.response_length, settings.measure.baseline
+    responses = sample_lots(
+        blocks,
+        ground.architecture,
+        prompts,
+        temperature=torch.ones(len(prompts), count, device=prompts.device),
+        length=length,
+        end=end,
+        seed=settings.world.seed,
+        purpose="baseline",
+        at_once=AT_ONCE // numbers_for_one(ground.architecture, prompts.shape[1]),
+    )
+    asked = prompts.repeat_interleave(count, dim=0)
+    texts = asked.cpu().numpy(), responses.flatten(0, 1).cpu().numpy()
+    content, fluency = content_of(settings), fluency_under(ground.language)
+    shape = (len(prompts), count)
+    try:
+        parts = [scale_of_samples(score(*texts).reshape(shape)).deviation for score in (content, fluency)]
+        judge = Judge(
+            content=content,
+            fluency=fluency,
+            content_deviation=parts[0],
+            fluency_deviation=parts[1],
+            fluency_weight=settings.gold.fluency,
+            deviation=1.0,
+        )
+        judge = replace(judge, deviation=scale_of_samples(judge(*texts).reshape(shape)).deviation)
+    except ValueError as error:
+        raise refuse_gold(settings, error) from None
+    scores = torch.from_numpy(judge(*texts)).view(shape).to(prompts.device)
+    mean = scores.mean(dim=1)
+    gold = scores - mean.unsqueeze(1)
+    share = len(prompts) / settings.world.prompts
+    unit = clustered(gold.square() * (count / (count - 1)), share=share)
+    single = responses.flatten(0, 1).unsqueeze(1)
+    log_probs = said(blocks, ground.architecture, asked[None], single[None]).view(len(prompts), count)
+    facts = {
+        "gold_content_deviation": judge.content_deviation,
+        "gold_fluency_deviation": judge.fluency_deviation,
+        "gold_deviation": judge.deviation,
+        "gold_deviation_error": judge.deviation * float(unit.error) / 2,
+        "gold_rules": content.rules(),
+        "reference_entropy": float(-log_probs.mean()),
+        "reference_length": float(lengths(texts[1]).mean()),
+    }
+    return (
+        judge,
+        Baseline(
+            responses=responses,
+            reference=log_probs,
+            mean=mean,
+            variance=gold.var(dim=-1) / count,
+            gold=gold.sort(dim=-1).values,
+            scale_error=float(unit.error) / 2,
+        ),
+        facts,
+    )
+
+
+def cross_entropy(settings: Settings, ground: Ground, reference: Tensor) -> float:
+    """The reference's cross-entropy on texts that it has not seen, in nats per response."""
+    rng = stream(settings.world.seed, "unseen")
+    texts = ground.language.draw_unseen(count=UNSEEN, prompt_length=ground.prompts.shape[1], rng=rng)
+    prompts, responses = (torch.from_numpy(tokens).to(reference.device)[None] for tokens in texts)
+    blocks = unstack(reference.unsqueeze(0), ground.architecture)
+    return float(-said(blocks, ground.architecture, prompts, responses.unsqueeze(2)).mean())
+
+
+def sample_world(settings: Settings, ground: Ground, device: torch.device) -> SampledWorld:
+    """The world of `settings` on `ground`. Raises ConfigError where gold has no scale."""
+    prompts, reference = torch.from_numpy(ground.prompts).to(device), ground.reference.to(device)
+    end = ground.language.end
+    judge, baseline, facts = draw_baseline(settings, ground, prompts[: settings.measured_prompts], reference, end)
+    unseen = cross_entropy(settings, ground, reference)
+    return SampledWorld(
+        architecture=ground.architecture,
+        prompts=prompts,
+        reference=reference,
+        end=end,
+        judge=judge,
+        baseline=baseline,
+        asked=settings.measure,
+        seed=settings.world.seed,
+        share=settings.measured_prompts / settings.world.prompts,
+        facts={**sizes(settings, ground), "reference_cross_entropy": unseen, **facts},
+    )
