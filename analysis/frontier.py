@@ -49,18 +49,31 @@ def frontier(curves: pd.DataFrame, by: str = "loss") -> pd.DataFrame:
     grid = np.linspace(0.0, float(last["kl"].max()), POINTS) if len(last) else np.zeros(0)
     tables = []
     for value, family in last.groupby(by, sort=False):
-        replicates = [gold_at(points, grid) for _, points in family.groupby(apart, dropna=False)]
+        replicates = [points for _, points in family.groupby(apart, dropna=False)]
         tables.append(_mean_curve(by, value, grid, replicates))
     empty = pd.DataFrame(columns=[by, "kl", "gold", "low", "high", "replicates"])
     return pd.concat(tables, ignore_index=True) if tables else empty
 
 
-def _mean_curve(by: str, value: Hashable, grid: np.ndarray, replicates: list[np.ndarray]) -> pd.DataFrame:
-    reached = np.isfinite(replicates).all(axis=0)
+def _mean_curve(by: str, value: Hashable, grid: np.ndarray, replicates: list[pd.DataFrame]) -> pd.DataFrame:
+    gold = [gold_at(points, grid) for points in replicates]
+    reached = np.isfinite(gold).all(axis=0)
     long = pd.DataFrame(
-        {"kl": np.tile(grid[reached], len(replicates)), "gold": np.concatenate([r[reached] for r in replicates])}
+        {
+            "kl": np.tile(grid[reached], len(replicates)),
+            "gold": np.concatenate([curve[reached] for curve in gold]),
+            "gold_se": np.concatenate([_error_at(points, grid[reached]) for points in replicates]),
+        }
     )
     mean = over_seeds(long, ["kl"], ["gold"]).rename(
         columns={"gold_low": "low", "gold_high": "high", "seeds": "replicates"}
     )
     return mean.assign(**{by: value})[[by, "kl", "gold", "low", "high", "replicates"]]
+
+
+def _error_at(points: pd.DataFrame, kl: np.ndarray) -> np.ndarray:
+    """The standard error of gold as measured, between the points; 0 where gold is exact."""
+    if "gold_se" not in points:
+        return np.zeros(len(kl))
+    ordered = points.sort_values("kl")
+    return np.interp(kl, ordered["kl"], ordered["gold_se"])

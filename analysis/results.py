@@ -13,6 +13,8 @@ import pyarrow
 MEASURED = (
     *("kl", "kl_se", "gold", "gold_se", "proxy", "proxy_se", "win_rate", "win_rate_se", "mu_squared"),
     *("train_loss", "train_accuracy", "entropy", "chosen_logratio", "rejected_logratio"),
+    *("length", "entropy_se", "length_se"),
+    *("kl_k1", "kl_k1_se", "kl_k2", "kl_k2_se", "kl_k3", "kl_k3_se"),
 )
 NEEDED = ("run_id", "method", "loss", "beta", "seed", "step", "kl", "gold", "status")
 

@@ -114,10 +114,11 @@ def _unknown(name: str, value: object, model: type[BaseModel]) -> str:
     """What is said of a key that there is not: the most similar one beside it, or elsewhere, or all beside it."""
     keys = known_keys(model)
     folder, _, last = name.rpartition(".")
-    siblings = [key for key in keys if key.rpartition(".")[0] == folder] or list(model.model_fields)
+    beside = [key for key in keys if folder and key.rpartition(".")[0] == folder]
+    siblings = beside or list(model.model_fields)
     said = f"unknown key {name} (= {shown(value)})"
     for choices, cutoff in ((siblings, 0.6), (keys, 0.8)) if folder else ((keys, 0.8), (siblings, 0.6)):
-        by_last = {key.rpartition(".")[2]: key for key in choices}
+        by_last = {key.rpartition(".")[2]: key for key in reversed(choices)}  # the first of two with one name
         found = difflib.get_close_matches(last, by_last, n=1, cutoff=cutoff)
         if found:
             right = by_last[found[0]]

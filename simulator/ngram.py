@@ -62,7 +62,7 @@ def parameters(model: Sequence[Grams]) -> int:
 def log_probs(model: Sequence[Grams], data: Array, first: int) -> Array:
     """log p(byte | all earlier bytes that the model looks at), in nats, for `data` [N, L + T] from place `first` on."""
     p = np.full((len(data), data.shape[1] - first), 1 / 256)
-    for order, grams in enumerate(model, start=1):
+    for order, grams in enumerate(model[: data.shape[1]], start=1):
         begin = max(first, order - 1)  # places before it have no context of this length
         code = encode(data[:, begin - order + 1 :], order)
         count = _looked_up(code, grams.codes, grams.counts)

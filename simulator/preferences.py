@@ -42,6 +42,12 @@ class Preferences:
         """The pairs of some of the runs."""
         return Preferences(prompt=self.prompt[rows], responses=self.responses[rows], reference=self.reference[rows])
 
+    def first(self, count: int) -> "Preferences":
+        """The first pairs of every run."""
+        return Preferences(
+            prompt=self.prompt[:, :count], responses=self.responses[:, :count], reference=self.reference[:, :count]
+        )
+
 
 def stack_preferences(data: Sequence[Preferences]) -> Preferences:
     """The pairs of several runs along a leading axis."""

@@ -204,9 +204,9 @@ class SampledWorld:
         columns = {name: estimate.mean for name, estimate in estimates.items()}
         columns |= {f"{name}_se": estimate.error for name, estimate in estimates.items()}
         columns["mu_squared"] = at_behaviour.var(dim=-1).mean(dim=-1)
-        first = slice(self.asked.pairs)
-        on_pairs = said(blocks, self.architecture, self.prompts[pairs.prompt[:, first]], pairs.responses[:, first])
-        return columns, on_pairs - pairs.reference[:, first]
+        few = pairs.first(self.asked.pairs)
+        on_pairs = said(blocks, self.architecture, self.prompts[few.prompt], few.responses)
+        return columns, on_pairs - few.reference
 
     def _scaled(self, gold: Estimate) -> Estimate:
         """`gold` with the chance in its unit, the baseline's deviation, added to its error."""

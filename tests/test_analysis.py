@@ -237,3 +237,25 @@ def test_what_cannot_be_read_is_refused(tmp_path: Path) -> None:
     pd.DataFrame({"a": [1]}).to_parquet(tmp_path / "curves.parquet")
     with pytest.raises(ResultsError, match="lacks the column run_id"):
         load(tmp_path)
+
+
+def test_noise_that_seeds_share_widens_their_interval() -> None:
+    """Seeds that agree on a value that was measured with an error of 0.1 each do not know it any better."""
+    table = pd.DataFrame({"beta": [1.0] * 4 + [2.0] * 4, "gold": [0.5] * 4 + [0.4, 0.5, 0.5, 0.6]})
+    exact = over_seeds(table, ["beta"], ["gold"])
+    assert (exact["gold_high"] - exact["gold_low"]).iloc[0] == pytest.approx(0)
+    sampled = over_seeds(table.assign(gold_se=0.1), ["beta"], ["gold"])
+    assert (sampled["gold_high"] - sampled["gold"]).iloc[0] == pytest.approx(1.95996 * 0.1, rel=1e-4)
+    assert sampled["gold_se"].iloc[1] ** 2 == pytest.approx(exact["gold_se"].iloc[1] ** 2 + 0.01)
+
+
+def test_intervals_cover_where_measurement_noise_is_shared_whole_or_not_at_all() -> None:
+    rng = np.random.default_rng(3)
+    for shared in (True, False):
+        held = 0
+        for _ in range(400):
+            noise = rng.normal(scale=0.3, size=1 if shared else 5)
+            table = pd.DataFrame({"beta": 1.0, "gold": rng.normal(scale=0.2, size=5) + noise, "gold_se": 0.3})
+            row = over_seeds(table, ["beta"], ["gold"]).iloc[0]
+            held += row["gold_low"] < 0 < row["gold_high"]
+        assert 0.93 <= held / 400

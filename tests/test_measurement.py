@@ -6,16 +6,11 @@ import torch
 from torch import Tensor
 
 from simulator.enumeration import leaf_log_probs, node_log_probs
-from simulator.measurement import (
-    PairIndex,
-    Yardstick,
-    gold_rank,
-    measure_law,
-    measure_pairs,
-    pair_values,
-)
-from simulator.transformer import unstack
+from simulator.measurement import Yardstick, gold_rank, kl_estimates, measure_law, measure_pairs
+from simulator.preferences import stack_preferences
+from simulator.transformer import packing, response_log_probs, unstack
 from simulator.world import World
+from tests.conftest import small_sweep
 
 
 @pytest.fixture
@@ -95,7 +90,7 @@ def test_on_policy_the_squared_loss_has_twice_the_gradient_of_kl(rng: np.random.
     """With pairs from pi itself, held fixed, the gradient of E rho^2 / 2 is 2 grad KL(pi || pi_ref)."""
     logits = torch.from_numpy(rng.normal(size=(1, 3, 6))).requires_grad_()
     reference = torch.from_numpy(rng.normal(size=(3, 6))).log_softmax(dim=1)
-    yardstick = Yardstick(reference=reference, gold=reference, gold_rank=reference)
+    yardstick = Yardstick(reference=reference, gold=reference, gold_rank=reference, length=1)
     log_probs = logits.log_softmax(dim=2)
     mu = log_probs.detach().exp()
     at = measure_law(log_probs, yardstick, mu)
@@ -108,14 +103,53 @@ def test_on_policy_the_squared_loss_has_twice_the_gradient_of_kl(rng: np.random.
 
 
 def test_pair_measures_by_hand() -> None:
-    values = torch.tensor([[[0.0, 1.0, -1.0], [2.0, 2.0, 0.5]]], dtype=torch.float64)
-    pairs = PairIndex(
-        prompt=torch.tensor([[0, 0, 1]]), chosen=torch.tensor([[1, 2, 0]]), rejected=torch.tensor([[0, 1, 1]])
-    )
-    ratios = pair_values(values, pairs)
-    assert ratios[0].tolist() == [[1.0, 0.0], [-1.0, 1.0], [2.0, 2.0]]
+    ratios = torch.tensor([[[1.0, 0.0], [-1.0, 1.0], [2.0, 2.0]]], dtype=torch.float64)
     at = measure_pairs(ratios, torch.tensor([[1.0, 2.0, 6.0]]))
     assert at["train_loss"].item() == 3
     assert at["train_accuracy"].item() == pytest.approx((1 + 0 + 0.5) / 3)
     assert at["chosen_logratio"].item() == pytest.approx(2 / 3)
     assert at["rejected_logratio"].item() == pytest.approx(1)
+
+
+def test_log_ratios_of_pairs_are_those_of_the_responses_in_them(world: World) -> None:
+    data = small_sweep().data
+    pairs = stack_preferences([world.draw(data, seed) for seed in (0, 1)])
+    noise = torch.randn(2, len(world.reference), generator=torch.Generator().manual_seed(3))
+    parameters = world.reference + 0.1 * noise
+    with torch.no_grad():
+        _, ratios = world.measure(parameters, pairs, data)
+        blocks = unstack(parameters, world.architecture)
+        behind = packing(prompt_length=2, response_length=3, responses=2, device=torch.device("cpu"))
+        prompts = world.prompts[pairs.prompt]
+        direct = response_log_probs(blocks, world.architecture, behind, prompts, pairs.responses).sum(dim=-1)
+        same = response_log_probs(
+            unstack(world.reference.expand(2, -1), world.architecture),
+            world.architecture,
+            behind,
+            prompts,
+            pairs.responses,
+        ).sum(dim=-1)
+    assert pairs.reference.numpy() == pytest.approx(same.numpy(), abs=1e-5)
+    assert ratios.numpy() == pytest.approx((direct - same).numpy(), abs=1e-5)
+
+
+def test_which_estimators_of_kl_are_biased_and_which_can_be_negative(world: World, pushed: Tensor) -> None:
+    at = measure_law(pushed, world.yardstick, world.yardstick.reference.exp(), ("k1", "k2", "k3"))
+    assert at["kl_k1"].numpy() == pytest.approx(at["kl"].numpy(), rel=1e-12)
+    assert at["kl_k3"].numpy() == pytest.approx(at["kl"].numpy(), rel=1e-9)
+    assert (at["kl_k2"] > 1.1 * at["kl"]).all()
+    ratio = pushed - world.yardstick.reference
+    single = kl_estimates(ratio, ("k1", "k2", "k3"))
+    assert (single["kl_k1"] < 0).any()
+    assert (single["kl_k2"] >= 0).all()
+    assert (single["kl_k3"] >= 0).all()
+
+
+def test_k2_reads_about_forty_at_a_true_kl_of_eight_nats() -> None:
+    """One response of probability e^-8 under the reference takes all: log u = -8, so KL = 8 and k2 = 32; spread over
+    many, log u varies and k2 is larger yet (science: Coste et al. reported k2 as KL)."""
+    spread = 4.0
+    s = torch.from_numpy(np.random.default_rng(0).normal(8.0, spread, size=400_000))
+    estimates = kl_estimates(s, ("k1", "k2"))
+    assert estimates["kl_k1"].mean().item() == pytest.approx(8, abs=0.03)
+    assert estimates["kl_k2"].mean().item() == pytest.approx((64 + spread**2) / 2, rel=0.01)

@@ -5,24 +5,27 @@ import pytest
 from scipy.special import expit
 
 from gold_rewards import preference_probability
-from simulator.preferences import behaviour_law, draw_preferences
+from simulator.preferences import behaviour_law, behaviour_temperature, chosen_first, draw_pairs
 from simulator.world import World
 
 LAW = np.array([[0.5, 0.3, 0.2], [0.1, 0.1, 0.8]])
 GOLD = np.array([[0.0, 1.0, 2.0], [1.0, 1.0, -1.0]])
 
 
-def draw(pairs: int, seed: int = 0, **settings: object):
+def draw(pairs: int, seed: int = 0, **settings: object) -> tuple[np.ndarray, np.ndarray]:
+    """Prompts [N], and responses [N, 2] with the chosen one first."""
     rule = {"labels": "bradley_terry", "temperature": 1.0, "noise": 0.0} | settings
-    return draw_preferences(LAW, GOLD, pairs=pairs, rng=np.random.default_rng(seed), **rule)
+    prompt, response, draws = draw_pairs(LAW, pairs=pairs, rng=np.random.default_rng(seed))
+    order = chosen_first(GOLD[prompt[:, None], response], draws, **rule)
+    return prompt, np.take_along_axis(response, order, axis=1)
 
 
 def test_responses_are_drawn_from_mu() -> None:
-    data = draw(60_000)
+    prompt, response = draw(60_000)
     for p in range(2):
-        here = data.prompt == p
+        here = prompt == p
         assert here.mean() == pytest.approx(0.5, abs=0.01)
-        both = np.concatenate([data.chosen[here], data.rejected[here]])
+        both = response[here].ravel()
         assert np.bincount(both, minlength=3) / len(both) == pytest.approx(LAW[p], abs=0.01)
 
 
@@ -37,8 +40,8 @@ def test_responses_are_drawn_from_mu() -> None:
     ],
 )
 def test_labels_follow_the_rule(settings: dict[str, object], expected: float) -> None:
-    data = draw(60_000, **settings)
-    gap = GOLD[data.prompt, data.chosen] - GOLD[data.prompt, data.rejected]
+    prompt, response = draw(60_000, **settings)
+    gap = GOLD[prompt, response[:, 0]] - GOLD[prompt, response[:, 1]]
     one_apart = np.abs(gap) == 1.0
     assert (gap[one_apart] > 0).mean() == pytest.approx(expected, abs=0.01)
 
@@ -51,14 +54,14 @@ def test_a_tie_is_a_fair_coin_for_deterministic_labels() -> None:
 
 def test_data_of_a_seed_is_nested() -> None:
     small, large = draw(50), draw(400)
-    for name in ("prompt", "chosen", "rejected"):
-        assert (getattr(small, name) == getattr(large, name)[:50]).all()
+    for few, many in zip(small, large, strict=True):
+        assert (few == many[:50]).all()
 
 
 def test_settings_of_labels_leave_the_drawn_pairs_alone() -> None:
     clean, noisy = draw(200), draw(200, noise=0.5, labels="deterministic")
-    assert (np.sort([clean.chosen, clean.rejected], axis=0) == np.sort([noisy.chosen, noisy.rejected], axis=0)).all()
-    assert (clean.chosen != noisy.chosen).any()
+    assert (np.sort(clean[1], axis=1) == np.sort(noisy[1], axis=1)).all()
+    assert (clean[1] != noisy[1]).any()
 
 
 def test_behaviours(world: World) -> None:
@@ -76,3 +79,15 @@ def test_behaviours(world: World) -> None:
     by_hand /= by_hand.sum(axis=1, keepdims=True)
     first = law("tempered").reshape(len(reference), 4, 16).sum(axis=2)
     assert first == pytest.approx(by_hand)
+
+
+def test_behaviours_as_temperatures_of_sampling() -> None:
+    draws = np.array([[0.1, 0.3], [0.24, 0.9]])
+
+    def at(name):
+        return behaviour_temperature(name, draws, temperature=2.0, uniform_share=0.25).tolist()
+
+    assert at("reference") == [[1, 1], [1, 1]]
+    assert at("tempered") == [[2, 2], [2, 2]]
+    assert at("uniform") == [[np.inf, np.inf], [np.inf, np.inf]]
+    assert at("mixture") == [[np.inf, 1], [np.inf, 1]]

@@ -12,7 +12,8 @@ import pandas as pd
 import pytest
 
 import simulator.worker
-from simulator import ConfigError, SweepError, run_sweep
+from simulator import ConfigError, Sweep, SweepError, run_sweep
+from simulator.grid import expand
 from simulator.pool import run_in_workers
 from simulator.records import Folder
 from tests.conftest import small_sweep
@@ -239,12 +240,19 @@ def test_diverged_runs_are_marked_and_counted(tmp_path: Path) -> None:
     assert wrong["kl"].isna().all()
 
 
+def stacks_of(sweep: Sweep) -> list[list[int]]:
+    """The places of the runs of each number of pairs."""
+    runs = expand(sweep)
+    pairs = dict.fromkeys(run.settings.data.pairs for run in runs)
+    return [[i for i, run in enumerate(runs) if run.settings.data.pairs == count] for count in pairs]
+
+
 def test_a_stack_that_fails_is_named_and_the_others_are_kept(tmp_path: Path) -> None:
     folder = Folder(path=tmp_path)
     sweep = tiny(**{"data.pairs": [16, 32]})
     folder.config.write_text(sweep.to_toml())
     (tmp_path / "parts").write_text("in the way")
-    failed = run_in_workers(folder, [0, 1], 2, lambda stack, steps: None)
+    failed = run_in_workers(folder, stacks_of(sweep), 2, lambda stack, steps: None)
     assert set(failed) == {0, 1}
     assert "NotADirectoryError" in failed[0]
 
@@ -263,7 +271,7 @@ def test_a_worker_that_dies_is_named_and_the_other_goes_on(tmp_path: Path) -> No
             if pids[0]:
                 os.kill(pids[0], signal.SIGKILL)
 
-    failed = run_in_workers(folder, [0, 1, 2], 2, kill_the_first)
+    failed = run_in_workers(folder, stacks_of(sweep), 2, kill_the_first)
     if pids[0]:
         assert list(failed.values()) == ["its process ended with exit code -9"]
     assert len(list((tmp_path / "parts").glob("*.runs.parquet"))) == 3 - len(failed)

@@ -8,9 +8,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from simulator.experiment import checkpoint_steps, draw_data, index_pairs, pose, run_stack
+from simulator.experiment import checkpoint_steps, pose, run_stack
 from simulator.grid import Run, expand
 from simulator.losses import LOSSES
+from simulator.preferences import stack_preferences
 from simulator.training import Problem, advance, batch_order, loss_and_gradient, start
 from simulator.transformer import response_log_probs, unstack
 from simulator.world import World
@@ -23,8 +24,7 @@ def runs_of(**grid: object) -> list[Run]:
 
 
 def problem_of(runs: list[Run], world: World) -> Problem:
-    law = world.yardstick.reference.exp().numpy()
-    return pose(runs, world, index_pairs(draw_data(runs, world, law), torch.device("cpu")))
+    return pose(runs, world, stack_preferences([world.draw(run.settings.data, run.seed) for run in runs]))
 
 
 def test_batches_are_epochs_in_new_orders() -> None:

@@ -36,6 +36,7 @@ def draw(curves: pd.DataFrame) -> Figure:
     for axes in (along, across):
         draw_oracle(axes, curves)
     along.set(ylabel=GOLD_LABEL, title="along training: every checkpoint of every β, mean over seeds")
-    across.set_title(f"at the end of training, joined in the order of β\n{seeds_note(points)}")
+    across.set_title("at the end of training, joined in the order of β")
+    figure.suptitle(seeds_note(points))
     legend_below(figure, across)
     return figure
