@@ -85,17 +85,19 @@ class EnumerableWorld:
         prompts, responses = self.yardstick.reference.shape
         size = max(1, MEASURE_FLOATS // (prompts * responses))
         behaviour = torch.from_numpy(self.behaviour(data)).to(self.prompts.device)
-        parts, ratios = [], []
+        columns: Columns = {}
+        ratios = torch.empty_like(pairs.reference)
         for first in range(0, len(parameters), size):
             rows = slice(first, first + size)
             blocks = unstack(parameters[rows], self.architecture)
             nodes = node_log_probs(blocks, self.architecture, self.prompts, self.responses.shape[1])
             log_probs = leaf_log_probs(nodes, self.architecture.vocabulary)
-            parts.append(measure_law(log_probs, self.yardstick, behaviour, self.kl_estimators))
+            for name, value in measure_law(log_probs, self.yardstick, behaviour, self.kl_estimators).items():
+                columns.setdefault(name, value.new_empty(len(parameters)))[rows] = value
             here = pairs.rows(rows)
             run = torch.arange(len(log_probs), device=log_probs.device)[:, None, None]
-            ratios.append(log_probs[run, here.prompt.unsqueeze(2), self.number(here.responses)] - here.reference)
-        return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}, torch.cat(ratios)
+            ratios[rows] = log_probs[run, here.prompt.unsqueeze(2), self.number(here.responses)] - here.reference
+        return columns, ratios
 
     def oracle(self, name: str) -> pd.DataFrame:
         """Records of the oracle frontier of this world, whose name is `name`."""

@@ -2,11 +2,11 @@
 
     world -> preference data -> trained runs -> measured checkpoints -> records
 
-Shapes: R runs, N pairs of one run.
+Shapes: R runs, N pairs of one run, C checkpoints.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby, pairwise
 
 import numpy as np
@@ -73,6 +73,15 @@ def measure(state: State, problem: Problem, pairs: Preferences, world: World, da
     return columns | measure_pairs(log_ratios, pair_losses(log_ratios, problem.beta, problem.losses))
 
 
+def note(table: dict[str, np.ndarray], row: int, rows: int, columns: Columns) -> None:
+    """Write what was measured at one of `rows` checkpoints into `table`, whose arrays [C, R] are made at the first.
+
+    Small tensors that outlive a checkpoint would lie between the large ones of the next, and memory would grow.
+    """
+    for name, value in columns.items():
+        table.setdefault(name, np.empty((rows, len(value))))[row] = value.cpu().numpy()
+
+
 def run_stack(runs: Sequence[Run], world: World, tick: Callable[[int], None]) -> pd.DataFrame:
     """Train and measure the runs of one stack; the rows of `curves.parquet` that they make.
 
@@ -86,24 +95,24 @@ def run_stack(runs: Sequence[Run], world: World, tick: Callable[[int], None]) ->
         problem = pose(runs, world, pairs)
         state = start(world.reference, len(runs))
         steps = checkpoint_steps(problem.schedule.steps, runs[0].settings.train.checkpoints)
-        checkpoints = [measure(state, problem, pairs, world, data)]
-        for before, after in pairwise(steps):
+        measured: dict[str, np.ndarray] = {}
+        note(measured, 0, len(steps), measure(state, problem, pairs, world, data))
+        for row, (before, after) in enumerate(pairwise(steps), start=1):
             with torch.enable_grad():
                 state = advance(state, problem, after - before)
-            checkpoints.append(measure(state, problem, pairs, world, data))
+            note(measured, row, len(steps), measure(state, problem, pairs, world, data))
             tick(after - before)
-    return curve_rows(runs, steps, checkpoints, state.diverged_at.cpu().numpy())
+    return curve_rows(runs, steps, measured, state.diverged_at.cpu().numpy())
 
 
 def curve_rows(
-    runs: Sequence[Run], steps: Sequence[int], checkpoints: Sequence[Columns], diverged_at: np.ndarray
+    runs: Sequence[Run], steps: Sequence[int], measured: Mapping[str, np.ndarray], diverged_at: np.ndarray
 ) -> pd.DataFrame:
-    """Records of the runs, one row a run and checkpoint, in the order of `runs`.
+    """Records of the runs, one row a run and checkpoint, in the order of `runs`, from measured columns [C, R].
 
     A run diverges at the step that `diverged_at` [R] says (-1 for none), or at the first checkpoint where something
     measured is not finite. It keeps its rows from before, and one more without numbers says at which step.
     """
-    measured = {name: torch.stack([row[name] for row in checkpoints]).cpu().numpy() for name in checkpoints[0]}
     frames = []
     for i, run in enumerate(runs):
         curve = pd.DataFrame({"step": steps} | {name: values[:, i] for name, values in measured.items()})

@@ -71,10 +71,9 @@ def language_of(settings: Settings) -> Language:
     )
 
 
-def make_ground(settings: Settings, device: torch.device) -> Ground:
-    """Make what the world of `settings` stands on; the reference is trained on `device`. Raises ConfigError."""
+def language_and_prompts(settings: Settings) -> tuple[Language, Array]:
+    """The language of `settings`, and the prompts in it [P, L]. Raises ConfigError where there are none such."""
     world = settings.world
-    architecture = architecture_of(settings)
     language = language_of(settings)
     try:
         prompts = language.draw_prompts(
@@ -82,6 +81,14 @@ def make_ground(settings: Settings, device: torch.device) -> Ground:
         )
     except ValueError as error:
         raise ConfigError(f"world.prompts = {world.prompts}: {error}") from None
+    return language, prompts
+
+
+def make_ground(settings: Settings, device: torch.device) -> Ground:
+    """Make what the world of `settings` stands on; the reference is trained on `device`. Raises ConfigError."""
+    world = settings.world
+    architecture = architecture_of(settings)
+    language, prompts = language_and_prompts(settings)
     recipe = Recipe(prompt_length=world.prompt_length, seed=world.seed, **settings.reference.model_dump())
     reference = cached_reference(language, architecture, recipe, device)
     if not reference.isfinite().all():

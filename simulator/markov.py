@@ -15,6 +15,7 @@ string that breaks the grammar, so a policy pushed far learns nothing that keeps
 
 import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -60,6 +61,12 @@ class Markov:
         """A hash of all probabilities."""
         return hashlib.sha256(self.transition.tobytes() + repr((self.stop, self.length)).encode()).hexdigest()
 
+    @cached_property
+    def log_transition(self) -> Array:
+        """The logarithms of all probabilities, [K, U, U]."""
+        with np.errstate(divide="ignore"):
+            return np.log(self.transition)
+
     def say(self, topic: Array, last: Array, length: int, rng: np.random.Generator) -> Array:
         """Continue after token `last` [N] under `topic` [N] for `length` tokens without a stop, [N, length]."""
         cumulative = self.transition.cumsum(axis=-1)
@@ -104,11 +111,10 @@ class Markov:
         """log p(response | prompt) in nats, shape [N], for prompts [N, L] and responses [N, T]."""
         said = np.concatenate([prompts[:, -1:], responses], axis=1)
         with np.errstate(divide="ignore"):
-            log_transition = np.log(self.transition)
             log_stop, log_go = np.log(self.stop), np.log1p(-self.stop)
         speaks = (responses != FILL) & (responses != self.end)
         before, after = np.where(speaks, said[:, :-1], 0), np.where(speaks, responses, 0)
-        steps = log_transition[prompts[:, :1], before, after] + log_go
+        steps = self.log_transition[prompts[:, :1], before, after] + log_go
         silent = np.where(responses == self.end, log_stop, 0.0) if self.end is not None else 0.0
         return np.where(speaks, steps, silent).sum(axis=1)
 

@@ -1,15 +1,16 @@
 """What a sweep holds in memory, and how its stacks are sized to a budget before anything is trained.
 
-A process holds the interpreter with its libraries, one world, one measurement, and one stack; the last grows with the
-number of its runs, so the budget decides that number, and where even one run is too much for all processes at once, how
-many processes there are. The model counts the tensors that live at the same time, each a little too large; what one
-run gives does not depend on how many are stacked, so neither do records on the budget.
+A process holds the interpreter with its libraries, one world, and then what making the world takes, or one measurement
+and one stack; the last grows with the number of its runs, so the budget decides that number, and where even one run is
+too much for all processes at once, how many processes there are. The model counts the tensors that live at the same
+time, each a little too large; what one run gives does not depend on how many are stacked, so neither do records on
+the budget.
 
 Shapes: d width, H heads, S places of a packed pair, V vocabulary, T response length.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +26,8 @@ from simulator.ground import architecture_of
 from simulator.sampling import Lots
 from simulator.training import STRETCH
 
-PROCESS_BYTES = 440 * 2**20  # Python with torch and pandas, and at the end with matplotlib
+PROCESS_BYTES = 350 * 2**20  # Python with torch and pandas
+DRAWING_BYTES = 130 * 2**20  # what matplotlib and its figures add when all is done
 SLACK = 1.3  # what an allocator loses between tensors
 FLOAT, WIDE = 4, 8
 UNITS = {"": 1, "B": 1} | {
@@ -77,22 +79,23 @@ def budget_of(memory: str | None, device: torch.device) -> dict[str, Any]:
     return {"budget": free // 2, "asked": f"half of the {shown_bytes(free)} of memory that are free"}
 
 
+def step_bytes(settings: Settings, sequences: int, places: int) -> int:
+    """What a forward and a backward pass hold for sequences of so many places: what is kept, and what passes."""
+    policy = settings.policy
+    kept = policy.layers * (16 * policy.width + 2 * policy.heads * places)
+    passing = 12 * policy.width + 4 * policy.heads * places + 4 * settings.world.vocabulary
+    return FLOAT * sequences * places * (kept + passing)
+
+
 def run_bytes(settings: Settings) -> int:
     """What every run adds to its stack: its row, its pairs, and the activations of a training step."""
-    world, policy, train = settings.world, settings.policy, settings.train
-    architecture = architecture_of(settings)
+    world, train = settings.world, settings.train
     batch = min(train.batch, settings.data.pairs)
-    places = world.prompt_length + 2 * (world.response_length - 1)
-    kept = policy.layers * (16 * policy.width + 2 * policy.heads * places)
-    passing = 12 * policy.width + 4 * policy.heads * places + 4 * world.vocabulary
-    pairs = settings.data.pairs * (world.prompt_length + 4 * world.response_length + 12)
-    return int(
-        SLACK
-        * (
-            FLOAT * (8 * architecture.row + batch * places * (kept + passing))
-            + WIDE * (pairs + min(STRETCH, train.steps) * batch)
-        )
-    )
+    row = 8 * FLOAT * architecture_of(settings).row
+    step = step_bytes(settings, batch, world.prompt_length + 2 * (world.response_length - 1))
+    pairs = WIDE * settings.data.pairs * (world.prompt_length + 4 * world.response_length + 12)
+    order = WIDE * min(STRETCH, train.steps) * batch
+    return int(SLACK * (row + step + pairs + order))
 
 
 def measuring_bytes(settings: Settings) -> int:
@@ -102,26 +105,32 @@ def measuring_bytes(settings: Settings) -> int:
         responses = world.prompts * world.vocabulary**world.response_length
         inner = world.prompts * sum(world.vocabulary**t for t in range(world.response_length))
         runs = max(1, min(stack_size(settings), MEASURE_FLOATS // responses))
-        return int(SLACK * runs * (FLOAT * inner * (22 * policy.width + 6 * world.vocabulary) + 8 * WIDE * responses))
+        return int(SLACK * runs * (FLOAT * inner * (24 * policy.width + 8 * world.vocabulary) + 7 * WIDE * responses))
     architecture = architecture_of(settings)
     lots = Lots(prompts=settings.measured_prompts, responses=settings.measure.samples)
     each = along.numbers_for_one(architecture, world.prompt_length)
-    runs = min(stack_size(settings), along.runs_at_once(architecture, world.prompt_length, lots))
-    drawn = runs * lots.count * lots.places
-    reading = max(lots.places * each, min(drawn * each, along.AT_ONCE))
-    at_once = reading // each
-    return int(
-        SLACK * (FLOAT * 1.5 * reading + WIDE * (at_once * 6 * world.vocabulary + drawn * (world.response_length + 24)))
-    )
+    drawn = along.runs_at_once(architecture, world.prompt_length, lots) * lots.count * lots.places
+    together = max(lots.places, along.AT_ONCE // each)
+    judged = WIDE * drawn * (2 * world.response_length + 24)
+    return int(SLACK * (FLOAT * together * each + WIDE * together * 5 * world.vocabulary + judged))
 
 
 def world_bytes(settings: Settings) -> int:
-    """What a world holds, and what making it takes."""
+    """What a world holds while policies are trained in it."""
     world = settings.world
+    language = 2**27 if world.language.text else 4 * WIDE * world.topics * world.vocabulary**2
     if world.kind == "enumerable":
-        return 14 * WIDE * world.prompts * world.vocabulary**world.response_length
-    baseline = settings.measured_prompts * settings.measure.baseline * (world.response_length + 4) * WIDE
-    return 4 * baseline + (2**27 if world.language.text else 2**24)
+        return language + 8 * WIDE * world.prompts * world.vocabulary**world.response_length
+    return language + 2 * WIDE * settings.measured_prompts * settings.measure.baseline * (world.response_length + 4)
+
+
+def making_bytes(settings: Settings) -> int:
+    """What is held, in addition, while a world is made: a step of the reference's training, and the scoring of gold."""
+    world = settings.world
+    reading = step_bytes(settings, settings.reference.batch, world.prompt_length + world.response_length - 1)
+    scoring = 2**26 if world.kind == "sampled" else 10 * WIDE * world.prompts * world.vocabulary**world.response_length
+    drawing = measuring_bytes(settings) if world.kind == "sampled" else 0
+    return int(SLACK * (reading + scoring)) + drawing
 
 
 def arrange(runs: Sequence[Run], *, budget: int, processes: int, asked: str) -> Arrangement:
@@ -130,22 +139,37 @@ def arrange(runs: Sequence[Run], *, budget: int, processes: int, asked: str) -> 
     asked: how the budget came to be, for the message.
     """
     kinds = {run.point.shared: run.settings for run in runs}
-    fixed = max((world_bytes(settings) + measuring_bytes(settings) for settings in kinds.values()), default=0)
-    largest = max(map(run_bytes, kinds.values()), default=0)
-    while processes > 1 and room(budget, fixed, processes) < largest:
+    most = budget - DRAWING_BYTES
+    while processes > 1 and min(map(fitting_in(most, processes), kinds.values()), default=1) < 1:
         processes -= 1
-    left = room(budget, fixed, processes)
-    if left < largest:
-        needed = PROCESS_BYTES + fixed + largest
+    fitting = {name: fitting_in(most, processes)(settings) for name, settings in kinds.items()}
+    if min(fitting.values(), default=1) < 1:
+        needed = max(PROCESS_BYTES + DRAWING_BYTES + held_bytes(settings, 1) for settings in kinds.values())
         raise ConfigError(
             f"{asked}: one run of this sweep needs about {shown_bytes(needed)}; allow more with --memory, or {REMEDY}"
         )
-    sizes = {name: max(1, min(stack_size(settings), left // run_bytes(settings))) for name, settings in kinds.items()}
-    stack = max((sizes[name] * run_bytes(settings) for name, settings in kinds.items()), default=0)
-    return Arrangement(processes=processes, sizes=sizes, bytes=budget - processes * (left - stack))
+    sizes = {name: min(stack_size(settings), fitting[name]) for name, settings in kinds.items()}
+    largest = max((held_bytes(settings, sizes[name]) for name, settings in kinds.items()), default=0)
+    return Arrangement(processes=processes, sizes=sizes, bytes=resident(processes) + processes * largest)
 
 
-def room(budget: int, fixed: int, processes: int) -> int:
-    """What `budget` leaves each of the processes for its stack. More than one have a parent that trains nothing."""
-    resident = PROCESS_BYTES * (processes + (processes > 1))
-    return (budget - resident - processes * fixed) // processes
+def resident(processes: int) -> int:
+    """What processes hold before they do anything. More than one have a parent that trains nothing."""
+    return PROCESS_BYTES * (processes + (processes > 1))
+
+
+def held_bytes(settings: Settings, runs: int) -> int:
+    """What one process holds at its largest with a stack of so many runs, in addition to what it is itself."""
+    training = runs * run_bytes(settings) + measuring_bytes(settings)
+    return world_bytes(settings) + max(making_bytes(settings), training)
+
+
+def fitting_in(budget: int, processes: int) -> Callable[[Settings], int]:
+    """How many runs of given settings fit into a stack; fewer than one where not even the world does."""
+    room = (budget - resident(processes)) // processes
+
+    def count(settings: Settings) -> int:
+        left = room - world_bytes(settings)
+        return -1 if left < making_bytes(settings) else (left - measuring_bytes(settings)) // run_bytes(settings)
+
+    return count

@@ -15,7 +15,7 @@ import torch
 from simulator.config import Settings, Sweep
 from simulator.experiment import checkpoint_steps
 from simulator.grid import expand, stacks
-from simulator.ground import architecture_of
+from simulator.ground import architecture_of, language_and_prompts
 from simulator.losses import LOSSES
 from simulator.memory import arrange, budget_of, shown_bytes
 from simulator.oracle import TEMPERATURES
@@ -141,6 +141,8 @@ def make_plan(sweep: Sweep, workers: int, *, memory: str | None = None, device: 
         passes = settings.train.steps * training + checkpoints * measuring / 3  # a measurement has no backward pass
         work += len(stack) * passes * float(layer_cost(architecture_of(settings)) @ per_unit)
     worlds = {world_name(run.settings): run.settings for run in runs}
+    for settings in worlds.values():
+        language_and_prompts(settings)
     making = sum(
         oracle_seconds(settings) + making_places(settings) * float(layer_cost(architecture_of(settings)) @ per_unit)
         for settings in worlds.values()

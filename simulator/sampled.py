@@ -140,12 +140,14 @@ class SampledWorld:
         """
         lots = Lots(prompts=len(self.measured), responses=self.asked.samples)
         size = runs_at_once(self.architecture, self.prompts.shape[1], lots)
-        parts = [
-            self._measure(parameters[first : first + size], pairs.rows(slice(first, first + size)), data)
-            for first in range(0, len(parameters), size)
-        ]
-        columns, ratios = zip(*parts, strict=True)
-        return {name: torch.cat([part[name] for part in columns]) for name in columns[0]}, torch.cat(ratios)
+        columns: Columns = {}
+        ratios = torch.empty_like(pairs.first(self.asked.pairs).reference)
+        for first in range(0, len(parameters), size):
+            rows = slice(first, first + size)
+            measured, ratios[rows] = self._measure(parameters[rows], pairs.rows(rows), data)
+            for name, value in measured.items():
+                columns.setdefault(name, value.new_empty(len(parameters)))[rows] = value
+        return columns, ratios
 
     def oracle(self, name: str) -> pd.DataFrame:
         """No rows: the best policy is known where every response can be listed."""

@@ -19,6 +19,7 @@ so the prompt is computed once and the result is what K separate sequences would
 
 import math
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import torch
@@ -108,6 +109,7 @@ class Packing:
     source: Tensor
 
 
+@cache
 def packing(*, prompt_length: int, response_length: int, responses: int, device: torch.device) -> Packing:
     """The packing of `responses` responses behind one prompt."""
     inner = response_length - 1

@@ -1,0 +1,124 @@
+"""A budget is kept, seen from outside of the process, and what cannot fit is refused with the number."""
+
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import psutil
+import pytest
+
+from simulator import ConfigError, Sweep
+from simulator.grid import STACK_LIMIT, expand, stacks
+from simulator.memory import (
+    DRAWING_BYTES,
+    PROCESS_BYTES,
+    arrange,
+    making_bytes,
+    measuring_bytes,
+    parse_bytes,
+    run_bytes,
+    world_bytes,
+)
+from tests.conftest import small_sweep
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("1024", 1024), ("500MB", 5 * 10**8), ("2GiB", 2**31), ("1.5g", 3 * 2**29), ("64 kib", 2**16), ("1TB", 10**12)],
+)
+def test_sizes_as_people_write_them(text: str, size: int) -> None:
+    assert parse_bytes(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "lots", "-1GB", "1.2.3G", "5 bananas", "inf", "nan"])
+def test_sizes_that_are_none(text: str) -> None:
+    with pytest.raises(ConfigError, match=r"--memory .*must be a size such as"):
+        parse_bytes(text)
+
+
+def large(**more: dict[str, object]) -> Sweep:
+    return small_sweep(
+        **{"policy": {"width": 64, "layers": 2}, "sweep": {"loss": ["hinge"], "beta": [0.1], "seeds": 40}, **more}
+    )
+
+
+def test_stacks_are_sized_to_the_budget() -> None:
+    runs = expand(large())
+    settings = runs[0].settings
+    one, fixed = run_bytes(settings), PROCESS_BYTES + DRAWING_BYTES + world_bytes(settings) + measuring_bytes(settings)
+    assert making_bytes(settings) < measuring_bytes(settings) + one
+    for count in (1, 5, STACK_LIMIT, 10 * STACK_LIMIT):
+        found = arrange(runs, budget=fixed + count * one, processes=1, asked="a test")
+        (size,) = found.sizes.values()
+        assert size == min(count, STACK_LIMIT)
+        assert found.bytes <= fixed + count * one
+        assert max(map(len, stacks(runs, found.sizes))) == size
+
+
+def test_where_not_all_processes_fit_there_are_fewer() -> None:
+    runs = expand(large())
+    assert arrange(runs, budget=2**33, processes=4, asked="a test").processes == 4
+    assert arrange(runs, budget=4 * PROCESS_BYTES, processes=4, asked="a test").processes == 2
+    assert arrange(runs, budget=2 * PROCESS_BYTES, processes=4, asked="a test").processes == 1
+
+
+def test_what_cannot_fit_is_refused_with_the_number() -> None:
+    runs = expand(large(policy={"width": 4096, "layers": 40, "heads": 32}))
+    with pytest.raises(ConfigError, match=r"--memory 2GB: one run of this sweep needs about \d+\.\d GiB; allow more"):
+        arrange(runs, budget=2 * 10**9, processes=2, asked="--memory 2GB")
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"policy": {"width": 128}},
+        {"train": {"batch": 48}},
+        {"data": {"pairs": 4800}},
+        {"world": {"response_length": 5}},
+    ],
+)
+def test_larger_runs_need_more(more: dict[str, dict[str, object]]) -> None:
+    assert run_bytes(large(**more)) > run_bytes(large())
+    if "world" in more:
+        assert world_bytes(large(**more)) > world_bytes(large())
+        assert measuring_bytes(large(**more)) > measuring_bytes(large())
+
+
+SWEEPS = {
+    "enumerable": ["world.response_length=5", "policy.width=64", "train.batch=256", "data.pairs=256"],
+    "sampled": ['world.kind="sampled"', "world.vocabulary=64", "world.response_length=24", "policy.width=64"],
+}
+
+
+@pytest.mark.parametrize("kind", SWEEPS)
+def test_peak_memory_stays_under_the_budget(tmp_path: Path, kind: str) -> None:
+    """The sum over all processes of what is resident, looked at every few milliseconds."""
+    budget = 1500
+    command = [sys.executable, "run.py", "sweep", "--out", str(tmp_path / "out"), "--memory", f"{budget}MiB", "--set"]
+    command += ["train.steps=3", "train.checkpoints=2", "sweep.seeds=4", "sweep.beta=[0.1,1.0]", "reference.steps=20"]
+    command += ['sweep.loss="hinge"', *SWEEPS[kind]]
+    peaks = [0]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+        watcher = threading.Thread(target=watch, args=(process, peaks))
+        watcher.start()
+        errors = process.communicate()[1]
+        watcher.join()
+    assert process.returncode == 0, errors
+    assert 300 < peaks[0] / 2**20 < budget
+
+
+def watch(process: "subprocess.Popen[str]", peaks: list[int]) -> None:
+    """The largest sum of resident memory over a process and its children."""
+    root = psutil.Process(process.pid)
+    while process.poll() is None:
+        total = 0
+        try:
+            for one in (root, *root.children(recursive=True)):
+                total += one.memory_info().rss
+        except psutil.NoSuchProcess:
+            continue
+        peaks[0] = max(peaks[0], total)
+        threading.Event().wait(0.005)
