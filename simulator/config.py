@@ -1,8 +1,7 @@
-"""What a sweep is: every setting, its rule and its default.
+"""What a sweep is: the settings that its runs share, and the grid of what varies.
 
-A sweep file has one table for each part of the experiment and one, `[sweep]`, for the grid. Every key is
-optional. Any key of another table may be listed under `[sweep]` by its full name, such as
-`"data.pairs" = [64, 256]`, and becomes an axis of the grid.
+A sweep file has, beside the tables of simulator/settings.py, one for the grid, `[sweep]`. Any key of another table may
+be listed there by its full name, such as `"data.pairs" = [64, 256]`, and becomes an axis of the grid.
 """
 
 import math
@@ -11,231 +10,14 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import tomli_w
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 
-from gold_rewards import GOLD_REWARDS, Labels
-from simulator.complaints import ConfigError, at_least, complain, distinct, one_of
+from simulator.complaints import ConfigError, complain, distinct, one_of
 from simulator.losses import LOSSES
-from simulator.preferences import Behaviour
+from simulator.settings import Positive, Settings, Table
 from simulator.toml_input import flatten, override, place, read_toml
 
-ENUMERABLE_LIMIT = 2**23
-BYTES = 256
-ESTIMATORS = ("k1", "k2", "k3")
 RUN_LIMIT = 10**6
-
-Count = Annotated[int, Field(ge=1, le=10**9)]
-Seed = Annotated[int, Field(ge=0, lt=2**63)]
-Positive = Annotated[float, Field(gt=0, le=1e12), AfterValidator(at_least(1e-12))]
-Share = Annotated[float, Field(ge=0, le=1)]
-
-
-def all_or_none(value: Any) -> Any:
-    """`true` for every estimator, `false` for none."""
-    return {True: ESTIMATORS, False: ()}[value] if isinstance(value, bool) else value
-
-
-def one_byte(value: str) -> str:
-    """Refuse what is not one byte of UTF-8; nothing is fine too."""
-    if value and (len(value) != 1 or not value.isascii()):
-        raise ValueError(f'must be one ASCII character such as "\\n", not {value!r}')
-    return value
-
-
-class Table(BaseModel):
-    """One table of a sweep file: unknown keys, wrong types, infinities and NaN are refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
-
-
-Slip = Annotated[float, Field(gt=0, lt=1), AfterValidator(at_least(1e-9))]
-EndByte = Annotated[str, AfterValidator(one_byte)]
-
-
-class Language(Table):
-    """[world.language]. What the reference learns: a Markov grammar (simulator/markov.py), or the bytes of a `text`.
-
-    topics, branching, slip and stop shape the grammar; held_out and end belong to a text (simulator/text.py).
-    """
-
-    topics: Count | Literal["auto"] = "auto"
-    branching: Count | Literal["auto"] = "auto"
-    slip: Slip = 0.02
-    stop: Annotated[float, Field(ge=0, le=0.99)] = 0.0
-    text: str = ""
-    held_out: Annotated[float, Field(ge=0.01, le=0.9)] = 0.1
-    end: EndByte = ""
-
-    @property
-    def ends(self) -> bool:
-        """Whether responses may end before their last token."""
-        return bool(self.end or self.stop)
-
-    @model_validator(mode="after")
-    def _is_one_of_two(self) -> Self:
-        foreign = ("topics", "branching", "slip", "stop") if self.text else ("held_out", "end")
-        for name in foreign:
-            if getattr(self, name) != type(self).model_fields[name].default:
-                rule = "belongs to the synthetic language, not to a text" if self.text else "needs language.text"
-                raise ValueError(f"{name} (={getattr(self, name)!r}) {rule}")
-        return self
-
-
-class World(Table):
-    """[world]. Prompts, and responses of at most `response_length` tokens out of `vocabulary`.
-
-    In an `enumerable` world every response is listed and all is exact; in a `sampled` one of any size, policies are
-    measured on samples. A text has its 256 bytes as vocabulary and is sampled, unless said.
-    """
-
-    kind: Literal["enumerable", "sampled"] = "enumerable"
-    vocabulary: Annotated[int, Field(ge=2, le=1024)] = 8
-    response_length: Annotated[int, Field(ge=1, le=256)] = 4
-    prompts: Count = 16
-    prompt_length: Annotated[int, Field(ge=1, le=256)] = 2
-    language: Language = Language()
-    seed: Seed = 0
-
-    @property
-    def spoken(self) -> int:
-        """Tokens of the synthetic language but the one that ends a response."""
-        return self.vocabulary - (self.language.stop > 0)
-
-    @property
-    def topics(self) -> int:
-        """Topics of the language; "auto" means 4, or as many as there are tokens."""
-        return min(4, self.spoken) if self.language.topics == "auto" else self.language.topics
-
-    @property
-    def branching(self) -> int:
-        """Grammatical successors of a token; "auto" means V^(2/3), for two thirds of the largest entropy."""
-        auto = self.language.branching == "auto"
-        return round(self.spoken ** (2 / 3)) if auto else int(self.language.branching)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _takes_bytes(cls, table: Any) -> Any:
-        """A text brings its vocabulary along, and is too large to be listed."""
-        if not isinstance(table, dict):
-            return table
-        language = table.get("language")
-        text = language.get("text") if isinstance(language, dict) else getattr(language, "text", "")
-        return {"kind": "sampled", "vocabulary": BYTES} | table if text else table
-
-    @model_validator(mode="after")
-    def _speaks(self) -> Self:
-        if self.language.text:
-            if self.vocabulary != BYTES:
-                raise ValueError(
-                    f"vocabulary (={self.vocabulary}) must be {BYTES} with language.text, whose bytes are the tokens"
-                )
-            return self
-        for name, value in (("topics", self.topics), ("branching", self.branching)):
-            if value > self.spoken:
-                raise ValueError(f"language.{name} (={value}) must be at most vocabulary (={self.spoken})")
-        readable = self.topics * self.spoken ** (self.prompt_length - 1)
-        if self.prompts > readable:
-            raise ValueError(
-                f"prompts (={self.prompts}) must be at most topics * vocabulary^(prompt_length - 1) (={readable}), "
-                "the number of different prompts"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _can_be_listed(self) -> Self:
-        if self.kind != "enumerable":
-            return self
-        if self.language.ends:
-            raise ValueError('responses that end early (language.stop, language.end) need kind = "sampled"')
-        if self.prompts * self.vocabulary**self.response_length > ENUMERABLE_LIMIT:
-            raise ValueError(
-                f"prompts * vocabulary^response_length (={self.prompts} * {self.vocabulary}^{self.response_length}) "
-                f"must be at most {ENUMERABLE_LIMIT:,} for every response to be listed: lower vocabulary, "
-                'response_length or prompts, or take kind = "sampled"'
-            )
-        return self
-
-
-class Reference(Table):
-    """[reference]. Maximum-likelihood training of the reference; its architecture is that of [policy]."""
-
-    steps: Count = 2000
-    batch: Count = 128
-    learning_rate: Positive = 0.01
-
-
-class Gold(Table):
-    """[gold]. Content (`reward`) plus `fluency` times fluency, each in standard deviations under the reference."""
-
-    reward: Annotated[str, AfterValidator(one_of(GOLD_REWARDS))] = "transformer"
-    fluency: Annotated[float, Field(ge=0, le=1000)] = 1.0
-    seed: Seed = 0
-
-
-class Data(Table):
-    """[data]. Preference pairs of one seed, and who labels them; see simulator/preferences.py."""
-
-    pairs: Annotated[int, Field(ge=1, le=10**7)] = 1024
-    behaviour: Behaviour = "reference"
-    behaviour_temperature: Positive = 2.0
-    uniform_share: Share = 0.25
-    labels: Labels = "bradley_terry"
-    temperature: Positive = 1.0
-    label_noise: Share = 0.0
-    labeller: Literal["gold"] = "gold"
-
-
-class Policy(Table):
-    """[policy]. Architecture of the policy and of the reference that it starts from."""
-
-    layers: Annotated[int, Field(ge=1, le=100)] = 1
-    width: Annotated[int, Field(ge=1, le=16384)] = 16
-    heads: Annotated[int, Field(ge=1, le=1024)] = 2
-
-    @model_validator(mode="after")
-    def _divides(self) -> Self:
-        if self.width % self.heads:
-            raise ValueError(f"width (={self.width}) must be divisible by heads (={self.heads})")
-        return self
-
-
-class Train(Table):
-    """[train]. `batch` pairs a step, or all pairs where there are fewer; `clip` = 0 leaves gradients alone."""
-
-    steps: Count = 600
-    batch: Count = 32
-    learning_rate: Positive = 0.003
-    optimizer: Literal["adam", "adamw"] = "adam"
-    weight_decay: Annotated[float, Field(ge=0, le=1)] = 0.01
-    schedule: Literal["constant", "linear", "cosine"] = "constant"
-    warmup: Annotated[int, Field(ge=0, le=10**9)] = 0
-    clip: Annotated[float, Field(ge=0, le=1e12)] = 1.0
-    checkpoints: Annotated[int, Field(ge=2, le=10_000)] = 24
-
-    @model_validator(mode="after")
-    def _warms_up(self) -> Self:
-        if self.warmup > self.steps:
-            raise ValueError(f"warmup (={self.warmup}) must be at most steps (={self.steps})")
-        return self
-
-
-class Measure(Table):
-    """[measure]. How policies are measured where responses cannot be listed, and which KL estimators are recorded.
-
-    Each policy answers `samples` times to each of the first `prompts` prompts. `baseline` responses of the reference to
-    each of these prompts fix the scale of gold. On a run's own pairs it is measured on the first `pairs`.
-    """
-
-    prompts: Annotated[int, Field(ge=2, le=10**9)] | Literal["all"] = "all"
-    samples: Annotated[int, Field(ge=2, le=10**6)] = 32
-    baseline: Annotated[int, Field(ge=2, le=10**6)] = 256
-    pairs: Count = 1024
-    kl_estimators: Annotated[
-        tuple[Annotated[str, AfterValidator(one_of(ESTIMATORS))], ...],
-        Field(strict=False),
-        BeforeValidator(all_or_none),
-    ] = ()
-
 
 KNOWN_AS = {"dpo": "logistic", "ipo": "squared", "slic": "hinge"}
 LossName = Annotated[str, AfterValidator(one_of(LOSSES, known_as=KNOWN_AS))]
@@ -257,7 +39,9 @@ class Grid(Table):
         10.0,
     )
     seeds: Annotated[int, Field(ge=1, le=100_000)] = 4
-    axes: dict[str, Annotated[tuple[Any, ...], Field(strict=False), AfterValidator(distinct)]] = {}
+    axes: dict[str, Annotated[tuple[Any, ...], Field(strict=False), AfterValidator(distinct)]] = Field(
+        default_factory=dict
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -293,31 +77,6 @@ class Grid(Table):
         return math.prod(map(len, (self.loss, self.beta, *self.axes.values()))) * self.seeds
 
 
-class Settings(Table):
-    """Everything that a run needs to know but its method, loss, beta and seed."""
-
-    world: World = World()
-    reference: Reference = Reference()
-    gold: Gold = Gold()
-    data: Data = Data()
-    policy: Policy = Policy()
-    train: Train = Train()
-    measure: Measure = Measure()
-
-    @property
-    def measured_prompts(self) -> int:
-        """How many prompts policies are measured on."""
-        return self.world.prompts if self.measure.prompts == "all" else self.measure.prompts
-
-    @model_validator(mode="after")
-    def _measures_what_is_there(self) -> Self:
-        if self.measured_prompts > self.world.prompts:
-            raise ValueError(
-                f"measure.prompts (={self.measured_prompts}) must be at most world.prompts (={self.world.prompts})"
-            )
-        return self
-
-
 class Sweep(Settings):
     """A whole sweep: `Settings` shared by all its runs, and the grid of what varies.
 
@@ -325,7 +84,7 @@ class Sweep(Settings):
     """
 
     sweep: Grid = Grid()
-    texts: dict[str, str] = {}
+    texts: dict[str, str] = Field(default_factory=dict)
 
     @classmethod
     def from_toml(cls, path: str | Path, overrides: Sequence[str] = ()) -> Self:

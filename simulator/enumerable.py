@@ -15,12 +15,12 @@ import torch
 from torch import Tensor
 
 from gold_rewards import scale_under
-from simulator.config import Data, Settings
 from simulator.enumeration import all_responses, leaf_log_probs, node_log_probs
 from simulator.ground import Ground, content_of, fluency_under, refuse_gold, sizes
 from simulator.measurement import Columns, Yardstick, gold_rank, measure_law
 from simulator.oracle import oracle_rows
 from simulator.preferences import Preferences, behaviour_law, chosen_first, draw_pairs
+from simulator.settings import Data, Settings
 from simulator.streams import stream
 from simulator.transformer import Architecture, unstack
 

@@ -14,11 +14,11 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from simulator.config import Data
 from simulator.grid import Run
 from simulator.losses import LOSSES
 from simulator.measurement import Columns, measure_pairs
 from simulator.preferences import Preferences, stack_preferences
+from simulator.settings import Data
 from simulator.training import Problem, Schedule, State, advance, pair_losses, start
 from simulator.transformer import packing
 from simulator.world import World

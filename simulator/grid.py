@@ -15,8 +15,9 @@ from functools import cache
 from typing import Any
 
 from simulator.complaints import rounded
-from simulator.config import Settings, Sweep
+from simulator.config import Sweep
 from simulator.losses import LOSSES, local_shape
+from simulator.settings import Settings
 
 PER_ROW = {"data": {"labels", "temperature", "label_noise"}, "train": {"learning_rate", "clip"}}
 STACK_LIMIT = 24

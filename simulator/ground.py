@@ -16,10 +16,10 @@ from torch import Tensor
 
 from gold_rewards import GOLD_REWARDS, GoldReward
 from simulator.complaints import ConfigError
-from simulator.config import Settings
 from simulator.language import Language, lengths
 from simulator.markov import make_language
 from simulator.reference import Recipe, cached_reference
+from simulator.settings import Settings
 from simulator.streams import stream
 from simulator.text import open_text
 from simulator.transformer import Architecture

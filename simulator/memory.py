@@ -19,11 +19,12 @@ import torch
 
 from simulator import along
 from simulator.complaints import ConfigError
-from simulator.config import Settings
+from simulator.config import RUN_LIMIT
 from simulator.enumerable import MEASURE_FLOATS
 from simulator.grid import Run, stack_size
 from simulator.ground import architecture_of
 from simulator.sampling import Lots
+from simulator.settings import Settings
 from simulator.training import STRETCH
 
 PROCESS_BYTES = 350 * 2**20  # Python with torch and pandas
@@ -72,11 +73,13 @@ def free_bytes(device: torch.device) -> int:
 
 
 def budget_of(memory: str | None, device: torch.device) -> dict[str, Any]:
-    """`budget` and `asked` for `arrange`: what --memory says, or half of what is free. Raises ConfigError."""
+    """`budget`, `asked` and `best` for `arrange`: what --memory says, or half of what is free. Raises ConfigError."""
+    best = stack_size if device.type == "cpu" else lambda _: RUN_LIMIT  # a GPU is filled by the stack
     if memory is not None:
-        return {"budget": parse_bytes(memory), "asked": f"--memory {memory}"}
+        return {"budget": parse_bytes(memory), "asked": f"--memory {memory}", "best": best}
     free = free_bytes(device)
-    return {"budget": free // 2, "asked": f"half of the {shown_bytes(free)} of memory that are free"}
+    asked = f"half of the {shown_bytes(free)} of memory that are free"
+    return {"budget": free // 2, "asked": asked, "best": best}
 
 
 def step_bytes(settings: Settings, sequences: int, places: int) -> int:
@@ -133,29 +136,30 @@ def making_bytes(settings: Settings) -> int:
     return int(SLACK * (reading + scoring)) + drawing
 
 
-def arrange(runs: Sequence[Run], *, budget: int, processes: int, asked: str) -> Arrangement:
+def arrange(
+    runs: Sequence[Run], *, budget: int, processes: int, asked: str, best: Callable[[Settings], int] = stack_size
+) -> Arrangement:
     """Fit runs into `budget` bytes on at most `processes` processes. Raises ConfigError where not even one fits.
 
-    asked: how the budget came to be, for the message.
+    asked: how the budget came to be, for the message. best: how many runs of given settings are best stacked.
     """
     kinds = {run.point.shared: run.settings for run in runs}
-    most = budget - DRAWING_BYTES
-    while processes > 1 and min(map(fitting_in(most, processes), kinds.values()), default=1) < 1:
+    while processes > 1 and min(map(fitting_in(budget, processes), kinds.values()), default=1) < 1:
         processes -= 1
-    fitting = {name: fitting_in(most, processes)(settings) for name, settings in kinds.items()}
+    fitting = {name: fitting_in(budget, processes)(settings) for name, settings in kinds.items()}
     if min(fitting.values(), default=1) < 1:
-        needed = max(PROCESS_BYTES + DRAWING_BYTES + held_bytes(settings, 1) for settings in kinds.values())
+        needed = max(resident(1) + held_bytes(settings, 1) for settings in kinds.values())
         raise ConfigError(
             f"{asked}: one run of this sweep needs about {shown_bytes(needed)}; allow more with --memory, or {REMEDY}"
         )
-    sizes = {name: min(stack_size(settings), fitting[name]) for name, settings in kinds.items()}
+    sizes = {name: min(best(settings), fitting[name]) for name, settings in kinds.items()}
     largest = max((held_bytes(settings, sizes[name]) for name, settings in kinds.items()), default=0)
     return Arrangement(processes=processes, sizes=sizes, bytes=resident(processes) + processes * largest)
 
 
 def resident(processes: int) -> int:
-    """What processes hold before they do anything. More than one have a parent that trains nothing."""
-    return PROCESS_BYTES * (processes + (processes > 1))
+    """What processes hold beside worlds and stacks. One draws the figures, too; of more, the parent does so after."""
+    return PROCESS_BYTES * (processes + 1) if processes > 1 else PROCESS_BYTES + DRAWING_BYTES
 
 
 def held_bytes(settings: Settings, runs: int) -> int:

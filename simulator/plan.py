@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from simulator.config import Settings, Sweep
+from simulator.config import Sweep
 from simulator.experiment import checkpoint_steps
 from simulator.grid import expand, stacks
 from simulator.ground import architecture_of, language_and_prompts
@@ -20,6 +20,7 @@ from simulator.losses import LOSSES
 from simulator.memory import arrange, budget_of, shown_bytes
 from simulator.oracle import TEMPERATURES
 from simulator.progress import clock
+from simulator.settings import Settings
 from simulator.text import with_texts
 from simulator.training import Problem, Schedule, advance, start
 from simulator.transformer import Architecture, initial_parameters, packing

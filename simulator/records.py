@@ -17,9 +17,10 @@ from pyarrow import ArrowException
 from pyarrow.parquet import read_metadata
 
 from simulator.complaints import ConfigError, shown
-from simulator.config import ESTIMATORS, Settings, Sweep
+from simulator.config import Sweep
 from simulator.files import write_whole
 from simulator.grid import Run, digest
+from simulator.settings import ESTIMATORS, Settings
 from simulator.toml_input import flatten
 
 LEADING = ["run_id", "method", "loss", "beta", "kappa", "seed", "pairs", "label_noise"]

@@ -18,8 +18,9 @@ import numpy as np
 
 from simulator import ngram
 from simulator.complaints import ConfigError
-from simulator.config import BYTES, Sweep
+from simulator.config import Sweep
 from simulator.language import FILL, Array, filled_after
+from simulator.settings import BYTES
 
 TEXT_LIMIT = 2**24
 PARTS = 10

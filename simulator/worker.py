@@ -20,10 +20,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from simulator.config import Settings, Sweep
+from simulator.config import Sweep
 from simulator.experiment import run_stack
 from simulator.grid import Run, expand
 from simulator.records import Folder, run_rows, tidy, write_table
+from simulator.settings import Settings
 from simulator.text import check_texts
 from simulator.world import World, build_world, world_name
 

@@ -10,13 +10,13 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from simulator.config import Data, Settings
 from simulator.enumerable import list_world
 from simulator.grid import digest
 from simulator.ground import Ground, make_ground
 from simulator.measurement import Columns
 from simulator.preferences import Preferences
 from simulator.sampled import sample_world
+from simulator.settings import Data, Settings
 from simulator.transformer import Architecture
 
 MADE_OF = ("world", "reference", "gold", "policy", "measure")  # the tables that a world follows from

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simulator.complaints import ConfigError
-from simulator.config import Settings, Sweep
+from simulator.config import Sweep
+from simulator.settings import Settings
 from simulator.toml_input import override
 
 CONFIGS = Path(__file__).parent.parent / "configs"

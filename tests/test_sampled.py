@@ -15,7 +15,6 @@ from torch import Tensor
 from gold_rewards import scale_under
 from simulator import Sweep, run_sweep
 from simulator.along import said
-from simulator.config import Data
 from simulator.enumerable import EnumerableWorld, list_world, score_all
 from simulator.enumeration import leaf_log_probs, node_log_probs
 from simulator.experiment import pose
@@ -25,6 +24,7 @@ from simulator.language import FILL
 from simulator.measurement import Columns, gold_rank, measure_law
 from simulator.preferences import Preferences, stack_preferences
 from simulator.sampled import SampledWorld, sample_world
+from simulator.settings import Data
 from simulator.training import advance, start
 from simulator.transformer import unstack
 from simulator.world import build_world
