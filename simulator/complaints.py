@@ -107,7 +107,7 @@ def _rule(error: ErrorDetails) -> str:
     if error["type"] == "model_type":
         return "must be a table"
     message = error["msg"].removeprefix("Value error, ").replace("Input should be ", "must be ")
-    return message[:1].lower() + message[1:].replace("'", '"')
+    return (message[:1].lower() + message[1:].replace("'", '"')).replace("a valid tuple", "a list")
 
 
 def _unknown(name: str, value: object, model: type[BaseModel]) -> str:

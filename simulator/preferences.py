@@ -5,7 +5,7 @@ V vocabulary. The behaviour policy mu is one of
 
     reference   pi_ref
     tempered    pi_ref with every next-token law raised to 1 / temperature and renormalized
-    uniform     every token alike
+    uniform     every token alike, and so every response of full length
     mixture     (1 - share) pi_ref + share uniform, decided once per response
 
 Both responses of a pair are drawn from mu independently, so that the mu-weighted squared loss has the closed

@@ -22,8 +22,10 @@ Share = Annotated[float, Field(ge=0, le=1)]
 
 
 def all_or_none(value: Any) -> Any:
-    """`true` for every estimator, `false` for none."""
-    return {True: ESTIMATORS, False: ()}[value] if isinstance(value, bool) else value
+    """`true` for every estimator, `false` for none; one name for itself."""
+    if isinstance(value, bool):
+        return ESTIMATORS if value else ()
+    return (value,) if isinstance(value, str) else value
 
 
 def one_byte(value: str) -> str:

@@ -105,6 +105,20 @@ def test_whole_numbers_serve_as_floats(tmp_path: Path) -> None:
         ("[sweep]\nseeds = 100000\n'data.pairs' = [1, 2, 3]", "runs; it must have at most 1,000,000"),
         ("[sweep]\naxes = 3", "sweep.axes = 3: must be a valid dictionary"),
         ("[sweep]\nzzz = 3", "unknown key sweep.zzz (= 3); known here: method, loss, beta, seeds"),
+        ("[world]\nresponse_length = 9", 'or take kind = "sampled"'),
+        (
+            "[world]\nlanguage.stop = 0.1",
+            'responses that end early (language.stop, language.end) need kind = "sampled"',
+        ),
+        ("[world]\nkind = 'sampled'\nlanguage.end = 'x'", 'world.language: end (="x") needs language.text'),
+        ("[world]\nlanguage.text = 'a.txt'\nlanguage.stop = 0.1", "stop (=0.1) belongs to the synthetic language"),
+        ("[world]\nlanguage.text = 'a.txt'\nvocabulary = 8", "vocabulary (=8) must be 256 with language.text"),
+        ("[world]\nlanguage.text = 'a.txt'\nlanguage.end = 'é'", "must be one ASCII character"),
+        ("[measure]\nprompts = 17", "measure.prompts (=17) must be at most world.prompts (=16)"),
+        ("[measure]\nprompts = 1", 'measure.prompts = 1: must be greater than or equal to 2 or must be "all"'),
+        ("[measure]\nsamples = 1", "measure.samples = 1: must be greater than or equal to 2"),
+        ("[measure]\nkl_estimators = ['k4']", 'measure.kl_estimators[0] = "k4": must be one of k1, k2, k3'),
+        ("[measure]\nkl_estimators = 5", "measure.kl_estimators = 5: must be a list"),
         ("[world", "is not valid TOML"),
     ],
 )
@@ -187,3 +201,12 @@ def test_any_mutation_is_read_or_refused_with_a_message(tmp_path_factory, mutati
         assert list(points(sweep))
     except ConfigError as error:
         assert str(error)
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [("true", ("k1", "k2", "k3")), ("false", ()), ("'k2'", ("k2",)), ("['k3', 'k1']", ("k3", "k1")), ("[]", ())],
+)
+def test_estimators_as_people_ask_for_them(given: str, meant: tuple[str, ...], tmp_path: Path) -> None:
+    (tmp_path / "sweep.toml").write_text(f"[measure]\nkl_estimators = {given}")
+    assert Sweep.from_toml(tmp_path / "sweep.toml").measure.kl_estimators == meant

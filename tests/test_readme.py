@@ -2,6 +2,8 @@
 
 import re
 import shlex
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -37,11 +39,26 @@ def test_the_gate_runs_the_test_command_of_the_readme() -> None:
     assert 'eval "$command"' in gate
 
 
+@pytest.fixture(scope="module")
+def text(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The text that the README makes, made as it says."""
+    (command,) = re.findall(r"^(python -c .+) > docs\.txt$", README, flags=re.MULTILINE)
+    path = tmp_path_factory.mktemp("text") / "docs.txt"
+    with open(path, "wb") as file:
+        subprocess.run([sys.executable, *shlex.split(command)[1:]], stdout=file, check=True)
+    return path
+
+
+def test_the_text_of_the_readme_is_about_a_megabyte(text: Path) -> None:
+    assert 1e6 < text.stat().st_size < 2e6
+
+
 @pytest.mark.parametrize("words", [words for words in COMMANDS if words[0] == "sweep"], ids=" ".join)
 def test_every_sweep_of_the_readme_can_be_planned(
-    words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    words: list[str], text: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(ROOT)
+    words = [word.replace("docs.txt", str(text)) for word in words]
     assert run.main([*words, *([] if "--dry-run" in words else ["--dry-run"])]) == 0
     assert "runs" in capsys.readouterr().out
 
