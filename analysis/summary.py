@@ -3,7 +3,9 @@
 A peak that is looked for and measured on the same seeds comes out too high, and so does the fall from it. The
 fall is therefore cross-fitted: for each seed, the checkpoint of the peak is the one of the mean curve of all
 other seeds, and the fall is what this seed loses from there to its end. These losses share seeds, so their spread
-is too small a standard error for their mean; the jackknife over seeds (Tukey 1958) errs to the safe side.
+is too small a standard error for their mean; the jackknife over seeds (Tukey 1958) errs to the safe side. Where gold
+was measured on samples, seeds share the noise of the measurement, and a peak may be its peak; its variance at the peak
+and at the end is then added to that of the fall, as if the two were independent and shared whole.
 """
 
 import math
@@ -64,18 +66,26 @@ def peaks(curves: pd.DataFrame) -> pd.DataFrame:
     settings of which no other run is there.
     """
     by, curves = curve_settings(curves), whole(curves)
-    gold = {setting: _by_seed(runs) for setting, runs in curves.groupby(by, dropna=False, sort=False)}
+    groups = dict(iter(curves.groupby(by, dropna=False, sort=False)))
     rows = []
     for setting, mean in _mean_curves(curves, by).groupby(by, dropna=False, sort=False):
         top, last = mean.loc[mean["gold"].idxmax()], mean.loc[mean["step"].idxmax()]
-        row = dict(zip(by, setting, strict=True)) | {"seeds": len(gold[setting]), "peak_step": int(top["step"])}
+        gold = _by_seed(groups[setting])
+        row = dict(zip(by, setting, strict=True)) | {"seeds": len(gold), "peak_step": int(top["step"])}
         row |= {"peak_kl": top["kl"], "peak_gold": top["gold"], "end_kl": last["kl"], "end_gold": last["gold"]}
-        row["fall"], row["fall_se"] = fall_with_error(gold[setting])
+        row["fall"], error = fall_with_error(gold)
+        noise = [_noise(groups[setting], step) for step in (top["step"], last["step"])]
+        row["fall_se"] = math.sqrt(error**2 + sum(noise))
         rows.append(row)
     names = ["seeds", "peak_step", "peak_kl", "peak_gold", "end_kl", "end_gold", "fall", "fall_se"]
     table = pd.DataFrame(rows, columns=[*by, *names])
     half = half_width(table["fall_se"] * np.sqrt(table["seeds"]), table["seeds"])
     return table.assign(fall_low=table["fall"] - half, fall_high=table["fall"] + half)
+
+
+def _noise(runs: pd.DataFrame, step: int) -> float:
+    """The mean variance that measuring gave to gold at one checkpoint; 0 where it is exact."""
+    return float((runs.loc[runs["step"] == step, "gold_se"] ** 2).mean()) if "gold_se" in runs else 0.0
 
 
 def _by_seed(runs: pd.DataFrame) -> np.ndarray:

@@ -17,8 +17,11 @@ class AdditiveReward:
 
     def __call__(self, prompts: np.ndarray, responses: np.ndarray) -> np.ndarray:
         """Content score [N] of responses [N, T]; the prompts [N, L] do not matter."""
-        counts = (responses[:, :, None] == np.arange(len(self.weights))).sum(axis=1)
-        return (counts * self.weights).sum(axis=1)  # equal for equal counts, to the last bit: ties are ties
+        counts = np.zeros((len(responses), len(self.weights) + 1), dtype=np.int64)
+        row = np.arange(len(responses))
+        for tokens in responses.T:
+            counts[row, tokens] += 1  # the last column counts the places behind an end, which hold -1
+        return (counts[:, :-1] * self.weights).sum(axis=1)  # equal for equal counts, to the last bit: ties are ties
 
     def rules(self) -> list[str]:
         """What the score is made of, as readable lines."""

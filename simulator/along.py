@@ -11,6 +11,7 @@ from torch import Tensor
 from simulator.sampling import Lots, gumbel_noise, sample
 from simulator.transformer import Architecture, Blocks, packed_logits, packing, response_log_probs
 
+FAR = 30.0
 AT_ONCE = 2**25  # numbers held at once, so that memory does not grow with the samples
 
 
@@ -51,12 +52,22 @@ def logits_along(blocks: Blocks, architecture: Architecture, prompts: Tensor, re
     return packed_logits(blocks, architecture, packed, tokens[None])[0].view(*responses.shape, -1)
 
 
+def divergence(log_pi: Tensor, log_u: Tensor) -> Tensor:
+    """KL(pi || pi_ref) of next-token laws, [...], from log pi and log u = log pi_ref - log pi [..., V].
+
+    It is summed as pi (u - 1 - log u): the same, and no term is negative. Where u is huge and pi next to nothing,
+    pi u is taken as pi_ref.
+    """
+    pi, far = log_pi.exp(), log_u > FAR
+    near = pi * (torch.expm1(log_u.clamp(max=FAR)) - log_u)
+    return torch.where(far, (log_pi + log_u).exp() - pi * (1 + log_u), near).sum(dim=-1)
+
+
 def compare(logits: Sequence[Tensor], reference: Tensor, responses: Tensor) -> dict[str, Tensor]:
     """Sums along responses [R, P, m, T], float64 [R, P, m], of policies against their reference.
 
     logits: the policies', [R, P, m, V] at each place; reference: logits [R, P, m, T, V]. kl and entropy: of the law of
-    each token. ratio: log pi - log pi_ref of the tokens that were said. length: how many they are. A token's KL is
-    summed over the vocabulary as pi (u - 1 - log u) with u = pi_ref / pi: the same, and no term is negative.
+    each token. ratio: log pi - log pi_ref of the tokens that were said. length: how many they are.
     """
     names = ("kl", "entropy", "ratio", "length")
     total = {name: responses.new_zeros(responses.shape[:3], dtype=torch.float64) for name in names}
@@ -65,7 +76,7 @@ def compare(logits: Sequence[Tensor], reference: Tensor, responses: Tensor) -> d
         log_u = reference[..., t, :].double().log_softmax(dim=-1) - log_pi
         token = responses[..., t]
         here = {
-            "kl": (log_pi.exp() * (torch.expm1(log_u) - log_u)).sum(dim=-1),
+            "kl": divergence(log_pi, log_u),
             "entropy": -(log_pi.exp() * log_pi).sum(dim=-1),
             "ratio": -log_u.gather(-1, token.clamp(min=0).unsqueeze(-1)).squeeze(-1),
             "length": torch.ones_like(total["length"]),

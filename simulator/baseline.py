@@ -1,8 +1,16 @@
 """The baseline of a sampled world: responses of the reference, and the scale that they give to gold.
 
-Shapes: n measured prompts, L prompt length, b responses to each, T response length, N texts.
+Shapes: R runs, n measured prompts, L prompt length, m responses of a policy to each and b of the reference, T response
+length, N texts.
 
-Gold is recentred and rescaled as in an enumerable world, but by sample means and deviations, which carry errors.
+Gold is made as in an enumerable world, but with means and deviations of the baseline. It is, for content c and fluency
+f with deviations d_c and d_f, correlation r and weight w,
+
+    gold = (c / d_c + w f / d_f) / S - its mean at the prompt,    S^2 = 1 + w^2 + 2 w r,
+
+and d_c, d_f, r and the means are estimates whose chance all runs share. Estimates of gold and of win rates hold it by
+the influence functions of these statistics. A baseline response with standardized content x and fluency y moves log
+d_c by (x^2 - 1) / 2, log d_f by (y^2 - 1) / 2, and r by x y - r (x^2 + y^2) / 2.
 """
 
 from collections.abc import Callable
@@ -15,7 +23,7 @@ from torch import Tensor
 
 from gold_rewards import GoldReward, scale_of_samples
 from simulator.along import AT_ONCE, numbers_for_one, said
-from simulator.estimates import clustered
+from simulator.estimates import Estimate, ahead, two_samples
 from simulator.ground import Ground, content_of, fluency_under, refuse_gold
 from simulator.language import lengths
 from simulator.sampling import sample_lots
@@ -23,6 +31,8 @@ from simulator.settings import Settings
 from simulator.transformer import unstack
 
 GOLD_DIGITS = 5  # scores closer than that are a tie; networks round differently in different company
+JUDGED = 8192  # texts at once, so that memory does not grow with the samples
+TILT = 0.05  # change of content's weight, in logarithms, over which the slope of a win rate is taken
 
 Array = np.ndarray
 
@@ -38,28 +48,68 @@ class Judge:
     fluency_weight: float
     deviation: float
 
-    def __call__(self, prompts: Array, responses: Array) -> Array:
-        """Scores [N] of responses [N, T] to prompts [N, L]."""
-        content = self.content(prompts, responses) / self.content_deviation
-        fluency = self.fluency(prompts, responses) / self.fluency_deviation
-        return np.round((content + self.fluency_weight * fluency) / self.deviation, GOLD_DIGITS)
+    def parts(self, prompts: Array, responses: Array) -> Array:
+        """What content and fluency give to the score of responses [N, T] to prompts [N, L], [2, N]."""
+        some = [slice(first, first + JUDGED) for first in range(0, len(prompts), JUDGED)]
+        content = np.concatenate([self.content(prompts[rows], responses[rows]) for rows in some])
+        fluency = np.concatenate([self.fluency(prompts[rows], responses[rows]) for rows in some])
+        weighted = self.fluency_weight * fluency / self.fluency_deviation
+        return np.stack([content / self.content_deviation, weighted]) / self.deviation
+
+
+def total(parts: Tensor) -> Tensor:
+    """The scores of `parts` [2, …], rounded so that equal responses have equal scores."""
+    return parts.sum(dim=0).round(decimals=GOLD_DIGITS)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Baseline:
-    """Responses of the reference [n, b, T], and how good they are.
-
-    reference [n, b]: their log pi_ref. mean [n]: of the judge's scores at each prompt; variance [n]: of that mean.
-    gold [n, b]: the scores without their mean, sorted at each prompt. scale_error: relative standard error of the
-    judge's deviation.
-    """
+    """Responses of the reference [n, b, T], log pi_ref of each [n, b], and what the judge makes of them, [2, n, b]."""
 
     responses: Tensor
     reference: Tensor
-    mean: Tensor
-    variance: Tensor
-    gold: Tensor
-    scale_error: float
+    parts: Tensor
+
+    @property
+    def off(self) -> Tensor:
+        """The parts without their means at each prompt."""
+        return self.parts - self.parts.mean(dim=-1, keepdim=True)
+
+    @property
+    def deviations(self) -> Tensor:
+        """The deviation of each part, [2]; 0 for fluency without weight."""
+        count = self.parts.shape[-1]
+        return (self.off.square().mean(dim=(1, 2)) * count / (count - 1)).sqrt()
+
+    @property
+    def drifts(self) -> Tensor:
+        """Influences of each response on log d_c, log d_f and r, [3, n, b], with mean 0."""
+        unit = self.deviations[:, None, None]
+        x, y = self.off / torch.where(unit > 0, unit, 1.0)
+        r = (x * y).mean()
+        drifts = torch.stack([x.square() / 2, y.square() / 2, x * y - r * (x.square() + y.square()) / 2])
+        return drifts - drifts.mean(dim=(1, 2), keepdim=True)
+
+    def gold(self, parts: Tensor, *, share: float) -> Estimate:
+        """Gold of policies whose responses have `parts` [2, R, n, m]."""
+        scores, own = total(parts), total(self.parts)
+        gold = scores - own.mean(dim=-1, keepdim=True)
+        content, fluency = (parts - self.parts.mean(dim=-1)[:, None, :, None]).mean(dim=(2, 3))[..., None, None]
+        drifts = self.drifts
+        moved = content * drifts[0] + fluency * drifts[1] + (content + fluency) * self.deviations.prod() * drifts[2]
+        centred = own - own.mean(dim=-1, keepdim=True)
+        return two_samples([gold, -centred - moved], share=share)
+
+    def win_rate(self, parts: Tensor, *, share: float) -> Estimate:
+        """The probability that policies' responses, with `parts` [2, R, n, m], have more gold than the reference's."""
+        tilted = []
+        for tilt in (TILT, -TILT):
+            weight = torch.tensor([tilt, 0.0], dtype=parts.dtype).exp().to(parts.device)
+            scores, others = (part * weight.view(2, *[1] * (part.dim() - 1)) for part in (parts, self.parts))
+            tilted.append(ahead(total(scores), total(others)[None], share=share).mean)
+        slope = ((tilted[0] - tilted[1]) / (2 * TILT))[:, None, None]
+        drifts = self.drifts
+        return ahead(total(parts), total(self.parts)[None], share=share, influence=slope * (drifts[1] - drifts[0]))
 
 
 def draw_baseline(
@@ -93,34 +143,22 @@ def draw_baseline(
             fluency_weight=settings.gold.fluency,
             deviation=1.0,
         )
-        judge = replace(judge, deviation=scale_of_samples(judge(*texts).reshape(shape)).deviation)
+        whole = judge.parts(*texts).sum(axis=0).reshape(shape)
+        judge = replace(judge, deviation=scale_of_samples(whole).deviation)
     except ValueError as error:
         raise refuse_gold(settings, error) from None
-    scores = torch.from_numpy(judge(*texts)).view(shape).to(prompts.device)
-    mean = scores.mean(dim=1)
-    gold = scores - mean.unsqueeze(1)
-    share = len(prompts) / settings.world.prompts
-    unit = clustered(gold.square() * (count / (count - 1)), share=share)
     single = responses.flatten(0, 1).unsqueeze(1)
-    log_probs = said(blocks, ground.architecture, asked[None], single[None]).view(len(prompts), count)
+    baseline = Baseline(
+        responses=responses,
+        reference=said(blocks, ground.architecture, asked[None], single[None]).view(shape),
+        parts=torch.from_numpy(judge.parts(*texts)).view(2, *shape).to(prompts.device),
+    )
     facts = {
         "gold_content_deviation": judge.content_deviation,
         "gold_fluency_deviation": judge.fluency_deviation,
         "gold_deviation": judge.deviation,
-        "gold_deviation_error": judge.deviation * float(unit.error) / 2,
         "gold_rules": content.rules(),
-        "reference_entropy": float(-log_probs.mean()),
+        "reference_entropy": float(-baseline.reference.mean()),
         "reference_length": float(lengths(texts[1]).mean()),
     }
-    return (
-        judge,
-        Baseline(
-            responses=responses,
-            reference=log_probs,
-            mean=mean,
-            variance=gold.var(dim=-1) / count,
-            gold=gold.sort(dim=-1).values,
-            scale_error=float(unit.error) / 2,
-        ),
-        facts,
-    )
+    return judge, baseline, facts

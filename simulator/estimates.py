@@ -25,21 +25,18 @@ class Estimate(NamedTuple):
     error: Tensor
 
 
-def clustered(values: Tensor, *, share: float, other: Tensor | float = 0.0) -> Estimate:
-    """The mean of `values` [..., P, m] with its error, [...] each.
-
-    share: f, of all prompts. other: variance [..., P] of each prompt's mean from a second, independent sample.
-    """
-    return two_samples([values], share=share, other=other)
+def clustered(values: Tensor, *, share: float) -> Estimate:
+    """The mean of `values` [..., P, m] with its error, [...] each. share: f, of all prompts."""
+    return two_samples([values], share=share)
 
 
-def two_samples(parts: list[Tensor], *, share: float, other: Tensor | float = 0.0) -> Estimate:
+def two_samples(parts: list[Tensor], *, share: float) -> Estimate:
     """The sum of the means of independent samples [..., P, m_i] from the same prompts, with its error, [...] each.
 
     A statistic that is not a mean has the error of its influence function, which is one.
     """
     means = torch.stack([part.mean(dim=-1) for part in parts]).sum(dim=0)
-    within = torch.stack([part.var(dim=-1) / part.shape[-1] for part in parts]).sum(dim=0) + other
+    within = torch.stack([part.var(dim=-1) / part.shape[-1] for part in parts]).sum(dim=0)
     prompts = means.shape[-1]
     variance = share * within.mean(dim=-1) / prompts
     if share < 1:
@@ -54,16 +51,16 @@ def below(ordered: Tensor, values: Tensor) -> Tensor:
     return (left + right).double() / (2 * ordered.shape[-1])
 
 
-def ahead(scores: Tensor, others: Tensor, *, share: float) -> Estimate:
-    """The probability that one of `scores` [R, P, m] is above one of `others` [P, b], which rise; ties half.
+def ahead(scores: Tensor, others: Tensor, *, share: float, influence: Tensor | float = 0.0) -> Estimate:
+    """The probability that one of `scores` [R, P, m] is above one of `others` [R or 1, P, b]; ties half.
 
     Both are samples: the error is that of the two-sample rank statistic, from the placements of each sample in the
-    other (DeLong, DeLong & Clarke-Pearson 1988).
+    other (DeLong, DeLong & Clarke-Pearson 1988). influence [R, P, b]: what else the others do to it, with mean 0.
     """
     others = others.expand(len(scores), -1, -1)
-    wins = below(others, scores)
+    wins = below(others.sort(dim=-1).values, scores)
     losses = below(scores.sort(dim=-1).values, others)
-    return clustered(wins, share=share, other=losses.var(dim=-1) / losses.shape[-1])
+    return two_samples([wins, losses.mean(dim=-1, keepdim=True) - losses + influence], share=share)
 
 
 def implicit_reward(kl: Tensor, at_reference: Tensor, *, share: float, least: float) -> Estimate:

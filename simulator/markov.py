@@ -5,8 +5,8 @@ Shapes: K topics, V vocabulary, U spoken tokens, P prompts, L prompt length, N r
 The first token of a prompt sets the topic. Within a topic, tokens follow a Markov chain whose grammar
 lets `branching` successors follow each token; they share the probability 1 - slip unevenly (Dirichlet),
 and the other U - branching tokens share `slip`, the chance that a speaker breaks the grammar. With
-branching = U^(2/3), the default, the entropy is about two thirds of the largest possible. After every token of
-a response but before the next, a speaker stops with probability `stop`; the last token of the vocabulary then says
+branching = U^(2/3), the default, the entropy is about two thirds of the largest possible. Before every token of a
+response, the first one too, a speaker stops with probability `stop`; the last token of the vocabulary then says
 so, and U = V - 1. Without stopping U = V, and every response has T tokens.
 
 The structure matters to the experiment: pairs drawn from a model of this language hardly ever show a

@@ -12,6 +12,7 @@ Shapes: d width, H heads, S places of a packed pair, V vocabulary, T response le
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -23,6 +24,7 @@ from simulator.config import RUN_LIMIT
 from simulator.enumerable import MEASURE_FLOATS
 from simulator.grid import Run, stack_size
 from simulator.ground import architecture_of
+from simulator.sampled import KEPT_BYTES
 from simulator.sampling import Lots
 from simulator.settings import Settings
 from simulator.training import STRETCH
@@ -31,6 +33,7 @@ PROCESS_BYTES = 350 * 2**20  # Python with torch and pandas
 DRAWING_BYTES = 130 * 2**20  # what matplotlib and its figures add when all is done
 SLACK = 1.3  # what an allocator loses between tensors
 FLOAT, WIDE = 4, 8
+CONTAINER = Path("/sys/fs/cgroup")
 UNITS = {"": 1, "B": 1} | {
     f"{letter}{ending}": base**power
     for power, letter in enumerate("KMGT", start=1)
@@ -69,7 +72,12 @@ def free_bytes(device: torch.device) -> int:
     """How much memory is free where tensors will lie."""
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
-    return int(psutil.virtual_memory().available)
+    free = int(psutil.virtual_memory().available)
+    try:
+        most, taken = (int((CONTAINER / name).read_text()) for name in ("memory.max", "memory.current"))
+    except (OSError, ValueError):  # no container, or one without a limit
+        return free
+    return min(free, max(most - taken, 0))
 
 
 def budget_of(memory: str | None, device: torch.device) -> dict[str, Any]:
@@ -121,10 +129,12 @@ def measuring_bytes(settings: Settings) -> int:
 def world_bytes(settings: Settings) -> int:
     """What a world holds while policies are trained in it."""
     world = settings.world
-    language = 2**27 if world.language.text else 4 * WIDE * world.topics * world.vocabulary**2
+    text = text_bytes(settings)
+    language = 50 * text if text else 4 * WIDE * world.topics * world.vocabulary**2
     if world.kind == "enumerable":
         return language + 8 * WIDE * world.prompts * world.vocabulary**world.response_length
-    return language + 2 * WIDE * settings.measured_prompts * settings.measure.baseline * (world.response_length + 4)
+    baseline = WIDE * settings.measured_prompts * settings.measure.baseline * (world.response_length + 16)
+    return language + baseline + KEPT_BYTES
 
 
 def making_bytes(settings: Settings) -> int:
@@ -133,7 +143,13 @@ def making_bytes(settings: Settings) -> int:
     reading = step_bytes(settings, settings.reference.batch, world.prompt_length + world.response_length - 1)
     scoring = 2**26 if world.kind == "sampled" else 10 * WIDE * world.prompts * world.vocabulary**world.response_length
     drawing = measuring_bytes(settings) if world.kind == "sampled" else 0
-    return int(SLACK * (reading + scoring)) + drawing
+    return int(SLACK * (reading + scoring)) + drawing + 60 * text_bytes(settings)
+
+
+def text_bytes(settings: Settings) -> int:
+    """The size of the text that is the language, 0 for a synthetic one."""
+    name = settings.world.language.text
+    return Path(name).stat().st_size if name and Path(name).is_file() else 0
 
 
 def arrange(

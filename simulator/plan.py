@@ -20,6 +20,7 @@ from simulator.losses import LOSSES
 from simulator.memory import arrange, budget_of, shown_bytes
 from simulator.oracle import TEMPERATURES
 from simulator.progress import clock
+from simulator.sampling import Lots
 from simulator.settings import Settings
 from simulator.text import with_texts
 from simulator.training import Problem, Schedule, advance, start
@@ -66,7 +67,8 @@ def places_of(settings: Settings) -> tuple[int, int]:
         return batch * pair, world.prompts * (world.prompt_length + inner)
     answer = world.prompt_length + world.response_length - 1
     read = 3 if settings.data.behaviour == "reference" else 4  # drawn, read by the reference, and as much of its own
-    answers = settings.measured_prompts * measure.samples
+    lots = Lots(prompts=settings.measured_prompts, responses=measure.samples)
+    answers = lots.count * lots.places
     return batch * pair, read * answers * answer + min(measure.pairs, settings.data.pairs) * pair
 
 

@@ -262,7 +262,8 @@ def join(folder: Folder, runs: Sequence[Run]) -> None:
     for kind, target in (("curves", folder.curves), ("runs", folder.runs)):
         table = pd.concat([pd.read_parquet(files[kind]) for files in parts], ignore_index=True)
         table = table.sort_values("run_id", key=lambda ids: ids.map(order), kind="stable")
+        table = table.drop_duplicates(["run_id", "step"] if kind == "curves" else ["run_id"])
         if kind == "curves":
-            table = pd.concat([table, pd.read_parquet(folder.oracle)], ignore_index=True)
+            table = tidy(pd.concat([table, pd.read_parquet(folder.oracle)], ignore_index=True))
         write_table(table, target)
     remove(folder, PARTS)

@@ -53,8 +53,9 @@ def train_reference(language: Language, architecture: Architecture, recipe: Reci
         drawn = language.draw_texts(count=batch, prompt_length=prompt_length, rng=rng)
         prompts, texts = (torch.from_numpy(tokens).to(device) for tokens in drawn)
         blocks = {name: view.detach().requires_grad_() for name, view in unstack(parameters, architecture).items()}
-        log_probs = response_log_probs(blocks, architecture, packed, prompts[None], texts[None, :, None])
-        loss = -log_probs.mean() * (drawn[1].size / lengths(drawn[1]).sum())
+        with torch.enable_grad():
+            log_probs = response_log_probs(blocks, architecture, packed, prompts[None], texts[None, :, None])
+            loss = -log_probs.mean() * (drawn[1].size / lengths(drawn[1]).sum())
         gradients = torch.autograd.grad(loss, list(blocks.values()))
         gradient = restack(dict(zip(blocks, gradients, strict=True)), architecture)
         factor = learning_rate_factor(step, steps=steps, warmup=steps // 20, schedule="cosine")

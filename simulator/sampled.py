@@ -1,6 +1,6 @@
 """A world of any size, where policies are measured on samples of their own.
 
-Shapes: R runs, P prompts, of which the first n are measured on, L prompt length, m responses to each, T response
+Shapes: R runs, P prompts, of which n are measured on, L prompt length, m responses to each, T response
 length, V vocabulary, D parameters, N pairs, b responses of the baseline to each measured prompt.
 
 With y a response that the policy drew, s = log pi(y) - log pi_ref(y) in nats, and laws of the next token taken along y:
@@ -29,8 +29,8 @@ import torch
 from torch import Tensor
 
 from simulator.along import AT_ONCE, follow, numbers_for_one, runs_at_once, said
-from simulator.baseline import Baseline, Judge, draw_baseline
-from simulator.estimates import Estimate, ahead, clustered, implicit_reward
+from simulator.baseline import Baseline, Judge, draw_baseline, total
+from simulator.estimates import clustered, implicit_reward
 from simulator.ground import Ground, sizes
 from simulator.measurement import TIE, Columns, kl_estimates
 from simulator.oracle import no_rows
@@ -40,7 +40,7 @@ from simulator.settings import Data, Measure, Settings
 from simulator.streams import stream
 from simulator.transformer import Architecture, Blocks, unstack
 
-KEPT = 16  # sets of pairs
+KEPT_BYTES = 2**25  # of pairs
 UNSEEN = 1024  # texts that the reference's cross-entropy is measured on
 
 Array = np.ndarray
@@ -50,13 +50,15 @@ Array = np.ndarray
 class SampledWorld:
     """What all runs in a world share.
 
-    prompts [P, L] are token ids, and reference [D] the parameters of pi_ref. asked: how to measure. end: the token
+    prompts [P, L] are token ids, of which policies are measured on some, measured [n, L]; reference [D] are the
+    parameters of pi_ref. asked: how to measure. end: the token
     that ends a response, or None. seed: of the noise. share: n / P. facts: what `world.json` says of the world.
     drawn: pairs and responses of the behaviour policy, kept for the next stack.
     """
 
     architecture: Architecture
     prompts: Tensor
+    measured: Tensor
     reference: Tensor
     end: int | None
     judge: Judge
@@ -67,20 +69,15 @@ class SampledWorld:
     facts: dict[str, Any]
     drawn: dict[Any, Any] = field(default_factory=dict, compare=False)
 
-    @property
-    def measured(self) -> Tensor:
-        """The prompts that policies are measured on, [n, L]."""
-        return self.prompts[: len(self.baseline.mean)]
-
     def draw(self, data: Data, seed: int) -> Preferences:
         """The labelled pairs of a seed."""
         return self._kept((data, seed), lambda: self._draw(data, seed))
 
     def _kept(self, key: Any, make: Callable[[], Any]) -> Any:
         if key not in self.drawn:
-            if len(self.drawn) >= KEPT:
-                del self.drawn[next(iter(self.drawn))]
             self.drawn[key] = make()
+            while sum(map(bytes_of, self.drawn.values())) > KEPT_BYTES and len(self.drawn) > 1:
+                del self.drawn[next(iter(self.drawn))]
         return self.drawn[key]
 
     def _draw(self, data: Data, seed: int) -> Preferences:
@@ -88,7 +85,7 @@ class SampledWorld:
         row = torch.from_numpy((draws[:, 0] * len(self.prompts)).astype(np.int64)).to(self.prompts.device)
         prompts = self.prompts[row]
         responses = self._behave(data, prompts, 2, seed, "pairs")
-        gold = self._judged(prompts, responses.unsqueeze(0))[0].cpu().numpy()
+        gold = total(self._judged(prompts, responses.unsqueeze(0)))[0].cpu().numpy()
         order = torch.from_numpy(
             chosen_first(gold, draws[:, 1], labels=data.labels, temperature=data.temperature, noise=data.label_noise)
         ).to(row.device)
@@ -139,10 +136,10 @@ class SampledWorld:
         )
 
     def _judged(self, prompts: Tensor, responses: Tensor) -> Tensor:
-        """The judge's scores [R, P, m] of responses [R, P, m, T] to prompts [P, L]."""
+        """The parts of the judge's scores, [2, R, P, m], of responses [R, P, m, T] to prompts [P, L]."""
         asked = prompts[:, None].expand(*responses.shape[:3], -1)
-        scores = self.judge(asked.flatten(0, 2).cpu().numpy(), responses.flatten(0, 2).cpu().numpy())
-        return torch.from_numpy(scores).view(responses.shape[:3]).to(responses.device)
+        parts = self.judge.parts(asked.flatten(0, 2).cpu().numpy(), responses.flatten(0, 2).cpu().numpy())
+        return torch.from_numpy(parts).view(2, *responses.shape[:3]).to(responses.device)
 
     def _measure(self, parameters: Tensor, pairs: Preferences, data: Data) -> tuple[Columns, Tensor]:
         blocks = unstack(parameters, self.architecture)
@@ -158,12 +155,12 @@ class SampledWorld:
         )
         at_baseline = self._ratios(blocks, self.baseline.responses, self.baseline.reference)
         at_behaviour = at_baseline if data.behaviour == "reference" else self._ratios(blocks, *self._behaviour(data))
-        gold = self._judged(self.measured, found["responses"]) - self.baseline.mean[:, None]
+        judged = self._judged(self.measured, found["responses"])
         summed = {name: found[name] for name in ("kl", "entropy", "length")}
         summed |= kl_estimates(found["ratio"], self.asked.kl_estimators)
         estimates = {name: clustered(values, share=self.share) for name, values in summed.items()} | {
-            "gold": self._scaled(clustered(gold, share=self.share, other=self.baseline.variance)),
-            "win_rate": ahead(gold, self.baseline.gold, share=self.share),
+            "gold": self.baseline.gold(judged, share=self.share),
+            "win_rate": self.baseline.win_rate(judged, share=self.share),
             "proxy": implicit_reward(found["kl"], at_baseline, share=self.share, least=TIE),
         }
         columns = {name: estimate.mean for name, estimate in estimates.items()}
@@ -172,10 +169,6 @@ class SampledWorld:
         few = pairs.first(self.asked.pairs)
         on_pairs = said(blocks, self.architecture, self.prompts[few.prompt], few.responses)
         return columns, on_pairs - few.reference
-
-    def _scaled(self, gold: Estimate) -> Estimate:
-        """`gold` with the chance in its unit, the baseline's deviation, added to its error."""
-        return Estimate(gold.mean, (gold.error.square() + (gold.mean * self.baseline.scale_error).square()).sqrt())
 
     def _ratios(self, blocks: Blocks, responses: Tensor, reference: Tensor) -> Tensor:
         """log pi - log pi_ref, [R, n, m], of the first m of the responses [n, m', T], whose log pi_ref is given."""
@@ -196,6 +189,12 @@ class SampledWorld:
         return self._kept((data.behaviour, data.behaviour_temperature, data.uniform_share), make)
 
 
+def bytes_of(tensors: Preferences | tuple[Tensor, Tensor]) -> int:
+    """What a set of pairs, or of responses, takes."""
+    held = vars(tensors).values() if isinstance(tensors, Preferences) else tensors
+    return sum(tensor.nbytes for tensor in held)
+
+
 def cross_entropy(settings: Settings, ground: Ground, reference: Tensor) -> float:
     """The reference's cross-entropy on texts that it has not seen, in nats per response."""
     rng = stream(settings.world.seed, "unseen")
@@ -209,11 +208,14 @@ def sample_world(settings: Settings, ground: Ground, device: torch.device) -> Sa
     """The world of `settings` on `ground`. Raises ConfigError where gold has no scale."""
     prompts, reference = torch.from_numpy(ground.prompts).to(device), ground.reference.to(device)
     end = ground.language.end
-    judge, baseline, facts = draw_baseline(settings, ground, prompts[: settings.measured_prompts], reference, end)
+    few = stream(settings.world.seed, "measured").permutation(len(prompts))[: settings.measured_prompts]
+    measured = prompts[torch.from_numpy(np.sort(few)).to(device)]
+    judge, baseline, facts = draw_baseline(settings, ground, measured, reference, end)
     unseen = cross_entropy(settings, ground, reference)
     return SampledWorld(
         architecture=ground.architecture,
         prompts=prompts,
+        measured=measured,
         reference=reference,
         end=end,
         judge=judge,

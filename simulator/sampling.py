@@ -25,6 +25,8 @@ from simulator.language import FILL
 from simulator.streams import stream
 from simulator.transformer import ALIGNMENT, Architecture, Blocks, embed, feed_forward, normed
 
+LEAST = 2.0**-24  # of a waiting time; float32 gives 0 about as often as a time below that should come
+
 Noise = Callable[[], Tensor]
 Keep = Callable[[Tensor], None]
 
@@ -34,8 +36,8 @@ class Lots:
     """`responses` to each of `prompts`, drawn lot by lot.
 
     A lot is the least number of prompts whose responses fill ALIGNMENT places; the last one is filled up. Each has a
-    random stream of its own, so that memory need not hold them all, the first responses are the same however many are
-    drawn, and rows are computed alike alone and in a stack.
+    random stream of its own, so that memory need not hold them all, the responses to the first prompts are the same
+    however many there are, and rows are computed alike alone and in a stack.
     """
 
     prompts: int
@@ -77,7 +79,7 @@ def gumbel_noise(
 
     def draw() -> Tensor:
         waiting = np.concatenate([rng.standard_exponential(shape, dtype=np.float32) for rng in streams])
-        return torch.from_numpy(waiting).to(device).clamp_(min=1e-30).log_().neg_()
+        return torch.from_numpy(waiting).to(device).clamp_(min=LEAST).log_().neg_()
 
     return draw
 

@@ -120,12 +120,14 @@ class World(Table):
         if self.language.text:
             if self.vocabulary != BYTES:
                 raise ValueError(
-                    f"vocabulary (={self.vocabulary}) must be {BYTES} with language.text, whose bytes are the tokens"
+                    f"vocabulary (={self.vocabulary}) must be {BYTES} with language.text, whose bytes are the tokens; "
+                    'kind is then "sampled", too'
                 )
             return self
         for name, value in (("topics", self.topics), ("branching", self.branching)):
             if value > self.spoken:
-                raise ValueError(f"language.{name} (={value}) must be at most vocabulary (={self.spoken})")
+                end = " less the end token" if self.language.stop else ""
+                raise ValueError(f"language.{name} (={value}) must be at most vocabulary{end} (={self.spoken})")
         readable = self.topics * self.spoken ** (self.prompt_length - 1)
         if self.prompts > readable:
             raise ValueError(

@@ -68,7 +68,7 @@ def examine_worlds(sweep: Sweep, device: torch.device) -> tuple[pd.DataFrame, li
         name = world_name(point.settings)
         if name in oracles:
             continue
-        world = world_in(worlds, point.settings, device)
+        world = world_in(worlds, sweep, point.settings, device)
         axes = {axis_column(key): value for key, value in point.axes.items() if key.split(".")[0] in MADE_OF}
         oracles[name] = world.oracle(name).assign(**axes)
         facts.append({"name": name, **axes, **world.facts})
@@ -114,7 +114,7 @@ def run_sweep(
         found = [run for run in runs if run.run_id in there]
         watch(sum(run.settings.train.steps for run in found), len(found), False)
         cut = stacks([run for run in runs if run.run_id not in there], arrangement.sizes)
-        failed = run_stacks(cut, runs, worlds, folder, chosen, arrangement.processes, watch)
+        failed = run_stacks(cut, runs, sweep, worlds, folder, chosen, arrangement.processes, watch)
     if failed:
         raise SweepError(
             f"{len(failed)} of {len(cut)} stacks failed; the others are kept in {folder.path}, and the same "
@@ -127,13 +127,14 @@ def run_sweep(
 def run_stacks(
     cut: Sequence[tuple[Run, ...]],
     runs: Sequence[Run],
+    sweep: Sweep,
     worlds: dict[str, World],
     folder: Folder,
     device: torch.device,
     processes: int,
     watch: Watch,
 ) -> dict[int, str]:
-    """Run stacks of the grid `runs`; the reasons of those that failed. worlds: one that may be the first's."""
+    """Run stacks of the grid `runs` of `sweep`; the reasons of those that failed. worlds: may hold the first's."""
     lock = threading.Lock()
     left = [stack[0].settings.train.steps for stack in cut]
 
@@ -151,7 +152,8 @@ def run_stacks(
     failed = {}
     for number, stack in enumerate(cut):
         try:
-            finish_stack(stack, world_in(worlds, stack[0].settings, device), folder, device, partial(tick, number))
+            world = world_in(worlds, sweep, stack[0].settings, device)
+            finish_stack(stack, world, folder, device, partial(tick, number))
         except Exception:
             failed[number] = traceback.format_exc()
     return failed

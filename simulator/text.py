@@ -55,7 +55,8 @@ class Text:
 
     def starts(self, length: int, *, held_out: bool) -> Array:
         """Every place where a passage of `length` bytes may begin, in what is held out or in the rest."""
-        parts = max(1, min(PARTS, int(len(self.data) * self.held_out) // self.window))
+        shorter = int(len(self.data) * min(self.held_out, 1 - self.held_out))
+        parts = max(1, min(PARTS, shorter // (self.window + 1)))
         bounds = np.linspace(0, len(self.data), parts + 1).astype(np.int64)
         cuts = bounds[1:] - (np.diff(bounds) * self.held_out).astype(np.int64)
         first, last = (cuts, bounds[1:]) if held_out else (bounds[:-1], cuts)
@@ -72,10 +73,12 @@ class Text:
         """
         starts = rng.permutation(self.starts(length, held_out=True))
         starts = starts[(self.data[starts] & 0xC0) != 0x80]
-        found = np.unique(self.passages(starts, length), axis=0, return_index=True)[1]
-        if len(found) < prompts:
-            raise ValueError(f"what is held out of the text has only {len(found)} different passages of {length} bytes")
-        return self.passages(starts[np.sort(found)[:prompts]], length)
+        found: dict[bytes, int] = {}
+        for start in starts.tolist():
+            found.setdefault(self.data[start : start + length].tobytes(), start)
+            if len(found) == prompts:
+                return self.passages(np.array(list(found.values())), length)
+        raise ValueError(f"what is held out of the text has only {len(found)} different passages of {length} bytes")
 
     def draw_texts(self, *, count: int, prompt_length: int, rng: np.random.Generator) -> tuple[Array, Array]:
         """Passages of the text that is not held out, which may overlap and repeat."""
@@ -110,12 +113,13 @@ def read_text(name: str) -> bytes:
     key = f"world.language.text = {name}"
     path = Path(name)
     try:
-        if path.is_dir():
-            raise ConfigError(f"{key}: is a folder; name a text file")
-        if path.stat().st_size > TEXT_LIMIT:
+        if path.exists() and not path.is_file():
+            raise ConfigError(f"{key}: is {'a folder' if path.is_dir() else 'no regular file'}; name a text file")
+        with open(path, "rb") as file:
+            data = file.read(TEXT_LIMIT + 1)
+        if len(data) > TEXT_LIMIT:
             size = path.stat().st_size
             raise ConfigError(f"{key}: has {size:,} bytes; at most {TEXT_LIMIT:,} are read, so take a part of it")
-        data = path.read_bytes()
     except FileNotFoundError:
         raise ConfigError(f"{key}: there is no such file (looked for in {Path.cwd()})") from None
     except (OSError, ValueError) as error:
@@ -149,17 +153,18 @@ def hashes(names: Iterable[str]) -> dict[str, str]:
     return {name: hashlib.sha256(read_text(name)).hexdigest() for name in names}
 
 
-def check_texts(sweep: Sweep) -> None:
-    """Raises ConfigError where a text file is not the one that the sweep's `texts` says it is."""
-    for name, there in hashes(sweep.texts).items():
-        if there != sweep.texts[name]:
-            raise ConfigError(
-                f"world.language.text = {name}: is not the file that this sweep is about (its SHA-256 is {there}, and "
-                f"texts says {sweep.texts[name]}); bring that file back, or choose another --out"
-            )
+def check_text(sweep: Sweep, name: str, there: str) -> None:
+    """Raises ConfigError where the SHA-256 of the text file `name`, `there`, is not what the sweep's `texts` says."""
+    if name in sweep.texts and there != sweep.texts[name]:
+        raise ConfigError(
+            f"world.language.text = {name}: is not the file that this sweep is about (its SHA-256 is {there}, and "
+            f"texts says {sweep.texts[name]}); bring that file back, or choose another --out"
+        )
 
 
 def with_texts(sweep: Sweep, names: Iterable[str]) -> Sweep:
     """The sweep with the hashes of the text files of these names. Raises ConfigError where one is not as it says."""
-    check_texts(sweep)
-    return sweep.model_copy(update={"texts": hashes(dict.fromkeys(filter(None, names)))})
+    found = hashes(dict.fromkeys(filter(None, names)))
+    for name, there in found.items():
+        check_text(sweep, name, there)
+    return sweep.model_copy(update={"texts": found})

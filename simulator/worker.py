@@ -25,7 +25,7 @@ from simulator.experiment import run_stack
 from simulator.grid import Run, expand
 from simulator.records import Folder, run_rows, tidy, write_table
 from simulator.settings import Settings
-from simulator.text import check_texts
+from simulator.text import check_text
 from simulator.world import World, build_world, world_name
 
 
@@ -40,12 +40,18 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def world_in(worlds: dict[str, World], settings: Settings, device: torch.device) -> World:
-    """The world of `settings`, made unless it is the one that `worlds` holds; it holds one at a time."""
+def world_in(worlds: dict[str, World], sweep: Sweep, settings: Settings, device: torch.device) -> World:
+    """The world of `settings`, made unless it is the one that `worlds` holds; it holds one at a time.
+
+    Raises ConfigError where it is made of another text than the sweep says.
+    """
     name = world_name(settings)
     if name not in worlds:
         worlds.clear()
-        worlds[name] = build_world(settings, device)
+        world = build_world(settings, device)
+        if settings.world.language.text:
+            check_text(sweep, settings.world.language.text, world.facts["text_sha256"])
+        worlds[name] = world
     return worlds[name]
 
 
@@ -78,8 +84,8 @@ def serve(folder: Folder, device: torch.device) -> None:
     for line in sys.stdin:
         stack = tuple(runs[place] for place in json.loads(line))
         try:
-            check_texts(sweep)
-            finish_stack(stack, world_in(worlds, stack[0].settings, device), folder, device, lambda n: say(steps=n))
+            world = world_in(worlds, sweep, stack[0].settings, device)
+            finish_stack(stack, world, folder, device, lambda n: say(steps=n))
         except Exception:
             say(error=traceback.format_exc())
             continue

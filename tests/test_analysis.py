@@ -9,8 +9,9 @@ import pytest
 from analysis import ResultsError, frontier, load, load_losses, peaks, training_curves
 from analysis.frontier import end_points, gold_at
 from analysis.intervals import over_seeds
-from analysis.results import ends, further_axes, oracle, settings_of, trained
+from analysis.results import MEASURED, ends, further_axes, oracle, settings_of, trained
 from analysis.summary import fall_with_error, falls, text
+from simulator import records
 
 STEPS = np.array([0, 1, 3, 10, 30, 100])
 
@@ -259,3 +260,28 @@ def test_intervals_cover_where_measurement_noise_is_shared_whole_or_not_at_all()
             row = over_seeds(table, ["beta"], ["gold"]).iloc[0]
             held += row["gold_low"] < 0 < row["gold_high"]
         assert held / 400 >= 0.93
+
+
+def test_what_is_measured_is_no_setting_to_analysis(curves: pd.DataFrame) -> None:
+    """The list of measured columns is kept twice, since analysis imports nothing of the simulator."""
+    asked = [f"{name}{suffix}" for name in records.ON_REQUEST for suffix in ("", "_se")]
+    assert set(MEASURED) == {*records.MEASURED, *asked}
+    assert set(settings_of(curves)) == {"method", "loss", "beta", "kappa", "seed", "pairs", "label_noise"}
+
+
+def test_a_fall_of_noise_that_seeds_share_is_covered() -> None:
+    """Flat gold, measured with noise that all seeds share: the interval of the fall holds 0."""
+    rng = np.random.default_rng(5)
+    held = 0
+    for _ in range(100):
+        noise = rng.normal(scale=0.05, size=10)
+        rows = [
+            {"run_id": str(seed), "method": "gpo", "loss": "hinge", "beta": 1.0, "kappa": 0.0, "seed": seed, "pairs": 1}
+            | {"step": step, "kl": step, "gold": noise[step] + rng.normal(scale=0.01), "gold_se": 0.05}
+            | {"mu_squared": 0.0, "label_noise": 0.0, "status": "ok"}
+            for seed in range(4)
+            for step in range(10)
+        ]
+        row = peaks(pd.DataFrame(rows)).iloc[0]
+        held += row["fall_low"] <= 0 <= row["fall_high"]
+    assert held >= 95

@@ -153,3 +153,11 @@ def test_k2_reads_about_forty_at_a_true_kl_of_eight_nats() -> None:
     estimates = kl_estimates(s, ("k1", "k2"))
     assert estimates["kl_k1"].mean().item() == pytest.approx(8, abs=0.03)
     assert estimates["kl_k2"].mean().item() == pytest.approx((64 + spread**2) / 2, rel=0.01)
+
+
+def test_expected_k3_is_finite_where_the_policy_has_left_a_response() -> None:
+    log_probs = torch.tensor([[[0.0, -900.0]]], dtype=torch.float64).log_softmax(dim=-1)
+    reference = torch.tensor([[0.0, 0.0]], dtype=torch.float64).log_softmax(dim=-1)
+    yardstick = Yardstick(reference=reference, gold=reference, gold_rank=reference, length=1)
+    at = measure_law(log_probs, yardstick, reference.exp(), ("k1", "k3"))
+    assert at["kl_k3"].item() == pytest.approx(np.log(2))

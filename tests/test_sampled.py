@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,18 +12,17 @@ import pytest
 import torch
 from torch import Tensor
 
-from gold_rewards import scale_under
 from simulator import Sweep, run_sweep
-from simulator.along import said
-from simulator.enumerable import EnumerableWorld, list_world, score_all
-from simulator.enumeration import leaf_log_probs, node_log_probs
+from simulator.along import divergence, said
+from simulator.baseline import total
+from simulator.enumerable import EnumerableWorld, list_world
 from simulator.experiment import pose
 from simulator.grid import expand
-from simulator.ground import Ground, content_of, fluency_under, make_ground
+from simulator.ground import Ground, make_ground
 from simulator.language import FILL
-from simulator.measurement import Columns, gold_rank, measure_law
+from simulator.measurement import Columns
 from simulator.preferences import Preferences, stack_preferences
-from simulator.sampled import SampledWorld, sample_world
+from simulator.sampled import sample_world
 from simulator.settings import Data
 from simulator.training import advance, start
 from simulator.transformer import unstack
@@ -60,18 +59,11 @@ class Truth:
     listed: EnumerableWorld
     policies: Tensor
     pairs: Preferences
-    log_probs: Tensor
-    content: np.ndarray
-    fluency: np.ndarray
+    exact: Columns
 
-    def of(self, world: SampledWorld, chosen: Sequence[int]) -> Columns:
-        """What the samples of `world` estimate: its own gold, on the scale of its true mean and deviation."""
-        judge, law = world.judge, self.listed.yardstick.reference
-        content, fluency = self.content / judge.content_deviation, self.fluency / judge.fluency_deviation
-        total = content + judge.fluency_weight * fluency
-        gold = torch.from_numpy(scale_under(law.exp().numpy(), total).apply(total))
-        yardstick = replace(self.listed.yardstick, gold=gold, gold_rank=gold_rank(law, gold))
-        return measure_law(self.log_probs[chosen], yardstick, law.exp())
+    def of(self, chosen: Sequence[int]) -> Columns:
+        """What is true of some of the policies."""
+        return {name: value[chosen] for name, value in self.exact.items()}
 
 
 @pytest.fixture(scope="module")
@@ -86,18 +78,10 @@ def truth() -> Truth:
     for steps in (2, 4, 10, 20, 60):
         state = advance(state, problem, steps)
         seen.append(state.parameters.clone())
-    policies, responses = torch.cat(seen), listed.responses.numpy()
+    policies, fivefold = torch.cat(seen), stack_preferences([pairs.rows(i) for i in range(len(runs))] * 5)
     with torch.no_grad():
-        nodes = node_log_probs(unstack(policies, listed.architecture), listed.architecture, listed.prompts, 4)
-    return Truth(
-        ground=ground,
-        listed=listed,
-        policies=policies,
-        pairs=stack_preferences([pairs.rows(i) for i in range(len(runs))] * 5),
-        log_probs=leaf_log_probs(nodes, 6),
-        content=score_all(content_of(settings), ground.prompts, responses),
-        fluency=score_all(fluency_under(ground.language), ground.prompts, responses),
-    )
+        exact, _ = listed.measure(policies, fivefold, settings.data)
+    return Truth(ground=ground, listed=listed, policies=policies, pairs=fivefold, exact=exact)
 
 
 def errors(found: Columns, exact: Columns, name: str) -> np.ndarray:
@@ -112,7 +96,7 @@ def test_samples_agree_with_sums_over_a_whole_sweep(truth: Truth) -> None:
         with torch.no_grad():
             found, ratios = world.measure(truth.policies, truth.pairs, Data())
             _, exact_ratios = truth.listed.measure(truth.policies, truth.pairs, Data())
-        exact = truth.of(world, range(len(truth.policies)))
+        exact = truth.exact
         within += [np.abs(errors(found, exact, name)) < 3 for name in WITH_ERROR]
         assert ratios.numpy() == pytest.approx(exact_ratios.numpy(), abs=5e-5)
         assert found["mu_squared"].numpy() == pytest.approx(exact["mu_squared"].numpy(), rel=0.3)
@@ -123,17 +107,15 @@ def test_samples_agree_with_sums_over_a_whole_sweep(truth: Truth) -> None:
 
 @pytest.mark.parametrize("measured", ["all", 24])
 def test_intervals_hold_the_truth_as_often_as_they_say(truth: Truth, measured: int | str) -> None:
-    """200 repeats, each with noise, a baseline and an order of prompts of its own."""
+    """200 repeats, each with noise, a baseline and a choice of prompts of its own."""
     chosen = [5, 15, 30, 49]
     pairs = Preferences(**{name: value[chosen] for name, value in vars(truth.pairs).items()}).first(1)
     held: dict[str, list[np.ndarray]] = {name: [] for name in WITH_ERROR}
     for repeat in range(200):
-        order = np.random.default_rng(repeat).permutation(len(truth.ground.prompts))
-        ground = replace(truth.ground, prompts=truth.ground.prompts[order])
-        world = sample_world(both("sampled", seed=1000 + repeat, measured=measured), ground, CPU)
+        world = sample_world(both("sampled", seed=1000 + repeat, measured=measured), truth.ground, CPU)
         with torch.no_grad():
             found, _ = world.measure(truth.policies[chosen], pairs, Data())
-        exact = truth.of(world, chosen)
+        exact = truth.of(chosen)
         for name in WITH_ERROR:
             held[name].append(np.abs(errors(found, exact, name)) < 1.96)
     shares = {name: np.mean(hits) for name, hits in held.items()}
@@ -192,7 +174,7 @@ def test_responses_that_end_are_measured_as_what_they_are() -> None:
         found, _ = world.measure(policy, pairs, data)
     pi = log_pi.exp()
     assert pi.sum(dim=1).numpy() == pytest.approx(1, abs=1e-5)
-    gold = world._judged(world.prompts, every[None, None].expand(1, 4, -1, -1))[0]
+    gold = total(world._judged(world.prompts, every[None, None].expand(1, 4, -1, -1)))[0]
     below = torch.stack(
         [(gold[p][None] < gold[p][:, None]) + 0.5 * (gold[p][None] == gold[p][:, None]) for p in range(4)]
     )
@@ -217,9 +199,43 @@ def test_the_sampled_world_draws_nested_pairs_of_the_behaviour_policy() -> None:
     uniform = world.draw(Data(pairs=4000, behaviour="uniform", labels="deterministic"), 0)
     first = uniform.responses[..., 0].flatten()
     assert np.bincount(first.numpy(), minlength=3) / len(first) == pytest.approx([1 / 3] * 3, abs=0.03)
-    gold = [world._judged(world.prompts[uniform.prompt], uniform.responses[None, :, [k]])[0, :, 0] for k in (0, 1)]
+    judged = world._judged(world.prompts[uniform.prompt], uniform.responses[None])
+    gold = total(judged)[0].unbind(dim=1)
     assert (gold[0] >= gold[1]).all()
     assert not torch.equal(world.draw(Data(pairs=40), 4).responses, few.responses)
+
+
+def test_the_kl_of_a_token_is_exact_finite_and_never_negative() -> None:
+    rng = np.random.default_rng(0)
+    logits = torch.from_numpy(rng.normal(size=(3, 2, 50, 9)) * np.reshape([1.0, 1e-4, 40.0], (3, 1, 1, 1)))
+    log_pi, log_ref = logits.log_softmax(dim=-1).unbind(dim=1)
+    found = divergence(log_pi, log_ref - log_pi)
+    assert found.numpy() == pytest.approx((log_pi.exp() * (log_pi - log_ref)).sum(dim=-1).numpy(), rel=1e-6, abs=1e-15)
+    assert (found >= 0).all()
+    extreme = torch.tensor([[0.0, -800.0], [0.0, 0.0]], dtype=torch.float64).log_softmax(dim=-1)
+    assert divergence(extreme[0], extreme[1] - extreme[0]).item() == pytest.approx(np.log(2))
+    assert divergence(extreme[1], extreme[0] - extreme[1]).item() == pytest.approx(400 - np.log(2))
+
+
+def test_the_prompts_that_are_measured_are_any_of_them() -> None:
+    """Over worlds, each prompt is measured as often as any other."""
+    count = np.zeros(12)
+    ground = make_ground(small_sweep(**MANY_PROMPTS), CPU)
+    for seed in range(60):
+        settings = small_sweep(**MANY_PROMPTS | {"world": MANY_PROMPTS["world"] | {"seed": seed}})
+        measured = sample_world(settings, ground, CPU).measured
+        count += (torch.from_numpy(ground.prompts)[:, None] == measured).all(dim=2).sum(dim=1).numpy()
+    assert count.sum() == 60 * 3
+    assert count.max() < 30
+    assert ((count - 15) ** 2 / 15).sum() < 11 + 4 * np.sqrt(22)
+
+
+MANY_PROMPTS: dict[str, Any] = {
+    "world": {"kind": "sampled", "prompts": 12, "response_length": 2, "prompt_length": 3},
+    "measure": {"prompts": 3, "samples": 2, "baseline": 4},
+    "reference": {"steps": 20},
+    "policy": {"width": 8, "layers": 1},
+}
 
 
 SAMPLED: dict[str, Any] = {

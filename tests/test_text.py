@@ -1,12 +1,15 @@
 """Real text as a language: what is held out stays held out, and a file that will not do is refused with a reason."""
 
+import os
+import re
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from simulator import ConfigError, Sweep, run_sweep
+import simulator.sweep
+from simulator import ConfigError, Sweep, SweepError, run_sweep
 from simulator.language import FILL, filled_after, lengths
 from simulator.plan import make_plan
 from simulator.text import Text, open_text
@@ -44,6 +47,25 @@ def test_prompts_are_passages_that_training_never_touches(path: Path, rng: np.ra
     assert len({tuple(row) for row in prompts}) == 40
     assert all(bytes(row.astype(np.uint8)) in text.data.tobytes() for row in prompts)
     assert ((prompts[:, 0] & 0xC0) != 0x80).all()
+
+
+@pytest.mark.parametrize("held_out", [0.01, 0.3, 0.6, 0.9])
+@pytest.mark.parametrize("more", [0, 1, 7, 90, 500])
+def test_any_text_that_is_long_enough_can_be_used(tmp_path: Path, held_out: float, more: int) -> None:
+    """From the shortest that is accepted on, there is something to learn from and something held out."""
+    (tmp_path / "a.txt").write_text("x")
+    with pytest.raises(ConfigError) as refused:
+        opened(tmp_path / "a.txt", held_out=held_out)
+    least = int(re.search(r"need at least ([\d,]+)", str(refused.value)).group(1).replace(",", ""))
+    (tmp_path / "a.txt").write_text("abcdefghij" * 1000)
+    with open(tmp_path / "a.txt", "r+b") as file:
+        file.truncate(least + more)
+    text = opened(tmp_path / "a.txt", held_out=held_out)
+    rng = np.random.default_rng(0)
+    for texts in (text.draw_texts, text.draw_unseen):
+        prompts, responses = texts(count=50, prompt_length=6, rng=rng)
+        assert (prompts.shape, responses.shape) == ((50, 6), (50, 10))
+    assert len(text.draw_prompts(prompts=1, length=6, rng=rng)) == 1
 
 
 def test_texts_are_passages_and_end_where_they_should(path: Path, rng: np.random.Generator) -> None:
@@ -102,6 +124,9 @@ def test_a_folder_and_a_huge_file_are_refused(tmp_path: Path) -> None:
         file.truncate(2**24 + 1)
     with pytest.raises(ConfigError, match="at most 16,777,216 are read"):
         opened(tmp_path / "huge.txt")
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ConfigError, match="is no regular file"):
+        opened(tmp_path / "pipe")
 
 
 def sweep_on(path: Path, **world: object) -> Sweep:
@@ -129,6 +154,24 @@ def test_a_sweep_on_a_text_runs_and_goes_on_only_with_the_same_text(path: Path, 
         run_sweep(sweep, out, workers=1)
     with pytest.raises(ConfigError, match="is not the file that this sweep is about"):
         run_sweep(Sweep.from_toml(out / "config.toml"), tmp_path / "again", workers=1)
+
+
+def test_a_text_that_changes_under_way_is_noticed(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two texts as an axis in one process; the second changes while the first one's runs train."""
+    other = tmp_path / "other.txt"
+    other.write_text(path.read_text(encoding="utf-8"), encoding="utf-8")
+    base = sweep_on(path)
+    grid = base.sweep.model_copy(update={"axes": {"world.language.text": (str(path), str(other))}})
+    sweep = base.model_copy(update={"sweep": grid})
+    whole = simulator.sweep.finish_stack
+
+    def finish(stack, *more: object) -> None:
+        other.write_text("Something else, " * 200, encoding="utf-8")
+        whole(stack, *more)
+
+    monkeypatch.setattr("simulator.sweep.finish_stack", finish)
+    with pytest.raises(SweepError, match=r"1 of 2 stacks failed(.|\n)*is not the file that this sweep is about"):
+        run_sweep(sweep, tmp_path / "out", workers=1)
 
 
 def test_a_text_brings_its_vocabulary_and_way_of_measuring(path: Path) -> None:
