@@ -126,3 +126,23 @@ def test_additive_gibbs_factorizes_over_tokens() -> None:
     tilted = token_law + reward.weights / 0.7
     tilted -= np.log(np.exp(tilted).sum())
     assert whole == pytest.approx(tilted[texts].sum(axis=1), abs=1e-9)
+
+
+@pytest.mark.parametrize("name", GOLD_REWARDS)
+def test_what_comes_after_the_end_of_a_response_does_not_count(name: str) -> None:
+    """A response that is over scores the same whether its reward was made for longer ones or not at all longer."""
+    rng = np.random.default_rng(2)
+    prompts, said = rng.integers(5, size=(40, 2)), rng.integers(5, size=(40, 3))
+    longer = np.concatenate([said, np.full((40, 4), -1)], axis=1)
+    reward = GOLD_REWARDS[name](vocabulary=5, prompt_length=2, response_length=7, rng=np.random.default_rng(0))
+    other = np.concatenate([said, rng.integers(5, size=(40, 4))], axis=1)
+    scores = reward(prompts, longer)
+    assert np.isfinite(scores).all()
+    assert np.std(scores) > 0
+    assert not np.allclose(scores, reward(prompts, other))
+    two_fewer = reward(prompts, longer[:, :5]) if name != "transformer" else scores
+    assert two_fewer == pytest.approx(scores)
+    alone = np.concatenate([reward(prompts[i : i + 1], longer[i : i + 1]) for i in range(40)])
+    mixed = reward(np.concatenate([prompts, prompts]), np.concatenate([longer, other]))[:40]
+    assert alone == pytest.approx(scores, abs=1e-5)
+    assert mixed == pytest.approx(scores, abs=1e-5)

@@ -83,3 +83,22 @@ def test_a_pickle_in_the_cache_is_never_loaded(language, cache: Path) -> None:
     (path,) = cache.iterdir()
     np.save(path, np.array([print], dtype=object), allow_pickle=True)
     assert torch.equal(cached_reference(language, ARCHITECTURE, RECIPE, CPU), first)
+
+
+def test_a_caller_that_wants_no_gradients_gets_a_trained_reference(language) -> None:
+    with torch.no_grad():
+        quiet = train_reference(language, ARCHITECTURE, RECIPE, CPU)
+    assert torch.equal(quiet, train_reference(language, ARCHITECTURE, RECIPE, CPU))
+
+
+def test_a_language_with_an_end_token_is_learned_up_to_its_entropy(rng) -> None:
+    stopping = make_language(vocabulary=4, length=3, topics=2, branching=2, slip=0.05, stop=0.3, rng=rng)
+    recipe = Recipe(prompt_length=2, steps=800, batch=64, learning_rate=0.01, seed=0)
+    blocks = unstack(train_reference(stopping, ARCHITECTURE, recipe, CPU).unsqueeze(0), ARCHITECTURE)
+    prompts, texts = stopping.draw_unseen(count=20_000, prompt_length=2, rng=stream(99, "unseen"))
+    packed = packing(prompt_length=2, response_length=3, responses=1, device=CPU)
+    log_probs = response_log_probs(
+        blocks, ARCHITECTURE, packed, torch.from_numpy(prompts)[None], torch.from_numpy(texts)[None, :, None]
+    ).sum(dim=-1)
+    excess = (stopping.log_likelihood(prompts, texts) - log_probs.numpy().ravel()).mean()
+    assert -0.02 < excess < 0.03

@@ -74,3 +74,22 @@ def test_unstack_shares_memory_and_uses_every_parameter(stack: Tensor) -> None:
     for view in blocks.values():
         view.zero_()
     assert (stack == 0).all()
+
+
+def test_a_response_that_is_over_is_read_up_to_its_end() -> None:
+    """Against a packing that has no room for more, values and gradients."""
+    architecture = Architecture(vocabulary=5, context=6, layers=2, width=8, heads=2)
+    parameters = initial_parameters(architecture, np.random.default_rng(0)).unsqueeze(0)
+    rng = np.random.default_rng(1)
+    prompts = torch.from_numpy(rng.integers(5, size=(1, 7, 2)))
+    short = torch.from_numpy(rng.integers(5, size=(1, 7, 2, 3)))
+    filled = torch.cat([short, torch.full((1, 7, 2, 2), -1)], dim=-1)
+    found = []
+    for responses in (short, filled):
+        packed = packing(prompt_length=2, response_length=responses.shape[3], responses=2, device=torch.device("cpu"))
+        row = parameters.clone().requires_grad_()
+        log_probs = response_log_probs(unstack(row, architecture), architecture, packed, prompts, responses)
+        (gradient,) = torch.autograd.grad(log_probs.sum(), row)
+        found.append((log_probs.detach().sum(dim=-1).numpy(), gradient.numpy()))
+    for short_one, filled_one in zip(*found, strict=True):
+        assert filled_one == pytest.approx(short_one, abs=2e-5)
