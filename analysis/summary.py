@@ -111,7 +111,8 @@ def text(folder: str | Path) -> str:
     shown = shown.round({"peak gold": 6, "at KL": 6, "falls by": 6})
     lines = [
         first,
-        "the beta whose mean gold peaks highest along training; what the smallest beta loses after its own peak",
+        "the beta whose mean gold peaks highest along training; what the smallest beta loses after its own peak "
+        "(each seed from where the others peak: below 0 where it rises on)",
     ]
     lines.append(shown.to_string(index=False, float_format=lambda value: f"{value:.3g}", na_rep="-"))
     return "\n".join(lines)

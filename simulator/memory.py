@@ -86,7 +86,7 @@ def budget_of(memory: str | None, device: torch.device) -> dict[str, Any]:
     if memory is not None:
         return {"budget": parse_bytes(memory), "asked": f"--memory {memory}", "best": best}
     free = free_bytes(device)
-    asked = f"half of the {shown_bytes(free)} of memory that are free"
+    asked = f"--memory is half of the {shown_bytes(free)} that are free here, unless said"
     return {"budget": free // 2, "asked": asked, "best": best}
 
 

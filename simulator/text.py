@@ -120,6 +120,8 @@ def read_text(name: str) -> bytes:
         if len(data) > TEXT_LIMIT:
             size = path.stat().st_size
             raise ConfigError(f"{key}: has {size:,} bytes; at most {TEXT_LIMIT:,} are read, so take a part of it")
+    except ConfigError:
+        raise
     except FileNotFoundError:
         raise ConfigError(f"{key}: there is no such file (looked for in {Path.cwd()})") from None
     except (OSError, ValueError) as error:

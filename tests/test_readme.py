@@ -58,7 +58,7 @@ def test_every_sweep_of_the_readme_can_be_planned(
     words: list[str], text: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(ROOT)
-    words = [word.replace("docs.txt", str(text)) for word in words]
+    words = [word.replace("docs.txt", str(text)).replace("my.txt", str(text)) for word in words]
     assert run.main([*words, *([] if "--dry-run" in words else ["--dry-run"])]) == 0
     assert "runs" in capsys.readouterr().out
 

@@ -150,7 +150,7 @@ def test_a_sweep_on_a_text_runs_and_goes_on_only_with_the_same_text(path: Path, 
     assert np.isfinite(curves[["kl", "gold", "win_rate", "length"]]).all().all()
     assert run_sweep(sweep, out, workers=1) == out
     path.write_text(path.read_text(encoding="utf-8") + "More.", encoding="utf-8")
-    with pytest.raises(ConfigError, match=r"another sweep, where texts\..*text\.txt = "):
+    with pytest.raises(ConfigError, match=r"another sweep, whose text .*text\.txt has changed since"):
         run_sweep(sweep, out, workers=1)
     with pytest.raises(ConfigError, match="is not the file that this sweep is about"):
         run_sweep(Sweep.from_toml(out / "config.toml"), tmp_path / "again", workers=1)
