@@ -14,6 +14,9 @@ from simulator.transformer import Architecture, Blocks, packed_logits, packing, 
 FAR = 30.0
 AT_ONCE = 2**25  # numbers held at once, so that memory does not grow with the samples
 
+# Results are written into tensors made beforehand: small ones that outlive a round would lie between the large ones of
+# the next, and memory would grow.
+
 
 def numbers_for_one(architecture: Architecture, prompt_length: int, responses: int = 1) -> int:
     """How many numbers are held to draw `responses` responses to one prompt, and to read them behind it."""
@@ -35,11 +38,12 @@ def said(blocks: Blocks, architecture: Architecture, prompts: Tensor, responses:
     count, length = responses.shape[2:]
     packed = packing(prompt_length=prompt_length, response_length=length, responses=count, device=responses.device)
     size = max(1, AT_ONCE // (numbers_for_one(architecture, prompt_length, count) * runs))
-    parts = [
-        response_log_probs(blocks, architecture, packed, some, answers).double().sum(dim=-1)
-        for some, answers in zip(prompts.split(size, dim=1), responses.split(size, dim=1), strict=True)
-    ]
-    return torch.cat(parts, dim=1)
+    found = blocks["token"].new_empty(responses.shape[:3], dtype=torch.float64)
+    for first in range(0, prompts.shape[1], size):
+        some = slice(first, first + size)
+        log_probs = response_log_probs(blocks, architecture, packed, prompts[:, some], responses[:, some])
+        found[:, some] = log_probs.double().sum(dim=-1)
+    return found
 
 
 def logits_along(blocks: Blocks, architecture: Architecture, prompts: Tensor, responses: Tensor) -> Tensor:
@@ -104,7 +108,7 @@ def follow(
     lots = Lots(prompts=len(prompts), responses=responses)
     prompt_length = prompts.shape[1]
     fitting = lots.fitting(AT_ONCE // numbers_for_one(architecture, prompt_length))
-    parts = []
+    found: dict[str, Tensor] = {}
     for numbers, rows in lots.some(fitting):
         asked, logits = prompts[rows.to(prompts.device)], list[Tensor]()
         drawn = sample(
@@ -120,5 +124,8 @@ def follow(
             keep=logits.append,
         )
         along = compare(logits, logits_along(reference, architecture, asked, drawn), drawn)
-        parts.append(along | {"responses": drawn})
-    return {name: torch.cat([part[name] for part in parts], dim=1)[:, : lots.prompts] for name in parts[0]}
+        here = slice(numbers.start * lots.size, numbers.stop * lots.size)
+        for name, value in (along | {"responses": drawn}).items():
+            whole = (len(value), lots.count * lots.size, *value.shape[2:])
+            found.setdefault(name, value.new_empty(whole))[:, here] = value
+    return {name: value[:, : lots.prompts] for name, value in found.items()}

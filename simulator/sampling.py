@@ -205,8 +205,9 @@ def sample_lots(
     The noise is that of the streams (seed, purpose, lot). at_once: how many responses are drawn together, about.
     """
     lots = Lots(prompts=len(prompts), responses=temperature.shape[1])
-    parts = []
+    found = prompts.new_empty(lots.count * lots.size, lots.responses, length)
     for numbers, rows in lots.some(lots.fitting(at_once)):
+        here = slice(numbers.start * lots.size, numbers.stop * lots.size)
         rows = rows.to(prompts.device)
         noise = gumbel_noise(
             lots, numbers, vocabulary=architecture.vocabulary, seed=seed, purpose=purpose, device=prompts.device
@@ -221,5 +222,5 @@ def sample_lots(
             end=end,
             temperature=temperature[rows].unsqueeze(-1),
         )
-        parts.append(drawn[0])
-    return torch.cat(parts)[: lots.prompts]
+        found[here] = drawn[0]
+    return found[: lots.prompts]
