@@ -73,8 +73,11 @@ def test_only_the_order_of_batches_comes_from_the_host(reference: Tensor) -> Non
     posed = problem(6, 7, 3)
     state = advance(start(reference, 6), posed, 2)
     chosen = torch.ones(6, 3, dtype=torch.int64, device=META)
+    with OnOneDevice({"meta"}), pytest.raises(AssertionError, match="made a tensor on cpu"):
+        advance(state, posed, 2)
     with OnOneDevice({"meta"}):
-        loss_and_gradient(state.parameters, posed, chosen)
+        loss, gradient = loss_and_gradient(state.parameters, posed, chosen)
+    assert (loss.device, gradient.device) == (META, META)
 
 
 def test_sampling_and_reading_stay_on_their_device(reference: Tensor) -> None:
