@@ -51,9 +51,9 @@ class SampledWorld:
     """What all runs in a world share.
 
     prompts [P, L] are token ids, of which policies are measured on some, measured [n, L]; reference [D] are the
-    parameters of pi_ref. asked: how to measure. end: the token
-    that ends a response, or None. seed: of the noise. share: n / P. facts: what `world.json` says of the world.
-    drawn: pairs and responses of the behaviour policy, kept for the next stack.
+    parameters of pi_ref. asked: how to measure. end: the token that ends a response, or None. seed: of the noise.
+    share: n / P. facts: what `world.json` says of the world. drawn: pairs and responses of the behaviour policy, kept
+    for the next stack.
     """
 
     architecture: Architecture

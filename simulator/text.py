@@ -62,6 +62,11 @@ class Text:
         first, last = (cuts, bounds[1:]) if held_out else (bounds[:-1], cuts)
         return np.concatenate([np.arange(a, b - length + 1) for a, b in zip(first, last, strict=True)])
 
+    @cached_property
+    def learned(self) -> Array:
+        """Every place where a passage that the reference learns from may begin."""
+        return self.starts(self.window, held_out=False)
+
     def passages(self, starts: Array, length: int) -> Array:
         """The `length` bytes from each of `starts`, [N, length]."""
         return self.data[starts[:, None] + np.arange(length)].astype(np.int64)
@@ -82,7 +87,7 @@ class Text:
 
     def draw_texts(self, *, count: int, prompt_length: int, rng: np.random.Generator) -> tuple[Array, Array]:
         """Passages of the text that is not held out, which may overlap and repeat."""
-        return self._cut(self.starts(self.window, held_out=False), count, prompt_length, rng)
+        return self._cut(self.learned, count, prompt_length, rng)
 
     def draw_unseen(self, *, count: int, prompt_length: int, rng: np.random.Generator) -> tuple[Array, Array]:
         """Passages of what is held out."""
@@ -150,11 +155,6 @@ def open_text(name: str, *, held_out: float, end: str, prompt_length: int, respo
     return Text(data=data, held_out=held_out, end=ord(end) if end else None, window=window)
 
 
-def hashes(names: Iterable[str]) -> dict[str, str]:
-    """The SHA-256 of each of these text files. Raises ConfigError where one cannot be read."""
-    return {name: hashlib.sha256(read_text(name)).hexdigest() for name in names}
-
-
 def check_text(sweep: Sweep, name: str, there: str) -> None:
     """Raises ConfigError where the SHA-256 of the text file `name`, `there`, is not what the sweep's `texts` says."""
     if name in sweep.texts and there != sweep.texts[name]:
@@ -166,7 +166,7 @@ def check_text(sweep: Sweep, name: str, there: str) -> None:
 
 def with_texts(sweep: Sweep, names: Iterable[str]) -> Sweep:
     """The sweep with the hashes of the text files of these names. Raises ConfigError where one is not as it says."""
-    found = hashes(dict.fromkeys(filter(None, names)))
+    found = {name: hashlib.sha256(read_text(name)).hexdigest() for name in dict.fromkeys(filter(None, names))}
     for name, there in found.items():
         check_text(sweep, name, there)
     return sweep.model_copy(update={"texts": found})
