@@ -1,13 +1,26 @@
-"""From the table to knowledge: frontiers, intervals, figures.
+"""From the table to knowledge: frontiers, scaling laws, intervals, figures.
 
-    from analysis import load, frontier
+    from analysis import load, frontier, fit_scaling_law
     frontier(load("results/quickstart"), by="loss")
 
 Nothing here trains, and nothing imports torch: all that is known of a sweep stands in its tables.
 """
 
 from analysis.frontier import frontier
-from analysis.results import ResultsError, load, load_losses
+from analysis.laws import ScalingLaw, fit_laws, fit_scaling_law, trends
+from analysis.results import ResultsError, load, load_losses, load_proxies
 from analysis.summary import peaks, training_curves
 
-__all__ = ["ResultsError", "frontier", "load", "load_losses", "peaks", "training_curves"]
+__all__ = [
+    "ResultsError",
+    "ScalingLaw",
+    "fit_laws",
+    "fit_scaling_law",
+    "frontier",
+    "load",
+    "load_losses",
+    "load_proxies",
+    "peaks",
+    "training_curves",
+    "trends",
+]

@@ -1,10 +1,10 @@
 """The trade-off that a family of runs offers: gold at each KL, as beta varies.
 
 For each replicate (a seed, and every setting that is neither beta nor the one compared), the policies at
-the end of training are points (KL, gold), one for each beta; the reference is the point (0, 0), where beta goes to
-infinity. Between them gold is interpolated in KL by a monotone cubic (Fritsch & Carlson 1980, as in
-scipy's PCHIP), which never overshoots its points. Curves of replicates are averaged at equal KL, as far as all of
-them reach, with an interval over replicates.
+the end of training are points (KL, gold), one for each beta; of best-of-n and the Gibbs policies, one for each n or
+tau. The reference is the point (0, 0), where beta goes to infinity. Between them gold is interpolated in KL by a
+monotone cubic (Fritsch & Carlson 1980, as in scipy's PCHIP), which never overshoots its points. Curves of replicates
+are averaged at equal KL, as far as all of them reach, with an interval over replicates.
 """
 
 from collections.abc import Hashable
@@ -14,7 +14,7 @@ import pandas as pd
 from scipy.interpolate import PchipInterpolator
 
 from analysis.intervals import over_seeds
-from analysis.results import ends, settings_of
+from analysis.results import ends, policies, settings_of
 from analysis.summary import curve_settings
 
 POINTS = 101
@@ -44,7 +44,7 @@ def frontier(curves: pd.DataFrame, by: str = "loss") -> pd.DataFrame:
     """
     if by not in settings_of(curves):
         raise ValueError(f"by = {by!r}: must be a setting of the curves: {', '.join(settings_of(curves))}")
-    last = ends(curves)
+    last = policies(curves)
     apart = [name for name in settings_of(curves) if name not in ("beta", "kappa", by)]
     grid = np.linspace(0.0, float(last["kl"].max()), POINTS) if len(last) else np.zeros(0)
     tables = []

@@ -15,7 +15,9 @@ MEASURED = (
     *("train_loss", "train_accuracy", "entropy", "chosen_logratio", "rejected_logratio"),
     *("length", "entropy_se", "length_se"),
     *("kl_k1", "kl_k1_se", "kl_k2", "kl_k2_se", "kl_k3", "kl_k3_se"),
+    *("n", "kl_bound", "tau", "proxy_parameters", "kl_source"),
 )
+PATHS = ("best_of_n", "gibbs")  # methods whose every row is a policy of its own, and not a checkpoint of one
 NEEDED = ("run_id", "method", "loss", "beta", "seed", "step", "kl", "gold", "status")
 
 
@@ -43,6 +45,14 @@ def load(folder: str | Path) -> pd.DataFrame:
         what = "holds no finished run yet" if (path / "parts").is_dir() else "is no result directory"
         raise ResultsError(f"{path}: {what}; it should have curves.parquet, which `python run.py sweep` writes")
     return _read(parts).sort_values(["loss", "beta", "seed", "step"], kind="stable", ignore_index=True)
+
+
+def load_proxies(folder: str | Path) -> pd.DataFrame:
+    """The proxy reward models of a sweep: what they are, and how well they know gold. Raises ResultsError."""
+    path = Path(folder) / "proxies.parquet"
+    if not path.exists():
+        raise ResultsError(f"{path}: is missing; this sweep has no proxies, or none yet")
+    return _read([path], needed=("proxy", "parameters", "held_out_loss", "correlation"))
 
 
 def load_losses(folder: str | Path) -> pd.DataFrame:
@@ -87,6 +97,18 @@ def ends(curves: pd.DataFrame) -> pd.DataFrame:
     """The last checkpoint of every run that did not diverge."""
     rows = whole(curves)
     return rows[rows["step"] == rows.groupby("run_id")["step"].transform("max")]
+
+
+def policies(curves: pd.DataFrame) -> pd.DataFrame:
+    """The rows that are policies to be had: the ends of training, and all of a path that is not trained."""
+    rows = whole(curves)
+    return pd.concat([ends(curves), rows[rows["method"].isin(PATHS) & ~rows.index.isin(ends(curves).index)]])
+
+
+def offline(curves: pd.DataFrame) -> pd.DataFrame:
+    """The rows of offline training on pairs, with the oracles, and without the settings that say nothing there."""
+    rows = curves[curves["method"].isin(["gpo", "oracle"])]
+    return rows.drop(columns=[name for name in settings_of(rows) if name != "loss" and rows[name].isna().all()])
 
 
 def settings_of(curves: pd.DataFrame) -> list[str]:

@@ -15,7 +15,8 @@ import numpy as np
 import pandas as pd
 
 from analysis.intervals import half_width, over_seeds
-from analysis.results import ends, finished, further_axes, load, trained, whole
+from analysis.laws import fit_laws, trends
+from analysis.results import ends, finished, further_axes, load, offline, trained, whole
 
 CURVE = ("method", "loss", "beta", "kappa")
 
@@ -28,17 +29,30 @@ def curve_settings(curves: pd.DataFrame) -> list[str]:
 def training_curves(curves: pd.DataFrame) -> pd.DataFrame:
     """Mean over seeds, with intervals, at every checkpoint of each loss, beta and further axis.
 
-    Columns: the settings, step, seeds, and kl, gold, mu_squared each with _low, _high and _se. A checkpoint
+    Columns: the settings, step, seeds, and kl, gold, proxy, mu_squared each with _low, _high and _se. A checkpoint
     that some seed did not reach, since it diverged, is left out.
     """
     return _mean_curves(curves, curve_settings(curves))
 
 
 def _mean_curves(curves: pd.DataFrame, by: list[str]) -> pd.DataFrame:
-    means = over_seeds(trained(curves), [*by, "step"], ["kl", "gold", "mu_squared"])
+    values = [name for name in ("kl", "gold", "proxy", "mu_squared") if name in curves]
+    means = over_seeds(trained(curves), [*by, "step"], values)
     runs = curves[curves["method"] != "oracle"].groupby(by, dropna=False)["run_id"].nunique().rename("runs")
     means = means.merge(runs.reset_index(), on=by)
     return means[means["seeds"] == means["runs"]].drop(columns="runs").reset_index(drop=True)
+
+
+def means_along(rows: pd.DataFrame, values: list[str]) -> pd.DataFrame:
+    """Mean KL and `values` over seeds, with intervals, at every step that all runs of one path reached."""
+    means = over_seeds(rows, ["step"], ["kl", *values])
+    return means[means["seeds"] == len(rows["run_id"].unique())].sort_values("step", ignore_index=True)
+
+
+def peak_along(rows: pd.DataFrame) -> dict[str, float]:
+    """The row of `means_along` where mean gold of one path peaks."""
+    means = means_along(rows, ["gold"])
+    return dict(means.loc[means["gold"].idxmax()])
 
 
 def falls(gold: np.ndarray) -> np.ndarray:
@@ -66,15 +80,17 @@ def peaks(curves: pd.DataFrame) -> pd.DataFrame:
     settings of which no other run is there.
     """
     by, curves = curve_settings(curves), whole(curves)
-    groups = dict(iter(curves.groupby(by, dropna=False, sort=False)))
     rows = []
-    for setting, mean in _mean_curves(curves, by).groupby(by, dropna=False, sort=False):
+    for setting, group in curves.groupby(by, dropna=False, sort=False):
+        mean = _mean_curves(group, by)
+        if mean.empty:
+            continue
         top, last = mean.loc[mean["gold"].idxmax()], mean.loc[mean["step"].idxmax()]
-        gold = _by_seed(groups[setting])
+        gold = _by_seed(group)
         row = dict(zip(by, setting, strict=True)) | {"seeds": len(gold), "peak_step": int(top["step"])}
         row |= {"peak_kl": top["kl"], "peak_gold": top["gold"], "end_kl": last["kl"], "end_gold": last["gold"]}
         row["fall"], error = fall_with_error(gold)
-        noise = [_noise(groups[setting], step) for step in (top["step"], last["step"])]
+        noise = [_noise(group, step) for step in (top["step"], last["step"])]
         row["fall_se"] = math.sqrt(error**2 + sum(noise))
         rows.append(row)
     names = ["seeds", "peak_step", "peak_kl", "peak_gold", "end_kl", "end_gold", "fall", "fall_se"]
@@ -101,18 +117,65 @@ def text(folder: str | Path) -> str:
     first = f"{len(runs)} run{'s' * (len(runs) != 1)}{so_far}, {int(runs.sum())} of them diverged"
     if ends(curves).empty:
         return f"{first}; no figures, since nothing is left to draw; a smaller learning rate may help"
-    apart = [name for name in curve_settings(curves) if name not in ("method", "kappa", "beta")]
-    table = peaks(curves)
+    return "\n".join([first, *_offline_text(curves), *_proxy_text(curves)])
+
+
+def _offline_text(curves: pd.DataFrame) -> list[str]:
+    """The best of each loss, where there is offline training."""
+    rows = offline(curves)
+    if ends(rows).empty:
+        return []
+    apart = [name for name in curve_settings(rows) if name not in ("method", "kappa", "beta")]
+    table = peaks(rows)
     groups = table.groupby(apart, sort=False, dropna=False)
     best, weakest = table.loc[groups["peak_gold"].idxmax()], table.loc[groups["beta"].idxmin()]
     shown = best[[*apart, "beta", "peak_gold", "peak_kl"]].set_axis([*apart, "best beta", "peak gold", "at KL"], axis=1)
     for column, name in (("beta", "smallest beta"), ("fall", "falls by"), ("fall_se", "se")):
         shown[name] = weakest[column].to_numpy()
-    shown = shown.round({"peak gold": 6, "at KL": 6, "falls by": 6})
-    lines = [
-        first,
+    return [
         "the beta whose mean gold peaks highest along training; what the smallest beta loses after its own peak "
         "(each seed from where the others peak: below 0 where it rises on)",
+        _table(shown),
     ]
-    lines.append(shown.to_string(index=False, float_format=lambda value: f"{value:.3g}", na_rep="-"))
-    return "\n".join(lines)
+
+
+def _proxy_text(curves: pd.DataFrame) -> list[str]:
+    """Where each method against proxies peaks, and its law."""
+    rows = curves[~curves["method"].isin(["gpo", "oracle"])]
+    if trained(rows).empty:
+        return []
+    by = [name for name in curve_settings(rows) if name not in ("loss", "kappa") and not rows[name].isna().all()]
+    table = peaks(rows)
+    shown = table[[*by, "peak_gold", "peak_kl", "end_gold", "end_kl", "fall", "fall_se"]].rename(
+        columns={"peak_gold": "peak gold", "peak_kl": "at KL", "end_gold": "end gold", "end_kl": "end KL"}
+    )
+    laws = fit_laws(rows)
+    lines = [
+        "against proxies: where mean gold peaks along training, n or tau, and what is lost after it",
+        _table(shown.rename(columns={"fall": "falls by", "fall_se": "se"})),
+    ]
+    if laws.empty:
+        return lines
+    left_out = {"form", "rival_beyond_rmse", "beyond_rmse", "points", "seeds"}
+    told = [name for name in laws if name not in left_out and not name.endswith(("_low", "_high"))]
+    return [
+        *lines,
+        "laws of gold over d = sqrt(KL): d (alpha - beta d) for best_of_n, d (alpha - beta log d) for the others; rmse "
+        "in deviations of gold, and that of the other form",
+        _table(laws[told]),
+        *(line for against in ("proxy_parameters", "pairs") for line in _trend_text(rows, against)),
+    ]
+
+
+def _trend_text(rows: pd.DataFrame, against: str) -> list[str]:
+    """How coefficients change along a column that has three values or more."""
+    if against not in rows or len(rows[against].dropna().unique()) < 3:
+        return []
+    table = trends(rows[rows["method"].isin(["best_of_n", "rl"])], against)
+    return [f"change of the coefficients for each factor of ten in {against}, with 95 % intervals", _table(table)]
+
+
+def _table(table: pd.DataFrame) -> str:
+    numbers = table.select_dtypes("float").columns
+    table = table.assign(**{name: table[name].map("{:.3g}".format, na_action="ignore") for name in numbers})
+    return str(table.to_string(index=False, na_rep="-"))

@@ -90,15 +90,18 @@ class Baseline:
         drifts = torch.stack([x.square() / 2, y.square() / 2, x * y - r * (x.square() + y.square()) / 2])
         return drifts - drifts.mean(dim=(1, 2), keepdim=True)
 
+    def moved(self, content: Tensor | float, fluency: Tensor | float) -> Tensor:
+        """What each response of the baseline does to gold's unit, for policies of these mean parts, [.., n, b]."""
+        drifts = self.drifts
+        return content * drifts[0] + fluency * drifts[1] + (content + fluency) * self.deviations.prod() * drifts[2]
+
     def gold(self, parts: Tensor, *, share: float) -> Estimate:
         """Gold of policies whose responses have `parts` [2, R, n, m]."""
         scores, own = total(parts), total(self.parts)
         gold = scores - own.mean(dim=-1, keepdim=True)
         content, fluency = (parts - self.parts.mean(dim=-1)[:, None, :, None]).mean(dim=(2, 3))[..., None, None]
-        drifts = self.drifts
-        moved = content * drifts[0] + fluency * drifts[1] + (content + fluency) * self.deviations.prod() * drifts[2]
         centred = own - own.mean(dim=-1, keepdim=True)
-        return two_samples([gold, -centred - moved], share=share)
+        return two_samples([gold, -centred - self.moved(content, fluency)], share=share)
 
     def win_rate(self, parts: Tensor, *, share: float) -> Estimate:
         """The probability that policies' responses, with `parts` [2, R, n, m], have more gold than the reference's."""

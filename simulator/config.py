@@ -4,29 +4,39 @@ A sweep file has, beside the tables of simulator/settings.py, one for the grid, 
 be listed there by its full name, such as `"data.pairs" = [64, 256]`, and becomes an axis of the grid.
 """
 
+import hashlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
 import tomli_w
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from simulator.complaints import ConfigError, complain, distinct, one_of
 from simulator.losses import LOSSES
-from simulator.settings import Positive, Settings, Table
+from simulator.method import Grid as Strengths
+from simulator.methods import METHODS
+from simulator.settings import LossName, Positive, Settings, Table
+from simulator.text import read_text
 from simulator.toml_input import flatten, override, place, read_toml
 
 RUN_LIMIT = 10**6
 
-KNOWN_AS = {"dpo": "logistic", "ipo": "squared", "slic": "hinge"}
-LossName = Annotated[str, AfterValidator(one_of(LOSSES, known_as=KNOWN_AS))]
+METHOD_KNOWN_AS = (
+    dict.fromkeys(("dpo", "ipo", "slic"), "gpo") | dict.fromkeys(("ppo", "rloo"), "rl") | {"bon": "best_of_n"}
+)
+MethodName = Annotated[str, AfterValidator(one_of(METHODS, known_as=METHOD_KNOWN_AS))]
+Penalty = Annotated[float, Field(ge=0, le=1e12)]
 
 
 class Grid(Table):
-    """[sweep]. The grid: every method, loss, beta and seed, and every value of every further axis."""
+    """[sweep]. The grid: every method, its strengths, every seed, and every value of every further axis.
 
-    method: Literal["gpo"] = "gpo"
+    loss and beta are those of "gpo", and penalty, of KL, is that of "rl"; the other methods follow one of their own.
+    """
+
+    method: Annotated[tuple[MethodName, ...], Field(strict=False), AfterValidator(distinct)] = ("gpo",)
     loss: Annotated[tuple[LossName, ...], Field(strict=False), AfterValidator(distinct)] = tuple(LOSSES)
     beta: Annotated[tuple[Positive, ...], Field(strict=False), AfterValidator(distinct)] = (
         0.01,
@@ -38,6 +48,7 @@ class Grid(Table):
         3.0,
         10.0,
     )
+    penalty: Annotated[tuple[Penalty, ...], Field(strict=False), AfterValidator(distinct)] = (0.0,)
     seeds: Annotated[int, Field(ge=1, le=100_000)] = 4
     axes: dict[str, Annotated[tuple[Any, ...], Field(strict=False), AfterValidator(distinct)]] = Field(
         default_factory=dict
@@ -59,7 +70,7 @@ class Grid(Table):
             if "." in key or isinstance(value, dict):
                 for name, values in flatten(key, value):
                     gathered["axes"][name] = values if isinstance(values, list | tuple) else [values]
-            elif key in ("loss", "beta") and not isinstance(value, list | tuple):
+            elif key in ("method", "loss", "beta", "penalty") and not isinstance(value, list | tuple):
                 gathered[key] = [value]
             else:
                 gathered[key] = value
@@ -73,8 +84,10 @@ class Grid(Table):
 
     @property
     def runs(self) -> int:
-        """How many runs the grid has."""
-        return math.prod(map(len, (self.loss, self.beta, *self.axes.values()))) * self.seeds
+        """How many runs the grid has, those that some axis makes no difference to counted again."""
+        given = Strengths(loss=self.loss, beta=self.beta, penalty=self.penalty)
+        strengths = sum(len(METHODS[name].strengths(given)) for name in self.method)
+        return strengths * math.prod(map(len, self.axes.values())) * self.seeds
 
 
 class Sweep(Settings):
@@ -119,3 +132,20 @@ class Sweep(Settings):
         if not self.texts:
             del tables["texts"]
         return tomli_w.dumps(tables)
+
+
+def check_text(sweep: Sweep, name: str, there: str) -> None:
+    """Raises ConfigError where the SHA-256 of the text file `name`, `there`, is not what the sweep's `texts` says."""
+    if name in sweep.texts and there != sweep.texts[name]:
+        raise ConfigError(
+            f"world.language.text = {name}: is not the file that this sweep is about (its SHA-256 is {there}, and "
+            f"texts says {sweep.texts[name]}); bring that file back, or choose another --out"
+        )
+
+
+def with_texts(sweep: Sweep, names: Iterable[str]) -> Sweep:
+    """The sweep with the hashes of the text files of these names. Raises ConfigError where one is not as it says."""
+    found = {name: hashlib.sha256(read_text(name)).hexdigest() for name in dict.fromkeys(filter(None, names))}
+    for name, there in found.items():
+        check_text(sweep, name, there)
+    return sweep.model_copy(update={"texts": found})

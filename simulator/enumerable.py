@@ -5,7 +5,7 @@ V vocabulary, D parameters, N pairs. Gold is in standard deviations under the re
 each, and once more their sum.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,16 +15,18 @@ import torch
 from torch import Tensor
 
 from gold_rewards import scale_under
-from simulator.enumeration import all_responses, leaf_log_probs, node_log_probs
+from simulator.enumeration import all_responses, leaf_log_probs, leaf_scores, node_log_probs
 from simulator.ground import Ground, content_of, fluency_under, refuse_gold, sizes
 from simulator.measurement import Columns, Yardstick, gold_rank, measure_law
 from simulator.oracle import oracle_rows
-from simulator.preferences import Preferences, behaviour_law, chosen_first, draw_pairs
+from simulator.preferences import Candidates, Preferences, behaviour_law, draw_pairs, labelled
+from simulator.scoring import Listing, Proxy, Scorer, TableScorer, numbers_of
 from simulator.settings import Data, Settings
 from simulator.streams import stream
 from simulator.transformer import Architecture, unstack
 
 MEASURE_FLOATS = 2**18  # P * G * runs measured at once, so that memory does not grow with the stack
+FRESH_PAIRS = 8192  # that proxies are compared with gold on
 
 Array = np.ndarray
 
@@ -35,7 +37,7 @@ class EnumerableWorld:
 
     prompts [P, L] and responses [G, T] are token ids; reference [D] are the parameters of pi_ref, and
     reference_nodes [P, M, V] its next-token log-probabilities. kl_estimators: those recorded beside the KL.
-    facts: what `world.json` says of the world.
+    listing: all responses, with the reference's law. facts: what `world.json` says of the world.
     """
 
     architecture: Architecture
@@ -45,7 +47,9 @@ class EnumerableWorld:
     reference_nodes: Tensor
     yardstick: Yardstick
     kl_estimators: tuple[str, ...]
+    listing: Listing
     facts: dict[str, Any]
+    kl_source: str = "exact"
 
     def to(self, device: torch.device) -> "EnumerableWorld":
         """The same world with its tensors on `device`."""
@@ -63,40 +67,81 @@ class EnumerableWorld:
             uniform_share=data.uniform_share,
         )
 
-    def draw(self, data: Data, seed: int) -> Preferences:
-        """The labelled pairs of a seed."""
-        prompt, response, draws = draw_pairs(self.behaviour(data), pairs=data.pairs, rng=stream(seed, "pairs"))
-        gold = self.yardstick.gold.cpu().numpy()[prompt[:, None], response]
-        order = chosen_first(gold, draws, labels=data.labels, temperature=data.temperature, noise=data.label_noise)
-        number = torch.from_numpy(np.take_along_axis(response, order, axis=1)).to(self.prompts.device)
-        row = torch.from_numpy(prompt).to(self.prompts.device)
-        return Preferences(
-            prompt=row, responses=self.responses[number], reference=self.yardstick.reference[row.unsqueeze(1), number]
+    @property
+    def log_law(self) -> Tensor:
+        """log pi_ref of every response, [P, G]."""
+        return self.yardstick.reference
+
+    def candidates(self, data: Data, seed: int, pairs: int, purpose: str) -> Candidates:
+        """Pairs of a seed from the behaviour policy, without labels; they follow from (seed, purpose)."""
+        prompt, response, draws = draw_pairs(self.behaviour(data), pairs=pairs, rng=stream(seed, purpose))
+        row, number = (torch.from_numpy(index).to(self.prompts.device) for index in (prompt, response))
+        return Candidates(
+            prompt=row,
+            responses=self.responses[number],
+            reference=self.yardstick.reference[row.unsqueeze(1), number],
+            gold=self.yardstick.gold.cpu().numpy()[prompt[:, None], response],
+            draws=draws,
         )
 
-    def number(self, responses: Tensor) -> Tensor:
-        """The numbers of responses [..., T] in the list, [...]."""
-        vocabulary, length = self.architecture.vocabulary, responses.shape[-1]
-        place = torch.tensor([vocabulary ** (length - 1 - t) for t in range(length)], device=responses.device)
-        return (responses * place).sum(dim=-1)
+    def draw(self, data: Data, seed: int) -> Preferences:
+        """The pairs of a seed that gold labelled."""
+        pairs = self.candidates(data, seed, data.pairs, "pairs")
+        return labelled(pairs, pairs.gold, labels=data.labels, temperature=data.temperature, noise=data.label_noise)
 
-    def measure(self, parameters: Tensor, pairs: Preferences, data: Data) -> tuple[Columns, Tensor]:
-        """Every column that needs no loss, [R] each, for parameters [R, D]; and the log-ratios of pairs, [R, N, 2]."""
+    def log_reference(self, prompt: Tensor, responses: Tensor) -> Tensor:
+        """log pi_ref of responses [R, B, K, T] to the prompts of these rows [R, B], float64 [R, B, K]."""
+        return self.yardstick.reference[prompt.unsqueeze(2), numbers_of(responses, self.architecture.vocabulary)]
+
+    def score_listed(self, parameters: Tensor, architecture: Architecture) -> Tensor:
+        """What networks with `parameters` [M, D] say of the listing, float64 [M, P, G]."""
+        found = torch.empty((len(parameters), *self.log_law.shape), dtype=torch.float64, device=parameters.device)
+        size = max(1, MEASURE_FLOATS // (4 * self.log_law.shape[1] * max(1, architecture.width // 64)))
+        for number in range(len(parameters)):
+            blocks = unstack(parameters[number : number + 1], architecture)
+            for first in range(0, len(self.prompts), size):
+                some = slice(first, first + size)
+                found[number, some] = leaf_scores(blocks, architecture, self.prompts[some], self.responses.shape[1])[0]
+        return found
+
+    def scorer(self, proxies: Sequence[Proxy]) -> TableScorer:
+        """The proxies of a stack of runs, to score with."""
+        tables = np.stack([proxy.table for proxy in proxies])
+        return TableScorer(
+            tables=torch.from_numpy(tables).to(self.prompts.device), vocabulary=self.architecture.vocabulary
+        )
+
+    def measure_law(self, log_probs: Tensor, data: Data, scorer: Scorer | None = None) -> Columns:
+        """Every column that needs no pairs, [R] each, of policies with log pi = `log_probs` [R, P, G]."""
+        behaviour = torch.from_numpy(self.behaviour(data)).to(self.prompts.device)
+        columns = measure_law(log_probs, self.yardstick, behaviour, self.kl_estimators)
+        if scorer is not None:
+            columns["proxy"] = (log_probs.exp() * scorer.tables).sum(dim=-1).mean(dim=-1)
+        return columns
+
+    def measure(
+        self, parameters: Tensor, pairs: Preferences | None, data: Data, scorer: Scorer | None = None
+    ) -> tuple[Columns, Tensor]:
+        """Every column that needs no loss, [R] each, for parameters [R, D]; and the log-ratios of pairs, [R, N, 2].
+
+        With a scorer, the column `proxy` is its scores' and not the implicit reward's. Without pairs, N is 0.
+        """
         prompts, responses = self.yardstick.reference.shape
         size = max(1, MEASURE_FLOATS // (prompts * responses))
-        behaviour = torch.from_numpy(self.behaviour(data)).to(self.prompts.device)
         columns: Columns = {}
-        ratios = torch.empty_like(pairs.reference)
+        ratios = torch.empty_like(pairs.reference) if pairs else self.log_law.new_empty(len(parameters), 0, 2)
         for first in range(0, len(parameters), size):
             rows = slice(first, first + size)
             blocks = unstack(parameters[rows], self.architecture)
             nodes = node_log_probs(blocks, self.architecture, self.prompts, self.responses.shape[1])
             log_probs = leaf_log_probs(nodes, self.architecture.vocabulary)
-            for name, value in measure_law(log_probs, self.yardstick, behaviour, self.kl_estimators).items():
+            for name, value in self.measure_law(log_probs, data, scorer and scorer.rows(rows)).items():
                 columns.setdefault(name, value.new_empty(len(parameters)))[rows] = value
-            here = pairs.rows(rows)
-            run = torch.arange(len(log_probs), device=log_probs.device)[:, None, None]
-            ratios[rows] = log_probs[run, here.prompt.unsqueeze(2), self.number(here.responses)] - here.reference
+            if pairs:
+                here = pairs.rows(rows)
+                run = torch.arange(len(log_probs), device=log_probs.device)[:, None, None]
+                number = numbers_of(here.responses, self.architecture.vocabulary)
+                ratios[rows] = log_probs[run, here.prompt.unsqueeze(2), number] - here.reference
         return columns, ratios
 
     def oracle(self, name: str) -> pd.DataFrame:
@@ -144,6 +189,8 @@ def list_world(settings: Settings, ground: Ground, device: torch.device) -> Enum
     fluency = score_all(fluency_under(ground.language), ground.prompts, responses)
     gold, scale = gold_scores(settings, ground.prompts, responses, log_probs.exp().numpy(), fluency)
     said = np.exp(fluency * length)
+    law = log_probs.exp().numpy()
+    row, pair, _ = draw_pairs(law, pairs=FRESH_PAIRS, rng=stream(settings.world.seed, "fresh pairs"))
     world = EnumerableWorld(
         architecture=ground.architecture,
         prompts=torch.from_numpy(ground.prompts),
@@ -152,6 +199,9 @@ def list_world(settings: Settings, ground: Ground, device: torch.device) -> Enum
         reference_nodes=nodes[0],
         yardstick=Yardstick(reference=log_probs, gold=gold, gold_rank=gold_rank(log_probs, gold), length=length),
         kl_estimators=settings.measure.kl_estimators,
+        listing=Listing(
+            law=law / law.sum(axis=1, keepdims=True), gold=gold.numpy(), pairs=np.column_stack([row, pair])
+        ),
         facts={
             **sizes(settings, ground),
             "responses": len(responses),

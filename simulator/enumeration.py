@@ -73,13 +73,10 @@ def _tree_attention(query: Tensor, key: Tensor, value: Tensor, length: int, voca
     return torch.cat(read, dim=4)
 
 
-def node_log_probs(blocks: Blocks, architecture: Architecture, prompts: Tensor, length: int) -> Tensor:
-    """Next-token log-probabilities at the inner nodes, float64 [R, P, 1 + V + … + V^(T-1), V].
-
-    prompts [P, L] are token ids and `length` is T.
-    """
+def node_states(blocks: Blocks, architecture: Architecture, prompts: Tensor, depths: int) -> Tensor:
+    """What the network reads from at the nodes of depths 0 to `depths`, normed, [R, P, 1 + V + … + V^depths, d]."""
     vocabulary, heads = architecture.vocabulary, architecture.heads
-    tokens, position = _tree_tokens(prompts, vocabulary, length - 1)
+    tokens, position = _tree_tokens(prompts, vocabulary, depths)
     runs = blocks["token"].shape[0]
     count, prompt_length = prompts.shape
     x = embed(blocks, tokens.expand(runs, -1, -1), position).flatten(1, 2)
@@ -90,9 +87,23 @@ def node_log_probs(blocks: Blocks, architecture: Architecture, prompts: Tensor, 
         read = _tree_attention(query * query.shape[2] ** -0.5, key, value, prompt_length, vocabulary)
         x = x + torch.bmm(read.view(runs, architecture.width, -1).transpose(1, 2), blocks[f"{layer}.merge"])
         x = feed_forward(blocks, layer, x)
-    nodes = x.unflatten(1, (count, -1))[:, :, prompt_length - 1 :].flatten(1, 2)
-    logits = torch.bmm(blocks["unembed"].transpose(1, 2), normed(nodes).transpose(1, 2))  # V before the nodes: faster
-    return logits.double().log_softmax(dim=1).transpose(1, 2).unflatten(1, (count, -1))
+    return normed(x.unflatten(1, (count, -1))[:, :, prompt_length - 1 :])
+
+
+def node_log_probs(blocks: Blocks, architecture: Architecture, prompts: Tensor, length: int) -> Tensor:
+    """Next-token log-probabilities at the inner nodes, float64 [R, P, 1 + V + … + V^(T-1), V].
+
+    prompts [P, L] are token ids and `length` is T.
+    """
+    nodes = node_states(blocks, architecture, prompts, length - 1).flatten(1, 2)
+    logits = torch.bmm(blocks["unembed"].transpose(1, 2), nodes.transpose(1, 2))  # V before the nodes: faster
+    return logits.double().log_softmax(dim=1).transpose(1, 2).unflatten(1, (len(prompts), -1))
+
+
+def leaf_scores(blocks: Blocks, architecture: Architecture, prompts: Tensor, length: int) -> Tensor:
+    """What networks of one output say of every response of `length` tokens, float64 [R, P, V^T]."""
+    leaves = node_states(blocks, architecture, prompts, length)[:, :, -(architecture.vocabulary**length) :]
+    return torch.bmm(leaves.flatten(1, 2), blocks["unembed"]).double().view(leaves.shape[:3])
 
 
 def leaf_log_probs(nodes: Tensor, vocabulary: int) -> Tensor:

@@ -1,135 +1,169 @@
 """From a sweep to its runs, and from runs to the stacks that train together.
 
-A run is one point of the grid. Runs that share everything but what a stack holds per row (loss, beta, seed,
-learning rate, clipping, labels) can train as one program; they are cut into stacks of bounded size. The order of
+Runs that share everything but what a stack holds per row (loss, beta, seed, learning rate, clipping, labels; proxies,
+where a method looks their scores up) can train as one program; they are cut into stacks of bounded size. The order of
 the runs follows from the sweep alone; how they are cut may depend on the machine, since what comes of a run does not
 depend on the cut.
 """
 
-import hashlib
 import itertools
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cache
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Protocol, TypeVar
 
-from simulator.complaints import rounded
+from simulator.complaints import ConfigError
 from simulator.config import Sweep
-from simulator.losses import LOSSES, local_shape
+from simulator.method import Grid, Method
+from simulator.methods import METHODS
+from simulator.proxies import Member, held_out, proxy_architecture
+from simulator.runs import Run, digest, leave_out
 from simulator.settings import Settings
+from simulator.world import world_name
 
-PER_ROW = {"data": {"labels", "temperature", "label_noise"}, "train": {"learning_rate", "clip"}}
 STACK_LIMIT = 24
 STACK_FLOATS = 2**24  # activations of one training step of a stack; 64 MiB of float32
 
 
-@dataclass(frozen=True, kw_only=True)
-class Point:
-    """One combination of the further axes: their dotted keys with the values here, and the settings there.
-
-    name: shared by two points only if every setting is equal. shared: what runs have in common that can be stacked.
-    """
-
-    axes: dict[str, Any]
-    settings: Settings
-    name: str
-    shared: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Run:
-    """One cell of the grid."""
-
-    method: str
-    loss: str
-    beta: float
-    seed: int
-    point: Point
+class Stackable(Protocol):
+    """What can be stacked: `shared` is equal for those that train together."""
 
     @property
-    def settings(self) -> Settings:
-        """Every setting but method, loss, beta and seed."""
-        return self.point.settings
-
-    @property
-    def run_id(self) -> str:
-        """A name that two runs share only if every setting of theirs is equal."""
-        named = [self.method, self.loss, self.beta, self.seed, self.point.name]
-        return f"{self.method}-{self.loss}-{self.beta:g}-{self.seed}-{digest(named)}"
-
-    def columns(self) -> dict[str, Any]:
-        """What every record of the run says of it: the settings that vary, and kappa of its loss."""
-        return {
-            "run_id": self.run_id,
-            "method": self.method,
-            "loss": self.loss,
-            "beta": self.beta,
-            "kappa": _kappa(self.loss),
-            "seed": self.seed,
-            "pairs": self.settings.data.pairs,
-            "label_noise": self.settings.data.label_noise,
-            **{axis_column(name): value for name, value in self.point.axes.items()},
-        }
+    def shared(self) -> str:
+        """What those have in common that can train together."""
+        ...
 
 
-@cache
-def _kappa(loss: str) -> float:
-    return local_shape(LOSSES[loss]).kappa
-
-
-def axis_column(name: str) -> str:
-    """The column of an axis: its key, with its table in front unless that is [data]. `train.steps`: train_steps."""
-    return name.removeprefix("data.").replace(".", "_")
-
-
-def digest(value: object) -> str:
-    """Ten hexadecimal digits that name a value made of tables, lists, strings and numbers."""
-    return hashlib.sha256(json.dumps(rounded(value), sort_keys=True).encode()).hexdigest()[:10]
-
-
-def points(sweep: Sweep) -> list[Point]:
-    """Every combination of the further axes. Raises ConfigError for a wrong value."""
-    axes = sweep.sweep.axes
-    found = []
-    for values in itertools.product(*axes.values()):
-        at = dict(zip(axes, values, strict=True))
-        settings = sweep.settings_at(at)
-        tables = settings.model_dump()
-        common = {t: {k: v for k, v in keys.items() if k not in PER_ROW.get(t, ())} for t, keys in tables.items()}
-        found.append(Point(axes=at, settings=settings, name=digest(tables), shared=digest(common)))
-    return found
+S = TypeVar("S", bound=Stackable)
 
 
 def expand(sweep: Sweep) -> list[Run]:
-    """All runs of a sweep, in the order of its grid. Raises ConfigError."""
-    grid = sweep.sweep
-    return [
-        Run(method=grid.method, loss=loss, beta=beta, seed=seed, point=point)
-        for point in points(sweep)
-        for loss, beta, seed in itertools.product(grid.loss, grid.beta, range(grid.seeds))
-    ]
+    """All runs of a sweep, in the order of its grid. Raises ConfigError.
+
+    A run that some axis makes no difference to is there once, without that axis.
+    """
+    axes = sweep.sweep.axes
+    runs: dict[str, Run] = {}
+    for values in itertools.product(*axes.values()):
+        at = dict(zip(axes, values, strict=True))
+        settings = sweep.settings_at(at)
+        for name in sweep.sweep.method:
+            for run in _runs_at(sweep, name, at, settings):
+                runs.setdefault(run.run_id, run)
+    return list(runs.values())
 
 
-def stack_size(settings: Settings) -> int:
-    """How many runs of these settings train together best: at most STACK_LIMIT, fewer where they are large."""
-    world, policy, train = settings.world, settings.policy, settings.train
-    places = min(train.batch, settings.data.pairs) * (world.prompt_length + 2 * (world.response_length - 1))
-    floats = places * (policy.layers * (16 * policy.width + 3 * policy.heads * 2 * world.response_length))
+def _runs_at(sweep: Sweep, name: str, at: Mapping[str, Any], settings: Settings) -> Iterator[Run]:
+    method, grid = METHODS[name], sweep.sweep
+    proxies = method.proxies(settings)
+    try:
+        method.check(settings)
+        if proxies:
+            check_proxies(settings)
+    except ValueError as error:
+        where = "".join(f", {key} = {value}" for key, value in at.items())
+        raise ConfigError(f'[sweep] at method = "{name}"{where}: {error}') from None
+    tables = settings.model_dump(include=set(method.reads(settings)))
+    tables = leave_out(tables, method.ignores(settings))
+    axes = {key: value for key, value in at.items() if _has(tables, key)}
+    named, shared = digest(tables), digest([name, leave_out(tables, method.per_row(settings))])
+    strengths = method.strengths(Grid(loss=grid.loss, beta=grid.beta, penalty=grid.penalty))
+    for (loss, beta), seed in itertools.product(strengths, range(grid.seeds)):
+        yield Run(
+            method=name,
+            loss=loss,
+            beta=beta,
+            seed=seed,
+            axes=axes,
+            settings=settings,
+            proxies=proxies,
+            name=named,
+            shared=shared,
+            steps=method.steps(settings),
+        )
+
+
+def _has(tables: Mapping[str, Any], key: str) -> bool:
+    """Whether the dotted key is still there."""
+    inner: Any = tables
+    for part in key.split("."):
+        if not isinstance(inner, Mapping) or part not in inner:
+            return False
+        inner = inner[part]
+    return True
+
+
+def check_proxies(settings: Settings) -> None:
+    """Raises ValueError where proxies have no pair to learn from, or members cannot be compared everywhere."""
+    held_out(settings)
+    sampled, some = settings.world.kind == "sampled", settings.measured_prompts < settings.world.prompts
+    if settings.proxy.members > 1 and settings.proxy.combine != "mean" and sampled and some:
+        raise ValueError(
+            f'proxy.combine (="{settings.proxy.combine}") compares members after recentring them at each prompt, which '
+            'needs measure.prompts = "all"'
+        )
+
+
+def method_of(run: Run) -> Method:
+    """The method of a run."""
+    return METHODS[run.method]
+
+
+def step_floats(layers: int, width: int, heads: int, places: int, length: int) -> int:
+    """Numbers that one training step keeps, for so many places of sequences of about `length`."""
+    return places * layers * (16 * width + 3 * heads * 2 * length)
+
+
+def stack_size(run: Run) -> int:
+    """How many runs like this train together best: at most STACK_LIMIT, fewer where they are large."""
+    policy, (_, places) = run.settings.policy, method_of(run).network(run.settings)
+    floats = step_floats(policy.layers, policy.width, policy.heads, places, run.settings.world.response_length)
+    return max(1, min(STACK_LIMIT, STACK_FLOATS // max(floats, 1)))
+
+
+def proxy_stack_size(settings: Settings) -> int:
+    """How many proxies of these settings train together best."""
+    world, proxy = settings.world, settings.proxy
+    places = proxy.batch * (world.prompt_length + 2 * world.response_length)
+    floats = step_floats(proxy.layers, proxy.width, proxy.heads, places, world.response_length)
     return max(1, min(STACK_LIMIT, STACK_FLOATS // max(floats, 1)))
 
 
 def stacks(runs: Sequence[Run], sizes: Mapping[str, int]) -> list[tuple[Run, ...]]:
     """The runs cut into stacks of at most the size that `sizes` has for what they share.
 
-    Within a stack the runs of one loss are neighbours.
+    Within a stack the runs of one loss are neighbours. Stacks of one world follow each other, long ones first, so that
+    no process is left with one of them at the end.
     """
-    groups: dict[str, list[Run]] = {}
-    for run in runs:
-        groups.setdefault(run.point.shared, []).append(run)
-    cut = []
-    for shared, group in groups.items():
-        size = sizes[shared]
-        ordered = sorted(group, key=lambda run: run.loss)
-        cut += [tuple(ordered[i : i + size]) for i in range(0, len(ordered), size)]
-    return cut
+    found = cut(sorted(runs, key=lambda run: run.loss or ""), sizes)
+    names = [world_name(stack[0].settings) for stack in found]
+    place = {name: i for i, name in enumerate(dict.fromkeys(names))}
+    order = sorted(range(len(found)), key=lambda i: (place[names[i]], -work(found[i])))
+    return [found[i] for i in order]
+
+
+def proxy_stacks(members: Sequence[Member], sizes: Mapping[str, int]) -> list[tuple[Member, ...]]:
+    """Proxies cut into stacks, long ones first."""
+    found = cut(sorted(members, key=lambda member: member.settings.proxy.loss), sizes)
+    return sorted(found, key=lambda stack: -proxy_work(stack))
+
+
+def proxy_work(stack: Sequence[Member]) -> int:
+    """What training proxies takes, in multiplications of a pair's tokens."""
+    settings = stack[0].settings
+    return len(stack) * stack[0].steps * settings.proxy.batch * proxy_architecture(settings).parameters
+
+
+def work(stack: Sequence[Run]) -> int:
+    """Tokens that go through networks until a stack is trained, or 1 a run."""
+    return len(stack) * max(1, stack[0].steps * method_of(stack[0]).network(stack[0].settings)[1])
+
+
+def cut(items: Sequence[S], sizes: Mapping[str, int]) -> list[tuple[S, ...]]:
+    """What can be stacked in stacks of at most the size that `sizes` has for what they share, in their order."""
+    groups: dict[str, list[S]] = {}
+    for item in items:
+        groups.setdefault(item.shared, []).append(item)
+    return [
+        tuple(group[i : i + sizes[shared]])
+        for shared, group in groups.items()
+        for i in range(0, len(group), sizes[shared])
+    ]

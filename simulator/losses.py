@@ -18,6 +18,7 @@ write `logsigmoid`: the two are equal, and only the latter starts threads on a C
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import torch
@@ -91,6 +92,12 @@ def local_shape(loss: Loss) -> LocalShape:
         (second,) = torch.autograd.grad(slope, z, allow_unused=True)
         curvature = 0.0 if second is None else second.item()
     return LocalShape(value=value.item(), slope=slope.item(), curvature=curvature + 0.0)  # -0.0 becomes 0.0
+
+
+@cache
+def kappa_of(name: str) -> float:
+    """kappa of the loss of this name."""
+    return local_shape(LOSSES[name]).kappa
 
 
 def sample_losses(names: Iterable[str]) -> dict[str, np.ndarray]:

@@ -9,8 +9,9 @@ the budget.
 Shapes: d width, H heads, S places of a packed pair, V vocabulary, T response length.
 """
 
+import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,11 +23,14 @@ from simulator import along
 from simulator.complaints import ConfigError
 from simulator.config import RUN_LIMIT
 from simulator.enumerable import MEASURE_FLOATS
-from simulator.grid import Run, stack_size
+from simulator.grid import STACK_LIMIT, proxy_stack_size, proxy_work, stack_size, work
 from simulator.ground import architecture_of
+from simulator.methods import METHODS
+from simulator.proxies import Member, needed, proxy_architecture
+from simulator.runs import Run
 from simulator.sampled import KEPT_BYTES
 from simulator.sampling import Lots
-from simulator.settings import Settings
+from simulator.settings import Network, Settings
 from simulator.training import STRETCH
 
 PROCESS_BYTES = 350 * 2**20  # Python with torch and pandas
@@ -39,14 +43,14 @@ UNITS = {"": 1, "B": 1} | {
     for power, letter in enumerate("KMGT", start=1)
     for ending, base in (("", 1024), ("iB", 1024), ("B", 1000))
 }
-REMEDY = "lower policy.width, policy.layers, train.batch, data.pairs, or the sizes of the world"
+REMEDY = "lower policy.width, policy.layers, proxy.width, train.batch, data.pairs, or the sizes of the world"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Arrangement:
     """How a sweep fits into memory: processes, the most runs in one stack of each kind, and bytes over all processes.
 
-    sizes: by the settings that the runs of a stack share, `Point.shared`.
+    sizes: by what the runs, or the proxies, of a stack share.
     """
 
     processes: int
@@ -82,7 +86,7 @@ def free_bytes(device: torch.device) -> int:
 
 def budget_of(memory: str | None, device: torch.device) -> dict[str, Any]:
     """`budget`, `asked` and `best` for `arrange`: what --memory says, or half of what is free. Raises ConfigError."""
-    best = stack_size if device.type == "cpu" else lambda _: RUN_LIMIT  # a GPU is filled by the stack
+    best = None if device.type == "cpu" else RUN_LIMIT  # a GPU is filled by the stack
     if memory is not None:
         return {"budget": parse_bytes(memory), "asked": f"--memory {memory}", "best": best}
     free = free_bytes(device)
@@ -90,23 +94,63 @@ def budget_of(memory: str | None, device: torch.device) -> dict[str, Any]:
     return {"budget": free // 2, "asked": asked, "best": best}
 
 
-def step_bytes(settings: Settings, sequences: int, places: int) -> int:
+def step_bytes(network: Network, vocabulary: int, sequences: int, places: int) -> int:
     """What a forward and a backward pass hold for sequences of so many places: what is kept, and what passes."""
-    policy = settings.policy
-    kept = policy.layers * (16 * policy.width + 2 * policy.heads * places)
-    passing = 12 * policy.width + 4 * policy.heads * places + 4 * settings.world.vocabulary
+    kept = network.layers * (16 * network.width + 2 * network.heads * places)
+    passing = 12 * network.width + 4 * network.heads * places + 4 * vocabulary
     return FLOAT * sequences * places * (kept + passing)
 
 
-def run_bytes(settings: Settings) -> int:
-    """What every run adds to its stack: its row, its pairs, and the activations of a training step."""
-    world, train = settings.world, settings.train
-    batch = min(train.batch, settings.data.pairs)
+def pairs_bytes(settings: Settings, pairs: int) -> int:
+    """What labelled pairs take, as drawn and as trained on."""
+    return WIDE * pairs * (settings.world.prompt_length + 4 * settings.world.response_length + 12)
+
+
+def run_bytes(run: Run) -> int:
+    """What every run adds to its stack: its row, its pairs, its proxy's scores, and a training step's activations."""
+    settings, world = run.settings, run.settings.world
+    sequences, tokens = METHODS[run.method].network(settings)
     row = 8 * FLOAT * architecture_of(settings).row
-    step = step_bytes(settings, batch, world.prompt_length + 2 * (world.response_length - 1))
-    pairs = WIDE * settings.data.pairs * (world.prompt_length + 4 * world.response_length + 12)
-    order = WIDE * min(STRETCH, train.steps) * batch
-    return int(SLACK * (row + step + pairs + order))
+    step = step_bytes(settings.policy, world.vocabulary, sequences, -(-tokens // max(sequences, 1)))
+    held = 0
+    if run.method == "gpo":
+        pairs = settings.data.learned_from
+        order = WIDE * min(STRETCH, settings.train.steps) * min(settings.train.batch, pairs)
+        held = pairs_bytes(settings, pairs) + order
+    if run.proxies and world.kind == "enumerable":
+        held += 2 * WIDE * world.prompts * world.vocabulary**world.response_length
+    if run.method == "best_of_n" and world.kind == "sampled":
+        held += WIDE * settings.measured_prompts * settings.best_of_n.pool
+    return int(SLACK * (row + step + held))
+
+
+def proxy_bytes(member: Member) -> int:
+    """What every proxy adds to its stack: its row and the best so far, its pairs, its scores, and a training step."""
+    settings, world, proxy = member.settings, member.settings.world, member.settings.proxy
+    row = 10 * FLOAT * proxy_architecture(settings).row
+    step = step_bytes(proxy, world.vocabulary, proxy.batch, world.prompt_length + 2 * world.response_length)
+    order = WIDE * min(STRETCH, proxy.steps) * proxy.batch
+    return int(
+        SLACK * (row + step + 2 * pairs_bytes(settings, settings.data.pairs) + order + 2 * listed_bytes(settings))
+    )
+
+
+def listed_bytes(settings: Settings) -> int:
+    """What one score of the world's listing takes."""
+    world = settings.world
+    if world.kind == "enumerable":
+        return WIDE * world.prompts * world.vocabulary**world.response_length
+    return WIDE * settings.measured_prompts * settings.measure.baseline
+
+
+def scoring_bytes(settings: Settings) -> int:
+    """What it takes to read responses with a proxy's network, a bounded number at once."""
+    world, proxy = settings.world, settings.proxy
+    if world.kind == "sampled":
+        return int(SLACK * FLOAT * along.AT_ONCE)
+    places = sum(world.vocabulary**t for t in range(world.response_length + 1)) + world.prompt_length
+    prompts = max(1, min(world.prompts, MEASURE_FLOATS // (4 * places * max(1, proxy.width // 64))))
+    return int(SLACK * FLOAT * prompts * places * (14 * proxy.width + 4 * proxy.heads)) + 8 * listed_bytes(settings)
 
 
 def measuring_bytes(settings: Settings) -> int:
@@ -115,7 +159,7 @@ def measuring_bytes(settings: Settings) -> int:
     if world.kind == "enumerable":
         responses = world.prompts * world.vocabulary**world.response_length
         inner = world.prompts * sum(world.vocabulary**t for t in range(world.response_length))
-        runs = max(1, min(stack_size(settings), MEASURE_FLOATS // responses))
+        runs = max(1, min(STACK_LIMIT, MEASURE_FLOATS // responses))
         return int(SLACK * runs * (FLOAT * inner * (24 * policy.width + 8 * world.vocabulary) + 7 * WIDE * responses))
     architecture = architecture_of(settings)
     lots = Lots(prompts=settings.measured_prompts, responses=settings.measure.samples)
@@ -132,7 +176,7 @@ def world_bytes(settings: Settings) -> int:
     text = text_bytes(settings)
     language = 50 * text if text else 4 * WIDE * world.topics * world.vocabulary**2
     if world.kind == "enumerable":
-        return language + 8 * WIDE * world.prompts * world.vocabulary**world.response_length
+        return language + 12 * WIDE * world.prompts * world.vocabulary**world.response_length
     baseline = WIDE * settings.measured_prompts * settings.measure.baseline * (world.response_length + 16)
     return language + baseline + KEPT_BYTES
 
@@ -140,7 +184,8 @@ def world_bytes(settings: Settings) -> int:
 def making_bytes(settings: Settings) -> int:
     """What is held, in addition, while a world is made: a step of the reference's training, and the scoring of gold."""
     world = settings.world
-    reading = step_bytes(settings, settings.reference.batch, world.prompt_length + world.response_length - 1)
+    places = world.prompt_length + world.response_length - 1
+    reading = step_bytes(settings.policy, world.vocabulary, settings.reference.batch, places)
     scoring = 2**26 if world.kind == "sampled" else 10 * WIDE * world.prompts * world.vocabulary**world.response_length
     drawing = measuring_bytes(settings) if world.kind == "sampled" else 0
     return int(SLACK * (reading + scoring)) + drawing + 60 * text_bytes(settings)
@@ -152,25 +197,86 @@ def text_bytes(settings: Settings) -> int:
     return Path(name).stat().st_size if name and Path(name).is_file() else 0
 
 
-def arrange(
-    runs: Sequence[Run], *, budget: int, processes: int, asked: str, best: Callable[[Settings], int] = stack_size
-) -> Arrangement:
+@dataclass(frozen=True, kw_only=True)
+class Need:
+    """What a kind of stack holds: `each` for every one in it and `beside` in any case; `best` is how many are best.
+
+    count: how many there are of this kind. work: what all of them take, of kinds that run in one phase.
+    """
+
+    settings: Settings
+    each: int
+    beside: int
+    best: int
+    count: int
+    work: float
+    phase: str
+
+
+def needs_of(runs: Sequence[Run], best: int | None = None) -> dict[str, Need]:
+    """What the stacks of some runs, and of the proxies that they need, hold, by what they share.
+
+    best: how many are best stacked, where that is not to be found for each.
+    """
+    kinds: dict[str, list[Run]] = {}
+    for run in runs:
+        kinds.setdefault(run.shared, []).append(run)
+    needs = {}
+    for shared, group in kinds.items():
+        run = group[0]
+        needs[shared] = Need(
+            settings=run.settings,
+            each=run_bytes(run),
+            beside=measuring_bytes(run.settings) + (scoring_bytes(run.settings) if run.proxies else 0),
+            best=best or stack_size(run),
+            count=len(group),
+            work=work(group),
+            phase="runs",
+        )
+    members: dict[str, list[Member]] = {}
+    for member in needed(runs):
+        members.setdefault(member.shared, []).append(member)
+    for shared, some in members.items():
+        largest = max(some, key=lambda member: member.pairs)
+        needs[shared] = Need(
+            settings=largest.settings,
+            each=proxy_bytes(largest),
+            beside=scoring_bytes(largest.settings),
+            best=best or proxy_stack_size(largest.settings),
+            count=len(some),
+            work=proxy_work(some),
+            phase="proxies",
+        )
+    return needs
+
+
+def arrange(runs: Sequence[Run], *, budget: int, processes: int, asked: str, best: int | None = None) -> Arrangement:
     """Fit runs into `budget` bytes on at most `processes` processes. Raises ConfigError where not even one fits.
 
-    asked: how the budget came to be, for the message. best: how many runs of given settings are best stacked.
+    asked: how the budget came to be, for the message. best: how many are best stacked, unless what is stacked decides.
     """
-    kinds = {run.point.shared: run.settings for run in runs}
-    while processes > 1 and min(map(fitting_in(budget, processes), kinds.values()), default=1) < 1:
+    needs = needs_of(runs, best)
+    while processes > 1 and min((fitting(need, budget, processes) for need in needs.values()), default=1) < 1:
         processes -= 1
-    fitting = {name: fitting_in(budget, processes)(settings) for name, settings in kinds.items()}
-    if min(fitting.values(), default=1) < 1:
-        needed = max(resident(1) + held_bytes(settings, 1) for settings in kinds.values())
-        raise ConfigError(
-            f"{asked}: one run of this sweep needs about {shown_bytes(needed)}; allow more with --memory, or {REMEDY}"
-        )
-    sizes = {name: min(best(settings), fitting[name]) for name, settings in kinds.items()}
-    largest = max((held_bytes(settings, sizes[name]) for name, settings in kinds.items()), default=0)
+    most = {name: fitting(need, budget, processes) for name, need in needs.items()}
+    if min(most.values(), default=1) < 1:
+        least = shown_bytes(max(resident(1) + held_bytes(need, 1) for need in needs.values()))
+        raise ConfigError(f"{asked}: one run of this sweep needs about {least}; allow more with --memory, or {REMEDY}")
+    sizes = {name: even(need, most[name], share_of(need, needs.values(), processes)) for name, need in needs.items()}
+    largest = max((held_bytes(need, sizes[name]) for name, need in needs.items()), default=0)
     return Arrangement(processes=processes, sizes=sizes, bytes=resident(processes) + processes * largest)
+
+
+def share_of(need: Need, needs: Iterable[Need], processes: int) -> float:
+    """How many of the processes a kind would keep busy, were its phase to end for all at once."""
+    return processes * need.work / max(sum(other.work for other in needs if other.phase == need.phase), 1e-9)
+
+
+def even(need: Need, most: int, share: float) -> int:
+    """The size of stacks of at most `most`: so many stacks that the share of the processes has one each, or twice."""
+    processes = max(1, math.ceil(share - 1e-6))
+    stacks = -(-need.count // min(need.best, most))
+    return -(-need.count // (-(-stacks // processes) * processes))
 
 
 def resident(processes: int) -> int:
@@ -178,18 +284,12 @@ def resident(processes: int) -> int:
     return PROCESS_BYTES * (processes + 1) if processes > 1 else PROCESS_BYTES + DRAWING_BYTES
 
 
-def held_bytes(settings: Settings, runs: int) -> int:
-    """What one process holds at its largest with a stack of so many runs, in addition to what it is itself."""
-    training = runs * run_bytes(settings) + measuring_bytes(settings)
-    return world_bytes(settings) + max(making_bytes(settings), training)
+def held_bytes(need: Need, count: int) -> int:
+    """What one process holds at its largest with so many in a stack, in addition to what it is itself."""
+    return world_bytes(need.settings) + max(making_bytes(need.settings), count * need.each + need.beside)
 
 
-def fitting_in(budget: int, processes: int) -> Callable[[Settings], int]:
-    """How many runs of given settings fit into a stack; fewer than one where not even the world does."""
-    room = (budget - resident(processes)) // processes
-
-    def count(settings: Settings) -> int:
-        left = room - world_bytes(settings)
-        return -1 if left < making_bytes(settings) else (left - measuring_bytes(settings)) // run_bytes(settings)
-
-    return count
+def fitting(need: Need, budget: int, processes: int) -> int:
+    """How many fit into a stack; fewer than one where not even the world does."""
+    left = (budget - resident(processes)) // processes - world_bytes(need.settings)
+    return -1 if left < making_bytes(need.settings) else (left - need.beside) // need.each

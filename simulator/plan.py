@@ -12,23 +12,27 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from simulator.config import Sweep
-from simulator.experiment import checkpoint_steps
-from simulator.grid import expand, stacks
+from simulator.best_of import ladder
+from simulator.checkpoints import checkpoint_steps
+from simulator.config import Sweep, with_texts
+from simulator.grid import expand, proxy_stacks, stacks
 from simulator.ground import architecture_of, language_and_prompts
 from simulator.losses import LOSSES
 from simulator.memory import arrange, budget_of, shown_bytes
+from simulator.methods import METHODS
 from simulator.oracle import TEMPERATURES
 from simulator.progress import clock
+from simulator.proxies import CHECKPOINTS, Member, needed, proxy_architecture
+from simulator.runs import Run
 from simulator.sampling import Lots
 from simulator.settings import Settings
-from simulator.text import with_texts
 from simulator.training import Problem, Schedule, advance, start
 from simulator.transformer import Architecture, initial_parameters, packing
 from simulator.worker import one_thread
 from simulator.world import world_name
 
 START_SECONDS = 4.0  # of a worker process
+LAW_SECONDS = 2e-7  # for each response, to measure a law over all of them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +40,7 @@ class Plan:
     """The size of a sweep. `bytes` over all processes at once, kept under `budget`, and `seconds` are estimates."""
 
     runs: int
+    proxies: int
     run_steps: int
     stacks: int
     worlds: int
@@ -46,9 +51,10 @@ class Plan:
 
     def text(self, target: Path) -> str:
         """The plan as a user reads it; `target` is where records would go."""
+        also = f" and {self.proxies:,} proxies" if self.proxies else ""
         return "\n".join(
             [
-                f"runs            {self.runs:,}, of {self.run_steps:,} training steps in all",
+                f"runs            {self.runs:,}{also}, of {self.run_steps:,} training steps in all",
                 f"stacks          {self.stacks:,}, in {self.workers} at a time, over {self.worlds} world(s)",
                 f"memory          about {shown_bytes(self.bytes)}, kept under {shown_bytes(self.budget)}",
                 f"estimated time  about {clock(self.seconds)} on this machine",
@@ -57,19 +63,51 @@ class Plan:
         )
 
 
-def places_of(settings: Settings) -> tuple[int, int]:
-    """Positions that go through the network of one run: in a training step, and in a measurement."""
+def measured_places(settings: Settings, pairs: int) -> int:
+    """Positions that go through the network of one run in a measurement, with so many pairs of its own."""
     world, measure = settings.world, settings.measure
-    batch = min(settings.train.batch, settings.data.pairs)
-    pair = world.prompt_length + 2 * (world.response_length - 1)
     if world.kind == "enumerable":
         inner = sum(world.vocabulary**t for t in range(1, world.response_length))
-        return batch * pair, world.prompts * (world.prompt_length + inner)
+        return world.prompts * (world.prompt_length + inner)
     answer = world.prompt_length + world.response_length - 1
     read = 3 if settings.data.behaviour == "reference" else 4  # drawn, read by the reference, and as much of its own
     lots = Lots(prompts=settings.measured_prompts, responses=measure.samples)
-    answers = lots.count * lots.places
-    return batch * pair, read * answers * answer + min(measure.pairs, settings.data.pairs) * pair
+    pair = world.prompt_length + 2 * (world.response_length - 1)
+    return read * lots.count * lots.places * answer + min(measure.pairs, pairs) * pair
+
+
+def run_seconds(run: Run, per_unit: np.ndarray) -> float:
+    """How long one run takes, about, given the seconds for each unit of `layer_cost` of a training step."""
+    settings, cost = run.settings, float(layer_cost(architecture_of(run.settings)) @ per_unit)
+    _, training = METHODS[run.method].network(settings)
+    if not training:
+        if settings.world.kind == "enumerable":
+            laws = len(ladder(settings.best_of_n.largest)) if run.method == "best_of_n" else len(TEMPERATURES)
+            return laws * listed(settings) * LAW_SECONDS
+        own, proxy = layer_cost(architecture_of(settings)), layer_cost(proxy_architecture(settings))
+        tokens = settings.measured_prompts * settings.best_of_n.pool * settings.world.response_length
+        return tokens * float((own + settings.proxy.members * proxy) @ per_unit) / 3
+    checkpoints = len(checkpoint_steps(settings.train.steps, settings.train.checkpoints))
+    measuring = measured_places(settings, settings.data.learned_from if run.method == "gpo" else 0)
+    return (settings.train.steps * training + checkpoints * measuring / 3) * cost  # measuring has no backward pass
+
+
+def proxy_seconds(member: Member, per_unit: np.ndarray) -> float:
+    """How long one proxy takes, about."""
+    settings, world, proxy = member.settings, member.settings.world, member.settings.proxy
+    cost = float(layer_cost(proxy_architecture(settings)) @ per_unit)
+    pair = world.prompt_length + 2 * world.response_length
+    unseen = len(checkpoint_steps(proxy.steps, CHECKPOINTS)) * member.held_out * pair
+    if world.kind == "enumerable":
+        scored = world.prompts * sum(world.vocabulary**t for t in range(world.response_length + 1))
+    else:
+        scored = settings.measured_prompts * settings.measure.baseline * world.response_length
+    return (proxy.steps * proxy.batch * pair + (unseen + scored) / 3) * cost
+
+
+def listed(settings: Settings) -> int:
+    """Responses of a world that lists them."""
+    return settings.world.prompts * settings.world.vocabulary**settings.world.response_length
 
 
 def layer_cost(architecture: Architecture) -> np.ndarray:
@@ -121,9 +159,7 @@ def making_places(settings: Settings) -> int:
 
 def oracle_seconds(settings: Settings) -> float:
     """How long the oracle frontier of a world takes, about."""
-    world = settings.world
-    listed = world.kind == "enumerable"
-    return len(TEMPERATURES) * world.prompts * world.vocabulary**world.response_length * 2e-7 if listed else 0.0
+    return len(TEMPERATURES) * listed(settings) * LAW_SECONDS if settings.world.kind == "enumerable" else 0.0
 
 
 def make_plan(sweep: Sweep, workers: int, *, memory: str | None = None, device: torch.device | None = None) -> Plan:
@@ -132,17 +168,13 @@ def make_plan(sweep: Sweep, workers: int, *, memory: str | None = None, device: 
     with_texts(sweep, [run.settings.world.language.text for run in runs])
     budget = budget_of(memory, device or torch.device("cpu"))
     arrangement = arrange(runs, processes=workers, **budget)
-    cut = stacks(runs, arrangement.sizes)
-    workers = min(arrangement.processes, len(cut))
+    members = needed(runs)
+    made, cut_runs = proxy_stacks(members, arrangement.sizes), stacks(runs, arrangement.sizes)
+    workers = min(arrangement.processes, max(len(made), len(cut_runs)))
     with one_thread():
         per_unit = time_steps()
-    work = 0.0
-    for stack in cut:
-        settings = stack[0].settings
-        training, measuring = places_of(settings)
-        checkpoints = len(checkpoint_steps(settings.train.steps, settings.train.checkpoints))
-        passes = settings.train.steps * training + checkpoints * measuring / 3  # a measurement has no backward pass
-        work += len(stack) * passes * float(layer_cost(architecture_of(settings)) @ per_unit)
+    work = sum(run_seconds(run, per_unit) for run in runs)
+    work += sum(proxy_seconds(member, per_unit) for member in members)
     worlds = {world_name(run.settings): run.settings for run in runs}
     for settings in worlds.values():
         language_and_prompts(settings)
@@ -152,8 +184,9 @@ def make_plan(sweep: Sweep, workers: int, *, memory: str | None = None, device: 
     )
     return Plan(
         runs=len(runs),
-        run_steps=sum(run.settings.train.steps for run in runs),
-        stacks=len(cut),
+        proxies=len(members),
+        run_steps=sum(run.steps for run in runs) + sum(member.steps for member in members),
+        stacks=len(made) + len(cut_runs),
         worlds=len(worlds),
         workers=workers,
         bytes=arrangement.bytes,

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -33,12 +34,16 @@ def start_worker(folder: Folder) -> subprocess.Popen[str]:
     )
 
 
-def ask(worker: subprocess.Popen[str], stack: Sequence[int]) -> Iterator[dict[str, Any]]:
-    """The answers of a worker that is given the runs of a stack, up to the one that ends it: done, or an error."""
+Job = dict[str, list[int]]  # {"runs": places} or {"proxies": places}; see simulator/worker.py
+Hand = Callable[[Sequence[Job], Callable[[int, int], None]], dict[int, str]]
+
+
+def ask(worker: subprocess.Popen[str], job: Job) -> Iterator[dict[str, Any]]:
+    """The answers of a worker that is given a stack, up to the one that ends it: done, or an error."""
     assert worker.stdin is not None
     assert worker.stdout is not None
     try:
-        print(json.dumps(stack), file=worker.stdin, flush=True)
+        print(json.dumps(job), file=worker.stdin, flush=True)
     except BrokenPipeError:
         yield {"error": f"its process ended with exit code {worker.wait()}", "ended": True}
         return
@@ -52,11 +57,11 @@ def ask(worker: subprocess.Popen[str], stack: Sequence[int]) -> Iterator[dict[st
 
 def attend(
     worker: subprocess.Popen[str],
-    stacks: Sequence[Sequence[int]],
+    jobs: Sequence[Job],
     waiting: "queue.SimpleQueue[int]",
     tick: Callable[[int, int], None],
 ) -> dict[int, str]:
-    """Hand one of the stacks after another to a worker until none waits; the reasons of those that failed.
+    """Hand one of the jobs after another to a worker until none waits; the reasons of those that failed.
 
     `tick(stack, steps)` is called when a stack has taken `steps` more steps.
     """
@@ -66,7 +71,7 @@ def attend(
             stack = waiting.get_nowait()
         except queue.Empty:
             return failed
-        for answer in ask(worker, stacks[stack]):
+        for answer in ask(worker, jobs[stack]):
             if "steps" in answer:
                 tick(stack, answer["steps"])
             if "error" in answer:
@@ -75,27 +80,15 @@ def attend(
                 return failed
 
 
-def run_in_workers(
-    folder: Folder, stacks: Sequence[Sequence[int]], workers: int, tick: Callable[[int, int], None]
-) -> dict[int, str]:
-    """Run stacks, each the places of its runs in the grid, in `workers` processes; the reasons of those that failed."""
-    waiting: queue.SimpleQueue[int] = queue.SimpleQueue()
-    for number in range(len(stacks)):
-        waiting.put(number)
+@contextmanager
+def workers_on(folder: Folder, workers: int) -> Iterator[Hand]:
+    """`workers` processes for the sweep in a folder, to hand stacks to while the block runs.
+
+    hand(jobs, tick) runs the jobs, and gives the reasons of those that failed.
+    """
     processes = [start_worker(folder) for _ in range(workers)]
     try:
-        with ThreadPoolExecutor(workers) as threads:
-            try:
-                jobs = [threads.submit(attend, process, stacks, waiting, tick) for process in processes]
-                failed: dict[int, str] = {}
-                for job in jobs:
-                    failed |= job.result()
-            except BaseException:
-                for process in processes:
-                    process.terminate()
-                while not waiting.empty():
-                    waiting.get_nowait()
-                raise
+        yield lambda jobs, tick: hand_out(processes, jobs, tick)
     finally:
         for process in processes:
             process.terminate()
@@ -103,6 +96,27 @@ def run_in_workers(
             for pipe in (process.stdin, process.stdout):
                 if pipe:
                     pipe.close()
+
+
+def hand_out(
+    processes: Sequence[subprocess.Popen[str]], jobs: Sequence[Job], tick: Callable[[int, int], None]
+) -> dict[int, str]:
+    """Run jobs in the processes; the reasons of those that failed."""
+    waiting: queue.SimpleQueue[int] = queue.SimpleQueue()
+    for number in range(len(jobs)):
+        waiting.put(number)
+    failed: dict[int, str] = {}
+    with ThreadPoolExecutor(len(processes)) as threads:
+        try:
+            attending = [threads.submit(attend, process, jobs, waiting, tick) for process in processes]
+            for thread in attending:
+                failed |= thread.result()
+        except BaseException:
+            for process in processes:
+                process.terminate()
+            while not waiting.empty():
+                waiting.get_nowait()
+            raise
     while not waiting.empty():
         failed[waiting.get_nowait()] = "no process was left to run it"
     return failed

@@ -1,4 +1,4 @@
-"""Preference data: pairs of responses from a behaviour policy, labelled by gold.
+"""Preference data: pairs of responses from a behaviour policy, labelled by gold or by a proxy.
 
 Shapes: P prompts, G responses in all, N pairs, T response length, R runs, M inner nodes of the prefix tree,
 V vocabulary. The behaviour policy mu is one of
@@ -47,6 +47,45 @@ class Preferences:
         return Preferences(
             prompt=self.prompt[:, :count], responses=self.responses[:, :count], reference=self.reference[:, :count]
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidates:
+    """Pairs without labels: as in Preferences, in the order in which they were drawn.
+
+    gold [N, 2]: of both responses. draws [N]: uniform on [0, 1), to decide between them.
+    """
+
+    prompt: Tensor
+    responses: Tensor
+    reference: Tensor
+    gold: np.ndarray
+    draws: np.ndarray
+
+
+def labelled(pairs: Candidates, scores: np.ndarray, *, labels: Labels, temperature: float, noise: float) -> Preferences:
+    """The pairs with the chosen response first, as `scores` [N, 2] decide."""
+    order = torch.from_numpy(chosen_first(scores, pairs.draws, labels=labels, temperature=temperature, noise=noise)).to(
+        pairs.prompt.device
+    )
+    return Preferences(
+        prompt=pairs.prompt,
+        responses=pairs.responses.gather(1, order.unsqueeze(2).expand_as(pairs.responses)),
+        reference=pairs.reference.gather(1, order),
+    )
+
+
+def padded_preferences(data: Sequence[Preferences]) -> Preferences:
+    """The pairs of several runs along a leading axis, each filled up to the most with its first pair."""
+    most = max(len(pairs.prompt) for pairs in data)
+    places = [torch.arange(most, device=pairs.prompt.device) for pairs in data]
+    filled = [torch.where(place < len(pairs.prompt), place, 0) for place, pairs in zip(places, data, strict=True)]
+    return stack_preferences(
+        [
+            Preferences(prompt=pairs.prompt[at], responses=pairs.responses[at], reference=pairs.reference[at])
+            for pairs, at in zip(data, filled, strict=True)
+        ]
+    )
 
 
 def stack_preferences(data: Sequence[Preferences]) -> Preferences:

@@ -11,6 +11,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 
 from simulator.config import Sweep
 from simulator.grid import expand
+from simulator.proxies import needed
 from simulator.sweep import Watch
 
 PLAIN_EVERY = 10.0  # seconds between plain lines
@@ -61,8 +62,11 @@ def clock(seconds: float) -> str:
 def shown_on(stream: TextIO, sweep: Sweep) -> Iterator[Watch]:
     """Show on `stream` how far `sweep` is while the block runs; what it yields is `run_sweep`'s `watch`."""
     runs = expand(sweep)
-    tally = Tally(runs=len(runs), run_steps=sum(run.settings.train.steps for run in runs))
-    header = f"{tally.runs} run{'s' * (tally.runs != 1)}, {tally.run_steps:,} run-steps"
+    proxies = needed(runs)
+    steps = sum(run.steps for run in runs) + sum(member.steps for member in proxies)
+    tally = Tally(runs=len(runs), run_steps=steps)
+    also = f" and {len(proxies)} prox{'ies' if len(proxies) > 1 else 'y'}" if proxies else ""
+    header = f"{tally.runs} run{'s' * (tally.runs != 1)}{also}, {tally.run_steps:,} run-steps"
     if stream.isatty():
         columns = (TextColumn("{task.description}"), BarColumn())
         with Progress(*columns, console=Console(file=stream), transient=True) as progress:

@@ -2,24 +2,31 @@
 
 While a sweep runs, every finished stack has two files in `parts/`, its curves and then its runs; its runs count as
 finished once the second is there. When all are, they are joined into `curves.parquet` and `runs.parquet`, in the
-order of the grid, and the parts go.
+order of the grid, and the parts go. A trained proxy lies in `proxies/`, and stays there; what is said of all of them is
+joined into `proxies.parquet`.
 """
 
 import json
 import os
+import zipfile
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+import torch
 from pyarrow import ArrowException
 from pyarrow.parquet import read_metadata
 
 from simulator.complaints import ConfigError, shown
 from simulator.config import Sweep
 from simulator.files import write_whole
-from simulator.grid import Run, digest
+from simulator.proxies import Member, proxy_architecture
+from simulator.runs import Run, digest
+from simulator.scoring import Trained
 from simulator.settings import ESTIMATORS, Settings
 from simulator.toml_input import flatten
 
@@ -32,10 +39,11 @@ MEASURED = [
     *("mu_squared", "train_loss", "train_accuracy", "entropy", "chosen_logratio", "rejected_logratio"),
     *("length", "entropy_se", "length_se"),
 ]
-PARTS = ("parts/*.curves.parquet", "parts/*.runs.parquet")
+OF_SOME = ("n", "kl_bound", "tau", "proxy_parameters")  # measured or known for some methods only
+PARTS = ("parts/*.curves.parquet", "parts/*.runs.parquet", "parts/*.proxies.parquet")
 RECORDS = (
-    *("config.toml", "world.json", "losses.parquet", "curves.parquet", "runs.parquet"),
-    *(*PARTS, "figures/*.png", "figures/*.svg"),
+    *("config.toml", "world.json", "losses.parquet", "curves.parquet", "runs.parquet", "proxies.parquet"),
+    *(*PARTS, "proxies/*.npz", "figures/*.png", "figures/*.svg"),
 )
 
 
@@ -76,6 +84,11 @@ class Folder:
         return self.path / "parts" / "oracle.curves.parquet"
 
     @property
+    def proxies(self) -> Path:
+        """One row per proxy reward model, where there are any."""
+        return self.path / "proxies.parquet"
+
+    @property
     def complete(self) -> bool:
         """Whether all records are there."""
         return all(path.exists() for path in (self.curves, self.runs, self.world, self.losses))
@@ -88,6 +101,29 @@ class Folder:
     def part(self, stack: Sequence[Run], kind: str) -> Path:
         """Where a stack's `kind`, "curves" or "runs", lies until the sweep ends."""
         return self.path / "parts" / f"{digest([run.run_id for run in stack])}.{kind}.parquet"
+
+    def proxy_part(self, stack: Sequence[Member]) -> Path:
+        """Where what is said of a stack of proxies lies until the sweep ends."""
+        return self.path / "parts" / f"{digest([member.name for member in stack])}.proxies.parquet"
+
+    def network(self, name: str) -> Path:
+        """Where the proxy of this name lies."""
+        return self.path / "proxies" / f"{name}.npz"
+
+    def trained_proxies(self) -> set[str]:
+        """The names of the proxies that lie there and of which the records are on disk."""
+        names: set[str] = set()
+        for path in [self.proxies, *self.path.glob("parts/*.proxies.parquet")]:
+            with suppress(OSError, ArrowException):
+                names.update(pd.read_parquet(path, columns=["proxy"])["proxy"])
+        return {name for name in names if self._whole(name)}
+
+    def _whole(self, name: str) -> bool:
+        try:
+            with zipfile.ZipFile(self.network(name)) as file:
+                return file.testzip() is None
+        except (OSError, zipfile.BadZipFile):
+            return False
 
     def finished_parts(self) -> list[dict[str, Path]]:
         """The two files of every stack whose records are all on disk and can be read."""
@@ -167,7 +203,7 @@ def remove(folder: Folder, patterns: Iterable[str]) -> None:
     for pattern in patterns:
         for path in folder.path.glob(pattern):
             path.unlink()
-    for name in ("parts", "figures"):
+    for name in ("parts", "proxies", "figures"):
         inner = folder.path / name
         if inner.is_dir() and not any(inner.iterdir()):
             inner.rmdir()
@@ -234,14 +270,16 @@ def tidy(curves: pd.DataFrame) -> pd.DataFrame:
     """Curves in the order and types of the contract; what was measured exactly has standard error 0."""
     curves = curves.copy()
     asked = [name for name in ON_REQUEST if name in curves]
+    some = [name for name in OF_SOME if name in curves]
     for name in (*WITH_ERROR, *ALSO_WITH_ERROR, *asked):
         if f"{name}_se" not in curves:
             curves[f"{name}_se"] = curves[name] * 0.0
-    measured = [*MEASURED, *(column for name in asked for column in (name, f"{name}_se"))]
-    axes = [name for name in curves if name not in [*LEADING, "step", *measured, "status"]]
-    curves = curves.reindex(columns=[*LEADING, *axes, "step", *measured, "status"])
+    measured = [*MEASURED, *(column for name in asked for column in (name, f"{name}_se")), *some]
+    axes = [name for name in curves if name not in [*LEADING, "step", *measured, "kl_source", "status"]]
+    curves = curves.reindex(columns=[*LEADING, *axes, "step", *measured, "kl_source", "status"])
     numbers = dict.fromkeys(["kappa", "label_noise", *measured], "float64")
-    return curves.astype(numbers | {"loss": "str", "seed": "Int64", "pairs": "Int64", "step": "int64"})
+    numbers |= {"loss": "str", "kl_source": "str", "beta": "float64"}
+    return curves.astype(numbers | {"seed": "Int64", "pairs": "Int64", "step": "int64"})
 
 
 def run_rows(stack: Sequence[Run], curves: pd.DataFrame, facts: dict[str, Any]) -> pd.DataFrame:
@@ -258,7 +296,36 @@ def run_rows(stack: Sequence[Run], curves: pd.DataFrame, facts: dict[str, Any]) 
             }
             for run in stack
         ]
-    ).astype({"seed": "Int64", "pairs": "Int64", "diverged_at": "Int64"})
+    ).astype({"seed": "Int64", "pairs": "Int64", "diverged_at": "Int64", "loss": "str", "beta": "float64"})
+
+
+def save_proxy(trained: Trained, path: Path) -> None:
+    """Write a proxy: `parameters` [D], and `scores` of the world's listing, as numpy arrays."""
+    path.parent.mkdir(exist_ok=True)
+    with write_whole(path) as file:
+        np.savez(file, parameters=trained.parameters.numpy(), scores=trained.scores.astype(np.float32))
+
+
+def load_proxy(folder: Folder, member: Member) -> Trained:
+    """Read a proxy that `save_proxy` wrote."""
+    with np.load(folder.network(member.name), allow_pickle=False) as arrays:
+        return Trained(
+            architecture=proxy_architecture(member.settings),
+            parameters=torch.from_numpy(arrays["parameters"]),
+            scores=arrays["scores"].astype(np.float64),
+        )
+
+
+def join_proxies(folder: Folder, members: Sequence[Member]) -> None:
+    """Write `proxies.parquet` from the parts, in the order of `members`."""
+    order = {member.name: i for i, member in enumerate(members)}
+    paths = [
+        *([folder.proxies] if folder.proxies.exists() else []),
+        *sorted(folder.path.glob("parts/*.proxies.parquet")),
+    ]
+    table = pd.concat([pd.read_parquet(path) for path in paths], ignore_index=True)
+    table = table[table["proxy"].isin(order)].drop_duplicates("proxy", keep="last")
+    write_table(table.sort_values("proxy", key=lambda names: names.map(order)), folder.proxies)
 
 
 def join(folder: Folder, runs: Sequence[Run]) -> None:

@@ -11,6 +11,7 @@ With y a response that the policy drew, s = log pi(y) - log pi_ref(y) in nats, a
     gold        gold(y), in standard deviations of gold over the baseline, which has mean 0 at each prompt
     win_rate    share of the baseline's responses to the same prompt that have less gold, ties counting half
     proxy       (E_pi s - E_ref s) / sd_ref(s), the first term being the KL above
+                with a proxy: its score of y, which has mean 0 over the baseline at each prompt
     mu_squared  Var_mu(s) over draws of the behaviour policy
     kl_k1, …    the estimators at s; see simulator/measurement.py
 
@@ -19,7 +20,7 @@ the standard errors contain it. The noise that responses are drawn with is the s
 world, too; see simulator/sampling.py.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,15 +31,16 @@ from torch import Tensor
 
 from simulator.along import AT_ONCE, follow, numbers_for_one, runs_at_once, said
 from simulator.baseline import Baseline, Judge, draw_baseline, total
-from simulator.estimates import clustered, implicit_reward
+from simulator.estimates import Estimate, clustered, implicit_reward, two_samples
 from simulator.ground import Ground, sizes
 from simulator.measurement import TIE, Columns, kl_estimates
 from simulator.oracle import no_rows
-from simulator.preferences import Preferences, behaviour_temperature, chosen_first
+from simulator.preferences import Candidates, Preferences, behaviour_temperature, labelled
 from simulator.sampling import Lots, sample_lots
+from simulator.scoring import Listing, NetworkScorer, Proxy, Scorer
 from simulator.settings import Data, Measure, Settings
 from simulator.streams import stream
-from simulator.transformer import Architecture, Blocks, unstack
+from simulator.transformer import Architecture, Blocks, sequence_scores, unstack, whole_packing
 
 KEPT_BYTES = 2**25  # of pairs
 UNSEEN = 1024  # texts that the reference's cross-entropy is measured on
@@ -50,15 +52,16 @@ Array = np.ndarray
 class SampledWorld:
     """What all runs in a world share.
 
-    prompts [P, L] are token ids, of which policies are measured on some, measured [n, L]; reference [D] are the
-    parameters of pi_ref. asked: how to measure. end: the token that ends a response, or None. seed: of the noise.
-    share: n / P. facts: what `world.json` says of the world. drawn: pairs and responses of the behaviour policy, kept
-    for the next stack.
+    prompts [P, L] are token ids, of which policies are measured on some, measured [n, L], the rows `few` [n]; reference
+    [D] are the parameters of pi_ref. asked: how to measure. end: the token that ends a response, or None. seed: of the
+    noise. share: n / P. listing: the baseline. facts: what `world.json` says of the world. drawn: pairs and responses
+    of the behaviour policy, kept for the next stack.
     """
 
     architecture: Architecture
     prompts: Tensor
     measured: Tensor
+    few: Tensor
     reference: Tensor
     end: int | None
     judge: Judge
@@ -66,12 +69,54 @@ class SampledWorld:
     asked: Measure
     seed: int
     share: float
+    listing: Listing
     facts: dict[str, Any]
     drawn: dict[Any, Any] = field(default_factory=dict, compare=False)
+    kl_source: str = "sampled"
 
     def draw(self, data: Data, seed: int) -> Preferences:
-        """The labelled pairs of a seed."""
-        return self._kept((data, seed), lambda: self._draw(data, seed))
+        """The pairs of a seed that gold labelled."""
+
+        def make() -> Preferences:
+            pairs = self._candidates(data, seed, data.pairs, "pairs")
+            return labelled(pairs, pairs.gold, labels=data.labels, temperature=data.temperature, noise=data.label_noise)
+
+        return self._kept((data, seed), make)
+
+    def candidates(self, data: Data, seed: int, pairs: int, purpose: str) -> Candidates:
+        """Pairs of a seed from the behaviour policy, without labels; they follow from (seed, purpose)."""
+        behaviour = (data.behaviour, data.behaviour_temperature, data.uniform_share)
+        key = (behaviour, seed, pairs, purpose)
+        return self._kept(key, lambda: self._candidates(data, seed, pairs, purpose))
+
+    def log_reference(self, prompt: Tensor, responses: Tensor) -> Tensor:
+        """log pi_ref of responses [R, B, K, T] to the prompts of these rows [R, B], float64 [R, B, K]."""
+        asked = self.prompts[prompt].unsqueeze(2).expand(*responses.shape[:3], -1).flatten(0, 2)
+        single = responses.flatten(0, 2)[None, :, None]
+        return said(self._reference, self.architecture, asked[None], single).view(responses.shape[:3])
+
+    def score_listed(self, parameters: Tensor, architecture: Architecture) -> Tensor:
+        """What networks with `parameters` [M, D] say of the listing, float64 [M, n, b]."""
+        prompts, listed = self.measured, self.baseline.responses
+        packed = whole_packing(
+            prompt_length=prompts.shape[1], response_length=listed.shape[2], responses=1, device=prompts.device
+        )
+        asked, texts = prompts.repeat_interleave(listed.shape[1], dim=0), listed.flatten(0, 1).unsqueeze(1)
+        found = torch.empty((len(parameters), len(asked)), dtype=torch.float64, device=prompts.device)
+        size = max(1, AT_ONCE // numbers_for_one(architecture, prompts.shape[1]))
+        for number in range(len(parameters)):
+            blocks = unstack(parameters[number : number + 1], architecture)
+            for first in range(0, len(asked), size):
+                some = slice(first, first + size)
+                scores = sequence_scores(blocks, architecture, packed, asked[None, some], texts[None, some])
+                found[number, some] = scores[0, :, 0].double()
+        return found.view(len(parameters), *listed.shape[:2])
+
+    def scorer(self, proxies: Sequence[Proxy]) -> NetworkScorer:
+        """The proxies of a stack of runs, to score with."""
+        listed = torch.full((len(self.prompts),), -1, device=self.prompts.device)
+        listed[self.few] = torch.arange(len(self.few), device=listed.device)
+        return NetworkScorer(proxies=tuple(proxies), prompts=self.prompts, listed=listed)
 
     def _kept(self, key: Any, make: Callable[[], Any]) -> Any:
         if key not in self.drawn:
@@ -80,32 +125,38 @@ class SampledWorld:
                 del self.drawn[next(iter(self.drawn))]
         return self.drawn[key]
 
-    def _draw(self, data: Data, seed: int) -> Preferences:
-        draws = stream(seed, "pairs").random((data.pairs, 2))
+    def _candidates(self, data: Data, seed: int, pairs: int, purpose: str) -> Candidates:
+        draws = stream(seed, purpose).random((pairs, 2))
         row = torch.from_numpy((draws[:, 0] * len(self.prompts)).astype(np.int64)).to(self.prompts.device)
         prompts = self.prompts[row]
-        responses = self._behave(data, prompts, 2, seed, "pairs")
-        gold = total(self._judged(prompts, responses.unsqueeze(0)))[0].cpu().numpy()
-        order = torch.from_numpy(
-            chosen_first(gold, draws[:, 1], labels=data.labels, temperature=data.temperature, noise=data.label_noise)
-        ).to(row.device)
-        responses = responses.gather(1, order.unsqueeze(2).expand_as(responses))
-        reference = said(self._reference, self.architecture, prompts.unsqueeze(0), responses.unsqueeze(0))[0]
-        return Preferences(prompt=row, responses=responses, reference=reference)
+        responses = self._behave(data, prompts, 2, seed, purpose)
+        return Candidates(
+            prompt=row,
+            responses=responses,
+            reference=said(self._reference, self.architecture, prompts.unsqueeze(0), responses.unsqueeze(0))[0],
+            gold=total(self.judged(prompts, responses.unsqueeze(0)))[0].cpu().numpy(),
+            draws=draws[:, 1],
+        )
 
-    def measure(self, parameters: Tensor, pairs: Preferences, data: Data) -> tuple[Columns, Tensor]:
+    def measure(
+        self, parameters: Tensor, pairs: Preferences | None, data: Data, scorer: Scorer | None = None
+    ) -> tuple[Columns, Tensor]:
         """Every column that needs no loss, [R] each, for parameters [R, D]; and the log-ratios of the first pairs.
 
-        Those are [R, n, 2] for the first n = `measure.pairs` of each run's pairs, or all.
+        Those are [R, n, 2] for the first n = `measure.pairs` of each run's pairs, or all; none without pairs. With a
+        scorer, the column `proxy` is its scores' and not the implicit reward's.
         """
         lots = Lots(prompts=len(self.measured), responses=self.asked.samples)
         size = runs_at_once(self.architecture, self.prompts.shape[1], lots)
         columns: Columns = {}
-        ratios = torch.empty_like(pairs.first(self.asked.pairs).reference)
+        few = pairs.first(self.asked.pairs) if pairs else None
+        shape = few.reference.shape if few else (len(parameters), 0, 2)
+        ratios = torch.empty(shape, dtype=torch.float64, device=parameters.device)
         for first in range(0, len(parameters), size):
             rows = slice(first, first + size)
-            measured, ratios[rows] = self._measure(parameters[rows], pairs.rows(rows), data)
-            for name, value in measured.items():
+            if few:
+                ratios[rows] = self._on_pairs(parameters[rows], few.rows(rows))
+            for name, value in self._measure(parameters[rows], data, scorer and scorer.rows(rows)).items():
                 columns.setdefault(name, value.new_empty(len(parameters)))[rows] = value
         return columns, ratios
 
@@ -135,13 +186,21 @@ class SampledWorld:
             at_once=AT_ONCE // numbers_for_one(self.architecture, prompts.shape[1]),
         )
 
-    def _judged(self, prompts: Tensor, responses: Tensor) -> Tensor:
+    def judged(self, prompts: Tensor, responses: Tensor) -> Tensor:
         """The parts of the judge's scores, [2, R, P, m], of responses [R, P, m, T] to prompts [P, L]."""
         asked = prompts[:, None].expand(*responses.shape[:3], -1)
         parts = self.judge.parts(asked.flatten(0, 2).cpu().numpy(), responses.flatten(0, 2).cpu().numpy())
         return torch.from_numpy(parts).view(2, *responses.shape[:3]).to(responses.device)
 
-    def _measure(self, parameters: Tensor, pairs: Preferences, data: Data) -> tuple[Columns, Tensor]:
+    def _on_pairs(self, parameters: Tensor, pairs: Preferences) -> Tensor:
+        blocks = unstack(parameters, self.architecture)
+        return said(blocks, self.architecture, self.prompts[pairs.prompt], pairs.responses) - pairs.reference
+
+    def proxy(self, scores: Tensor, scorer: Scorer) -> Estimate:
+        """The mean of proxies' scores [R, n, m] of a policy's responses; its error has the chance in their zero."""
+        return two_samples([scores, -scorer.tables], share=self.share)
+
+    def _measure(self, parameters: Tensor, data: Data, scorer: Scorer | None) -> Columns:
         blocks = unstack(parameters, self.architecture)
         found = follow(
             blocks,
@@ -155,7 +214,7 @@ class SampledWorld:
         )
         at_baseline = self._ratios(blocks, self.baseline.responses, self.baseline.reference)
         at_behaviour = at_baseline if data.behaviour == "reference" else self._ratios(blocks, *self._behaviour(data))
-        judged = self._judged(self.measured, found["responses"])
+        judged = self.judged(self.measured, found["responses"])
         summed = {name: found[name] for name in ("kl", "entropy", "length")}
         summed |= kl_estimates(found["ratio"], self.asked.kl_estimators)
         estimates = {name: clustered(values, share=self.share) for name, values in summed.items()} | {
@@ -163,12 +222,13 @@ class SampledWorld:
             "win_rate": self.baseline.win_rate(judged, share=self.share),
             "proxy": implicit_reward(found["kl"], at_baseline, share=self.share, least=TIE),
         }
+        if scorer is not None:
+            asked = self.few.expand(len(parameters), -1)
+            estimates["proxy"] = self.proxy(scorer.of(asked, found["responses"]), scorer)
         columns = {name: estimate.mean for name, estimate in estimates.items()}
         columns |= {f"{name}_se": estimate.error for name, estimate in estimates.items()}
         columns["mu_squared"] = at_behaviour.var(dim=-1).mean(dim=-1)
-        few = pairs.first(self.asked.pairs)
-        on_pairs = said(blocks, self.architecture, self.prompts[few.prompt], few.responses)
-        return columns, on_pairs - few.reference
+        return columns
 
     def _ratios(self, blocks: Blocks, responses: Tensor, reference: Tensor) -> Tensor:
         """log pi - log pi_ref, [R, n, m], of the first m of the responses [n, m', T], whose log pi_ref is given."""
@@ -189,10 +249,23 @@ class SampledWorld:
         return self._kept((data.behaviour, data.behaviour_temperature, data.uniform_share), make)
 
 
-def bytes_of(tensors: Preferences | tuple[Tensor, Tensor]) -> int:
+def bytes_of(tensors: Preferences | Candidates | tuple[Tensor, Tensor]) -> int:
     """What a set of pairs, or of responses, takes."""
-    held = vars(tensors).values() if isinstance(tensors, Preferences) else tensors
+    held = tensors if isinstance(tensors, tuple) else vars(tensors).values()
     return sum(tensor.nbytes for tensor in held)
+
+
+def list_baseline(baseline: Baseline) -> Listing:
+    """The baseline as a listing: each response as likely as the others at its prompt, and paired with one of them."""
+    scores = total(baseline.parts).cpu().numpy()
+    prompts, count = scores.shape
+    row = np.arange(prompts).repeat(count // 2)
+    first = np.tile(np.arange(count // 2), prompts)
+    return Listing(
+        law=np.full(scores.shape, 1 / count),
+        gold=scores - scores.mean(axis=1, keepdims=True),
+        pairs=np.column_stack([row, first, first + count // 2]),
+    )
 
 
 def cross_entropy(settings: Settings, ground: Ground, reference: Tensor) -> float:
@@ -209,13 +282,15 @@ def sample_world(settings: Settings, ground: Ground, device: torch.device) -> Sa
     prompts, reference = torch.from_numpy(ground.prompts).to(device), ground.reference.to(device)
     end = ground.language.end
     few = stream(settings.world.seed, "measured").permutation(len(prompts))[: settings.measured_prompts]
-    measured = prompts[torch.from_numpy(np.sort(few)).to(device)]
+    rows = torch.from_numpy(np.sort(few)).to(device)
+    measured = prompts[rows]
     judge, baseline, facts = draw_baseline(settings, ground, measured, reference, end)
     unseen = cross_entropy(settings, ground, reference)
     return SampledWorld(
         architecture=ground.architecture,
         prompts=prompts,
         measured=measured,
+        few=rows,
         reference=reference,
         end=end,
         judge=judge,
@@ -223,5 +298,6 @@ def sample_world(settings: Settings, ground: Ground, device: torch.device) -> Sa
         asked=settings.measure,
         seed=settings.world.seed,
         share=settings.measured_prompts / settings.world.prompts,
+        listing=list_baseline(baseline),
         facts={**sizes(settings, ground), "reference_cross_entropy": unseen, **facts},
     )

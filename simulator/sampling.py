@@ -156,13 +156,13 @@ def sample(
     temperature: float | Tensor = 1.0,
     keep: Keep = lambda logits: None,
 ) -> Tensor:
-    """`responses` responses of `length` tokens to each of the prompts [P, L], int64 [R, P, m, T].
+    """`responses` responses of `length` tokens to each of the prompts, [P, L] or [R, P, L]; int64 [R, P, m, T].
 
-    noise: called once for each token, gives [P, m, V]. end: the token after which a response is over and filled with
-    -1. temperature: a number or [P, m, 1]; at infinity all tokens are alike. `keep(logits)` is shown the
-    policies' logits [R, P, m, V] of each token before it is drawn; behind the end of a response they mean nothing.
+    noise: called once for each token, gives [P, m, V] or [R, P, m, V]. end: the token after which a response is over
+    and filled with -1. temperature: a number or [P, m, 1]; at infinity all tokens are alike. `keep(logits)` is shown
+    the policies' logits [R, P, m, V] of each token before it is drawn; behind the end of a response they mean nothing.
     """
-    runs, count = blocks["token"].shape[0], len(prompts)
+    runs, count = blocks["token"].shape[0], prompts.shape[-2]
     x, prompt_keys, prompt_values = _through_prompts(blocks, architecture, prompts.expand(runs, -1, -1))
     inner = (length - 1, runs, count, responses, architecture.heads, architecture.width // architecture.heads)
     cache = Cache(

@@ -9,16 +9,23 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from gold_rewards import GOLD_REWARDS, Labels
 from simulator.complaints import at_least, one_of
+from simulator.ensemble import COMBINATIONS
+from simulator.losses import LOSSES
 from simulator.preferences import Behaviour
 
 ENUMERABLE_LIMIT = 2**23
 BYTES = 256
 ESTIMATORS = ("k1", "k2", "k3")
+KNOWN_AS = {"dpo": "logistic", "ipo": "squared", "slic": "hinge"}
 
 Count = Annotated[int, Field(ge=1, le=10**9)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 Positive = Annotated[float, Field(gt=0, le=1e12), AfterValidator(at_least(1e-12))]
 Share = Annotated[float, Field(ge=0, le=1)]
+Layers = Annotated[int, Field(ge=1, le=100)]
+Width = Annotated[int, Field(ge=1, le=16384)]
+Heads = Annotated[int, Field(ge=1, le=1024)]
+LossName = Annotated[str, AfterValidator(one_of(LOSSES, known_as=KNOWN_AS))]
 
 
 def all_or_none(value: Any) -> Any:
@@ -168,7 +175,11 @@ class Gold(Table):
 
 
 class Data(Table):
-    """[data]. Preference pairs of one seed, and who labels them; see simulator/preferences.py."""
+    """[data]. Preference pairs of one seed, and who labels them; see simulator/preferences.py.
+
+    Gold labels `pairs` of them. Where `labeller` is "proxy", those train a proxy, and policies learn from the `pool`
+    pairs that it labels.
+    """
 
     pairs: Annotated[int, Field(ge=1, le=10**7)] = 1024
     behaviour: Behaviour = "reference"
@@ -177,21 +188,76 @@ class Data(Table):
     labels: Labels = "bradley_terry"
     temperature: Positive = 1.0
     label_noise: Share = 0.0
-    labeller: Literal["gold"] = "gold"
+    labeller: Literal["gold", "proxy"] = "gold"
+    pool: Annotated[int, Field(ge=1, le=10**7)] = 8192
+
+    @property
+    def learned_from(self) -> int:
+        """How many pairs a policy is trained on."""
+        return self.pairs if self.labeller == "gold" else self.pool
 
 
-class Policy(Table):
-    """[policy]. Architecture of the policy and of the reference that it starts from."""
+class Network(Table):
+    """The sizes of a transformer."""
 
-    layers: Annotated[int, Field(ge=1, le=100)] = 1
-    width: Annotated[int, Field(ge=1, le=16384)] = 16
-    heads: Annotated[int, Field(ge=1, le=1024)] = 2
+    layers: Layers = 1
+    width: Width = 16
+    heads: Heads = 2
 
     @model_validator(mode="after")
     def _divides(self) -> Self:
         if self.width % self.heads:
             raise ValueError(f"width (={self.width}) must be divisible by heads (={self.heads})")
         return self
+
+
+class Policy(Network):
+    """[policy]. Architecture of the policy and of the reference that it starts from."""
+
+
+class Proxy(Network):
+    """[proxy]. Reward models that learn from gold's labels; see simulator/proxies.py.
+
+    `steps` steps on `batch` pairs each; the best checkpoint on the `held_out` share of the pairs is kept. "auto" is a
+    learning rate of 0.08 / width. `members` differ in their first parameters and the order of their batches alone.
+    """
+
+    width: Width = 32
+    loss: LossName = "logistic"
+    held_out: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    steps: Count = 1000
+    batch: Count = 64
+    learning_rate: Positive | Literal["auto"] = "auto"
+    weight_decay: Annotated[float, Field(ge=0, le=1)] = 0.01
+    members: Annotated[int, Field(ge=1, le=100)] = 1
+    combine: Annotated[str, AfterValidator(one_of(COMBINATIONS))] = "mean"
+    uncertainty: Annotated[float, Field(ge=0, le=1e6)] = 0.5
+
+    @property
+    def rate(self) -> float:
+        """The peak learning rate."""
+        return 0.08 / self.width if self.learning_rate == "auto" else self.learning_rate
+
+
+class BestOfN(Table):
+    """[best_of_n]. n runs from 1 to `largest`; where responses cannot be listed, each prompt has a `pool` of them."""
+
+    largest: Annotated[int, Field(ge=1, le=10**9)] = 4096
+    pool: Annotated[int, Field(ge=2, le=10**6)] = 8192
+
+
+class Rl(Table):
+    """[rl]. Policy gradients against a proxy; see simulator/methods/rl.py.
+
+    Each step takes `responses` of the policy to each of `prompts` prompts, or to all where there are fewer. `clip` and
+    `reuse`, the steps of the optimizer on the same responses, are PPO's.
+    """
+
+    algorithm: Literal["rloo", "ppo", "exact"] = "rloo"
+    prompts: Annotated[int, Field(ge=1, le=10**6)] = 16
+    responses: Annotated[int, Field(ge=2, le=10**4)] = 8
+    clip: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    reuse: Annotated[int, Field(ge=1, le=1000)] = 4
 
 
 class Train(Table):
@@ -241,6 +307,9 @@ class Settings(Table):
     data: Data = Data()
     policy: Policy = Policy()
     train: Train = Train()
+    proxy: Proxy = Proxy()
+    best_of_n: BestOfN = BestOfN()
+    rl: Rl = Rl()
     measure: Measure = Measure()
 
     @property

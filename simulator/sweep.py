@@ -2,15 +2,17 @@
 
     config -> world -> preference data -> trained runs -> measured checkpoints -> records
 
-The grid becomes stacks; what a stack goes through is told in `experiment.run_stack`. Stacks are independent,
-so on a CPU they are handed to worker processes of one thread each, and which worker ran which stack cannot
-be seen in the result.
+The grid becomes stacks; what a stack goes through is told in `experiment.run_stack`. The proxies that runs need are
+trained first. Stacks are independent, so on a CPU they are handed to worker processes of one thread each, and which
+worker ran which stack cannot be seen in the result.
 """
 
 import os
 import threading
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,14 +21,15 @@ import pandas as pd
 import torch
 
 from simulator.complaints import ConfigError
-from simulator.config import Sweep
-from simulator.grid import Run, axis_column, expand, points, stacks
+from simulator.config import Sweep, with_texts
+from simulator.grid import expand, proxy_stacks, stacks
 from simulator.losses import sample_losses
 from simulator.memory import arrange, budget_of
-from simulator.pool import run_in_workers
-from simulator.records import Folder, examine_folder, join, open_folder, tidy, write_json, write_table
-from simulator.text import with_texts
-from simulator.worker import finish_stack, one_thread, world_in
+from simulator.pool import Hand, Job, workers_on
+from simulator.proxies import Member, needed
+from simulator.records import Folder, examine_folder, join, join_proxies, open_folder, tidy, write_json, write_table
+from simulator.runs import Run, axis_column
+from simulator.worker import finish_proxies, finish_stack, one_thread, world_in
 from simulator.world import MADE_OF, World, world_name
 
 Watch = Callable[[int, int, bool], None]
@@ -56,20 +59,22 @@ def processes_on(device: str, workers: int | None) -> int:
     return workers or cores
 
 
-def examine_worlds(sweep: Sweep, device: torch.device) -> tuple[pd.DataFrame, list[dict[str, Any]], dict[str, World]]:
-    """The records of the oracles of all worlds of a sweep, the facts of each, and the last of them by its name.
+def examine_worlds(
+    sweep: Sweep, runs: Sequence[Run], device: torch.device
+) -> tuple[pd.DataFrame, list[dict[str, Any]], dict[str, World]]:
+    """The records of the oracles of all worlds of the runs, the facts of each, and the last of them by its name.
 
     Raises ConfigError.
     """
     worlds: dict[str, World] = {}
     oracles: dict[str, pd.DataFrame] = {}
     facts = []
-    for point in points(sweep):
-        name = world_name(point.settings)
+    for run in {id(run.settings): run for run in runs}.values():
+        name = world_name(run.settings)
         if name in oracles:
             continue
-        world = world_in(worlds, sweep, point.settings, device)
-        axes = {axis_column(key): value for key, value in point.axes.items() if key.split(".")[0] in MADE_OF}
+        world = world_in(worlds, sweep, run.settings, device)
+        axes = {axis_column(key): value for key, value in run.axes.items() if key.split(".")[0] in MADE_OF}
         oracles[name] = world.oracle(name).assign(**axes)
         facts.append({"name": name, **axes, **world.facts})
     return pd.concat(oracles.values(), ignore_index=True), facts, worlds
@@ -94,15 +99,17 @@ def run_sweep(
     folder is wrong, before any work, and SweepError if stacks failed.
     """
     runs = expand(sweep)
+    members = needed(runs)
     sweep = with_texts(sweep, [run.settings.world.language.text for run in runs])
     chosen, processes = choose_device(device), processes_on(device, workers)
+    steps = sum(run.steps for run in runs) + sum(member.steps for member in members)
     if examine_folder(Path(out), sweep, fresh=fresh):
-        watch(sum(run.settings.train.steps for run in runs), len(runs), False)
+        watch(steps, len(runs), False)
         return Path(out)
     arrangement = arrange(runs, processes=processes, **budget_of(memory, chosen))
     watch(0, 0, False)
     with one_thread():
-        oracle, facts, worlds = examine_worlds(sweep, chosen)
+        oracle, facts, worlds = examine_worlds(sweep, runs, chosen)
         folder = open_folder(Path(out), sweep, fresh=fresh)
         write_json(facts[0] if len(facts) == 1 else {"worlds": facts}, folder.world)
         write_table(pd.DataFrame(sample_losses(sweep.sweep.loss)), folder.losses)
@@ -110,50 +117,93 @@ def run_sweep(
             return folder.path
         folder.oracle.parent.mkdir(exist_ok=True)
         write_table(tidy(oracle), folder.oracle)
-        there = folder.finished_runs()
-        found = [run for run in runs if run.run_id in there]
-        watch(sum(run.settings.train.steps for run in found), len(found), False)
-        cut = stacks([run for run in runs if run.run_id not in there], arrangement.sizes)
-        failed = run_stacks(cut, runs, sweep, worlds, folder, chosen, arrangement.processes, watch)
-    if failed:
-        raise SweepError(
-            f"{len(failed)} of {len(cut)} stacks failed; the others are kept in {folder.path}, and the same "
-            "command runs what is missing\n" + "\n".join(f"stack {i}: {why.strip()}" for i, why in failed.items())
-        )
+        done, trained = folder.finished_runs(), folder.trained_proxies()
+        found = [run for run in runs if run.run_id not in done]
+        left = [member for member in needed(found) if member.name not in trained]
+        spared = steps - sum(run.steps for run in found) - sum(member.steps for member in left)
+        watch(spared, len(runs) - len(found), False)
+        work = Work(runs=stacks(found, arrangement.sizes), proxies=proxy_stacks(left, arrangement.sizes), watch=watch)
+        most = max(len(work.runs), len(work.proxies), 1)
+        with handing(folder, sweep, runs, members, worlds, chosen, min(arrangement.processes, most)) as hand:
+            work.do(hand, folder, runs, members)
     join(folder, runs)
     return folder.path
 
 
-def run_stacks(
-    cut: Sequence[tuple[Run, ...]],
-    runs: Sequence[Run],
-    sweep: Sweep,
-    worlds: dict[str, World],
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """What is to be done: stacks of proxies, and then stacks of runs."""
+
+    runs: Sequence[tuple[Run, ...]]
+    proxies: Sequence[tuple[Member, ...]]
+    watch: Watch
+
+    def do(self, hand: Hand, folder: Folder, runs: Sequence[Run], members: Sequence[Member]) -> None:
+        """Have it done by those who `hand` gives it to. Raises SweepError where something could not be."""
+        place = {member.name: i for i, member in enumerate(members)}
+        jobs = [{"proxies": [place[member.name] for member in stack]} for stack in self.proxies]
+        failed = hand(jobs, self._ticking([(stack[0].steps, len(stack), 0) for stack in self.proxies]))
+        complain_of(failed, len(jobs), "stacks of proxies", folder)
+        if members:
+            join_proxies(folder, members)
+        place = {run.run_id: i for i, run in enumerate(runs)}
+        jobs = [{"runs": [place[run.run_id] for run in stack]} for stack in self.runs]
+        failed = hand(jobs, self._ticking([(stack[0].steps, len(stack), len(stack)) for stack in self.runs]))
+        complain_of(failed, len(jobs), "stacks", folder)
+
+    def _ticking(self, sizes: Sequence[tuple[int, int, int]]) -> Callable[[int, int], None]:
+        """Tells the watch of steps taken in jobs of so many steps and rows, each counting as so many runs when done."""
+        lock, left = threading.Lock(), [steps for steps, _, _ in sizes]
+
+        def tick(job: int, steps: int) -> None:
+            left[job] -= steps
+            with lock:
+                self.watch(steps * sizes[job][1], 0 if left[job] else sizes[job][2], True)
+
+        return tick
+
+
+def complain_of(failed: dict[int, str], jobs: int, what: str, folder: Folder) -> None:
+    """Raises SweepError if there is something to complain of."""
+    if failed:
+        raise SweepError(
+            f"{len(failed)} of {jobs} {what} failed; the others are kept in {folder.path}, and the same "
+            "command runs what is missing\n" + "\n".join(f"stack {i}: {why.strip()}" for i, why in failed.items())
+        )
+
+
+@contextmanager
+def handing(
     folder: Folder,
+    sweep: Sweep,
+    runs: Sequence[Run],
+    members: Sequence[Member],
+    worlds: dict[str, World],
     device: torch.device,
     processes: int,
-    watch: Watch,
-) -> dict[int, str]:
-    """Run stacks of the grid `runs` of `sweep`; the reasons of those that failed. worlds: may hold the first's."""
-    lock = threading.Lock()
-    left = [stack[0].settings.train.steps for stack in cut]
-
-    def tick(number: int, steps: int) -> None:
-        stack = cut[number]
-        left[number] -= steps
-        with lock:
-            watch(steps * len(stack), 0 if left[number] else len(stack), True)
-
-    processes = min(processes, len(cut))
+) -> Iterator[Hand]:
+    """Hands jobs to worker processes, or does them here where one is enough. worlds: may hold the first's."""
     if processes > 1:
         worlds.clear()
-        place = {run.run_id: i for i, run in enumerate(runs)}
-        return run_in_workers(folder, [[place[run.run_id] for run in stack] for stack in cut], processes, tick)
-    failed = {}
-    for number, stack in enumerate(cut):
-        try:
-            world = world_in(worlds, sweep, stack[0].settings, device)
-            finish_stack(stack, world, folder, device, partial(tick, number))
-        except Exception:
-            failed[number] = traceback.format_exc()
-    return failed
+        with workers_on(folder, processes) as hand:
+            yield hand
+        return
+
+    def do(job: Job, tick: Callable[[int], None]) -> None:
+        if "proxies" in job:
+            some = [members[place] for place in job["proxies"]]
+            finish_proxies(some, world_in(worlds, sweep, some[0].settings, device), folder, tick)
+        else:
+            stack = [runs[place] for place in job["runs"]]
+            finish_stack(stack, world_in(worlds, sweep, stack[0].settings, device), folder, device, tick)
+
+    def here(jobs: Sequence[Job], tick: Callable[[int, int], None]) -> dict[int, str]:
+        failed = {}
+        for number, job in enumerate(jobs):
+            try:
+                do(job, partial(tick, number))
+            except Exception:
+                failed[number] = traceback.format_exc()
+        return failed
+
+    yield here

@@ -8,7 +8,6 @@ training. How fluent a response is, is judged by n-grams counted over the whole 
 """
 
 import hashlib
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,7 +17,6 @@ import numpy as np
 
 from simulator import ngram
 from simulator.complaints import ConfigError
-from simulator.config import Sweep
 from simulator.language import FILL, Array, filled_after
 from simulator.settings import BYTES
 
@@ -153,20 +151,3 @@ def open_text(name: str, *, held_out: float, end: str, prompt_length: int, respo
             f"{response_length} tokens need at least {needed:,}, with world.language.held_out = {held_out:g}"
         )
     return Text(data=data, held_out=held_out, end=ord(end) if end else None, window=window)
-
-
-def check_text(sweep: Sweep, name: str, there: str) -> None:
-    """Raises ConfigError where the SHA-256 of the text file `name`, `there`, is not what the sweep's `texts` says."""
-    if name in sweep.texts and there != sweep.texts[name]:
-        raise ConfigError(
-            f"world.language.text = {name}: is not the file that this sweep is about (its SHA-256 is {there}, and "
-            f"texts says {sweep.texts[name]}); bring that file back, or choose another --out"
-        )
-
-
-def with_texts(sweep: Sweep, names: Iterable[str]) -> Sweep:
-    """The sweep with the hashes of the text files of these names. Raises ConfigError where one is not as it says."""
-    found = {name: hashlib.sha256(read_text(name)).hexdigest() for name in dict.fromkeys(filter(None, names))}
-    for name, there in found.items():
-        check_text(sweep, name, there)
-    return sweep.model_copy(update={"texts": found})

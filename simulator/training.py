@@ -8,11 +8,13 @@ Another engine may take its place as long as it keeps these two records. All tha
 beta, learning rate, clipping, data) lies in vectors along the run axis, and no operation mixes two rows, so a
 run's numbers do not depend on its neighbours.
 
+A stack may as well be of reward models: `value` then is their score of a response, and the reference's is 0.
+
 A run whose loss or parameters stop being finite has diverged; the step is noted and its row left alone,
 since no number of it can reach another row.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -23,9 +25,19 @@ from torch.nn.functional import pad
 from simulator.losses import Loss
 from simulator.optimizer import Adam, adam_step, clip_rows, learning_rate_factor, start_adam
 from simulator.streams import stream
-from simulator.transformer import ALIGNMENT, Architecture, Packing, response_log_probs, restack, unstack
+from simulator.transformer import (
+    ALIGNMENT,
+    Architecture,
+    Blocks,
+    Packing,
+    restack,
+    sequence_log_probs,
+    unstack,
+)
 
 STRETCH = 512  # steps whose batches are drawn at once
+
+Value = Callable[[Blocks, Architecture, Packing, Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +56,8 @@ class Problem:
     prompts [R, N, L] and responses [R, N, 2, T] (chosen first) are token ids; reference_log_probs [R, N, 2]
     are in nats. losses: each f with the number of consecutive rows that use it. beta, learning_rate, clip
     [R, 1]: per run; a clip of inf leaves the gradient alone. batch_seeds: one per run, names its stream of
-    batches. batch: B, at most N.
+    batches. batch: B. counts: how many of its first pairs each run trains on; all N where empty. value: what margins
+    compare, [R, B, 2].
     """
 
     architecture: Architecture
@@ -60,6 +73,8 @@ class Problem:
     schedule: Schedule
     batch: int
     batch_seeds: tuple[int, ...]
+    counts: tuple[int, ...] = ()
+    value: Value = sequence_log_probs
 
     @property
     def pairs(self) -> int:
@@ -102,10 +117,12 @@ def batch_order(seed: int, pairs: int, batch: int, first: int, steps: int) -> np
 
 def batches(problem: Problem, first: int, steps: int) -> Tensor | None:
     """Indices of the pairs of each step, [steps, R, B], or None where a batch is all pairs of a run."""
-    if problem.batch == problem.pairs:
+    if problem.batch == problem.pairs and not problem.counts:
         return None
-    order = {seed: batch_order(seed, problem.pairs, problem.batch, first, steps) for seed in set(problem.batch_seeds)}
-    stacked = np.stack([order[seed] for seed in problem.batch_seeds], axis=1)
+    counts = problem.counts or (problem.pairs,) * len(problem.batch_seeds)
+    wanted = list(zip(problem.batch_seeds, counts, strict=True))
+    order = {key: batch_order(*key, problem.batch, first, steps) for key in set(wanted)}
+    stacked = np.stack([order[key] for key in wanted], axis=1)
     return torch.from_numpy(stacked).to(problem.prompts.device)
 
 
@@ -124,8 +141,8 @@ def loss_and_gradient(parameters: Tensor, problem: Problem, chosen: Tensor | Non
         row = torch.arange(len(chosen), device=chosen.device).unsqueeze(1)
         prompts, responses, reference = prompts[row, chosen], responses[row, chosen], reference[row, chosen]
     blocks = {name: view.detach().requires_grad_() for name, view in unstack(parameters, problem.architecture).items()}
-    log_probs = response_log_probs(blocks, problem.architecture, problem.packing, prompts, responses).sum(dim=-1)
-    loss = pair_losses(log_probs - reference, problem.beta, problem.losses).mean(dim=1)
+    values = problem.value(blocks, problem.architecture, problem.packing, prompts, responses)
+    loss = pair_losses(values - reference, problem.beta, problem.losses).mean(dim=1)
     gradients = torch.autograd.grad(loss.sum(), list(blocks.values()))
     return loss.detach(), restack(dict(zip(blocks, gradients, strict=True)), problem.architecture)
 

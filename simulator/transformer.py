@@ -14,7 +14,8 @@ written out as two products and a softmax, since at these sizes that is as fast 
 
 K responses to one prompt are packed into one sequence: the prompt, then each response less its last
 token, which predicts nothing. A mask hides the responses from each other and positions restart at each,
-so the prompt is computed once and the result is what K separate sequences would give.
+so the prompt is computed once and the result is what K separate sequences would give. For a network that judges whole
+responses they are packed with their last token, and it alone is read.
 """
 
 import math
@@ -33,13 +34,17 @@ ALIGNMENT = 64  # numbers; a whole step of any vectorized loop on today's machin
 
 @dataclass(frozen=True, kw_only=True)
 class Architecture:
-    """Sizes of one network. `context` is the number of input positions, L + T - 1."""
+    """Sizes of one network. `context` is the number of input positions: L + T - 1 for a policy, L + T for a judge.
+
+    outputs: numbers that are read at a place; 0 for one for each token of the vocabulary.
+    """
 
     vocabulary: int
     context: int
     layers: int
     width: int
     heads: int
+    outputs: int = 0
 
     @property
     def shapes(self) -> dict[str, tuple[int, int]]:
@@ -53,7 +58,7 @@ class Architecture:
                 f"{layer}.up": (d, 4 * d),
                 f"{layer}.down": (4 * d, d),
             }
-        return shapes | {"unembed": (d, self.vocabulary)}
+        return shapes | {"unembed": (d, self.outputs or self.vocabulary)}
 
     @property
     def parameters(self) -> int:
@@ -96,35 +101,51 @@ def restack(blocks: Blocks, architecture: Architecture) -> Tensor:
 
 @dataclass(frozen=True, kw_only=True)
 class Packing:
-    """How K responses of T tokens lie behind a prompt of L tokens: S = L + K (T - 1) positions.
+    """How K responses lie behind a prompt of L tokens, i tokens of each: S = L + K i positions.
 
     position [S]: the position that each place has in its own sequence.
     bias [S, S]: 0 where a place (row) may look at another (column), -inf elsewhere.
-    source [K T]: for each response token, the place whose output predicts it, counted from L - 1 on.
+    read: the places whose output is read.
+    source [K T]: for each token of the responses, the place among those read whose output predicts it.
     """
 
-    prompt_length: int
     position: Tensor
     bias: Tensor
+    read: slice
     source: Tensor
 
 
-@cache
-def packing(*, prompt_length: int, response_length: int, responses: int, device: torch.device) -> Packing:
-    """The packing of `responses` responses behind one prompt."""
-    inner = response_length - 1
+def _packed(
+    prompt_length: int, inner: int, responses: int, read: slice, source: np.ndarray, to: torch.device
+) -> Packing:
+    """`inner` tokens of each of `responses` responses behind one prompt."""
     owner = np.repeat(np.arange(responses + 1), [prompt_length] + [inner] * responses)
     position = np.concatenate(
         [np.arange(prompt_length)] + [np.arange(prompt_length, prompt_length + inner)] * responses
     )
     visible = ((owner[None] == 0) | (owner[:, None] == owner[None])) & (position[:, None] >= position[None])
-    source = [[0, *range(1 + k * inner, 1 + (k + 1) * inner)] for k in range(responses)]
     return Packing(
-        prompt_length=prompt_length,
-        position=torch.as_tensor(position, device=device),
-        bias=torch.as_tensor(np.where(visible, 0.0, -np.inf), dtype=torch.float32, device=device),
-        source=torch.as_tensor(np.concatenate(source), dtype=torch.int64, device=device),
+        position=torch.as_tensor(position, device=to),
+        bias=torch.as_tensor(np.where(visible, 0.0, -np.inf), dtype=torch.float32, device=to),
+        read=read,
+        source=torch.as_tensor(source, dtype=torch.int64, device=to),
     )
+
+
+@cache
+def packing(*, prompt_length: int, response_length: int, responses: int, device: torch.device) -> Packing:
+    """The packing of `responses` responses behind one prompt, each less its last token: what predicts all tokens."""
+    inner = response_length - 1
+    source = [[0, *range(1 + k * inner, 1 + (k + 1) * inner)] for k in range(responses)]
+    read = slice(prompt_length - 1, None)
+    return _packed(prompt_length, inner, responses, read, np.concatenate(source), device)
+
+
+@cache
+def whole_packing(*, prompt_length: int, response_length: int, responses: int, device: torch.device) -> Packing:
+    """The packing of `responses` whole responses behind one prompt, of which the last places are read."""
+    read = slice(prompt_length + response_length - 1, None, response_length)
+    return _packed(prompt_length, response_length, responses, read, np.arange(responses), device)
 
 
 def embed(blocks: Blocks, tokens: Tensor, position: Tensor) -> Tensor:
@@ -147,14 +168,13 @@ def feed_forward(blocks: Blocks, layer: int, x: Tensor) -> Tensor:
 
 
 def packed_logits(blocks: Blocks, architecture: Architecture, packed: Packing, tokens: Tensor) -> Tensor:
-    """Next-token logits [R, N, S - L + 1, V] at every place from the prompt's last one on.
+    """The outputs [R, N, places read, V], next-token logits of a policy, at the places that are read.
 
-    tokens [R, N, S] are packed as `packed` says. In the last block, earlier places are needed as keys
+    tokens [R, N, S] are packed as `packed` says. In the last block, other places are needed as keys
     and values only, so nothing else is computed for them.
     """
     runs, count, places = tokens.shape
     heads, head_width = architecture.heads, architecture.width // architecture.heads
-    first = packed.prompt_length - 1
     x = embed(blocks, tokens, packed.position).flatten(1, 2)
     bias = packed.bias
     for layer in range(architecture.layers):
@@ -162,13 +182,13 @@ def packed_logits(blocks: Blocks, architecture: Architecture, packed: Packing, t
         shape = (runs * count, places, 3, heads, head_width)
         query, key, value = projected.view(shape).permute(2, 0, 3, 1, 4)
         if layer == architecture.layers - 1:
-            query, bias = query[:, :, first:], bias[first:]
-            x = x.unflatten(1, (count, places))[:, :, first:].flatten(1, 2)
+            query, bias = query[:, :, packed.read], bias[packed.read]
+            x = x.unflatten(1, (count, places))[:, :, packed.read].flatten(1, 2)
         scores = torch.matmul(query * head_width**-0.5, key.transpose(-1, -2)) + bias
         read = torch.matmul(scores.softmax(dim=-1), value).transpose(1, 2)
         x = x + torch.bmm(read.reshape(x.shape), blocks[f"{layer}.merge"])
         x = feed_forward(blocks, layer, x)
-    return torch.bmm(normed(x), blocks["unembed"]).view(runs, count, places - first, -1)
+    return torch.bmm(normed(x), blocks["unembed"]).view(runs, count, len(bias), -1)
 
 
 def response_log_probs(
@@ -185,3 +205,21 @@ def response_log_probs(
     column = packed.source * architecture.vocabulary + said.flatten(2)
     chosen = logits.log_softmax(dim=-1).flatten(2).gather(2, column)
     return chosen.view(responses.shape).masked_fill(responses < 0, 0.0)
+
+
+def sequence_log_probs(
+    blocks: Blocks, architecture: Architecture, packed: Packing, prompts: Tensor, responses: Tensor
+) -> Tensor:
+    """log pi(response | prompt) in nats, [R, N, K], for prompts [R, N, L] and responses [R, N, K, T]."""
+    return response_log_probs(blocks, architecture, packed, prompts, responses).sum(dim=-1)
+
+
+def sequence_scores(
+    blocks: Blocks, architecture: Architecture, packed: Packing, prompts: Tensor, responses: Tensor
+) -> Tensor:
+    """What a network of one output says of responses [R, N, K, T] to prompts [R, N, L], as `whole_packing` packs them.
+
+    Where a response is over it has -1, which counts as the last token of the network's vocabulary. [R, N, K].
+    """
+    said = responses.remainder(architecture.vocabulary)
+    return packed_logits(blocks, architecture, packed, torch.cat([prompts, said.flatten(2)], dim=2))[..., 0]

@@ -1,8 +1,9 @@
 """A process that runs stacks: `python -m simulator.worker DIR DEVICE`.
 
-It reads the sweep from DIR/config.toml, then one stack after another from standard input, each as a line of JSON
-that lists the places of its runs in the grid. It answers with lines of JSON: {"steps": n} after every checkpoint, then
-{"done": true} once the stack's records are on disk, or {"error": text}. It ends when its input does.
+It reads the sweep from DIR/config.toml, then one stack after another from standard input, each as a line of JSON,
+{"runs": places} or {"proxies": places}: of its runs in the grid, or of the proxies among those that the grid needs. It
+answers with lines of JSON: {"steps": n} after every checkpoint, then {"done": true} once the stack's records are on
+disk, or {"error": text}. It ends when its input does.
 
 One thread: on a CPU two such processes finish sooner than one with two threads, and their sums do not
 depend on how many cores the machine has.
@@ -18,14 +19,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 
-from simulator.config import Sweep
-from simulator.experiment import run_stack
-from simulator.grid import Run, expand
-from simulator.records import Folder, run_rows, tidy, write_table
+from simulator.config import Sweep, check_text
+from simulator.experiment import proxies_for, run_stack
+from simulator.grid import expand
+from simulator.proxies import Member, members_of, needed, train_members
+from simulator.records import Folder, load_proxy, run_rows, save_proxy, tidy, write_table
+from simulator.runs import Run
 from simulator.settings import Settings
-from simulator.text import check_text
 from simulator.world import World, build_world, world_name
 
 
@@ -58,9 +61,12 @@ def world_in(worlds: dict[str, World], sweep: Sweep, settings: Settings, device:
 def finish_stack(
     stack: Sequence[Run], world: World, folder: Folder, device: torch.device, tick: Callable[[int], None]
 ) -> None:
-    """Run one stack and leave its records in the folder."""
+    """Run one stack and leave its records in the folder, where the proxies that it needs must be."""
     began = time.perf_counter()
-    curves = run_stack(stack, world, tick)
+    members = {member.name: member for run in stack for member in members_of(run)}
+
+    proxies = proxies_for(stack, world, lambda name: load_proxy(folder, members[name]))
+    curves = run_stack(stack, world, proxies, tick)
     facts = {
         "wall_seconds": (time.perf_counter() - began) / len(stack),
         "device": str(device),
@@ -72,6 +78,17 @@ def finish_stack(
     write_table(run_rows(stack, curves, facts), folder.part(stack, "runs"))
 
 
+def finish_proxies(stack: Sequence[Member], world: World, folder: Folder, tick: Callable[[int], None]) -> None:
+    """Train one stack of proxies and leave them, and what is said of them, in the folder."""
+    began = time.perf_counter()
+    with torch.no_grad():
+        found = train_members(stack, world, tick)
+    seconds = (time.perf_counter() - began) / len(stack)
+    for member, (trained, _) in zip(stack, found, strict=True):
+        save_proxy(trained, folder.network(member.name))
+    write_table(pd.DataFrame([facts | {"wall_seconds": seconds} for _, facts in found]), folder.proxy_part(stack))
+
+
 def serve(folder: Folder, device: torch.device) -> None:
     """Answer standard input until it ends."""
 
@@ -80,12 +97,19 @@ def serve(folder: Folder, device: torch.device) -> None:
 
     sweep = Sweep.from_toml(folder.config)
     runs = expand(sweep)
+    proxies = needed(runs)
     worlds: dict[str, World] = {}
     for line in sys.stdin:
-        stack = tuple(runs[place] for place in json.loads(line))
+        asked = json.loads(line)
         try:
-            world = world_in(worlds, sweep, stack[0].settings, device)
-            finish_stack(stack, world, folder, device, lambda n: say(steps=n))
+            if "proxies" in asked:
+                members = [proxies[place] for place in asked["proxies"]]
+                world = world_in(worlds, sweep, members[0].settings, device)
+                finish_proxies(members, world, folder, lambda n: say(steps=n))
+            else:
+                stack = [runs[place] for place in asked["runs"]]
+                world = world_in(worlds, sweep, stack[0].settings, device)
+                finish_stack(stack, world, folder, device, lambda n: say(steps=n))
         except Exception:
             say(error=traceback.format_exc())
             continue

@@ -1,9 +1,11 @@
-"""Worlds: what all runs of a sweep, or of one point of it, share. Nobody beyond this interface knows of which kind.
+"""Worlds: what all runs of a sweep, or of one point of it, share.
+
+Only methods that have a closed form in one kind of them ask beyond this interface of which kind a world is.
 
 Shapes: R runs, P prompts, L prompt length, D parameters, N pairs.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import pandas as pd
@@ -11,11 +13,12 @@ import torch
 from torch import Tensor
 
 from simulator.enumerable import list_world
-from simulator.grid import digest
 from simulator.ground import Ground, make_ground
 from simulator.measurement import Columns
-from simulator.preferences import Preferences
+from simulator.preferences import Candidates, Preferences
+from simulator.runs import digest
 from simulator.sampled import sample_world
+from simulator.scoring import Listing, Proxy, Scorer
 from simulator.settings import Data, Settings
 from simulator.transformer import Architecture
 
@@ -45,14 +48,43 @@ class World(Protocol):
         """What `world.json` says of the world."""
         ...
 
-    def draw(self, data: Data, seed: int) -> Preferences:
-        """The labelled pairs of a seed."""
+    @property
+    def kl_source(self) -> str:
+        """How KL comes about: "exact" or "sampled"."""
         ...
 
-    def measure(self, parameters: Tensor, pairs: Preferences, data: Data) -> tuple[Columns, Tensor]:
+    @property
+    def listing(self) -> Listing:
+        """Responses of the reference that give proxies their zero and their unit."""
+        ...
+
+    def candidates(self, data: Data, seed: int, pairs: int, purpose: str) -> Candidates:
+        """Pairs of a seed from the behaviour policy, without labels; they follow from (seed, purpose)."""
+        ...
+
+    def draw(self, data: Data, seed: int) -> Preferences:
+        """The pairs of a seed that gold labelled."""
+        ...
+
+    def log_reference(self, prompt: Tensor, responses: Tensor) -> Tensor:
+        """log pi_ref of responses [R, B, K, T] to the prompts of these rows [R, B], float64 [R, B, K]."""
+        ...
+
+    def score_listed(self, parameters: Tensor, architecture: Architecture) -> Tensor:
+        """What networks with `parameters` [M, D] say of the listing, float64 [M, n, G]."""
+        ...
+
+    def scorer(self, proxies: Sequence[Proxy]) -> Scorer:
+        """The proxies of a stack of runs, to score with."""
+        ...
+
+    def measure(
+        self, parameters: Tensor, pairs: Preferences | None, data: Data, scorer: Scorer | None = None
+    ) -> tuple[Columns, Tensor]:
         """Every column that needs no loss, [R] each, for parameters [R, D]; and log-ratios of pairs, [R, n, 2].
 
-        The pairs of the runs are [R, N, …]; the first n of them are looked at.
+        The pairs of the runs are [R, N, …]; the first n of them are looked at. With a scorer, the column `proxy` is its
+        scores' and not the implicit reward's.
         """
         ...
 

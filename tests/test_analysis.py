@@ -265,7 +265,7 @@ def test_intervals_cover_where_measurement_noise_is_shared_whole_or_not_at_all()
 def test_what_is_measured_is_no_setting_to_analysis(curves: pd.DataFrame) -> None:
     """The list of measured columns is kept twice, since analysis imports nothing of the simulator."""
     asked = [f"{name}{suffix}" for name in records.ON_REQUEST for suffix in ("", "_se")]
-    assert set(MEASURED) == {*records.MEASURED, *asked}
+    assert set(MEASURED) == {*records.MEASURED, *asked, *records.OF_SOME, "kl_source"}
     assert set(settings_of(curves)) == {"method", "loss", "beta", "kappa", "seed", "pairs", "label_noise"}
 
 

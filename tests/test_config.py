@@ -104,7 +104,7 @@ def test_whole_numbers_serve_as_floats(tmp_path: Path) -> None:
         ("[sweep]\n'data.pairs' = []", "sweep.data.pairs = []: must list at least one value"),
         ("[sweep]\nseeds = 100000\n'data.pairs' = [1, 2, 3]", "runs; it must have at most 1,000,000"),
         ("[sweep]\naxes = 3", "sweep.axes = 3: must be a valid dictionary"),
-        ("[sweep]\nzzz = 3", "unknown key sweep.zzz (= 3); known here: method, loss, beta, seeds"),
+        ("[sweep]\nzzz = 3", "unknown key sweep.zzz (= 3); known here: method, loss, beta, penalty, seeds"),
         ("[world]\nresponse_length = 9", 'or take kind = "sampled"'),
         (
             "[world]\nlanguage.stop = 0.1",
@@ -184,7 +184,7 @@ def test_any_mutation_is_read_or_refused_with_a_message(tmp_path_factory, mutati
     from pydantic import ValidationError
 
     from simulator.complaints import complain
-    from simulator.grid import points
+    from simulator.grid import expand
     from simulator.toml_input import place
 
     tables: dict = {}
@@ -198,7 +198,7 @@ def test_any_mutation_is_read_or_refused_with_a_message(tmp_path_factory, mutati
     except ConfigError:
         return
     try:
-        assert list(points(sweep))
+        assert expand(sweep)
     except ConfigError as error:
         assert str(error)
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from simulator.grid import STACK_LIMIT, axis_column, digest, expand, stack_size, stacks
+from simulator.grid import STACK_LIMIT, expand, stack_size, stacks
+from simulator.runs import axis_column, digest
 from tests.conftest import small_sweep
 
 
@@ -24,7 +25,7 @@ def test_names_follow_from_settings_and_ignore_rounding() -> None:
 
 def test_every_run_is_in_one_stack_with_its_like() -> None:
     runs = expand(small_sweep(sweep={"data.pairs": [16, 32], "train.learning_rate": [0.1, 0.01], "seeds": 5}))
-    cut = stacks(runs, {run.point.shared: STACK_LIMIT for run in runs})
+    cut = stacks(runs, {run.shared: STACK_LIMIT for run in runs})
     assert sorted(run.run_id for stack in cut for run in stack) == sorted(run.run_id for run in runs)
     for stack in cut:
         assert len(stack) <= STACK_LIMIT
@@ -35,8 +36,8 @@ def test_every_run_is_in_one_stack_with_its_like() -> None:
 
 
 def test_large_runs_stack_less() -> None:
-    small = stack_size(small_sweep())
-    large = stack_size(small_sweep(policy={"width": 512, "layers": 12}, data={"pairs": 512}, train={"batch": 512}))
+    big = small_sweep(policy={"width": 512, "layers": 12}, data={"pairs": 512}, train={"batch": 512})
+    small, large = (stack_size(expand(sweep)[0]) for sweep in (small_sweep(), big))
     assert small == STACK_LIMIT
     assert large == 1
 

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from simulator.grid import STACK_LIMIT, expand, stacks
-from simulator.plan import Plan, layer_cost, make_plan, places_of
+from simulator.methods import METHODS
+from simulator.plan import Plan, layer_cost, make_plan, measured_places
 from simulator.transformer import Architecture
 from tests.conftest import small_sweep
 
@@ -17,8 +18,10 @@ def test_counts() -> None:
     plan = make_plan(sweep, workers=64, memory="200GiB")
     runs = expand(sweep)
     assert (plan.runs, plan.run_steps, plan.worlds) == (324, 324 * 40, 3)
-    assert plan.stacks == len(stacks(runs, {run.point.shared: STACK_LIMIT for run in runs}))
-    assert plan.workers == plan.stacks
+    assert plan.stacks == 6 * 11  # of the 54 runs of each kind, so that each of 64 processes has one
+    assert plan.workers == 64
+    few = make_plan(sweep, workers=1, memory="200GiB")
+    assert few.stacks == len(stacks(runs, {run.shared: STACK_LIMIT for run in runs}))
 
 
 @pytest.mark.parametrize(
@@ -33,8 +36,12 @@ def test_more_work_takes_longer(more: dict[str, dict[str, object]]) -> None:
 
 def test_places_by_hand() -> None:
     sweep = small_sweep()
-    assert places_of(sweep) == (16 * (2 + 2 * 2), 3 * (2 + 4 + 16))
-    assert places_of(small_sweep(train={"batch": 1000}))[0] == 48 * 6
+    assert measured_places(sweep, 48) == 3 * (2 + 4 + 16)
+    gpo, rl = METHODS["gpo"].network, METHODS["rl"].network
+    assert gpo(sweep) == (16, 16 * (2 + 2 * 2))
+    assert gpo(small_sweep(train={"batch": 1000})) == (48, 48 * 6)
+    assert rl(small_sweep(rl={"algorithm": "exact"})) == (3, 3 * (2 + 4 + 16))
+    assert rl(small_sweep(rl={"algorithm": "ppo", "reuse": 4})) == (3 * 8, int(4.5 * 3 * 8 * 4))
 
 
 def test_cost_is_that_of_the_matrices() -> None:
@@ -46,7 +53,7 @@ def test_cost_is_that_of_the_matrices() -> None:
 
 
 def test_the_text_names_where_records_would_go() -> None:
-    plan = Plan(runs=1, run_steps=2, stacks=1, worlds=1, workers=1, bytes=2**31, budget=2**32, seconds=200.0)
+    plan = Plan(runs=1, proxies=0, run_steps=2, stacks=1, worlds=1, workers=1, bytes=2**31, budget=2**32, seconds=200.0)
     assert "memory          about 2.0 GiB, kept under 4.0 GiB" in plan.text(Path("results/x"))
     assert "about 3 min" in plan.text(Path("results/x"))
     assert "results/x" in replace(plan, runs=2).text(Path("results/x"))

@@ -16,11 +16,11 @@ from simulator import Sweep, run_sweep
 from simulator.along import divergence, said
 from simulator.baseline import total
 from simulator.enumerable import EnumerableWorld, list_world
-from simulator.experiment import pose
 from simulator.grid import expand
 from simulator.ground import Ground, make_ground
 from simulator.language import FILL
 from simulator.measurement import Columns
+from simulator.methods.gpo import pose
 from simulator.preferences import Preferences, stack_preferences
 from simulator.sampled import sample_world
 from simulator.settings import Data
@@ -174,7 +174,7 @@ def test_responses_that_end_are_measured_as_what_they_are() -> None:
         found, _ = world.measure(policy, pairs, data)
     pi = log_pi.exp()
     assert pi.sum(dim=1).numpy() == pytest.approx(1, abs=1e-5)
-    gold = total(world._judged(world.prompts, every[None, None].expand(1, 4, -1, -1)))[0]
+    gold = total(world.judged(world.prompts, every[None, None].expand(1, 4, -1, -1)))[0]
     below = torch.stack(
         [(gold[p][None] < gold[p][:, None]) + 0.5 * (gold[p][None] == gold[p][:, None]) for p in range(4)]
     )
@@ -199,7 +199,7 @@ def test_the_sampled_world_draws_nested_pairs_of_the_behaviour_policy() -> None:
     uniform = world.draw(Data(pairs=4000, behaviour="uniform", labels="deterministic"), 0)
     first = uniform.responses[..., 0].flatten()
     assert np.bincount(first.numpy(), minlength=3) / len(first) == pytest.approx([1 / 3] * 3, abs=0.03)
-    judged = world._judged(world.prompts[uniform.prompt], uniform.responses[None])
+    judged = world.judged(world.prompts[uniform.prompt], uniform.responses[None])
     gold = total(judged)[0].unbind(dim=1)
     assert (gold[0] >= gold[1]).all()
     assert not torch.equal(world.draw(Data(pairs=40), 4).responses, few.responses)

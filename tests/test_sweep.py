@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import tomllib
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import pytest
 import simulator.worker
 from simulator import ConfigError, Sweep, SweepError, run_sweep
 from simulator.grid import expand
-from simulator.pool import run_in_workers
+from simulator.pool import workers_on
 from simulator.records import Folder
 from tests.conftest import small_sweep
 
@@ -240,11 +241,11 @@ def test_diverged_runs_are_marked_and_counted(tmp_path: Path) -> None:
     assert wrong["kl"].isna().all()
 
 
-def stacks_of(sweep: Sweep) -> list[list[int]]:
-    """The places of the runs of each number of pairs."""
+def stacks_of(sweep: Sweep) -> list[dict[str, list[int]]]:
+    """Jobs of the runs of each number of pairs."""
     runs = expand(sweep)
     pairs = dict.fromkeys(run.settings.data.pairs for run in runs)
-    return [[i for i, run in enumerate(runs) if run.settings.data.pairs == count] for count in pairs]
+    return [{"runs": [i for i, run in enumerate(runs) if run.settings.data.pairs == count]} for count in pairs]
 
 
 def test_a_stack_that_fails_is_named_and_the_others_are_kept(tmp_path: Path) -> None:
@@ -252,7 +253,8 @@ def test_a_stack_that_fails_is_named_and_the_others_are_kept(tmp_path: Path) -> 
     sweep = tiny(**{"data.pairs": [16, 32]})
     folder.config.write_text(sweep.to_toml())
     (tmp_path / "parts").write_text("in the way")
-    failed = run_in_workers(folder, stacks_of(sweep), 2, lambda stack, steps: None)
+    with workers_on(folder, 2) as hand:
+        failed = hand(stacks_of(sweep), lambda stack, steps: None)
     assert set(failed) == {0, 1}
     assert "NotADirectoryError" in failed[0]
 
@@ -271,7 +273,8 @@ def test_a_worker_that_dies_is_named_and_the_other_goes_on(tmp_path: Path) -> No
             if pids[0]:
                 os.kill(pids[0], signal.SIGKILL)
 
-    failed = run_in_workers(folder, stacks_of(sweep), 2, kill_the_first)
+    with workers_on(folder, 2) as hand:
+        failed = hand(stacks_of(sweep), kill_the_first)
     if pids[0]:
         assert list(failed.values()) == ["its process ended with exit code -9"]
     assert len(list((tmp_path / "parts").glob("*.runs.parquet"))) == 3 - len(failed)
@@ -375,7 +378,8 @@ def test_every_row_that_is_ok_is_finite(tmp_path: Path) -> None:
 
 
 def test_a_failure_is_reported_after_the_rest_is_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("simulator.sweep.run_in_workers", lambda *_: {1: "it broke"})
+    hand = nullcontext(lambda jobs, tick: {1: "it broke"} if jobs else {})
+    monkeypatch.setattr("simulator.sweep.workers_on", lambda *_: hand)
     with pytest.raises(SweepError, match=r"1 of 2 stacks failed(.|\n)*stack 1: it broke"):
         run_sweep(tiny(**{"data.pairs": [16, 32]}), tmp_path / "out", workers=2)
 

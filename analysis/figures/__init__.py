@@ -1,4 +1,8 @@
-"""Figures of a result directory, as PNG and SVG. To add one, write its module and name it in FIGURES."""
+"""Figures of a result directory, as PNG and SVG. To add one, write its module and name it in FIGURES or in AGAINST.
+
+FIGURES show offline training on pairs, and each combination of further axes has its own; AGAINST show what is optimized
+against proxies, with all axes in one.
+"""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,9 +11,22 @@ import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis.figures import across_beta, losses, mu_squared, regularization, tradeoff, training
+from analysis.figures import (
+    across_beta,
+    coefficients,
+    losses,
+    maxima,
+    mu_squared,
+    overoptimization,
+    penalty,
+    regularization,
+    spending,
+    tradeoff,
+    training,
+)
+from analysis.figures.families import with_labels
 from analysis.figures.style import RC
-from analysis.results import ResultsError, ends, further_axes, load, load_losses, settings_of, trained
+from analysis.results import ResultsError, ends, further_axes, load, load_losses, offline, settings_of, trained
 
 FIGURES: dict[str, Callable[[pd.DataFrame], Figure]] = {
     "tradeoff": tradeoff.draw,
@@ -17,6 +34,13 @@ FIGURES: dict[str, Callable[[pd.DataFrame], Figure]] = {
     "across_beta": across_beta.draw,
     "regularization": regularization.draw,
     "mu_squared": mu_squared.draw,
+}
+AGAINST: dict[str, tuple[Callable[[pd.DataFrame], bool], Callable[[pd.DataFrame], Figure]]] = {
+    "overoptimization": (lambda curves: True, overoptimization.draw),
+    "coefficients": (lambda curves: coefficients.along_of(curves) is not None, coefficients.draw),
+    "maxima": (lambda curves: coefficients.along_of(curves) is not None, maxima.draw),
+    "spending": (lambda curves: len(with_labels(curves)["method"].unique()) > 1, spending.draw),
+    "penalty": (lambda curves: len(curves.loc[curves["method"] == "rl", "beta"].unique()) > 1, penalty.draw),
 }
 
 
@@ -54,8 +78,14 @@ def draw_all(folder: Path) -> list[Path]:
     try:
         target.mkdir(exist_ok=True)
         with mpl.rc_context(RC):
-            paths = save(losses.draw(functions), target / "losses")
-            for at, part in parts_of(curves):
+            paths = []
+            for name, (applies, draw_against) in AGAINST.items():
+                if not with_labels(curves).empty and applies(curves):
+                    paths += save(draw_against(curves), target / name)
+            pairs = offline(curves)
+            if not ends(pairs).empty:
+                paths += save(losses.draw(functions), target / "losses")
+            for at, part in [] if ends(pairs).empty else parts_of(pairs):
                 for name, draw in FIGURES.items():
                     figure = draw(part)
                     if at:

@@ -135,9 +135,9 @@ def losses_of(table: pd.DataFrame) -> list[str]:
     return [name for name in KNOWN if name in found] + [name for name in found if name not in KNOWN]
 
 
-def panels(titles: Sequence[str]) -> tuple[Figure, dict[str, Axes]]:
-    """One panel a title, at most three in a row, with common axes."""
-    columns = min(3, len(titles))
+def panels(titles: Sequence[str], most: int = 3) -> tuple[Figure, dict[str, Axes]]:
+    """One panel a title, at most so many in a row, with common axes."""
+    columns = min(most, len(titles))
     rows = math.ceil(len(titles) / columns)
     figure = Figure(figsize=(max(3.1 * columns + 0.8, 6.0), 2.7 * rows + 0.8), layout="constrained")
     grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
@@ -160,6 +160,12 @@ def legend_below(figure: Figure, axes: Axes) -> None:
     """One legend for the whole figure, under it."""
     handles, labels = axes.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=min(4, len(labels)))
+
+
+def legend_beside(figure: Figure, axes: Axes) -> None:
+    """One legend for the whole figure, right of it."""
+    handles, labels = axes.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside right center")
 
 
 def seeds_note(table: pd.DataFrame) -> str:

@@ -1,0 +1,61 @@
+"""Checkpoints: when they come, and how what is measured there becomes records.
+
+Shapes: R runs, C checkpoints.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from simulator.measurement import Columns
+from simulator.runs import Run
+
+
+def checkpoint_steps(steps: int, count: int) -> list[int]:
+    """`count` different steps from 0 to `steps`, spaced evenly in the logarithm as far as whole numbers allow."""
+    if count > steps:
+        return list(range(steps + 1))
+    chosen = [0]
+    for left in range(count - 1, 0, -1):
+        last = max(chosen[-1], 1)
+        ideal = last * (steps / last) ** (1 / left) if len(chosen) > 1 else 1.0
+        chosen.append(min(max(round(ideal), chosen[-1] + 1), steps - left + 1))
+    return chosen
+
+
+def note(table: dict[str, np.ndarray], row: int, rows: int, columns: Columns) -> None:
+    """Write what was measured at one of `rows` checkpoints into `table`, whose arrays [C, R] are made at the first.
+
+    Small tensors that outlive a checkpoint would lie between the large ones of the next, and memory would grow.
+    """
+    for name, value in columns.items():
+        table.setdefault(name, np.empty((rows, len(value))))[row] = value.cpu().numpy()
+
+
+def curve_rows(
+    runs: Sequence[Run],
+    steps: Sequence[int],
+    measured: Mapping[str, np.ndarray],
+    diverged_at: np.ndarray,
+    *,
+    kl_source: str,
+) -> pd.DataFrame:
+    """Records of the runs, one row a run and checkpoint, in the order of `runs`, from measured columns [C, R].
+
+    kl_source: how KL came about.
+
+    A run diverges at the step that `diverged_at` [R] says (-1 for none), or at the first checkpoint where something
+    measured is not finite. It keeps its rows from before, and one more without numbers says at which step.
+    """
+    frames = []
+    for i, run in enumerate(runs):
+        curve = pd.DataFrame({"step": steps} | {name: values[:, i] for name, values in measured.items()})
+        curve["status"] = "ok"
+        broken = curve.loc[~np.isfinite(curve[list(measured)]).all(axis=1), "step"].tolist()
+        ends = [step for step in (int(diverged_at[i]), *broken) if step >= 0]
+        if ends:
+            end = pd.DataFrame({"step": [min(ends)], "status": ["diverged"]})
+            curve = pd.concat([curve[curve["step"] < min(ends)], end], ignore_index=True)
+        frames.append(curve.assign(**run.columns(), kl_source=kl_source))
+    return pd.concat(frames, ignore_index=True)

@@ -1,0 +1,270 @@
+"""Reinforcement learning against a proxy: policy gradients on E_pi r - tau KL(pi || pi_ref), with tau in `beta`.
+
+Shapes: R runs, B prompts, K responses to each, T response length, P prompts of the world, D parameters, V vocabulary.
+
+r is the proxy's score in gold's unit. Every run starts from the reference; three ways to climb:
+
+    exact   the gradient of the objective itself, summed over every response to every prompt. Enumerable worlds only.
+    rloo    REINFORCE with a leave-one-out baseline (Ahmadian et al. 2024, arXiv:2402.14740, Eq. 8): of K responses to a
+            prompt, each with the return G = r - tau log(pi / pi_ref), the gradient is that of
+            -mean (G_k - mean of the other G) log pi(y_k)
+    ppo     the clipped surrogate (Schulman et al. 2017, arXiv:1707.06347, Eq. 7) at every token, with the same
+            advantage for all tokens of a response, and `reuse` steps of the optimizer on the same responses:
+            -mean sum_t min(u_t A, clip(u_t, 1 - c, 1 + c) A), u_t = pi(y_t) / pi_old(y_t)
+
+There is no critic: the leave-one-out baseline takes its place, as usual where an episode is one response (GAE with
+lambda = gamma = 1). The mean gradient of rloo, and of ppo's first step on its responses, is the exact one.
+
+The score of log(pi / pi_ref) inside G has mean zero, so that the penalty's gradient is right although G is not
+differentiated.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from simulator.checkpoints import checkpoint_steps, curve_rows, note
+from simulator.enumerable import EnumerableWorld
+from simulator.enumeration import leaf_log_probs, node_log_probs
+from simulator.method import LABELS, Grid, Keys, Method, Tick, always, needs_listing, no_labelling, reads_proxies
+from simulator.optimizer import adam_step, clip_rows, learning_rate_factor
+from simulator.runs import Run
+from simulator.sampled import SampledWorld
+from simulator.sampling import LEAST, Lots, sample
+from simulator.scoring import Proxy, Scorer
+from simulator.settings import Rl, Settings
+from simulator.streams import stream
+from simulator.training import Schedule, State, batch_order, start
+from simulator.transformer import Blocks, packing, response_log_probs, restack, unstack
+from simulator.world import World
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """What a stack of runs climbs. penalty, learning_rate and clip (of gradients) [R, 1]: per run.
+
+    seeds: one per run, names the streams of its prompts and responses.
+    """
+
+    world: World
+    scorer: Scorer
+    rl: Rl
+    penalty: Tensor
+    learning_rate: Tensor
+    clip: Tensor
+    weight_decay: float
+    schedule: Schedule
+    seeds: tuple[int, ...]
+
+    @property
+    def prompts(self) -> int:
+        """B."""
+        return min(self.rl.prompts, len(self.world.prompts))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rollout:
+    """Responses of the policies: rows of the prompts [R, B], responses [R, B, K, T], and of each token log pi.
+
+    old [R, B, K, T] is what the policy that drew them says; advantage [R, B, K].
+    """
+
+    prompt: Tensor
+    responses: Tensor
+    old: Tensor
+    advantage: Tensor
+
+
+def places(settings: Settings) -> tuple[int, int]:
+    """Sequences, and tokens of all, in one step of training; drawing the responses counts as half a step."""
+    world, rl = settings.world, settings.rl
+    if rl.algorithm == "exact":
+        inner = sum(world.vocabulary**t for t in range(1, world.response_length))
+        return world.prompts, world.prompts * (world.prompt_length + inner)
+    sequences = min(rl.prompts, world.prompts) * rl.responses
+    times = rl.reuse if rl.algorithm == "ppo" else 1
+    return sequences, int((times + 0.5) * sequences * (world.prompt_length + world.response_length - 1))
+
+
+def check(settings: Settings) -> None:
+    """Raises ValueError where the exact gradient is asked for and is not known."""
+    if settings.rl.algorithm == "exact":
+        needs_listing('rl.algorithm = "exact"', settings)
+
+
+def log_probs_of(blocks: Blocks, world: World, prompt: Tensor, responses: Tensor) -> Tensor:
+    """log pi of every token, [R, B, K, T], of responses [R, B, K, T] to the prompts of these rows [R, B]."""
+    count, length = responses.shape[2:]
+    packed = packing(prompt_length=world.prompts.shape[1], response_length=length, responses=1, device=responses.device)
+    asked = world.prompts[prompt].repeat_interleave(count, dim=1)
+    single = responses.flatten(1, 2).unsqueeze(2)
+    return response_log_probs(blocks, world.architecture, packed, asked, single).view(responses.shape)
+
+
+def leave_one_out(returns: Tensor) -> Tensor:
+    """Each return less the mean of the others to the same prompt, for returns [..., K]."""
+    count = returns.shape[-1]
+    return (returns - returns.mean(dim=-1, keepdim=True)) * (count / (count - 1))
+
+
+def draw_responses(parameters: Tensor, task: Task, prompt: Tensor, step: int) -> Tensor:
+    """Responses [R, B, K, T] of the policies [R, D] to the prompts of these rows [R, B].
+
+    A run's noise is that of (its seed, "rl", step), whatever else is in the stack.
+    """
+    world, lots = task.world, Lots(prompts=prompt.shape[1], responses=task.rl.responses)
+    rows = torch.arange(lots.count * lots.size, device=prompt.device).clamp(max=lots.prompts - 1)
+    length = world.architecture.context - world.prompts.shape[1] + 1
+    shape = (length, len(rows), lots.responses, world.architecture.vocabulary)
+    waiting = {seed: stream(seed, "rl", step).standard_exponential(shape, dtype=np.float32) for seed in set(task.seeds)}
+    noise = torch.from_numpy(np.stack([waiting[seed] for seed in task.seeds], axis=1)).to(prompt.device)
+    tokens = iter(noise.clamp_(min=LEAST).log_().neg_())
+    drawn = sample(
+        unstack(parameters, world.architecture),
+        world.architecture,
+        world.prompts[prompt[:, rows]],
+        responses=lots.responses,
+        length=length,
+        noise=lambda: next(tokens),
+        end=world.end if isinstance(world, SampledWorld) else None,
+    )
+    return drawn[:, : lots.prompts]
+
+
+def roll_out(parameters: Tensor, task: Task, step: int) -> Rollout:
+    """Responses of the policies [R, D] at one step, and how much better each is than the others."""
+    world = task.world
+    order = {seed: batch_order(seed, len(world.prompts), task.prompts, step - 1, 1)[0] for seed in set(task.seeds)}
+    prompt = torch.from_numpy(np.stack([order[seed] for seed in task.seeds])).to(parameters.device)
+    responses = draw_responses(parameters, task, prompt, step)
+    old = log_probs_of(unstack(parameters, world.architecture), world, prompt, responses)
+    ratio = old.double().sum(dim=-1) - world.log_reference(prompt, responses)
+    returns = task.scorer.of(prompt, responses) - task.penalty.unsqueeze(2) * ratio
+    return Rollout(prompt=prompt, responses=responses, old=old, advantage=leave_one_out(returns).float())
+
+
+def reinforce(log_probs: Tensor, rollout: Rollout) -> Tensor:
+    """The surrogate of rloo, [R], for log pi of every token [R, B, K, T]."""
+    return -(rollout.advantage * log_probs.sum(dim=-1)).mean(dim=(1, 2))
+
+
+def clipped(log_probs: Tensor, rollout: Rollout, clip: float) -> Tensor:
+    """The surrogate of ppo, [R], for log pi of every token [R, B, K, T]. Tokens after the end say nothing."""
+    said = rollout.responses >= 0
+    ratio = (log_probs - rollout.old).exp()
+    advantage = rollout.advantage.unsqueeze(-1)
+    gain = torch.minimum(ratio * advantage, ratio.clamp(1 - clip, 1 + clip) * advantage)
+    return -(gain * said).sum(dim=-1).mean(dim=(1, 2))
+
+
+def objective(blocks: Blocks, world: EnumerableWorld, tables: Tensor, penalty: Tensor) -> Tensor:
+    """E_pi r - tau KL(pi || pi_ref), [R], for scores [R, P, G] and tau [R, 1]: a sum over every response."""
+    nodes = node_log_probs(blocks, world.architecture, world.prompts, world.responses.shape[1])
+    log_probs = leaf_log_probs(nodes, world.architecture.vocabulary)
+    gain = tables - penalty.unsqueeze(2) * (log_probs - world.log_law)
+    return (log_probs.exp() * gain).sum(dim=-1).mean(dim=-1)
+
+
+def gradient_of(parameters: Tensor, task: Task, rollout: Rollout | None) -> Tensor:
+    """The gradient [R, D] of what is made small: the surrogate on a rollout, or minus the objective without one."""
+    world = task.world
+    blocks = {name: view.detach().requires_grad_() for name, view in unstack(parameters, world.architecture).items()}
+    with torch.enable_grad():
+        if rollout is None:
+            assert isinstance(world, EnumerableWorld)
+            loss = -objective(blocks, world, task.scorer.tables, task.penalty)
+        else:
+            log_probs = log_probs_of(blocks, world, rollout.prompt, rollout.responses)
+            ppo = task.rl.algorithm == "ppo"
+            loss = clipped(log_probs, rollout, task.rl.clip) if ppo else reinforce(log_probs, rollout)
+        gradients = torch.autograd.grad(loss.sum(), list(blocks.values()))
+    return restack(dict(zip(blocks, gradients, strict=True)), world.architecture)
+
+
+def climb(state: State, task: Task, steps: int) -> State:
+    """Train every run of the stack for `steps` more steps. `state`'s tensors are updated in place."""
+    diverged_at = state.diverged_at
+    times = task.rl.reuse if task.rl.algorithm == "ppo" else 1
+    for step in range(state.step + 1, state.step + steps + 1):
+        rollout = None if task.rl.algorithm == "exact" else roll_out(state.parameters, task, step)
+        schedule = task.schedule
+        factor = learning_rate_factor(step, steps=schedule.steps, warmup=schedule.warmup, schedule=schedule.kind)
+        for again in range(times):
+            adam_step(
+                state.parameters,
+                clip_rows(gradient_of(state.parameters, task, rollout), task.clip),
+                state.optimizer,
+                step=(step - 1) * times + again + 1,
+                rate=task.learning_rate * factor,
+                weight_decay=task.weight_decay,
+            )
+        broken = ~state.parameters.isfinite().all(dim=1)
+        diverged_at = torch.where((diverged_at < 0) & broken, step, diverged_at)
+    return replace(state, step=state.step + steps, diverged_at=diverged_at)
+
+
+def set_task(runs: Sequence[Run], world: World, proxies: Sequence[Proxy]) -> Task:
+    """What the runs of a stack climb, each against its proxy."""
+    settings = runs[0].settings
+    train = settings.train
+
+    def per_run(values: Sequence[float | None]) -> Tensor:
+        return torch.tensor(values, dtype=torch.float32, device=world.prompts.device).unsqueeze(1)
+
+    return Task(
+        world=world,
+        scorer=world.scorer(proxies),
+        rl=settings.rl,
+        penalty=per_run([run.beta for run in runs]),
+        learning_rate=per_run([run.settings.train.learning_rate for run in runs]),
+        clip=per_run([run.settings.train.clip or math.inf for run in runs]),
+        weight_decay=train.weight_decay if train.optimizer == "adamw" else 0.0,
+        schedule=Schedule(steps=train.steps, warmup=train.warmup, kind=train.schedule),
+        seeds=tuple(run.seed for run in runs),
+    )
+
+
+def trace(runs: Sequence[Run], world: World, proxies: Sequence[Proxy], tick: Tick) -> pd.DataFrame:
+    """The records of the runs of a stack along their training."""
+    data = runs[0].settings.data
+    measured: dict[str, np.ndarray] = {}
+    with torch.no_grad():
+        task = set_task(runs, world, proxies)
+        state = start(world.reference, len(runs))
+        steps = checkpoint_steps(task.schedule.steps, runs[0].settings.train.checkpoints)
+        note(measured, 0, len(steps), world.measure(state.parameters, None, data, task.scorer)[0])
+        for row, (before, after) in enumerate(pairwise(steps), start=1):
+            state = climb(state, task, after - before)
+            note(measured, row, len(steps), world.measure(state.parameters, None, data, task.scorer)[0])
+            tick(after - before)
+    return curve_rows(runs, steps, measured, state.diverged_at.cpu().numpy(), kl_source=world.kl_source)
+
+
+def strengths(grid: Grid) -> Sequence[tuple[None, float]]:
+    """Every penalty."""
+    return [(None, penalty) for penalty in grid.penalty]
+
+
+def ignores(settings: Settings) -> Keys:
+    """What an algorithm does not look at."""
+    drawn = {"exact": ("prompts", "responses", "clip", "reuse"), "rloo": ("clip", "reuse"), "ppo": ()}
+    return {**no_labelling(settings), "rl": drawn[settings.rl.algorithm]}
+
+
+RL = Method(
+    strengths=strengths,
+    proxies=always,
+    reads=reads_proxies("train", "rl"),
+    ignores=ignores,
+    per_row=lambda settings: {"data": (*LABELS, "pairs"), "proxy": None, "train": ("learning_rate", "clip")},
+    check=check,
+    steps=lambda settings: settings.train.steps,
+    network=places,
+    trace=trace,
+)

@@ -1,0 +1,278 @@
+"""Proxy reward models: what learns from gold's labels, and is optimized against in gold's place.
+
+Shapes: M proxies of a stack, N pairs of one, D parameters, P prompts, G responses of the world's listing to each.
+
+A proxy is a causal transformer that reads a prompt and a whole response and gives one number at the last token. It is
+trained as a classifier of pairs with any f of simulator/losses.py, by E f(r(chosen) - r(rejected)) (Tang et al. 2024,
+arXiv:2402.05749, Sec. 2; with the logistic f this is the Bradley-Terry likelihood of Gao et al. 2023,
+arXiv:2210.10760). The last share of its pairs is held out, and of all checkpoints the one with the least loss there is
+kept. Proxies of one architecture train as one stack over data size, label noise, seed, f and member of an ensemble, by
+the engine that trains policies.
+"""
+
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from simulator.along import AT_ONCE, numbers_for_one
+from simulator.best_of import log_best_of_n
+from simulator.checkpoints import checkpoint_steps
+from simulator.ensemble import deviation_of, gold_unit
+from simulator.losses import LOSSES
+from simulator.preferences import Preferences, padded_preferences
+from simulator.runs import Run, axis_column, digest, leave_out
+from simulator.scoring import Listing, Trained
+from simulator.settings import Settings
+from simulator.streams import stream
+from simulator.training import Problem, Schedule, advance, pair_losses, start
+from simulator.transformer import Architecture, initial_parameters, sequence_scores, unstack, whole_packing
+from simulator.world import MADE_OF, World
+
+Array = np.ndarray
+Tick = Callable[[int], None]
+
+CHECKPOINTS = 24
+SHIFTED_BY = 16  # n of the best-of-n policy under which a proxy is compared with gold once more
+READ = 4096  # training pairs that the loss is measured on when all is done
+
+OPTIMIZED = {"proxy": ("members", "combine", "uncertainty"), "data": ("labeller", "pool")}  # say nothing of a member
+PER_ROW = {
+    "data": ("pairs", "labels", "temperature", "label_noise"),
+    "proxy": ("loss", "learning_rate"),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Member:
+    """One reward model that a sweep needs: those of an ensemble are numbered by `member`.
+
+    name: shared by two only if they are the same. shared: what those have in common that train together.
+    """
+
+    settings: Settings
+    seed: int
+    member: int
+    axes: dict[str, Any]
+    name: str
+    shared: str
+
+    @property
+    def pairs(self) -> int:
+        """Comparisons, held-out ones included."""
+        return self.settings.data.pairs
+
+    @property
+    def steps(self) -> int:
+        """Of its training."""
+        return self.settings.proxy.steps
+
+    @property
+    def held_out(self) -> int:
+        """Comparisons that are held out."""
+        return held_out(self.settings)
+
+
+def held_out(settings: Settings) -> int:
+    """How many comparisons are held out. Raises ValueError where that leaves nothing on one side."""
+    pairs, share = settings.data.pairs, settings.proxy.held_out
+    count = round(share * pairs)
+    if count < 1 or count >= pairs:
+        side = "no held-out pair to choose the best checkpoint by" if count < 1 else "no pair to train the proxy on"
+        raise ValueError(f"proxy.held_out (={share:g}) of data.pairs (={pairs}) leaves {side}")
+    return count
+
+
+def members_of(run: Run) -> tuple[Member, ...]:
+    """The proxies that a run needs, in the order of their ensemble; none where it needs none."""
+    if not run.proxies:
+        return ()
+    settings = run.settings
+    reads = {*MADE_OF, "data", "proxy"}
+    tables = leave_out(settings.model_dump(include=reads), OPTIMIZED)
+    shared = digest(leave_out(tables, PER_ROW))
+    dropped = {f"{table}.{key}" for table, keys in OPTIMIZED.items() for key in keys}
+    axes = {key: value for key, value in run.axes.items() if key.split(".")[0] in reads and key not in dropped}
+    return tuple(
+        Member(
+            settings=settings,
+            seed=run.seed,
+            member=member,
+            axes=axes,
+            name=f"{settings.proxy.width}-{run.seed}-{member}-{digest([tables, run.seed, member])}",
+            shared=shared,
+        )
+        for member in range(settings.proxy.members)
+    )
+
+
+def needed(runs: Sequence[Run]) -> list[Member]:
+    """Every proxy that some run needs, once."""
+    return list({member.name: member for run in runs for member in members_of(run)}.values())
+
+
+def proxy_architecture(settings: Settings) -> Architecture:
+    """The network of the proxies; where responses may end early, one more token stands for what comes after."""
+    world, proxy = settings.world, settings.proxy
+    return Architecture(
+        vocabulary=world.vocabulary + world.language.ends,
+        context=world.prompt_length + world.response_length,
+        layers=proxy.layers,
+        width=proxy.width,
+        heads=proxy.heads,
+        outputs=1,
+    )
+
+
+def pose(members: Sequence[Member], world: World, pairs: Preferences) -> Problem:
+    """What a stack of proxies trains on; members of one loss must be neighbours."""
+    settings, device = members[0].settings, world.prompts.device
+    proxy = settings.proxy
+
+    def per_row(values: Sequence[float]) -> Tensor:
+        return torch.tensor(values, dtype=torch.float32, device=device).unsqueeze(1)
+
+    losses = itertools.groupby(member.settings.proxy.loss for member in members)
+    return Problem(
+        architecture=proxy_architecture(settings),
+        packing=whole_packing(
+            prompt_length=settings.world.prompt_length,
+            response_length=settings.world.response_length,
+            responses=2,
+            device=device,
+        ),
+        prompts=world.prompts[pairs.prompt],
+        responses=pairs.responses,
+        reference_log_probs=torch.zeros_like(pairs.reference, dtype=torch.float32),
+        losses=tuple((LOSSES[name], len(list(group))) for name, group in losses),
+        beta=per_row([1.0] * len(members)),
+        learning_rate=per_row([member.settings.proxy.rate for member in members]),
+        clip=per_row([1.0] * len(members)),
+        weight_decay=proxy.weight_decay,
+        schedule=Schedule(steps=proxy.steps, warmup=proxy.steps // 20, kind="cosine"),
+        batch=proxy.batch,
+        batch_seeds=tuple(batch_seed(member) for member in members),
+        counts=tuple(member.pairs - member.held_out for member in members),
+        value=sequence_scores,
+    )
+
+
+def batch_seed(member: Member) -> int:
+    """What names the order of a member's batches: the same for equal seeds and members, whatever else differs."""
+    return int(stream(member.seed, "proxy", "order", member.member).integers(2**62))
+
+
+def values_of(parameters: Tensor, problem: Problem, places: Tensor) -> Tensor:
+    """What the proxies with `parameters` [M, D] say of their pairs at `places` [M, n], float64 [M, n, 2]."""
+    row = torch.arange(len(places), device=places.device).unsqueeze(1)
+    blocks = unstack(parameters, problem.architecture)
+    prompt_length = problem.prompts.shape[2]
+    each = numbers_for_one(problem.architecture, prompt_length, 2)
+    found = problem.reference_log_probs.new_empty((*places.shape, 2), dtype=torch.float64)
+    size = max(1, AT_ONCE // (each * len(places)))
+    for first in range(0, places.shape[1], size):
+        some = places[:, first : first + size]
+        found[:, first : first + size] = problem.value(
+            blocks, problem.architecture, problem.packing, problem.prompts[row, some], problem.responses[row, some]
+        )
+    return found
+
+
+def loss_and_accuracy(parameters: Tensor, problem: Problem, first: Sequence[int], count: Sequence[int]) -> Array:
+    """Loss and accuracy against labels of each proxy, on `count` pairs from its `first` on, [2, M]."""
+    most = max(count)
+    places = [start + torch.arange(most) % number for start, number in zip(first, count, strict=True)]
+    values = values_of(parameters, problem, torch.stack(places).to(parameters.device))
+    losses = pair_losses(values, problem.beta, problem.losses).cpu().numpy()
+    gaps = (values[..., 0] - values[..., 1]).cpu().numpy()
+    right = (np.sign(gaps) + 1) / 2
+    return np.array(
+        [[row[:number].mean() for row, number in zip(table, count, strict=True)] for table in (losses, right)]
+    )
+
+
+def train_members(members: Sequence[Member], world: World, tick: Tick) -> list[tuple[Trained, dict[str, Any]]]:
+    """Train a stack of proxies; each with the facts that `proxies.parquet` says of it.
+
+    A proxy whose loss stopped being finite keeps what it was before. `tick` is told how many steps each has taken.
+    """
+    data = {(member.settings.data, member.seed): None for member in members}
+    drawn = {key: world.draw(*key) for key in data}
+    pairs = padded_preferences([drawn[member.settings.data, member.seed] for member in members])
+    problem = pose(members, world, pairs)
+    state = start(torch.zeros(problem.architecture.row, device=world.prompts.device), len(members))
+    for row, member in enumerate(members):
+        rng = stream(member.seed, "proxy", "init", member.member)
+        state.parameters[row] = initial_parameters(problem.architecture, rng)
+    kept, least = state.parameters.clone(), np.full(len(members), np.inf)
+    best = np.zeros(len(members), dtype=np.int64)
+    unseen = [m.pairs - m.held_out for m in members], [m.held_out for m in members]
+    steps = checkpoint_steps(problem.schedule.steps, CHECKPOINTS)
+    for before, after in itertools.pairwise(steps):
+        with torch.enable_grad():
+            state = advance(state, problem, after - before)
+        loss = loss_and_accuracy(state.parameters, problem, *unseen)[0]
+        better = loss < least
+        least, best = np.where(better, loss, least), np.where(better, after, best)
+        kept[torch.from_numpy(better)] = state.parameters[torch.from_numpy(better)]
+        tick(after - before)
+    train = loss_and_accuracy(kept, problem, [0] * len(members), [min(READ, m.pairs - m.held_out) for m in members])
+    held = loss_and_accuracy(kept, problem, *unseen)
+    scores = world.score_listed(kept, problem.architecture).cpu().numpy()
+    return [
+        (
+            Trained(architecture=problem.architecture, parameters=kept[i].cpu(), scores=scores[i].astype(np.float64)),
+            {
+                "proxy": member.name,
+                "loss": member.settings.proxy.loss,
+                "seed": member.seed,
+                "member": member.member,
+                "pairs": member.pairs,
+                "label_noise": member.settings.data.label_noise,
+                **{axis_column(name): value for name, value in member.axes.items()},
+                "parameters": problem.architecture.parameters,
+                "best_step": int(best[i]),
+                "train_loss": train[0, i],
+                "train_accuracy": train[1, i],
+                "held_out_loss": held[0, i],
+                "held_out_accuracy": held[1, i],
+                **against_gold(world.listing, scores[i]),
+            },
+        )
+        for i, member in enumerate(members)
+    ]
+
+
+def correlation(law: Array, first: Array, second: Array) -> float:
+    """The correlation of two scores [P, G] within prompts under `law` [P, G]; NaN where one does not vary."""
+    spread = deviation_of(law, first) * deviation_of(law, second)
+    centred = (score - (law * score).sum(axis=1, keepdims=True) for score in (first, second))
+    together = float((law * np.prod(list(centred), axis=0)).sum(axis=1).mean())
+    return together / spread if spread > 0 else float("nan")
+
+
+def against_gold(listing: Listing, scores: Array) -> dict[str, float]:
+    """What scores [P, G] have to do with gold.
+
+    gold_accuracy: share of fresh pairs of the reference that they order as gold does, ties half. gold_loss:
+    cross-entropy against gold's soft labels there, recalibrated. correlation: with gold under the reference;
+    shifted_correlation: under the best of SHIFTED_BY by these scores. scale: deviations of gold to a unit of theirs.
+    """
+    row, first, second = listing.pairs.T
+    gaps, gold_gaps = scores[row, first] - scores[row, second], listing.gold[row, first] - listing.gold[row, second]
+    unit = gold_unit(listing.law, scores, gaps, gold_gaps)
+    z, soft = unit.factor * gaps, 1 / (1 + np.exp(-gold_gaps))
+    log_law = torch.from_numpy(listing.law).clamp(min=1e-300).log()
+    shifted = log_best_of_n(log_law, torch.from_numpy(scores), torch.tensor([SHIFTED_BY]))[0].exp().numpy()
+    agree = np.sign(gaps) * np.sign(gold_gaps)
+    return {
+        "gold_accuracy": float(((agree + 1) / 2).mean()),
+        "gold_loss": float((soft * np.logaddexp(0, -z) + (1 - soft) * np.logaddexp(0, z)).mean()),
+        "correlation": correlation(listing.law, scores, listing.gold),
+        "shifted_correlation": correlation(shifted, scores, listing.gold),
+        "scale": unit.factor,
+    }

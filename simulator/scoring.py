@@ -1,0 +1,180 @@
+"""What a trained proxy says, in gold's unit, of responses at hand.
+
+Shapes: R runs, m members of an ensemble, n prompts and G responses to each of a listing, N pairs, B prompts, K
+responses to each, T response length, D parameters.
+
+Every world has a listing: responses to prompts with a probability and gold for each. Where all responses can be listed
+they are all there and the probability is the reference's; elsewhere they are a sample of the reference. It gives scores
+their zero and their unit; see simulator/ensemble.py.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from simulator.along import AT_ONCE, numbers_for_one
+from simulator.ensemble import COMBINATIONS, Unit, gold_unit, standard_unit
+from simulator.transformer import Architecture, sequence_scores, unstack, whole_packing
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listing:
+    """law [n, G], which sums to 1 at each prompt, and gold [n, G]; pairs [N, 3]: a row, and two responses to it.
+
+    The pairs are drawn from the law, and no proxy has learned from them.
+    """
+
+    law: Array
+    gold: Array
+    pairs: Array
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """A trained network: parameters [D], and its scores [n, G] of the listing, as it gives them."""
+
+    architecture: Architecture
+    parameters: Tensor
+    scores: Array
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proxy:
+    """One score made of the networks of an ensemble, each in its own unit; `table` [n, G]: of the listing."""
+
+    members: tuple[Trained, ...]
+    units: tuple[Unit, ...]
+    combine: str
+    uncertainty: float
+    unit: Unit
+    table: Array
+
+
+def make_proxy(members: Sequence[Trained], listing: Listing, *, combine: str, uncertainty: float) -> Proxy:
+    """The proxy that an ensemble of trained networks is."""
+    units = tuple(standard_unit(listing.law, member.scores) for member in members)
+    each = np.stack([unit.apply(member.scores) for unit, member in zip(units, members, strict=True)])
+    combined = COMBINATIONS[combine](each, uncertainty)
+    row, first, second = listing.pairs.T
+    gold_gaps = listing.gold[row, first] - listing.gold[row, second]
+    unit = gold_unit(listing.law, combined, combined[row, first] - combined[row, second], gold_gaps)
+    return Proxy(
+        members=tuple(members),
+        units=units,
+        combine=combine,
+        uncertainty=uncertainty,
+        unit=unit,
+        table=unit.apply(combined),
+    )
+
+
+class Scorer(Protocol):
+    """The proxies of a stack of runs, one of each."""
+
+    @property
+    def tables(self) -> Tensor:
+        """Scores of the listing, float64 [R, n, G]."""
+        ...
+
+    def of(self, prompt: Tensor, responses: Tensor) -> Tensor:
+        """Scores of responses [R, B, K, T] to the prompts of these rows [R, B], float64 [R, B, K]."""
+        ...
+
+    def rows(self, rows: slice) -> "Scorer":
+        """The proxies of some of the runs."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableScorer:
+    """Scores looked up where every response is listed, in the order of their numbers."""
+
+    tables: Tensor
+    vocabulary: int
+
+    def of(self, prompt: Tensor, responses: Tensor) -> Tensor:
+        """Scores of responses [R, B, K, T] to the prompts of these rows [R, B], float64 [R, B, K]."""
+        run = torch.arange(len(prompt), device=prompt.device)[:, None, None]
+        return self.tables[run, prompt.unsqueeze(2), numbers_of(responses, self.vocabulary)]
+
+    def rows(self, rows: slice) -> "TableScorer":
+        """The proxies of some of the runs."""
+        return TableScorer(tables=self.tables[rows], vocabulary=self.vocabulary)
+
+
+def numbers_of(responses: Tensor, vocabulary: int) -> Tensor:
+    """The numbers of responses [..., T] in the list of all, [...]."""
+    length = responses.shape[-1]
+    place = torch.tensor([vocabulary ** (length - 1 - t) for t in range(length)], device=responses.device)
+    return (responses * place).sum(dim=-1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkScorer:
+    """Scores by the networks themselves. prompts [P, L]; listed [P]: the row of each in the listing, or -1.
+
+    The zero of a prompt that is not in the listing is the mean of those that are.
+    """
+
+    proxies: tuple[Proxy, ...]
+    prompts: Tensor
+    listed: Tensor
+
+    @property
+    def tables(self) -> Tensor:
+        """Scores of the listing, float64 [R, n, G]."""
+        return torch.from_numpy(np.stack([proxy.table for proxy in self.proxies])).to(self.prompts.device)
+
+    def rows(self, rows: slice) -> "NetworkScorer":
+        """The proxies of some of the runs."""
+        return NetworkScorer(proxies=self.proxies[rows], prompts=self.prompts, listed=self.listed)
+
+    def of(self, prompt: Tensor, responses: Tensor) -> Tensor:
+        """Scores of responses [R, B, K, T] to the prompts of these rows [R, B], float64 [R, B, K]."""
+        found = torch.empty(responses.shape[:3], dtype=torch.float64, device=responses.device)
+        for proxy in {id(proxy): proxy for proxy in self.proxies}.values():
+            rows = [row for row, other in enumerate(self.proxies) if other is proxy]
+            found[rows] = self._by(proxy, prompt[rows], responses[rows])
+        return found
+
+    def _by(self, proxy: Proxy, prompt: Tensor, responses: Tensor) -> Tensor:
+        architecture = proxy.members[0].architecture
+        parameters = torch.stack([member.parameters for member in proxy.members]).to(prompt.device)
+        blocks, prompt_length = unstack(parameters, architecture), self.prompts.shape[1]
+        packed = whole_packing(
+            prompt_length=prompt_length, response_length=responses.shape[3], responses=1, device=prompt.device
+        )
+        asked = prompt.unsqueeze(2).expand(responses.shape[:3]).flatten()
+        texts = responses.flatten(0, 2).unsqueeze(1)
+        raw = torch.empty(len(proxy.members), len(asked), dtype=torch.float64, device=prompt.device)
+        size = max(1, AT_ONCE // (numbers_for_one(architecture, prompt_length) * len(parameters)))
+        for first in range(0, len(asked), size):
+            some = slice(first, first + size)
+            shape = (len(parameters), -1, -1)
+            raw[:, some] = sequence_scores(
+                blocks,
+                architecture,
+                packed,
+                self.prompts[asked[some]].expand(shape),
+                texts[some].expand(*shape, -1),
+            )[..., 0]
+        place = self.listed[asked].cpu().numpy()
+        each = np.stack(
+            [
+                (scores - _centre(unit, place)) * unit.factor
+                for scores, unit in zip(raw.cpu().numpy(), proxy.units, strict=True)
+            ]
+        )
+        combined = COMBINATIONS[proxy.combine](each, proxy.uncertainty)
+        scores = (combined - _centre(proxy.unit, place)) * proxy.unit.factor
+        return torch.from_numpy(scores).to(prompt.device).view(responses.shape[:3])
+
+
+def _centre(unit: Unit, place: Array) -> Array:
+    return np.where(place < 0, unit.centre.mean(), unit.centre[place])
