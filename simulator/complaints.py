@@ -10,7 +10,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 
 SHOWN = 5
 DIGITS = 12  # of a float that names a setting: 0.1 + 0.2 and 0.3 are one
-UNION_BRANCHES = ("constrained-int", "literal['auto']", "literal['all']")  # how pydantic names the members of a union
+UNION_BRANCHES = ("constrained-", "literal[", "function-after[")  # how pydantic begins the names of a union's members
 
 
 class ConfigError(ValueError):
@@ -144,7 +144,7 @@ def complain(error: ValidationError, model: type[BaseModel], *, source: str) -> 
     """All that is wrong with the input of `model`, one line for each key, the first few."""
     rules: dict[str, list[str]] = {}
     for detail in error.errors(include_url=False):
-        location = tuple(part for part in detail["loc"] if part not in UNION_BRANCHES)
+        location = tuple(part for part in detail["loc"] if not str(part).startswith(UNION_BRANCHES))
         name = _name(location)
         if detail["type"] == "extra_forbidden":
             rules[_unknown(name, detail["input"], model)] = []

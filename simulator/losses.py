@@ -84,13 +84,14 @@ class LocalShape:
 
 def local_shape(loss: Loss) -> LocalShape:
     """Value, slope and curvature of `loss` at z = 0, by automatic differentiation in float64."""
-    z = torch.zeros((), dtype=torch.float64, requires_grad=True)
-    value = loss(z)
-    (slope,) = torch.autograd.grad(value, z, create_graph=True)
     curvature = 0.0
-    if slope.requires_grad:
-        (second,) = torch.autograd.grad(slope, z, allow_unused=True)
-        curvature = 0.0 if second is None else second.item()
+    with torch.enable_grad():
+        z = torch.zeros((), dtype=torch.float64, requires_grad=True)
+        value = loss(z)
+        (slope,) = torch.autograd.grad(value, z, create_graph=True)
+        if slope.requires_grad:
+            (second,) = torch.autograd.grad(slope, z, allow_unused=True)
+            curvature = 0.0 if second is None else second.item()
     return LocalShape(value=value.item(), slope=slope.item(), curvature=curvature + 0.0)  # -0.0 becomes 0.0
 
 

@@ -25,7 +25,7 @@ from simulator.complaints import ConfigError, shown
 from simulator.config import Sweep
 from simulator.files import write_whole
 from simulator.proxies import Member, proxy_architecture
-from simulator.runs import Run, digest
+from simulator.runs import Run, axis_column, digest
 from simulator.scoring import Trained
 from simulator.settings import ESTIMATORS, Settings
 from simulator.toml_input import flatten
@@ -336,6 +336,8 @@ def join(folder: Folder, runs: Sequence[Run]) -> None:
         table = pd.concat([pd.read_parquet(files[kind]) for files in parts], ignore_index=True)
         table = table.sort_values("run_id", key=lambda ids: ids.map(order), kind="stable")
         table = table.drop_duplicates(["run_id", "step"] if kind == "curves" else ["run_id"])
+        axes = dict.fromkeys(axis_column(name) for run in runs for name in run.axes)
+        table = table[[name for name in table if name not in axes] + list(axes)]
         if kind == "curves":
             table = tidy(pd.concat([table, pd.read_parquet(folder.oracle)], ignore_index=True))
         write_table(table, target)

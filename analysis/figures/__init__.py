@@ -19,6 +19,7 @@ from analysis.figures import (
     mu_squared,
     overoptimization,
     penalty,
+    proxies,
     regularization,
     spending,
     tradeoff,
@@ -26,7 +27,17 @@ from analysis.figures import (
 )
 from analysis.figures.families import with_labels
 from analysis.figures.style import RC
-from analysis.results import ResultsError, ends, further_axes, load, load_losses, offline, settings_of, trained
+from analysis.results import (
+    ResultsError,
+    ends,
+    further_axes,
+    load,
+    load_losses,
+    load_proxies,
+    offline,
+    settings_of,
+    trained,
+)
 
 FIGURES: dict[str, Callable[[pd.DataFrame], Figure]] = {
     "tradeoff": tradeoff.draw,
@@ -78,7 +89,9 @@ def draw_all(folder: Path) -> list[Path]:
     try:
         target.mkdir(exist_ok=True)
         with mpl.rc_context(RC):
-            paths = []
+            paths: list[Path] = []
+            if (folder / "proxies.parquet").exists():
+                paths += save(proxies.draw(load_proxies(folder)), target / "proxies")
             for name, (applies, draw_against) in AGAINST.items():
                 if not with_labels(curves).empty and applies(curves):
                     paths += save(draw_against(curves), target / name)

@@ -84,6 +84,11 @@ def shown(name: str, value: Any) -> str:
     return f"{name.replace('_', ' ')} {value:,g}"
 
 
+def colours(count: int) -> list[Any]:
+    """So many colours, from dark to light."""
+    return list(mpl.colormaps["viridis"](np.linspace(0.0, 0.88, count)))
+
+
 def families(curves: pd.DataFrame, along: str | None = None) -> Iterator[Family]:
     """Every panel: one for each method and combination of settings other than the one along the colours.
 
@@ -94,8 +99,7 @@ def families(curves: pd.DataFrame, along: str | None = None) -> Iterator[Family]
     along = along or max(names, key=lambda name: len(rows[name].unique()), default="method")
     apart = [name for name in names if name != along]
     values = sorted(rows[along].dropna().unique(), key=lambda value: (value != ALONE, isinstance(value, str), value))
-    colors = mpl.colormaps["viridis"](np.linspace(0.0, 0.88, len(values)))
-    styles = {value: (color, shown(along, value)) for value, color in zip(values, colors, strict=True)}
+    styles = {value: (color, shown(along, value)) for value, color in zip(values, colours(len(values)), strict=True)}
     apart = sorted(apart, key=lambda name: name != "beta")
     for setting, table in rows.groupby(["method", *apart], dropna=False):
         told = [shown(name, value) for name, value in zip(apart, setting[1:], strict=True) if pd.notna(value)]

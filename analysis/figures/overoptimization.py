@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.figures.families import Family, families
-from analysis.figures.style import GOLD_LABEL, band, legend_beside, panels, seeds_note
+from analysis.figures.style import GOLD_LABEL, band, legend_beside, level, panels, seeds_note
 from analysis.laws import fit_scaling_law, form_of
 from analysis.summary import means_along
 
@@ -24,6 +24,7 @@ def draw(curves: pd.DataFrame) -> Figure:
     tables = []
     for family in every:
         tables += draw_family(grid[family.title], family)
+    level(list(grid.values()), tables, ("gold", "proxy"))
     figure.supxlabel(D_LABEL)
     figure.supylabel(GOLD_LABEL.replace("gold reward", "score"))
     figure.suptitle(

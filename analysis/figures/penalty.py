@@ -12,6 +12,7 @@ from analysis.figures.style import (
     band,
     beta_scale,
     legend_below,
+    level,
     seeds_note,
 )
 from analysis.results import further_axes
@@ -54,6 +55,8 @@ def draw(curves: pd.DataFrame) -> Figure:
             axes.plot(mean["kl"], mean[y], label=METHOD_NAMES[method], **ORACLE | {"linestyle": dash})
     for axes, label in zip(grid, (PROXY_LABEL, GOLD_LABEL), strict=True):
         axes.set(xlabel=KL_LABEL, ylabel=label, xlim=(0, 1.03 * right))
+    for axes, name in zip(grid, ("proxy", "gold"), strict=True):
+        level([axes], tables, (name,))
     figure.suptitle(f"Along training at each penalty (dot: its end){told}; {seeds_note(pd.concat(tables))}")
     legend_below(figure, grid[0])
     return figure

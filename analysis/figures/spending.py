@@ -4,7 +4,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analysis.figures.families import METHOD_NAMES, shown, varying, with_labels
-from analysis.figures.style import GOLD_LABEL, KL_LABEL, band, draw_oracle, legend_below, seeds_note
+from analysis.figures.style import GOLD_LABEL, KL_LABEL, band, draw_oracle, legend_below, level, seeds_note
 from analysis.summary import means_along
 
 LINES = {"best_of_n": "-", "rl": "--", "gibbs": ":"}
@@ -38,10 +38,9 @@ def draw(curves: pd.DataFrame) -> Figure:
             for axes, x in ((over_kl, "kl"), (over_proxy, "proxy")):
                 axes.plot(mean[x], mean["gold"], color=color, linestyle=dash, label=label)
                 band(axes, mean, x, "gold", color)
-    low, high = over_kl.get_ylim()
     over_kl.set(xlabel=KL_LABEL, ylabel=GOLD_LABEL)
     draw_oracle(over_kl, curves)
-    over_kl.set_ylim(low, high)
+    level([over_kl], tables, ("gold",))
     over_kl.set_xlim(0, max(float(table["kl"].max()) for table in tables))
     over_proxy.set(xlabel=PROXY_LABEL)
     fixed = "".join(f", {shown(name, rows[name].dropna().iloc[0])}" for name in names[1:])

@@ -129,6 +129,15 @@ def frame(axes: Axes, curves: pd.DataFrame, rows: pd.DataFrame) -> None:
     axes.axhline(0.0, color="0.6", linewidth=0.8, zorder=1)
 
 
+def level(axes: Sequence[Axes], tables: Sequence[pd.DataFrame], names: Sequence[str]) -> None:
+    """Limit the vertical axes to the means of `names` and a third more; intervals that are wider are cut."""
+    values = pd.concat([table[list(names)] for table in tables]).to_numpy(float)
+    low, high = float(np.nanmin(values)), float(np.nanmax(values))
+    room = (high - low) / 3 or 1.0
+    for each in axes:
+        each.set_ylim(low - room, high + room)
+
+
 def losses_of(table: pd.DataFrame) -> list[str]:
     """The losses of a table: those of KNOWN first, then the others in the order in which they come."""
     found = list(table["loss"].dropna().unique())

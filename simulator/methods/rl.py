@@ -67,6 +67,17 @@ class Task:
         """B."""
         return min(self.rl.prompts, len(self.world.prompts))
 
+    def rows(self, rows: slice) -> "Task":
+        """The task of some of the runs."""
+        return replace(
+            self,
+            scorer=self.scorer.rows(rows),
+            penalty=self.penalty[rows],
+            learning_rate=self.learning_rate[rows],
+            clip=self.clip[rows],
+            seeds=self.seeds[rows],
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class Rollout:
@@ -172,7 +183,13 @@ def objective(blocks: Blocks, world: EnumerableWorld, tables: Tensor, penalty: T
 
 
 def gradient_of(parameters: Tensor, task: Task, rollout: Rollout | None) -> Tensor:
-    """The gradient [R, D] of what is made small: the surrogate on a rollout, or minus the objective without one."""
+    """The gradient [R, D] of what is made small: the surrogate on a rollout, or minus the objective without one.
+
+    The latter is taken run by run: a tree of prefixes is large enough alone, and its sums are the same in any stack.
+    """
+    if rollout is None and len(parameters) > 1:
+        rows = [slice(row, row + 1) for row in range(len(parameters))]
+        return torch.cat([gradient_of(parameters[row], task.rows(row), None) for row in rows])
     world = task.world
     blocks = {name: view.detach().requires_grad_() for name, view in unstack(parameters, world.architecture).items()}
     with torch.enable_grad():
