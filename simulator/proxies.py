@@ -13,6 +13,7 @@ the engine that trains policies.
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -40,6 +41,7 @@ CHECKPOINTS = 24
 SHIFTED_BY = 16  # n of the best-of-n policy under which a proxy is compared with gold once more
 READ = 4096  # training pairs that the loss is measured on when all is done
 
+READS = (*MADE_OF, "data", "proxy")
 OPTIMIZED = {"proxy": ("members", "combine", "uncertainty"), "data": ("labeller", "pool")}  # say nothing of a member
 PER_ROW = {
     "data": ("pairs", "labels", "temperature", "label_noise"),
@@ -87,23 +89,27 @@ def held_out(settings: Settings) -> int:
     return count
 
 
+@lru_cache(maxsize=4096)
+def identity(settings: Settings) -> tuple[str, str]:
+    """What is equal for settings with the same proxies but for seed and member, and for those that train together."""
+    tables = leave_out(settings.model_dump(include=set(READS)), OPTIMIZED)
+    return digest(tables), digest(leave_out(tables, PER_ROW))
+
+
 def members_of(run: Run) -> tuple[Member, ...]:
     """The proxies that a run needs, in the order of their ensemble; none where it needs none."""
     if not run.proxies:
         return ()
-    settings = run.settings
-    reads = {*MADE_OF, "data", "proxy"}
-    tables = leave_out(settings.model_dump(include=reads), OPTIMIZED)
-    shared = digest(leave_out(tables, PER_ROW))
+    settings, (named, shared) = run.settings, identity(run.settings)
     dropped = {f"{table}.{key}" for table, keys in OPTIMIZED.items() for key in keys}
-    axes = {key: value for key, value in run.axes.items() if key.split(".")[0] in reads and key not in dropped}
+    axes = {key: value for key, value in run.axes.items() if key.split(".")[0] in READS and key not in dropped}
     return tuple(
         Member(
             settings=settings,
             seed=run.seed,
             member=member,
             axes=axes,
-            name=f"{settings.proxy.width}-{run.seed}-{member}-{digest([tables, run.seed, member])}",
+            name=f"{settings.proxy.width}-{run.seed}-{member}-{digest([named, run.seed, member])}",
             shared=shared,
         )
         for member in range(settings.proxy.members)

@@ -96,7 +96,8 @@ class Folder:
     @property
     def has_records(self) -> bool:
         """Whether anything was measured here."""
-        return self.curves.exists() or self.runs.exists() or any(self.path.glob("parts/*.runs.parquet"))
+        found = (path for kind in ("runs", "proxies") for path in self.path.glob(f"parts/*.{kind}.parquet"))
+        return self.curves.exists() or self.runs.exists() or self.proxies.exists() or any(found)
 
     def part(self, stack: Sequence[Run], kind: str) -> Path:
         """Where a stack's `kind`, "curves" or "runs", lies until the sweep ends."""
@@ -272,7 +273,7 @@ def tidy(curves: pd.DataFrame) -> pd.DataFrame:
     asked = [name for name in ON_REQUEST if name in curves]
     some = [name for name in OF_SOME if name in curves]
     for name in (*WITH_ERROR, *ALSO_WITH_ERROR, *asked):
-        if f"{name}_se" not in curves:
+        if name in curves and f"{name}_se" not in curves:
             curves[f"{name}_se"] = curves[name] * 0.0
     measured = [*MEASURED, *(column for name in asked for column in (name, f"{name}_se")), *some]
     axes = [name for name in curves if name not in [*LEADING, "step", *measured, "kl_source", "status"]]

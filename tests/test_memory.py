@@ -88,7 +88,17 @@ def test_larger_runs_need_more(more: dict[str, dict[str, object]]) -> None:
         assert measuring_bytes(large(**more)) > measuring_bytes(large())
 
 
+AGAINST = ['sweep.method=["best_of_n","rl"]', "proxy.width=64", "proxy.steps=3", "proxy.members=2", "data.pairs=2000"]
 SWEEPS = {
+    "enumerable, proxies": ["world.response_length=5", "world.prompts=8", *AGAINST],
+    "sampled, proxies": [
+        'world.kind="sampled"',
+        "world.vocabulary=64",
+        "world.response_length=16",
+        "best_of_n.largest=64",
+        "best_of_n.pool=512",
+        *AGAINST,
+    ],
     "enumerable": ["world.response_length=5", "policy.width=64", "train.batch=256", "data.pairs=256"],
     "sampled": ['world.kind="sampled"', "world.vocabulary=64", "world.response_length=24", "policy.width=64"],
 }
