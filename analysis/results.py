@@ -108,7 +108,7 @@ def policies(curves: pd.DataFrame) -> pd.DataFrame:
 def offline(curves: pd.DataFrame) -> pd.DataFrame:
     """The rows of offline training on pairs, with the oracles, and without the settings that say nothing there."""
     rows = curves[curves["method"].isin(["gpo", "oracle"])]
-    return rows.drop(columns=[name for name in settings_of(rows) if name != "loss" and rows[name].isna().all()])
+    return rows.drop(columns=[name for name in further_axes(curves) if rows[name].isna().all()])
 
 
 def settings_of(curves: pd.DataFrame) -> list[str]:

@@ -90,7 +90,7 @@ def test_larger_runs_need_more(more: dict[str, dict[str, object]]) -> None:
 
 AGAINST = ['sweep.method=["best_of_n","rl"]', "proxy.width=64", "proxy.steps=3", "proxy.members=2", "data.pairs=2000"]
 SWEEPS = {
-    "enumerable, proxies": ["world.response_length=5", "world.prompts=8", *AGAINST],
+    "enumerable, proxies": ["world.response_length=5", "world.prompts=4", *AGAINST],
     "sampled, proxies": [
         'world.kind="sampled"',
         "world.vocabulary=64",
