@@ -15,7 +15,7 @@ from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from simulator.complaints import ConfigError, complain, distinct, one_of
 from simulator.losses import LOSSES
-from simulator.method import Grid as Strengths
+from simulator.method import Choices
 from simulator.methods import METHODS
 from simulator.settings import LossName, Positive, Settings, Table
 from simulator.text import read_text
@@ -85,7 +85,7 @@ class Grid(Table):
     @property
     def runs(self) -> int:
         """How many runs the grid has, those that some axis makes no difference to counted again."""
-        given = Strengths(loss=self.loss, beta=self.beta, penalty=self.penalty)
+        given = Choices(loss=self.loss, beta=self.beta, penalty=self.penalty)
         strengths = sum(len(METHODS[name].strengths(given)) for name in self.method)
         return strengths * math.prod(map(len, self.axes.values())) * self.seeds
 

@@ -80,14 +80,15 @@ class EnumerableWorld:
             prompt=row,
             responses=self.responses[number],
             reference=self.yardstick.reference[row.unsqueeze(1), number],
-            gold=self.yardstick.gold.cpu().numpy()[prompt[:, None], response],
             draws=draws,
         )
 
     def draw(self, data: Data, seed: int) -> Preferences:
         """The pairs of a seed that gold labelled."""
         pairs = self.candidates(data, seed, data.pairs, "pairs")
-        return labelled(pairs, pairs.gold, labels=data.labels, temperature=data.temperature, noise=data.label_noise)
+        number = numbers_of(pairs.responses, self.architecture.vocabulary)
+        gold = self.yardstick.gold[pairs.prompt.unsqueeze(1), number].cpu().numpy()
+        return labelled(pairs, gold, labels=data.labels, temperature=data.temperature, noise=data.label_noise)
 
     def log_reference(self, prompt: Tensor, responses: Tensor) -> Tensor:
         """log pi_ref of responses [R, B, K, T] to the prompts of these rows [R, B], float64 [R, B, K]."""
@@ -132,9 +133,7 @@ class EnumerableWorld:
         ratios = torch.empty_like(pairs.reference) if pairs else self.log_law.new_empty(len(parameters), 0, 2)
         for first in range(0, len(parameters), size):
             rows = slice(first, first + size)
-            blocks = unstack(parameters[rows], self.architecture)
-            nodes = node_log_probs(blocks, self.architecture, self.prompts, self.responses.shape[1])
-            log_probs = leaf_log_probs(nodes, self.architecture.vocabulary)
+            log_probs = self._laws(parameters[rows], alone=size == 1)
             for name, value in self.measure_law(log_probs, data, scorer and scorer.rows(rows)).items():
                 columns.setdefault(name, value.new_empty(len(parameters)))[rows] = value
             if pairs:
@@ -143,6 +142,16 @@ class EnumerableWorld:
                 number = numbers_of(here.responses, self.architecture.vocabulary)
                 ratios[rows] = log_probs[run, here.prompt.unsqueeze(2), number] - here.reference
         return columns, ratios
+
+    def _laws(self, parameters: Tensor, *, alone: bool) -> Tensor:
+        """log pi of every response, [R, P, G], of policies [R, D].
+
+        One policy is taken twice unless all are taken alone: some sums over one round differently.
+        """
+        twice = parameters.expand(2, -1) if len(parameters) == 1 and not alone else parameters
+        blocks = unstack(twice, self.architecture)
+        nodes = node_log_probs(blocks, self.architecture, self.prompts, self.responses.shape[1])
+        return leaf_log_probs(nodes, self.architecture.vocabulary)[: len(parameters)]
 
     def oracle(self, name: str) -> pd.DataFrame:
         """Records of the oracle frontier of this world, whose name is `name`."""

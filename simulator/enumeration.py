@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from simulator.transformer import Architecture, Blocks, embed, feed_forward, normed
+from simulator.transformer import Architecture, Blocks, embed, feed_forward, normed, read_out
 
 
 def all_responses(vocabulary: int, length: int) -> np.ndarray:
@@ -103,7 +103,7 @@ def node_log_probs(blocks: Blocks, architecture: Architecture, prompts: Tensor, 
 def leaf_scores(blocks: Blocks, architecture: Architecture, prompts: Tensor, length: int) -> Tensor:
     """What networks of one output say of every response of `length` tokens, float64 [R, P, V^T]."""
     leaves = node_states(blocks, architecture, prompts, length)[:, :, -(architecture.vocabulary**length) :]
-    return torch.bmm(leaves.flatten(1, 2), blocks["unembed"]).double().view(leaves.shape[:3])
+    return read_out(leaves.flatten(1, 2), blocks["unembed"]).double().view(leaves.shape[:3])
 
 
 def leaf_log_probs(nodes: Tensor, vocabulary: int) -> Tensor:

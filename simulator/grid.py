@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypeVar
 
 from simulator.complaints import ConfigError
 from simulator.config import Sweep
-from simulator.method import Grid, Method
+from simulator.method import Choices, Method
 from simulator.methods import METHODS
 from simulator.proxies import Member, held_out, proxy_architecture
 from simulator.runs import Run, digest, leave_out
@@ -65,7 +65,7 @@ def _runs_at(sweep: Sweep, name: str, at: Mapping[str, Any], settings: Settings)
     tables = leave_out(tables, method.ignores(settings))
     axes = {key: value for key, value in at.items() if _has(tables, key)}
     named, shared = digest(tables), digest([name, leave_out(tables, method.per_row(settings))])
-    strengths = method.strengths(Grid(loss=grid.loss, beta=grid.beta, penalty=grid.penalty))
+    strengths = method.strengths(Choices(loss=grid.loss, beta=grid.beta, penalty=grid.penalty))
     for (loss, beta), seed in itertools.product(strengths, range(grid.seeds)):
         yield Run(
             method=name,
@@ -152,9 +152,10 @@ def proxy_work(stack: Sequence[Member]) -> int:
     return len(stack) * stack[0].steps * settings.proxy.batch * proxy_architecture(settings).parameters
 
 
-def work(stack: Sequence[Run]) -> int:
+def work(stack: Sequence[Run]) -> float:
     """Tokens that go through networks until a stack is trained, or 1 a run."""
-    return len(stack) * max(1, stack[0].steps * method_of(stack[0]).network(stack[0].settings)[1])
+    settings, method = stack[0].settings, method_of(stack[0])
+    return len(stack) * max(1.0, stack[0].steps * method.passes(settings) * method.network(settings)[1])
 
 
 def cut(items: Sequence[S], sizes: Mapping[str, int]) -> list[tuple[S, ...]]:

@@ -118,7 +118,9 @@ def run_bytes(run: Run) -> int:
         order = WIDE * min(STRETCH, settings.train.steps) * min(settings.train.batch, pairs)
         held = pairs_bytes(settings, pairs) + order
     if run.proxies and world.kind == "enumerable":
-        held += 2 * WIDE * world.prompts * world.vocabulary**world.response_length
+        held += 2 * listed_bytes(settings)
+    if run.proxies:
+        held += settings.proxy.members * (listed_bytes(settings) + FLOAT * proxy_architecture(settings).row)
     if run.method == "best_of_n" and world.kind == "sampled":
         held += WIDE * settings.measured_prompts * settings.best_of_n.pool
     return int(SLACK * (row + step + held))
@@ -133,6 +135,13 @@ def proxy_bytes(member: Member) -> int:
     return int(
         SLACK * (row + step + 2 * pairs_bytes(settings, settings.data.pairs) + order + 2 * listed_bytes(settings))
     )
+
+
+def pool_bytes(run: Run) -> int:
+    """What is said of the pool of best-of-n in a sampled world, sorted by one proxy."""
+    if run.method != "best_of_n" or run.settings.world.kind == "enumerable":
+        return 0
+    return int(SLACK * 20 * WIDE * run.settings.measured_prompts * run.settings.best_of_n.pool)
 
 
 def listed_bytes(settings: Settings) -> int:
@@ -227,7 +236,7 @@ def needs_of(runs: Sequence[Run], best: int | None = None) -> dict[str, Need]:
         needs[shared] = Need(
             settings=run.settings,
             each=run_bytes(run),
-            beside=measuring_bytes(run.settings) + (scoring_bytes(run.settings) if run.proxies else 0),
+            beside=measuring_bytes(run.settings) + pool_bytes(run) + scoring_bytes(run.settings) * run.proxies,
             best=best or stack_size(run),
             count=len(group),
             work=work(group),

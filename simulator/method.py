@@ -18,7 +18,7 @@ LABELS = ("labels", "temperature", "label_noise")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Grid:
+class Choices:
     """The values of `[sweep]` that a method may take its strengths from."""
 
     loss: Sequence[str]
@@ -33,13 +33,14 @@ class Method:
     strengths: the loss and beta of every run at one point of the further axes and for one seed. proxies: whether a
     proxy has part in a run. reads: tables of settings that matter to it, and ignores: keys of these that do not.
     per_row: keys that may differ within a stack, None for a whole table. check: raises ValueError where settings allow
-    no run. steps: of training. network: sequences, and tokens of all, that go through the policy's network in a step.
+    no run. steps: of training. network: sequences, and tokens of all, that go through the policy's network at once, and
+    passes: how often in a step, forward and backward.
 
     trace(runs, world, proxies, tick): train and measure the runs of a stack, with a proxy for each or none at all; the
     rows of `curves.parquet`. tick is told how many steps each run has taken since the last time.
     """
 
-    strengths: Callable[[Grid], Sequence[tuple[str | None, float | None]]]
+    strengths: Callable[[Choices], Sequence[tuple[str | None, float | None]]]
     proxies: Callable[[Settings], bool]
     reads: Callable[[Settings], Sequence[str]]
     ignores: Callable[[Settings], Keys]
@@ -47,6 +48,7 @@ class Method:
     check: Callable[[Settings], None]
     steps: Callable[[Settings], int]
     network: Callable[[Settings], tuple[int, int]]
+    passes: Callable[[Settings], float]
     trace: Trace
 
 

@@ -79,7 +79,7 @@ def measured_places(settings: Settings, pairs: int) -> int:
 def run_seconds(run: Run, per_unit: np.ndarray) -> float:
     """How long one run takes, about, given the seconds for each unit of `layer_cost` of a training step."""
     settings, cost = run.settings, float(layer_cost(architecture_of(run.settings)) @ per_unit)
-    _, training = METHODS[run.method].network(settings)
+    training: float = METHODS[run.method].network(settings)[1]
     if not training:
         if settings.world.kind == "enumerable":
             laws = len(ladder(settings.best_of_n.largest)) if run.method == "best_of_n" else len(TEMPERATURES)
@@ -89,6 +89,7 @@ def run_seconds(run: Run, per_unit: np.ndarray) -> float:
         return tokens * float((own + settings.proxy.members * proxy) @ per_unit) / 3
     checkpoints = len(checkpoint_steps(settings.train.steps, settings.train.checkpoints))
     measuring = measured_places(settings, settings.data.learned_from if run.method == "gpo" else 0)
+    training *= METHODS[run.method].passes(settings)
     return (settings.train.steps * training + checkpoints * measuring / 3) * cost  # measuring has no backward pass
 
 

@@ -12,23 +12,26 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from simulator.along import AT_ONCE, numbers_for_one
 from simulator.baseline import total
 from simulator.best_of import estimate, subset_weights
 from simulator.estimates import below
 from simulator.sampled import SampledWorld
 from simulator.sampling import sample_lots
 from simulator.scoring import Scorer
-from simulator.transformer import unstack
+from simulator.transformer import Blocks, unstack
 
 Array = np.ndarray
+
+CHUNK = 1024  # responses of a pool that are drawn and read together
 
 
 def read_pool(world: SampledWorld, scorer: Scorer, size: int) -> tuple[dict[str, Array], Array]:
     """What is said of `size` responses of the reference to each measured prompt, and what each proxy says.
 
-    content and fluency (their parts of gold), gold, win_rate and length, [n, N] each; the proxies' scores [R, n, N].
+    content and fluency (their parts of gold), score (gold before its mean is taken off), win_rate and length, [n, N]
+    each; the proxies' scores [R, n, N].
     """
     blocks, prompts, runs = (
         unstack(world.reference.unsqueeze(0), world.architecture),
@@ -37,35 +40,42 @@ def read_pool(world: SampledWorld, scorer: Scorer, size: int) -> tuple[dict[str,
     )
     own = world.baseline.parts.mean(dim=-1)
     others = total(world.baseline.parts).sort(dim=-1).values
-    names = ("content", "fluency", "gold", "win_rate", "length")
+    names = ("content", "fluency", "score", "win_rate", "length")
     said = {name: np.empty((len(prompts), size)) for name in names}
     proxies = np.empty((runs, len(prompts), size))
     for row in range(len(prompts)):
-        drawn = sample_lots(
-            blocks,
-            world.architecture,
-            prompts[row : row + 1],
-            temperature=torch.ones(1, size, device=prompts.device),
-            length=world.baseline.responses.shape[2],
-            end=world.end,
-            seed=world.seed,
-            purpose=f"pool {int(world.few[row])}",
-            at_once=AT_ONCE // numbers_for_one(world.architecture, prompts.shape[1]),
-        )
-        parts = world.judged(prompts[row : row + 1], drawn.unsqueeze(0))[:, 0, 0]
-        scores = total(parts)
-        here = {
-            "content": parts[0] - own[0, row],
-            "fluency": parts[1] - own[1, row],
-            "gold": scores - total(world.baseline.parts[:, row]).mean(),
-            "win_rate": below(others[row], scores),
-            "length": (drawn[0] >= 0).sum(dim=-1).double(),
-        }
-        for name, value in here.items():
-            said[name][row] = value.cpu().numpy()
-        asked = world.few[row : row + 1].expand(runs, -1)
-        proxies[:, row] = scorer.of(asked, drawn.expand(runs, -1, -1, -1))[:, 0].cpu().numpy()
+        for first in range(0, size, CHUNK):
+            here = slice(first, min(first + CHUNK, size))
+            drawn = draw_chunk(world, blocks, row, first // CHUNK)[:, : here.stop - first]
+            parts = world.judged(prompts[row : row + 1], drawn.unsqueeze(0))[:, 0, 0]
+            scores = total(parts)
+            found = {
+                "content": parts[0] - own[0, row],
+                "fluency": parts[1] - own[1, row],
+                "score": scores,
+                "win_rate": below(others[row], scores),
+                "length": (drawn[0] >= 0).sum(dim=-1).double(),
+            }
+            for name, value in found.items():
+                said[name][row, here] = value.cpu().numpy()
+            asked = world.few[row : row + 1].expand(runs, -1)
+            proxies[:, row, here] = scorer.of(asked, drawn.expand(runs, -1, -1, -1))[:, 0].cpu().numpy()
     return said, proxies
+
+
+def draw_chunk(world: SampledWorld, blocks: Blocks, row: int, number: int) -> Tensor:
+    """CHUNK responses of the reference to a measured prompt, [1, CHUNK, T], from a stream of their own."""
+    return sample_lots(
+        blocks,
+        world.architecture,
+        world.measured[row : row + 1],
+        temperature=torch.ones(1, CHUNK, device=world.measured.device),
+        length=world.baseline.responses.shape[2],
+        end=world.end,
+        seed=world.seed,
+        purpose=f"pool {int(world.few[row])} {number}",
+        at_once=CHUNK,
+    )
 
 
 def error(world: SampledWorld, means: Array, variances: Array, others: Array | float) -> float:
@@ -83,8 +93,8 @@ def error(world: SampledWorld, means: Array, variances: Array, others: Array | f
 def best_of_pool(world: SampledWorld, scorer: Scorer, size: int, ladder: Sequence[int]) -> dict[str, Array]:
     """Estimates and standard errors for the best of each n of `ladder` by each proxy, [Q, R] each."""
     said, proxies = read_pool(world, scorer, size)
-    own, tables = total(world.baseline.parts), scorer.tables.cpu().numpy()
-    centred = (own - own.mean(dim=-1, keepdim=True)).cpu().numpy()
+    own, tables, drifts = (each.cpu().numpy() for each in (total(world.baseline.parts), scorer.tables, scorer.drifts))
+    means = own.mean(axis=1, keepdims=True)
     measured: dict[str, Array] = {}
     for run, scores in enumerate(proxies):
         order = scores.argsort(axis=1, kind="stable")
@@ -92,11 +102,12 @@ def best_of_pool(world: SampledWorld, scorer: Scorer, size: int, ladder: Sequenc
         sorted_said["proxy"] = np.take_along_axis(scores, order, axis=1)
         for row, n in enumerate(ladder):
             found = {name: estimate(value, n) for name, value in sorted_said.items()}
+            found["gold"] = found["score"][0] - means[:, 0], found["score"][1]
             moved = world.baseline.moved(*(float(found[name][0].mean()) for name in ("content", "fluency")))
             others: dict[str, Array | float] = {
-                "gold": -centred - moved.cpu().numpy(),
-                "win_rate": -placed(world, sorted_said["gold"], subset_weights(size, n)),
-                "proxy": -tables[run],
+                "gold": -(own - means) - moved.cpu().numpy(),
+                "win_rate": -placed(own, sorted_said["score"], subset_weights(size, n)),
+                "proxy": float(found["proxy"][0].mean()) * drifts[run] - tables[run],
                 "length": 0.0,
             }
             for name, influence in others.items():
@@ -106,12 +117,11 @@ def best_of_pool(world: SampledWorld, scorer: Scorer, size: int, ladder: Sequenc
     return measured
 
 
-def placed(world: SampledWorld, golds: Array, weights: Array) -> Array:
+def placed(own: Array, golds: Array, weights: Array) -> Array:
     """How likely the best of n has less gold than each response of the baseline, centred at each prompt, [n, b].
 
-    golds [n, N] and weights [N] are those of the pool, sorted by the proxy; gold is relative to the baseline's mean.
+    own [n, b] is the baseline's gold; golds [n, N] and weights [N] are those of the pool, sorted by the proxy.
     """
-    own = world.listing.gold
     rows = []
     for gold, others in zip(golds, own, strict=True):
         order = gold.argsort(kind="stable")

@@ -53,13 +53,12 @@ class Preferences:
 class Candidates:
     """Pairs without labels: as in Preferences, in the order in which they were drawn.
 
-    gold [N, 2]: of both responses. draws [N]: uniform on [0, 1), to decide between them.
+    draws [N]: uniform on [0, 1), to decide between them.
     """
 
     prompt: Tensor
     responses: Tensor
     reference: Tensor
-    gold: np.ndarray
     draws: np.ndarray
 
 

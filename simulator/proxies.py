@@ -6,8 +6,9 @@ A proxy is a causal transformer that reads a prompt and a whole response and giv
 trained as a classifier of pairs with any f of simulator/losses.py, by E f(r(chosen) - r(rejected)) (Tang et al. 2024,
 arXiv:2402.05749, Sec. 2; with the logistic f this is the Bradley-Terry likelihood of Gao et al. 2023,
 arXiv:2210.10760). The last share of its pairs is held out, and of all checkpoints the one with the least loss there is
-kept. Proxies of one architecture train as one stack over data size, label noise, seed, f and member of an ensemble, by
-the engine that trains policies.
+kept; what is recorded of held-out pairs is therefore a little too good, and what is recorded of fresh ones is not.
+Proxies of one architecture train as one stack over data size, label noise, seed, f and member of an ensemble, by the
+engine that trains policies.
 """
 
 import itertools
@@ -20,7 +21,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from simulator.along import AT_ONCE, numbers_for_one
 from simulator.best_of import log_best_of_n
 from simulator.checkpoints import checkpoint_steps
 from simulator.ensemble import deviation_of, gold_unit
@@ -39,6 +39,7 @@ Tick = Callable[[int], None]
 
 CHECKPOINTS = 24
 SHIFTED_BY = 16  # n of the best-of-n policy under which a proxy is compared with gold once more
+BLOCK = 64  # pairs that are read together, so that sums are the same whoever else is in the stack
 READ = 4096  # training pairs that the loss is measured on when all is done
 
 READS = (*MADE_OF, "data", "proxy")
@@ -175,17 +176,15 @@ def batch_seed(member: Member) -> int:
 def values_of(parameters: Tensor, problem: Problem, places: Tensor) -> Tensor:
     """What the proxies with `parameters` [M, D] say of their pairs at `places` [M, n], float64 [M, n, 2]."""
     row = torch.arange(len(places), device=places.device).unsqueeze(1)
-    blocks = unstack(parameters, problem.architecture)
-    prompt_length = problem.prompts.shape[2]
-    each = numbers_for_one(problem.architecture, prompt_length, 2)
-    found = problem.reference_log_probs.new_empty((*places.shape, 2), dtype=torch.float64)
-    size = max(1, AT_ONCE // (each * len(places)))
-    for first in range(0, places.shape[1], size):
-        some = places[:, first : first + size]
-        found[:, first : first + size] = problem.value(
+    blocks, count = unstack(parameters, problem.architecture), places.shape[1]
+    whole = torch.cat([places, places[:, :1].expand(-1, -count % BLOCK)], dim=1)
+    found = problem.reference_log_probs.new_empty((*whole.shape, 2), dtype=torch.float64)
+    for first in range(0, whole.shape[1], BLOCK):
+        some = whole[:, first : first + BLOCK]
+        found[:, first : first + BLOCK] = problem.value(
             blocks, problem.architecture, problem.packing, problem.prompts[row, some], problem.responses[row, some]
         )
-    return found
+    return found[:, :count]
 
 
 def loss_and_accuracy(parameters: Tensor, problem: Problem, first: Sequence[int], count: Sequence[int]) -> Array:

@@ -96,8 +96,9 @@ class Folder:
     @property
     def has_records(self) -> bool:
         """Whether anything was measured here."""
-        found = (path for kind in ("runs", "proxies") for path in self.path.glob(f"parts/*.{kind}.parquet"))
-        return self.curves.exists() or self.runs.exists() or self.proxies.exists() or any(found)
+        tables = (self.curves, self.runs, self.proxies)
+        parts = ("parts/*.runs.parquet", "parts/*.proxies.parquet", "proxies/*.npz")
+        return any(path.exists() for path in tables) or any(any(self.path.glob(part)) for part in parts)
 
     def part(self, stack: Sequence[Run], kind: str) -> Path:
         """Where a stack's `kind`, "curves" or "runs", lies until the sweep ends."""
@@ -114,10 +115,17 @@ class Folder:
     def trained_proxies(self) -> set[str]:
         """The names of the proxies that lie there and of which the records are on disk."""
         names: set[str] = set()
-        for path in [self.proxies, *self.path.glob("parts/*.proxies.parquet")]:
-            with suppress(OSError, ArrowException):
-                names.update(pd.read_parquet(path, columns=["proxy"])["proxy"])
+        for table in self.said_of_proxies():
+            names.update(table["proxy"])
         return {name for name in names if self._whole(name)}
+
+    def said_of_proxies(self) -> list[pd.DataFrame]:
+        """What is said of the proxies that are trained, as far as it can be read; the others are trained again."""
+        tables = []
+        for path in [self.proxies, *sorted(self.path.glob("parts/*.proxies.parquet"))]:
+            with suppress(OSError, ArrowException):
+                tables.append(pd.read_parquet(path))
+        return tables
 
     def _whole(self, name: str) -> bool:
         try:
@@ -320,11 +328,7 @@ def load_proxy(folder: Folder, member: Member) -> Trained:
 def join_proxies(folder: Folder, members: Sequence[Member]) -> None:
     """Write `proxies.parquet` from the parts, in the order of `members`."""
     order = {member.name: i for i, member in enumerate(members)}
-    paths = [
-        *([folder.proxies] if folder.proxies.exists() else []),
-        *sorted(folder.path.glob("parts/*.proxies.parquet")),
-    ]
-    table = pd.concat([pd.read_parquet(path) for path in paths], ignore_index=True)
+    table = pd.concat(folder.said_of_proxies(), ignore_index=True)
     table = table[table["proxy"].isin(order)].drop_duplicates("proxy", keep="last")
     write_table(table.sort_values("proxy", key=lambda names: names.map(order)), folder.proxies)
 

@@ -79,7 +79,9 @@ class SampledWorld:
 
         def make() -> Preferences:
             pairs = self._candidates(data, seed, data.pairs, "pairs")
-            return labelled(pairs, pairs.gold, labels=data.labels, temperature=data.temperature, noise=data.label_noise)
+            judged = self.judged(self.prompts[pairs.prompt], pairs.responses.unsqueeze(0))
+            gold = total(judged)[0].cpu().numpy()
+            return labelled(pairs, gold, labels=data.labels, temperature=data.temperature, noise=data.label_noise)
 
         return self._kept((data, seed), make)
 
@@ -134,7 +136,6 @@ class SampledWorld:
             prompt=row,
             responses=responses,
             reference=said(self._reference, self.architecture, prompts.unsqueeze(0), responses.unsqueeze(0))[0],
-            gold=total(self.judged(prompts, responses.unsqueeze(0)))[0].cpu().numpy(),
             draws=draws[:, 1],
         )
 
@@ -197,8 +198,9 @@ class SampledWorld:
         return said(blocks, self.architecture, self.prompts[pairs.prompt], pairs.responses) - pairs.reference
 
     def proxy(self, scores: Tensor, scorer: Scorer) -> Estimate:
-        """The mean of proxies' scores [R, n, m] of a policy's responses; its error has the chance in their zero."""
-        return two_samples([scores, -scorer.tables], share=self.share)
+        """The mean of proxies' scores [R, n, m] of a policy's responses; its error has the chance in zero and unit."""
+        mean = scores.mean(dim=(1, 2), keepdim=True)
+        return two_samples([scores, mean * scorer.drifts - scorer.tables], share=self.share)
 
     def _measure(self, parameters: Tensor, data: Data, scorer: Scorer | None) -> Columns:
         blocks = unstack(parameters, self.architecture)

@@ -14,6 +14,7 @@ from typing import Protocol
 
 import numpy as np
 import torch
+from scipy.special import expit
 from torch import Tensor
 
 from simulator.along import AT_ONCE, numbers_for_one
@@ -46,7 +47,11 @@ class Trained:
 
 @dataclass(frozen=True, kw_only=True)
 class Proxy:
-    """One score made of the networks of an ensemble, each in its own unit; `table` [n, G]: of the listing."""
+    """One score made of the networks of an ensemble, each in its own unit; `table` [n, G]: of the listing.
+
+    drift [n, G]: what each response of the listing does to the logarithm of the last unit, where the listing is a
+    sample; see `drift_of`.
+    """
 
     members: tuple[Trained, ...]
     units: tuple[Unit, ...]
@@ -54,6 +59,24 @@ class Proxy:
     uncertainty: float
     unit: Unit
     table: Array
+    drift: Array
+
+
+def drift_of(table: Array, listing: Listing, gold_gaps: Array) -> Array:
+    """The influence of each response of a sampled listing on log a, a being the number of `recalibration`, [n, G].
+
+    a is where the mean over pairs of psi = (sigma(a gap) - sigma(gold gap)) gap vanishes, so a pair moves log a by
+    -psi / mean (sigma'(a gap) a gap^2). It is written twice on the pair's first response, so that the mean over
+    responses is that over pairs, and so is its variance. table: the scores in that unit.
+    """
+    row, first, second = listing.pairs.T
+    gaps = table[row, first] - table[row, second]
+    slope = float((expit(gaps) * expit(-gaps) * gaps**2).mean())
+    drift = np.zeros(table.shape)
+    if slope > 0:
+        pairs_each = len(row) / table.size  # for each response of the listing
+        np.add.at(drift, (row, first), -(expit(gaps) - expit(gold_gaps)) * gaps / slope / pairs_each)
+    return drift
 
 
 def make_proxy(members: Sequence[Trained], listing: Listing, *, combine: str, uncertainty: float) -> Proxy:
@@ -64,13 +87,15 @@ def make_proxy(members: Sequence[Trained], listing: Listing, *, combine: str, un
     row, first, second = listing.pairs.T
     gold_gaps = listing.gold[row, first] - listing.gold[row, second]
     unit = gold_unit(listing.law, combined, combined[row, first] - combined[row, second], gold_gaps)
+    table = unit.apply(combined)
     return Proxy(
         members=tuple(members),
         units=units,
         combine=combine,
         uncertainty=uncertainty,
         unit=unit,
-        table=unit.apply(combined),
+        table=table,
+        drift=drift_of(table, listing, gold_gaps),
     )
 
 
@@ -80,6 +105,11 @@ class Scorer(Protocol):
     @property
     def tables(self) -> Tensor:
         """Scores of the listing, float64 [R, n, G]."""
+        ...
+
+    @property
+    def drifts(self) -> Tensor:
+        """What the chance in each response of the listing does to the logarithm of the unit, float64 [R, n, G]."""
         ...
 
     def of(self, prompt: Tensor, responses: Tensor) -> Tensor:
@@ -97,6 +127,11 @@ class TableScorer:
 
     tables: Tensor
     vocabulary: int
+
+    @property
+    def drifts(self) -> Tensor:
+        """Zero: where all responses are listed there is no chance in them."""
+        return torch.zeros_like(self.tables)
 
     def of(self, prompt: Tensor, responses: Tensor) -> Tensor:
         """Scores of responses [R, B, K, T] to the prompts of these rows [R, B], float64 [R, B, K]."""
@@ -134,6 +169,11 @@ class NetworkScorer:
     def rows(self, rows: slice) -> "NetworkScorer":
         """The proxies of some of the runs."""
         return NetworkScorer(proxies=self.proxies[rows], prompts=self.prompts, listed=self.listed)
+
+    @property
+    def drifts(self) -> Tensor:
+        """What each response of the listing does to the proxies' units, float64 [R, n, G]."""
+        return torch.from_numpy(np.stack([proxy.drift for proxy in self.proxies])).to(self.prompts.device)
 
     def of(self, prompt: Tensor, responses: Tensor) -> Tensor:
         """Scores of responses [R, B, K, T] to the prompts of these rows [R, B], float64 [R, B, K]."""

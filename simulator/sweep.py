@@ -119,7 +119,7 @@ def run_sweep(
         write_table(tidy(oracle), folder.oracle)
         done, trained = folder.finished_runs(), folder.trained_proxies()
         found = [run for run in runs if run.run_id not in done]
-        left = [member for member in needed(found) if member.name not in trained]
+        left = [member for member in members if member.name not in trained]
         spared = steps - sum(run.steps for run in found) - sum(member.steps for member in left)
         watch(spared, len(runs) - len(found), False)
         work = Work(runs=stacks(found, arrangement.sizes), proxies=proxy_stacks(left, arrangement.sizes), watch=watch)

@@ -167,6 +167,16 @@ def feed_forward(blocks: Blocks, layer: int, x: Tensor) -> Tensor:
     return x + torch.bmm(hidden, blocks[f"{layer}.down"])
 
 
+def read_out(x: Tensor, weights: Tensor) -> Tensor:
+    """The product of x [R, places, d] and weights [R, d, outputs].
+
+    A product with one column is a sum, since batched products with one round differently alone and in a stack.
+    """
+    if weights.shape[2] > 1:
+        return torch.bmm(x, weights)
+    return (x * weights.transpose(1, 2)).sum(dim=2, keepdim=True)
+
+
 def packed_logits(blocks: Blocks, architecture: Architecture, packed: Packing, tokens: Tensor) -> Tensor:
     """The outputs [R, N, places read, V], next-token logits of a policy, at the places that are read.
 
@@ -188,7 +198,7 @@ def packed_logits(blocks: Blocks, architecture: Architecture, packed: Packing, t
         read = torch.matmul(scores.softmax(dim=-1), value).transpose(1, 2)
         x = x + torch.bmm(read.reshape(x.shape), blocks[f"{layer}.merge"])
         x = feed_forward(blocks, layer, x)
-    return torch.bmm(normed(x), blocks["unembed"]).view(runs, count, len(bias), -1)
+    return read_out(normed(x), blocks["unembed"]).view(runs, count, len(bias), -1)
 
 
 def response_log_probs(

@@ -161,7 +161,8 @@ def test_held_out_pairs_are_the_last_and_never_trained_on(world: World) -> None:
 
 def test_the_checkpoint_with_the_least_held_out_loss_is_kept(world: World) -> None:
     """On random labels, what is learned does not carry over, so an early checkpoint is best."""
-    few = members({"seeds": 4}, proxy={"steps": 400, "learning_rate": 0.02, "width": 32}, data={"label_noise": 0.5})
+    proxy = {"steps": 400, "learning_rate": 0.02, "width": 32, "held_out": 0.5}
+    few = members({"seeds": 4}, proxy=proxy, data={"label_noise": 0.5, "pairs": 400})
     for _, facts in train(few, world):
         assert facts["best_step"] < 100
         assert facts["held_out_loss"] < 0.9

@@ -47,7 +47,7 @@ def planted(world: World, seed: int) -> Proxy:
     scores = np.random.default_rng(seed).normal(size=law.shape)
     centred = scores - (law * scores).sum(axis=1, keepdims=True)
     unit = Unit(centre=np.zeros(len(law)), factor=1.0)
-    return Proxy(members=(), units=(), combine="mean", uncertainty=0.0, unit=unit, table=centred)
+    return Proxy(members=(), units=(), combine="mean", uncertainty=0.0, unit=unit, table=centred, drift=0 * law)
 
 
 def task_of(runs: list[Run], world: World) -> Task:

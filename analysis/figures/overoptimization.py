@@ -22,7 +22,8 @@ def draw(curves: pd.DataFrame) -> Figure:
     alike = sum(family.method == every[0].method for family in every)
     figure, grid = panels([family.title for family in every], alike if 1 < alike <= 4 else 3)
     if len(every) < 3:
-        figure.set_size_inches(1.3 * figure.get_size_inches())
+        width, height = figure.get_size_inches()
+        figure.set_size_inches(1.3 * width, 1.3 * height)
     tables = []
     for family in every:
         tables += draw_family(grid[family.title], family)

@@ -74,5 +74,6 @@ BEST_OF_N = Method(
     check=check,
     steps=lambda settings: 1,
     network=lambda settings: (0, 0),
+    passes=lambda settings: 1,
     trace=trace,
 )

@@ -45,5 +45,6 @@ GIBBS = Method(
     check=lambda settings: needs_listing('method "gibbs"', settings),
     steps=lambda settings: 1,
     network=lambda settings: (0, 0),
+    passes=lambda settings: 1,
     trace=trace,
 )

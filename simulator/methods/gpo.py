@@ -17,7 +17,7 @@ from torch import Tensor
 from simulator.checkpoints import checkpoint_steps, curve_rows, note
 from simulator.losses import LOSSES
 from simulator.measurement import Columns, measure_pairs
-from simulator.method import LABELS, Grid, Keys, Method, Tick, proxy_keys
+from simulator.method import LABELS, Choices, Keys, Method, Tick, proxy_keys
 from simulator.preferences import Preferences, labelled, stack_preferences
 from simulator.runs import Run
 from simulator.scoring import Proxy, Scorer
@@ -27,7 +27,7 @@ from simulator.transformer import packing
 from simulator.world import MADE_OF, World
 
 
-def strengths(grid: Grid) -> Sequence[tuple[str, float]]:
+def strengths(grid: Choices) -> Sequence[tuple[str, float]]:
     """Every loss at every beta."""
     return [(loss, beta) for loss in grid.loss for beta in grid.beta]
 
@@ -135,5 +135,6 @@ GPO = Method(
     check=lambda settings: None,
     steps=lambda settings: settings.train.steps,
     network=network,
+    passes=lambda settings: 1,
     trace=trace,
 )

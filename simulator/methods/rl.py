@@ -32,7 +32,7 @@ from torch import Tensor
 from simulator.checkpoints import checkpoint_steps, curve_rows, note
 from simulator.enumerable import EnumerableWorld
 from simulator.enumeration import leaf_log_probs, node_log_probs
-from simulator.method import LABELS, Grid, Keys, Method, Tick, always, needs_listing, no_labelling, reads_proxies
+from simulator.method import LABELS, Choices, Keys, Method, Tick, always, needs_listing, no_labelling, reads_proxies
 from simulator.optimizer import adam_step, clip_rows, learning_rate_factor
 from simulator.runs import Run
 from simulator.sampled import SampledWorld
@@ -93,14 +93,19 @@ class Rollout:
 
 
 def places(settings: Settings) -> tuple[int, int]:
-    """Sequences, and tokens of all, in one step of training; drawing the responses counts as half a step."""
+    """Sequences, and tokens of all, that a gradient is taken of."""
     world, rl = settings.world, settings.rl
     if rl.algorithm == "exact":
         inner = sum(world.vocabulary**t for t in range(1, world.response_length))
         return world.prompts, world.prompts * (world.prompt_length + inner)
     sequences = min(rl.prompts, world.prompts) * rl.responses
-    times = rl.reuse if rl.algorithm == "ppo" else 1
-    return sequences, int((times + 0.5) * sequences * (world.prompt_length + world.response_length - 1))
+    return sequences, sequences * (world.prompt_length + world.response_length - 1)
+
+
+def passes(settings: Settings) -> float:
+    """How many gradients are taken in a step; drawing the responses counts as half of one."""
+    rl = settings.rl
+    return {"exact": 1.0, "rloo": 1.5, "ppo": rl.reuse + 0.5}[rl.algorithm]
 
 
 def check(settings: Settings) -> None:
@@ -263,7 +268,7 @@ def trace(runs: Sequence[Run], world: World, proxies: Sequence[Proxy], tick: Tic
     return curve_rows(runs, steps, measured, state.diverged_at.cpu().numpy(), kl_source=world.kl_source)
 
 
-def strengths(grid: Grid) -> Sequence[tuple[None, float]]:
+def strengths(grid: Choices) -> Sequence[tuple[None, float]]:
     """Every penalty."""
     return [(None, penalty) for penalty in grid.penalty]
 
@@ -283,5 +288,6 @@ RL = Method(
     check=check,
     steps=lambda settings: settings.train.steps,
     network=places,
+    passes=passes,
     trace=trace,
 )
