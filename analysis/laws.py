@@ -9,7 +9,9 @@ Both are linear in alpha and beta and are fitted by weighted least squares. Poin
 pairs and err together, so where seeds are given they are resampled whole: the covariance of the coefficients is that
 over bootstrap samples of S seeds, times S / (S - 1), and intervals are Student's t with S - 1 degrees of freedom.
 Without seeds, points are taken as independent, with the covariance of least squares. Intervals of the peak are
-quantiles over coefficients drawn from that distribution. A law whose beta is not positive has no peak: it rises on.
+quantiles over coefficients drawn from that distribution. Where gold was measured on samples, seeds share the noise of
+the measurement; what a shift of all points by their standard errors does to the coefficients is then added, as if that
+noise were shared whole. A law whose beta is not positive has no peak: it rises on.
 """
 
 import math
@@ -29,6 +31,7 @@ FORMS: dict[str, Callable[[Array], Array]] = {
     "rl": lambda d: np.stack([d, -d * np.log(np.where(d > 0, d, 1.0))], axis=-1),
 }
 RESAMPLES = 2000
+WORST = 1e7  # condition of the normal matrix, in which columns are scaled to one
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +89,7 @@ class ScalingLaw:
 
 
 def peak_of(form: str, alpha: Array, beta: Array) -> tuple[Array, Array]:
-    """Position and height of the peak; infinite where beta is not positive, and 0 where alpha lets nothing rise."""
+    """Position and height of the peak; infinite where beta is not positive."""
     falling = beta > 0
     safe = np.where(falling, beta, 1.0)
     if form == "bon":
@@ -118,39 +121,40 @@ def checked(
     return distance, gold, weight, seed
 
 
-def solve(form: str, d: Array, r: Array, weight: Array) -> tuple[Array, Array, Array]:
-    """Coefficients [2] of weighted least squares, and its normal matrix [2, 2] and right side [2]."""
+def sums(form: str, d: Array, r: Array, weight: Array) -> tuple[Array, Array]:
+    """The normal matrix [2, 2] and right side [2] of some points; their sums over seeds are those of all points."""
     design = FORMS[form](d)
-    matrix, right = design.T @ (weight[:, None] * design), design.T @ (weight * r)
-    return np.linalg.solve(matrix, right), matrix, right
+    return design.T @ (weight[:, None] * design), design.T @ (weight * r)
+
+
+def solve(form: str, d: Array, r: Array, weight: Array) -> Array:
+    """Coefficients [2] of weighted least squares. Raises ValueError where points are too alike to tell them apart."""
+    matrix, right = sums(form, d, r, weight)
+    scale = np.sqrt(np.diag(matrix))
+    if not (scale > 0).all() or np.linalg.cond(matrix / np.outer(scale, scale)) > WORST:
+        raise ValueError("the points are too close to each other in d to tell two coefficients apart; give others, too")
+    return np.linalg.solve(matrix, right)
 
 
 def covariance(
     form: str, d: Array, r: Array, weight: Array, seed: Array | None, rng: np.random.Generator
 ) -> tuple[Array, int]:
     """The covariance [2, 2] of the coefficients, and its degrees of freedom; NaN where there are none."""
-    coefficients, matrix, _ = solve(form, d, r, weight)
     if seed is None:
         freedom = len(d) - 2
-        residuals = r - FORMS[form](d) @ coefficients
+        residuals = r - FORMS[form](d) @ solve(form, d, r, weight)
         scale = float((weight * residuals**2).sum() / freedom) if freedom > 0 else math.nan
-        return scale * np.linalg.inv(matrix), freedom
+        return scale * np.linalg.inv(sums(form, d, r, weight)[0]), freedom
     names = pd.unique(seed)
     count = len(names)
     if count < 2:
         return np.full((2, 2), math.nan), 0
-    parts = [solve_sums(form, d[seed == name], r[seed == name], weight[seed == name]) for name in names]
+    parts = [sums(form, d[seed == name], r[seed == name], weight[seed == name]) for name in names]
     matrices, rights = (np.stack(some) for some in zip(*parts, strict=True))
     times = rng.multinomial(count, np.full(count, 1 / count), size=RESAMPLES)
     resampled = np.einsum("bs,sij->bij", times, matrices)
     solved = np.linalg.solve(resampled, np.einsum("bs,si->bi", times, rights)[..., None])[..., 0]
     return np.cov(solved.T) * count / (count - 1), count - 1
-
-
-def solve_sums(form: str, d: Array, r: Array, weight: Array) -> tuple[Array, Array]:
-    """The normal matrix and right side of some points; their sums over seeds are those of all points."""
-    design = FORMS[form](d)
-    return design.T @ (weight[:, None] * design), design.T @ (weight * r)
 
 
 def rmse(form: str, coefficients: Array, d: Array, r: Array, weight: Array) -> float:
@@ -167,14 +171,16 @@ def fit_scaling_law(
     *,
     weights: object = None,
     seeds: object = None,
+    shared: object = None,
     kl_below: float | None = None,
     rng: np.random.Generator | None = None,
 ) -> ScalingLaw:
     """Fit gold r [n] at distances d [n] = sqrt(KL) by one of FORMS.
 
     weights [n]: of the squared errors, such as 1 / variance; alike unless given. seeds [n]: which points err together;
-    see the module. kl_below: fit only points with d^2 below it, and predict the others. rng: for the bootstrap, the
-    same numbers every time unless given. Raises ValueError where fewer than two different d > 0 are left.
+    see the module. shared [n]: the standard error of gold that all points share. kl_below: fit only points with d^2
+    below it, and predict the others. rng: for the bootstrap, the same numbers every time unless given. Raises
+    ValueError where fewer than two different d > 0 are left, or d that are too close to each other.
     """
     distance, gold, weight, seed = checked(d, r, weights, seeds, form)
     inside = distance > 0
@@ -190,10 +196,13 @@ def fit_scaling_law(
     near = distance[inside], gold[inside], weight[inside]
     beyond = (distance > 0) & ~inside
     far = distance[beyond], gold[beyond], weight[beyond]
-    coefficients = solve(form, *near)[0]
+    coefficients = solve(form, *near)
     spread, freedom = covariance(form, *near, None if seed is None else seed[inside], rng)
+    if shared is not None:
+        moved = solve(form, near[0], np.broadcast_to(np.asarray(shared, dtype=float), distance.shape)[inside], near[2])
+        spread = spread + np.outer(moved, moved)
     (rival,) = [name for name in FORMS if name != form]
-    other = solve(rival, *near)[0]
+    other = solve(rival, *near)
     intervals = intervals_of(form, coefficients, spread, freedom, rng)
     position, height = peak_of(form, *coefficients[:, None])
     return ScalingLaw(
@@ -247,7 +256,7 @@ def fit_laws(curves: pd.DataFrame, *, kl_below: float | None = None, by_seed: bo
 
     Columns: the settings that vary, proxy_parameters where there are proxies, and the fields of ScalingLaw, of which
     alpha and beta and their intervals are law_alpha, law_beta and so on, since beta is a setting, too. by_seed: a row
-    for each seed, without intervals. A path with fewer than two points is left out.
+    for each seed, without intervals. A path whose points do not tell two coefficients apart is left out.
     """
     rows = trained(curves)
     by = [name for name in settings_of(rows) if name not in ("seed", "kappa")]
@@ -257,10 +266,10 @@ def fit_laws(curves: pd.DataFrame, *, kl_below: float | None = None, by_seed: bo
     for setting, table in rows.groupby([*by, *(["seed"] if by_seed else [])], dropna=False, sort=False):
         moved = table[table["kl"] > 0]
         d, form = np.sqrt(moved["kl"]), form_of(str(table["method"].iloc[0]))
+        noise = moved["gold_se"].to_numpy(float) if "gold_se" in moved else None
+        together = {} if by_seed else {"seeds": moved["seed"].to_numpy(), "shared": noise}
         try:
-            law = fit_scaling_law(
-                d, moved["gold"], form, seeds=None if by_seed else moved["seed"].to_numpy(), kl_below=kl_below
-            )
+            law = fit_scaling_law(d, moved["gold"], form, kl_below=kl_below, **together)
         except ValueError:
             continue
         names = [*by, *(["seed"] if by_seed else [])]
@@ -273,10 +282,24 @@ def trends(curves: pd.DataFrame, against: str, names: Sequence[str] = ("law_alph
     """How coefficients change for each factor of ten in the column `against`, such as proxy_parameters or pairs.
 
     For each method, and each combination of the other settings: the slope of a least-squares line through the
-    coefficients of one seed, as a mean over seeds with its interval. Columns: the settings, coefficient, slope,
-    slope_low, slope_high, seeds.
+    coefficients of one seed, as a mean over seeds with its interval; what seeds share of the noise of a measurement is
+    added as in `fit_scaling_law`. Columns: the settings, coefficient, slope, slope_low, slope_high, seeds.
     """
+    slopes = slopes_by_seed(curves, against, names)
+    if slopes.empty:
+        return pd.DataFrame(columns=["method", "coefficient", "slope", "slope_low", "slope_high", "seeds"])
+    if "gold_se" in curves and (curves["gold_se"] > 0).any():
+        moved = slopes_by_seed(curves.assign(gold=curves["gold"] + curves["gold_se"].fillna(0.0)), against, names)
+        slopes["slope_se"] = (moved["slope"] - slopes["slope"]).abs()
+    by = [name for name in slopes if name not in ("seed", "slope", "slope_se")]
+    return over_seeds(slopes, by, ["slope"]).drop(columns="slope_se")
+
+
+def slopes_by_seed(curves: pd.DataFrame, against: str, names: Sequence[str]) -> pd.DataFrame:
+    """The slope of each coefficient of each seed over log10 of the column `against`."""
     laws = fit_laws(curves, by_seed=True)
+    if laws.empty:
+        return laws
     fields = {*map(column_of, ScalingLaw.__dataclass_fields__), "seed", against}
     by = [name for name in laws if name not in fields]
     by = [name for name in by if name == "method" or not determined(laws, name, against)]
@@ -288,9 +311,7 @@ def trends(curves: pd.DataFrame, against: str, names: Sequence[str] = ("law_alph
         for name in names:
             slope = float(np.polyfit(x, table[name].to_numpy(float), 1)[0])
             rows.append(dict(zip([*by, "seed"], setting, strict=True)) | {"coefficient": name, "slope": slope})
-    if not rows:
-        return pd.DataFrame(columns=[*by, "coefficient", "slope", "slope_low", "slope_high", "seeds"])
-    return over_seeds(pd.DataFrame(rows), [*by, "coefficient"], ["slope"]).drop(columns="slope_se")
+    return pd.DataFrame(rows)
 
 
 def determined(table: pd.DataFrame, name: str, by: str) -> bool:

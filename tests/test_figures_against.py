@@ -125,3 +125,87 @@ def test_proxies_are_loaded_and_their_loss_is_there(folder: Path) -> None:
     table = load_proxies(folder)
     assert len(table) == 3 * 2 * 3
     assert table[["held_out_loss", "gold_accuracy", "correlation", "shifted_correlation"]].notna().all().all()
+
+
+AWKWARD = {
+    "algorithms and their own axes": {
+        "method": ["best_of_n", "rl"],
+        "penalty": [0.0, 0.1],
+        "rl.algorithm": ["rloo", "ppo"],
+        "rl.clip": [0.1, 0.2],
+        "train.steps": [4, 8],
+    },
+    "axes of single methods": {"method": ["best_of_n", "rl"], "train.steps": [4, 8], "best_of_n.largest": [8, 16]},
+    "gibbs alone": {"method": ["gibbs"], "proxy.width": [4, 8, 16]},
+    "a law that cannot be fitted": {"method": ["best_of_n"], "best_of_n.largest": [2]},
+    "ensembles": {
+        "method": ["best_of_n", "rl"],
+        "proxy.combine": ["mean", "worst_case", "uncertainty_weighted"],
+        "proxy.members": [1, 2],
+        "proxy.uncertainty": [0.1, 0.5],
+    },
+    "worlds and losses": {"method": ["best_of_n", "rl"], "policy.width": [8, 16], "proxy.loss": ["hinge", "logistic"]},
+    "offline by gold and by proxies": {
+        "method": ["gpo", "rl"],
+        "loss": ["logistic"],
+        "beta": [0.1],
+        "data.labeller": ["gold", "proxy"],
+        "proxy.width": [4, 8],
+    },
+}
+
+
+@pytest.mark.parametrize("name", AWKWARD)
+def test_awkward_grids_are_reported_and_drawn(name: str, tmp_path: Path) -> None:
+    """Axes that only some methods have, several worlds, and paths without a law."""
+    sweep = small_sweep(
+        proxy={"steps": 10, "batch": 16, "width": 8},
+        best_of_n={"largest": 16},
+        rl={"prompts": 3, "responses": 4},
+        train={"steps": 4, "checkpoints": 3},
+        sweep={"seeds": 2, **AWKWARD[name]},
+    )
+    folder = run_sweep(sweep, tmp_path / "awkward", workers=1)
+    drawn = {path.stem for path in draw_all(folder)}
+    assert {"overoptimization", "proxies"} <= drawn
+    assert "against proxies" in text(folder)
+    if "gpo" in AWKWARD[name]["method"]:
+        assert {"tradeoff-labeller-gold", "tradeoff-labeller-proxy-proxy_width-4"} <= drawn
+    if "rl" in AWKWARD[name]["method"] and "best_of_n" in AWKWARD[name]["method"]:
+        assert "spending" in drawn
+
+
+def test_spending_draws_each_method_once_and_no_oracle_of_many_worlds(tmp_path: Path) -> None:
+    sweep = small_sweep(
+        proxy={"steps": 10, "batch": 16, "width": 8},
+        best_of_n={"largest": 8},
+        rl={"prompts": 3, "responses": 4},
+        train={"checkpoints": 3},
+        sweep={"seeds": 2, "method": ["best_of_n", "rl"], "train.steps": [4, 8], "policy.width": [8, 16]},
+    )
+    curves = load(run_sweep(sweep, tmp_path / "spent", workers=1))
+    figure = AGAINST["spending"][1](curves)
+    assert len(figure.axes[0].lines) == 2 * 2
+    for line in figure.axes[0].lines:
+        assert len(line.get_xdata()) in (3, len(curves.loc[curves["method"] == "best_of_n", "n"].unique()))
+    assert "over 2 seeds" in texts(figure)
+
+
+def test_members_of_an_ensemble_are_no_seeds() -> None:
+    """Five members of one seed that agree and two seeds that do not: the interval is that of two."""
+    from analysis.figures import proxies
+
+    rows = [
+        {"proxy": f"{seed}-{member}-{size}", "seed": seed, "member": member, "pairs": 100, "label_noise": 0.0}
+        | {"parameters": size, "loss": "logistic", "gold_loss": 0.6 + 0.02 * seed, "gold_accuracy": 0.7}
+        | {"correlation": 0.5, "shifted_correlation": 0.2}
+        for seed in range(2)
+        for member in range(5)
+        for size in (100, 400)
+    ]
+    figure = proxies.draw(pd.DataFrame(rows))
+    assert "over 2 seeds" in texts(figure)
+    (bars,) = figure.axes[0].collections
+    heights = [segment[1, 1] - segment[0, 1] for segment in bars.get_segments()]
+    half = 12.706 * np.std([0.6, 0.62], ddof=1) / np.sqrt(2)
+    assert heights == pytest.approx([2 * half] * 2, rel=1e-3)

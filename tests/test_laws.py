@@ -74,6 +74,21 @@ def test_intervals_over_seeds_hold_though_points_of_one_seed_err_together(
     assert (held / repeats <= 0.98).all()
 
 
+@pytest.mark.parametrize("form", FORMS)
+def test_noise_that_all_seeds_share_is_held_too(form: str, rng: np.random.Generator) -> None:
+    alpha, beta = PLANTED[form]
+    held = np.zeros(2)
+    d, names = np.tile(D, 6), np.repeat(np.arange(6), len(D))
+    for _ in range(200):
+        shift = 0.2 * rng.normal()
+        r = law(form, d, alpha, beta) + shift + 0.02 * rng.normal(size=len(d))
+        without, fit = (fit_scaling_law(d, r, form, seeds=names, shared=shared) for shared in (None, 0.2))
+        held += [without.alpha_low < alpha < without.alpha_high, fit.alpha_low < alpha < fit.alpha_high]
+        assert fit.alpha == without.alpha
+    assert held[0] / 200 < 0.5
+    assert held[1] / 200 > 0.92
+
+
 def test_weights_decide_between_points_that_disagree() -> None:
     d = np.concatenate([D, D])
     r = np.concatenate([law("bon", D, 2.0, 0.5), law("bon", D, 1.0, 0.1)])
@@ -113,6 +128,12 @@ def test_a_law_that_rises_on_has_no_peak() -> None:
 def test_what_cannot_be_fitted_is_refused(arguments: tuple[object, ...], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         fit_scaling_law(*arguments)
+
+
+def test_points_that_cannot_tell_two_coefficients_apart_are_refused() -> None:
+    d = 1 + 1e-5 * np.arange(6)
+    with pytest.raises(ValueError, match="too close to each other in d to tell two coefficients apart"):
+        fit_scaling_law(d, d, "bon")
 
 
 def test_a_cut_that_leaves_too_little_says_so() -> None:

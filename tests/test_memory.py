@@ -89,6 +89,25 @@ def test_larger_runs_need_more(more: dict[str, dict[str, object]]) -> None:
 
 
 AGAINST = ['sweep.method=["best_of_n","rl"]', "proxy.width=64", "proxy.steps=3", "proxy.members=2", "data.pairs=2000"]
+
+
+def against(**more: dict[str, object]) -> Sweep:
+    grid = {"method": ["rl"], "seeds": 2}
+    return small_sweep(**{"sweep": grid, "rl": {"algorithm": "ppo"}, **more})
+
+
+def test_what_methods_and_proxies_add() -> None:
+    def bytes_of(sweep: Sweep) -> int:
+        return run_bytes(expand(sweep)[0])
+
+    one = bytes_of(against())
+    assert bytes_of(against(rl={"algorithm": "ppo", "reuse": 1000})) == one  # the same responses again and again
+    assert bytes_of(against(rl={"algorithm": "ppo", "responses": 64})) > 1.5 * one
+    many = bytes_of(against(proxy={"members": 9}))
+    scores = 8 * 3 * 4**3
+    assert many - one > 8 * scores
+
+
 SWEEPS = {
     "enumerable, proxies": ["world.response_length=5", "world.prompts=4", *AGAINST],
     "sampled, proxies": [

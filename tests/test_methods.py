@@ -1,5 +1,6 @@
 """Methods against proxies: exact and estimated ones agree, closed forms hold, and grids have what matters."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -105,7 +106,7 @@ def test_standard_errors_of_the_pool_are_the_spread_over_worlds_samples(trained:
             listing = list_baseline(baseline)
             worlds.append(replace(first, judge=judge, baseline=baseline, listing=listing, seed=100 + seed))
     tables_found = [trace(run, world, [proxy_in(world, trained)]).set_index("n") for world in worlds]
-    for name in ("gold", "win_rate"):
+    for name in ("gold", "win_rate", "proxy"):
         for n in (2, 8):
             values = np.array([table.loc[n, name] for table in tables_found])
             said = np.mean([table.loc[n, f"{name}_se"] for table in tables_found])
@@ -277,7 +278,7 @@ def everything() -> Sweep:
             "beta": [0.1],
             "penalty": [0.0, 0.1],
             "seeds": 2,
-            "proxy.width": [4, 8],
+            "proxy.width": [8, 16],
             "proxy.members": [1, 2],
             "data.labeller": ["gold", "proxy"],
         },
@@ -335,8 +336,9 @@ def test_a_sampled_sweep_has_its_records_too(methods: list[str], tmp_path: Path)
     assert draw_all(tmp_path / "sampled")
 
 
-def test_two_processes_give_the_same_bytes(everything: Sweep, folder: Path, tmp_path: Path) -> None:
-    other = run_sweep(everything, tmp_path / "two", workers=2)
+@pytest.mark.parametrize("workers", [2, 3])
+def test_more_processes_give_the_same_bytes(everything: Sweep, folder: Path, tmp_path: Path, workers: int) -> None:
+    other = run_sweep(everything, tmp_path / "other", workers=workers)
     assert (other / "curves.parquet").read_bytes() == (folder / "curves.parquet").read_bytes()
     said = [pd.read_parquet(path / "proxies.parquet").drop(columns="wall_seconds") for path in (other, folder)]
     pd.testing.assert_frame_equal(*said)
@@ -344,8 +346,6 @@ def test_two_processes_give_the_same_bytes(everything: Sweep, folder: Path, tmp_
 
 def test_what_is_trained_is_not_trained_again(everything: Sweep, folder: Path, tmp_path: Path) -> None:
     """The stacks of runs are gone, and one proxy is damaged: that one alone is trained again."""
-    import shutil
-
     again = tmp_path / "again"
     shutil.copytree(folder, again)
     for name in ("curves", "runs"):
@@ -360,9 +360,51 @@ def test_what_is_trained_is_not_trained_again(everything: Sweep, folder: Path, t
     assert len(pd.read_parquet(again / "proxies.parquet")) == 8
 
 
-def test_a_fresh_start_removes_proxies(everything: Sweep, folder: Path, tmp_path: Path) -> None:
-    import shutil
+@pytest.mark.parametrize("damage", ["table", "tables and proxies"])
+def test_what_is_said_of_proxies_is_found_again(everything: Sweep, folder: Path, tmp_path: Path, damage: str) -> None:
+    """The sweep was stopped after its proxies; then their table was cut off, or all of them were lost."""
+    again = tmp_path / "again"
+    shutil.copytree(folder, again)
+    for name in ("curves", "runs"):
+        (again / f"{name}.parquet").unlink()
+    table = again / "proxies.parquet"
+    if damage == "table":
+        table.write_bytes(table.read_bytes()[:100])
+    else:
+        table.unlink()
+        shutil.rmtree(again / "proxies")
+    run_sweep(everything, again, workers=1)
+    assert (again / "curves.parquet").read_bytes() == (folder / "curves.parquet").read_bytes()
+    assert pd.read_parquet(table)["proxy"].tolist() == [member.name for member in needed(expand(everything))]
 
+
+def test_proxies_alone_are_records_of_their_sweep(everything: Sweep, folder: Path, tmp_path: Path) -> None:
+    begun = tmp_path / "begun"
+    (begun / "proxies").mkdir(parents=True)
+    shutil.copy(folder / "config.toml", begun)
+    first = next((folder / "proxies").glob("*.npz"))
+    shutil.copy(first, begun / "proxies")
+    other = everything.model_copy(update={"proxy": everything.proxy.model_copy(update={"steps": 41})})
+    with pytest.raises(ConfigError, match=r"holds the records of another sweep, where proxy.steps = 40 and not 41"):
+        run_sweep(other, begun, workers=1)
+
+
+def test_a_pool_is_drawn_in_pieces_and_its_beginning_does_not_depend_on_its_size(trained: Trained) -> None:
+    from simulator import pooled
+
+    here = build_world(small_sweep(world=SAMPLED, measure={"baseline": 8}))
+    scorer = here.scorer([proxy_in(here, trained)])
+    with torch.no_grad():
+        few, many = (pooled.read_pool(here, scorer, size) for size in (77, pooled.CHUNK + 77))
+    for name, values in few[0].items():
+        assert values.shape == (3, 77)
+        assert values == pytest.approx(many[0][name][:, :77], abs=1e-5), name
+    assert few[1] == pytest.approx(many[1][..., :77], abs=1e-6)
+    first, second = many[1][0, 0, :77], many[1][0, 0, pooled.CHUNK :]
+    assert not np.allclose(first, second)
+
+
+def test_a_fresh_start_removes_proxies(everything: Sweep, folder: Path, tmp_path: Path) -> None:
     from simulator.records import open_folder
 
     again = tmp_path / "fresh"

@@ -102,6 +102,7 @@ def draw_all(folder: Path) -> list[Path]:
                 for name, draw in FIGURES.items():
                     figure = draw(part)
                     if at:
+                        at = {axis: f"{value:g}" if isinstance(value, float) else value for axis, value in at.items()}
                         told = ", ".join(f"{axis} = {value}" for axis, value in at.items())
                         figure.suptitle(f"{told}\n{figure.get_suptitle()}".strip())
                     suffix = "".join(f"-{axis}-{value}" for axis, value in at.items()).replace("/", "_")
@@ -132,7 +133,8 @@ def parts_of(curves: pd.DataFrame) -> list[tuple[dict[str, object], pd.DataFrame
         at = dict(zip(axes, values, strict=True))
         here = pd.Series(True, index=curves.index)
         for name, value in at.items():
-            here &= (curves[name] == value).fillna(False).astype(bool) | (is_oracle & curves[name].isna())
+            same = curves[name].isna() if pd.isna(value) else (curves[name] == value).fillna(False).astype(bool)
+            here &= same | (is_oracle & curves[name].isna())
         if not ends(curves[here]).empty:
-            parts.append((at, curves[here]))
+            parts.append(({name: value for name, value in at.items() if not pd.isna(value)}, curves[here]))
     return parts

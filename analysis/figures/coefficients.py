@@ -7,12 +7,14 @@ from analysis.figures.families import METHOD_NAMES, shown, varying, with_labels
 from analysis.figures.style import DASHES, MARKERS, PALETTE, legend_below, log_axis
 from analysis.laws import fit_laws
 
+FITTED = ("best_of_n", "rl")
 ALONG = {"proxy_parameters": "parameters of the proxy [1]", "pairs": "comparisons that the proxy learned from [1]"}
 
 
 def along_of(curves: pd.DataFrame) -> str | None:
     """What coefficients are drawn against: the size of proxies or the data, whichever has more values; or nothing."""
     rows = with_labels(curves)
+    rows = rows[rows["method"].isin(FITTED)]
     counts = {name: rows[name].nunique() for name in ALONG if name in rows}
     best = max(counts, key=lambda name: counts[name], default=None)
     return best if best is not None and counts[best] > 2 else None
@@ -22,7 +24,7 @@ def draw(curves: pd.DataFrame) -> Figure:
     """alpha and beta with their intervals over seeds; a line for each method and further setting."""
     rows = with_labels(curves)
     along = along_of(curves) or "proxy_parameters"
-    laws = fit_laws(rows[rows["method"].isin(["best_of_n", "rl"])])
+    laws = fit_laws(rows[rows["method"].isin(FITTED)])
     apart = ["method", *(name for name in varying(rows) if name != along and name in laws)]
     figure = Figure(figsize=(9.5, 4.4), layout="constrained")
     grid = figure.subplots(1, 2, sharex=True)

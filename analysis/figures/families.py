@@ -3,7 +3,7 @@
 One setting runs along the colours, all others make panels.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,9 +13,9 @@ import pandas as pd
 
 from analysis.results import settings_of, trained
 
-METHOD_NAMES = {"best_of_n": "best-of-n", "rl": "RL", "gibbs": "Gibbs (perfect RL)", "gpo": "offline"}
+METHOD_NAMES = {"best_of_n": "best-of-n", "rl": "RL", "gibbs": "Gibbs (perfect RL)"}
 ALONE = "one proxy"
-PROXY_METHODS = ("best_of_n", "rl", "gibbs")
+PROXY_METHODS = tuple(METHOD_NAMES)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,9 +68,12 @@ def varying(rows: pd.DataFrame) -> list[str]:
 
 def says_size(rows: pd.DataFrame, name: str) -> bool:
     """Whether a setting of proxies is told by their number of parameters."""
-    if not name.startswith("proxy_") or "proxy_parameters" not in rows:
-        return False
-    return not rows[["proxy_parameters", name]].drop_duplicates()["proxy_parameters"].duplicated().any()
+    return name.startswith("proxy_") and "proxy_parameters" in rows and says_all(rows, "proxy_parameters", name)
+
+
+def says_all(table: pd.DataFrame, by: str, name: str) -> bool:
+    """Whether the column `by` tells what the column `name` is."""
+    return not table[[by, name]].drop_duplicates()[by].duplicated().any()
 
 
 def shown(name: str, value: Any) -> str:
@@ -81,7 +84,19 @@ def shown(name: str, value: Any) -> str:
         return f"penalty {value:g}"
     if isinstance(value, str):
         return value.replace("_", " ")
-    return f"{name.replace('_', ' ')} {value:,g}"
+    whole = float(value).is_integer() and abs(value) < 2**53
+    return f"{name.replace('_', ' ')} {value:,.0f}" if whole else f"{name.replace('_', ' ')} {value:g}"
+
+
+def only(rows: pd.DataFrame, names: Sequence[str], place: int) -> tuple[pd.DataFrame, str]:
+    """The rows at the first (0) or last (-1) value of each setting, of methods that have it; and these as `, text`."""
+    told = []
+    for name in names:
+        values = sorted(rows[name].dropna().unique(), key=lambda value: (isinstance(value, str), value))
+        if values:
+            rows = rows[rows[name].isna() | (rows[name] == values[place])]
+            told.append(shown(name, values[place]))
+    return rows, "".join(f", {text}" for text in told)
 
 
 def colours(count: int) -> list[Any]:

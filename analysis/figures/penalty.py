@@ -3,7 +3,7 @@
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis.figures.families import METHOD_NAMES, shown, with_labels
+from analysis.figures.families import METHOD_NAMES, only, shown, varying, with_labels
 from analysis.figures.spending import PROXY_LABEL
 from analysis.figures.style import (
     GOLD_LABEL,
@@ -15,7 +15,6 @@ from analysis.figures.style import (
     level,
     seeds_note,
 )
-from analysis.results import further_axes
 from analysis.summary import means_along
 
 OTHERS = {"best_of_n": "-.", "gibbs": ":"}
@@ -24,12 +23,7 @@ OTHERS = {"best_of_n": "-.", "gibbs": ":"}
 def draw(curves: pd.DataFrame) -> Figure:
     """The proxy's score and gold against KL along training, a colour for each penalty; the dots are its ends."""
     rows = with_labels(curves)
-    rows = rows[rows["method"] != "gpo"]
-    told = ""
-    for name in further_axes(rows):
-        first = rows[name].dropna().iloc[0]
-        told += f", {shown(name, first)}"
-        rows = rows[rows[name].isna() | (rows[name] == first)]
+    rows, told = only(rows, [name for name in varying(rows) if name != "beta"], 0)
     penalties = sorted(rows.loc[rows["method"] == "rl", "beta"].unique())
     positive = pd.Series([value for value in penalties if value > 0] or [1.0])
     scale = beta_scale(positive)

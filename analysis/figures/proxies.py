@@ -7,16 +7,21 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analysis.figures.coefficients import ALONG
-from analysis.figures.families import colours, shown
+from analysis.figures.families import colours, says_all, shown
 from analysis.figures.style import DASHES, MARKERS, legend_beside, log_axis, seeds_note
 from analysis.intervals import over_seeds
 
 PANELS = {
-    "held_out_loss": "loss on held-out labels [nats, with the logistic f]",
+    "gold_loss": "cross-entropy on gold's soft labels of fresh pairs [nats]",
     "gold_accuracy": "fresh pairs ordered as gold does [share]",
     "correlation": "correlation with gold under $\\pi_\\mathrm{ref}$ [1]",
     "shifted_correlation": "correlation with gold under its best of 16 [1]",
 }
+SAID = {
+    *("proxy", "member", "seed", "best_step", "train_loss", "train_accuracy", "held_out_loss", "held_out_accuracy"),
+    *("scale", "wall_seconds", *PANELS),
+}
+NAMES = {"parameters": "proxy_parameters", "loss": "loss f ="}
 
 
 def along_of(proxies: pd.DataFrame) -> str:
@@ -24,18 +29,27 @@ def along_of(proxies: pd.DataFrame) -> str:
     return "pairs" if len(proxies["pairs"].unique()) > 2 else "parameters"
 
 
+def settings_that_vary(proxies: pd.DataFrame) -> list[str]:
+    """The settings of proxies that vary, their size foremost; what only says their size is left out."""
+    names = [name for name in proxies if name not in SAID and len(proxies[name].unique()) > 1]
+    return [name for name in names if name in ("parameters", "pairs") or not says_all(proxies, "parameters", name)]
+
+
 def draw(proxies: pd.DataFrame) -> Figure:
-    """Means over seeds and members with intervals; a line for each size, or number of pairs, and label noise."""
+    """Means over seeds with intervals, members of an ensemble averaged; a line for each combination of settings."""
     along = along_of(proxies)
-    apart = ["parameters" if along == "pairs" else "pairs", "label_noise"]
-    means = over_seeds(proxies, [*apart, along], list(PANELS)).sort_values(along)
+    apart = [name for name in settings_that_vary(proxies) if name != along]
+    each = proxies.groupby([*apart, along, "seed"], dropna=False)[list(PANELS)].mean().reset_index()
+    means = over_seeds(each, [*apart, along], list(PANELS)).sort_values(along)
     figure = Figure(figsize=(10, 7), layout="constrained")
     grid = figure.subplots(2, 2, sharex=True)
-    names = {"parameters": "proxy_parameters", "pairs": "pairs", "label_noise": "label_noise"}
-    lines = list(means.groupby(apart))
+    lines = list(means.groupby(apart, dropna=False)) if apart else [((), means)]
     for number, ((setting, table), color) in enumerate(zip(lines, colours(len(lines)), strict=True)):
-        told = [shown(names[name], value) for name, value in zip(apart, setting, strict=True)]
-        told = [text for text, name in zip(told, apart, strict=True) if len(proxies[name].unique()) > 1]
+        told = [
+            f"{NAMES.get(name, name)} {value}" if isinstance(value, str) else shown(NAMES.get(name, name), value)
+            for name, value in zip(apart, setting, strict=True)
+            if pd.notna(value)
+        ]
         style: dict[str, Any] = {"color": color, "marker": MARKERS[number % 8], "linestyle": DASHES[number % 8]}
         for axes, name in zip(grid.flat, PANELS, strict=True):
             half = ((table[f"{name}_high"] - table[f"{name}_low"]) / 2).fillna(0.0).to_numpy(float)
@@ -44,11 +58,10 @@ def draw(proxies: pd.DataFrame) -> Figure:
     for axes, label in zip(grid.flat, PANELS.values(), strict=True):
         axes.set_ylabel(label)
     log_axis(grid[1, 0], "x")
-    grid[0, 0].set_ylim(0.0, min(grid[0, 0].get_ylim()[1], 1.2 * float(means["held_out_loss"].max())))
-    figure.supxlabel(ALONG[names[along]])
-    figure.suptitle(f"What proxies know of gold; {seeds_note(means)}".replace("seeds", "seeds and members"))
+    figure.supxlabel(ALONG[NAMES.get(along, along)])
+    figure.suptitle(f"What proxies know of gold; {seeds_note(means)}")
     if len(lines) > 1:
         legend_beside(figure, grid[0, 0])
-    grid[0, 0].axhline(np.log(2), color="0.6", linewidth=0.8, zorder=1)
-    grid[0, 1].axhline(0.5, color="0.6", linewidth=0.8, zorder=1)
+    for axes, chance in ((grid[0, 0], np.log(2)), (grid[0, 1], 0.5)):
+        axes.axhline(chance, color="0.6", linewidth=0.8, zorder=1)
     return figure

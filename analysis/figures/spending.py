@@ -3,7 +3,7 @@
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis.figures.families import METHOD_NAMES, shown, varying, with_labels
+from analysis.figures.families import METHOD_NAMES, only, shown, varying, with_labels
 from analysis.figures.style import GOLD_LABEL, KL_LABEL, band, draw_oracle, legend_below, level, seeds_note
 from analysis.summary import means_along
 
@@ -15,12 +15,12 @@ MOST = 3
 def draw(curves: pd.DataFrame) -> Figure:
     """Gold against KL, and against the proxy's score; a dash for each method, a colour for the first other setting."""
     rows = with_labels(curves)
-    names = [name for name in varying(rows) if name != "beta" and not name.startswith("rl_")]
+    names = [name for name in varying(rows) if name != "beta"]
+    common = [name for name in names if not rows.loc[rows["method"] != "gibbs", name].isna().any()]
+    key = common[0] if common else None
+    rows, fixed = only(rows, [name for name in names if name != key], -1)
     if "beta" in rows:
-        rows = rows[rows["beta"].isna() | (rows["beta"] == rows["beta"].min())]
-    key = names[0] if names else None
-    for name in names[1:]:  # of further settings, the largest or last
-        rows = rows[rows[name] == sorted(rows[name].dropna().unique())[-1]]
+        rows, _ = only(rows, ["beta"], 0)
     values = sorted(rows[key].dropna().unique()) if key else [None]
     chosen = values if len(values) <= MOST else [values[0], values[len(values) // 2], values[-1]]
     figure = Figure(figsize=(10, 4.8), layout="constrained")
@@ -29,7 +29,7 @@ def draw(curves: pd.DataFrame) -> Figure:
     for value, color in zip(chosen, ("#0072B2", "#D55E00", "#009E73"), strict=False):
         for method, dash in LINES.items():
             part = rows[rows["method"] == method]
-            part = part if key is None else part[part[key] == value]
+            part = part if key is None else part[part[key].isna() | (part[key] == value)]
             if part.empty:
                 continue
             mean = means_along(part, ["gold", "proxy"])
@@ -43,7 +43,6 @@ def draw(curves: pd.DataFrame) -> Figure:
     level([over_kl], tables, ("gold",))
     over_kl.set_xlim(0, max(float(table["kl"].max()) for table in tables))
     over_proxy.set(xlabel=PROXY_LABEL)
-    fixed = "".join(f", {shown(name, rows[name].dropna().iloc[0])}" for name in names[1:])
     figure.suptitle(f"What optimizing spends and gets, along n or training{fixed}; {seeds_note(pd.concat(tables))}")
     legend_below(figure, over_kl)
     return figure

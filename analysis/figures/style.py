@@ -104,9 +104,9 @@ def crosses(axes: Axes, table: pd.DataFrame, x: str, y: str, *, faint: bool = Fa
 
 
 def draw_oracle(axes: Axes, curves: pd.DataFrame) -> None:
-    """The oracle frontier, level after its end, where more KL buys no more gold."""
+    """The oracle frontier, level after its end, where more KL buys no more gold; nothing for several worlds."""
     best = oracle(curves)
-    if best.empty:
+    if best.empty or best["beta"].duplicated().any():
         return
     right = max(axes.get_xlim()[1], float(best["kl"].max()))
     axes.plot([*best["kl"], right], [*best["gold"], best["gold"].max()], label="oracle (Gibbs)", **ORACLE)
