@@ -99,13 +99,13 @@ def draw_all(folder: Path) -> list[Path]:
             if not ends(pairs).empty:
                 paths += save(losses.draw(functions), target / "losses")
             for at, part in [] if ends(pairs).empty else parts_of(pairs):
+                here = {axis: f"{value:g}" if isinstance(value, float) else value for axis, value in at.items()}
                 for name, draw in FIGURES.items():
                     figure = draw(part)
-                    if at:
-                        at = {axis: f"{value:g}" if isinstance(value, float) else value for axis, value in at.items()}
-                        told = ", ".join(f"{axis} = {value}" for axis, value in at.items())
+                    if here:
+                        told = ", ".join(f"{axis} = {value}" for axis, value in here.items())
                         figure.suptitle(f"{told}\n{figure.get_suptitle()}".strip())
-                    suffix = "".join(f"-{axis}-{value}" for axis, value in at.items()).replace("/", "_")
+                    suffix = "".join(f"-{axis}-{value}" for axis, value in here.items()).replace("/", "_")
                     paths += save(figure, target / f"{name}{suffix}")
     except OSError as error:
         raise ResultsError(f"{target}: cannot be written ({error.strerror or error})") from None
