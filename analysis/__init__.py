@@ -7,7 +7,8 @@ Nothing here trains, and nothing imports torch: all that is known of a sweep sta
 """
 
 from analysis.frontier import frontier
-from analysis.laws import ScalingLaw, fit_laws, fit_scaling_law, trends
+from analysis.laws import ScalingLaw, fit_scaling_law
+from analysis.paths import fit_laws, trends
 from analysis.results import ResultsError, load, load_losses, load_proxies
 from analysis.summary import peaks, training_curves
 

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.intervals import half_width, over_seeds
-from analysis.laws import fit_laws, trends
+from analysis.paths import fit_laws, trends
 from analysis.results import ends, finished, further_axes, load, offline, trained, whole
 
 CURVE = ("method", "loss", "beta", "kappa")

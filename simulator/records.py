@@ -15,18 +15,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
-import torch
 from pyarrow import ArrowException
 from pyarrow.parquet import read_metadata
 
 from simulator.complaints import ConfigError, shown
 from simulator.config import Sweep
 from simulator.files import write_whole
-from simulator.proxies import Member, proxy_architecture
+from simulator.proxies import Member
 from simulator.runs import Run, axis_column, digest
-from simulator.scoring import Trained
 from simulator.settings import ESTIMATORS, Settings
 from simulator.toml_input import flatten
 
@@ -306,31 +303,6 @@ def run_rows(stack: Sequence[Run], curves: pd.DataFrame, facts: dict[str, Any]) 
             for run in stack
         ]
     ).astype({"seed": "Int64", "pairs": "Int64", "diverged_at": "Int64", "loss": "str", "beta": "float64"})
-
-
-def save_proxy(trained: Trained, path: Path) -> None:
-    """Write a proxy: `parameters` [D], and `scores` of the world's listing, as numpy arrays."""
-    path.parent.mkdir(exist_ok=True)
-    with write_whole(path) as file:
-        np.savez(file, parameters=trained.parameters.numpy(), scores=trained.scores.astype(np.float32))
-
-
-def load_proxy(folder: Folder, member: Member) -> Trained:
-    """Read a proxy that `save_proxy` wrote."""
-    with np.load(folder.network(member.name), allow_pickle=False) as arrays:
-        return Trained(
-            architecture=proxy_architecture(member.settings),
-            parameters=torch.from_numpy(arrays["parameters"]),
-            scores=arrays["scores"].astype(np.float64),
-        )
-
-
-def join_proxies(folder: Folder, members: Sequence[Member]) -> None:
-    """Write `proxies.parquet` from the parts, in the order of `members`."""
-    order = {member.name: i for i, member in enumerate(members)}
-    table = pd.concat(folder.said_of_proxies(), ignore_index=True)
-    table = table[table["proxy"].isin(order)].drop_duplicates("proxy", keep="last")
-    write_table(table.sort_values("proxy", key=lambda names: names.map(order)), folder.proxies)
 
 
 def join(folder: Folder, runs: Sequence[Run]) -> None:

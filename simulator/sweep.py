@@ -27,7 +27,8 @@ from simulator.losses import sample_losses
 from simulator.memory import arrange, budget_of
 from simulator.pool import Hand, Job, workers_on
 from simulator.proxies import Member, needed
-from simulator.records import Folder, examine_folder, join, join_proxies, open_folder, tidy, write_json, write_table
+from simulator.proxy_files import join_proxies
+from simulator.records import Folder, examine_folder, join, open_folder, tidy, write_json, write_table
 from simulator.runs import Run, axis_column
 from simulator.worker import finish_proxies, finish_stack, one_thread, world_in
 from simulator.world import MADE_OF, World, world_name

@@ -26,7 +26,8 @@ from simulator.config import Sweep, check_text
 from simulator.experiment import proxies_for, run_stack
 from simulator.grid import expand
 from simulator.proxies import Member, members_of, needed, train_members
-from simulator.records import Folder, load_proxy, run_rows, save_proxy, tidy, write_table
+from simulator.proxy_files import load_proxy, save_proxy
+from simulator.records import Folder, run_rows, tidy, write_table
 from simulator.runs import Run
 from simulator.settings import Settings
 from simulator.world import World, build_world, world_name

@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 
 from analysis.figures.families import METHOD_NAMES, shown, varying, with_labels
 from analysis.figures.style import DASHES, MARKERS, PALETTE, legend_below, log_axis
-from analysis.laws import fit_laws
+from analysis.paths import fit_laws
 
 FITTED = ("best_of_n", "rl")
 ALONG = {"proxy_parameters": "parameters of the proxy [1]", "pairs": "comparisons that the proxy learned from [1]"}

@@ -7,7 +7,8 @@ from matplotlib.figure import Figure
 
 from analysis.figures.families import Family, families
 from analysis.figures.style import GOLD_LABEL, band, legend_beside, level, panels, seeds_note
-from analysis.laws import fit_scaling_law, form_of
+from analysis.laws import fit_scaling_law
+from analysis.paths import form_of
 from analysis.summary import means_along
 
 D_LABEL = r"$d = \sqrt{\mathrm{KL}(\pi\,\Vert\,\pi_\mathrm{ref})}$ [√nats]"
