@@ -12,7 +12,7 @@ from analysis.figures.style import DASHES, MARKERS, legend_beside, log_axis, see
 from analysis.intervals import over_seeds
 
 PANELS = {
-    "gold_loss": "cross-entropy on gold's soft labels of fresh pairs [nats]",
+    "gold_loss": "cross-entropy on fresh pairs, soft labels [nats]",
     "gold_accuracy": "fresh pairs ordered as gold does [share]",
     "correlation": "correlation with gold under $\\pi_\\mathrm{ref}$ [1]",
     "shifted_correlation": "correlation with gold under its best of 16 [1]",
