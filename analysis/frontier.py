@@ -1,10 +1,11 @@
 """The trade-off that a family of runs offers: gold at each KL, as beta varies.
 
 For each replicate (a seed, and every setting that is neither beta nor the one compared), the policies at
-the end of training are points (KL, gold), one for each beta; of best-of-n and the Gibbs policies, one for each n or
-tau. The reference is the point (0, 0), where beta goes to infinity. Between them gold is interpolated in KL by a
-monotone cubic (Fritsch & Carlson 1980, as in scipy's PCHIP), which never overshoots its points. Curves of replicates
-are averaged at equal KL, as far as all of them reach, with an interval over replicates.
+the end of training are points (KL, gold), one for each beta. Against proxies they are the points of a path: all n of
+best-of-n, all tau of Gibbs, the checkpoints of reinforcement learning at its smallest penalty. The reference is the
+point (0, 0), where beta goes to infinity. Between them gold is interpolated in KL by a monotone cubic (Fritsch &
+Carlson 1980, as in scipy's PCHIP), which never overshoots its points. Curves of replicates are averaged at equal KL, as
+far as all of them reach, with an interval over replicates.
 """
 
 from collections.abc import Hashable
@@ -45,6 +46,9 @@ def frontier(curves: pd.DataFrame, by: str = "loss") -> pd.DataFrame:
     if by not in settings_of(curves):
         raise ValueError(f"by = {by!r}: must be a setting of the curves: {', '.join(settings_of(curves))}")
     last = policies(curves)
+    methods = list(last["method"].unique())
+    if by != "method" and len(methods) > 1:
+        raise ValueError(f'by = {by!r}: the curves are of {", ".join(methods)}; take those of one, or by = "method"')
     apart = [name for name in settings_of(curves) if name not in ("beta", "kappa", by)]
     grid = np.linspace(0.0, float(last["kl"].max()), POINTS) if len(last) else np.zeros(0)
     tables = []

@@ -39,7 +39,8 @@ class ScalingLaw:
 
     Each of alpha, beta, peak_d and peak_gold has a 95 % interval, NAME_low to NAME_high, also as NAME_interval; it is
     infinite where no peak can be told. rmse: of the points fitted; rival_rmse: of the other form, fitted to the same.
-    beyond_rmse, rival_beyond_rmse: of the points with more KL than was fitted, NaN without such.
+    beyond_rmse, rival_beyond_rmse: of the points with more KL than was fitted, NaN without such. reach: the largest d
+    that was fitted; a peak beyond it is an extrapolation.
     """
 
     form: str
@@ -59,6 +60,7 @@ class ScalingLaw:
     rival_rmse: float
     beyond_rmse: float
     rival_beyond_rmse: float
+    reach: float
     points: int
     seeds: int
 
@@ -189,7 +191,7 @@ def fit_scaling_law(
     if different < 2:
         where = "" if kl_below is None else f" and KL below {kl_below:g}"
         raise ValueError(
-            f"the law has 2 coefficients, but there are {different} different points with d > 0{where}; give at least 2"
+            f"the law has 2 coefficients, but points at {different} different d > 0{where}; give at least 2"
         )
     rng = rng or np.random.default_rng(0)
     near = distance[inside], gold[inside], weight[inside]
@@ -214,6 +216,7 @@ def fit_scaling_law(
         rival_rmse=rmse(rival, other, *near),
         beyond_rmse=rmse(form, coefficients, *far),
         rival_beyond_rmse=rmse(rival, other, *far),
+        reach=float(near[0].max()),
         points=int(inside.sum()),
         seeds=1 if seed is None else len(pd.unique(seed[inside])),
         **intervals,

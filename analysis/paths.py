@@ -57,6 +57,9 @@ def trends(curves: pd.DataFrame, against: str, names: Sequence[str] = ("law_alph
     coefficients of one seed, as a mean over seeds with its interval; what seeds share of the noise of a measurement is
     added as in `fit_scaling_law`. Columns: the settings, coefficient, slope, slope_low, slope_high, seeds.
     """
+    if against not in curves:
+        known = [name for name in ("proxy_parameters", *settings_of(curves)) if name in curves]
+        raise ValueError(f"against = {against!r}: must be a column of the curves with numbers: {', '.join(known)}")
     slopes = slopes_by_seed(curves, against, names)
     if slopes.empty:
         return pd.DataFrame(columns=["method", "coefficient", "slope", "slope_low", "slope_high", "seeds"])
@@ -72,6 +75,7 @@ def slopes_by_seed(curves: pd.DataFrame, against: str, names: Sequence[str]) -> 
     laws = fit_laws(curves, by_seed=True)
     if laws.empty:
         return laws
+    laws = laws if against in laws else laws.assign(**{against: curves[against].iloc[0]})
     fields = {*map(column_of, ScalingLaw.__dataclass_fields__), "seed", against}
     by = [name for name in laws if name not in fields]
     by = [name for name in by if name == "method" or not determined(laws, name, against)]

@@ -17,7 +17,7 @@ MEASURED = (
     *("kl_k1", "kl_k1_se", "kl_k2", "kl_k2_se", "kl_k3", "kl_k3_se"),
     *("n", "kl_bound", "tau", "proxy_parameters", "kl_source"),
 )
-PATHS = ("best_of_n", "gibbs")  # methods whose every row is a policy of its own, and not a checkpoint of one
+PATHS = ("best_of_n", "rl", "gibbs")  # methods whose every row is a point of their trade-off
 NEEDED = ("run_id", "method", "loss", "beta", "seed", "step", "kl", "gold", "status")
 
 
@@ -50,6 +50,8 @@ def load(folder: str | Path) -> pd.DataFrame:
 def load_proxies(folder: str | Path) -> pd.DataFrame:
     """The proxy reward models of a sweep: what they are, and how well they know gold. Raises ResultsError."""
     path = Path(folder) / "proxies.parquet"
+    if not Path(folder).is_dir():
+        raise ResultsError(f"{folder}: is no result directory")
     if not path.exists():
         raise ResultsError(f"{path}: is missing; this sweep has no proxies, or none yet")
     return _read([path], needed=("proxy", "parameters", "held_out_loss", "correlation"))
@@ -100,9 +102,20 @@ def ends(curves: pd.DataFrame) -> pd.DataFrame:
 
 
 def policies(curves: pd.DataFrame) -> pd.DataFrame:
-    """The rows that are policies to be had: the ends of training, and all of a path that is not trained."""
+    """The rows that a trade-off consists of: ends of offline training; against proxies, whole paths.
+
+    Those are all n of best-of-n, all tau of Gibbs, and the checkpoints of reinforcement learning at its smallest
+    penalty, as far as each goes on from the reference.
+    """
     rows = whole(curves)
-    return pd.concat([ends(curves), rows[rows["method"].isin(PATHS) & ~rows.index.isin(ends(curves).index)]])
+    path = rows[rows["method"].isin(PATHS)]
+    if (path["method"] == "rl").any():
+        least = path.loc[path["method"] == "rl", "beta"].min()
+        path = path[(path["method"] != "rl") | (path["beta"] == least)]
+    path = path.sort_values("step", kind="stable")
+    farther = path["kl"] >= path.groupby("run_id")["kl"].cummax()
+    last = ends(curves)
+    return pd.concat([last[~last["method"].isin(PATHS)], path[farther]])
 
 
 def offline(curves: pd.DataFrame) -> pd.DataFrame:

@@ -151,20 +151,40 @@ def _proxy_text(curves: pd.DataFrame) -> list[str]:
     )
     laws = fit_laws(rows)
     lines = [
-        "against proxies: where mean gold peaks along training, n or tau, and what is lost after it",
+        "against proxies: where mean gold peaks along training, n or tau, and what is lost after it (each seed from "
+        "where the others peak)",
         _table(shown.rename(columns={"fall": "falls by", "fall_se": "se"})),
     ]
     if laws.empty:
         return lines
-    left_out = {"form", "rival_beyond_rmse", "beyond_rmse", "points", "seeds"}
-    told = [name for name in laws if name not in left_out and not name.endswith(("_low", "_high"))]
+    told = [name for name in laws if name in by or name == "proxy_parameters"]
+    table = laws[told].assign(
+        alpha=_between(laws, "law_alpha"),
+        beta_=_between(laws, "law_beta"),
+        **{name.replace("_", " "): _within(laws, name) for name in ("peak_d", "peak_gold")},
+        rmse=laws["rmse"],
+        **{"of the other form": laws["rival_rmse"]},
+    )
     return [
         *lines,
-        "laws of gold over d = sqrt(KL): d (alpha - beta d) for best_of_n, d (alpha - beta log d) for the others; rmse "
-        "in deviations of gold, and that of the other form",
-        _table(laws[told]),
+        "laws of gold over d = sqrt(KL), with 95 % intervals: d (alpha - beta d) for best_of_n, d (alpha - beta log d) "
+        "for the others; a peak is told where it lies among the points; rmse in deviations of gold, and that of the "
+        "other form, which fits better where it is smaller",
+        _table(table.rename(columns={"beta": "penalty", "beta_": "beta"})),
         *(line for against in ("proxy_parameters", "pairs") for line in _trend_text(rows, against)),
     ]
+
+
+def _between(laws: pd.DataFrame, name: str) -> list[str]:
+    """Coefficients with their intervals, where there are any."""
+    rows = zip(laws[name], laws[f"{name}_low"], laws[f"{name}_high"], strict=True)
+    return [f"{at:.3g} [{low:.3g}, {high:.3g}]" if math.isfinite(low) else f"{at:.3g}" for at, low, high in rows]
+
+
+def _within(laws: pd.DataFrame, name: str) -> list[str]:
+    """Peaks that lie among the points."""
+    rows = zip(laws[name], laws["peak_d"], laws["reach"], strict=True)
+    return [f"{at:.3g}" if peak <= reach else "beyond" for at, peak, reach in rows]
 
 
 def _trend_text(rows: pd.DataFrame, against: str) -> list[str]:

@@ -24,6 +24,8 @@ class Tally:
 
     runs: int
     run_steps: int
+    proxies: int = 0
+    proxy_steps: int = 0
     done_runs: int = 0
     done_steps: int = 0
     worked_steps: int = 0
@@ -39,7 +41,8 @@ class Tally:
 
     def line(self) -> str:
         """The counts as text: runs done, run-steps per second, time left."""
-        text = f"{self.done_runs} of {self.runs} runs"
+        begun = self.done_runs or self.done_steps >= self.proxy_steps  # proxies come first
+        text = f"{self.done_runs} of {self.runs} runs" if begun else f"training {self.proxies} proxies"
         elapsed = time.monotonic() - self.began
         left = self.run_steps - self.done_steps
         if self.worked_steps and elapsed > 0:
@@ -63,8 +66,9 @@ def shown_on(stream: TextIO, sweep: Sweep) -> Iterator[Watch]:
     """Show on `stream` how far `sweep` is while the block runs; what it yields is `run_sweep`'s `watch`."""
     runs = expand(sweep)
     proxies = needed(runs)
-    steps = sum(run.steps for run in runs) + sum(member.steps for member in proxies)
-    tally = Tally(runs=len(runs), run_steps=steps)
+    proxy_steps = sum(member.steps for member in proxies)
+    steps = sum(run.steps for run in runs) + proxy_steps
+    tally = Tally(runs=len(runs), run_steps=steps, proxies=len(proxies), proxy_steps=proxy_steps)
     also = f" and {len(proxies)} prox{'ies' if len(proxies) > 1 else 'y'}" if proxies else ""
     header = f"{tally.runs} run{'s' * (tally.runs != 1)}{also}, {tally.run_steps:,} run-steps"
     if stream.isatty():

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis import load, load_proxies
+from analysis import frontier, load, load_proxies, trends
 from analysis.figures import AGAINST, draw_all
 from analysis.figures.families import ensemble, families, varying, with_labels
 from analysis.figures.style import RC
@@ -117,8 +117,35 @@ def test_what_varies_and_how_it_is_called(against: pd.DataFrame) -> None:
 
 def test_the_report_tells_peaks_laws_and_trends(folder: Path) -> None:
     told = text(folder)
-    for words in ("72 runs, 0 of them diverged", "against proxies", "law_alpha", "factor of ten in proxy_parameters"):
+    for words in (
+        "72 runs, 0 of them diverged",
+        "against proxies",
+        "of the other form",
+        "factor of ten in proxy_parameters",
+    ):
         assert words in told, words
+
+
+def test_the_frontier_of_a_method_is_its_path(against: pd.DataFrame) -> None:
+    part = against[(against["proxy_width"] == 8) & (against["label_noise"] == 0)]
+    table = frontier(part, by="method")
+    assert set(table["method"]) == {"best_of_n", "rl", "gibbs"}
+    assert (table["replicates"] == 3).all()
+    seeds = [path for _, path in part[part["method"] == "best_of_n"].groupby("seed")]
+    reached = min(path["kl"].max() for path in seeds)
+    found = table[(table["method"] == "best_of_n") & (table["kl"] > 0.1) & (table["kl"] < reached)]
+    by_hand = np.mean([np.interp(found["kl"], path["kl"], path["gold"]) for path in seeds], axis=0)
+    assert len(found) > 10
+    assert found["gold"].to_numpy() == pytest.approx(by_hand, abs=0.05)
+    rl = part[(part["method"] == "rl") & (part["beta"] == 0.0)]
+    assert table.loc[table["method"] == "rl", "kl"].max() <= rl.groupby("run_id")["kl"].max().min()
+
+
+def test_a_frontier_of_several_methods_is_refused_unless_they_are_compared(against: pd.DataFrame) -> None:
+    with pytest.raises(ValueError, match=r"the curves are of .*best_of_n.*; take those of one, or by = .method."):
+        frontier(against, by="proxy_width")
+    with pytest.raises(ValueError, match="against = 'nonsense': must be a column of the curves with numbers: proxy"):
+        trends(against, "nonsense")
 
 
 def test_proxies_are_loaded_and_their_loss_is_there(folder: Path) -> None:

@@ -116,9 +116,9 @@ def test_a_law_that_rises_on_has_no_peak() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (([1.0], [1.0]), r"the law has 2 coefficients, but there are 1 different points with d > 0; give at least 2"),
-        (([0.0, 1.0, 1.0], [0.0, 1.0, 1.1]), r"there are 1 different points"),
-        (([], []), r"there are 0 different points"),
+        (([1.0], [1.0]), r"the law has 2 coefficients, but points at 1 different d > 0; give at least 2"),
+        (([0.0, 1.0, 1.0], [0.0, 1.0, 1.1]), r"points at 1 different d"),
+        (([], []), r"points at 0 different d"),
         (([1.0, 2.0], [1.0]), r"r has 1 values, but d has 2"),
         (([1.0, -2.0], [1.0, 1.0]), r"d \(=-2\) must be finite and at least 0"),
         (([1.0, 2.0], [1.0, math.nan]), r"r \(=nan\) must be finite"),
@@ -137,7 +137,7 @@ def test_points_that_cannot_tell_two_coefficients_apart_are_refused() -> None:
 
 
 def test_a_cut_that_leaves_too_little_says_so() -> None:
-    with pytest.raises(ValueError, match=r"with d > 0 and KL below 0\.01; give at least 2"):
+    with pytest.raises(ValueError, match=r"different d > 0 and KL below 0\.01; give at least 2"):
         fit_scaling_law(D, D, "bon", kl_below=0.01)
 
 

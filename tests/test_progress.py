@@ -30,6 +30,17 @@ def test_the_line_counts_runs_speed_and_time_left() -> None:
     assert tally.line() == "5 of 10 runs, 50 run-steps/s, 10 s left"
 
 
+def test_the_line_says_that_proxies_come_first() -> None:
+    tally = Tally(runs=10, run_steps=1000, proxies=4, proxy_steps=400)
+    tally.began -= 10
+    tally.add(100, 0, worked=True)
+    assert tally.line() == "training 4 proxies, 10 run-steps/s, 90 s left"
+    tally.add(300, 0, worked=True)
+    assert tally.line().startswith("0 of 10 runs, ")
+    tally.add(100, 2, worked=True)
+    assert tally.line().startswith("2 of 10 runs, ")
+
+
 def test_what_was_found_finished_does_not_count_as_speed() -> None:
     tally = Tally(runs=10, run_steps=1000)
     tally.began -= 10

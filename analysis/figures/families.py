@@ -92,7 +92,7 @@ def only(rows: pd.DataFrame, names: Sequence[str], place: int) -> tuple[pd.DataF
     """The rows at the first (0) or last (-1) value of each setting, of methods that have it; and these as `, text`."""
     told = []
     for name in names:
-        values = sorted(rows[name].dropna().unique(), key=lambda value: (isinstance(value, str), value))
+        values = sorted(rows[name].dropna().unique(), key=lambda value: (value != ALONE, isinstance(value, str), value))
         if values:
             rows = rows[rows[name].isna() | (rows[name] == values[place])]
             told.append(shown(name, values[place]))
