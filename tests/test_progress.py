@@ -31,10 +31,10 @@ def test_the_line_counts_runs_speed_and_time_left() -> None:
 
 
 def test_the_line_says_that_proxies_come_first() -> None:
-    tally = Tally(runs=10, run_steps=1000, proxies=4, proxy_steps=400)
+    tally = Tally(runs=10, run_steps=900, proxies=4, proxy_steps=400)
     tally.began -= 10
     tally.add(100, 0, worked=True)
-    assert tally.line() == "training 4 proxies, 10 run-steps/s, 90 s left"
+    assert tally.line() == "training 4 proxies, 10 run-steps/s, 80 s left"
     tally.add(300, 0, worked=True)
     assert tally.line().startswith("0 of 10 runs, ")
     tally.add(100, 2, worked=True)
