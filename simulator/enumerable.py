@@ -114,7 +114,9 @@ class EnumerableWorld:
 
     def measure_law(self, log_probs: Tensor, data: Data, scorer: Scorer | None = None) -> Columns:
         """Every column that needs no pairs, [R] each, of policies with log pi = `log_probs` [R, P, G]."""
-        behaviour = torch.from_numpy(self.behaviour(data)).to(self.prompts.device)
+        return self._columns(log_probs, torch.from_numpy(self.behaviour(data)).to(self.prompts.device), scorer)
+
+    def _columns(self, log_probs: Tensor, behaviour: Tensor, scorer: Scorer | None) -> Columns:
         columns = measure_law(log_probs, self.yardstick, behaviour, self.kl_estimators)
         if scorer is not None:
             columns["proxy"] = (log_probs.exp() * scorer.tables).sum(dim=-1).mean(dim=-1)
@@ -129,12 +131,13 @@ class EnumerableWorld:
         """
         prompts, responses = self.yardstick.reference.shape
         size = max(1, MEASURE_FLOATS // (prompts * responses))
+        behaviour = torch.from_numpy(self.behaviour(data)).to(self.prompts.device)
         columns: Columns = {}
         ratios = torch.empty_like(pairs.reference) if pairs else self.log_law.new_empty(len(parameters), 0, 2)
         for first in range(0, len(parameters), size):
             rows = slice(first, first + size)
             log_probs = self._laws(parameters[rows], alone=size == 1)
-            for name, value in self.measure_law(log_probs, data, scorer and scorer.rows(rows)).items():
+            for name, value in self._columns(log_probs, behaviour, scorer and scorer.rows(rows)).items():
                 columns.setdefault(name, value.new_empty(len(parameters)))[rows] = value
             if pairs:
                 here = pairs.rows(rows)
