@@ -11,6 +11,7 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 
+from analysis.paths import determined
 from analysis.results import settings_of, trained
 
 METHOD_NAMES = {"best_of_n": "best-of-n", "rl": "RL", "gibbs": "Gibbs (perfect RL)"}
@@ -68,12 +69,7 @@ def varying(rows: pd.DataFrame) -> list[str]:
 
 def says_size(rows: pd.DataFrame, name: str) -> bool:
     """Whether a setting of proxies is told by their number of parameters."""
-    return name.startswith("proxy_") and "proxy_parameters" in rows and says_all(rows, "proxy_parameters", name)
-
-
-def says_all(table: pd.DataFrame, by: str, name: str) -> bool:
-    """Whether the column `by` tells what the column `name` is."""
-    return not table[[by, name]].drop_duplicates()[by].duplicated().any()
+    return name.startswith("proxy_") and "proxy_parameters" in rows and determined(rows, name, "proxy_parameters")
 
 
 def shown(name: str, value: Any) -> str:

@@ -7,9 +7,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analysis.figures.coefficients import ALONG
-from analysis.figures.families import colours, says_all, shown
+from analysis.figures.families import colours, shown
 from analysis.figures.style import DASHES, MARKERS, legend_beside, log_axis, seeds_note
 from analysis.intervals import over_seeds
+from analysis.paths import determined
 
 PANELS = {
     "gold_loss": "cross-entropy on fresh pairs, soft labels [nats]",
@@ -32,7 +33,7 @@ def along_of(proxies: pd.DataFrame) -> str:
 def settings_that_vary(proxies: pd.DataFrame) -> list[str]:
     """The settings of proxies that vary, their size foremost; what only says their size is left out."""
     names = [name for name in proxies if name not in SAID and len(proxies[name].unique()) > 1]
-    return [name for name in names if name in ("parameters", "pairs") or not says_all(proxies, "parameters", name)]
+    return [name for name in names if name in ("parameters", "pairs") or not determined(proxies, name, "parameters")]
 
 
 def draw(proxies: pd.DataFrame) -> Figure:
