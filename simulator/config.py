@@ -11,13 +11,15 @@ from pathlib import Path
 from typing import Annotated, Any, Self
 
 import tomli_w
-from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, PrivateAttr, ValidationError, model_validator
 
 from simulator.complaints import ConfigError, complain, distinct, one_of
 from simulator.losses import LOSSES
 from simulator.method import Choices
 from simulator.methods import METHODS
-from simulator.settings import LossName, Positive, Settings, Table
+from simulator.objectives import OBJECTIVES
+from simulator.own_loss import find, hash_of, is_own
+from simulator.settings import ALSO_KNOWN_AS, Positive, Settings, Table
 from simulator.text import read_text
 from simulator.toml_input import flatten, override, place, read_toml
 
@@ -25,7 +27,15 @@ RUN_LIMIT = 10**6
 
 METHOD_KNOWN_AS = (
     dict.fromkeys(("dpo", "ipo", "slic"), "gpo") | dict.fromkeys(("ppo", "rloo"), "rl") | {"bon": "best_of_n"}
-)
+) | dict.fromkeys(OBJECTIVES, "gpo")
+known_loss = one_of([*OBJECTIVES, "my_file.py:function"], known_as=ALSO_KNOWN_AS)
+
+
+def loss_name(value: str) -> str:
+    """One of our objectives, or a file of the user's with a function in it."""
+    return value if is_own(value) else known_loss(value)
+
+
 MethodName = Annotated[str, AfterValidator(one_of(METHODS, known_as=METHOD_KNOWN_AS))]
 Penalty = Annotated[float, Field(ge=0, le=1e12)]
 
@@ -33,11 +43,14 @@ Penalty = Annotated[float, Field(ge=0, le=1e12)]
 class Grid(Table):
     """[sweep]. The grid: every method, its strengths, every seed, and every value of every further axis.
 
-    loss and beta are those of "gpo", and penalty, of KL, is that of "rl"; the other methods follow one of their own.
+    loss and beta are those of "gpo": any of OBJECTIVES, or `my_file.py:function`. penalty, of KL, is that of "rl"; the
+    other methods follow one of their own.
     """
 
     method: Annotated[tuple[MethodName, ...], Field(strict=False), AfterValidator(distinct)] = ("gpo",)
-    loss: Annotated[tuple[LossName, ...], Field(strict=False), AfterValidator(distinct)] = tuple(LOSSES)
+    loss: Annotated[
+        tuple[Annotated[str, AfterValidator(loss_name)], ...], Field(strict=False), AfterValidator(distinct)
+    ] = tuple(LOSSES)
     beta: Annotated[tuple[Positive, ...], Field(strict=False), AfterValidator(distinct)] = (
         0.01,
         0.03,
@@ -85,7 +98,8 @@ class Grid(Table):
     @property
     def runs(self) -> int:
         """How many runs the grid has, those that some axis makes no difference to counted again."""
-        given = Choices(loss=self.loss, beta=self.beta, penalty=self.penalty)
+        some = [OBJECTIVES.get(name, OBJECTIVES["logistic"]) for name in self.loss]
+        given = Choices(loss=some, beta=self.beta, penalty=self.penalty)
         strengths = sum(len(METHODS[name].strengths(given)) for name in self.method)
         return strengths * math.prod(map(len, self.axes.values())) * self.seeds
 
@@ -93,30 +107,47 @@ class Grid(Table):
 class Sweep(Settings):
     """A whole sweep: `Settings` shared by all its runs, and the grid of what varies.
 
-    texts: the SHA-256 of each text file that a language is read from, so that records never mix two of them.
+    texts: the SHA-256 of each text file that a language is read from, and code: of each file with a loss of the user's
+    own, so that records never mix two of them.
     """
 
     sweep: Grid = Grid()
     texts: dict[str, str] = Field(default_factory=dict)
+    code: dict[str, str] = Field(default_factory=dict)
+    _beside: Path | None = PrivateAttr(default=None)
+
+    def __eq__(self, other: object) -> bool:
+        """Whether the settings are equal, wherever they were read from."""
+        return isinstance(other, Sweep) and self.model_dump() == other.model_dump()
+
+    __hash__ = Settings.__hash__
+
+    @property
+    def beside(self) -> Path | None:
+        """The folder of the sweep file, where files that it names are looked up first."""
+        return self._beside
 
     @classmethod
-    def from_toml(cls, path: str | Path, overrides: Sequence[str] = ()) -> Self:
+    def from_toml(cls, path: str | Path, overrides: Sequence[str] = (), *, beside: Path | None = None) -> Self:
         """Read a sweep file; each of `overrides`, such as "world.prompts=4", replaces one key.
 
-        Raises ConfigError, which says what is wrong and where.
+        beside: where files that it names are looked up first; its own folder unless said. Raises ConfigError, which
+        says what is wrong and where.
         """
         tables = read_toml(Path(path))
         for text in overrides:
             override(tables, text)
         try:
-            return cls.model_validate(tables)
+            sweep = cls.model_validate(tables)
+            sweep._beside = beside or Path(path).parent
+            return sweep
         except ValidationError as error:
             source = " ".join([str(path), *(f"--set {text}" for text in overrides)])
             raise ConfigError(complain(error, cls, source=source)) from None
 
     def settings_at(self, point: Mapping[str, Any]) -> Settings:
         """The settings at one point of the grid, given by dotted key and value. Raises ConfigError."""
-        tables = self.model_dump(exclude={"sweep", "texts"})
+        tables = self.model_dump(exclude={"sweep", "texts", "code"})
         for name, value in point.items():
             place(tables, name, value)
         try:
@@ -129,8 +160,9 @@ class Sweep(Settings):
         """The resolved sweep, defaults included, as TOML that reads back to an equal sweep."""
         tables = self.model_dump(mode="json")
         tables["sweep"] |= tables["sweep"].pop("axes")
-        if not self.texts:
-            del tables["texts"]
+        for name in ("texts", "code"):
+            if not tables[name]:
+                del tables[name]
         return tomli_w.dumps(tables)
 
 
@@ -143,9 +175,29 @@ def check_text(sweep: Sweep, name: str, there: str) -> None:
         )
 
 
-def with_texts(sweep: Sweep, names: Iterable[str]) -> Sweep:
-    """The sweep with the hashes of the text files of these names. Raises ConfigError where one is not as it says."""
+def with_hashes(sweep: Sweep, names: Iterable[str]) -> Sweep:
+    """The sweep with the hashes of the text files of these names, and of the code of its losses.
+
+    Raises ConfigError where one is not as it says.
+    """
     found = {name: hashlib.sha256(read_text(name)).hexdigest() for name in dict.fromkeys(filter(None, names))}
     for name, there in found.items():
         check_text(sweep, name, there)
-    return sweep.model_copy(update={"texts": found})
+    return sweep.model_copy(update={"texts": found, "code": code_of(sweep)})
+
+
+def code_of(sweep: Sweep) -> dict[str, str]:
+    """The SHA-256 of each file with a loss of the user's own.
+
+    Raises ConfigError where it is not what the sweep says.
+    """
+    found = {}
+    for name in filter(is_own, sweep.sweep.loss):
+        file, there = name.rpartition(":")[0], hash_of(find(name, sweep.beside))
+        if sweep.code.get(file, there) != there:
+            raise ConfigError(
+                f"sweep.loss = {name}: is not the code that this sweep is about (its SHA-256 is {there}, and code says "
+                f"{sweep.code[file]}); bring that file back, or choose another --out"
+            )
+        found[file] = there
+    return found

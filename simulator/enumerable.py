@@ -18,12 +18,14 @@ from gold_rewards import scale_under
 from simulator.enumeration import all_responses, leaf_log_probs, leaf_scores, node_log_probs
 from simulator.ground import Ground, content_of, fluency_under, refuse_gold, sizes
 from simulator.measurement import Columns, Yardstick, gold_rank, measure_law
+from simulator.objective import UnderReference
 from simulator.oracle import oracle_rows
 from simulator.preferences import Candidates, Preferences, behaviour_law, draw_pairs, labelled
 from simulator.scoring import Listing, Proxy, Scorer, TableScorer, numbers_of
 from simulator.settings import Data, Settings
 from simulator.streams import stream
 from simulator.transformer import Architecture, unstack
+from simulator.under_reference import exact_under_reference
 
 MEASURE_FLOATS = 2**18  # P * G * runs measured at once, so that memory does not grow with the stack
 FRESH_PAIRS = 8192  # that proxies are compared with gold on
@@ -72,9 +74,11 @@ class EnumerableWorld:
         """log pi_ref of every response, [P, G]."""
         return self.yardstick.reference
 
-    def candidates(self, data: Data, seed: int, pairs: int, purpose: str) -> Candidates:
+    def candidates(self, data: Data, seed: int, pairs: int, purpose: str, responses: int = 2) -> Candidates:
         """Pairs of a seed from the behaviour policy, without labels; they follow from (seed, purpose)."""
-        prompt, response, draws = draw_pairs(self.behaviour(data), pairs=pairs, rng=stream(seed, purpose))
+        prompt, response, draws = draw_pairs(
+            self.behaviour(data), pairs=pairs, rng=stream(seed, purpose), responses=responses
+        )
         row, number = (torch.from_numpy(index).to(self.prompts.device) for index in (prompt, response))
         return Candidates(
             prompt=row,
@@ -86,13 +90,20 @@ class EnumerableWorld:
     def draw(self, data: Data, seed: int) -> Preferences:
         """The pairs of a seed that gold labelled."""
         pairs = self.candidates(data, seed, data.pairs, "pairs")
-        number = numbers_of(pairs.responses, self.architecture.vocabulary)
-        gold = self.yardstick.gold[pairs.prompt.unsqueeze(1), number].cpu().numpy()
+        gold = self.gold_of(pairs.prompt[None], pairs.responses[None])[0].cpu().numpy()
         return labelled(pairs, gold, labels=data.labels, temperature=data.temperature, noise=data.label_noise)
 
     def log_reference(self, prompt: Tensor, responses: Tensor) -> Tensor:
         """log pi_ref of responses [R, B, K, T] to the prompts of these rows [R, B], float64 [R, B, K]."""
         return self.yardstick.reference[prompt.unsqueeze(2), numbers_of(responses, self.architecture.vocabulary)]
+
+    def gold_of(self, prompt: Tensor, responses: Tensor) -> Tensor:
+        """Gold of responses [R, B, K, T] to the prompts of these rows [R, B], float64 [R, B, K]."""
+        return self.yardstick.gold[prompt.unsqueeze(2), numbers_of(responses, self.architecture.vocabulary)]
+
+    def under_reference(self, seeds: Sequence[int]) -> UnderReference:
+        """The exact expectation under the reference."""
+        return exact_under_reference(self.architecture, self.prompts, self.reference_nodes)
 
     def score_listed(self, parameters: Tensor, architecture: Architecture) -> Tensor:
         """What networks with `parameters` [M, D] say of the listing, float64 [M, P, G]."""

@@ -7,15 +7,19 @@ depend on the cut.
 """
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from simulator.complaints import ConfigError
 from simulator.config import Sweep
 from simulator.method import Choices, Method
 from simulator.methods import METHODS
+from simulator.objective import Objective
+from simulator.objectives import OBJECTIVES
+from simulator.own_loss import caution, own_loss
 from simulator.proxies import Member, held_out, proxy_architecture
-from simulator.runs import Run, digest, leave_out
+from simulator.runs import Run, apart, digest, leave_out
 from simulator.settings import Settings
 from simulator.world import world_name
 
@@ -51,34 +55,62 @@ def expand(sweep: Sweep) -> list[Run]:
     return list(runs.values())
 
 
+@dataclass(frozen=True, kw_only=True)
+class Point:
+    """A cell of the grid before it has a beta and a seed."""
+
+    settings: Settings
+    objective: Objective | None
+
+
+def objective_named(sweep: Sweep, name: str) -> Objective:
+    """The objective of `sweep.loss`, ours or the user's own. Raises ConfigError."""
+    return OBJECTIVES[name] if name in OBJECTIVES else own_loss(name, sweep.beside)
+
+
+def cautions(runs: Iterable[Run]) -> list[str]:
+    """What a user should know of the objectives before they are trained with."""
+    own = {
+        apart(run): (run.objective, run.settings.objective.own(run.objective.table)) for run in runs if run.objective
+    }
+    return list(dict.fromkeys(filter(None, (caution(*pair) for pair in own.values()))))
+
+
 def _runs_at(sweep: Sweep, name: str, at: Mapping[str, Any], settings: Settings) -> Iterator[Run]:
     method, grid = METHODS[name], sweep.sweep
-    proxies = method.proxies(settings)
-    try:
-        method.check(settings)
-        if proxies:
-            check_proxies(settings)
-    except ValueError as error:
-        where = "".join(f", {key} = {value}" for key, value in at.items())
-        raise ConfigError(f'[sweep] at method = "{name}"{where}: {error}') from None
-    tables = settings.model_dump(include=set(method.reads(settings)))
-    tables = leave_out(tables, method.ignores(settings))
-    axes = {key: value for key, value in at.items() if _has(tables, key)}
-    named, shared = digest(tables), digest([name, leave_out(tables, method.per_row(settings))])
-    strengths = method.strengths(Choices(loss=grid.loss, beta=grid.beta, penalty=grid.penalty))
-    for (loss, beta), seed in itertools.product(strengths, range(grid.seeds)):
-        yield Run(
-            method=name,
-            loss=loss,
-            beta=beta,
-            seed=seed,
-            axes=axes,
-            settings=settings,
-            proxies=proxies,
-            name=named,
-            shared=shared,
-            steps=method.steps(settings),
-        )
+    losses = [objective_named(sweep, loss) for loss in grid.loss] if method.pairwise else []
+    strengths = method.strengths(Choices(loss=losses, beta=grid.beta, penalty=grid.penalty))
+    for objective, some in itertools.groupby(strengths, key=lambda strength: strength[0]):
+        point = Point(settings=settings, objective=objective)
+        proxies = method.proxies(point)
+        try:
+            method.check(point)
+            if proxies:
+                check_proxies(settings)
+        except ValueError as error:
+            where = "".join(f", {key} = {value}" for key, value in at.items())
+            raise ConfigError(f'[sweep] at method = "{name}"{where}: {error}') from None
+        tables = settings.model_dump(include=set(method.reads(point)))
+        tables = leave_out(tables, method.ignores(point))
+        axes = {key: value for key, value in at.items() if _has(tables, key)}
+        named = digest(tables)
+        alike = [name, proxies, method.responses(point), leave_out(tables, method.per_row(point))]
+        kappa = objective.kappa(settings.objective.own(objective.table)) if objective else None
+        for (_, beta), seed in itertools.product(some, range(grid.seeds)):
+            yield Run(
+                method=name,
+                objective=objective,
+                loss=objective.name if objective else None,
+                beta=beta,
+                kappa=kappa,
+                seed=seed,
+                axes=axes,
+                settings=settings,
+                proxies=proxies,
+                name=named,
+                shared=digest(alike),
+                steps=method.steps(point),
+            )
 
 
 def _has(tables: Mapping[str, Any], key: str) -> bool:
@@ -114,7 +146,7 @@ def step_floats(layers: int, width: int, heads: int, places: int, length: int) -
 
 def stack_size(run: Run) -> int:
     """How many runs like this train together best: at most STACK_LIMIT, fewer where they are large."""
-    policy, (_, places) = run.settings.policy, method_of(run).network(run.settings)
+    policy, (_, places) = run.settings.policy, method_of(run).network(run)
     floats = step_floats(policy.layers, policy.width, policy.heads, places, run.settings.world.response_length)
     return max(1, min(STACK_LIMIT, STACK_FLOATS // max(floats, 1)))
 
@@ -130,10 +162,10 @@ def proxy_stack_size(settings: Settings) -> int:
 def stacks(runs: Sequence[Run], sizes: Mapping[str, int]) -> list[tuple[Run, ...]]:
     """The runs cut into stacks of at most the size that `sizes` has for what they share.
 
-    Within a stack the runs of one loss are neighbours. Stacks of one world follow each other, long ones first, so that
-    no process is left with one of them at the end.
+    Within a stack the runs of one objective are neighbours. Stacks of one world follow each other, long ones first, so
+    that no process is left with one of them at the end.
     """
-    found = cut(sorted(runs, key=lambda run: run.loss or ""), sizes)
+    found = cut(sorted(runs, key=apart), sizes)
     names = [world_name(stack[0].settings) for stack in found]
     place = {name: i for i, name in enumerate(dict.fromkeys(names))}
     order = sorted(range(len(found)), key=lambda i: (place[names[i]], -work(found[i])))
@@ -154,8 +186,8 @@ def proxy_work(stack: Sequence[Member]) -> int:
 
 def work(stack: Sequence[Run]) -> float:
     """Tokens that go through networks until a stack is trained, or 1 a run."""
-    settings, method = stack[0].settings, method_of(stack[0])
-    return len(stack) * max(1.0, stack[0].steps * method.passes(settings) * method.network(settings)[1])
+    method = method_of(stack[0])
+    return sum(max(1.0, run.steps * method.passes(run) * method.network(run)[1]) for run in stack)
 
 
 def cut(items: Sequence[S], sizes: Mapping[str, int]) -> list[tuple[S, ...]]:

@@ -16,9 +16,8 @@ Each f maps a tensor of any shape to a tensor of that shape, unreduced. `softplu
 write `logsigmoid`: the two are equal, and only the latter starts threads on a CPU.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 import torch
@@ -95,24 +94,19 @@ def local_shape(loss: Loss) -> LocalShape:
     return LocalShape(value=value.item(), slope=slope.item(), curvature=curvature + 0.0)  # -0.0 becomes 0.0
 
 
-@cache
-def kappa_of(name: str) -> float:
-    """kappa of the loss of this name."""
-    return local_shape(LOSSES[name]).kappa
-
-
-def sample_losses(names: Iterable[str]) -> dict[str, np.ndarray]:
+def sample_losses(losses: Mapping[str, Loss]) -> dict[str, np.ndarray]:
     """f and f' of each loss at z from -6 to 6, and its kappa: the columns loss, kappa, z, f, slope of one table."""
     z = torch.linspace(-6, 6, 481, dtype=torch.float64, requires_grad=True)
     columns: dict[str, list[np.ndarray]] = {"loss": [], "kappa": [], "z": [], "f": [], "slope": []}
-    for name in names:
-        value = LOSSES[name](z)
-        (slope,) = torch.autograd.grad(value.sum(), z)
+    for name, loss in losses.items():
+        with torch.enable_grad():
+            value = loss(z)
+            (slope,) = torch.autograd.grad(value.sum(), z)
         columns["loss"].append(np.full(len(z), name, dtype=object))
-        columns["kappa"].append(np.full(len(z), local_shape(LOSSES[name]).kappa))
+        columns["kappa"].append(np.full(len(z), local_shape(loss).kappa))
         for column, values in (("z", z), ("f", value), ("slope", slope)):
             columns[column].append(values.detach().numpy())
-    return {column: np.concatenate(parts) for column, parts in columns.items()}
+    return {column: np.concatenate(parts) if parts else np.zeros(0) for column, parts in columns.items()}
 
 
 def describe(losses: Mapping[str, Loss]) -> str:

@@ -101,15 +101,15 @@ def measure_law(
 
 
 def measure_pairs(log_ratios: Tensor, losses: Tensor) -> Columns:
-    """What a policy does on its own pairs, [R] each, from their log-ratios [R, N, 2] and losses [R, N].
+    """What a policy does on its own pairs, [R] each, from their log-ratios [R, N, K] and its loss on them [R].
 
     train_accuracy is the share of pairs whose margin is positive, an equal pair counting half.
     """
-    chosen, rejected = log_ratios.unbind(dim=-1)
+    chosen, rejected = log_ratios[..., 0], log_ratios[..., -1]
     margin = chosen - rejected
     ahead = torch.where(margin.abs() < TIE, 0.5, (margin > 0).double())
     return {
-        "train_loss": losses.mean(dim=1),
+        "train_loss": losses,
         "train_accuracy": ahead.mean(dim=1),
         "chosen_logratio": chosen.mean(dim=1),
         "rejected_logratio": rejected.mean(dim=1),

@@ -19,7 +19,7 @@ from typing import Any
 import psutil
 import torch
 
-from simulator import along
+from simulator import along, fresh
 from simulator.complaints import ConfigError
 from simulator.config import RUN_LIMIT
 from simulator.enumerable import MEASURE_FLOATS
@@ -109,14 +109,15 @@ def pairs_bytes(settings: Settings, pairs: int) -> int:
 def run_bytes(run: Run) -> int:
     """What every run adds to its stack: its row, its pairs, its proxy's scores, and a training step's activations."""
     settings, world = run.settings, run.settings.world
-    sequences, tokens = METHODS[run.method].network(settings)
+    method = METHODS[run.method]
+    sequences, tokens = method.network(run)
     row = 8 * FLOAT * architecture_of(settings).row
     step = step_bytes(settings.policy, world.vocabulary, sequences, -(-tokens // max(sequences, 1)))
     held = 0
-    if run.method == "gpo":
-        pairs = settings.data.learned_from
+    if pairs := method.held(run):
         order = WIDE * min(STRETCH, settings.train.steps) * min(settings.train.batch, pairs)
-        held = pairs_bytes(settings, pairs) + order
+        held = pairs_bytes(settings, pairs) * method.responses(run) // 2 + order + fresh_bytes(run)
+        step = int(step * max(1.0, method.passes(run)))
     if run.proxies and world.kind == "enumerable":
         held += 2 * listed_bytes(settings)
     if run.proxies:
@@ -124,6 +125,16 @@ def run_bytes(run: Run) -> int:
     if run.method == "best_of_n" and world.kind == "sampled":
         held += WIDE * settings.measured_prompts * settings.best_of_n.pool
     return int(SLACK * (row + step + held))
+
+
+def fresh_bytes(run: Run) -> int:
+    """What a round of fresh pairs takes while it is drawn, and, as long as it is put together, all pairs once more."""
+    settings, method = run.settings, METHODS[run.method]
+    if not settings.online.refresh:
+        return 0
+    world, policy, count = settings.world, settings.policy, fresh.AT_ONCE * method.responses(run)
+    drawn = FLOAT * count * world.response_length * (world.vocabulary + 2 * policy.layers * policy.width)
+    return drawn + pairs_bytes(settings, method.held(run)) * method.responses(run) // 2
 
 
 def proxy_bytes(member: Member) -> int:

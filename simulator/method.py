@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import pandas as pd
 
+from simulator.objective import Objective
 from simulator.runs import Run
 from simulator.scoring import Proxy
 from simulator.settings import Settings
@@ -21,35 +23,53 @@ LABELS = ("labels", "temperature", "label_noise")
 class Choices:
     """The values of `[sweep]` that a method may take its strengths from."""
 
-    loss: Sequence[str]
+    loss: Sequence[Objective]
     beta: Sequence[float]
     penalty: Sequence[float]
+
+
+class Cell(Protocol):
+    """What decides how a run goes, its beta and seed aside; a Run is one. objective: None where the method has none."""
+
+    @property
+    def settings(self) -> Settings:
+        """All settings."""
+        ...
+
+    @property
+    def objective(self) -> Objective | None:
+        """The pairwise objective."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class Method:
     """A row of METHODS.
 
-    strengths: the loss and beta of every run at one point of the further axes and for one seed. proxies: whether a
+    strengths: the objective and beta of every run at one point of the further axes and for one seed. proxies: whether a
     proxy has part in a run. reads: tables of settings that matter to it, and ignores: keys of these that do not.
     per_row: keys that may differ within a stack, None for a whole table. check: raises ValueError where settings allow
     no run. steps: of training. network: sequences, and tokens of all, that go through the policy's network at once, and
-    passes: how often in a step, forward and backward.
+    passes: how often in a step, forward and backward. pairwise: whether it has the objectives of `sweep.loss`.
+    responses: to a prompt of its data. held: pairs of its data at most, 0 where it has none.
 
     trace(runs, world, proxies, tick): train and measure the runs of a stack, with a proxy for each or none at all; the
     rows of `curves.parquet`. tick is told how many steps each run has taken since the last time.
     """
 
-    strengths: Callable[[Choices], Sequence[tuple[str | None, float | None]]]
-    proxies: Callable[[Settings], bool]
-    reads: Callable[[Settings], Sequence[str]]
-    ignores: Callable[[Settings], Keys]
-    per_row: Callable[[Settings], Keys]
-    check: Callable[[Settings], None]
-    steps: Callable[[Settings], int]
-    network: Callable[[Settings], tuple[int, int]]
-    passes: Callable[[Settings], float]
+    strengths: Callable[[Choices], Sequence[tuple[Objective | None, float | None]]]
+    proxies: Callable[[Cell], bool]
+    reads: Callable[[Cell], Sequence[str]]
+    ignores: Callable[[Cell], Keys]
+    per_row: Callable[[Cell], Keys]
+    check: Callable[[Cell], None]
+    steps: Callable[[Cell], int]
+    network: Callable[[Cell], tuple[int, int]]
+    passes: Callable[[Cell], float]
     trace: Trace
+    pairwise: bool = False
+    responses: Callable[[Cell], int] = lambda cell: 0
+    held: Callable[[Cell], int] = lambda cell: 0
 
 
 def proxy_keys(settings: Settings) -> Sequence[str]:
@@ -59,19 +79,19 @@ def proxy_keys(settings: Settings) -> Sequence[str]:
     return () if settings.proxy.combine == "uncertainty_weighted" else ("uncertainty",)
 
 
-def no_labelling(settings: Settings) -> Keys:
+def no_labelling(cell: Cell) -> Keys:
     """What says nothing to a method against proxies: how they would label."""
-    return {"data": ("labeller", "pool"), "proxy": proxy_keys(settings)}
+    return {"data": ("labeller", "pool"), "proxy": proxy_keys(cell.settings)}
 
 
-def always(settings: Settings) -> bool:
+def always(cell: Cell) -> bool:
     """For methods that optimize a proxy whatever the settings."""
     return True
 
 
-def reads_proxies(*tables: str) -> Callable[[Settings], Sequence[str]]:
+def reads_proxies(*tables: str) -> Callable[[Cell], Sequence[str]]:
     """For methods against proxies: what makes the world and the proxies, and `tables` of their own."""
-    return lambda settings: (*MADE_OF, "data", "proxy", *tables)
+    return lambda cell: (*MADE_OF, "data", "proxy", *tables)
 
 
 def needs_listing(method: str, settings: Settings) -> None:

@@ -14,12 +14,13 @@ import torch
 
 from simulator.best_of import ladder
 from simulator.checkpoints import checkpoint_steps
-from simulator.config import Sweep, with_texts
+from simulator.config import Sweep, with_hashes
 from simulator.grid import expand, proxy_stacks, stacks
 from simulator.ground import architecture_of, language_and_prompts
-from simulator.losses import LOSSES
 from simulator.memory import arrange, budget_of, shown_bytes
 from simulator.methods import METHODS
+from simulator.objective import Part
+from simulator.objectives import OBJECTIVES
 from simulator.oracle import TEMPERATURES
 from simulator.progress import clock
 from simulator.proxies import CHECKPOINTS, Member, needed, proxy_architecture
@@ -79,7 +80,7 @@ def measured_places(settings: Settings, pairs: int) -> int:
 def run_seconds(run: Run, per_unit: np.ndarray) -> float:
     """How long one run takes, about, given the seconds for each unit of `layer_cost` of a training step."""
     settings, cost = run.settings, float(layer_cost(architecture_of(run.settings)) @ per_unit)
-    training: float = METHODS[run.method].network(settings)[1]
+    training: float = METHODS[run.method].network(run)[1]
     if not training:
         if settings.world.kind == "enumerable":
             laws = len(ladder(settings.best_of_n.largest)) if run.method == "best_of_n" else len(TEMPERATURES)
@@ -88,8 +89,8 @@ def run_seconds(run: Run, per_unit: np.ndarray) -> float:
         tokens = settings.measured_prompts * settings.best_of_n.pool * settings.world.response_length
         return tokens * float((own + settings.proxy.members * proxy) @ per_unit) / 3
     checkpoints = len(checkpoint_steps(settings.train.steps, settings.train.checkpoints))
-    measuring = measured_places(settings, settings.data.learned_from if run.method == "gpo" else 0)
-    training *= METHODS[run.method].passes(settings)
+    measuring = measured_places(settings, METHODS[run.method].held(run))
+    training *= METHODS[run.method].passes(run)
     return (settings.train.steps * training + checkpoints * measuring / 3) * cost  # measuring has no backward pass
 
 
@@ -129,7 +130,7 @@ def time_steps() -> np.ndarray:
             prompts=torch.zeros(runs, pairs, 2, dtype=torch.int64),
             responses=torch.zeros(runs, pairs, 2, 4, dtype=torch.int64),
             reference_log_probs=torch.zeros(runs, pairs, 2),
-            losses=((LOSSES["logistic"], runs),),
+            parts=(Part(objective=OBJECTIVES["logistic"], rows=runs, own={}),),
             beta=torch.ones(runs, 1),
             learning_rate=torch.full((runs, 1), 1e-3),
             clip=torch.ones(runs, 1),
@@ -166,7 +167,7 @@ def oracle_seconds(settings: Settings) -> float:
 def make_plan(sweep: Sweep, workers: int, *, memory: str | None = None, device: torch.device | None = None) -> Plan:
     """The plan of a sweep that nothing is done of yet, on at most `workers` processes. Raises ConfigError."""
     runs = expand(sweep)
-    with_texts(sweep, [run.settings.world.language.text for run in runs])
+    with_hashes(sweep, [run.settings.world.language.text for run in runs])
     budget = budget_of(memory, device or torch.device("cpu"))
     arrangement = arrange(runs, processes=workers, **budget)
     members = needed(runs)

@@ -22,10 +22,11 @@ ENVIRONMENT = {
 }
 
 
-def start_worker(folder: Folder) -> subprocess.Popen[str]:
+def start_worker(folder: Folder, beside: Path | None) -> subprocess.Popen[str]:
     """A worker on the CPU, in a process group of its own, so that an interrupt reaches it only through us."""
+    where = [] if beside is None else [str(beside.resolve())]
     return subprocess.Popen(
-        [sys.executable, "-m", "simulator.worker", str(folder.path.resolve()), "cpu"],
+        [sys.executable, "-m", "simulator.worker", str(folder.path.resolve()), "cpu", *where],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -81,12 +82,13 @@ def attend(
 
 
 @contextmanager
-def workers_on(folder: Folder, workers: int) -> Iterator[Hand]:
+def workers_on(folder: Folder, workers: int, beside: Path | None = None) -> Iterator[Hand]:
     """`workers` processes for the sweep in a folder, to hand stacks to while the block runs.
 
-    hand(jobs, tick) runs the jobs, and gives the reasons of those that failed.
+    beside: where files that the sweep names are looked up first. hand(jobs, tick) runs the jobs, and gives the reasons
+    of those that failed.
     """
-    processes = [start_worker(folder) for _ in range(workers)]
+    processes = [start_worker(folder, beside) for _ in range(workers)]
     try:
         yield lambda jobs, tick: hand_out(processes, jobs, tick)
     finally:

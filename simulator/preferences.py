@@ -1,7 +1,7 @@
 """Preference data: pairs of responses from a behaviour policy, labelled by gold or by a proxy.
 
-Shapes: P prompts, G responses in all, N pairs, T response length, R runs, M inner nodes of the prefix tree,
-V vocabulary. The behaviour policy mu is one of
+Shapes: P prompts, G responses in all, N pairs, K responses to a prompt (2, or more where they are ranked), T response
+length, R runs, M inner nodes of the prefix tree, V vocabulary. The behaviour policy mu is one of
 
     reference   pi_ref
     tempered    pi_ref with every next-token law raised to 1 / temperature and renormalized
@@ -13,8 +13,8 @@ form 1/2 E_mu rho^2 = Var_mu(log pi - log pi_ref). The data of a seed is nested:
 same whether 64 or 1024 are drawn, and runs that differ in beta or loss alone share them.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -31,27 +31,38 @@ Behaviour = Literal["reference", "tempered", "uniform", "mixture"]
 class Preferences:
     """The labelled pairs of one run, or of R runs with a leading axis.
 
-    prompt [N]: row of the prompt. responses [N, 2, T]: token ids, chosen first. reference [N, 2]: log pi_ref, nats.
+    prompt [N]: row of the prompt. responses [N, K, T]: token ids, chosen first; where there are more than two, they
+    come by falling reward. reference [N, K]: log pi_ref, nats. scores [N, K]: rewards, where some objective reads them.
     """
 
     prompt: Tensor
     responses: Tensor
     reference: Tensor
+    scores: Tensor | None = None
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> "Preferences":
+        return Preferences(**{name: change(held) for name, held in vars(self).items() if held is not None})
 
     def rows(self, rows: slice) -> "Preferences":
         """The pairs of some of the runs."""
-        return Preferences(prompt=self.prompt[rows], responses=self.responses[rows], reference=self.reference[rows])
+        return self._each(lambda held: held[rows])
+
+    def at(self, places: Tensor) -> "Preferences":
+        """Some pairs of one run."""
+        return self._each(lambda held: held[places])
+
+    def without_scores(self) -> "Preferences":
+        """The pairs alone."""
+        return replace(self, scores=None)
 
     def first(self, count: int) -> "Preferences":
         """The first pairs of every run."""
-        return Preferences(
-            prompt=self.prompt[:, :count], responses=self.responses[:, :count], reference=self.reference[:, :count]
-        )
+        return self._each(lambda held: held[:, :count])
 
 
 @dataclass(frozen=True, kw_only=True)
 class Candidates:
-    """Pairs without labels: as in Preferences, in the order in which they were drawn.
+    """Pairs, or K responses to a prompt, without labels: as in Preferences, in the order in which they were drawn.
 
     draws [N]: uniform on [0, 1), to decide between them.
     """
@@ -62,15 +73,35 @@ class Candidates:
     draws: np.ndarray
 
 
-def labelled(pairs: Candidates, scores: np.ndarray, *, labels: Labels, temperature: float, noise: float) -> Preferences:
-    """The pairs with the chosen response first, as `scores` [N, 2] decide."""
+def labelled(
+    pairs: Candidates,
+    scores: np.ndarray,
+    rewards: np.ndarray | None = None,
+    *,
+    labels: Labels,
+    temperature: float,
+    noise: float,
+) -> Preferences:
+    """The pairs with the chosen response first, as `scores` [N, 2] decide. `rewards` [N, 2] are kept, or the scores."""
     order = torch.from_numpy(chosen_first(scores, pairs.draws, labels=labels, temperature=temperature, noise=noise)).to(
         pairs.prompt.device
     )
+    return arranged(pairs, scores if rewards is None else rewards, order)
+
+
+def ranked(pairs: Candidates, scores: np.ndarray) -> Preferences:
+    """The responses to each prompt by falling `scores` [N, K], without labels."""
+    order = torch.from_numpy(np.argsort(-scores, axis=1, kind="stable")).to(pairs.prompt.device)
+    return arranged(pairs, scores, order)
+
+
+def arranged(pairs: Candidates, scores: np.ndarray, order: Tensor) -> Preferences:
+    """The responses of each pair in the order [N, K]."""
     return Preferences(
         prompt=pairs.prompt,
         responses=pairs.responses.gather(1, order.unsqueeze(2).expand_as(pairs.responses)),
         reference=pairs.reference.gather(1, order),
+        scores=torch.from_numpy(scores).to(order.device).gather(1, order),
     )
 
 
@@ -79,21 +110,19 @@ def padded_preferences(data: Sequence[Preferences]) -> Preferences:
     most = max(len(pairs.prompt) for pairs in data)
     places = [torch.arange(most, device=pairs.prompt.device) for pairs in data]
     filled = [torch.where(place < len(pairs.prompt), place, 0) for place, pairs in zip(places, data, strict=True)]
-    return stack_preferences(
-        [
-            Preferences(prompt=pairs.prompt[at], responses=pairs.responses[at], reference=pairs.reference[at])
-            for pairs, at in zip(data, filled, strict=True)
-        ]
-    )
+    return stack_preferences([pairs.at(places) for pairs, places in zip(data, filled, strict=True)])
 
 
 def stack_preferences(data: Sequence[Preferences]) -> Preferences:
     """The pairs of several runs along a leading axis."""
-    return Preferences(
-        prompt=torch.stack([pairs.prompt for pairs in data]),
-        responses=torch.stack([pairs.responses for pairs in data]),
-        reference=torch.stack([pairs.reference for pairs in data]),
-    )
+    held = [name for name, value in vars(data[0]).items() if value is not None]
+    return Preferences(**{name: torch.stack([getattr(pairs, name) for pairs in data]) for name in held})
+
+
+def more_preferences(before: Preferences, more: Preferences) -> Preferences:
+    """The pairs of R runs with more behind them."""
+    held = [name for name, value in vars(before).items() if value is not None]
+    return Preferences(**{name: torch.cat([getattr(before, name), getattr(more, name)], dim=1) for name in held})
 
 
 def behaviour_law(behaviour: Behaviour, nodes: Tensor, *, temperature: float, uniform_share: float) -> np.ndarray:
@@ -119,21 +148,23 @@ def behaviour_temperature(
     return np.full(draws.shape, constant[behaviour], dtype=np.float32)
 
 
-def draw_pairs(law: np.ndarray, *, pairs: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Draw `pairs` pairs from `law` [P, G]: prompts [N], numbers of responses [N, 2], and a uniform draw [N] each.
+def draw_pairs(
+    law: np.ndarray, *, pairs: int, rng: np.random.Generator, responses: int = 2
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Draw `pairs` pairs from `law` [P, G]: prompts [N], numbers of responses [N, K], and a uniform draw [N] each.
 
     Prompts are drawn uniformly. Every pair takes four numbers from `rng`, whatever the settings, so that
-    settings can be compared on the same draws.
+    settings can be compared on the same draws; K responses to a prompt take K + 2.
     """
-    draws = rng.random((pairs, 4))
+    draws = rng.random((pairs, responses + 2))
     prompt = (draws[:, 0] * len(law)).astype(np.int64)
     cumulative = law.cumsum(axis=1)
     cumulative /= cumulative[:, -1:]
-    response = np.empty((pairs, 2), dtype=np.int64)
+    response = np.empty((pairs, responses), dtype=np.int64)
     for row in np.unique(prompt):
         here = prompt == row
-        response[here] = np.searchsorted(cumulative[row], draws[here, 1:3], side="right")
-    return prompt, response, draws[:, 3]
+        response[here] = np.searchsorted(cumulative[row], draws[here, 1:-1], side="right")
+    return prompt, response, draws[:, -1]
 
 
 def chosen_first(

@@ -24,13 +24,14 @@ from torch import Tensor
 from simulator.best_of import log_best_of_n
 from simulator.checkpoints import checkpoint_steps
 from simulator.ensemble import deviation_of, gold_unit
-from simulator.losses import LOSSES
+from simulator.objective import Part, pair_losses
+from simulator.objectives import OBJECTIVES
 from simulator.preferences import Preferences, padded_preferences
 from simulator.runs import Run, axis_column, digest, leave_out
 from simulator.scoring import Listing, Trained
 from simulator.settings import Settings
 from simulator.streams import stream
-from simulator.training import Problem, Schedule, advance, pair_losses, start
+from simulator.training import BLOCK, Problem, Schedule, advance, start
 from simulator.transformer import Architecture, initial_parameters, sequence_scores, unstack, whole_packing
 from simulator.world import MADE_OF, World
 
@@ -39,7 +40,6 @@ Tick = Callable[[int], None]
 
 CHECKPOINTS = 24
 SHIFTED_BY = 16  # n of the best-of-n policy under which a proxy is compared with gold once more
-BLOCK = 64  # pairs that are read together, so that sums are the same whoever else is in the stack
 READ = 4096  # training pairs that the loss is measured on when all is done
 
 READS = (*MADE_OF, "data", "proxy")
@@ -155,7 +155,7 @@ def pose(members: Sequence[Member], world: World, pairs: Preferences) -> Problem
         prompts=world.prompts[pairs.prompt],
         responses=pairs.responses,
         reference_log_probs=torch.zeros_like(pairs.reference, dtype=torch.float32),
-        losses=tuple((LOSSES[name], len(list(group))) for name, group in losses),
+        parts=tuple(Part(objective=OBJECTIVES[name], rows=len(list(group)), own={}) for name, group in losses),
         beta=per_row([1.0] * len(members)),
         learning_rate=per_row([member.settings.proxy.rate for member in members]),
         clip=per_row([1.0] * len(members)),
@@ -192,7 +192,8 @@ def loss_and_accuracy(parameters: Tensor, problem: Problem, first: Sequence[int]
     most = max(count)
     places = [start + torch.arange(most) % number for start, number in zip(first, count, strict=True)]
     values = values_of(parameters, problem, torch.stack(places).to(parameters.device))
-    losses = pair_losses(values, problem.beta, problem.losses).cpu().numpy()
+    nothing = torch.zeros_like(values)
+    losses = pair_losses(values, nothing, nothing + 1, problem.beta, problem.parts).cpu().numpy()
     gaps = (values[..., 0] - values[..., 1]).cpu().numpy()
     right = (np.sign(gaps) + 1) / 2
     return np.array(

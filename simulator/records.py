@@ -235,12 +235,13 @@ def check_same_sweep(folder: Folder, sweep: Sweep) -> None:
     remedy = "choose another --out, or start over with --fresh"
     if held is None:
         raise ConfigError(f"--out {folder.path}: holds records but no config.toml that says of what; {remedy}")
-    for name in held.texts.keys() & sweep.texts.keys():
-        if held.texts[name] != sweep.texts[name]:
-            raise ConfigError(
-                f"--out {folder.path}: holds the records of another sweep, whose text {name} has changed since; bring "
-                f"that file back (its SHA-256 was {held.texts[name]}), {remedy}"
-            )
+    for before, now, what in ((held.texts, sweep.texts, "text"), (held.code, sweep.code, "code")):
+        for name in before.keys() & now.keys():
+            if before[name] != now[name]:
+                raise ConfigError(
+                    f"--out {folder.path}: holds the records of another sweep, whose {what} {name} has changed since; "
+                    f"bring that file back (its SHA-256 was {before[name]}), {remedy}"
+                )
     there, here = (flat_settings(each) for each in (held, sweep))
     for name in sorted(there.keys() | here.keys()):
         if there.get(name) != here.get(name):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from simulator.complaints import rounded
-from simulator.losses import kappa_of
+from simulator.objective import Objective
 from simulator.settings import Settings
 
 
@@ -15,14 +15,17 @@ from simulator.settings import Settings
 class Run:
     """One cell of the grid.
 
-    loss and beta: None where the method has none. axes: the dotted keys of the further axes, with the values here.
-    proxies: whether a proxy has part in it. name: shared by two runs only if every setting that their method reads is
-    equal. shared: what runs have in common that can be stacked. steps: of its training.
+    objective, loss (its name) and beta: None where the method has none. kappa: of f, where the loss is one. axes: the
+    dotted keys of the further axes, with the values here. proxies: whether a proxy has part in it. name: shared by two
+    runs only if every setting that their method reads is equal. shared: what runs have in common that can be stacked.
+    steps: of its training.
     """
 
     method: str
+    objective: Objective | None
     loss: str | None
     beta: float | None
+    kappa: float | None
     seed: int
     axes: Mapping[str, Any]
     settings: Settings
@@ -45,7 +48,7 @@ class Run:
             "method": self.method,
             "loss": self.loss,
             "beta": self.beta,
-            "kappa": None if self.loss is None else kappa_of(self.loss),
+            "kappa": self.kappa,
             "seed": self.seed,
             "pairs": self.settings.data.pairs,
             "label_noise": self.settings.data.label_noise,
@@ -54,8 +57,19 @@ class Run:
 
 
 def axis_column(name: str) -> str:
-    """The column of an axis: its key, with its table in front unless that is [data]. `train.steps`: train_steps."""
-    return name.removeprefix("data.").replace(".", "_")
+    """The column of an axis: its key, with its table in front unless that is [data]. `train.steps`: train_steps.
+
+    `objective.vpo.alpha`: vpo_alpha.
+    """
+    return name.removeprefix("data.").removeprefix("objective.").replace(".", "_")
+
+
+def apart(run: Run) -> str:
+    """What is equal for runs whose loss is one computation: the objective, and all its parameters but real numbers."""
+    if run.objective is None:
+        return ""
+    own = run.settings.objective.own(run.objective.table)
+    return json.dumps([run.loss, {name: value for name, value in own.items() if not isinstance(value, float)}])
 
 
 def digest(value: object) -> str:
@@ -64,10 +78,20 @@ def digest(value: object) -> str:
 
 
 def leave_out(tables: Mapping[str, Any], keys: Mapping[str, Any]) -> dict[str, Any]:
-    """`tables` without some keys of each, as `keys` lists them by table; None stands for the whole table."""
+    """`tables` without some keys of each, as `keys` lists them by table; None stands for the whole table.
+
+    A key with a dot is one of an inner table.
+    """
     kept = {}
     for table, values in tables.items():
         dropped = keys.get(table, ())
-        if dropped is not None:
-            kept[table] = {key: value for key, value in values.items() if key not in dropped}
+        if dropped is None:
+            continue
+        inner: dict[str, list[str]] = {}
+        for key in dropped:
+            outer, _, rest = key.partition(".")
+            inner.setdefault(outer, []).extend([rest] if rest else [])
+        left = {key: value for key, value in values.items() if key not in dropped}
+        some = {key: rest for key, rest in inner.items() if rest and key in left}
+        kept[table] = left | leave_out({key: left[key] for key in some}, some)
     return kept

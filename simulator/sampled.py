@@ -34,6 +34,7 @@ from simulator.baseline import Baseline, Judge, draw_baseline, total
 from simulator.estimates import Estimate, clustered, implicit_reward, two_samples
 from simulator.ground import Ground, sizes
 from simulator.measurement import TIE, Columns, kl_estimates
+from simulator.objective import UnderReference
 from simulator.oracle import no_rows
 from simulator.preferences import Candidates, Preferences, behaviour_temperature, labelled
 from simulator.sampling import Lots, sample_lots
@@ -41,6 +42,7 @@ from simulator.scoring import Listing, NetworkScorer, Proxy, Scorer
 from simulator.settings import Data, Measure, Settings
 from simulator.streams import stream
 from simulator.transformer import Architecture, Blocks, sequence_scores, unstack, whole_packing
+from simulator.under_reference import POOL, DrawnUnderReference
 
 KEPT_BYTES = 2**25  # of pairs
 UNSEEN = 1024  # texts that the reference's cross-entropy is measured on
@@ -79,23 +81,41 @@ class SampledWorld:
 
         def make() -> Preferences:
             pairs = self._candidates(data, seed, data.pairs, "pairs")
-            judged = self.judged(self.prompts[pairs.prompt], pairs.responses.unsqueeze(0))
-            gold = total(judged)[0].cpu().numpy()
+            gold = self.gold_of(pairs.prompt[None], pairs.responses[None])[0].cpu().numpy()
             return labelled(pairs, gold, labels=data.labels, temperature=data.temperature, noise=data.label_noise)
 
         return self._kept((data, seed), make)
 
-    def candidates(self, data: Data, seed: int, pairs: int, purpose: str) -> Candidates:
+    def candidates(self, data: Data, seed: int, pairs: int, purpose: str, responses: int = 2) -> Candidates:
         """Pairs of a seed from the behaviour policy, without labels; they follow from (seed, purpose)."""
         behaviour = (data.behaviour, data.behaviour_temperature, data.uniform_share)
-        key = (behaviour, seed, pairs, purpose)
-        return self._kept(key, lambda: self._candidates(data, seed, pairs, purpose))
+        key = (behaviour, seed, pairs, purpose, responses)
+        return self._kept(key, lambda: self._candidates(data, seed, pairs, purpose, responses))
 
     def log_reference(self, prompt: Tensor, responses: Tensor) -> Tensor:
         """log pi_ref of responses [R, B, K, T] to the prompts of these rows [R, B], float64 [R, B, K]."""
         asked = self.prompts[prompt].unsqueeze(2).expand(*responses.shape[:3], -1).flatten(0, 2)
         single = responses.flatten(0, 2)[None, :, None]
         return said(self._reference, self.architecture, asked[None], single).view(responses.shape[:3])
+
+    def gold_of(self, prompt: Tensor, responses: Tensor) -> Tensor:
+        """Gold of responses [R, B, K, T] to the prompts of these rows [R, B], float64 [R, B, K].
+
+        It has no zero at each prompt: what is compared are responses to the same one.
+        """
+        asked = self.prompts[prompt].unsqueeze(2).expand(*responses.shape[:3], -1)
+        return total(self._parts(asked, responses))
+
+    def under_reference(self, seeds: Sequence[int]) -> UnderReference:
+        """The mean over responses of the reference that each run has drawn for it."""
+        data = Data(behaviour="reference")
+        drawn = [self.candidates(data, seed, POOL, "under reference") for seed in seeds]
+        return DrawnUnderReference(
+            architecture=self.architecture,
+            prompts=torch.stack([self.prompts[pairs.prompt] for pairs in drawn]),
+            responses=torch.stack([pairs.responses for pairs in drawn]),
+            reference=torch.stack([pairs.reference for pairs in drawn]),
+        )
 
     def score_listed(self, parameters: Tensor, architecture: Architecture) -> Tensor:
         """What networks with `parameters` [M, D] say of the listing, float64 [M, n, b]."""
@@ -127,11 +147,11 @@ class SampledWorld:
                 del self.drawn[next(iter(self.drawn))]
         return self.drawn[key]
 
-    def _candidates(self, data: Data, seed: int, pairs: int, purpose: str) -> Candidates:
+    def _candidates(self, data: Data, seed: int, pairs: int, purpose: str, count: int = 2) -> Candidates:
         draws = stream(seed, purpose).random((pairs, 2))
         row = torch.from_numpy((draws[:, 0] * len(self.prompts)).astype(np.int64)).to(self.prompts.device)
         prompts = self.prompts[row]
-        responses = self._behave(data, prompts, 2, seed, purpose)
+        responses = self._behave(data, prompts, count, seed, purpose)
         return Candidates(
             prompt=row,
             responses=responses,
@@ -189,8 +209,11 @@ class SampledWorld:
 
     def judged(self, prompts: Tensor, responses: Tensor) -> Tensor:
         """The parts of the judge's scores, [2, R, P, m], of responses [R, P, m, T] to prompts [P, L]."""
-        asked = prompts[:, None].expand(*responses.shape[:3], -1)
-        parts = self.judge.parts(asked.flatten(0, 2).cpu().numpy(), responses.flatten(0, 2).cpu().numpy())
+        return self._parts(prompts[:, None].expand(*responses.shape[:3], -1), responses)
+
+    def _parts(self, prompts: Tensor, responses: Tensor) -> Tensor:
+        """As `judged`, for a prompt of its own for each response, [R, P, m, L]."""
+        parts = self.judge.parts(prompts.flatten(0, 2).cpu().numpy(), responses.flatten(0, 2).cpu().numpy())
         return torch.from_numpy(parts).view(2, *responses.shape[:3]).to(responses.device)
 
     def _on_pairs(self, parameters: Tensor, pairs: Preferences) -> Tensor:
@@ -254,7 +277,7 @@ class SampledWorld:
 def bytes_of(tensors: Preferences | Candidates | tuple[Tensor, Tensor]) -> int:
     """What a set of pairs, or of responses, takes."""
     held = tensors if isinstance(tensors, tuple) else vars(tensors).values()
-    return sum(tensor.nbytes for tensor in held)
+    return sum(tensor.nbytes for tensor in held if tensor is not None)
 
 
 def list_baseline(baseline: Baseline) -> Listing:

@@ -3,20 +3,26 @@
 A sweep file has one table for each part of the experiment. Every key is optional.
 """
 
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, create_model, model_validator
 
 from gold_rewards import GOLD_REWARDS, Labels
 from simulator.complaints import at_least, one_of
 from simulator.ensemble import COMBINATIONS
 from simulator.losses import LOSSES
+from simulator.objective import Own, Parameter
+from simulator.objectives import OBJECTIVES
 from simulator.preferences import Behaviour
 
 ENUMERABLE_LIMIT = 2**23
 BYTES = 256
 ESTIMATORS = ("k1", "k2", "k3")
 KNOWN_AS = {"dpo": "logistic", "ipo": "squared", "slic": "hinge"}
+ALSO_KNOWN_AS = KNOWN_AS | {
+    **{"cdpo": "conservative_dpo", "robust": "robust_dpo", "exo": "exo_pair", "nca": "nca_pair", "sppo": "sppo_hard"},
+    **{"apo": "apo_zero", "chipo": "chi_po", "χpo": "chi_po", "xpo": "chi_po", "rpo": "rpo_squared", "sft": "dpo_sft"},
+}
 
 Count = Annotated[int, Field(ge=1, le=10**9)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
@@ -25,7 +31,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Layers = Annotated[int, Field(ge=1, le=100)]
 Width = Annotated[int, Field(ge=1, le=16384)]
 Heads = Annotated[int, Field(ge=1, le=1024)]
-LossName = Annotated[str, AfterValidator(one_of(LOSSES, known_as=KNOWN_AS))]
+LossName = Annotated[str, AfterValidator(one_of(LOSSES, known_as=KNOWN_AS))]  # of a reward model
 
 
 def all_or_none(value: Any) -> Any:
@@ -280,6 +286,54 @@ class Train(Table):
         return self
 
 
+class Online(Table):
+    """[online]. Fresh pairs from the policy as it trains; see simulator/fresh.py.
+
+    After every `refresh` steps (0: never) each run draws `pairs` pairs from its policy, which the `labeller` labels,
+    and goes on with all pairs that it has had, or with the newest alone.
+    """
+
+    refresh: Annotated[int, Field(ge=0, le=10**9)] = 0
+    pairs: Annotated[int, Field(ge=1, le=10**6)] = 256
+    keep: Literal["all", "newest"] = "all"
+    labeller: Literal["gold", "proxy"] = "gold"
+
+
+def field_of(parameter: Parameter) -> Any:
+    """The type and the default of a parameter of an objective."""
+    if parameter.words:
+        return Literal[parameter.words], parameter.default
+    kind, default = (int, int(parameter.default)) if parameter.whole else (float, float(parameter.default))
+    least, most = kind(parameter.least), kind(parameter.most)
+    bounds = Field(gt=least, lt=most) if parameter.open else Field(ge=least, le=most)
+    return Annotated[kind, bounds], default
+
+
+class ObjectiveTables(Table):
+    """[objective]. A table for each objective of `sweep.loss` that has parameters beside beta."""
+
+    def own(self, table: str) -> Own:
+        """The parameters in one of the tables, none where there is no such table."""
+        return getattr(self, table).model_dump() if table else {}
+
+
+if TYPE_CHECKING:
+    Objectives = ObjectiveTables
+else:
+    _TABLES = {
+        objective.table: create_model(
+            objective.table,
+            __base__=Table,
+            **{name: field_of(parameter) for name, parameter in objective.parameters.items()},
+        )
+        for objective in OBJECTIVES.values()
+        if objective.table
+    }
+    Objectives = create_model(
+        "Objectives", __base__=ObjectiveTables, **{name: (table, table()) for name, table in _TABLES.items()}
+    )
+
+
 class Measure(Table):
     """[measure]. How policies are measured where responses cannot be listed, and which KL estimators are recorded.
 
@@ -310,6 +364,8 @@ class Settings(Table):
     proxy: Proxy = Proxy()
     best_of_n: BestOfN = BestOfN()
     rl: Rl = Rl()
+    online: Online = Online()
+    objective: Objectives = Objectives()
     measure: Measure = Measure()
 
     @property

@@ -10,6 +10,7 @@ worker ran which stack cannot be seen in the result.
 import os
 import threading
 import traceback
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,9 +22,9 @@ import pandas as pd
 import torch
 
 from simulator.complaints import ConfigError
-from simulator.config import Sweep, with_texts
-from simulator.grid import expand, proxy_stacks, stacks
-from simulator.losses import sample_losses
+from simulator.config import Sweep, with_hashes
+from simulator.grid import cautions, expand, proxy_stacks, stacks
+from simulator.losses import Loss, sample_losses
 from simulator.memory import arrange, budget_of
 from simulator.pool import Hand, Job, workers_on
 from simulator.proxies import Member, needed
@@ -101,7 +102,7 @@ def run_sweep(
     """
     runs = expand(sweep)
     members = needed(runs)
-    sweep = with_texts(sweep, [run.settings.world.language.text for run in runs])
+    sweep = with_hashes(sweep, [run.settings.world.language.text for run in runs])
     chosen, processes = choose_device(device), processes_on(device, workers)
     steps = sum(run.steps for run in runs) + sum(member.steps for member in members)
     if examine_folder(Path(out), sweep, fresh=fresh):
@@ -109,11 +110,13 @@ def run_sweep(
         return Path(out)
     arrangement = arrange(runs, processes=processes, **budget_of(memory, chosen))
     watch(0, 0, False)
+    for told in cautions(runs):
+        warnings.warn(told, UserWarning, stacklevel=2)
     with one_thread():
         oracle, facts, worlds = examine_worlds(sweep, runs, chosen)
         folder = open_folder(Path(out), sweep, fresh=fresh)
         write_json(facts[0] if len(facts) == 1 else {"worlds": facts}, folder.world)
-        write_table(pd.DataFrame(sample_losses(sweep.sweep.loss)), folder.losses)
+        write_table(pd.DataFrame(sample_losses(functions_of(runs))), folder.losses)
         if folder.complete:
             return folder.path
         folder.oracle.parent.mkdir(exist_ok=True)
@@ -129,6 +132,18 @@ def run_sweep(
             work.do(hand, folder, runs, members)
     join(folder, runs)
     return folder.path
+
+
+def functions_of(runs: Sequence[Run]) -> dict[str, Loss]:
+    """The losses of some runs that are functions of beta rho, at the parameters of the first of each."""
+    first = {run.loss: run for run in reversed(runs) if run.loss and run.objective and run.objective.f}
+    functions: dict[str, Loss] = {}
+    for name in dict.fromkeys(run.loss for run in runs if run.loss in first):
+        run = first[name]
+        assert run.objective is not None
+        assert run.objective.f is not None
+        functions[str(name)] = partial(run.objective.f, **run.settings.objective.own(run.objective.table))
+    return functions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,7 +201,7 @@ def handing(
     """Hands jobs to worker processes, or does them here where one is enough. worlds: may hold the first's."""
     if processes > 1:
         worlds.clear()
-        with workers_on(folder, processes) as hand:
+        with workers_on(folder, processes, sweep.beside) as hand:
             yield hand
         return
 

@@ -1,7 +1,7 @@
 """The training engine: a stack of runs, taken k steps further by one program.
 
-Shapes: R runs, N pairs of one run, B pairs of one batch, L prompt length, T response length, D numbers of
-one run's row of parameters.
+Shapes: R runs, N pairs of one run, B pairs of one batch, K responses of a pair (two, or more for objectives that
+compare more), L prompt length, T response length, D numbers of one run's row of parameters.
 
 `advance(state, problem, steps)` is the seam: it takes R runs as they stand and returns them `steps` steps on.
 Another engine may take its place as long as it keeps these two records. All that differs between runs (loss,
@@ -14,19 +14,17 @@ A run whose loss or parameters stop being finite has diverged; the step is noted
 since no number of it can reach another row.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import pad
 
-from simulator.losses import Loss
+from simulator.objective import Memory, Part, Scene, Term, UnderReference, pair_losses, slices, tokens_of
 from simulator.optimizer import Adam, adam_step, clip_rows, learning_rate_factor, start_adam
 from simulator.streams import stream
 from simulator.transformer import (
-    ALIGNMENT,
     Architecture,
     Blocks,
     Packing,
@@ -36,6 +34,7 @@ from simulator.transformer import (
 )
 
 STRETCH = 512  # steps whose batches are drawn at once
+BLOCK = 64  # pairs that a measurement reads together
 
 Value = Callable[[Blocks, Architecture, Packing, Tensor, Tensor], Tensor]
 
@@ -51,13 +50,15 @@ class Schedule:
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """What a stack of runs trains on. Rows of one loss are neighbours, in the order of `losses`.
+    """What a stack of runs trains on. Rows of one objective are neighbours, in the order of `parts`.
 
-    prompts [R, N, L] and responses [R, N, 2, T] (chosen first) are token ids; reference_log_probs [R, N, 2]
-    are in nats. losses: each f with the number of consecutive rows that use it. beta, learning_rate, clip
-    [R, 1]: per run; a clip of inf leaves the gradient alone. batch_seeds: one per run, names its stream of
-    batches. batch: B. counts: how many of its first pairs each run trains on; all N where empty. value: what margins
-    compare, [R, B, 2].
+    prompts [R, N, L] and responses [R, N, K, T] (chosen first) are token ids; reference_log_probs [R, N, K] are in
+    nats. parts: each objective with the number of consecutive rows that use it. beta, learning_rate, clip [R, 1]: per
+    run; a clip of inf leaves the gradient alone. batch_seeds: one per run, names its stream of batches, and `turn`
+    names another for each time that pairs are drawn afresh, which `began` says after which step. batch: B. counts: how
+    many of its first pairs each run trains on; all N where empty. value: what margins compare, [R, B, K]. scores [R, N,
+    K]: rewards, for objectives that read them. reference [D]: parameters of pi_ref, for objectives with mismatched
+    pairs or terms, and under_reference for those that ask for it.
     """
 
     architecture: Architecture
@@ -65,7 +66,7 @@ class Problem:
     prompts: Tensor
     responses: Tensor
     reference_log_probs: Tensor
-    losses: tuple[tuple[Loss, int], ...]
+    parts: tuple[Part, ...]
     beta: Tensor
     learning_rate: Tensor
     clip: Tensor
@@ -75,6 +76,11 @@ class Problem:
     batch_seeds: tuple[int, ...]
     counts: tuple[int, ...] = ()
     value: Value = sequence_log_probs
+    scores: Tensor | None = None
+    reference: Tensor | None = None
+    under_reference: UnderReference | None = None
+    turn: int = 0
+    began: int = 0
 
     @property
     def pairs(self) -> int:
@@ -86,87 +92,214 @@ class Problem:
 class State:
     """Where a stack stands after `step` steps.
 
-    parameters [R, D] and the optimizer's moments are updated in place by `advance`. diverged_at [R]: the
-    step at which a run's loss or parameters were first found not finite, -1 for a healthy run.
+    parameters [R, D], the optimizer's moments and what terms remember are updated in place by `advance`. memory: of the
+    term of each part, by the part's number. diverged_at [R]: the step at which a run's loss or parameters were first
+    found not finite, -1 for a healthy run.
     """
 
     step: int
     parameters: Tensor
     optimizer: Adam
+    memory: dict[int, Memory]
     diverged_at: Tensor
 
 
-def start(reference: Tensor, runs: int) -> State:
-    """`runs` policies at step 0, each a copy of the reference's parameters [D]."""
+def start(reference: Tensor, runs: int, problem: Problem | None = None) -> State:
+    """`runs` policies at step 0, each a copy of the reference's parameters [D]; what its terms begin with, too."""
     parameters = reference.expand(runs, -1).clone()
     diverged_at = torch.full((runs,), -1, dtype=torch.int64, device=reference.device)
-    return State(step=0, parameters=parameters, optimizer=start_adam(parameters), diverged_at=diverged_at)
+    memory = {}
+    if problem is not None:
+        one = take(problem, torch.zeros(runs, 1, dtype=torch.int64, device=parameters.device))
+        for number, term, scene in scenes(parameters, problem, one, 0, problem.learning_rate):
+            memory[number] = term.start(scene)
+    return State(
+        step=0, parameters=parameters, optimizer=start_adam(parameters), memory=memory, diverged_at=diverged_at
+    )
 
 
-def batch_order(seed: int, pairs: int, batch: int, first: int, steps: int) -> np.ndarray:
+def batch_order(seed: int, pairs: int, batch: int, first: int, steps: int, *, turn: int = 0) -> np.ndarray:
     """Which pairs the batches of `steps` steps after step `first` hold, [steps, batch].
 
     Epochs follow each other without a gap, each in an order of its own, drawn from the stream
-    (seed, "batches", epoch), so that any step's batch is known without those before it.
+    (seed, "batches", epoch), so that any step's batch is known without those before it. A round of fresh pairs has
+    streams of its own.
     """
+    purpose = ("batches", "round", turn) if turn else ("batches",)
     begin, end = first * batch, (first + steps) * batch
     epochs = range(begin // pairs, -(-end // pairs))
-    order = np.concatenate([stream(seed, "batches", epoch).permutation(pairs) for epoch in epochs])
+    order = np.concatenate([stream(seed, *purpose, epoch).permutation(pairs) for epoch in epochs])
     return order[begin - epochs[0] * pairs :][: steps * batch].reshape(steps, batch)
 
 
 def batches(problem: Problem, first: int, steps: int) -> Tensor | None:
-    """Indices of the pairs of each step, [steps, R, B], or None where a batch is all pairs of a run."""
+    """Indices of the pairs of each step, [steps, R, B], or None where a batch is all pairs of a run.
+
+    first: steps since the problem's pairs were drawn.
+    """
     if problem.batch == problem.pairs and not problem.counts:
         return None
     counts = problem.counts or (problem.pairs,) * len(problem.batch_seeds)
     wanted = list(zip(problem.batch_seeds, counts, strict=True))
-    order = {key: batch_order(*key, problem.batch, first, steps) for key in set(wanted)}
+    order = {key: batch_order(*key, problem.batch, first, steps, turn=problem.turn) for key in set(wanted)}
     stacked = np.stack([order[key] for key in wanted], axis=1)
     return torch.from_numpy(stacked).to(problem.prompts.device)
 
 
-def pair_losses(log_ratios: Tensor, beta: Tensor, losses: Sequence[tuple[Loss, int]]) -> Tensor:
-    """f(beta rho) of each pair, [R, B], for log-ratios [R, B, 2] (chosen first, nats) and beta [R, 1]."""
-    z = beta * (log_ratios[..., 0] - log_ratios[..., 1])
-    pairs = z.shape[1]
-    parts = pad(z, (0, -pairs % ALIGNMENT)).split([rows for _, rows in losses])
-    return torch.cat([loss(part) for (loss, _), part in zip(losses, parts, strict=True)])[:, :pairs]
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """Some pairs of every run: prompts [R, B, L], responses [R, B, K, T], reference_log_probs and scores [R, B, K]."""
+
+    prompts: Tensor
+    responses: Tensor
+    reference_log_probs: Tensor
+    scores: Tensor | None
+
+
+def take(problem: Problem, chosen: Tensor | None) -> Batch:
+    """The pairs `chosen` [R, B] of every run, or all."""
+    row = None if chosen is None else torch.arange(len(chosen), device=chosen.device).unsqueeze(1)
+
+    def some(values: Tensor) -> Tensor:
+        return values if row is None else values[row, chosen]
+
+    return Batch(
+        prompts=some(problem.prompts),
+        responses=some(problem.responses),
+        reference_log_probs=some(problem.reference_log_probs),
+        scores=None if problem.scores is None else some(problem.scores),
+    )
+
+
+def mismatched_ratios(parameters: Tensor, problem: Problem, batch: Batch) -> dict[int, Tensor]:
+    """Log-ratios [r, B, K] of each pair's responses to the prompt of the pair before it, for parts that read them."""
+    found = {}
+    for number, (part, rows) in enumerate(zip(problem.parts, slices(problem.parts), strict=True)):
+        if part.objective.mismatched:
+            assert problem.reference is not None
+            prompts, responses = batch.prompts[rows].roll(1, dims=1), batch.responses[rows]
+            said = []
+            with torch.no_grad():
+                for some in (parameters[rows], problem.reference.expand(part.rows, -1)):
+                    blocks = unstack(some, problem.architecture)
+                    said.append(problem.value(blocks, problem.architecture, problem.packing, prompts, responses))
+            found[number] = said[0] - said[1]
+    return found
+
+
+def scenes(
+    parameters: Tensor, problem: Problem, batch: Batch, step: int, rate: Tensor
+) -> Iterator[tuple[int, Term, Scene]]:
+    """The number, term and scene of each part that has a term, on a batch at the learning rates `rate` [R, 1]."""
+    for number, (part, rows) in enumerate(zip(problem.parts, slices(problem.parts), strict=True)):
+        term = part.objective.term(part.own)
+        if term is not None:
+            assert problem.reference is not None
+            yield (
+                number,
+                term,
+                Scene(
+                    architecture=problem.architecture,
+                    packing=problem.packing,
+                    parameters=parameters[rows],
+                    reference=problem.reference,
+                    prompts=batch.prompts[rows],
+                    responses=batch.responses[rows],
+                    own=part.own,
+                    beta=problem.beta[rows],
+                    rate=rate[rows],
+                    seeds=problem.batch_seeds[rows],
+                    rows=rows,
+                    step=step,
+                    fresh=problem.turn > 0,
+                    under_reference=problem.under_reference,
+                ),
+            )
 
 
 def loss_and_gradient(parameters: Tensor, problem: Problem, chosen: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Mean loss [R] and its gradient [R, D] on the pairs `chosen` [R, B], or on all pairs."""
-    prompts, responses, reference = problem.prompts, problem.responses, problem.reference_log_probs
-    if chosen is not None:
-        row = torch.arange(len(chosen), device=chosen.device).unsqueeze(1)
-        prompts, responses, reference = prompts[row, chosen], responses[row, chosen], reference[row, chosen]
+    """Mean loss [R] and its gradient [R, D] on the pairs `chosen` [R, B], or on all pairs; without terms."""
+    batch = take(problem, chosen)
     blocks = {name: view.detach().requires_grad_() for name, view in unstack(parameters, problem.architecture).items()}
-    values = problem.value(blocks, problem.architecture, problem.packing, prompts, responses)
-    loss = pair_losses(values - reference, problem.beta, problem.losses).mean(dim=1)
+    values = problem.value(blocks, problem.architecture, problem.packing, batch.prompts, batch.responses)
+    loss = pair_losses(
+        values,
+        batch.reference_log_probs,
+        tokens_of(batch.responses),
+        problem.beta,
+        problem.parts,
+        scores=batch.scores,
+        mismatched=mismatched_ratios(parameters, problem, batch),
+        fresh=problem.turn > 0,
+    ).mean(dim=1)
     gradients = torch.autograd.grad(loss.sum(), list(blocks.values()))
     return loss.detach(), restack(dict(zip(blocks, gradients, strict=True)), problem.architecture)
+
+
+def add_terms(
+    loss: Tensor, gradient: Tensor, state: State, problem: Problem, chosen: Tensor | None, rate: Tensor
+) -> None:
+    """Add to loss [R] and gradient [R, D], in place, what the terms of the parts are at the step after `state`."""
+    if not state.memory:
+        return
+    for number, term, scene in scenes(state.parameters, problem, take(problem, chosen), state.step + 1, rate):
+        value, slope = term.step(scene, state.memory[number])
+        loss[scene.rows] += value
+        gradient[scene.rows] += slope
 
 
 def advance(state: State, problem: Problem, steps: int) -> State:
     """Train every run of the stack for `steps` more steps. `state`'s tensors are updated in place."""
     while steps > STRETCH:
         state, steps = advance(state, problem, STRETCH), steps - STRETCH
-    order = batches(problem, state.step, steps)
-    diverged_at = state.diverged_at
+    order = batches(problem, state.step - problem.began, steps)
     for k in range(steps):
-        step = state.step + 1 + k
-        loss, gradient = loss_and_gradient(state.parameters, problem, None if order is None else order[k])
+        step, chosen = state.step + 1, None if order is None else order[k]
         schedule = problem.schedule
         factor = learning_rate_factor(step, steps=schedule.steps, warmup=schedule.warmup, schedule=schedule.kind)
+        rate = problem.learning_rate * factor
+        loss, gradient = loss_and_gradient(state.parameters, problem, chosen)
+        add_terms(loss, gradient, state, problem, chosen, rate)
         adam_step(
             state.parameters,
             clip_rows(gradient, problem.clip),
             state.optimizer,
             step=step,
-            rate=problem.learning_rate * factor,
+            rate=rate,
             weight_decay=problem.weight_decay,
         )
-        diverged_at = torch.where((diverged_at < 0) & ~loss.isfinite(), step, diverged_at)
+        diverged_at = torch.where((state.diverged_at < 0) & ~loss.isfinite(), step, state.diverged_at)
+        state = replace(state, step=step, diverged_at=diverged_at)
     broken = ~state.parameters.isfinite().all(dim=1)
-    diverged_at = torch.where((diverged_at < 0) & broken, state.step + steps, diverged_at)
-    return replace(state, step=state.step + steps, diverged_at=diverged_at)
+    diverged_at = torch.where((state.diverged_at < 0) & broken, state.step, state.diverged_at)
+    return replace(state, diverged_at=diverged_at)
+
+
+def losses_on_pairs(state: State, problem: Problem, log_ratios: Tensor) -> Tensor:
+    """The loss [R], float64, on the first n pairs of each run, terms included, from log-ratios [R, n, K], nats."""
+    pairs = log_ratios.shape[1]
+    mismatched: dict[int, list[Tensor]] = {}
+    added = log_ratios.new_zeros(len(log_ratios))
+    for first in range(0, pairs, BLOCK):
+        some = slice(first, min(first + BLOCK, pairs))
+        whole = torch.arange(some.start, some.stop, device=log_ratios.device).expand(len(log_ratios), -1)
+        batch = take(problem, whole)
+        for number, ratios in mismatched_ratios(state.parameters, problem, batch).items():
+            mismatched.setdefault(number, []).append(ratios.double())
+        for number, term, scene in scenes(state.parameters, problem, batch, state.step, problem.learning_rate):
+            if term.of_pairs:
+                added[scene.rows] += term.value(scene, state.memory[number]) * ((some.stop - some.start) / pairs)
+            elif not first:
+                added[scene.rows] += term.value(scene, state.memory[number])
+    reference = problem.reference_log_probs[:, :pairs].double()
+    losses = pair_losses(
+        log_ratios + reference,
+        reference,
+        tokens_of(problem.responses[:, :pairs]),
+        problem.beta,
+        problem.parts,
+        scores=None if problem.scores is None else problem.scores[:, :pairs],
+        mismatched={number: torch.cat(ratios, dim=1) for number, ratios in mismatched.items()},
+        fresh=problem.turn > 0,
+    )
+    return losses.mean(dim=1) + added

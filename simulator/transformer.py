@@ -177,11 +177,10 @@ def read_out(x: Tensor, weights: Tensor) -> Tensor:
     return (x * weights.transpose(1, 2)).sum(dim=2, keepdim=True)
 
 
-def packed_logits(blocks: Blocks, architecture: Architecture, packed: Packing, tokens: Tensor) -> Tensor:
-    """The outputs [R, N, places read, V], next-token logits of a policy, at the places that are read.
+def packed_states(blocks: Blocks, architecture: Architecture, packed: Packing, tokens: Tensor) -> Tensor:
+    """What outputs are read from, normed, [R, N places read, d], for packed tokens [R, N, S].
 
-    tokens [R, N, S] are packed as `packed` says. In the last block, other places are needed as keys
-    and values only, so nothing else is computed for them.
+    In the last block, other places are needed as keys and values only, so nothing else is computed for them.
     """
     runs, count, places = tokens.shape
     heads, head_width = architecture.heads, architecture.width // architecture.heads
@@ -198,7 +197,34 @@ def packed_logits(blocks: Blocks, architecture: Architecture, packed: Packing, t
         read = torch.matmul(scores.softmax(dim=-1), value).transpose(1, 2)
         x = x + torch.bmm(read.reshape(x.shape), blocks[f"{layer}.merge"])
         x = feed_forward(blocks, layer, x)
-    return read_out(normed(x), blocks["unembed"]).view(runs, count, len(bias), -1)
+    return normed(x)
+
+
+def packed_logits(blocks: Blocks, architecture: Architecture, packed: Packing, tokens: Tensor) -> Tensor:
+    """The outputs [R, N, places read, V], next-token logits of a policy, at the places that are read.
+
+    tokens [R, N, S] are packed as `packed` says.
+    """
+    runs, count, _ = tokens.shape
+    return read_out(packed_states(blocks, architecture, packed, tokens), blocks["unembed"]).view(
+        runs, count, -1, blocks["unembed"].shape[2]
+    )
+
+
+def pack(prompts: Tensor, responses: Tensor) -> Tensor:
+    """Packed tokens [R, N, S] of responses [R, N, K, T] less their last tokens, behind prompts [R, N, L]."""
+    return torch.cat([prompts, responses.clamp(min=0)[..., :-1].flatten(2)], dim=2)
+
+
+def response_states(
+    blocks: Blocks, architecture: Architecture, packed: Packing, prompts: Tensor, responses: Tensor
+) -> Tensor:
+    """What each token of responses [R, N, K, T] to prompts [R, N, L] is predicted from, [R, N, K, T, d]."""
+    runs, count = responses.shape[:2]
+    states = packed_states(blocks, architecture, packed, pack(prompts, responses)).view(
+        runs, count, -1, architecture.width
+    )
+    return states[:, :, packed.source].unflatten(2, responses.shape[2:])
 
 
 def response_log_probs(
@@ -209,10 +235,8 @@ def response_log_probs(
     prompts [R, N, L] and responses [R, N, K, T] are token ids; where a response is over it has negative ones, whose
     log-probability is 0.
     """
-    said = responses.clamp(min=0)
-    tokens = torch.cat([prompts, said[..., :-1].flatten(2)], dim=2)
-    logits = packed_logits(blocks, architecture, packed, tokens)
-    column = packed.source * architecture.vocabulary + said.flatten(2)
+    logits = packed_logits(blocks, architecture, packed, pack(prompts, responses))
+    column = packed.source * architecture.vocabulary + responses.clamp(min=0).flatten(2)
     chosen = logits.log_softmax(dim=-1).flatten(2).gather(2, column)
     return chosen.view(responses.shape).masked_fill(responses < 0, 0.0)
 

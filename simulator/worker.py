@@ -1,9 +1,9 @@
-"""A process that runs stacks: `python -m simulator.worker DIR DEVICE`.
+"""A process that runs stacks: `python -m simulator.worker DIR DEVICE [BESIDE]`.
 
-It reads the sweep from DIR/config.toml, then one stack after another from standard input, each as a line of JSON,
-{"runs": places} or {"proxies": places}: of its runs in the grid, or of the proxies among those that the grid needs. It
-answers with lines of JSON: {"steps": n} after every checkpoint, then {"done": true} once the stack's records are on
-disk, or {"error": text}. It ends when its input does.
+It reads the sweep from DIR/config.toml, whose code of the user's own is looked up in BESIDE, and never in DIR; then one
+stack after another from standard input, each as a line of JSON, {"runs": places} or {"proxies": places}: of its runs in
+the grid, or of the proxies among those that the grid needs. It answers with lines of JSON: {"steps": n} after every
+checkpoint, then {"done": true} once the stack's records are on disk, or {"error": text}. It ends when its input does.
 
 One thread: on a CPU two such processes finish sooner than one with two threads, and their sums do not
 depend on how many cores the machine has.
@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from simulator.config import Sweep, check_text
+from simulator.config import Sweep, check_text, code_of
 from simulator.experiment import proxies_for, run_stack
 from simulator.grid import expand
 from simulator.proxies import Member, members_of, needed, train_members
@@ -90,13 +90,14 @@ def finish_proxies(stack: Sequence[Member], world: World, folder: Folder, tick: 
     write_table(pd.DataFrame([facts | {"wall_seconds": seconds} for _, facts in found]), folder.proxy_part(stack))
 
 
-def serve(folder: Folder, device: torch.device) -> None:
+def serve(folder: Folder, device: torch.device, beside: Path | None) -> None:
     """Answer standard input until it ends."""
 
     def say(**answer: object) -> None:
         print(json.dumps(answer), flush=True)
 
-    sweep = Sweep.from_toml(folder.config)
+    sweep = Sweep.from_toml(folder.config, beside=beside)
+    code_of(sweep)
     runs = expand(sweep)
     proxies = needed(runs)
     worlds: dict[str, World] = {}
@@ -119,4 +120,4 @@ def serve(folder: Folder, device: torch.device) -> None:
 
 if __name__ == "__main__":
     with one_thread():
-        serve(Folder(path=Path(sys.argv[1])), torch.device(sys.argv[2]))
+        serve(Folder(path=Path(sys.argv[1])), torch.device(sys.argv[2]), Path(sys.argv[3]) if sys.argv[3:] else None)

@@ -15,6 +15,7 @@ from torch import Tensor
 from simulator.enumerable import list_world
 from simulator.ground import Ground, make_ground
 from simulator.measurement import Columns
+from simulator.objective import UnderReference
 from simulator.preferences import Candidates, Preferences
 from simulator.runs import digest
 from simulator.sampled import sample_world
@@ -58,7 +59,7 @@ class World(Protocol):
         """Responses of the reference that give proxies their zero and their unit."""
         ...
 
-    def candidates(self, data: Data, seed: int, pairs: int, purpose: str) -> Candidates:
+    def candidates(self, data: Data, seed: int, pairs: int, purpose: str, responses: int = 2) -> Candidates:
         """Pairs of a seed from the behaviour policy, without labels; they follow from (seed, purpose)."""
         ...
 
@@ -68,6 +69,14 @@ class World(Protocol):
 
     def log_reference(self, prompt: Tensor, responses: Tensor) -> Tensor:
         """log pi_ref of responses [R, B, K, T] to the prompts of these rows [R, B], float64 [R, B, K]."""
+        ...
+
+    def gold_of(self, prompt: Tensor, responses: Tensor) -> Tensor:
+        """Gold of responses [R, B, K, T] to the prompts of these rows [R, B], float64 [R, B, K]."""
+        ...
+
+    def under_reference(self, seeds: Sequence[int]) -> UnderReference:
+        """The expectation under the reference that some objectives ask for, for runs of these seeds."""
         ...
 
     def score_listed(self, parameters: Tensor, architecture: Architecture) -> Tensor:

@@ -9,6 +9,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from simulator.along import compare, logits_along, said
 from simulator.estimates import ahead, clustered, implicit_reward
 from simulator.losses import LOSSES
+from simulator.objective import Part
+from simulator.objectives import OBJECTIVES
 from simulator.sampling import sample
 from simulator.training import Problem, Schedule, advance, loss_and_gradient, start
 from simulator.transformer import Architecture, initial_parameters, packing, unstack
@@ -43,7 +45,7 @@ def problem(runs: int, pairs: int, batch: int) -> Problem:
         prompts=made(runs, pairs, 2, dtype=torch.int64),
         responses=made(runs, pairs, 2, 3, dtype=torch.int64),
         reference_log_probs=made(runs, pairs, 2),
-        losses=tuple((LOSSES[name], 1) for name in names),
+        parts=tuple(Part(objective=OBJECTIVES[name], rows=1, own={}) for name in names),
         beta=made(runs, 1),
         learning_rate=made(runs, 1),
         clip=made(runs, 1),

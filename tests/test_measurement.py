@@ -104,7 +104,7 @@ def test_on_policy_the_squared_loss_has_twice_the_gradient_of_kl(rng: np.random.
 
 def test_pair_measures_by_hand() -> None:
     ratios = torch.tensor([[[1.0, 0.0], [-1.0, 1.0], [2.0, 2.0]]], dtype=torch.float64)
-    at = measure_pairs(ratios, torch.tensor([[1.0, 2.0, 6.0]]))
+    at = measure_pairs(ratios, torch.tensor([3.0]))
     assert at["train_loss"].item() == 3
     assert at["train_accuracy"].item() == pytest.approx((1 + 0 + 0.5) / 3)
     assert at["chosen_logratio"].item() == pytest.approx(2 / 3)

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from simulator.grid import STACK_LIMIT, expand, stacks
+from simulator.grid import STACK_LIMIT, Point, expand, stacks
 from simulator.methods import METHODS
+from simulator.objectives import OBJECTIVES
 from simulator.plan import Plan, layer_cost, make_plan, measured_places
 from simulator.transformer import Architecture
 from tests.conftest import small_sweep
@@ -35,14 +36,21 @@ def test_more_work_takes_longer(more: dict[str, dict[str, object]]) -> None:
 
 
 def test_places_by_hand() -> None:
-    sweep = small_sweep()
-    assert measured_places(sweep, 48) == 3 * (2 + 4 + 16)
-    gpo, rl = METHODS["gpo"].network, METHODS["rl"].network
-    assert gpo(sweep) == (16, 16 * (2 + 2 * 2))
-    assert gpo(small_sweep(train={"batch": 1000})) == (48, 48 * 6)
-    assert rl(small_sweep(rl={"algorithm": "exact"})) == (3, 3 * (2 + 4 + 16))
-    assert rl(small_sweep(rl={"algorithm": "ppo", "reuse": 4})) == (3 * 8, 3 * 8 * 4)
-    assert METHODS["rl"].passes(small_sweep(rl={"algorithm": "ppo", "reuse": 4})) == 4.5
+    assert measured_places(small_sweep(), 48) == 3 * (2 + 4 + 16)
+
+    def network(method: str, name: str | None, **tables: dict[str, object]) -> tuple[int, int]:
+        return METHODS[method].network(cell(name, **tables))
+
+    assert network("gpo", "logistic") == (16, 16 * (2 + 2 * 2))
+    assert network("gpo", "logistic", train={"batch": 1000}) == (48, 48 * 6)
+    assert network("gpo", "rpo_loo", objective={"rpo": {"responses": 5}}) == (16, 16 * (2 + 5 * 2))
+    assert network("rl", None, rl={"algorithm": "exact"}) == (3, 3 * (2 + 4 + 16))
+    assert network("rl", None, rl={"algorithm": "ppo", "reuse": 4}) == (3 * 8, 3 * 8 * 4)
+    assert METHODS["rl"].passes(cell(None, rl={"algorithm": "ppo", "reuse": 4})) == 4.5
+
+
+def cell(name: str | None, **tables: dict[str, object]) -> Point:
+    return Point(settings=small_sweep(**tables), objective=OBJECTIVES[name] if name else None)
 
 
 def test_cost_is_that_of_the_matrices() -> None:

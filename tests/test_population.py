@@ -5,8 +5,8 @@ import pytest
 import torch
 from scipy.special import expit
 
-from simulator.losses import LOSSES
-from simulator.training import pair_losses
+from simulator.objective import Part, pair_losses
+from simulator.objectives import OBJECTIVES
 
 GAPS = np.array([-2.5, -1.0, -0.3, 0.2, 0.7, 1.5, 2.0])  # gold of the first response less that of the second
 LINKS = {
@@ -34,8 +34,10 @@ def fit(loss: str, first_wins: torch.Tensor, beta: float, responses: torch.Tenso
     for _ in range(6000):
         ratio = logits.log_softmax(dim=1) - reference
         pairs = ratio[:, responses]
-        forward = pair_losses(pairs, scale, [(LOSSES[loss], prompts)])
-        backward = pair_losses(pairs.flip(-1), scale, [(LOSSES[loss], prompts)])
+        parts = [Part(objective=OBJECTIVES[loss], rows=prompts, own={})]
+        nothing = torch.zeros_like(pairs)
+        forward = pair_losses(pairs, nothing, nothing + 1, scale, parts)
+        backward = pair_losses(pairs.flip(-1), nothing, nothing + 1, scale, parts)
         value = (first_wins * forward + (1 - first_wins) * backward).sum()
         optimizer.zero_grad()
         value.backward()

@@ -14,19 +14,19 @@ import torch
 from simulator.best_of import kl_bound, ladder, log_best_of_n
 from simulator.checkpoints import curve_rows
 from simulator.enumerable import EnumerableWorld
-from simulator.method import LABELS, Method, Tick, always, no_labelling, reads_proxies
+from simulator.method import LABELS, Cell, Method, Tick, always, no_labelling, reads_proxies
 from simulator.pooled import best_of_pool
 from simulator.runs import Run
 from simulator.sampled import SampledWorld
 from simulator.scoring import Proxy
-from simulator.settings import Settings
 from simulator.world import World
 
 Array = np.ndarray
 
 
-def check(settings: Settings) -> None:
+def check(cell: Cell) -> None:
     """Raises ValueError where n is larger than the pool that it would be estimated from."""
+    settings = cell.settings
     largest, pool = settings.best_of_n.largest, settings.best_of_n.pool
     if settings.world.kind == "sampled" and largest > pool:
         raise ValueError(
@@ -70,10 +70,10 @@ BEST_OF_N = Method(
     proxies=always,
     reads=reads_proxies("best_of_n"),
     ignores=no_labelling,
-    per_row=lambda settings: {"data": (*LABELS, "pairs"), "proxy": None},
+    per_row=lambda cell: {"data": (*LABELS, "pairs"), "proxy": None},
     check=check,
-    steps=lambda settings: 1,
-    network=lambda settings: (0, 0),
-    passes=lambda settings: 1,
+    steps=lambda cell: 1,
+    network=lambda cell: (0, 0),
+    passes=lambda cell: 1,
     trace=trace,
 )

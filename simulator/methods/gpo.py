@@ -1,13 +1,15 @@
-"""Generalized Preference Optimization: offline training on labelled pairs, by the loss f(beta rho).
+"""Training on labelled pairs by a pairwise objective: GPO's f(beta rho), or any other of simulator/objectives/.
 
-Tang et al. 2024, arXiv:2402.05749; the losses are in simulator/losses.py. Gold labels the pairs, or a proxy does: it
-then calls the response with the larger score the chosen one, of `data.pool` pairs that gold never saw. Shapes: R runs,
-N pairs of one run.
+Generalized Preference Optimization: Tang et al. 2024, arXiv:2402.05749. Gold labels the pairs, or a proxy does: it then
+calls the response with the larger score the chosen one, of `data.pool` pairs that gold never saw. Offline the pairs are
+drawn once, from the behaviour policy; with `online.refresh` the policy draws more as it trains. Shapes: R runs, N pairs
+of one run, K responses of each.
 """
 
 import math
 from collections.abc import Sequence
 from itertools import groupby, pairwise
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,66 +17,176 @@ import torch
 from torch import Tensor
 
 from simulator.checkpoints import checkpoint_steps, curve_rows, note
-from simulator.losses import LOSSES
+from simulator.fresh import draw_fresh, round_at, rounds, segments
 from simulator.measurement import Columns, measure_pairs
-from simulator.method import LABELS, Choices, Keys, Method, Tick, proxy_keys
-from simulator.preferences import Preferences, labelled, stack_preferences
-from simulator.runs import Run
+from simulator.method import LABELS, Cell, Choices, Keys, Method, Tick, proxy_keys
+from simulator.objective import Objective, Own, Part
+from simulator.objectives import OBJECTIVES
+from simulator.preferences import (
+    Candidates,
+    Preferences,
+    labelled,
+    more_preferences,
+    ranked,
+    stack_preferences,
+)
+from simulator.runs import Run, apart
 from simulator.scoring import Proxy, Scorer
-from simulator.settings import Data, Settings
-from simulator.training import Problem, Schedule, State, advance, pair_losses, start
+from simulator.settings import Settings
+from simulator.training import Problem, Schedule, State, advance, losses_on_pairs, start
 from simulator.transformer import packing
 from simulator.world import MADE_OF, World
 
 
-def strengths(grid: Choices) -> Sequence[tuple[str, float]]:
-    """Every loss at every beta."""
-    return [(loss, beta) for loss in grid.loss for beta in grid.beta]
+def strengths(grid: Choices) -> Sequence[tuple[Objective, float | None]]:
+    """Every objective at every beta, or once where it has none."""
+    return [(objective, beta) for objective in grid.loss for beta in (grid.beta if objective.has_beta else (None,))]
 
 
-def by_proxy(settings: Settings) -> bool:
-    """Whether a proxy labels the pairs."""
-    return settings.data.labeller == "proxy"
+def own_of(cell: Cell) -> Own:
+    """The parameters of its objective."""
+    return cell.settings.objective.own(objective_of(cell).table)
 
 
-def reads(settings: Settings) -> Sequence[str]:
+def objective_of(cell: Cell) -> Objective:
+    """Its objective."""
+    assert cell.objective is not None
+    return cell.objective
+
+
+def by_proxy(cell: Cell) -> bool:
+    """Whether a proxy labels pairs, at the beginning or later, or has the rewards that the objective reads."""
+    settings = cell.settings
+    online = settings.online.refresh > 0 and settings.online.labeller == "proxy"
+    rewarded = objective_of(cell).scored and own_of(cell).get("reward") == "proxy"
+    return settings.data.labeller == "proxy" or online or rewarded
+
+
+def reads(cell: Cell) -> Sequence[str]:
     """The tables of settings that matter."""
-    return (*MADE_OF, "data", "train", *(("proxy",) if by_proxy(settings) else ()))
+    own = ("objective",) if objective_of(cell).table else ()
+    online = ("online",) if cell.settings.online.refresh else ()
+    return (*MADE_OF, "data", "train", *own, *online, *(("proxy",) if by_proxy(cell) else ()))
 
 
-def per_row(settings: Settings) -> Keys:
+def ignores(cell: Cell) -> Keys:
+    """What says nothing: tables of other objectives, the pool that nobody labels, and how to make no ensemble."""
+    settings, objective = cell.settings, objective_of(cell)
+    keys: dict[str, Sequence[str]] = {"proxy": proxy_keys(settings)} if by_proxy(cell) else {}
+    if settings.data.labeller == "gold":
+        keys["data"] = ("pool",)
+    others = {other.table for other in OBJECTIVES.values()} - {objective.table, ""}
+    unread = [f"{objective.table}.{name}" for name in objective.ignores(own_of(cell))]
+    return keys | {"objective": (*sorted(others), *unread)}
+
+
+def per_row(cell: Cell) -> Keys:
     """What may differ between the rows of a stack; pairs of the pool are as many whoever labels them."""
-    train = {"train": ("learning_rate", "clip")}
-    return train | ({"data": (*LABELS, "pairs"), "proxy": None} if by_proxy(settings) else {"data": LABELS})
+    train: dict[str, Sequence[str] | None] = {"train": ("learning_rate", "clip"), "objective": None}
+    if not by_proxy(cell):
+        return train | {"data": LABELS}
+    pool = cell.settings.data.labeller == "proxy"
+    return train | {"data": (*LABELS, *(("pairs",) if pool else ())), "proxy": None}
 
 
-def network(settings: Settings) -> tuple[int, int]:
+def responses(cell: Cell) -> int:
+    """K: how many responses to a prompt are compared."""
+    objective = objective_of(cell)
+    return int(own_of(cell)[objective.ranked]) if objective.ranked else 2
+
+
+def held(cell: Cell) -> int:
+    """N at most, once the last fresh pairs are there."""
+    settings = cell.settings
+    fresh = rounds(settings.online, settings.train.steps) * settings.online.pairs
+    return settings.data.learned_from + fresh
+
+
+def network(cell: Cell) -> tuple[int, int]:
     """Sequences, and tokens of all, in one step of training."""
-    world = settings.world
-    batch = min(settings.train.batch, settings.data.learned_from)
-    return batch, batch * (world.prompt_length + 2 * (world.response_length - 1))
+    world = cell.settings.world
+    batch = min(cell.settings.train.batch, held(cell))
+    return batch, batch * (world.prompt_length + responses(cell) * (world.response_length - 1))
 
 
-def preferences(runs: Sequence[Run], world: World, scorer: Scorer | None) -> Preferences:
-    """The labelled pairs of every run, [R, N, …]."""
-    wanted = [(run.settings.data, run.seed) for run in runs]
-    if scorer is None:
-        drawn = {key: world.draw(*key) for key in dict.fromkeys(wanted)}
-        return stack_preferences([drawn[key] for key in wanted])
+def passes(cell: Cell) -> float:
+    """How many gradients are taken in a step, what terms need included."""
+    return objective_of(cell).cost(own_of(cell))
+
+
+def arrange_pairs(
+    drawn: Sequence[Candidates], runs: Sequence[Run], world: World, scorer: Scorer | None, labeller: str
+) -> Preferences:
+    """The responses of every run as its objective wants them, [R, N, K, …]: labelled by gold or the proxy, or ranked.
+
+    scores: the rewards that the objective of some run reads, from where it says.
+    """
+    scored = any(objective_of(run).scored for run in runs)
+    judged: dict[int, np.ndarray] = {}  # runs of one seed share their pairs
     rows = []
-    for row, (data, seed) in enumerate(wanted):
-        pool = world.candidates(data, seed, data.pool, "pool")
-        score = scorer.rows(slice(row, row + 1)).of(pool.prompt[None], pool.responses[None])[0].cpu().numpy()
-        rows.append(labelled(pool, score, labels="deterministic", temperature=1.0, noise=0.0))
+    for number, (run, pairs) in enumerate(zip(runs, drawn, strict=True)):
+        data, objective = run.settings.data, objective_of(run)
+        reward = own_of(run).get("reward", labeller) if objective.scored else labeller
+        score, asked = {}, (pairs.prompt[None], pairs.responses[None])
+        if "gold" in (labeller, reward):
+            if id(pairs) not in judged:
+                judged[id(pairs)] = world.gold_of(*asked)[0].cpu().numpy()
+            score["gold"] = judged[id(pairs)]
+        if "proxy" in (labeller, reward):
+            assert scorer is not None
+            score["proxy"] = scorer.rows(slice(number, number + 1)).of(*asked)[0].cpu().numpy()
+        if objective.ranked:
+            arranged = ranked(pairs, score[reward])
+        elif labeller == "proxy":
+            arranged = labelled(
+                pairs, score["proxy"], score[reward], labels="deterministic", temperature=1.0, noise=0.0
+            )
+        else:
+            arranged = labelled(
+                pairs,
+                score["gold"],
+                score[reward],
+                labels=data.labels,
+                temperature=data.temperature,
+                noise=data.label_noise,
+            )
+        rows.append(arranged if scored else arranged.without_scores())
     return stack_preferences(rows)
 
 
-def pose(runs: Sequence[Run], world: World, pairs: Preferences) -> Problem:
-    """What the stack trains on: `pairs` [R, N, …] of its runs."""
+def preferences(runs: Sequence[Run], world: World, scorer: Scorer | None) -> Preferences:
+    """The pairs of every run before its training, [R, N, K, …]."""
+    data, count = runs[0].settings.data, responses(runs[0])
+    purpose = "pool" if data.labeller == "proxy" else "pairs"
+    drawn = {
+        seed: world.candidates(data, seed, data.learned_from, purpose, count)
+        for seed in dict.fromkeys(run.seed for run in runs)
+    }
+    return arrange_pairs([drawn[run.seed] for run in runs], runs, world, scorer, data.labeller)
+
+
+def parts_of(runs: Sequence[Run], device: torch.device) -> tuple[Part, ...]:
+    """Neighbouring runs of one objective, and of the same words and whole numbers among its parameters."""
+    parts = []
+    for _, group in groupby(runs, key=apart):
+        some = list(group)
+        numbers: dict[str, Any] = {**own_of(some[0])}
+        for name, value in numbers.items():
+            if isinstance(value, float):
+                values = [own_of(run)[name] for run in some]
+                numbers[name] = torch.tensor(values, dtype=torch.float32, device=device).unsqueeze(1)
+        parts.append(Part(objective=objective_of(some[0]), rows=len(some), own=numbers))
+    return tuple(parts)
+
+
+def pose(runs: Sequence[Run], world: World, pairs: Preferences, *, turn: int = 0, began: int = 0) -> Problem:
+    """What the stack trains on: `pairs` [R, N, …] of its runs, or those of a `turn` that began after a step."""
     train = runs[0].settings.train
     device = world.prompts.device
+    seeds = tuple(run.seed for run in runs)
+    parts = parts_of(runs, device)
 
-    def per_run(values: Sequence[float | None]) -> Tensor:
+    def per_run(values: Sequence[float]) -> Tensor:
         return torch.tensor(values, dtype=torch.float32, device=device).unsqueeze(1)
 
     return Problem(
@@ -82,46 +194,72 @@ def pose(runs: Sequence[Run], world: World, pairs: Preferences) -> Problem:
         packing=packing(
             prompt_length=world.prompts.shape[1],
             response_length=pairs.responses.shape[3],
-            responses=2,
+            responses=pairs.responses.shape[2],
             device=device,
         ),
         prompts=world.prompts[pairs.prompt],
         responses=pairs.responses,
         reference_log_probs=pairs.reference.float(),
-        losses=tuple((LOSSES[name or ""], len(list(group))) for name, group in groupby(run.loss for run in runs)),
-        beta=per_run([run.beta for run in runs]),
+        parts=parts,
+        beta=per_run([1.0 if run.beta is None else run.beta for run in runs]),
         learning_rate=per_run([run.settings.train.learning_rate for run in runs]),
         clip=per_run([run.settings.train.clip or math.inf for run in runs]),
         weight_decay=train.weight_decay if train.optimizer == "adamw" else 0.0,
         schedule=Schedule(steps=train.steps, warmup=train.warmup, kind=train.schedule),
         batch=min(train.batch, pairs.prompt.shape[1]),
-        batch_seeds=tuple(run.seed for run in runs),
+        batch_seeds=seeds,
+        scores=pairs.scores,
+        reference=world.reference,
+        under_reference=world.under_reference(seeds) if any(part.objective.term(part.own) for part in parts) else None,
+        turn=turn,
+        began=began,
     )
 
 
+def refresh(
+    state: State, pairs: Preferences, runs: Sequence[Run], world: World, scorer: Scorer | None, turn: int
+) -> Preferences:
+    """The pairs of every run once a round of fresh ones is there."""
+    online = runs[0].settings.online
+    drawn = draw_fresh(
+        state.parameters,
+        world,
+        pairs=online.pairs,
+        responses=pairs.responses.shape[2],
+        seeds=[run.seed for run in runs],
+        turn=turn,
+    )
+    fresh = arrange_pairs(drawn, runs, world, scorer, online.labeller)
+    return fresh if online.keep == "newest" else more_preferences(pairs, fresh)
+
+
 def measure(
-    state: State, problem: Problem, pairs: Preferences, world: World, data: Data, scorer: Scorer | None
+    state: State, problem: Problem, pairs: Preferences, world: World, settings: Settings, scorer: Scorer | None
 ) -> Columns:
     """Every measured column of the stack as it stands, [R] each."""
-    columns, log_ratios = world.measure(state.parameters, pairs, data, scorer)
-    return columns | measure_pairs(log_ratios, pair_losses(log_ratios, problem.beta, problem.losses))
+    columns, log_ratios = world.measure(state.parameters, pairs, settings.data, scorer)
+    return columns | measure_pairs(log_ratios, losses_on_pairs(state, problem, log_ratios))
 
 
 def trace(runs: Sequence[Run], world: World, proxies: Sequence[Proxy], tick: Tick) -> pd.DataFrame:
     """World, preference data, trained runs, measured checkpoints, records."""
-    data = runs[0].settings.data
+    settings = runs[0].settings
     scorer = world.scorer(proxies) if proxies else None
     with torch.no_grad():
         pairs = preferences(runs, world, scorer)
         problem = pose(runs, world, pairs)
-        state = start(world.reference, len(runs))
-        steps = checkpoint_steps(problem.schedule.steps, runs[0].settings.train.checkpoints)
+        state = start(world.reference, len(runs), problem)
+        steps = checkpoint_steps(problem.schedule.steps, settings.train.checkpoints)
         measured: dict[str, np.ndarray] = {}
-        note(measured, 0, len(steps), measure(state, problem, pairs, world, data, scorer))
+        note(measured, 0, len(steps), measure(state, problem, pairs, world, settings, scorer))
         for row, (before, after) in enumerate(pairwise(steps), start=1):
-            with torch.enable_grad():
-                state = advance(state, problem, after - before)
-            note(measured, row, len(steps), measure(state, problem, pairs, world, data, scorer))
+            for begin, end in segments(before, after, settings.online.refresh):
+                if turn := round_at(begin, settings.online, steps[-1]):
+                    pairs = refresh(state, pairs, runs, world, scorer, turn)
+                    problem = pose(runs, world, pairs, turn=turn, began=begin)
+                with torch.enable_grad():
+                    state = advance(state, problem, end - begin)
+            note(measured, row, len(steps), measure(state, problem, pairs, world, settings, scorer))
             tick(after - before)
     return curve_rows(runs, steps, measured, state.diverged_at.cpu().numpy(), kl_source=world.kl_source)
 
@@ -130,11 +268,14 @@ GPO = Method(
     strengths=strengths,
     proxies=by_proxy,
     reads=reads,
-    ignores=lambda settings: {"proxy": proxy_keys(settings)} if by_proxy(settings) else {"data": ("pool",)},
+    ignores=ignores,
     per_row=per_row,
-    check=lambda settings: None,
-    steps=lambda settings: settings.train.steps,
+    check=lambda cell: None,
+    steps=lambda cell: cell.settings.train.steps,
     network=network,
-    passes=lambda settings: 1,
+    passes=passes,
     trace=trace,
+    pairwise=True,
+    responses=responses,
+    held=held,
 )

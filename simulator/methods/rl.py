@@ -32,14 +32,23 @@ from torch import Tensor
 from simulator.checkpoints import checkpoint_steps, curve_rows, note
 from simulator.enumerable import EnumerableWorld
 from simulator.enumeration import leaf_log_probs, node_log_probs
-from simulator.method import LABELS, Choices, Keys, Method, Tick, always, needs_listing, no_labelling, reads_proxies
+from simulator.method import (
+    LABELS,
+    Cell,
+    Choices,
+    Keys,
+    Method,
+    Tick,
+    always,
+    needs_listing,
+    no_labelling,
+    reads_proxies,
+)
 from simulator.optimizer import adam_step, clip_rows, learning_rate_factor
+from simulator.rollouts import draw_responses
 from simulator.runs import Run
-from simulator.sampled import SampledWorld
-from simulator.sampling import LEAST, Lots, sample
 from simulator.scoring import Proxy, Scorer
-from simulator.settings import Rl, Settings
-from simulator.streams import stream
+from simulator.settings import Rl
 from simulator.training import Schedule, State, batch_order, start
 from simulator.transformer import Blocks, packing, response_log_probs, restack, unstack
 from simulator.world import World
@@ -92,9 +101,9 @@ class Rollout:
     advantage: Tensor
 
 
-def places(settings: Settings) -> tuple[int, int]:
+def places(cell: Cell) -> tuple[int, int]:
     """Sequences, and tokens of all, that a gradient is taken of."""
-    world, rl = settings.world, settings.rl
+    world, rl = cell.settings.world, cell.settings.rl
     if rl.algorithm == "exact":
         inner = sum(world.vocabulary**t for t in range(1, world.response_length))
         return world.prompts, world.prompts * (world.prompt_length + inner)
@@ -102,16 +111,16 @@ def places(settings: Settings) -> tuple[int, int]:
     return sequences, sequences * (world.prompt_length + world.response_length - 1)
 
 
-def passes(settings: Settings) -> float:
+def passes(cell: Cell) -> float:
     """How many gradients are taken in a step; drawing the responses counts as half of one."""
-    rl = settings.rl
+    rl = cell.settings.rl
     return {"exact": 1.0, "rloo": 1.5, "ppo": rl.reuse + 0.5}[rl.algorithm]
 
 
-def check(settings: Settings) -> None:
+def check(cell: Cell) -> None:
     """Raises ValueError where the exact gradient is asked for and is not known."""
-    if settings.rl.algorithm == "exact":
-        needs_listing('rl.algorithm = "exact"', settings)
+    if cell.settings.rl.algorithm == "exact":
+        needs_listing('rl.algorithm = "exact"', cell.settings)
 
 
 def log_probs_of(blocks: Blocks, world: World, prompt: Tensor, responses: Tensor) -> Tensor:
@@ -129,36 +138,14 @@ def leave_one_out(returns: Tensor) -> Tensor:
     return (returns - returns.mean(dim=-1, keepdim=True)) * (count / (count - 1))
 
 
-def draw_responses(parameters: Tensor, task: Task, prompt: Tensor, step: int) -> Tensor:
-    """Responses [R, B, K, T] of the policies [R, D] to the prompts of these rows [R, B].
-
-    A run's noise is that of (its seed, "rl", step), whatever else is in the stack.
-    """
-    world, lots = task.world, Lots(prompts=prompt.shape[1], responses=task.rl.responses)
-    rows = torch.arange(lots.count * lots.size, device=prompt.device).clamp(max=lots.prompts - 1)
-    length = world.architecture.context - world.prompts.shape[1] + 1
-    shape = (length, len(rows), lots.responses, world.architecture.vocabulary)
-    waiting = {seed: stream(seed, "rl", step).standard_exponential(shape, dtype=np.float32) for seed in set(task.seeds)}
-    noise = torch.from_numpy(np.stack([waiting[seed] for seed in task.seeds], axis=1)).to(prompt.device)
-    tokens = iter(noise.clamp_(min=LEAST).log_().neg_())
-    drawn = sample(
-        unstack(parameters, world.architecture),
-        world.architecture,
-        world.prompts[prompt[:, rows]],
-        responses=lots.responses,
-        length=length,
-        noise=lambda: next(tokens),
-        end=world.end if isinstance(world, SampledWorld) else None,
-    )
-    return drawn[:, : lots.prompts]
-
-
 def roll_out(parameters: Tensor, task: Task, step: int) -> Rollout:
     """Responses of the policies [R, D] at one step, and how much better each is than the others."""
     world = task.world
     order = {seed: batch_order(seed, len(world.prompts), task.prompts, step - 1, 1)[0] for seed in set(task.seeds)}
     prompt = torch.from_numpy(np.stack([order[seed] for seed in task.seeds])).to(parameters.device)
-    responses = draw_responses(parameters, task, prompt, step)
+    responses = draw_responses(
+        parameters, world, prompt, seeds=task.seeds, responses=task.rl.responses, purpose=("rl", step)
+    )
     old = log_probs_of(unstack(parameters, world.architecture), world, prompt, responses)
     ratio = old.double().sum(dim=-1) - world.log_reference(prompt, responses)
     returns = task.scorer.of(prompt, responses) - task.penalty.unsqueeze(2) * ratio
@@ -273,10 +260,10 @@ def strengths(grid: Choices) -> Sequence[tuple[None, float]]:
     return [(None, penalty) for penalty in grid.penalty]
 
 
-def ignores(settings: Settings) -> Keys:
+def ignores(cell: Cell) -> Keys:
     """What an algorithm does not look at."""
     drawn = {"exact": ("prompts", "responses", "clip", "reuse"), "rloo": ("clip", "reuse"), "ppo": ()}
-    return {**no_labelling(settings), "rl": drawn[settings.rl.algorithm]}
+    return {**no_labelling(cell), "rl": drawn[cell.settings.rl.algorithm]}
 
 
 RL = Method(
@@ -284,9 +271,9 @@ RL = Method(
     proxies=always,
     reads=reads_proxies("train", "rl"),
     ignores=ignores,
-    per_row=lambda settings: {"data": (*LABELS, "pairs"), "proxy": None, "train": ("learning_rate", "clip")},
+    per_row=lambda cell: {"data": (*LABELS, "pairs"), "proxy": None, "train": ("learning_rate", "clip")},
     check=check,
-    steps=lambda settings: settings.train.steps,
+    steps=lambda cell: cell.settings.train.steps,
     network=places,
     passes=passes,
     trace=trace,

@@ -1,0 +1,298 @@
+"""DPO with an adversarial regularizer on hidden states, and two controls.
+
+GANPO, Jiang et al. 2026, arXiv:2601.22083. Let h_θ± be what the last layer of the policy, and h_r± that of the frozen
+reference, says along the chosen (+) and the rejected (-) response. Two discriminators D± read a whole response and give
+a score. With B(x, 1) = softplus(-x), B(x, 0) = softplus(x), and m(.) the moving average (0.9) of a batch's mean score:
+
+    L_D+ = ¼ { B(D+(h_r+) - m(h_θ+), 1) + B(D+(h_θ+) - m(h_r+), 0)
+             + B(D+(h_θ+) - m(h_r-), 1) + B(D+(h_r-) - m(h_θ+), 0) },    L_D- with + and - exchanged
+    L = E[-log σ(βρ)] + λ ½ { B(D+(h_θ+) - m(h_r+), 1) + B(D-(h_θ-) - m(h_r-), 1) }
+
+Discriminators take one step at half of the policy's learning rate, and then the policy takes one. As in the authors'
+code a discriminator projects the states, sends them through a transformer that looks both ways, averages over the
+tokens of the response and reads a score from an MLP; at the sizes here it has one block, of the policy's width and
+heads, and neither dropout nor spectral normalization. Its optimizer is Adam.
+
+The controls say what is the adversary's doing: `ganpo_frozen` has random discriminators that never learn, and
+`ganpo_l2` adds λ ½ { |h_θ+ - h_r+|² + |h_θ- - h_r-|² } instead, each a mean over tokens and channels.
+
+Shapes: r runs, B pairs of a batch, T response length, d width, E numbers of one discriminator. Those of the r runs are
+2r rows, first all D+, then all D-. Each scores three responses to a prompt: of the policy along its own label, of the
+reference along its own, and of the reference along the other.
+"""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import pad, softplus
+
+from simulator.losses import logistic
+from simulator.objective import Memory, Objective, Pairs, Parameter, Scene, Term, named
+from simulator.optimizer import Adam, adam_step
+from simulator.streams import stream
+from simulator.transformer import (
+    ALIGNMENT,
+    Architecture,
+    Blocks,
+    feed_forward,
+    normed,
+    read_out,
+    response_states,
+    restack,
+    unstack,
+)
+
+DECAY = 0.9  # of the moving averages
+SLOWER = 0.5  # the discriminators' learning rate over the policy's
+
+
+def shapes_of(architecture: Architecture, length: int) -> dict[str, tuple[int, int]]:
+    """Name and shape of every weight of a discriminator."""
+    d = architecture.width
+    return {
+        "project": (d, d),
+        "position": (length, d),
+        "0.attend": (d, 3 * d),
+        "0.merge": (d, d),
+        "0.up": (d, 4 * d),
+        "0.down": (4 * d, d),
+        "hidden": (d, d),
+        "score": (d, 1),
+    }
+
+
+def weights_of(rows: Tensor, architecture: Architecture, length: int) -> Blocks:
+    """The rows [2r, E] as named weights."""
+    shapes = shapes_of(architecture, length)
+    sizes = [math.prod(shape) for shape in shapes.values()]
+    parts = rows[:, : sum(sizes)].split(sizes, dim=1)
+    return {name: part.unflatten(1, shape) for part, (name, shape) in zip(parts, shapes.items(), strict=True)}
+
+
+def initial(architecture: Architecture, length: int, rng: np.random.Generator) -> Tensor:
+    """One row of random weights, float32 [E], filled up to a multiple of ALIGNMENT. Variance is 1/fan-in."""
+    scales = {"position": 0.1}
+    weights = [
+        rng.normal(scale=scales.get(name, shape[0] ** -0.5), size=math.prod(shape))
+        for name, shape in shapes_of(architecture, length).items()
+    ]
+    row = torch.from_numpy(np.concatenate(weights)).float()
+    return pad(row, (0, -len(row) % ALIGNMENT))
+
+
+def discriminate(weights: Blocks, architecture: Architecture, states: Tensor, said: Tensor) -> Tensor:
+    """Scores [rows, B] of responses with states [rows, B, T, d], of which the tokens `said` [rows, B, T] are there."""
+    rows, count, length, width = states.shape
+    x = (torch.bmm(states.flatten(1, 2), weights["project"]).unflatten(1, (count, length))) + weights["position"][
+        :, None
+    ]
+    x = x.flatten(1, 2)
+    heads, head_width = architecture.heads, width // architecture.heads
+    projected = torch.bmm(normed(x), weights["0.attend"]).view(rows * count, length, 3, heads, head_width)
+    query, key, value = projected.permute(2, 0, 3, 1, 4)
+    hidden = (~said).flatten(0, 1)[:, None, None]
+    scores = torch.matmul(query * head_width**-0.5, key.transpose(-1, -2)).masked_fill(hidden, -torch.inf)
+    read = torch.matmul(scores.softmax(dim=-1), value).transpose(1, 2)
+    x = x + torch.bmm(read.reshape(x.shape), weights["0.merge"])
+    x = feed_forward(weights, 0, x).unflatten(1, (count, length)) * said.unsqueeze(3)
+    pooled = x.sum(dim=2) / said.sum(dim=2, keepdim=True)
+    return read_out(torch.bmm(pooled, weights["hidden"]).relu(), weights["score"])[..., 0]
+
+
+def mean_loss(logits: Tensor, real: bool) -> Tensor:
+    """Mean of B(logit, 1 or 0) over the last axis of [rows, B]."""
+    count = logits.shape[1]
+    whole = pad(-logits if real else logits, (0, -count % ALIGNMENT))
+    return softplus(whole)[:, :count].mean(dim=1)
+
+
+def states_of(blocks: Blocks, scene: Scene) -> tuple[Tensor, Tensor]:
+    """Hidden states [2r, B, T, d] along both labels, chosen above rejected, and which tokens are there [2r, B, T]."""
+    states = response_states(blocks, scene.architecture, scene.packing, scene.prompts, scene.responses)
+    said = scene.responses >= 0
+    return torch.cat([states[:, :, 0], states[:, :, -1]]), torch.cat([said[:, :, 0], said[:, :, -1]])
+
+
+def reference_states(scene: Scene) -> Tensor:
+    """Those of the frozen reference, [2r, B, T, d]."""
+    with torch.no_grad():
+        rows = scene.reference.expand(len(scene.parameters), -1)
+        return states_of(unstack(rows, scene.architecture), scene)[0]
+
+
+def other(values: Tensor) -> Tensor:
+    """Rows of the other label in each row's place."""
+    return values.roll(len(values) // 2, dims=0)
+
+
+def discriminator_loss(scores: Tensor, means: Tensor) -> Tensor:
+    """L_D of each row, [2r], for scores [2r, 3, B] of own policy, own reference, other reference; means [2r, 3, 1]."""
+    policy, own, rejected = scores.unbind(dim=1)
+    of_policy, of_own, of_rejected = means.unbind(dim=1)
+    return (
+        mean_loss(own - of_policy, True)
+        + mean_loss(policy - of_own, False)
+        + mean_loss(policy - of_rejected, True)
+        + mean_loss(rejected - of_policy, False)
+    ) / 4
+
+
+def regularizer(weights: Blocks, scene: Scene, memory: Memory, states: Tensor, said: Tensor) -> Tensor:
+    """λ ½ { B(D+(h_θ+) - m(h_r+), 1) + B(D-(h_θ-) - m(h_r-), 1) }, [r]."""
+    scores = discriminate(weights, scene.architecture, states, said)
+    each = mean_loss(scores - memory["means"][:, 1], True)
+    chosen, rejected = each.chunk(2)
+    return scene.own["weight"][:, 0] * (chosen + rejected) / 2
+
+
+def squared_distance(scene: Scene, states: Tensor, said: Tensor) -> Tensor:
+    """λ ½ { |h_θ+ - h_r+|² + |h_θ- - h_r-|² }, [r]."""
+    apart = (states - reference_states(scene)).square().mean(dim=3) * said
+    each = (apart.sum(dim=2) / said.sum(dim=2)).mean(dim=1)
+    chosen, rejected = each.chunk(2)
+    return scene.own["weight"][:, 0] * (chosen + rejected) / 2
+
+
+def start(scene: Scene) -> Memory:
+    """Random discriminators with their optimizer, and moving averages that no batch has set yet."""
+    length = scene.responses.shape[3]
+    rows = torch.stack(
+        [
+            initial(scene.architecture, length, stream(seed, "discriminator", label))
+            for label in ("chosen", "rejected")
+            for seed in scene.seeds
+        ]
+    ).to(scene.parameters.device)
+    return {
+        "discriminators": rows,
+        "first": torch.zeros_like(rows),
+        "second": torch.zeros_like(rows),
+        "steps": torch.zeros(len(rows), 1, dtype=torch.int64, device=rows.device),
+        "means": torch.zeros(len(rows), 3, 1, device=rows.device),
+    }
+
+
+def learn(scene: Scene, memory: Memory, states: Tensor, said: Tensor, *, frozen: bool) -> None:
+    """One batch for the moving averages and, unless frozen, one step of the discriminators."""
+    known = reference_states(scene)
+    inputs = torch.cat([states, known, other(known)], dim=1)
+    there = torch.cat([said, said, other(said)], dim=1)
+    length = said.shape[2]
+    with torch.enable_grad():
+        weights = {
+            name: view.detach().requires_grad_()
+            for name, view in weights_of(memory["discriminators"], scene.architecture, length).items()
+        }
+        scores = discriminate(weights, scene.architecture, inputs, there).unflatten(1, (3, -1))
+        batch = scores.detach().mean(dim=2, keepdim=True)
+        first = int(memory["steps"][0, 0]) == 0
+        memory["means"].copy_(batch if first else DECAY * memory["means"] + (1 - DECAY) * batch)
+        memory["steps"] += 1
+        if frozen:
+            return
+        loss = discriminator_loss(scores, memory["means"])
+        gradients = torch.autograd.grad(loss.sum(), list(weights.values()))
+    flat = torch.cat([gradient.flatten(1) for gradient in gradients], dim=1)
+    adam_step(
+        memory["discriminators"],
+        pad(flat, (0, -flat.shape[1] % ALIGNMENT)),
+        Adam(first=memory["first"], second=memory["second"]),
+        step=int(memory["steps"][0, 0]),
+        rate=SLOWER * scene.rate.repeat(2, 1),
+        weight_decay=0.0,
+    )
+
+
+def adversary(*, frozen: bool) -> Term:
+    """The term whose discriminators learn, or stay as they are."""
+
+    def measured(scene: Scene, memory: Memory, states: Tensor, said: Tensor) -> Tensor:
+        weights = weights_of(memory["discriminators"], scene.architecture, said.shape[2])
+        return regularizer(weights, scene, memory, states, said)
+
+    def prepare(scene: Scene, memory: Memory, states: Tensor, said: Tensor) -> None:
+        learn(scene, memory, states, said, frozen=frozen)
+
+    return Term(start=start, step=stepping(measured, prepare), value=valued(measured))
+
+
+def l2() -> Term:
+    """The term that holds hidden states near the reference's."""
+
+    def measured(scene: Scene, memory: Memory, states: Tensor, said: Tensor) -> Tensor:
+        return squared_distance(scene, states, said)
+
+    return Term(start=lambda scene: {}, step=stepping(measured, lambda *_: None), value=valued(measured))
+
+
+Measured = Callable[[Scene, Memory, Tensor, Tensor], Tensor]
+
+
+def stepping(
+    measured: Measured, prepare: Callable[[Scene, Memory, Tensor, Tensor], None]
+) -> Callable[[Scene, Memory], tuple[Tensor, Tensor]]:
+    """The step of a term on hidden states: `prepare` sees them first, and then the policy has the gradient."""
+
+    def step(scene: Scene, memory: Memory) -> tuple[Tensor, Tensor]:
+        with torch.enable_grad():
+            blocks = {
+                name: view.detach().requires_grad_()
+                for name, view in unstack(scene.parameters, scene.architecture).items()
+            }
+            states, said = states_of(blocks, scene)
+            prepare(scene, memory, states.detach(), said)
+            value = measured(scene, memory, states, said)
+            gradients = torch.autograd.grad(value.sum(), list(blocks.values()), allow_unused=True)
+        whole = {
+            name: torch.zeros_like(block) if gradient is None else gradient
+            for (name, block), gradient in zip(blocks.items(), gradients, strict=True)
+        }
+        return value.detach(), restack(whole, scene.architecture)
+
+    return step
+
+
+def valued(measured: Measured) -> Callable[[Scene, Memory], Tensor]:
+    """The value of a term on hidden states, for a measurement."""
+
+    def value(scene: Scene, memory: Memory) -> Tensor:
+        with torch.no_grad():
+            return measured(scene, memory, *states_of(unstack(scene.parameters, scene.architecture), scene))
+
+    return value
+
+
+def dpo(pairs: Pairs) -> Tensor:
+    """-log σ(βρ), to which the term is added."""
+    return logistic(pairs.z)
+
+
+PARAMETERS = {"weight": Parameter(default=1.0, about="λ")}
+
+
+def regularized(name: str, formula: str, term: Term, cost: float) -> Objective:
+    """DPO with a term on hidden states."""
+    return Objective(
+        name=name,
+        loss=dpo,
+        formula=formula,
+        table="ganpo",
+        parameters=PARAMETERS,
+        term=lambda own: term,
+        cost=lambda own: cost,
+    )
+
+
+OBJECTIVES = named(
+    regularized(
+        "ganpo",
+        "-log σ(βρ) + λ × what two discriminators of hidden states say",
+        adversary(frozen=False),
+        4.0,
+    ),
+    regularized("ganpo_frozen", "the same with random discriminators that never learn", adversary(frozen=True), 3.0),
+    regularized("ganpo_l2", "-log σ(βρ) + λ × squared distance of hidden states from the reference's", l2(), 2.3),
+)

@@ -1,0 +1,66 @@
+"""Further losses that are functions of z = beta rho alone, beside GPO's six; see simulator/losses.py.
+
+They have kappa like those, at their parameters, and agree with the code of their authors and of TRL's DPOTrainer.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn.functional import softplus
+
+from simulator.objective import Parameter, named, of_z
+
+FLIPS = Parameter(default=0.1, most=0.5, open=True, about="share of labels that are taken for wrong")
+
+
+def conservative_dpo(z: Tensor, epsilon: float | Tensor) -> Tensor:
+    """-(1 - ε) log σ(z) - ε log σ(-z). Conservative DPO, Mitchell 2023; smallest at z = logit(1 - ε)."""
+    return (1 - epsilon) * softplus(-z) + epsilon * softplus(z)
+
+
+def robust_dpo(z: Tensor, epsilon: float | Tensor) -> Tensor:
+    """[-(1 - ε) log σ(z) + ε log σ(-z)] / (1 - 2ε). Ray Chowdhury et al. 2024, arXiv:2403.00409, Eq. 12.
+
+    With a share ε of flipped labels its mean is that of the logistic loss without any. It has no lower bound.
+    """
+    return ((1 - epsilon) * softplus(-z) - epsilon * softplus(z)) / (1 - 2 * epsilon)
+
+
+def exo_pair(z: Tensor, epsilon: float | Tensor) -> Tensor:
+    """σ(z) log(σ(z) / (1 - ε)) + σ(-z) log(σ(-z) / ε). EXO, Ji et al. 2024, arXiv:2402.00856, Eq. 16.
+
+    The reverse KL of a pair, from Bernoulli σ(z) to Bernoulli 1 - ε; TRL calls ε `label_smoothing` and has 1e-3.
+    """
+    share = torch.as_tensor(epsilon, dtype=z.dtype, device=z.device)
+    chosen = -softplus(-z) - torch.log1p(-share)
+    rejected = -softplus(z) - torch.log(share)
+    return torch.sigmoid(z) * chosen + torch.sigmoid(-z) * rejected
+
+
+def discopop(z: Tensor, tau: float | Tensor) -> Tensor:
+    """(1 - σ(z/τ)) log(1 + exp(-z)) + σ(z/τ) exp(-z). DiscoPOP, Lu et al. 2024, arXiv:2406.08414, Eq. 5.
+
+    Its slope at 0 is -3/4 + (1 - log 2) / (4τ): at the usual τ = 0.05 it is +0.78, so training starts by pushing
+    margins down. It is negative for τ above (1 - log 2) / 3 = 0.102.
+    """
+    share = torch.sigmoid(z / tau)
+    return (1 - share) * softplus(-z) + share * torch.exp(-z)
+
+
+OBJECTIVES = named(
+    of_z(conservative_dpo, table="conservative_dpo", parameters={"epsilon": FLIPS}),
+    of_z(robust_dpo, table="robust_dpo", parameters={"epsilon": FLIPS}),
+    of_z(
+        exo_pair,
+        table="exo_pair",
+        parameters={"epsilon": Parameter(default=1e-3, most=0.5, open=True, about="what is left to the rejected")},
+    ),
+    of_z(
+        discopop,
+        table="discopop",
+        parameters={
+            "tau": Parameter(default=0.05, open=True, about=f"below {(1 - math.log(2)) / 3:.3f} margins first fall")
+        },
+    ),
+)

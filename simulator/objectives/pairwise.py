@@ -1,0 +1,104 @@
+"""Further losses of a pair that look at both log-ratios, not at their difference alone.
+
+s_w and s_l are log pi - log pi_ref of the chosen and the rejected response, in nats over the whole response.
+"""
+
+import torch
+from torch import Tensor
+from torch.nn.functional import softplus
+
+from simulator.objective import Pairs, Parameter, named, of_pairs
+
+WEIGHT = Parameter(default=1.0, about="weight")
+LARGEST = 20.0  # nats; of a ratio that is exponentiated
+
+
+def nca_pair(pairs: Pairs) -> Tensor:
+    """-log σ(β s_w) - ½ log σ(-β s_w) - ½ log σ(-β s_l). NCA, Chen et al. 2024, arXiv:2402.05369, Eq. 11."""
+    chosen, rejected = pairs.beta * pairs.chosen, pairs.beta * pairs.rejected
+    return softplus(-chosen) + 0.5 * softplus(chosen) + 0.5 * softplus(rejected)
+
+
+def sppo_hard(pairs: Pairs) -> Tensor:
+    """(s_w - 1/2β)² + (s_l + 1/2β)². SPPO, Wu et al. 2024, arXiv:2405.00675, Eq. 4.7, with P = 1 and 0.
+
+    TRL's convention; with η = 1/β it is the paper's.
+    """
+    target = 0.5 / pairs.beta
+    return (pairs.chosen - target).square() + (pairs.rejected + target).square()
+
+
+def apo_zero(pairs: Pairs) -> Tensor:
+    """1 - σ(β s_w) + σ(β s_l). APO-zero, D'Oosterlinck et al. 2024, arXiv:2408.06266, Eq. 7."""
+    return torch.sigmoid(-pairs.beta * pairs.chosen) + torch.sigmoid(pairs.beta * pairs.rejected)
+
+
+def apo_down(pairs: Pairs) -> Tensor:
+    """σ(β s_w) + 1 - σ(β ρ). APO-down, D'Oosterlinck et al. 2024, arXiv:2408.06266, Eq. 8."""
+    return torch.sigmoid(pairs.beta * pairs.chosen) + torch.sigmoid(-pairs.z)
+
+
+def kto(pairs: Pairs) -> Tensor:
+    """λ_D (1 - σ(β(s_w - z₀))) + λ_U (1 - σ(β(z₀ - s_l))). KTO, Ethayarajh et al. 2024, arXiv:2402.01306, Eq. 7.
+
+    z₀ = max(0, mean of s over mismatched pairs), without a gradient: the responses of each pair of the batch, to the
+    prompt of the pair before it. The two responses of a pair are two examples here, one desirable and one not, and
+    their losses are added; TRL's mean over examples is half of it.
+    """
+    assert pairs.mismatched is not None
+    known = pairs.mismatched[..., : pairs.count]
+    origin = known.mean(dim=2).mean(dim=1, keepdim=True).clamp(min=0.0)
+    desirable = torch.sigmoid(-pairs.beta * (pairs.chosen - origin))
+    undesirable = torch.sigmoid(-pairs.beta * (origin - pairs.rejected))
+    return pairs.own["desirable"] * desirable + pairs.own["undesirable"] * undesirable
+
+
+def chi_po(pairs: Pairs) -> Tensor:
+    """-log σ(clip_{±2R} β(φ(u_w) - φ(u_l))), u = π/π_ref, φ(u) = u + log u. χPO, Huang et al. 2024, arXiv:2407.13399.
+
+    From a secondary source. R is `bound`, how far rewards lie apart at most. Ratios above exp(20) count as that: the
+    clip has cut them off long before.
+    """
+    link = pairs.ratios + torch.exp(pairs.ratios.clamp(max=LARGEST))
+    gap, bound = pairs.beta * (link[:, 0] - link[:, -1]), 2 * pairs.own["bound"]
+    return softplus(-torch.minimum(torch.maximum(gap, -bound), bound))
+
+
+def dpop(pairs: Pairs) -> Tensor:
+    """-log σ(β(ρ - λ max(0, -s_w))). DPO-Positive, Pal et al. 2024, arXiv:2402.13228, Eq. 3; λ is `weight`.
+
+    Written from memory of the paper, whose λ is 50.
+    """
+    lost = torch.relu(-pairs.chosen)
+    return softplus(-pairs.beta * (pairs.chosen - pairs.rejected - pairs.own["weight"] * lost))
+
+
+def dpo_sft(pairs: Pairs) -> Tensor:
+    """-log σ(β ρ) - λ log π(y_w) / |y_w|. DPO with an SFT term, Pang et al. 2024, arXiv:2404.19733; λ is `weight`.
+
+    The term is a mean over tokens, as in TRL's `loss_type=["sigmoid", "sft"]`; there it is the mean over all tokens of
+    the batch, here that of each response, which is the same where responses are equally long.
+    """
+    return softplus(-pairs.z) - pairs.own["weight"] * pairs.per_token[:, 0]
+
+
+OBJECTIVES = named(
+    of_pairs(nca_pair),
+    of_pairs(sppo_hard),
+    of_pairs(apo_zero),
+    of_pairs(apo_down),
+    of_pairs(
+        kto,
+        table="kto",
+        parameters={"desirable": WEIGHT, "undesirable": WEIGHT},
+        mismatched=True,
+        cost=lambda own: 1.7,
+    ),
+    of_pairs(
+        chi_po,
+        table="chi_po",
+        parameters={"bound": Parameter(default=4.0, open=True, about="R, in deviations of gold")},
+    ),
+    of_pairs(dpop, table="dpop", parameters={"weight": Parameter(default=50.0, about="λ")}),
+    of_pairs(dpo_sft, table="dpo_sft", parameters={"weight": WEIGHT}),
+)

@@ -1,0 +1,56 @@
+"""Losses without a reference. They normalize by length: ℓ = log π(y|x) / |y|, in nats per token.
+
+Nothing in them holds a policy near the reference, so what they come to depends on the steps and the learning rate.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn.functional import softplus
+
+from simulator.objective import Pairs, Parameter, named, of_pairs
+
+SURE = -1e-6  # nats per token; odds of what is surer are taken for those at it
+
+
+def simper(pairs: Pairs) -> Tensor:
+    """-exp(ℓ_w) + exp(ℓ_l). SimPER, Xiao et al. 2025, arXiv:2502.00883, Eq. 5.
+
+    The inverse perplexities of the two responses; no β, no reference, no margin. Where responses are one token long it
+    is linear in π.
+    """
+    inverse_perplexity = torch.exp(pairs.per_token)
+    return inverse_perplexity[:, -1] - inverse_perplexity[:, 0]
+
+
+def simpo(pairs: Pairs) -> Tensor:
+    """-log σ(β(ℓ_w - ℓ_l) - γ). SimPO, Meng et al. 2024, arXiv:2405.14734, Eq. 6; γ is `margin`."""
+    gap = pairs.per_token[:, 0] - pairs.per_token[:, -1]
+    return softplus(pairs.own["margin"] - pairs.beta * gap)
+
+
+def orpo(pairs: Pairs) -> Tensor:
+    """-ℓ_w - λ log σ(log odds_w - log odds_l), odds = p / (1 - p) at p = exp(ℓ).
+
+    ORPO, Hong et al. 2024, arXiv:2403.07691, Eq. 6 and 7; λ is `weight`, which TRL calls beta.
+    """
+    length_normalized = pairs.per_token.clamp(max=SURE)
+    odds = length_normalized - log1mexp(length_normalized)
+    return -pairs.per_token[:, 0] + pairs.own["weight"] * softplus(odds[:, -1] - odds[:, 0])
+
+
+def log1mexp(x: Tensor) -> Tensor:
+    """log(1 - exp(x)) for x < 0, exact at both ends."""
+    return torch.where(x > -math.log(2), torch.log(-torch.expm1(x)), torch.log1p(-torch.exp(x)))
+
+
+OBJECTIVES = named(
+    of_pairs(simper, has_beta=False),
+    of_pairs(
+        simpo, table="simpo", parameters={"margin": Parameter(default=0.5, about="γ, the margin that is asked for")}
+    ),
+    of_pairs(
+        orpo, has_beta=False, table="orpo", parameters={"weight": Parameter(default=0.1, about="λ, of the odds ratio")}
+    ),
+)

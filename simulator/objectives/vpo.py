@@ -1,0 +1,83 @@
+"""Value-incentivized preference optimization: DPO that is pessimistic about what no pair shows, or optimistic.
+
+VPO, Cen et al. 2024, arXiv:2405.19320:
+
+    L = E[-log σ(βρ)] + sign αβ E_{y∼π_cal}[log π(y|x) - log π_ref(y|x)]
+
+Offline it is pessimistic, sign -1: for π_cal = π_ref the loss is DPO + αβ KL(π_ref ‖ π), and for π_cal the law of
+chosen responses DPO + αβ NLL(y_w), up to a constant. Online it is optimistic, sign +1, and sends the policy away from
+what it is calibrated by: for a tabular softmax the loss then has no lower bound.
+
+The expectation under π_ref is exact where responses are listed, at `prompts` of the prompts in each step, in an order
+of the run's own; elsewhere it is a mean over responses of the reference that are drawn beforehand. Those of chosen and
+rejected responses are means over the batch.
+"""
+
+from torch import Tensor
+from torch.nn.functional import softplus
+
+from simulator.objective import Memory, Own, Pairs, Parameter, Scene, Term, named, of_pairs
+
+
+def sign(own: Own, *, fresh: bool) -> float:
+    """-1 for pessimism, +1 for optimism."""
+    stance = own["stance"]
+    optimistic = fresh if stance == "auto" else stance == "optimistic"
+    return 1.0 if optimistic else -1.0
+
+
+def vpo(pairs: Pairs) -> Tensor:
+    """-log σ(βρ) ∓ αβ E_cal[log π/π_ref], calibrated by the reference, chosen or rejected. arXiv:2405.19320."""
+    loss = softplus(-pairs.z)
+    if pairs.own["calibration"] == "reference":
+        return loss
+    calibrated = pairs.chosen if pairs.own["calibration"] == "chosen" else pairs.rejected
+    return loss + sign(pairs.own, fresh=pairs.fresh) * pairs.own["alpha"] * pairs.beta * calibrated
+
+
+def weight(scene: Scene) -> Tensor:
+    """What the expectation counts, [r]."""
+    own: Own = scene.own
+    weights: Tensor = sign(own, fresh=scene.fresh) * own["alpha"] * scene.beta
+    return weights[:, 0]
+
+
+def step(scene: Scene, memory: Memory) -> tuple[Tensor, Tensor]:
+    """The term at one step, and its gradient."""
+    assert scene.under_reference is not None
+    value, gradient = scene.under_reference.gradient(
+        scene.parameters, scene.seeds, scene.rows, step=scene.step, prompts=scene.own["prompts"]
+    )
+    return weight(scene) * value, weight(scene).unsqueeze(1) * gradient
+
+
+def value(scene: Scene, memory: Memory) -> Tensor:
+    """The term over all prompts."""
+    assert scene.under_reference is not None
+    return weight(scene) * scene.under_reference.value(scene.parameters, scene.rows)
+
+
+TERM = Term(start=lambda scene: {}, step=step, value=value, of_pairs=False)
+
+OBJECTIVES = named(
+    of_pairs(
+        vpo,
+        table="vpo",
+        parameters={
+            "alpha": Parameter(default=0.1, about="α, how pessimistic or optimistic"),
+            "calibration": Parameter(
+                default="reference",
+                words=("reference", "chosen", "rejected"),
+                about="π_cal, what values are set off by",
+            ),
+            "stance": Parameter(
+                default="auto",
+                words=("auto", "pessimistic", "optimistic"),
+                about='"auto": pessimistic offline, optimistic online',
+            ),
+            "prompts": Parameter(default=4.0, least=1, whole=True, about='prompts a step at calibration = "reference"'),
+        },
+        term=lambda own: TERM if own["calibration"] == "reference" else None,
+        ignores=lambda own: () if own["calibration"] == "reference" else ("prompts",),
+    ),
+)
