@@ -37,6 +37,7 @@ PROCESS_BYTES = 350 * 2**20  # Python with torch and pandas
 DRAWING_BYTES = 130 * 2**20  # what matplotlib and its figures add when all is done
 SLACK = 1.3  # what an allocator loses between tensors
 FLOAT, WIDE = 4, 8
+TERM_PASSES = 4.0  # what the terms of a loss hold at most, in gradients of its pairs
 CONTAINER = Path("/sys/fs/cgroup")
 UNITS = {"": 1, "B": 1} | {
     f"{letter}{ending}": base**power
@@ -117,7 +118,7 @@ def run_bytes(run: Run) -> int:
     if pairs := method.held(run):
         order = WIDE * min(STRETCH, settings.train.steps) * min(settings.train.batch, pairs)
         held = pairs_bytes(settings, pairs) * method.responses(run) // 2 + order + fresh_bytes(run)
-        step = int(step * max(1.0, method.passes(run)))
+        step = int(step * min(method.passes(run), TERM_PASSES))
     if run.proxies and world.kind == "enumerable":
         held += 2 * listed_bytes(settings)
     if run.proxies:
