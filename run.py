@@ -7,6 +7,7 @@ by the command that needs it, so that --help answers at once.
 import io
 import signal
 import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
@@ -112,24 +113,28 @@ def report(folder: Path, /) -> None:
 
 
 @app.command
-def losses(*, picture: Path | None = None) -> None:
-    """The losses f(z) at z = beta rho, and what they do around z = 0.
+def losses(*names: str, picture: Path | None = None) -> None:
+    """The losses f(z) at z = beta rho and what they do around z = 0, and the other objectives.
 
     Parameters
     ----------
+    names
+        Some of them, or losses of your own as my_file.py:function; all of ours unless said.
     picture
-        Draw them into this file, a PNG, SVG or PDF.
+        Draw those that are functions of z into this file, a PNG, SVG or PDF; GPO's six unless some are named.
 
     """
-    from simulator.losses import LOSSES, describe, sample_losses
+    from simulator.describe import chosen, describe, functions
+    from simulator.losses import LOSSES, sample_losses
 
-    print(describe(LOSSES))
+    print(describe(chosen(names)))
     if picture:
         import pandas as pd
 
         from analysis.figures import picture_losses
 
-        picture_losses(pd.DataFrame(sample_losses(LOSSES)), picture)
+        shown = functions(chosen(names or list(LOSSES)))
+        picture_losses(pd.DataFrame(sample_losses(shown)), picture)
         print(f"picture in {picture}")
 
 
@@ -146,9 +151,15 @@ def blame(error: Exception) -> int | None:
     return 1 if isinstance(error, SweepError | OSError) else None
 
 
+def tell(message: Warning | str, *_: object, **__: object) -> None:
+    """A warning as a line for the user."""
+    print(f"warning: {message}", file=sys.stderr)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command that `arguments` name and return the exit code."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    warnings.showwarning = tell
     if sys.stdout is None or sys.stderr is None:  # closed by the caller
         sys.stdout = sys.stderr = io.StringIO()
     try:

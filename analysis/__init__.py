@@ -9,7 +9,7 @@ Nothing here trains, and nothing imports torch: all that is known of a sweep sta
 from analysis.frontier import frontier
 from analysis.laws import ScalingLaw, fit_scaling_law
 from analysis.paths import fit_laws, trends
-from analysis.results import ResultsError, load, load_losses, load_proxies
+from analysis.results import ResultsError, load, load_losses, load_proxies, variants
 from analysis.summary import peaks, training_curves
 
 __all__ = [
@@ -24,4 +24,5 @@ __all__ = [
     "peaks",
     "training_curves",
     "trends",
+    "variants",
 ]

@@ -6,6 +6,7 @@ neither measured nor a name are settings; `settings_of` tells them apart.
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pyarrow
@@ -18,6 +19,7 @@ MEASURED = (
     *("n", "kl_bound", "tau", "proxy_parameters", "kl_source"),
 )
 PATHS = ("best_of_n", "rl", "gibbs")  # methods whose every row is a point of their trade-off
+GPO_LOSSES = ("logistic", "hinge", "squared", "exponential", "truncated_quadratic", "savage")
 NEEDED = ("run_id", "method", "loss", "beta", "seed", "step", "kl", "gold", "status")
 
 
@@ -105,23 +107,54 @@ def policies(curves: pd.DataFrame) -> pd.DataFrame:
     """The rows that a trade-off consists of: ends of offline training; against proxies, whole paths.
 
     Those are all n of best-of-n, all tau of Gibbs, and the checkpoints of reinforcement learning at its smallest
-    penalty, as far as each goes on from the reference.
+    penalty, as far as each goes on from the reference; and so are the checkpoints of losses that have no beta.
     """
     rows = whole(curves)
-    path = rows[rows["method"].isin(PATHS)]
+    along = rows["method"].isin(PATHS) | (rows["method"].eq("gpo") & rows["beta"].isna())
+    path = rows[along]
     if (path["method"] == "rl").any():
         least = path.loc[path["method"] == "rl", "beta"].min()
         path = path[(path["method"] != "rl") | (path["beta"] == least)]
     path = path.sort_values("step", kind="stable")
     farther = path["kl"] >= path.groupby("run_id")["kl"].cummax()
     last = ends(curves)
-    return pd.concat([last[~last["method"].isin(PATHS)], path[farther]])
+    return pd.concat([last[~last["run_id"].isin(path["run_id"]) & ~last["method"].isin(PATHS)], path[farther]])
 
 
 def offline(curves: pd.DataFrame) -> pd.DataFrame:
-    """The rows of offline training on pairs, with the oracles, and without the settings that say nothing there."""
+    """The rows of training on pairs, with the oracles, and without the settings that say nothing there.
+
+    Losses are told apart by the settings that only some of them have; see `variants`.
+    """
     rows = curves[curves["method"].isin(["gpo", "oracle"])]
-    return rows.drop(columns=[name for name in further_axes(curves) if rows[name].isna().all()])
+    return variants(rows.drop(columns=[name for name in further_axes(curves) if rows[name].isna().all()]))
+
+
+def variants(curves: pd.DataFrame) -> pd.DataFrame:
+    """The curves with settings that only some losses have, such as vpo_alpha, in the name of the loss: vpo, alpha 0.1.
+
+    These settings are no columns any more, so that each variant of a loss stands beside the others as a loss of its
+    own.
+    """
+    runs = trained(curves)
+    runs = runs[runs["method"] == "gpo"]
+    has = runs.groupby("loss")[further_axes(curves)].count() > 0
+    some = [name for name in has if has[name].any() and not has[name].all()]
+    if not some:
+        return curves
+    named = [_variant(dict(row)) for row in curves[["loss", *some]].to_dict("records")]
+    return curves.assign(loss=pd.Series(named, index=curves.index, dtype=curves["loss"].dtype)).drop(columns=some)
+
+
+def _variant(row: dict[str, Any]) -> Any:
+    """The name of a loss with the settings that it has of those in the row."""
+    loss = row.pop("loss")
+    told = []
+    for name, value in row.items():
+        if not pd.isna(loss) and not pd.isna(value):
+            shown = f"{value:g}" if isinstance(value, float) else value
+            told.append(f"{name.removeprefix(f'{loss}_').replace('_', ' ')} {shown}")
+    return ", ".join([loss, *told]) if told else loss
 
 
 def settings_of(curves: pd.DataFrame) -> list[str]:

@@ -128,7 +128,10 @@ def _offline_text(curves: pd.DataFrame) -> list[str]:
     apart = [name for name in curve_settings(rows) if name not in ("method", "kappa", "beta")]
     table = peaks(rows)
     groups = table.groupby(apart, sort=False, dropna=False)
-    best, weakest = table.loc[groups["peak_gold"].idxmax()], table.loc[groups["beta"].idxmin()]
+    best = table.loc[groups["peak_gold"].idxmax()]
+    weakest = table.loc[
+        table["beta"].fillna(0.0).groupby([table[name] for name in apart], sort=False, dropna=False).idxmin()
+    ]
     shown = best[[*apart, "beta", "peak_gold", "peak_kl"]].set_axis([*apart, "best beta", "peak gold", "at KL"], axis=1)
     for column, name in (("beta", "smallest beta"), ("fall", "falls by"), ("fall_se", "se")):
         shown[name] = weakest[column].to_numpy()

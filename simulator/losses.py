@@ -107,13 +107,3 @@ def sample_losses(losses: Mapping[str, Loss]) -> dict[str, np.ndarray]:
         for column, values in (("z", z), ("f", value), ("slope", slope)):
             columns[column].append(values.detach().numpy())
     return {column: np.concatenate(parts) if parts else np.zeros(0) for column, parts in columns.items()}
-
-
-def describe(losses: Mapping[str, Loss]) -> str:
-    """A table of losses as text: what each does at z = 0, and what its docstring says."""
-    lines = ["{:<20}{:>8}{:>8}{:>8}{:>8}  {}".format("loss", "f(0)", "f'(0)", "f''(0)", "kappa", "f(z)")]
-    for name, loss in losses.items():
-        at = local_shape(loss)
-        formula = " ".join((loss.__doc__ or "").split()).split(". ")[0]
-        lines.append(f"{name:<20}{at.value:>8.4g}{at.slope:>8.4g}{at.curvature:>8.4g}{at.kappa:>8.4g}  {formula}")
-    return "\n".join(lines)

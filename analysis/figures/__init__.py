@@ -1,7 +1,7 @@
 """Figures of a result directory, as PNG and SVG. To add one, write its module and name it in FIGURES or in AGAINST.
 
-FIGURES show offline training on pairs, and each combination of further axes has its own; AGAINST show what is optimized
-against proxies, with all axes in one.
+FIGURES show training on pairs, and each combination of further axes has its own; AGAINST show what is optimized
+against proxies, and TOGETHER training on pairs, with all axes in one.
 """
 
 from collections.abc import Callable
@@ -17,7 +17,9 @@ from analysis.figures import (
     losses,
     maxima,
     mu_squared,
+    neighbours,
     overoptimization,
+    pace,
     penalty,
     proxies,
     regularization,
@@ -39,14 +41,20 @@ from analysis.results import (
     trained,
 )
 
-FIGURES: dict[str, Callable[[pd.DataFrame], Figure]] = {
-    "tradeoff": tradeoff.draw,
-    "training": training.draw,
-    "across_beta": across_beta.draw,
-    "regularization": regularization.draw,
-    "mu_squared": mu_squared.draw,
+Draw = Callable[[pd.DataFrame], Figure]
+Choice = tuple[Callable[[pd.DataFrame], bool], Draw]  # whether it has something to show, and the figure
+FIGURES: dict[str, Choice] = {
+    "tradeoff": (lambda curves: True, tradeoff.draw),
+    "training": (lambda curves: True, training.draw),
+    "across_beta": (lambda curves: True, across_beta.draw),
+    "regularization": (lambda curves: bool(ends(curves)["beta"].notna().any()), regularization.draw),
+    "mu_squared": (lambda curves: True, mu_squared.draw),
+    "neighbours": (lambda curves: bool(neighbours.others(ends(curves))), neighbours.draw),
 }
-AGAINST: dict[str, tuple[Callable[[pd.DataFrame], bool], Callable[[pd.DataFrame], Figure]]] = {
+TOGETHER: dict[str, Choice] = {
+    "pace": (lambda curves: not ends(pace.paceless(curves)).empty, pace.draw),
+}
+AGAINST: dict[str, Choice] = {
     "overoptimization": (lambda curves: True, overoptimization.draw),
     "coefficients": (lambda curves: coefficients.along_of(curves) is not None, coefficients.draw),
     "maxima": (lambda curves: coefficients.along_of(curves) is not None, maxima.draw),
@@ -65,6 +73,8 @@ def save(figure: Figure, stem: Path) -> list[Path]:
 
 def picture_losses(table: pd.DataFrame, path: Path) -> None:
     """Draw losses into one file, without any sweep. `table`: loss, kappa, z, f, slope. Raises ResultsError."""
+    if table.empty:
+        raise ResultsError(f"{path}: none of these losses is a function of z alone, so there is no picture of it")
     known = ("png", "svg", "pdf")
     if path.suffix.removeprefix(".").lower() not in known:
         raise ResultsError(f"{path}: must end in .{', .'.join(known)}, the kinds of picture that can be written")
@@ -92,15 +102,21 @@ def draw_all(folder: Path) -> list[Path]:
             paths: list[Path] = []
             if (folder / "proxies.parquet").exists():
                 paths += save(proxies.draw(load_proxies(folder)), target / "proxies")
-            for name, (applies, draw_against) in AGAINST.items():
+            for name, (applies, draw) in AGAINST.items():
                 if not with_labels(curves).empty and applies(curves):
-                    paths += save(draw_against(curves), target / name)
+                    paths += save(draw(curves), target / name)
             pairs = offline(curves)
             if not ends(pairs).empty:
-                paths += save(losses.draw(functions), target / "losses")
+                if not functions.empty:
+                    paths += save(losses.draw(functions), target / "losses")
+                for name, (applies, draw) in TOGETHER.items():
+                    if applies(pairs):
+                        paths += save(draw(pairs), target / name)
             for at, part in [] if ends(pairs).empty else parts_of(pairs):
                 here = {axis: f"{value:g}" if isinstance(value, float) else value for axis, value in at.items()}
-                for name, draw in FIGURES.items():
+                for name, (applies, draw) in FIGURES.items():
+                    if not applies(part):
+                        continue
                     figure = draw(part)
                     if here:
                         told = ", ".join(f"{axis} = {value}" for axis, value in here.items())

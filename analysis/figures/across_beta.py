@@ -28,7 +28,7 @@ def draw(curves: pd.DataFrame) -> Figure:
         frame(axes, curves, points)
         here = points[points["loss"] == loss].sort_values("beta")
         axes.plot(here["kl"], here["gold"], color="0.4", linewidth=1)
-        for beta, point in here.groupby("beta"):
+        for beta, point in here.groupby("beta", dropna=False):
             color = colors.to_rgba(beta)
             crosses(axes, point, "kl", "gold", fmt="o", color=color, markeredgecolor="black", markeredgewidth=0.5)
         draw_oracle(axes, curves)

@@ -17,7 +17,7 @@ def draw(losses: pd.DataFrame) -> Figure:
     for order, (name, style) in enumerate(styles.items()):
         table = losses[losses["loss"] == name]
         every = {"markevery": (10 * order, 80), **style}
-        near.plot(table["z"], table["f"], label=f"{name}, κ = {table['kappa'].iloc[0]:g}", **every)
+        near.plot(table["z"], table["f"], label=f"{name}, κ = {table['kappa'].iloc[0]:.3g}", **every)
         for axes, column in ((tail, table["f"]), (weight, table["slope"].abs())):
             axes.plot(table["z"], np.maximum(column, FLOOR / 10), **every)
     near.set(xlim=(-2, 3), ylim=(-0.1, 4), ylabel="f(z)", title="around z = 0")

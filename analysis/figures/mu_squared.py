@@ -23,7 +23,7 @@ def draw(curves: pd.DataFrame) -> Figure:
     colors = beta_scale(means["beta"])
     low, high = means["mu_squared"].min(), min(means["mu_squared"].max(), 2 * means["kl"].max())
     for loss, axes in grid.items():
-        for beta, curve in means[means["loss"] == loss].groupby("beta"):
+        for beta, curve in means[means["loss"] == loss].groupby("beta", dropna=False):
             axes.plot(curve["mu_squared"], curve["kl"], color=colors.to_rgba(beta), marker=".")
         ends = np.array([low, max(low, high)])
         axes.plot(ends, ends / 2, color="black", linestyle="--", linewidth=1, label="KL = ½ × squared loss")

@@ -18,20 +18,22 @@ from analysis.frontier import end_points
 
 def draw(curves: pd.DataFrame) -> Figure:
     """Rows: KL and gold at the end of training. Columns: against beta, and against beta kappa where kappa > 0."""
-    points = end_points(curves)
+    points = end_points(curves).dropna(subset="beta")
     points["beta_kappa"] = points["beta"] * points["kappa"]
-    flat = [loss for loss in losses_of(curves) if not (points.loc[points["loss"] == loss, "kappa"] > 0).any()]
-    columns = ["beta"] if set(flat) == set(losses_of(curves)) else ["beta", "beta_kappa"]
+    losses = losses_of(points)
+    flat = [loss for loss in losses if not (points.loc[points["loss"] == loss, "kappa"] > 0).any()]
+    columns = ["beta"] if set(flat) == set(losses) else ["beta", "beta_kappa"]
     figure = Figure(figsize=(1 + 4.3 * len(columns), 6.8), layout="constrained")
     grid = figure.subplots(2, len(columns), sharex="col", sharey="row", squeeze=False)
-    for loss, style in loss_styles(losses_of(curves)).items():
+    for loss, style in loss_styles(losses).items():
         table = points[points["loss"] == loss].sort_values("beta")
         for column, x in enumerate(columns):
             shown = table[table[x] > 0]
             for row, y in enumerate(("kl", "gold")):
                 if len(shown):
                     crosses(grid[row, column], shown, x, y, faint=True, **style, label=loss)
-    left_out = f" (κ = 0, so left out: {', '.join(flat)})" if flat else ""
+    left_out = f" (without κ > 0 and left out: {', '.join(flat)})" if len(flat) in (1, 2) else ""
+    left_out = left_out or (" (those with κ > 0)" if flat else "")
     titles = {"beta": "against β", "beta_kappa": f"against β κ, the strength near z = 0{left_out}"}
     for column, x in enumerate(columns):
         grid[0, column].set_title(titles[x], fontsize=9)

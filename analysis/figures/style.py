@@ -6,7 +6,6 @@ cividis, which grows lighter evenly.
 
 import math
 from collections.abc import Iterable, Sequence
-from itertools import cycle
 from typing import Any
 
 import matplotlib as mpl
@@ -18,7 +17,7 @@ from matplotlib.colors import ListedColormap, LogNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, NullLocator, StrMethodFormatter
 
-from analysis.results import oracle
+from analysis.results import GPO_LOSSES, oracle
 
 RC = {
     "font.size": 9,
@@ -41,32 +40,46 @@ RC = {
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#000000", "#56B4E9", "#8C6D31")
 DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2)), (0, (1, 1)), (0, (3, 1, 1, 1)))
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
-KNOWN = ("logistic", "hinge", "squared", "exponential", "truncated_quadratic", "savage")
+KNOWN = GPO_LOSSES
+WITHOUT_BETA = "0.35"  # the colour of losses that have none
 KL_LABEL = r"KL($\pi\,\Vert\,\pi_\mathrm{ref}$) [nats per response]"
 GOLD_LABEL = r"gold reward [sd under $\pi_\mathrm{ref}$]"
 ORACLE: dict[str, Any] = {"color": "0.35", "linestyle": (0, (4, 2)), "linewidth": 1.2, "zorder": 1.5}
 
 
 def loss_styles(losses: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """Colour, dash and marker of each loss: always the same for the losses of KNOWN, the next free for others."""
+    """Colour, dash and marker of each loss: always the same for the losses of KNOWN, the next free for others.
+
+    Colours come round after as many losses as there are, each time with other dashes and markers.
+    """
     names = list(losses)
     ordered = [*KNOWN, *(name for name in names if name not in KNOWN)]
-    ways = zip(ordered, cycle(zip(PALETTE, DASHES, MARKERS, strict=True)), strict=False)
-    styles = {name: {"color": c, "linestyle": d, "marker": m} for name, (c, d, m) in ways}
+    count = len(PALETTE)
+    styles = {
+        name: {
+            "color": PALETTE[i % count],
+            "linestyle": DASHES[(i + 3 * (i // count)) % count],
+            "marker": MARKERS[(i + 5 * (i // count)) % count],
+        }
+        for i, name in enumerate(ordered)
+    }
     return {name: styles[name] for name in names}
 
 
 def beta_scale(betas: pd.Series) -> ScalarMappable:
-    """Colours for beta, dark where regularization is weak."""
-    low, high = float(betas.min()), float(betas.max())
+    """Colours for beta, dark where regularization is weak; grey for losses that have none."""
+    low, high = (float(betas.min()), float(betas.max())) if betas.notna().any() else (0.5, 2.0)
     norm = LogNorm(low, high) if high > low else LogNorm(low / 2, high * 2)
     dark = ListedColormap(mpl.colormaps["cividis"](np.linspace(0.0, 0.92, 256)))  # the palest are lost on white
+    dark.set_bad(WITHOUT_BETA)
     return ScalarMappable(norm, dark)
 
 
 def beta_bar(figure: Figure, colors: ScalarMappable, betas: pd.Series, axes: Sequence[Axes]) -> None:
-    """The colours of beta beside the panels, with a mark at each beta there is."""
-    values = sorted(betas.unique())
+    """The colours of beta beside the panels, with a mark at each beta there is; nothing where there is none."""
+    values = sorted(betas.dropna().unique())
+    if not values:
+        return
     bar = figure.colorbar(colors, ax=list(axes), label="β (small: weak regularization)", shrink=0.8)
     bar.set_ticks(values, labels=[f"{value:g}" for value in values])
     bar.ax.yaxis.set_minor_locator(NullLocator())
@@ -139,9 +152,11 @@ def level(axes: Sequence[Axes], tables: Sequence[pd.DataFrame], names: Sequence[
 
 
 def losses_of(table: pd.DataFrame) -> list[str]:
-    """The losses of a table: those of KNOWN first, then the others in the order in which they come."""
+    """The losses of a table: those of KNOWN first, then the others as they come, variants of one beside each other."""
     found = list(table["loss"].dropna().unique())
-    return [name for name in KNOWN if name in found] + [name for name in found if name not in KNOWN]
+    others = [name for name in found if name not in KNOWN]
+    plain = list(dict.fromkeys(name.split(", ")[0] for name in others))
+    return [name for name in KNOWN if name in found] + sorted(others, key=lambda name: plain.index(name.split(", ")[0]))
 
 
 def panels(titles: Sequence[str], most: int = 3) -> tuple[Figure, dict[str, Axes]]:

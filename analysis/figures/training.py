@@ -1,5 +1,7 @@
 """Gold against KL along training, one panel a loss, one curve a beta."""
 
+import math
+
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -27,13 +29,13 @@ def draw(curves: pd.DataFrame) -> Figure:
     means = training_curves(curves)
     figure, grid = panels(losses_of(curves))
     colors = beta_scale(means["beta"])
-    betas = sorted(means["beta"].unique())
+    betas = sorted(means["beta"].dropna().unique()) or [math.nan]
     for loss, axes in grid.items():
         frame(axes, curves, means[["kl", "gold"]])
-        for beta, curve in means[means["loss"] == loss].groupby("beta"):
+        for beta, curve in means[means["loss"] == loss].groupby("beta", dropna=False):
             color = colors.to_rgba(beta)
             axes.plot(curve["kl"], curve["gold"], color=color)
-            if beta in (betas[0], betas[len(betas) // 2], betas[-1]):
+            if math.isnan(beta) or beta in (betas[0], betas[len(betas) // 2], betas[-1]):
                 band(axes, curve, "kl", "gold", color)
             peak = curve.loc[curve["gold"].idxmax()]
             axes.plot(peak["kl"], peak["gold"], "s", color=color, markeredgecolor="black", markeredgewidth=0.5)

@@ -1,0 +1,269 @@
+"""A loss of the user's own: both forms against ours, every way in which it can be wrong, and where code may come from."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from run import main
+from simulator import Sweep, run_sweep
+from simulator.complaints import ConfigError
+from simulator.config import with_hashes
+from simulator.grid import cautions, expand
+from simulator.own_loss import GIVEN, own_loss
+from tests.conftest import SMALL, small_sweep
+
+MINE = '''
+import torch
+from torch.nn.functional import softplus
+
+FACTOR = 2
+
+def again(z):
+    """log(1 + exp(-z)), written by a user. Not ours."""
+    return softplus(-z)
+
+def with_default(z, power=2):
+    return (z - 1) ** power
+
+def by_pairs(chosen, rejected, beta):
+    return softplus(-beta * (chosen - rejected))
+
+def free(chosen_log_prob, rejected_log_prob, chosen_length, rejected_length):
+    return torch.exp(rejected_log_prob / rejected_length) - torch.exp(chosen_log_prob / chosen_length)
+
+def raises(z):
+    raise RuntimeError("no such thing\\nas a loss")
+
+def raises_later(chosen, rejected, beta):
+    if (chosen > 3).any():
+        raise RuntimeError("too far")
+    return softplus(-beta * (chosen - rejected))
+
+def a_number(z):
+    return 3.0
+
+def a_mean(z):
+    return softplus(-z).mean()
+
+def nan_at_zero(z):
+    return torch.log(z)
+
+def detached(z):
+    return softplus(-z.detach())
+
+def flat(z):
+    return 0 * z
+
+def backwards(z):
+    return softplus(z)
+
+def pairs_backwards(chosen, rejected):
+    return chosen - rejected
+
+def neighbours(z):
+    return softplus(-z) + z.roll(1, dims=-1)
+
+def mixes(chosen, rejected):
+    return softplus(rejected - chosen) * chosen.exp().mean()
+
+def no_argument():
+    return 1
+
+def wants(chosen, rejcted):
+    return chosen
+
+class Stateful:
+    pass
+'''
+
+
+@pytest.fixture
+def mine(tmp_path: Path) -> Path:
+    path = tmp_path / "mine.py"
+    path.write_text(MINE)
+    return path
+
+
+def sweep_of(folder: Path, *losses: str, **tables: dict[str, object]) -> Sweep:
+    """A small sweep file in `folder` with these losses."""
+    path = folder / "sweep.toml"
+    grid = {"loss": list(losses), "beta": [0.3], "seeds": 2} | tables.pop("sweep", {})
+    path.write_text(small_sweep(sweep=grid, **tables).to_toml())
+    return Sweep.from_toml(path)
+
+
+def complaint(mine: Path, function: str) -> str:
+    with pytest.raises(ConfigError) as error:
+        own_loss(f"{mine.name}:{function}", mine.parent)
+    return str(error.value)
+
+
+def test_both_forms_train_as_ours_do(mine: Path, tmp_path: Path) -> None:
+    """In two processes, so that workers find the file, too."""
+    sweep = sweep_of(tmp_path, "logistic", "mine.py:again", "mine.py:by_pairs", "simper", "mine.py:free")
+    curves = pd.read_parquet(run_sweep(sweep, tmp_path / "out", workers=2, memory="2GiB") / "curves.parquet")
+    measured = ["kl", "gold", "train_loss", "train_accuracy"]
+
+    def of(loss: str) -> np.ndarray:
+        return curves.loc[curves["loss"] == loss, measured].to_numpy()
+
+    assert len(of("logistic"))
+    for ours, theirs in (("logistic", "again"), ("logistic", "by_pairs"), ("simper", "free")):
+        assert of(f"mine.py:{theirs}") == pytest.approx(of(ours), rel=1e-4, abs=1e-6)
+    rows = curves.drop_duplicates("loss").set_index("loss")
+    assert rows.loc["mine.py:again", "kappa"] == pytest.approx(0.5)
+    assert np.isnan(rows.loc["mine.py:by_pairs", "kappa"])
+    assert np.isnan(rows.loc["mine.py:free", "beta"])
+    losses = pd.read_parquet(tmp_path / "out" / "losses.parquet")
+    assert set(losses["loss"]) == {"logistic", "mine.py:again"}
+
+
+def test_the_documented_names_are_what_a_function_is_given(mine: Path) -> None:
+    assert own_loss("mine.py:with_default", mine.parent).f is not None
+    assert own_loss("mine.py:by_pairs", mine.parent).has_beta
+    assert not own_loss("mine.py:free", mine.parent).has_beta
+    for name in GIVEN:
+        assert name in complaint(mine, "wants")
+
+
+@pytest.mark.parametrize(
+    ("function", "told"),
+    [
+        ("agan", "agan is not there; mine.py has again,"),
+        ("agan", "did you mean again?"),
+        ("FACTOR", "FACTOR is no function"),
+        ("raises", "raises (RuntimeError, line 24: no such thing as a loss)"),
+        ("a_number", "must return a tensor, not float"),
+        ("a_mean", "must return a value for each pair, shape [2, 8] for two runs of eight, not []"),
+        ("nan_at_zero", "must be finite where the policy is the reference, not -inf"),
+        ("detached", "must let a gradient flow"),
+        ("flat", "must have a finite gradient that is not zero everywhere"),
+        ("neighbours", "must be elementwise in z"),
+        ("mixes", "must keep runs apart"),
+        ("no_argument", "takes no argument; it must be f(z), or a function of several of chosen, rejected"),
+        ("wants", "cannot be given rejcted; did you mean rejected?"),
+    ],
+)
+def test_what_is_wrong_is_said(mine: Path, function: str, told: str) -> None:
+    assert told in complaint(mine, function)
+    assert complaint(mine, function).startswith(f"sweep.loss = mine.py:{function}: ")
+
+
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        ("def f(z:\n", "broken.py cannot be loaded (SyntaxError"),
+        ("import nothing_like_it\n", "broken.py cannot be loaded (ModuleNotFoundError, line 1: No module named"),
+        ("import sys\nsys.exit(3)\n", "broken.py cannot be loaded (SystemExit, line 2: 3)"),
+    ],
+)
+def test_a_file_that_cannot_be_loaded_is_the_users_mistake(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], source: str, told: str
+) -> None:
+    (tmp_path / "broken.py").write_text(source)
+    (tmp_path / "c.toml").write_text('[sweep]\nloss = "broken.py:f"\n')
+    assert main(["sweep", str(tmp_path / "c.toml"), "--out", str(tmp_path / "out")]) == 2
+    assert told in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_file_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "c.toml").write_text('[sweep]\nloss = ["hinge", "missing.py:f"]\n')
+    assert main(["sweep", str(tmp_path / "c.toml"), "--dry-run"]) == 2
+    told = capsys.readouterr().err
+    assert (
+        f"sweep.loss = missing.py:f: there is no file {tmp_path / 'missing.py'} nor {Path('missing.py').resolve()}"
+        in told
+    )
+
+
+def test_a_name_that_is_neither_says_how_to_name_a_file(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["sweep", "--dry-run", "--set", "sweep.loss=mine.py"]) == 2
+    assert "my_file.py:function" in capsys.readouterr().err
+
+
+def test_a_loss_that_starts_the_wrong_way_is_told_once(mine: Path, tmp_path: Path) -> None:
+    runs = expand(sweep_of(tmp_path, "mine.py:backwards", "mine.py:pairs_backwards", "discopop", "logistic"))
+    told = cautions(runs)
+    assert [text.split()[1] for text in told] == ["mine.py:backwards", "mine.py:pairs_backwards", "discopop"]
+    assert "f'(0) = +0.5" in told[0]
+    assert "at beta = 1, of +1" in told[1]
+    assert "f'(0) = +0.784" in told[2]
+    with pytest.warns(UserWarning, match=r"backwards has f'\(0\) = \+0.5"):
+        run_sweep(sweep_of(tmp_path, "mine.py:backwards"), tmp_path / "out", workers=1)
+
+
+def test_a_loss_that_raises_in_training_fails_its_stack_with_the_reason(mine: Path, tmp_path: Path) -> None:
+    sweep = sweep_of(tmp_path, "mine.py:raises_later", train={"learning_rate": 0.5})
+    path = tmp_path / "sweep.toml"
+    done = subprocess.run(
+        [sys.executable, "run.py", "sweep", str(path), "--out", str(tmp_path / "out")],
+        cwd=Path(__file__).parent.parent,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert sweep.sweep.loss == ("mine.py:raises_later",)
+    assert done.returncode == 1
+    assert "sweep.loss = mine.py:raises_later: raises (RuntimeError, line 27: too far)" in done.stderr
+
+
+def test_code_is_never_loaded_from_a_results_directory(mine: Path, tmp_path: Path) -> None:
+    out = run_sweep(sweep_of(tmp_path, "mine.py:again"), tmp_path / "out", workers=1)
+    shutil.copy(mine, out / "mine.py")
+    with pytest.raises(ConfigError, match="code is never loaded from a results directory such as"):
+        expand(Sweep.from_toml(out / "config.toml"))
+    elsewhere = tmp_path / "elsewhere.toml"
+    elsewhere.write_text(f'[sweep]\nloss = "{out.resolve() / "mine.py"}:again"\n')
+    with pytest.raises(ConfigError, match="never loaded from a results directory"):
+        expand(Sweep.from_toml(elsewhere))
+
+
+def test_records_never_mix_two_versions_of_a_file(mine: Path, tmp_path: Path) -> None:
+    sweep = sweep_of(tmp_path, "mine.py:again", sweep={"seeds": 1})
+    out = run_sweep(sweep, tmp_path / "out", workers=1)
+    assert run_sweep(sweep, out, workers=1) == out  # nothing has changed
+    mine.write_text(MINE + "\n# another thought\n")
+    with pytest.raises(ConfigError, match=r"whose code mine\.py has changed since"):
+        run_sweep(sweep, out, workers=1)
+    held = Sweep.from_toml(out / "config.toml", beside=tmp_path)
+    assert set(held.code) == {"mine.py"}
+    with pytest.raises(ConfigError, match="is not the code that this sweep is about"):
+        with_hashes(held, [])
+
+
+def test_a_file_is_looked_up_beside_the_sweep_and_then_where_one_works(
+    mine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inner = tmp_path / "inner"
+    inner.mkdir()
+    sweep_of(inner, "mine.py:again")
+    monkeypatch.chdir(tmp_path)
+    assert expand(Sweep.from_toml("inner/sweep.toml"))[0].kappa == pytest.approx(0.5)
+    (inner / "mine.py").write_text("def again(z):\n    return (z - 1) ** 2\n")
+    assert expand(Sweep.from_toml("inner/sweep.toml"))[0].kappa == pytest.approx(1)
+    helper = inner / "beside_it.py"
+    helper.write_text("SHIFT = 2.0\n")
+    (inner / "mine.py").write_text("from beside_it import SHIFT\ndef again(z):\n    return (z - SHIFT) ** 2\n")
+    assert expand(Sweep.from_toml("inner/sweep.toml"))[0].kappa == pytest.approx(0.5)
+
+
+def test_losses_of_ones_own_are_described_and_drawn(
+    mine: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    picture = tmp_path / "picture.png"
+    assert main(["losses", f"{mine}:again", "squared", "--picture", str(picture)]) == 0
+    told = capsys.readouterr().out
+    assert "0.6931    -0.5    0.25     0.5  log(1 + exp(-z)), written by a user" in told
+    assert picture.stat().st_size > 1000
+    assert main(["losses", "logistik"]) == 2
+    assert "did you mean logistic?" in capsys.readouterr().err
+
+
+def test_the_small_sweep_has_no_losses_of_its_own() -> None:
+    assert "loss" not in SMALL["sweep"]
