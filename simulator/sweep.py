@@ -9,7 +9,6 @@ worker ran which stack cannot be seen in the result.
 
 import os
 import threading
-import traceback
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -31,7 +30,7 @@ from simulator.proxies import Member, needed
 from simulator.proxy_files import join_proxies
 from simulator.records import Folder, examine_folder, join, open_folder, tidy, write_json, write_table
 from simulator.runs import Run, axis_column
-from simulator.worker import finish_proxies, finish_stack, one_thread, world_in
+from simulator.worker import finish_proxies, finish_stack, one_thread, reason, world_in
 from simulator.world import MADE_OF, World, world_name
 
 Watch = Callable[[int, int, bool], None]
@@ -218,8 +217,8 @@ def handing(
         for number, job in enumerate(jobs):
             try:
                 do(job, partial(tick, number))
-            except Exception:
-                failed[number] = traceback.format_exc()
+            except Exception as error:
+                failed[number] = reason(error)
         return failed
 
     yield here

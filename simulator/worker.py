@@ -22,6 +22,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from simulator.complaints import ConfigError
 from simulator.config import Sweep, check_text, code_of
 from simulator.experiment import proxies_for, run_stack
 from simulator.grid import expand
@@ -90,6 +91,11 @@ def finish_proxies(stack: Sequence[Member], world: World, folder: Folder, tick: 
     write_table(pd.DataFrame([facts | {"wall_seconds": seconds} for _, facts in found]), folder.proxy_part(stack))
 
 
+def reason(error: Exception) -> str:
+    """Why a stack failed: a message for the user, or the traceback of what nobody foresaw."""
+    return str(error) if isinstance(error, ConfigError) else "".join(traceback.format_exception(error))
+
+
 def serve(folder: Folder, device: torch.device, beside: Path | None) -> None:
     """Answer standard input until it ends."""
 
@@ -112,8 +118,8 @@ def serve(folder: Folder, device: torch.device, beside: Path | None) -> None:
                 stack = [runs[place] for place in asked["runs"]]
                 world = world_in(worlds, sweep, stack[0].settings, device)
                 finish_stack(stack, world, folder, device, lambda n: say(steps=n))
-        except Exception:
-            say(error=traceback.format_exc())
+        except Exception as error:
+            say(error=reason(error))
             continue
         say(done=True)
 

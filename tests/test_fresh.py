@@ -67,13 +67,13 @@ def test_rounds_add_to_the_data_or_replace_it(world: World, keep: str, sizes: li
     pairs = preferences(runs, world, None)
     state = start(world.reference, 2)
     seen = [pairs.prompt.shape[1]]
-    for round in (1, 2, 3):
+    for turn in (1, 2, 3):
         before = pairs
-        pairs = refresh(state, pairs, runs, world, None, round)
+        pairs = refresh(state, pairs, runs, world, None, turn)
         seen.append(pairs.prompt.shape[1])
         if keep == "all":
             assert torch.equal(pairs.responses[:, : before.responses.shape[1]], before.responses)
-        problem = pose(runs, world, pairs, turn=round, began=state.step)
+        problem = pose(runs, world, pairs, turn=turn, began=state.step)
         state = advance(state, problem, 10)
     assert seen == sizes
 
