@@ -6,6 +6,7 @@ be listed there by its full name, such as `"data.pairs" = [64, 256]`, and become
 
 import hashlib
 import math
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -18,7 +19,7 @@ from simulator.losses import LOSSES
 from simulator.method import Choices
 from simulator.methods import METHODS
 from simulator.objectives import OBJECTIVES
-from simulator.own_loss import find, hash_of, is_own
+from simulator.own_loss import is_own, own_loss
 from simulator.settings import ALSO_KNOWN_AS, Positive, Settings, Table
 from simulator.text import read_text
 from simulator.toml_input import flatten, override, place, read_toml
@@ -33,7 +34,7 @@ known_loss = one_of([*OBJECTIVES, "my_file.py:function"], known_as=ALSO_KNOWN_AS
 
 def loss_name(value: str) -> str:
     """One of our objectives, or a file of the user's with a function in it."""
-    return value if is_own(value) else known_loss(value)
+    return os.path.normpath(value) if is_own(value) else known_loss(value)
 
 
 MethodName = Annotated[str, AfterValidator(one_of(METHODS, known_as=METHOD_KNOWN_AS))]
@@ -187,13 +188,13 @@ def with_hashes(sweep: Sweep, names: Iterable[str]) -> Sweep:
 
 
 def code_of(sweep: Sweep) -> dict[str, str]:
-    """The SHA-256 of each file with a loss of the user's own.
+    """The SHA-256 of the code of each loss of the user's own.
 
     Raises ConfigError where it is not what the sweep says.
     """
     found = {}
     for name in filter(is_own, sweep.sweep.loss):
-        file, there = name.rpartition(":")[0], hash_of(find(name, sweep.beside))
+        file, there = name.rpartition(":")[0], own_loss(name, sweep.beside).code
         if sweep.code.get(file, there) != there:
             raise ConfigError(
                 f"sweep.loss = {name}: is not the code that this sweep is about (its SHA-256 is {there}, and code says "

@@ -22,7 +22,7 @@ def chosen(names: Sequence[str]) -> list[Objective]:
         if name not in OBJECTIVES and not is_own(name):
             known = ", ".join(OBJECTIVES)
             raise ConfigError(f"losses {name}: must be one of {known}, my_file.py:function{nearest(name, OBJECTIVES)}")
-        found.append(OBJECTIVES[name] if name in OBJECTIVES else own_loss(name, None))
+        found.append(OBJECTIVES[name] if name in OBJECTIVES else own_loss(name, None).objective)
     return found
 
 

@@ -17,7 +17,7 @@ from simulator.method import Choices, Method
 from simulator.methods import METHODS
 from simulator.objective import Objective
 from simulator.objectives import OBJECTIVES
-from simulator.own_loss import caution, own_loss
+from simulator.own_loss import caution, is_own, own_loss
 from simulator.proxies import Member, held_out, proxy_architecture
 from simulator.runs import Run, apart, digest, leave_out
 from simulator.settings import Settings
@@ -65,14 +65,16 @@ class Point:
 
 def objective_named(sweep: Sweep, name: str) -> Objective:
     """The objective of `sweep.loss`, ours or the user's own. Raises ConfigError."""
-    return OBJECTIVES[name] if name in OBJECTIVES else own_loss(name, sweep.beside)
+    return OBJECTIVES[name] if name in OBJECTIVES else own_loss(name, sweep.beside).objective
 
 
 def cautions(runs: Iterable[Run]) -> list[str]:
     """What a user should know of the objectives before they are trained with."""
-    own = {
-        apart(run): (run.objective, run.settings.objective.own(run.objective.table)) for run in runs if run.objective
-    }
+    own = {}
+    for run in runs:
+        if run.objective:
+            numbers = run.settings.objective.own(run.objective.table)
+            own[run.loss, *numbers.items()] = run.objective, numbers
     return list(dict.fromkeys(filter(None, (caution(*pair) for pair in own.values()))))
 
 
@@ -94,7 +96,8 @@ def _runs_at(sweep: Sweep, name: str, at: Mapping[str, Any], settings: Settings)
         tables = leave_out(tables, method.ignores(point))
         axes = {key: value for key, value in at.items() if _has(tables, key)}
         named = digest(tables)
-        alike = [name, proxies, method.responses(point), leave_out(tables, method.per_row(point))]
+        alone = objective.name if objective and is_own(objective.name) else ""  # what it raises is its own affair
+        alike = [name, alone, proxies, method.responses(point), leave_out(tables, method.per_row(point))]
         kappa = objective.kappa(settings.objective.own(objective.table)) if objective else None
         for (_, beta), seed in itertools.product(some, range(grid.seeds)):
             yield Run(

@@ -16,6 +16,7 @@ Each f maps a tensor of any shape to a tensor of that shape, unreduced. `softplu
 write `logsigmoid`: the two are equal, and only the latter starts threads on a CPU.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -77,8 +78,8 @@ class LocalShape:
 
     @property
     def kappa(self) -> float:
-        """f''(0) / |f'(0)|, the strength of the offline regularization at beta = 1."""
-        return self.curvature / abs(self.slope)
+        """f''(0) / |f'(0)|, the strength of the offline regularization at beta = 1; NaN where f does not fall at 0."""
+        return self.curvature / abs(self.slope) if self.slope < 0 else math.nan
 
 
 def local_shape(loss: Loss) -> LocalShape:

@@ -27,11 +27,12 @@ from simulator.grid import STACK_LIMIT, proxy_stack_size, proxy_work, stack_size
 from simulator.ground import architecture_of
 from simulator.methods import METHODS
 from simulator.proxies import Member, needed, proxy_architecture
-from simulator.runs import Run
+from simulator.runs import Run, apart
 from simulator.sampled import KEPT_BYTES
 from simulator.sampling import Lots
 from simulator.settings import Network, Settings
 from simulator.training import STRETCH
+from simulator.under_reference import POOL
 
 PROCESS_BYTES = 350 * 2**20  # Python with torch and pandas
 DRAWING_BYTES = 130 * 2**20  # what matplotlib and its figures add when all is done
@@ -44,7 +45,7 @@ UNITS = {"": 1, "B": 1} | {
     for power, letter in enumerate("KMGT", start=1)
     for ending, base in (("", 1024), ("iB", 1024), ("B", 1000))
 }
-REMEDY = "lower policy.width, policy.layers, proxy.width, train.batch, data.pairs, or the sizes of the world"
+REMEDY = "lower policy.width, policy.layers, proxy.width, train.batch, data.pairs, online.pairs, or the world's sizes"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,6 +120,8 @@ def run_bytes(run: Run) -> int:
         order = WIDE * min(STRETCH, settings.train.steps) * min(settings.train.batch, pairs)
         held = pairs_bytes(settings, pairs) * method.responses(run) // 2 + order + fresh_bytes(run)
         step = int(step * min(method.passes(run), TERM_PASSES))
+        if world.kind == "sampled" and method.listed(run):
+            held += 2 * WIDE * POOL * (world.response_length + world.prompt_length + 4)
     if run.proxies and world.kind == "enumerable":
         held += 2 * listed_bytes(settings)
     if run.proxies:
@@ -126,6 +129,16 @@ def run_bytes(run: Run) -> int:
     if run.method == "best_of_n" and world.kind == "sampled":
         held += WIDE * settings.measured_prompts * settings.best_of_n.pool
     return int(SLACK * (row + step + held))
+
+
+def tree_bytes(run: Run) -> int:
+    """What the gradient of an expectation over a tree of prefixes holds, one run at a time."""
+    settings, places = run.settings, METHODS[run.method].listed(run)
+    if settings.world.kind == "sampled":
+        return 0
+    policy, length = settings.policy, settings.world.response_length
+    kept = policy.layers * (24 * policy.width + 4 * policy.heads * length) + 12 * policy.width
+    return int(SLACK * places * (FLOAT * kept + 6 * WIDE * settings.world.vocabulary))
 
 
 def fresh_bytes(run: Run) -> int:
@@ -245,10 +258,14 @@ def needs_of(runs: Sequence[Run], best: int | None = None) -> dict[str, Need]:
     needs = {}
     for shared, group in kinds.items():
         run = group[0]
+        kinds_of_it = {apart(one): one for one in group}.values()
         needs[shared] = Need(
             settings=run.settings,
-            each=run_bytes(run),
-            beside=measuring_bytes(run.settings) + pool_bytes(run) + scoring_bytes(run.settings) * run.proxies,
+            each=max(run_bytes(one) for one in kinds_of_it),
+            beside=measuring_bytes(run.settings)
+            + pool_bytes(run)
+            + scoring_bytes(run.settings) * run.proxies
+            + max(tree_bytes(one) for one in kinds_of_it),
             best=best or stack_size(run),
             count=len(group),
             work=work(group),

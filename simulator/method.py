@@ -51,7 +51,8 @@ class Method:
     per_row: keys that may differ within a stack, None for a whole table. check: raises ValueError where settings allow
     no run. steps: of training. network: sequences, and tokens of all, that go through the policy's network at once, and
     passes: how often in a step, forward and backward. pairwise: whether it has the objectives of `sweep.loss`.
-    responses: to a prompt of its data. held: pairs of its data at most, 0 where it has none.
+    responses: to a prompt of its data. held: pairs of its data at most, 0 where it has none. listed: tokens that an
+    expectation under the reference takes a gradient of in a step.
 
     trace(runs, world, proxies, tick): train and measure the runs of a stack, with a proxy for each or none at all; the
     rows of `curves.parquet`. tick is told how many steps each run has taken since the last time.
@@ -70,6 +71,7 @@ class Method:
     pairwise: bool = False
     responses: Callable[[Cell], int] = lambda cell: 0
     held: Callable[[Cell], int] = lambda cell: 0
+    listed: Callable[[Cell], int] = lambda cell: 0
 
 
 def proxy_keys(settings: Settings) -> Sequence[str]:

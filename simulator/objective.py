@@ -24,14 +24,13 @@ Memory = dict[str, Tensor]
 class Parameter:
     """What an objective has beside beta: a number with its bounds, or one of some words.
 
-    A bound is part of the range unless `open`. about: for whoever sets it.
+    about: for whoever sets it.
     """
 
     default: float | str
     about: str
     least: float = 0.0
     most: float = 1e6
-    open: bool = False
     whole: bool = False
     words: tuple[str, ...] = ()
 
@@ -157,7 +156,8 @@ class Objective:
     it is one, given its parameters. has_beta: whether beta means anything to it. table: which of [objective.…] has its
     parameters. scored, mismatched: whether it reads these of Pairs. ranked: the parameter that says how many responses
     to a prompt it compares, by their scores, where it takes no labels. term: what else is in the loss. ignores: those
-    of its parameters that say nothing. cost: gradients of a step, that of a plain pairwise loss being 1.
+    of its parameters that say nothing. cost: gradients of a step, that of a plain pairwise loss being 1. calibrates: at
+    how many prompts a step takes the expectation under the reference, in addition.
     """
 
     name: str
@@ -173,6 +173,7 @@ class Objective:
     term: Callable[[Own], Term | None] = lambda own: None
     ignores: Callable[[Own], Sequence[str]] = lambda own: ()
     cost: Callable[[Own], float] = lambda own: 1.0
+    calibrates: Callable[[Own], int] = lambda own: 0
 
     def shape(self, own: Own) -> LocalShape | None:
         """What f does around z = 0 at these parameters, None where there is no f."""

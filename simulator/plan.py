@@ -6,6 +6,7 @@ about a factor of two. Memory is what simulator/memory.py arranges for.
 """
 
 import time
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import torch
 from simulator.best_of import ladder
 from simulator.checkpoints import checkpoint_steps
 from simulator.config import Sweep, with_hashes
-from simulator.grid import expand, proxy_stacks, stacks
+from simulator.grid import cautions, expand, proxy_stacks, stacks
 from simulator.ground import architecture_of, language_and_prompts
 from simulator.memory import arrange, budget_of, shown_bytes
 from simulator.methods import METHODS
@@ -167,6 +168,8 @@ def oracle_seconds(settings: Settings) -> float:
 def make_plan(sweep: Sweep, workers: int, *, memory: str | None = None, device: torch.device | None = None) -> Plan:
     """The plan of a sweep that nothing is done of yet, on at most `workers` processes. Raises ConfigError."""
     runs = expand(sweep)
+    for told in cautions(runs):
+        warnings.warn(told, UserWarning, stacklevel=2)
     with_hashes(sweep, [run.settings.world.language.text for run in runs])
     budget = budget_of(memory, device or torch.device("cpu"))
     arrangement = arrange(runs, processes=workers, **budget)

@@ -21,7 +21,15 @@ ESTIMATORS = ("k1", "k2", "k3")
 KNOWN_AS = {"dpo": "logistic", "ipo": "squared", "slic": "hinge"}
 ALSO_KNOWN_AS = KNOWN_AS | {
     **{"cdpo": "conservative_dpo", "robust": "robust_dpo", "exo": "exo_pair", "nca": "nca_pair", "sppo": "sppo_hard"},
-    **{"apo": "apo_zero", "chipo": "chi_po", "χpo": "chi_po", "xpo": "chi_po", "rpo": "rpo_squared", "sft": "dpo_sft"},
+    **{
+        "apo": "apo_zero",
+        "chipo": "chi_po",
+        "χpo": "chi_po",
+        "xpo": "vpo",
+        "selm": "vpo",
+        "rpo": "rpo_squared",
+        "sft": "dpo_sft",
+    },
 }
 
 Count = Annotated[int, Field(ge=1, le=10**9)]
@@ -305,8 +313,7 @@ def field_of(parameter: Parameter) -> Any:
         return Literal[parameter.words], parameter.default
     kind, default = (int, int(parameter.default)) if parameter.whole else (float, float(parameter.default))
     least, most = kind(parameter.least), kind(parameter.most)
-    bounds = Field(gt=least, lt=most) if parameter.open else Field(ge=least, le=most)
-    return Annotated[kind, bounds], default
+    return Annotated[kind, Field(ge=least, le=most)], default
 
 
 class ObjectiveTables(Table):

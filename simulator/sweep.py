@@ -25,6 +25,7 @@ from simulator.config import Sweep, with_hashes
 from simulator.grid import cautions, expand, proxy_stacks, stacks
 from simulator.losses import Loss, sample_losses
 from simulator.memory import arrange, budget_of
+from simulator.own_loss import find, is_own
 from simulator.pool import Hand, Job, workers_on
 from simulator.proxies import Member, needed
 from simulator.proxy_files import join_proxies
@@ -104,6 +105,7 @@ def run_sweep(
     sweep = with_hashes(sweep, [run.settings.world.language.text for run in runs])
     chosen, processes = choose_device(device), processes_on(device, workers)
     steps = sum(run.steps for run in runs) + sum(member.steps for member in members)
+    keep_apart(sweep, Path(out))
     if examine_folder(Path(out), sweep, fresh=fresh):
         watch(steps, len(runs), False)
         return Path(out)
@@ -131,6 +133,13 @@ def run_sweep(
             work.do(hand, folder, runs, members)
     join(folder, runs)
     return folder.path
+
+
+def keep_apart(sweep: Sweep, out: Path) -> None:
+    """Raises ConfigError where code of the user's own lies where records would go: it would not be loaded again."""
+    for name in filter(is_own, sweep.sweep.loss):
+        if out.resolve() in find(name, sweep.beside).parents:
+            raise ConfigError(f"--out {out}: holds the code of sweep.loss = {name}; choose another --out")
 
 
 def functions_of(runs: Sequence[Run]) -> dict[str, Loss]:

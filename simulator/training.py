@@ -58,7 +58,7 @@ class Problem:
     names another for each time that pairs are drawn afresh, which `began` says after which step. batch: B. counts: how
     many of its first pairs each run trains on; all N where empty. value: what margins compare, [R, B, K]. scores [R, N,
     K]: rewards, for objectives that read them. reference [D]: parameters of pi_ref, for objectives with mismatched
-    pairs or terms, and under_reference for those that ask for it.
+    pairs or terms, and under_reference for those that ask for it. fresh: whether the policy draws pairs, now or later.
     """
 
     architecture: Architecture
@@ -79,6 +79,7 @@ class Problem:
     scores: Tensor | None = None
     reference: Tensor | None = None
     under_reference: UnderReference | None = None
+    fresh: bool = False
     turn: int = 0
     began: int = 0
 
@@ -211,7 +212,7 @@ def scenes(
                     seeds=problem.batch_seeds[rows],
                     rows=rows,
                     step=step,
-                    fresh=problem.turn > 0,
+                    fresh=problem.fresh,
                     under_reference=problem.under_reference,
                 ),
             )
@@ -230,7 +231,7 @@ def loss_and_gradient(parameters: Tensor, problem: Problem, chosen: Tensor | Non
         problem.parts,
         scores=batch.scores,
         mismatched=mismatched_ratios(parameters, problem, batch),
-        fresh=problem.turn > 0,
+        fresh=problem.fresh,
     ).mean(dim=1)
     gradients = torch.autograd.grad(loss.sum(), list(blocks.values()))
     return loss.detach(), restack(dict(zip(blocks, gradients, strict=True)), problem.architecture)
@@ -275,13 +276,18 @@ def advance(state: State, problem: Problem, steps: int) -> State:
     return replace(state, diverged_at=diverged_at)
 
 
+def blocks_of(pairs: int) -> list[slice]:
+    """BLOCK pairs after another; none is alone, since a pair has a neighbour then."""
+    starts = [first for first in range(0, pairs, BLOCK) if first == 0 or first < pairs - 1]
+    return [slice(first, end) for first, end in zip(starts, [*starts[1:], pairs], strict=True)]
+
+
 def losses_on_pairs(state: State, problem: Problem, log_ratios: Tensor) -> Tensor:
     """The loss [R], float64, on the first n pairs of each run, terms included, from log-ratios [R, n, K], nats."""
     pairs = log_ratios.shape[1]
     mismatched: dict[int, list[Tensor]] = {}
     added = log_ratios.new_zeros(len(log_ratios))
-    for first in range(0, pairs, BLOCK):
-        some = slice(first, min(first + BLOCK, pairs))
+    for some in blocks_of(pairs):
         whole = torch.arange(some.start, some.stop, device=log_ratios.device).expand(len(log_ratios), -1)
         batch = take(problem, whole)
         for number, ratios in mismatched_ratios(state.parameters, problem, batch).items():
@@ -289,7 +295,7 @@ def losses_on_pairs(state: State, problem: Problem, log_ratios: Tensor) -> Tenso
         for number, term, scene in scenes(state.parameters, problem, batch, state.step, problem.learning_rate):
             if term.of_pairs:
                 added[scene.rows] += term.value(scene, state.memory[number]) * ((some.stop - some.start) / pairs)
-            elif not first:
+            elif not some.start:
                 added[scene.rows] += term.value(scene, state.memory[number])
     reference = problem.reference_log_probs[:, :pairs].double()
     losses = pair_losses(
@@ -300,6 +306,6 @@ def losses_on_pairs(state: State, problem: Problem, log_ratios: Tensor) -> Tenso
         problem.parts,
         scores=None if problem.scores is None else problem.scores[:, :pairs],
         mismatched={number: torch.cat(ratios, dim=1) for number, ratios in mismatched.items()},
-        fresh=problem.turn > 0,
+        fresh=problem.fresh,
     )
     return losses.mean(dim=1) + added

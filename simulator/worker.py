@@ -15,7 +15,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 
 import numpy as np
@@ -98,30 +98,32 @@ def reason(error: Exception) -> str:
 
 def serve(folder: Folder, device: torch.device, beside: Path | None) -> None:
     """Answer standard input until it ends."""
+    channel = sys.stdout
 
     def say(**answer: object) -> None:
-        print(json.dumps(answer), flush=True)
+        print(json.dumps(answer), file=channel, flush=True)
 
-    sweep = Sweep.from_toml(folder.config, beside=beside)
-    code_of(sweep)
-    runs = expand(sweep)
-    proxies = needed(runs)
-    worlds: dict[str, World] = {}
-    for line in sys.stdin:
-        asked = json.loads(line)
-        try:
-            if "proxies" in asked:
-                members = [proxies[place] for place in asked["proxies"]]
-                world = world_in(worlds, sweep, members[0].settings, device)
-                finish_proxies(members, world, folder, lambda n: say(steps=n))
-            else:
-                stack = [runs[place] for place in asked["runs"]]
-                world = world_in(worlds, sweep, stack[0].settings, device)
-                finish_stack(stack, world, folder, device, lambda n: say(steps=n))
-        except Exception as error:
-            say(error=reason(error))
-            continue
-        say(done=True)
+    with redirect_stdout(sys.stderr):  # code of the user's own may print
+        sweep = Sweep.from_toml(folder.config, beside=beside)
+        code_of(sweep)
+        runs = expand(sweep)
+        proxies = needed(runs)
+        worlds: dict[str, World] = {}
+        for line in sys.stdin:
+            asked = json.loads(line)
+            try:
+                if "proxies" in asked:
+                    members = [proxies[place] for place in asked["proxies"]]
+                    world = world_in(worlds, sweep, members[0].settings, device)
+                    finish_proxies(members, world, folder, lambda n: say(steps=n))
+                else:
+                    stack = [runs[place] for place in asked["runs"]]
+                    world = world_in(worlds, sweep, stack[0].settings, device)
+                    finish_stack(stack, world, folder, device, lambda n: say(steps=n))
+            except Exception as error:
+                say(error=reason(error))
+                continue
+            say(done=True)
 
 
 if __name__ == "__main__":

@@ -8,13 +8,14 @@ import pytest
 import torch
 
 from simulator import run_sweep
+from simulator.complaints import ConfigError
 from simulator.experiment import run_stack
 from simulator.fresh import draw_fresh, round_at, rounds, segments
 from simulator.grid import expand
 from simulator.methods.gpo import pose, preferences, refresh
 from simulator.runs import Run
 from simulator.settings import Online
-from simulator.training import advance, start
+from simulator.training import advance, blocks_of, start
 from simulator.world import World, build_world
 from tests.conftest import small_sweep
 
@@ -157,6 +158,38 @@ def test_fresh_pairs_of_a_policy_that_left_the_reference_keep_it_honest(world: W
         return curves.loc[curves["step"] == 150, "gold"].mean()
 
     assert gold({"refresh": 15, "pairs": 48}) > gold({}) + 0.2
+
+
+def test_a_round_that_never_comes_is_offline() -> None:
+    assert [run.run_id for run in runs_of({"refresh": 40})] == [run.run_id for run in runs_of({})]
+    late = {"refresh": 40, "labeller": "proxy"}
+    assert not any(run.proxies for run in runs_of(late))
+    assert all(run.proxies for run in runs_of(late | {"refresh": 39}))
+
+
+def test_labels_say_nothing_to_ranked_responses() -> None:
+    ranked = runs_of({}, loss=["rpo_loo", "rpo_squared"], **{"data.label_noise": [0.0, 0.3]})
+    assert sum(run.loss == "rpo_loo" for run in ranked) == 2
+    assert sum(run.loss == "rpo_squared" for run in ranked) == 4
+
+
+def test_vpo_is_optimistic_from_its_first_step_where_it_is_online(world: World) -> None:
+    def early(online: dict[str, object], stance: str) -> np.ndarray:
+        own = {"vpo": {"alpha": 5.0, "stance": stance}}
+        sweep = small_sweep(sweep={"loss": "vpo", "beta": [0.3], "seeds": 1}, online=online, objective=own)
+        return run_stack(expand(sweep), world, [], lambda _: None).loc[lambda t: t["step"] <= 8, "kl"].to_numpy()
+
+    assert (early(ONLINE, "auto") == early(ONLINE, "optimistic")).all()
+    assert (early({}, "auto") == early({}, "pessimistic")).all()
+    apart = early(ONLINE, "auto") != early({}, "auto")
+    assert apart[2:].all()  # the first step is from the reference, where the expectation is flat
+
+
+def test_a_loss_that_compares_with_other_pairs_needs_some(world: World) -> None:
+    with pytest.raises(ConfigError, match=r'loss "kto" compares a pair with others of its batch.*train\.batch \(=1\)'):
+        expand(small_sweep(sweep={"loss": "kto"}, train={"batch": 1}))
+    sizes = {pairs: [block.stop - block.start for block in blocks_of(pairs)] for pairs in (1, 64, 65, 130)}
+    assert sizes == {1: [1], 64: [64], 65: [65], 130: [64, 64, 2]}
 
 
 def test_turns_have_orders_of_their_own(world: World) -> None:

@@ -8,13 +8,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
+from analysis import load
 from run import main
 from simulator import Sweep, run_sweep
 from simulator.complaints import ConfigError
 from simulator.config import with_hashes
 from simulator.grid import cautions, expand
+from simulator.objective import Objective, Part, pair_losses
 from simulator.own_loss import GIVEN, own_loss
+from simulator.sweep import SweepError
 from tests.conftest import SMALL, small_sweep
 
 MINE = '''
@@ -124,9 +128,9 @@ def test_both_forms_train_as_ours_do(mine: Path, tmp_path: Path) -> None:
 
 
 def test_the_documented_names_are_what_a_function_is_given(mine: Path) -> None:
-    assert own_loss("mine.py:with_default", mine.parent).f is not None
-    assert own_loss("mine.py:by_pairs", mine.parent).has_beta
-    assert not own_loss("mine.py:free", mine.parent).has_beta
+    assert own_loss("mine.py:with_default", mine.parent).objective.f is not None
+    assert own_loss("mine.py:by_pairs", mine.parent).objective.has_beta
+    assert not own_loss("mine.py:free", mine.parent).objective.has_beta
     for name in GIVEN:
         assert name in complaint(mine, "wants")
 
@@ -139,7 +143,7 @@ def test_the_documented_names_are_what_a_function_is_given(mine: Path) -> None:
         ("FACTOR", "FACTOR is no function"),
         ("raises", "raises (RuntimeError, line 21: no such thing as a loss)"),
         ("a_number", "must return a tensor, not float"),
-        ("a_mean", "must return a value for each pair, shape [2, 8] for two runs of eight, not []"),
+        ("a_mean", "must return a value for each pair, shape [2, 64] here, not []"),
         ("nan_at_zero", "must be finite where the policy is the reference, not -inf"),
         ("detached", "must let a gradient flow"),
         ("flat", "must have a finite gradient that is not zero everywhere"),
@@ -252,6 +256,127 @@ def test_a_file_is_looked_up_beside_the_sweep_and_then_where_one_works(
     helper.write_text("SHIFT = 2.0\n")
     (inner / "mine.py").write_text("from beside_it import SHIFT\ndef again(z):\n    return (z - SHIFT) ** 2\n")
     assert expand(Sweep.from_toml("inner/sweep.toml"))[0].kappa == pytest.approx(0.5)
+
+
+def test_what_a_file_imports_from_beside_itself_belongs_to_it(tmp_path: Path) -> None:
+    """Helpers of one name in two folders are two; a helper that changes is another code."""
+    for folder, power in (("a", 2), ("b", 4)):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "mine.py").write_text("from helper import POWER\ndef f(z):\n    return (z - 1) ** POWER\n")
+        (tmp_path / folder / "helper.py").write_text(f"POWER = {power}\n")
+    sweep = sweep_of(tmp_path, "a/mine.py:f", "b/mine.py:f")
+    kappas = {run.loss: run.kappa for run in expand(sweep)}
+    assert kappas == {"a/mine.py:f": pytest.approx(1), "b/mine.py:f": pytest.approx(3)}
+    before = with_hashes(sweep, []).code
+    assert len(set(before.values())) == 2
+    (tmp_path / "a" / "helper.py").write_text("POWER = 6\n")
+    assert {run.loss: run.kappa for run in expand(sweep)}["a/mine.py:f"] == pytest.approx(5)
+    after = with_hashes(sweep, []).code
+    assert after["a/mine.py"] != before["a/mine.py"]
+    assert after["b/mine.py"] == before["b/mine.py"]
+
+
+def of(tmp_path: Path, source: str) -> Objective:
+    """The objective that a function `f` is."""
+    path = tmp_path / "some.py"
+    path.write_text(f"import torch\nfrom torch.nn.functional import softplus\n{source}\n")
+    return own_loss("some.py:f", tmp_path).objective
+
+
+def test_a_function_that_reduces_over_pairs_sees_no_filling(tmp_path: Path) -> None:
+    centred = of(
+        tmp_path, "def f(chosen, rejected):\n    m = chosen - rejected\n    return softplus(m.mean(-1, True) - m)"
+    )
+    rng = np.random.default_rng(0)
+    ratios = torch.from_numpy(rng.normal(size=(2, 10, 2)))
+    nothing = torch.zeros_like(ratios)
+    parts = [Part(objective=centred, rows=2, own={})]
+    losses = pair_losses(ratios, nothing, nothing + 1, torch.ones(2, 1), parts).numpy()
+    margin = (ratios[..., 0] - ratios[..., 1]).numpy()
+    assert losses == pytest.approx(np.log1p(np.exp(margin.mean(axis=1, keepdims=True) - margin)))
+
+
+@pytest.mark.parametrize(
+    ("source", "is_f", "has_beta"),
+    [
+        ("def f(x):\n    return softplus(-x)", True, True),
+        ("def f(z, *, tau=2.0):\n    return softplus(-z / tau)", True, True),
+        ("f = softplus", True, True),
+        ("def f(*given):\n    return softplus(-given[0])", True, True),
+        ("class F(torch.nn.Module):\n    def forward(self, z):\n        return softplus(-z)\nf = F()", True, True),
+        ("def f(rho):\n    return softplus(-rho)", False, False),
+        ("def f(chosen_log_prob):\n    return -chosen_log_prob", False, False),
+        ("def f(chosen, rejected, beta=0.1):\n    return softplus(-beta * (chosen - rejected))", False, True),
+        ("def f(z, chosen):\n    return softplus(-z) - chosen", False, True),
+        (
+            "from __future__ import annotations\nfrom dataclasses import dataclass\n@dataclass\nclass A:\n"
+            "    b: float = 1.0\ndef f(z):\n    return softplus(-A().b * z)",
+            True,
+            True,
+        ),
+    ],
+)
+def test_what_a_function_is_follows_from_its_arguments(tmp_path: Path, source: str, is_f: bool, has_beta: bool) -> None:
+    future, rest = source.partition("\n")[::2] if "__future__" in source else ("", source)
+    head = f"{future}\nimport torch\nfrom torch.nn.functional import softplus\n"
+    (tmp_path / "some.py").write_text(f"{head}{rest}\n")
+    objective = own_loss("some.py:f", tmp_path).objective
+    assert ((objective.f is not None), objective.has_beta) == (is_f, has_beta)
+
+
+def test_more_that_is_refused_with_its_reason(tmp_path: Path) -> None:
+    for source, told in (
+        ("class f:\n    pass", "f is no function"),
+        ("def f(z):\n    return -torch.log(z + 1)", "must be finite for log-ratios of at most 2 nats, not"),
+        ("def f(z):\n    return torch.ones(2, 64) * z", "must be elementwise in z"),
+        ("def f(z):\n    assert z.abs().max() < 3\n    return softplus(-z)", "raises (AssertionError, line 4"),
+    ):
+        with pytest.raises(ConfigError) as error:
+            of(tmp_path, source)
+        assert told in str(error.value), source
+
+
+def test_a_loss_whose_slope_at_zero_is_zero_trains_with_a_warning(tmp_path: Path) -> None:
+    (tmp_path / "some.py").write_text("def f(z):\n    return z ** 2 - z ** 3 / 10\n")
+    with pytest.warns(UserWarning, match="nothing pushes margins up"):
+        out = run_sweep(sweep_of(tmp_path, "some.py:f"), tmp_path / "out", workers=1)
+    assert pd.read_parquet(out / "losses.parquet")["kappa"].isna().all()
+    assert pd.read_parquet(out / "curves.parquet")["kappa"].isna().all()
+
+
+def test_code_that_prints_does_not_disturb_the_workers(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    source = "print('loaded')\ndef f(z):\n    print('called')\n    return (z - 1) ** 2\n"
+    (tmp_path / "some.py").write_text(source)
+    out = run_sweep(sweep_of(tmp_path, "some.py:f", train={"steps": 3}), tmp_path / "out", workers=2, memory="2GiB")
+    assert (pd.read_parquet(out / "runs.parquet")["status"] == "finished").all()
+
+
+def test_a_loss_that_raises_leaves_its_neighbours_alone(mine: Path, tmp_path: Path) -> None:
+    sweep = sweep_of(tmp_path, "mine.py:raises_later", "logistic", train={"learning_rate": 0.5})
+    with pytest.raises(SweepError, match="too far"):
+        run_sweep(sweep, tmp_path / "out", workers=1)
+    assert set(load(tmp_path / "out")["loss"].dropna()) == {"logistic"}
+
+
+def test_records_do_not_go_where_the_code_lies(mine: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"holds the code of sweep\.loss = mine\.py:again; choose another --out"):
+        run_sweep(sweep_of(tmp_path, "mine.py:again"), tmp_path, workers=1)
+    assert not (tmp_path / "config.toml").exists()
+
+
+@pytest.mark.parametrize("record", ["losses.parquet", "figures/tradeoff.svg", "claims.json", "parts/x.curves.parquet"])
+def test_any_record_makes_a_results_directory(tmp_path: Path, record: str) -> None:
+    sweep_of(tmp_path, "mine.py:again")
+    (tmp_path / "sweep.toml").rename(tmp_path / "config.toml")
+    (tmp_path / "mine.py").write_text("raise SystemExit('I was run')\n")
+    (tmp_path / record).parent.mkdir(exist_ok=True)
+    (tmp_path / record).touch()
+    with pytest.raises(ConfigError, match="never loaded from a results directory"):
+        expand(Sweep.from_toml(tmp_path / "config.toml"))
+
+
+def test_one_file_has_one_name(tmp_path: Path) -> None:
+    assert sweep_of(tmp_path, "./mine.py:again") == sweep_of(tmp_path, "mine.py:again")
 
 
 def test_losses_of_ones_own_are_described_and_drawn(

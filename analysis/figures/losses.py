@@ -9,6 +9,11 @@ from analysis.figures.style import legend_below, loss_styles, losses_of
 FLOOR = 3e-3
 
 
+def label(name: str, kappa: float) -> str:
+    """A loss with its kappa, where it has one."""
+    return name if np.isnan(kappa) else f"{name}, κ = {kappa:.3g}"
+
+
 def draw(losses: pd.DataFrame) -> Figure:
     """f near 0; f and |f'| over a wider range on a logarithmic scale. `losses` is what `load_losses` returns."""
     styles = loss_styles(losses_of(losses))
@@ -17,7 +22,7 @@ def draw(losses: pd.DataFrame) -> Figure:
     for order, (name, style) in enumerate(styles.items()):
         table = losses[losses["loss"] == name]
         every = {"markevery": (10 * order, 80), **style}
-        near.plot(table["z"], table["f"], label=f"{name}, κ = {table['kappa'].iloc[0]:.3g}", **every)
+        near.plot(table["z"], table["f"], label=label(name, table["kappa"].iloc[0]), **every)
         for axes, column in ((tail, table["f"]), (weight, table["slope"].abs())):
             axes.plot(table["z"], np.maximum(column, FLOOR / 10), **every)
     near.set(xlim=(-2, 3), ylim=(-0.1, 4), ylabel="f(z)", title="around z = 0")

@@ -20,7 +20,7 @@ from simulator.checkpoints import checkpoint_steps, curve_rows, note
 from simulator.fresh import draw_fresh, round_at, rounds, segments
 from simulator.measurement import Columns, measure_pairs
 from simulator.method import LABELS, Cell, Choices, Keys, Method, Tick, proxy_keys
-from simulator.objective import Objective, Own, Part
+from simulator.objective import Objective, Own, Part, UnderReference
 from simulator.objectives import OBJECTIVES
 from simulator.preferences import (
     Candidates,
@@ -56,16 +56,21 @@ def objective_of(cell: Cell) -> Objective:
 
 def by_proxy(cell: Cell) -> bool:
     """Whether a proxy labels pairs, at the beginning or later, or has the rewards that the objective reads."""
-    settings = cell.settings
-    online = settings.online.refresh > 0 and settings.online.labeller == "proxy"
-    rewarded = objective_of(cell).scored and own_of(cell).get("reward") == "proxy"
-    return settings.data.labeller == "proxy" or online or rewarded
+    settings, objective = cell.settings, objective_of(cell)
+    labelled_later = turns(cell) > 0 and settings.online.labeller == "proxy" and not objective.ranked
+    rewarded = objective.scored and own_of(cell).get("reward") == "proxy"
+    return settings.data.labeller == "proxy" or labelled_later or rewarded
+
+
+def turns(cell: Cell) -> int:
+    """How often fresh pairs are drawn."""
+    return rounds(cell.settings.online, cell.settings.train.steps)
 
 
 def reads(cell: Cell) -> Sequence[str]:
     """The tables of settings that matter."""
     own = ("objective",) if objective_of(cell).table else ()
-    online = ("online",) if cell.settings.online.refresh else ()
+    online = ("online",) if turns(cell) else ()
     return (*MADE_OF, "data", "train", *own, *online, *(("proxy",) if by_proxy(cell) else ()))
 
 
@@ -73,8 +78,9 @@ def ignores(cell: Cell) -> Keys:
     """What says nothing: tables of other objectives, the pool that nobody labels, and how to make no ensemble."""
     settings, objective = cell.settings, objective_of(cell)
     keys: dict[str, Sequence[str]] = {"proxy": proxy_keys(settings)} if by_proxy(cell) else {}
-    if settings.data.labeller == "gold":
-        keys["data"] = ("pool",)
+    unlabelled = LABELS if objective.ranked and not by_proxy(cell) else ()
+    keys["data"] = (*unlabelled, *(("pool",) if settings.data.labeller == "gold" else ()))
+    keys["online"] = ("labeller",) if objective.ranked else ()
     others = {other.table for other in OBJECTIVES.values()} - {objective.table, ""}
     unread = [f"{objective.table}.{name}" for name in objective.ignores(own_of(cell))]
     return keys | {"objective": (*sorted(others), *unread)}
@@ -97,9 +103,10 @@ def responses(cell: Cell) -> int:
 
 def held(cell: Cell) -> int:
     """N at most, once the last fresh pairs are there."""
-    settings = cell.settings
-    fresh = rounds(settings.online, settings.train.steps) * settings.online.pairs
-    return settings.data.learned_from + fresh
+    first, online = cell.settings.data.learned_from, cell.settings.online
+    if online.keep == "newest" and turns(cell):
+        return max(first, online.pairs)
+    return first + turns(cell) * online.pairs
 
 
 def network(cell: Cell) -> tuple[int, int]:
@@ -111,7 +118,28 @@ def network(cell: Cell) -> tuple[int, int]:
 
 def passes(cell: Cell) -> float:
     """How many gradients are taken in a step, what terms need included."""
-    return objective_of(cell).cost(own_of(cell))
+    objective, own = objective_of(cell), own_of(cell)
+    return objective.cost(own) + calibrated_places(cell) / network(cell)[1]
+
+
+def calibrated_places(cell: Cell) -> int:
+    """Tokens that the expectation under the reference takes a gradient of in a step."""
+    world, prompts = cell.settings.world, objective_of(cell).calibrates(own_of(cell))
+    if world.kind == "sampled":
+        return prompts * (world.prompt_length + 2 * (world.response_length - 1))
+    inner = sum(world.vocabulary**t for t in range(1, world.response_length))
+    return min(prompts, world.prompts) * (world.prompt_length + inner)
+
+
+def check(cell: Cell) -> None:
+    """Raises ValueError where a batch has no other pair to compare with."""
+    settings, objective = cell.settings, objective_of(cell)
+    batch = min(settings.train.batch, settings.data.learned_from, settings.online.pairs if turns(cell) else 10**9)
+    if objective.mismatched and batch < 2:
+        raise ValueError(
+            f'loss "{objective.name}" compares a pair with others of its batch, and batches have one pair: train.batch '
+            f"(={settings.train.batch}), and the pairs that there are, must be at least 2"
+        )
 
 
 def arrange_pairs(
@@ -179,12 +207,21 @@ def parts_of(runs: Sequence[Run], device: torch.device) -> tuple[Part, ...]:
     return tuple(parts)
 
 
-def pose(runs: Sequence[Run], world: World, pairs: Preferences, *, turn: int = 0, began: int = 0) -> Problem:
+def pose(
+    runs: Sequence[Run],
+    world: World,
+    pairs: Preferences,
+    *,
+    turn: int = 0,
+    began: int = 0,
+    under_reference: UnderReference | None = None,
+) -> Problem:
     """What the stack trains on: `pairs` [R, N, …] of its runs, or those of a `turn` that began after a step."""
     train = runs[0].settings.train
     device = world.prompts.device
     seeds = tuple(run.seed for run in runs)
     parts = parts_of(runs, device)
+    calibrated = any(part.objective.calibrates(part.own) for part in parts)
 
     def per_run(values: Sequence[float]) -> Tensor:
         return torch.tensor(values, dtype=torch.float32, device=device).unsqueeze(1)
@@ -210,7 +247,8 @@ def pose(runs: Sequence[Run], world: World, pairs: Preferences, *, turn: int = 0
         batch_seeds=seeds,
         scores=pairs.scores,
         reference=world.reference,
-        under_reference=world.under_reference(seeds) if any(part.objective.term(part.own) for part in parts) else None,
+        under_reference=under_reference or (world.under_reference(seeds) if calibrated else None),
+        fresh=turns(runs[0]) > 0,
         turn=turn,
         began=began,
     )
@@ -256,7 +294,7 @@ def trace(runs: Sequence[Run], world: World, proxies: Sequence[Proxy], tick: Tic
             for begin, end in segments(before, after, settings.online.refresh):
                 if turn := round_at(begin, settings.online, steps[-1]):
                     pairs = refresh(state, pairs, runs, world, scorer, turn)
-                    problem = pose(runs, world, pairs, turn=turn, began=begin)
+                    problem = pose(runs, world, pairs, turn=turn, began=begin, under_reference=problem.under_reference)
                 with torch.enable_grad():
                     state = advance(state, problem, end - begin)
             note(measured, row, len(steps), measure(state, problem, pairs, world, settings, scorer))
@@ -270,7 +308,7 @@ GPO = Method(
     reads=reads,
     ignores=ignores,
     per_row=per_row,
-    check=lambda cell: None,
+    check=check,
     steps=lambda cell: cell.settings.train.steps,
     network=network,
     passes=passes,
@@ -278,4 +316,5 @@ GPO = Method(
     pairwise=True,
     responses=responses,
     held=held,
+    listed=calibrated_places,
 )

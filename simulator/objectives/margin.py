@@ -11,7 +11,7 @@ from torch.nn.functional import softplus
 
 from simulator.objective import Parameter, named, of_z
 
-FLIPS = Parameter(default=0.1, most=0.5, open=True, about="share of labels that are taken for wrong")
+FLIPS = Parameter(default=0.1, most=0.49, about="share of labels that are taken for wrong")
 
 
 def conservative_dpo(z: Tensor, epsilon: float | Tensor) -> Tensor:
@@ -44,8 +44,8 @@ def discopop(z: Tensor, tau: float | Tensor) -> Tensor:
     Its slope at 0 is -3/4 + (1 - log 2) / (4τ): at the usual τ = 0.05 it is +0.78, so training starts by pushing
     margins down. It is negative for τ above (1 - log 2) / 3 = 0.102.
     """
-    share = torch.sigmoid(z / tau)
-    return (1 - share) * softplus(-z) + share * torch.exp(-z)
+    blend = torch.exp(-softplus(-z / tau) - z)  # σ(z/τ) exp(-z), which does not overflow for τ up to 1
+    return torch.sigmoid(-z / tau) * softplus(-z) + blend
 
 
 OBJECTIVES = named(
@@ -54,13 +54,15 @@ OBJECTIVES = named(
     of_z(
         exo_pair,
         table="exo_pair",
-        parameters={"epsilon": Parameter(default=1e-3, most=0.5, open=True, about="what is left to the rejected")},
+        parameters={"epsilon": Parameter(default=1e-3, least=1e-6, most=0.49, about="what is left to the rejected")},
     ),
     of_z(
         discopop,
         table="discopop",
         parameters={
-            "tau": Parameter(default=0.05, open=True, about=f"below {(1 - math.log(2)) / 3:.3f} margins first fall")
+            "tau": Parameter(
+                default=0.05, least=1e-3, most=1.0, about=f"below {(1 - math.log(2)) / 3:.3f} margins first fall"
+            )
         },
     ),
 )

@@ -97,7 +97,7 @@ OBJECTIVES = named(
     of_pairs(
         chi_po,
         table="chi_po",
-        parameters={"bound": Parameter(default=4.0, open=True, about="R, in deviations of gold")},
+        parameters={"bound": Parameter(default=4.0, least=1e-3, about="R, in deviations of gold")},
     ),
     of_pairs(dpop, table="dpop", parameters={"weight": Parameter(default=50.0, about="λ")}),
     of_pairs(dpo_sft, table="dpo_sft", parameters={"weight": WEIGHT}),

@@ -79,6 +79,6 @@ OBJECTIVES = named(
         },
         term=lambda own: TERM if own["calibration"] == "reference" else None,
         ignores=lambda own: () if own["calibration"] == "reference" else ("prompts",),
-        cost=lambda own: 10.0 if own["calibration"] == "reference" else 1.0,
+        calibrates=lambda own: own["prompts"] if own["calibration"] == "reference" else 0,
     ),
 )
