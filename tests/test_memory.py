@@ -13,9 +13,11 @@ from simulator.grid import STACK_LIMIT, expand, stacks
 from simulator.memory import (
     DRAWING_BYTES,
     PROCESS_BYTES,
+    Need,
     arrange,
     making_bytes,
     measuring_bytes,
+    needs_of,
     parse_bytes,
     run_bytes,
     world_bytes,
@@ -152,3 +154,30 @@ def watch(process: "subprocess.Popen[str]", peaks: list[int]) -> None:
             continue
         peaks[0] = max(peaks[0], total)
         threading.Event().wait(0.005)
+
+
+def test_what_a_stack_needs_does_not_depend_on_the_order_of_its_losses() -> None:
+    def bytes_of(*losses: str) -> list[int]:
+        needs = needs_of(expand(small_sweep(sweep={"loss": losses}, policy={"width": 64}, train={"batch": 48})))
+        return [need.each for need in needs.values()]
+
+    assert bytes_of("ganpo", "logistic") == bytes_of("logistic", "ganpo")
+    assert bytes_of("ganpo", "logistic")[0] > bytes_of("logistic")[0]
+
+
+def test_fresh_pairs_count_as_long_as_they_are_kept() -> None:
+    def each(**online: object) -> int:
+        (need,) = needs_of(expand(small_sweep(sweep={"loss": "logistic"}, online=online))).values()
+        return need.each
+
+    assert each(refresh=1, pairs=500) > each(refresh=1, pairs=500, keep="newest") > each()
+
+
+def test_an_expectation_over_a_tree_counts_once() -> None:
+    def need(loss: str, **vpo: object) -> Need:
+        (found,) = needs_of(expand(small_sweep(sweep={"loss": loss}, objective={"vpo": vpo}))).values()
+        return found
+
+    assert need("vpo", prompts=3).beside > need("vpo", prompts=1).beside > need("vpo", calibration="chosen").beside
+    assert need("vpo", calibration="chosen").beside == need("logistic").beside
+    assert need("vpo", prompts=3).work > 2 * need("logistic").work

@@ -328,7 +328,7 @@ def test_more_that_is_refused_with_its_reason(tmp_path: Path) -> None:
     for source, told in (
         ("class f:\n    pass", "f is no function"),
         ("def f(z):\n    return -torch.log(z + 1)", "must be finite for log-ratios of at most 2 nats, not"),
-        ("def f(z):\n    return torch.ones(2, 64) * z", "must be elementwise in z"),
+        ("def f(z):\n    return torch.ones(2, 64) * z", "shape [1, 64] here, not [2, 64]"),
         ("def f(z):\n    assert z.abs().max() < 3\n    return softplus(-z)", "raises (AssertionError, line 4"),
     ):
         with pytest.raises(ConfigError) as error:
