@@ -7,7 +7,8 @@ from simulator.complaints import ConfigError, nearest
 from simulator.losses import Loss, local_shape
 from simulator.objective import Objective, Own
 from simulator.objectives import OBJECTIVES
-from simulator.own_loss import caution, is_own, own_loss
+from simulator.own_function import caution
+from simulator.own_loss import is_own, own_loss
 
 
 def defaults(objective: Objective) -> Own:

@@ -17,7 +17,8 @@ from simulator.method import Choices, Method
 from simulator.methods import METHODS
 from simulator.objective import Objective
 from simulator.objectives import OBJECTIVES
-from simulator.own_loss import caution, is_own, own_loss
+from simulator.own_function import caution
+from simulator.own_loss import is_own, own_loss
 from simulator.proxies import Member, held_out, proxy_architecture
 from simulator.runs import Run, apart, digest, leave_out
 from simulator.settings import Settings

@@ -6,7 +6,7 @@ from typing import Protocol
 
 import pandas as pd
 
-from simulator.objective import Objective
+from simulator.objective import Objective, Own
 from simulator.runs import Run
 from simulator.scoring import Proxy
 from simulator.settings import Settings
@@ -100,3 +100,14 @@ def needs_listing(method: str, settings: Settings) -> None:
     """Raises ValueError in a world whose responses are not listed."""
     if settings.world.kind != "enumerable":
         raise ValueError(f'{method} needs world.kind = "enumerable", where every response is listed')
+
+
+def objective_of(cell: Cell) -> Objective:
+    """Its objective."""
+    assert cell.objective is not None
+    return cell.objective
+
+
+def own_of(cell: Cell) -> Own:
+    """The parameters of its objective."""
+    return cell.settings.objective.own(objective_of(cell).table)

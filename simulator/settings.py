@@ -309,11 +309,12 @@ class Online(Table):
 
 def field_of(parameter: Parameter) -> Any:
     """The type and the default of a parameter of an objective."""
+    told = Field(description=parameter.about)
     if parameter.words:
-        return Literal[parameter.words], parameter.default
+        return Annotated[Literal[parameter.words], told], parameter.default
     kind, default = (int, int(parameter.default)) if parameter.whole else (float, float(parameter.default))
     least, most = kind(parameter.least), kind(parameter.most)
-    return Annotated[kind, Field(ge=least, le=most)], default
+    return Annotated[kind, Field(ge=least, le=most), told], default
 
 
 class ObjectiveTables(Table):

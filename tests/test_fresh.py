@@ -12,7 +12,8 @@ from simulator.complaints import ConfigError
 from simulator.experiment import run_stack
 from simulator.fresh import draw_fresh, round_at, rounds, segments
 from simulator.grid import expand
-from simulator.methods.gpo import pose, preferences, refresh
+from simulator.labelling import preferences, refresh
+from simulator.methods.gpo import pose
 from simulator.runs import Run
 from simulator.settings import Online
 from simulator.training import advance, blocks_of, start

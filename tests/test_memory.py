@@ -180,4 +180,5 @@ def test_an_expectation_over_a_tree_counts_once() -> None:
 
     assert need("vpo", prompts=3).beside > need("vpo", prompts=1).beside > need("vpo", calibration="chosen").beside
     assert need("vpo", calibration="chosen").beside == need("logistic").beside
-    assert need("vpo", prompts=3).work > 2 * need("logistic").work
+    tree, batch = 3 * (2 + 4 + 16), 16 * (2 + 2 * 2)
+    assert need("vpo", prompts=3).work == pytest.approx(need("logistic").work * (1 + tree / batch))

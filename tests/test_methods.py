@@ -15,8 +15,8 @@ from simulator import ConfigError, Sweep, run_sweep
 from simulator.best_of import kl_bound, log_best_of_n
 from simulator.experiment import run_stack
 from simulator.grid import expand, stacks
+from simulator.labelling import preferences
 from simulator.methods import METHODS
-from simulator.methods.gpo import preferences
 from simulator.proxies import needed, train_members
 from simulator.runs import Run
 from simulator.scoring import Proxy, Trained, make_proxy

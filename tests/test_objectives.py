@@ -8,8 +8,8 @@ import torch
 from scipy.special import expit, log_expit
 
 from simulator.grid import expand
+from simulator.labelling import preferences
 from simulator.losses import LOSSES
-from simulator.methods.gpo import preferences
 from simulator.methods.rl import leave_one_out
 from simulator.objective import Objective, Pairs
 from simulator.objectives import OBJECTIVES

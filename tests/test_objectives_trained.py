@@ -10,7 +10,8 @@ from torch import Tensor
 
 from simulator.enumerable import EnumerableWorld
 from simulator.grid import expand
-from simulator.methods.gpo import pose, preferences
+from simulator.labelling import preferences
+from simulator.methods.gpo import pose
 from simulator.objective import Scene
 from simulator.objectives import OBJECTIVES, ganpo
 from simulator.runs import Run

@@ -17,7 +17,8 @@ from simulator.complaints import ConfigError
 from simulator.config import with_hashes
 from simulator.grid import cautions, expand
 from simulator.objective import Objective, Part, pair_losses
-from simulator.own_loss import GIVEN, own_loss
+from simulator.own_function import GIVEN
+from simulator.own_loss import own_loss
 from simulator.sweep import SweepError
 from tests.conftest import SMALL, small_sweep
 

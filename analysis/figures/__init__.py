@@ -1,7 +1,7 @@
-"""Figures of a result directory, as PNG and SVG. To add one, write its module and name it in FIGURES or in AGAINST.
+"""Figures of a result directory, as PNG and SVG. To add one, write its module and name it in one of these tables.
 
-FIGURES show training on pairs, and each combination of further axes has its own; AGAINST show what is optimized
-against proxies, and TOGETHER training on pairs, with all axes in one.
+FIGURES show training on pairs, and PARTLY what only some sweeps have; each combination of further axes has its own.
+TOGETHER show training on pairs, and AGAINST what is optimized against proxies, with all axes in one.
 """
 
 from collections.abc import Callable
@@ -43,16 +43,18 @@ from analysis.results import (
 
 Draw = Callable[[pd.DataFrame], Figure]
 Choice = tuple[Callable[[pd.DataFrame], bool], Draw]  # whether it has something to show, and the figure
-FIGURES: dict[str, Choice] = {
-    "tradeoff": (lambda curves: True, tradeoff.draw),
-    "training": (lambda curves: True, training.draw),
-    "across_beta": (lambda curves: True, across_beta.draw),
-    "regularization": (lambda curves: bool(ends(curves)["beta"].notna().any()), regularization.draw),
-    "mu_squared": (lambda curves: True, mu_squared.draw),
+FIGURES: dict[str, Draw] = {
+    "tradeoff": tradeoff.draw,
+    "training": training.draw,
+    "across_beta": across_beta.draw,
+    "regularization": regularization.draw,
+    "mu_squared": mu_squared.draw,
+}
+PARTLY: dict[str, Choice] = {
     "neighbours": (lambda curves: bool(neighbours.others(ends(curves))), neighbours.draw),
 }
 TOGETHER: dict[str, Choice] = {
-    "pace": (lambda curves: not ends(pace.paceless(curves)).empty, pace.draw),
+    "pace": (lambda curves: not ends(pace.without_beta(curves)).empty, pace.draw),
 }
 AGAINST: dict[str, Choice] = {
     "overoptimization": (lambda curves: True, overoptimization.draw),
@@ -114,9 +116,7 @@ def draw_all(folder: Path) -> list[Path]:
                         paths += save(draw(pairs), target / name)
             for at, part in [] if ends(pairs).empty else parts_of(pairs):
                 here = {axis: f"{value:g}" if isinstance(value, float) else value for axis, value in at.items()}
-                for name, (applies, draw) in FIGURES.items():
-                    if not applies(part):
-                        continue
+                for name, draw in showing(part).items():
                     figure = draw(part)
                     if here:
                         told = ", ".join(f"{axis} = {value}" for axis, value in here.items())
@@ -126,6 +126,13 @@ def draw_all(folder: Path) -> list[Path]:
     except OSError as error:
         raise ResultsError(f"{target}: cannot be written ({error.strerror or error})") from None
     return paths
+
+
+def showing(part: pd.DataFrame) -> dict[str, Draw]:
+    """The figures of training on pairs that have something to show of these curves."""
+    some = {name: draw for name, (applies, draw) in PARTLY.items() if applies(part)}
+    without = set() if ends(part)["beta"].notna().any() else {"regularization"}
+    return {name: draw for name, draw in (FIGURES | some).items() if name not in without}
 
 
 def drawable(folder: Path) -> bool:

@@ -10,7 +10,7 @@ from analysis.results import further_axes, trained
 from analysis.summary import training_curves
 
 
-def paceless(curves: pd.DataFrame) -> pd.DataFrame:
+def without_beta(curves: pd.DataFrame) -> pd.DataFrame:
     """The rows of losses that have no beta, with the settings that vary among them."""
     rows = curves[curves["method"].eq("gpo") & curves["beta"].isna()]
     return rows.drop(columns=[name for name in further_axes(curves) if rows[name].isna().all()])
@@ -18,7 +18,7 @@ def paceless(curves: pd.DataFrame) -> pd.DataFrame:
 
 def draw(curves: pd.DataFrame) -> Figure:
     """KL and gold against the step, a column a loss and a line a learning rate, or whatever else varies."""
-    rows = paceless(curves)
+    rows = without_beta(curves)
     means = training_curves(rows)
     means = means[means["step"] > 0]
     axes_names = further_axes(rows)

@@ -32,8 +32,10 @@ def draw(curves: pd.DataFrame) -> Figure:
             for row, y in enumerate(("kl", "gold")):
                 if len(shown):
                     crosses(grid[row, column], shown, x, y, faint=True, **style, label=loss)
-    left_out = f" (without κ > 0 and left out: {', '.join(flat)})" if len(flat) in (1, 2) else ""
-    left_out = left_out or (" (those with κ > 0)" if flat else "")
+    known = points.groupby("loss")["kappa"].first()
+    zero = [loss for loss in flat if known[loss] == 0]
+    left_out = f" (κ = 0, so left out: {', '.join(zero)})" if zero else ""
+    left_out += "\n(not of those that are no f(βρ) alone)" if len(flat) > len(zero) else ""
     titles = {"beta": "against β", "beta_kappa": f"against β κ, the strength near z = 0{left_out}"}
     for column, x in enumerate(columns):
         grid[0, column].set_title(titles[x], fontsize=9)

@@ -71,8 +71,7 @@ def beta_scale(betas: pd.Series) -> ScalarMappable:
     low, high = (float(betas.min()), float(betas.max())) if betas.notna().any() else (0.5, 2.0)
     norm = LogNorm(low, high) if high > low else LogNorm(low / 2, high * 2)
     dark = ListedColormap(mpl.colormaps["cividis"](np.linspace(0.0, 0.92, 256)))  # the palest are lost on white
-    dark.set_bad(WITHOUT_BETA)
-    return ScalarMappable(norm, dark)
+    return ScalarMappable(norm, dark.with_extremes(bad=WITHOUT_BETA))
 
 
 def beta_bar(figure: Figure, colors: ScalarMappable, betas: pd.Series, axes: Sequence[Axes]) -> None:

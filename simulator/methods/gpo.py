@@ -17,18 +17,14 @@ import torch
 from torch import Tensor
 
 from simulator.checkpoints import checkpoint_steps, curve_rows, note
-from simulator.fresh import draw_fresh, round_at, rounds, segments
+from simulator.fresh import round_at, rounds, segments
+from simulator.labelling import preferences, refresh, responses
 from simulator.measurement import Columns, measure_pairs
-from simulator.method import LABELS, Cell, Choices, Keys, Method, Tick, proxy_keys
-from simulator.objective import Objective, Own, Part, UnderReference
+from simulator.method import LABELS, Cell, Choices, Keys, Method, Tick, objective_of, own_of, proxy_keys
+from simulator.objective import Objective, Part, UnderReference
 from simulator.objectives import OBJECTIVES
 from simulator.preferences import (
-    Candidates,
     Preferences,
-    labelled,
-    more_preferences,
-    ranked,
-    stack_preferences,
 )
 from simulator.runs import Run, apart
 from simulator.scoring import Proxy, Scorer
@@ -41,17 +37,6 @@ from simulator.world import MADE_OF, World
 def strengths(grid: Choices) -> Sequence[tuple[Objective, float | None]]:
     """Every objective at every beta, or once where it has none."""
     return [(objective, beta) for objective in grid.loss for beta in (grid.beta if objective.has_beta else (None,))]
-
-
-def own_of(cell: Cell) -> Own:
-    """The parameters of its objective."""
-    return cell.settings.objective.own(objective_of(cell).table)
-
-
-def objective_of(cell: Cell) -> Objective:
-    """Its objective."""
-    assert cell.objective is not None
-    return cell.objective
 
 
 def by_proxy(cell: Cell) -> bool:
@@ -95,12 +80,6 @@ def per_row(cell: Cell) -> Keys:
     return train | {"data": (*LABELS, *(("pairs",) if pool else ())), "proxy": None}
 
 
-def responses(cell: Cell) -> int:
-    """K: how many responses to a prompt are compared."""
-    objective = objective_of(cell)
-    return int(own_of(cell)[objective.ranked]) if objective.ranked else 2
-
-
 def held(cell: Cell) -> int:
     """N at most, once the last fresh pairs are there."""
     first, online = cell.settings.data.learned_from, cell.settings.online
@@ -140,57 +119,6 @@ def check(cell: Cell) -> None:
             f'loss "{objective.name}" compares a pair with others of its batch, and batches have one pair: train.batch '
             f"(={settings.train.batch}), and the pairs that there are, must be at least 2"
         )
-
-
-def arrange_pairs(
-    drawn: Sequence[Candidates], runs: Sequence[Run], world: World, scorer: Scorer | None, labeller: str
-) -> Preferences:
-    """The responses of every run as its objective wants them, [R, N, K, …]: labelled by gold or the proxy, or ranked.
-
-    scores: the rewards that the objective of some run reads, from where it says.
-    """
-    scored = any(objective_of(run).scored for run in runs)
-    judged: dict[int, np.ndarray] = {}  # runs of one seed share their pairs
-    rows = []
-    for number, (run, pairs) in enumerate(zip(runs, drawn, strict=True)):
-        data, objective = run.settings.data, objective_of(run)
-        reward = own_of(run).get("reward", labeller) if objective.scored else labeller
-        score, asked = {}, (pairs.prompt[None], pairs.responses[None])
-        if "gold" in (labeller, reward):
-            if id(pairs) not in judged:
-                judged[id(pairs)] = world.gold_of(*asked)[0].cpu().numpy()
-            score["gold"] = judged[id(pairs)]
-        if "proxy" in (labeller, reward):
-            assert scorer is not None
-            score["proxy"] = scorer.rows(slice(number, number + 1)).of(*asked)[0].cpu().numpy()
-        if objective.ranked:
-            arranged = ranked(pairs, score[reward])
-        elif labeller == "proxy":
-            arranged = labelled(
-                pairs, score["proxy"], score[reward], labels="deterministic", temperature=1.0, noise=0.0
-            )
-        else:
-            arranged = labelled(
-                pairs,
-                score["gold"],
-                score[reward],
-                labels=data.labels,
-                temperature=data.temperature,
-                noise=data.label_noise,
-            )
-        rows.append(arranged if scored else arranged.without_scores())
-    return stack_preferences(rows)
-
-
-def preferences(runs: Sequence[Run], world: World, scorer: Scorer | None) -> Preferences:
-    """The pairs of every run before its training, [R, N, K, …]."""
-    data, count = runs[0].settings.data, responses(runs[0])
-    purpose = "pool" if data.labeller == "proxy" else "pairs"
-    drawn = {
-        seed: world.candidates(data, seed, data.learned_from, purpose, count)
-        for seed in dict.fromkeys(run.seed for run in runs)
-    }
-    return arrange_pairs([drawn[run.seed] for run in runs], runs, world, scorer, data.labeller)
 
 
 def parts_of(runs: Sequence[Run], device: torch.device) -> tuple[Part, ...]:
@@ -252,23 +180,6 @@ def pose(
         turn=turn,
         began=began,
     )
-
-
-def refresh(
-    state: State, pairs: Preferences, runs: Sequence[Run], world: World, scorer: Scorer | None, turn: int
-) -> Preferences:
-    """The pairs of every run once a round of fresh ones is there."""
-    online = runs[0].settings.online
-    drawn = draw_fresh(
-        state.parameters,
-        world,
-        pairs=online.pairs,
-        responses=pairs.responses.shape[2],
-        seeds=[run.seed for run in runs],
-        turn=turn,
-    )
-    fresh = arrange_pairs(drawn, runs, world, scorer, online.labeller)
-    return fresh if online.keep == "newest" else more_preferences(pairs, fresh)
 
 
 def measure(
