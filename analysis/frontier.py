@@ -15,7 +15,7 @@ import pandas as pd
 from scipy.interpolate import PchipInterpolator
 
 from analysis.intervals import over_seeds
-from analysis.results import ends, policies, settings_of
+from analysis.results import ends, policies, settings_of, variants
 from analysis.summary import curve_settings
 
 POINTS = 101
@@ -40,9 +40,11 @@ def end_points(curves: pd.DataFrame) -> pd.DataFrame:
 def frontier(curves: pd.DataFrame, by: str = "loss") -> pd.DataFrame:
     """Gold along KL for each value of the column `by`: columns `by`, kl, gold, low, high, replicates.
 
-    `low` and `high` bound the mean over replicates with 95 % confidence and are NaN where there is only one.
-    `curves` is what `load` returns; runs that diverged are left out.
+    `low` and `high` bound the mean over replicates with 95 % confidence and are NaN where there is only one. `curves`
+    is what `load` returns; runs that diverged are left out. Losses are told apart by the settings that only some of
+    them have, as `variants` does.
     """
+    curves = variants(curves) if by == "loss" else curves
     if by not in settings_of(curves):
         raise ValueError(f"by = {by!r}: must be a setting of the curves: {', '.join(settings_of(curves))}")
     last = policies(curves)

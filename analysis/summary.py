@@ -135,11 +135,12 @@ def _offline_text(curves: pd.DataFrame) -> list[str]:
     shown = best[[*apart, "beta", "peak_gold", "peak_kl"]].set_axis([*apart, "best beta", "peak gold", "at KL"], axis=1)
     for column, name in (("beta", "smallest beta"), ("fall", "falls by"), ("fall_se", "se")):
         shown[name] = weakest[column].to_numpy()
-    return [
-        "the beta whose mean gold peaks highest along training; what the smallest beta loses after its own peak "
-        "(each seed from where the others peak: below 0 where it rises on)",
-        _table(shown),
-    ]
+    seeds = "(each seed from where the others peak: below 0 where it rises on)"
+    if table["beta"].isna().all():
+        heading = f"where mean gold peaks along training, and what is lost after it {seeds}"
+        return [heading, _table(shown.drop(columns=["best beta", "smallest beta"]))]
+    heading = "the beta whose mean gold peaks highest along training; what the smallest beta loses after its own peak"
+    return [f"{heading} {seeds}", _table(shown)]
 
 
 def _proxy_text(curves: pd.DataFrame) -> list[str]:

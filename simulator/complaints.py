@@ -29,7 +29,8 @@ def one_of(choices: Iterable[str], *, known_as: Mapping[str, str] | None = None)
 
     def check(value: str) -> str:
         if value not in names:
-            other = other_names.get(value.lower())
+            plain = value.lower().replace("-", "_")
+            other = other_names.get(plain) or next((name for name in names if name.lower() == plain), None)
             hint = f"; did you mean {other}?" if other else nearest(value, names)
             hint = "" if value.startswith("[") else hint
             raise PydanticCustomError(
@@ -114,8 +115,9 @@ def _unknown(name: str, value: object, model: type[BaseModel]) -> str:
     """What is said of a key that there is not: the most similar one beside it, or elsewhere, or all beside it."""
     keys = known_keys(model)
     folder, _, last = name.rpartition(".")
-    beside = [key for key in keys if folder and key.rpartition(".")[0] == folder]
-    siblings = beside or list(model.model_fields)
+    inner = [key.removeprefix(f"{folder}.").split(".")[0] for key in keys if folder and key.startswith(f"{folder}.")]
+    beside = [f"{folder}.{key}" for key in dict.fromkeys(inner)]
+    siblings = beside or [key for key in model.model_fields if key not in ("texts", "code")]
     said = f"unknown key {name} (= {shown(value)})"
     for choices, cutoff in ((siblings, 0.6), (keys, 0.8)) if folder else ((keys, 0.8), (siblings, 0.6)):
         by_last = {key.rpartition(".")[2]: key for key in reversed(choices)}  # the first of two with one name

@@ -28,13 +28,17 @@ RUN_LIMIT = 10**6
 
 METHOD_KNOWN_AS = (
     dict.fromkeys(("dpo", "ipo", "slic"), "gpo") | dict.fromkeys(("ppo", "rloo"), "rl") | {"bon": "best_of_n"}
-) | dict.fromkeys(OBJECTIVES, "gpo")
+) | {name: f'gpo with sweep.loss = "{name}"' for name in OBJECTIVES}
 known_loss = one_of([*OBJECTIVES, "my_file.py:function"], known_as=ALSO_KNOWN_AS)
 
 
 def loss_name(value: str) -> str:
     """One of our objectives, or a file of the user's with a function in it."""
-    return os.path.normpath(value) if is_own(value) else known_loss(value)
+    if is_own(value):
+        return os.path.normpath(value)
+    if value.endswith(".py") or ".py:" in value:
+        raise ValueError(f"{value}: must name a function in the file, as {value.split(':')[0]}:function")
+    return known_loss(value)
 
 
 MethodName = Annotated[str, AfterValidator(one_of(METHODS, known_as=METHOD_KNOWN_AS))]

@@ -19,11 +19,14 @@ def defaults(objective: Objective) -> Own:
 def chosen(names: Sequence[str]) -> list[Objective]:
     """The objectives of these names, or all of ours. Raises ConfigError."""
     found = []
-    for name in names or OBJECTIVES:
+    for name in dict.fromkeys(names or OBJECTIVES):
         if name not in OBJECTIVES and not is_own(name):
             known = ", ".join(OBJECTIVES)
             raise ConfigError(f"losses {name}: must be one of {known}, my_file.py:function{nearest(name, OBJECTIVES)}")
-        found.append(OBJECTIVES[name] if name in OBJECTIVES else own_loss(name, None).objective)
+        try:
+            found.append(OBJECTIVES[name] if name in OBJECTIVES else own_loss(name, None).objective)
+        except ConfigError as error:
+            raise ConfigError(str(error).replace("sweep.loss = ", "losses ", 1)) from None
     return found
 
 

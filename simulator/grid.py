@@ -7,7 +7,7 @@ depend on the cut.
 """
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
@@ -69,14 +69,18 @@ def objective_named(sweep: Sweep, name: str) -> Objective:
     return OBJECTIVES[name] if name in OBJECTIVES else own_loss(name, sweep.beside).objective
 
 
-def cautions(runs: Iterable[Run]) -> list[str]:
-    """What a user should know of the objectives before they are trained with."""
+def cautions(sweep: Sweep, runs: Sequence[Run]) -> list[str]:
+    """What a user should know before the runs are trained: objectives that start badly, axes that say nothing."""
     own = {}
     for run in runs:
         if run.objective:
             numbers = run.settings.objective.own(run.objective.table)
             own[run.loss, *numbers.items()] = run.objective, numbers
-    return list(dict.fromkeys(filter(None, (caution(*pair) for pair in own.values()))))
+    told = [caution(*pair) for pair in own.values()]
+    for key in sweep.sweep.axes:
+        if not any(key in run.axes for run in runs):
+            told.append(f"sweep.{key} makes no difference to any run of this sweep")
+    return list(dict.fromkeys(filter(None, told)))
 
 
 def _runs_at(sweep: Sweep, name: str, at: Mapping[str, Any], settings: Settings) -> Iterator[Run]:
@@ -95,7 +99,7 @@ def _runs_at(sweep: Sweep, name: str, at: Mapping[str, Any], settings: Settings)
             raise ConfigError(f'[sweep] at method = "{name}"{where}: {error}') from None
         tables = settings.model_dump(include=set(method.reads(point)))
         tables = leave_out(tables, method.ignores(point))
-        axes = {key: value for key, value in at.items() if _has(tables, key)}
+        axes = {key: value for key, value in at.items() if _has(tables, key) or key in method.told}
         named = digest(tables)
         alone = objective.name if objective and is_own(objective.name) else ""  # what it raises is its own affair
         alike = [name, alone, proxies, method.responses(point), leave_out(tables, method.per_row(point))]

@@ -36,11 +36,12 @@ def arrange_pairs(
         data, objective = run.settings.data, objective_of(run)
         reward = own_of(run).get("reward", labeller) if objective.scored else labeller
         score, asked = {}, (pairs.prompt[None], pairs.responses[None])
-        if "gold" in (labeller, reward):
+        needed = {reward} if objective.ranked else {labeller, reward}
+        if "gold" in needed:
             if id(pairs) not in judged:
                 judged[id(pairs)] = world.gold_of(*asked)[0].cpu().numpy()
             score["gold"] = judged[id(pairs)]
-        if "proxy" in (labeller, reward):
+        if "proxy" in needed:
             assert scorer is not None
             score["proxy"] = scorer.rows(slice(number, number + 1)).of(*asked)[0].cpu().numpy()
         if objective.ranked:

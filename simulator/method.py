@@ -50,9 +50,10 @@ class Method:
     proxy has part in a run. reads: tables of settings that matter to it, and ignores: keys of these that do not.
     per_row: keys that may differ within a stack, None for a whole table. check: raises ValueError where settings allow
     no run. steps: of training. network: sequences, and tokens of all, that go through the policy's network at once, and
-    passes: how often in a step, forward and backward. pairwise: whether it has the objectives of `sweep.loss`.
-    responses: to a prompt of its data. held: pairs of its data at most, 0 where it has none. listed: tokens that an
-    expectation under the reference takes a gradient of in a step.
+    passes: how often in a step, forward and backward. pairwise: whether it has the objectives of `sweep.loss`. told:
+    keys that records tell as axes even where they make no difference. responses: to a prompt of its data. held: pairs
+    of its data at most, 0 where it has none. listed: tokens that an expectation under the reference takes a gradient of
+    in a step.
 
     trace(runs, world, proxies, tick): train and measure the runs of a stack, with a proxy for each or none at all; the
     rows of `curves.parquet`. tick is told how many steps each run has taken since the last time.
@@ -69,6 +70,7 @@ class Method:
     passes: Callable[[Cell], float]
     trace: Trace
     pairwise: bool = False
+    told: Sequence[str] = ()
     responses: Callable[[Cell], int] = lambda cell: 0
     held: Callable[[Cell], int] = lambda cell: 0
     listed: Callable[[Cell], int] = lambda cell: 0

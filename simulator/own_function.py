@@ -148,10 +148,10 @@ def examine(objective: Objective) -> None:
     if not torch.allclose(alone, values.detach(), rtol=1e-5, atol=1e-6):
         raise refuse("must keep runs apart: reduce over the last axis, the pairs, and not over all")
     if objective.f is not None:
-        f, z = objective.f, torch.linspace(-FURTHEST, FURTHEST, 16, dtype=torch.float64)
-        whole, each = f(z), [f(part) for part in z.split(1)]
-        shapes = whole.shape == z.shape and all(part.shape == (1,) for part in each)
-        if not shapes or not torch.allclose(torch.cat(each), whole, rtol=1e-5, atol=1e-6, equal_nan=True):
+        f, z = objective.f, torch.linspace(-FURTHEST, FURTHEST, 16, dtype=torch.float64).unsqueeze(0)
+        whole, each = f(z), [f(part) for part in z.split(1, dim=1)]
+        shapes = whole.shape == z.shape and all(part.shape == (1, 1) for part in each)
+        if not shapes or not torch.allclose(torch.cat(each, dim=1), whole, rtol=1e-5, atol=1e-6, equal_nan=True):
             raise refuse("must be elementwise in z; a loss that looks at several pairs is one of several arguments")
 
 

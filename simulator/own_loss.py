@@ -74,10 +74,12 @@ def find(name: str, beside: Path | None) -> Path:
         folder = in_results(path)
         if path.is_file() and folder is None:
             return path
-        if path.is_file():
+        if folder is not None:
             refused = f"; code is never loaded from a results directory such as {folder}"
     places = " nor ".join(str(path) for path in looked)
-    raise ConfigError(f"sweep.loss = {name}: there is no file {places}{refused}")
+    there = [other.name for path in looked if path.parent.is_dir() for other in path.parent.glob("*.py")]
+    hint = refused or nearest(Path(file).name, there)
+    raise ConfigError(f"sweep.loss = {name}: there is no file {places}{hint}")
 
 
 def hash_of(files: tuple[Path, ...]) -> str:

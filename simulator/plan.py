@@ -168,7 +168,7 @@ def oracle_seconds(settings: Settings) -> float:
 def make_plan(sweep: Sweep, workers: int, *, memory: str | None = None, device: torch.device | None = None) -> Plan:
     """The plan of a sweep that nothing is done of yet, on at most `workers` processes. Raises ConfigError."""
     runs = expand(sweep)
-    for told in cautions(runs):
+    for told in cautions(sweep, runs):
         warnings.warn(told, UserWarning, stacklevel=2)
     with_hashes(sweep, [run.settings.world.language.text for run in runs])
     budget = budget_of(memory, device or torch.device("cpu"))

@@ -111,7 +111,7 @@ def run_sweep(
         return Path(out)
     arrangement = arrange(runs, processes=processes, **budget_of(memory, chosen))
     watch(0, 0, False)
-    for told in cautions(runs):
+    for told in cautions(sweep, runs):
         warnings.warn(told, UserWarning, stacklevel=2)
     with one_thread():
         oracle, facts, worlds = examine_worlds(sweep, runs, chosen)

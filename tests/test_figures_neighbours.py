@@ -53,6 +53,13 @@ def test_variants_of_one_objective_stand_side_by_side(folder: Path) -> None:
     assert variants(told) is told
 
 
+def test_a_frontier_by_loss_takes_variants_for_losses(folder: Path) -> None:
+    curves = load(folder)
+    table = frontier(curves[curves["train_learning_rate"].eq(0.01)], by="loss")
+    assert set(table["loss"]) == {"logistic", "vpo, alpha 0.1", "vpo, alpha 1", "simper", "orpo"}
+    assert set(table["replicates"]) == {2}
+
+
 def test_without_beta_every_checkpoint_is_a_point_of_the_trade_off(folder: Path) -> None:
     curves = load(folder)
     points = policies(curves)
@@ -116,8 +123,9 @@ def test_the_text_has_every_objective(folder: Path) -> None:
 def test_sweeps_without_any_loss_of_gpo_are_drawn(losses: list[str], tmp_path: Path) -> None:
     out = run_sweep(small_sweep(sweep={"loss": losses, "beta": [0.3], "seeds": 1}), tmp_path / "out", workers=1)
     names = {path.stem for path in draw_all(out)}
-    assert {"tradeoff", "training", "across_beta", "mu_squared", "neighbours"} <= names
-    assert ("regularization" in names) == (not set(losses) <= {"simper", "orpo"})
+    assert {"tradeoff", "training", "mu_squared", "neighbours"} <= names
+    for name in ("regularization", "across_beta"):
+        assert (name in names) == (not set(losses) <= {"simper", "orpo"})
     assert ("losses" in names) == ("discopop" in losses)
     assert ("pace" in names) == bool({"simper", "orpo"} & set(losses))
     for name in losses:

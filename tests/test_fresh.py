@@ -168,6 +168,20 @@ def test_a_round_that_never_comes_is_offline() -> None:
     assert all(run.proxies for run in runs_of(late | {"refresh": 39}))
 
 
+def test_an_axis_of_refreshes_tells_offline_apart() -> None:
+    runs = runs_of({}, **{"online.refresh": [0, 20]})
+    assert {run.axes["online.refresh"] for run in runs} == {0, 20}
+    assert len({run.run_id for run in runs}) == 4
+
+
+def test_ranked_responses_ask_no_labeller(world: World) -> None:
+    """Fresh answers that a proxy would label are ranked by gold all the same, and so no proxy is trained."""
+    runs = runs_of(ONLINE | {"labeller": "proxy"}, loss="rpo_loo")
+    assert not any(run.proxies for run in runs)
+    by_gold = run_stack(runs_of(ONLINE, loss="rpo_loo"), world, [], lambda _: None)
+    assert (run_stack(runs, world, [], lambda _: None)["kl"].to_numpy() == by_gold["kl"].to_numpy()).all()
+
+
 def test_labels_say_nothing_to_ranked_responses() -> None:
     ranked = runs_of({}, loss=["rpo_loo", "rpo_squared"], **{"data.label_noise": [0.0, 0.3]})
     assert sum(run.loss == "rpo_loo" for run in ranked) == 2

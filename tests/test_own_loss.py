@@ -189,12 +189,37 @@ def test_a_file_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[
 
 def test_a_name_that_is_neither_says_how_to_name_a_file(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["sweep", "--dry-run", "--set", "sweep.loss=mine.py"]) == 2
+    assert "must name a function in the file, as mine.py:function" in capsys.readouterr().err
+    assert main(["sweep", "--dry-run", "--set", "sweep.loss=mine"]) == 2
     assert "my_file.py:function" in capsys.readouterr().err
 
 
+def test_near_misses_are_named(mine: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "c.toml").write_text('[sweep]\nloss = "mien.py:again"\n')
+    assert main(["sweep", str(tmp_path / "c.toml"), "--dry-run"]) == 2
+    assert "did you mean mine.py?" in capsys.readouterr().err
+    for setting, told in (
+        ('sweep.loss=["SimPER"]', "did you mean simper?"),
+        ('sweep.loss=["cDPO"]', "did you mean conservative_dpo?"),
+        ("sweep.method=vpo", 'did you mean gpo with sweep.loss = "vpo"?'),
+        ("objective.vpoo.alpha=1", "did you mean objective.vpo?"),
+        ("objective.vpo.alfa=1", "did you mean objective.vpo.alpha?"),
+        ("objective.rpo.responses=1", "objective.rpo.responses = 1: must be greater than or equal to 2"),
+        ('objective.vpo.calibration="chosn"', "did you mean chosen?"),
+        ("online.refresh=-1", "online.refresh = -1: must be greater than or equal to 0"),
+    ):
+        assert main(["sweep", "--dry-run", "--set", setting]) == 2
+        assert told in capsys.readouterr().err, setting
+
+
+def test_an_axis_that_says_nothing_is_told() -> None:
+    with pytest.warns(UserWarning, match=r"sweep\.objective\.vpo\.alpha makes no difference to any run"):
+        assert main(["sweep", "--dry-run", "--set", "sweep.objective.vpo.alpha=[0.1,1]", "sweep.seeds=1"]) == 0
+
+
 def test_a_loss_that_starts_the_wrong_way_is_told_once(mine: Path, tmp_path: Path) -> None:
-    runs = expand(sweep_of(tmp_path, "mine.py:backwards", "mine.py:pairs_backwards", "discopop", "logistic"))
-    told = cautions(runs)
+    sweep = sweep_of(tmp_path, "mine.py:backwards", "mine.py:pairs_backwards", "discopop", "logistic")
+    told = cautions(sweep, expand(sweep))
     assert [text.split()[1] for text in told] == ["mine.py:backwards", "mine.py:pairs_backwards", "discopop"]
     assert "f'(0) = +0.5" in told[0]
     assert "at beta = 1, of +1" in told[1]

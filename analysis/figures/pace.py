@@ -42,6 +42,7 @@ def draw(curves: pd.DataFrame) -> Figure:
         grid[0, column].set_title(loss)
         grid[1, column].set_xlabel("training steps")
     log_axis(grid[0, 0], "x")
+    grid[0, 0].set_ylim(bottom=0.0)
     grid[0, 0].set_ylabel(KL_LABEL)
     grid[1, 0].set_ylabel(GOLD_LABEL)
     for axes in grid[1]:

@@ -25,7 +25,9 @@ def draw(curves: pd.DataFrame) -> Figure:
     columns = ["beta"] if set(flat) == set(losses) else ["beta", "beta_kappa"]
     figure = Figure(figsize=(1 + 4.3 * len(columns), 6.8), layout="constrained")
     grid = figure.subplots(2, len(columns), sharex="col", sharey="row", squeeze=False)
-    for loss, style in loss_styles(losses).items():
+    for loss, style in loss_styles(losses_of(curves)).items():
+        if loss not in losses:
+            continue
         table = points[points["loss"] == loss].sort_values("beta")
         for column, x in enumerate(columns):
             shown = table[table[x] > 0]
@@ -50,5 +52,5 @@ def draw(curves: pd.DataFrame) -> Figure:
     low, high = points["gold"].min(), points["gold"].max()
     grid[1, 0].set_ylim(low - 0.6 * (high - low) - 0.05, high + 0.6 * (high - low) + 0.05)
     legend_below(figure, grid[0, 0])
-    figure.suptitle(f"At the end of training; {seeds_note(points)}")
+    figure.suptitle(f"At the end of training\n{seeds_note(points)}")
     return figure

@@ -4,6 +4,7 @@ Losses differ in colour, dash and marker at once, the colours being those of Oka
 cividis, which grows lighter evenly.
 """
 
+import itertools
 import math
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -41,7 +42,7 @@ PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#000000", "#5
 DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2)), (0, (1, 1)), (0, (3, 1, 1, 1)))
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 KNOWN = GPO_LOSSES
-WITHOUT_BETA = "0.35"  # the colour of losses that have none
+WITHOUT_BETA = "#D55E00"  # the colour of losses that have none, which is off the scale of beta
 KL_LABEL = r"KL($\pi\,\Vert\,\pi_\mathrm{ref}$) [nats per response]"
 GOLD_LABEL = r"gold reward [sd under $\pi_\mathrm{ref}$]"
 ORACLE: dict[str, Any] = {"color": "0.35", "linestyle": (0, (4, 2)), "linewidth": 1.2, "zorder": 1.5}
@@ -50,24 +51,29 @@ ORACLE: dict[str, Any] = {"color": "0.35", "linestyle": (0, (4, 2)), "linewidth"
 def loss_styles(losses: Iterable[str]) -> dict[str, dict[str, Any]]:
     """Colour, dash and marker of each loss: always the same for the losses of KNOWN, the next free for others.
 
-    Colours come round after as many losses as there are, each time with other dashes and markers.
+    Colours come round once all are taken, with other dashes and markers.
     """
     names = list(losses)
-    ordered = [*KNOWN, *(name for name in names if name not in KNOWN)]
     count = len(PALETTE)
-    styles = {
+    slots = {name: KNOWN.index(name) for name in names if name in KNOWN}
+    taken = {slot % count for slot in slots.values()}
+    second = sorted(
+        range(count, 2 * count), key=lambda slot: slot % count in taken
+    )  # colours that no one has yet first
+    free = itertools.chain(range(len(KNOWN), count), second, itertools.count(2 * count))
+    slots |= dict(zip([name for name in names if name not in KNOWN], free, strict=False))
+    return {
         name: {
-            "color": PALETTE[i % count],
-            "linestyle": DASHES[(i + 3 * (i // count)) % count],
-            "marker": MARKERS[(i + 5 * (i // count)) % count],
+            "color": PALETTE[slots[name] % count],
+            "linestyle": DASHES[(slots[name] + 3 * (slots[name] // count)) % count],
+            "marker": MARKERS[(slots[name] + 5 * (slots[name] // count)) % count],
         }
-        for i, name in enumerate(ordered)
+        for name in names
     }
-    return {name: styles[name] for name in names}
 
 
 def beta_scale(betas: pd.Series) -> ScalarMappable:
-    """Colours for beta, dark where regularization is weak; grey for losses that have none."""
+    """Colours for beta, dark where regularization is weak; another for losses that have none."""
     low, high = (float(betas.min()), float(betas.max())) if betas.notna().any() else (0.5, 2.0)
     norm = LogNorm(low, high) if high > low else LogNorm(low / 2, high * 2)
     dark = ListedColormap(mpl.colormaps["cividis"](np.linspace(0.0, 0.92, 256)))  # the palest are lost on white

@@ -35,8 +35,10 @@ def draw(curves: pd.DataFrame) -> Figure:
         )
     for axes in (along, across):
         draw_oracle(axes, curves)
-    along.set(ylabel=GOLD_LABEL, title="along training: every checkpoint of every β, mean over seeds")
-    across.set_title("at the end of training, joined in the order of β")
+    several = bool(points["beta"].notna().any())
+    every = "every checkpoint of every β" if several else "every checkpoint"
+    along.set(ylabel=GOLD_LABEL, title=f"along training: {every}, mean over seeds")
+    across.set_title("at the end of training" + ", joined in the order of β" * several)
     figure.suptitle(seeds_note(points))
     legend_below(figure, across)
     return figure

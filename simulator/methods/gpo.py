@@ -225,6 +225,7 @@ GPO = Method(
     passes=passes,
     trace=trace,
     pairwise=True,
+    told=("online.refresh",),
     responses=responses,
     held=held,
     listed=calibrated_places,
