@@ -159,7 +159,6 @@ def tell(message: Warning | str, *_: object, **__: object) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command that `arguments` name and return the exit code."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    warnings.showwarning = tell
     if sys.stdout is None or sys.stderr is None:  # closed by the caller
         sys.stdout = sys.stderr = io.StringIO()
     try:
@@ -176,4 +175,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    warnings.showwarning = tell
     sys.exit(main())
