@@ -77,8 +77,8 @@ def cautions(sweep: Sweep, runs: Sequence[Run]) -> list[str]:
             numbers = run.settings.objective.own(run.objective.table)
             own[run.loss, *numbers.items()] = run.objective, numbers
     told = [caution(*pair) for pair in own.values()]
-    for key in sweep.sweep.axes:
-        if not any(key in run.axes for run in runs):
+    for key, values in sweep.sweep.axes.items():
+        if len(values) > 1 and not any(key in run.axes for run in runs):
             told.append(f"sweep.{key} makes no difference to any run of this sweep")
     return list(dict.fromkeys(filter(None, told)))
 

@@ -122,6 +122,6 @@ def test_an_unforeseen_failure_is_not_hidden(monkeypatch: pytest.MonkeyPatch) ->
     def broken(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("simulator.losses.describe", broken)
+    monkeypatch.setattr("simulator.describe.describe", broken)
     with pytest.raises(ZeroDivisionError):
         call("losses")
