@@ -48,6 +48,7 @@ class Loaded:
     code: str
 
 
+OURS = ("simulator", "gold_rewards", "analysis")
 LOADED: dict[tuple[str, Path], Loaded] = {}  # by name and file, as long as no file changes
 
 
@@ -139,7 +140,13 @@ def importing_beside(path: Path) -> Iterator[list[Path]]:
     finally:
         sys.path.remove(str(path.parent))
         for name in set(sys.modules) - before:
-            file = getattr(sys.modules[name], "__file__", None)
-            if file and path.parent in Path(file).resolve().parents and Path(file).resolve() != path:
-                found.append(Path(file).resolve())
+            file = Path(getattr(sys.modules[name], "__file__", None) or sys.prefix).resolve()
+            if is_users(file, path) and name.split(".")[0] not in OURS:
+                found.append(file)
                 del sys.modules[name]
+
+
+def is_users(file: Path, path: Path) -> bool:
+    """Whether a module's file lies beside `path`, and is not what an environment there has installed."""
+    installed = Path(sys.prefix).resolve() in file.parents or "site-packages" in file.parts
+    return path.parent in file.parents and file != path and not installed

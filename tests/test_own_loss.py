@@ -302,6 +302,21 @@ def test_what_a_file_imports_from_beside_itself_belongs_to_it(tmp_path: Path) ->
     assert after["b/mine.py"] == before["b/mine.py"]
 
 
+def test_what_is_installed_beside_a_file_does_not_belong_to_it(tmp_path: Path) -> None:
+    """An environment often lies in the folder of a project: its modules stay loaded, and are no code of the loss."""
+    installed = tmp_path / ".venv" / "lib" / "site-packages"
+    installed.mkdir(parents=True)
+    (installed / "some_library.py").write_text("POWER = 2\n")
+    source = f"import sys\nsys.path.append({str(installed)!r})\nfrom some_library import POWER\n"
+    (tmp_path / "some.py").write_text(f"{source}import analysis.laws\ndef f(z):\n    return (z - 1) ** POWER\n")
+    try:
+        assert own_loss("some.py:f", tmp_path).files == ((tmp_path / "some.py").resolve(),)
+        assert "some_library" in sys.modules
+    finally:
+        sys.path.remove(str(installed))
+        sys.modules.pop("some_library", None)
+
+
 def of(tmp_path: Path, source: str) -> Objective:
     """The objective that a function `f` is."""
     path = tmp_path / "some.py"
