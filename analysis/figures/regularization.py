@@ -23,7 +23,7 @@ def draw(curves: pd.DataFrame) -> Figure:
     losses = losses_of(points)
     flat = [loss for loss in losses if not (points.loc[points["loss"] == loss, "kappa"] > 0).any()]
     columns = ["beta"] if set(flat) == set(losses) else ["beta", "beta_kappa"]
-    figure = Figure(figsize=(1 + 4.3 * len(columns), 6.8), layout="constrained")
+    figure = Figure(figsize=(max(1 + 4.3 * len(columns), 6.4), 6.8), layout="constrained")
     grid = figure.subplots(2, len(columns), sharex="col", sharey="row", squeeze=False)
     for loss, style in loss_styles(losses_of(curves)).items():
         if loss not in losses:
