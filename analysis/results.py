@@ -15,6 +15,7 @@ MEASURED = (
     *("kl", "kl_se", "gold", "gold_se", "proxy", "proxy_se", "win_rate", "win_rate_se", "mu_squared"),
     *("train_loss", "train_accuracy", "entropy", "chosen_logratio", "rejected_logratio"),
     *("length", "entropy_se", "length_se"),
+    *("margin_q05", "margin_q25", "margin_q50", "margin_q75", "margin_q95"),
     *("kl_k1", "kl_k1_se", "kl_k2", "kl_k2_se", "kl_k3", "kl_k3_se"),
     *("n", "kl_bound", "tau", "proxy_parameters", "kl_source"),
 )

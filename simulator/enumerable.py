@@ -20,6 +20,7 @@ from simulator.ground import Ground, content_of, fluency_under, refuse_gold, siz
 from simulator.measurement import Columns, Yardstick, gold_rank, measure_law
 from simulator.objective import UnderReference
 from simulator.oracle import oracle_rows
+from simulator.portrait import EDGES, LIKELY, PROMPTS, Portrait, bins_of, likeliest
 from simulator.preferences import Candidates, Preferences, behaviour_law, draw_pairs, labelled
 from simulator.scoring import Listing, Proxy, Scorer, TableScorer, numbers_of
 from simulator.settings import Data, Settings
@@ -156,6 +157,41 @@ class EnumerableWorld:
                 number = numbers_of(here.responses, self.architecture.vocabulary)
                 ratios[rows] = log_probs[run, here.prompt.unsqueeze(2), number] - here.reference
         return columns, ratios
+
+    def portray(self, parameters: Tensor, scorer: Scorer | None = None) -> Portrait:
+        """What policies with `parameters` [R, D] say; the column `proxy` is log pi / pi_ref without a scorer."""
+        runs, prompts, bins = len(parameters), min(PROMPTS, len(self.prompts)), len(EDGES) - 1
+        where = bins_of(self.yardstick.gold)
+        known = likeliest(self.log_law[:prompts], LIKELY)
+        shape = (runs, prompts, 2 * known.shape[1])
+        found = {name: self.log_law.new_empty(shape) for name in ("log_probs", "reference", "gold", "proxy")}
+        numbers = where.new_empty(shape)
+        law = self.log_law.new_empty(runs, bins)
+        size = max(1, MEASURE_FLOATS // self.log_law.numel())
+        for first in range(0, runs, size):
+            rows = slice(first, first + size)
+            log_probs = self._laws(parameters[rows], alone=size == 1)
+            law[rows] = self._binned(log_probs.exp(), where)
+            shown = log_probs[:, :prompts]
+            place = torch.cat([likeliest(shown, LIKELY), known.expand(len(shown), -1, -1)], dim=-1)
+            numbers[rows] = place
+            found["log_probs"][rows] = shown.gather(-1, place)
+            scores = shown - self.log_law[:prompts] if scorer is None else scorer.rows(rows).tables[:, :prompts]
+            found["proxy"][rows] = scores.gather(-1, place)
+            for name, table in (("reference", self.log_law), ("gold", self.yardstick.gold)):
+                found[name][rows] = table[:prompts].expand_as(shown).gather(-1, place)
+        return Portrait(
+            prompts=self.prompts[:prompts],
+            responses=self.responses[numbers],
+            law=law,
+            reference_law=self._binned(self.log_law.exp()[None], where)[0],
+            **found,
+        )
+
+    def _binned(self, laws: Tensor, where: Tensor) -> Tensor:
+        """Probability in the bins `where` [P, G] of laws [R, P, G], as a mean over prompts, [R, B]."""
+        flat = laws.flatten(1) / len(self.prompts)
+        return flat.new_zeros(len(flat), len(EDGES) - 1).index_add_(1, where.flatten(), flat)
 
     def _laws(self, parameters: Tensor, *, alone: bool) -> Tensor:
         """log pi of every response, [R, P, G], of policies [R, D].

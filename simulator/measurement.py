@@ -24,6 +24,7 @@ from torch import Tensor
 
 Columns = dict[str, Tensor]
 
+MARGINS = {"margin_q05": 0.05, "margin_q25": 0.25, "margin_q50": 0.5, "margin_q75": 0.75, "margin_q95": 0.95}
 TIE = 1e-5  # nats; margins below it are rounding errors of the network
 
 
@@ -103,12 +104,15 @@ def measure_law(
 def measure_pairs(log_ratios: Tensor, losses: Tensor) -> Columns:
     """What a policy does on its own pairs, [R] each, from their log-ratios [R, N, K] and its loss on them [R].
 
-    train_accuracy is the share of pairs whose margin is positive, an equal pair counting half.
+    train_accuracy is the share of pairs whose margin rho is positive, an equal pair counting half. margin_q05 and so on
+    are quantiles of rho, in nats.
     """
     chosen, rejected = log_ratios[..., 0], log_ratios[..., -1]
     margin = chosen - rejected
     ahead = torch.where(margin.abs() < TIE, 0.5, (margin > 0).double())
-    return {
+    ordered = margin.sort(dim=1).values
+    quantiles = {name: ordered[:, round(level * (ordered.shape[1] - 1))] for name, level in MARGINS.items()}
+    return quantiles | {
         "train_loss": losses,
         "train_accuracy": ahead.mean(dim=1),
         "chosen_logratio": chosen.mean(dim=1),

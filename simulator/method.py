@@ -14,7 +14,8 @@ from simulator.world import MADE_OF, World
 
 Tick = Callable[[int], None]
 Keys = Mapping[str, Sequence[str] | None]
-Trace = Callable[[Sequence[Run], World, Sequence[Proxy], Tick], pd.DataFrame]
+Keep = Callable[[str, pd.DataFrame], None]
+Trace = Callable[[Sequence[Run], World, Sequence[Proxy], Tick, Keep], pd.DataFrame]
 
 LABELS = ("labels", "temperature", "label_noise")
 
@@ -55,8 +56,9 @@ class Method:
     of its data at most, 0 where it has none. listed: tokens that an expectation under the reference takes a gradient of
     in a step.
 
-    trace(runs, world, proxies, tick): train and measure the runs of a stack, with a proxy for each or none at all; the
-    rows of `curves.parquet`. tick is told how many steps each run has taken since the last time.
+    trace(runs, world, proxies, tick, keep): train and measure the runs of a stack, with a proxy for each or none at
+    all; the rows of `curves.parquet`. tick is told how many steps each run has taken since the last time, and keep is
+    given the rows of further tables by their names.
     """
 
     strengths: Callable[[Choices], Sequence[tuple[Objective | None, float | None]]]

@@ -1,7 +1,7 @@
 """What a sweep leaves behind: tables that appear whole or not at all, and a folder that holds one sweep.
 
-While a sweep runs, every finished stack has two files in `parts/`, its curves and then its runs; its runs count as
-finished once the second is there. When all are, they are joined into `curves.parquet` and `runs.parquet`, in the
+While a sweep runs, every finished stack has files in `parts/`, its curves and then its runs; its runs count as
+finished once the last is there. When all are, they are joined into `curves.parquet` and `runs.parquet`, in the
 order of the grid, and the parts go. A trained proxy lies in `proxies/`, and stays there; what is said of all of them is
 joined into `proxies.parquet`.
 """
@@ -35,12 +35,15 @@ MEASURED = [
     *(column for name in WITH_ERROR for column in (name, f"{name}_se")),
     *("mu_squared", "train_loss", "train_accuracy", "entropy", "chosen_logratio", "rejected_logratio"),
     *("length", "entropy_se", "length_se"),
+    *("margin_q05", "margin_q25", "margin_q50", "margin_q75", "margin_q95"),
 ]
 OF_SOME = ("n", "kl_bound", "tau", "proxy_parameters")  # measured or known for some methods only
-PARTS = ("parts/*.curves.parquet", "parts/*.runs.parquet", "parts/*.proxies.parquet")
+BESIDE = ("responses", "gold_law", "margins")  # tables of trained policies at the end, for people to look at
+KINDS = ("curves", "runs", "proxies", *BESIDE)
+PARTS = tuple(f"parts/*.{kind}.parquet" for kind in KINDS)
 RECORDS = (
-    *("config.toml", "world.json", "losses.parquet", "curves.parquet", "runs.parquet", "proxies.parquet"),
-    *(*PARTS, "proxies/*.npz", "figures/*.png", "figures/*.svg"),
+    *("config.toml", "world.json", "losses.parquet", "report.html", "claims.json"),
+    *(*(f"{kind}.parquet" for kind in KINDS), *PARTS, "proxies/*.npz", "figures/*.png", "figures/*.svg"),
 )
 
 
@@ -98,7 +101,7 @@ class Folder:
         return any(path.exists() for path in tables) or any(any(self.path.glob(part)) for part in parts)
 
     def part(self, stack: Sequence[Run], kind: str) -> Path:
-        """Where a stack's `kind`, "curves" or "runs", lies until the sweep ends."""
+        """Where a stack's table of a `kind`, such as "curves" or "runs", lies until the sweep ends."""
         return self.path / "parts" / f"{digest([run.run_id for run in stack])}.{kind}.parquet"
 
     def proxy_part(self, stack: Sequence[Member]) -> Path:
@@ -135,7 +138,7 @@ class Folder:
         """The two files of every stack whose records are all on disk and can be read."""
         found = []
         for runs in sorted(self.path.glob("parts/*.runs.parquet")):
-            files = {"runs": runs, "curves": runs.with_name(runs.name.replace(".runs.", ".curves."))}
+            files = {"runs": runs, "curves": runs.with_name(beside_name(runs, "curves"))}
             try:
                 for path in files.values():
                     read_metadata(path)
@@ -150,6 +153,11 @@ class Folder:
         for files in self.finished_parts():
             names.update(pd.read_parquet(files["runs"], columns=["run_id"])["run_id"])
         return names
+
+
+def beside_name(runs: Path, kind: str) -> str:
+    """The name of the file of another kind that a stack has beside its runs."""
+    return runs.name.replace(".runs.", f".{kind}.")
 
 
 def examine_folder(path: Path, sweep: Sweep, *, fresh: bool) -> bool:
@@ -319,4 +327,17 @@ def join(folder: Folder, runs: Sequence[Run]) -> None:
         if kind == "curves":
             table = tidy(pd.concat([table, pd.read_parquet(folder.oracle)], ignore_index=True))
         write_table(table, target)
+    join_beside(folder, parts, order)
     remove(folder, PARTS)
+
+
+def join_beside(folder: Folder, parts: Sequence[dict[str, Path]], order: dict[str, int]) -> None:
+    """Write the tables of trained policies at the end of training, where the parts have any."""
+    for kind in BESIDE:
+        paths = [files["runs"].with_name(beside_name(files["runs"], kind)) for files in parts]
+        tables = [table for path in paths if path.exists() and len(table := pd.read_parquet(path))]
+        if tables:
+            table = pd.concat(tables, ignore_index=True)
+            table = table[table["run_id"].isin(order)]
+            table = table.sort_values("run_id", key=lambda ids: ids.map(order), kind="stable", ignore_index=True)
+            write_table(table, folder.path / f"{kind}.parquet")

@@ -36,6 +36,7 @@ from simulator.ground import Ground, sizes
 from simulator.measurement import TIE, Columns, kl_estimates
 from simulator.objective import UnderReference
 from simulator.oracle import no_rows
+from simulator.portrait import EDGES, LIKELY, PROMPTS, Portrait, bins_of, likeliest
 from simulator.preferences import Candidates, Preferences, behaviour_temperature, labelled
 from simulator.sampling import Lots, sample_lots
 from simulator.scoring import Listing, NetworkScorer, Proxy, Scorer
@@ -45,6 +46,7 @@ from simulator.transformer import Architecture, Blocks, sequence_scores, unstack
 from simulator.under_reference import POOL, DrawnUnderReference
 
 KEPT_BYTES = 2**25  # of pairs
+PORTRAYED = 8  # prompts that the law of gold is told at
 UNSEEN = 1024  # texts that the reference's cross-entropy is measured on
 
 Array = np.ndarray
@@ -181,6 +183,64 @@ class SampledWorld:
                 columns.setdefault(name, value.new_empty(len(parameters)))[rows] = value
         return columns, ratios
 
+    def portray(self, parameters: Tensor, scorer: Scorer | None = None) -> Portrait:
+        """What policies with `parameters` [R, D] say; the column `proxy` is log pi / pi_ref without a scorer.
+
+        The likeliest of the responses that they draw, and of the baseline, with gold above the baseline's mean.
+        """
+        few = self.measured[:PORTRAYED]
+        shown, count = few[:PROMPTS], min(LIKELY, self.asked.samples, self.baseline.responses.shape[1])
+        zero = total(self.baseline.parts).mean(dim=-1, keepdim=True)[: len(few)]
+        known = self.baseline.responses[: len(few)]
+        place = likeliest(self.baseline.reference[: len(shown)], count)
+        usual = torch.stack([texts[rows] for texts, rows in zip(known, place, strict=False)])
+        said_first: list[Tensor] = []
+        found: dict[str, list[Tensor]] = {name: [] for name in ("log_probs", "reference", "gold", "proxy", "law")}
+        for number in range(len(parameters)):
+            blocks = unstack(parameters[number : number + 1], self.architecture)
+            drawn = self._drawn(blocks, few)
+            gold = total(self.judged(few, drawn)) - zero
+            found["law"].append(histogram(gold)[0])
+            own = self._log_probs(blocks, drawn[:, : len(shown)])
+            best = torch.stack([texts[rows] for texts, rows in zip(drawn[0], likeliest(own[0], count), strict=False)])
+            texts = torch.cat([best, usual], dim=1)[None]
+            said_first.append(texts)
+            found["log_probs"].append(self._log_probs(blocks, texts)[0])
+            found["reference"].append(self._log_probs(self._reference, texts)[0])
+            found["gold"].append((total(self.judged(shown, texts)) - zero[: len(shown)])[0])
+            if scorer is None:
+                found["proxy"].append(found["log_probs"][-1] - found["reference"][-1])
+            else:
+                rows = slice(number, number + 1)
+                found["proxy"].append(scorer.rows(rows).of(self.few[None, : len(shown)], texts)[0])
+        return Portrait(
+            prompts=shown,
+            responses=torch.cat(said_first),
+            reference_law=histogram((total(self.baseline.parts)[: len(few)] - zero)[None])[0],
+            **{name: torch.stack(values) for name, values in found.items()},
+        )
+
+    def _drawn(self, blocks: Blocks, prompts: Tensor) -> Tensor:
+        """Responses of policies to `prompts`, [R, n, m, T], with noise that all share."""
+        found = follow(
+            blocks,
+            self._reference,
+            self.architecture,
+            prompts,
+            responses=self.asked.samples,
+            end=self.end,
+            seed=self.seed,
+            purpose="portrait",
+        )
+        return found["responses"]
+
+    def _log_probs(self, blocks: Blocks, responses: Tensor) -> Tensor:
+        """log pi of responses [R, n, m, T] to the first n measured prompts, [R, n, m]."""
+        asked = self.measured[: responses.shape[1]].repeat_interleave(responses.shape[2], dim=0)
+        single = responses.flatten(1, 2).unsqueeze(2)
+        prompts = asked.expand(len(responses), -1, -1)
+        return said(blocks, self.architecture, prompts, single).view(responses.shape[:3])
+
     def oracle(self, name: str) -> pd.DataFrame:
         """No rows: the best policy is known where every response can be listed."""
         return no_rows()
@@ -272,6 +332,13 @@ class SampledWorld:
             return drawn, self._ratios(self._reference, drawn, nothing)[0]
 
         return self._kept((data.behaviour, data.behaviour_temperature, data.uniform_share), make)
+
+
+def histogram(gold: Tensor) -> Tensor:
+    """The share of gold [R, n, m] in each bin, [R, B]."""
+    where = bins_of(gold).flatten(1)
+    share = torch.full_like(where, 1 / where.shape[1], dtype=torch.float64)
+    return share.new_zeros(len(where), len(EDGES) - 1).scatter_add_(1, where, share)
 
 
 def bytes_of(tensors: Preferences | Candidates | tuple[Tensor, Tensor]) -> int:

@@ -68,7 +68,8 @@ def finish_stack(
     members = {member.name: member for run in stack for member in members_of(run)}
 
     proxies = proxies_for(stack, world, lambda name: load_proxy(folder, members[name]))
-    curves = run_stack(stack, world, proxies, tick)
+    beside: dict[str, pd.DataFrame] = {}
+    curves = run_stack(stack, world, proxies, tick, beside.__setitem__)
     facts = {
         "wall_seconds": (time.perf_counter() - began) / len(stack),
         "device": str(device),
@@ -76,6 +77,8 @@ def finish_stack(
         "torch_version": torch.__version__,
         "numpy_version": np.__version__,
     }
+    for kind, table in beside.items():
+        write_table(table, folder.part(stack, kind))
     write_table(tidy(curves), folder.part(stack, "curves"))
     write_table(run_rows(stack, curves, facts), folder.part(stack, "runs"))
 

@@ -16,6 +16,7 @@ from simulator.enumerable import list_world
 from simulator.ground import Ground, make_ground
 from simulator.measurement import Columns
 from simulator.objective import UnderReference
+from simulator.portrait import Portrait
 from simulator.preferences import Candidates, Preferences
 from simulator.runs import digest
 from simulator.sampled import sample_world
@@ -95,6 +96,10 @@ class World(Protocol):
         The pairs of the runs are [R, N, …]; the first n of them are looked at. With a scorer, the column `proxy` is its
         scores' and not the implicit reward's.
         """
+        ...
+
+    def portray(self, parameters: Tensor, scorer: Scorer | None = None) -> Portrait:
+        """What policies with `parameters` [R, D] say; the column `proxy` is log pi / pi_ref without a scorer."""
         ...
 
     def oracle(self, name: str) -> pd.DataFrame:

@@ -93,7 +93,10 @@ def test_the_folder_holds_what_the_contract_lists(results: Path) -> None:
     assert sorted(path.name for path in results.iterdir()) == [
         "config.toml",
         "curves.parquet",
+        "gold_law.parquet",
         "losses.parquet",
+        "margins.parquet",
+        "responses.parquet",
         "runs.parquet",
         "world.json",
     ]
@@ -111,7 +114,8 @@ def test_world_facts(results: Path) -> None:
 
 def test_the_same_sweep_gives_the_same_bytes_in_one_process_and_in_two(tmp_path: Path) -> None:
     folders = [run_sweep(tiny(), tmp_path / name, workers=workers) for name, workers in (("a", 1), ("b", 1), ("c", 2))]
-    contents = {(folder / "curves.parquet").read_bytes() for folder in folders}
+    tables = ("curves", "responses", "gold_law", "margins")
+    contents = {b"".join((folder / f"{name}.parquet").read_bytes() for name in tables) for folder in folders}
     assert len(contents) == 1
 
 

@@ -12,14 +12,14 @@ import torch
 
 from simulator.checkpoints import curve_rows
 from simulator.enumerable import EnumerableWorld
-from simulator.method import LABELS, Method, Tick, always, needs_listing, no_labelling, reads_proxies
+from simulator.method import LABELS, Keep, Method, Tick, always, needs_listing, no_labelling, reads_proxies
 from simulator.oracle import TEMPERATURES, gibbs
 from simulator.runs import Run
 from simulator.scoring import Proxy
 from simulator.world import World
 
 
-def trace(runs: Sequence[Run], world: World, proxies: Sequence[Proxy], tick: Tick) -> pd.DataFrame:
+def trace(runs: Sequence[Run], world: World, proxies: Sequence[Proxy], tick: Tick, keep: Keep) -> pd.DataFrame:
     """The records of the Gibbs policies of each run's proxy."""
     assert isinstance(world, EnumerableWorld)
     scorer = world.scorer(proxies)

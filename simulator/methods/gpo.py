@@ -16,11 +16,12 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from simulator.at_the_end import finite, keep_portrait, margin_rows
 from simulator.checkpoints import checkpoint_steps, curve_rows, note
 from simulator.fresh import round_at, rounds, segments
 from simulator.labelling import preferences, refresh, responses
 from simulator.measurement import Columns, measure_pairs
-from simulator.method import LABELS, Cell, Choices, Keys, Method, Tick, objective_of, own_of, proxy_keys
+from simulator.method import LABELS, Cell, Choices, Keep, Keys, Method, Tick, objective_of, own_of, proxy_keys
 from simulator.objective import Objective, Part, UnderReference
 from simulator.objectives import OBJECTIVES
 from simulator.preferences import (
@@ -184,13 +185,23 @@ def pose(
 
 def measure(
     state: State, problem: Problem, pairs: Preferences, world: World, settings: Settings, scorer: Scorer | None
-) -> Columns:
-    """Every measured column of the stack as it stands, [R] each."""
+) -> tuple[Columns, Tensor]:
+    """Every measured column of the stack as it stands, [R] each; and log-ratios of the first pairs, [R, n, K]."""
     columns, log_ratios = world.measure(state.parameters, pairs, settings.data, scorer)
-    return columns | measure_pairs(log_ratios, losses_on_pairs(state, problem, log_ratios))
+    return columns | measure_pairs(log_ratios, losses_on_pairs(state, problem, log_ratios)), log_ratios
 
 
-def trace(runs: Sequence[Run], world: World, proxies: Sequence[Proxy], tick: Tick) -> pd.DataFrame:
+def keep_margins(
+    runs: Sequence[Run], world: World, pairs: Preferences, log_ratios: Tensor, alive: np.ndarray, keep: Keep
+) -> None:
+    """Keep the margins that log-ratios [R, n, K] of the first pairs have, by the gap of gold."""
+    shown = pairs.first(log_ratios.shape[1])
+    gold = world.gold_of(shown.prompt, shown.responses[..., [0, -1], :])
+    margins, gaps = (values[..., 0] - values[..., -1] for values in (log_ratios, gold))
+    keep("margins", margin_rows(runs, margins, gaps, alive))
+
+
+def trace(runs: Sequence[Run], world: World, proxies: Sequence[Proxy], tick: Tick, keep: Keep) -> pd.DataFrame:
     """World, preference data, trained runs, measured checkpoints, records."""
     settings = runs[0].settings
     scorer = world.scorer(proxies) if proxies else None
@@ -200,7 +211,8 @@ def trace(runs: Sequence[Run], world: World, proxies: Sequence[Proxy], tick: Tic
         state = start(world.reference, len(runs), problem)
         steps = checkpoint_steps(problem.schedule.steps, settings.train.checkpoints)
         measured: dict[str, np.ndarray] = {}
-        note(measured, 0, len(steps), measure(state, problem, pairs, world, settings, scorer))
+        columns, log_ratios = measure(state, problem, pairs, world, settings, scorer)
+        note(measured, 0, len(steps), columns)
         for row, (before, after) in enumerate(pairwise(steps), start=1):
             for begin, end in segments(before, after, settings.online.refresh):
                 if turn := round_at(begin, settings.online, steps[-1]):
@@ -208,8 +220,11 @@ def trace(runs: Sequence[Run], world: World, proxies: Sequence[Proxy], tick: Tic
                     problem = pose(runs, world, pairs, turn=turn, began=begin, under_reference=problem.under_reference)
                 with torch.enable_grad():
                     state = advance(state, problem, end - begin)
-            note(measured, row, len(steps), measure(state, problem, pairs, world, settings, scorer))
+            columns, log_ratios = measure(state, problem, pairs, world, settings, scorer)
+            note(measured, row, len(steps), columns)
             tick(after - before)
+        keep_portrait(runs, world, state.parameters, state.diverged_at, scorer, keep)
+        keep_margins(runs, world, pairs, log_ratios, finite(state.parameters, state.diverged_at), keep)
     return curve_rows(runs, steps, measured, state.diverged_at.cpu().numpy(), kl_source=world.kl_source)
 
 

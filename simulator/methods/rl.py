@@ -29,6 +29,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from simulator.at_the_end import keep_portrait
 from simulator.checkpoints import checkpoint_steps, curve_rows, note
 from simulator.enumerable import EnumerableWorld
 from simulator.enumeration import leaf_log_probs, node_log_probs
@@ -36,6 +37,7 @@ from simulator.method import (
     LABELS,
     Cell,
     Choices,
+    Keep,
     Keys,
     Method,
     Tick,
@@ -239,7 +241,7 @@ def set_task(runs: Sequence[Run], world: World, proxies: Sequence[Proxy]) -> Tas
     )
 
 
-def trace(runs: Sequence[Run], world: World, proxies: Sequence[Proxy], tick: Tick) -> pd.DataFrame:
+def trace(runs: Sequence[Run], world: World, proxies: Sequence[Proxy], tick: Tick, keep: Keep) -> pd.DataFrame:
     """The records of the runs of a stack along their training."""
     data = runs[0].settings.data
     measured: dict[str, np.ndarray] = {}
@@ -252,6 +254,7 @@ def trace(runs: Sequence[Run], world: World, proxies: Sequence[Proxy], tick: Tic
             state = climb(state, task, after - before)
             note(measured, row, len(steps), world.measure(state.parameters, None, data, task.scorer)[0])
             tick(after - before)
+        keep_portrait(runs, world, state.parameters, state.diverged_at, task.scorer, keep)
     return curve_rows(runs, steps, measured, state.diverged_at.cpu().numpy(), kl_source=world.kl_source)
 
 

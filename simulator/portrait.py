@@ -1,0 +1,44 @@
+"""What trained policies say: likely responses, and where along gold their probability lies.
+
+Shapes: R runs, n prompts, K responses to each, T response length, B bins of gold.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+PROMPTS = 3  # whose responses are shown
+LIKELY = 8  # responses of the policy, and as many of the reference
+EDGES = np.arange(-8.0, 12.01, 0.25)  # of bins of gold, in deviations under the reference
+
+
+@dataclass(frozen=True, kw_only=True)
+class Portrait:
+    """Of R policies: the responses that they, and the reference, find likeliest, and the law of gold under each.
+
+    prompts [n, L]. responses [R, n, K, T]: token ids, -1 behind the end; log_probs, reference (log pi_ref), gold and
+    proxy [R, n, K]. A response may be there twice. law [R, B]: probability of gold in each bin, the first and the last
+    being open, and reference_law [B].
+    """
+
+    prompts: Tensor
+    responses: Tensor
+    log_probs: Tensor
+    reference: Tensor
+    gold: Tensor
+    proxy: Tensor
+    law: Tensor
+    reference_law: Tensor
+
+
+def bins_of(gold: Tensor) -> Tensor:
+    """The number of the bin of each value of gold, same shape."""
+    edges = torch.from_numpy(EDGES[1:-1]).to(gold.device)
+    return torch.bucketize(gold.double().contiguous(), edges, right=True)
+
+
+def likeliest(score: Tensor, count: int) -> Tensor:
+    """Places of the `count` largest of the last axis, the first of equal ones first."""
+    return torch.sort(score, dim=-1, descending=True, stable=True).indices[..., :count]
