@@ -1,27 +1,66 @@
-"""The trade-off that a family of runs offers: gold at each KL, as beta varies.
+"""The trade-off that a family of policies offers: gold at each KL, across beta or along training.
 
-For each replicate (a seed, and every setting that is neither beta nor the one compared), the policies at
-the end of training are points (KL, gold), one for each beta. Against proxies they are the points of a path: all n of
-best-of-n, all tau of Gibbs, the checkpoints of reinforcement learning at its smallest penalty. The reference is the
-point (0, 0), where beta goes to infinity. Between them gold is interpolated in KL by a monotone cubic (Fritsch &
-Carlson 1980, as in scipy's PCHIP), which never overshoots its points. Curves of replicates are averaged at equal KL, as
-far as all of them reach, with an interval over replicates.
+Across beta, the policies of one replicate (a seed, and every setting that is neither beta nor the one compared) at the
+end of training are points (KL, gold), one for each beta. Against proxies they are the points of a path: all n of
+best-of-n, all tau of Gibbs, the checkpoints of reinforcement learning at its smallest penalty. Along training, the
+points of a run are its checkpoints, as far as each goes on from the reference. The reference is the point (0, 0).
+Between points gold is interpolated in KL by a monotone cubic (Fritsch & Carlson 1980, as in scipy's PCHIP), which never
+overshoots them. Curves of replicates are averaged at equal KL, as far as all of them reach.
+
+What is resampled are draws: runs of the same seed in the same world share their pairs and err together, so their curves
+are averaged first. Intervals are those of analysis/intervals.py, with the root mean square of the standard errors of
+gold, where it was measured on samples, as what all draws share.
+
+Shapes: S draws, G points of KL, B resamples.
 """
 
-from collections.abc import Hashable
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy.interpolate import PchipInterpolator
 
-from analysis.intervals import over_seeds
-from analysis.results import ends, policies, settings_of, variants
+from analysis.intervals import NORMAL, over_seeds, resamples, spread_of, student_half
+from analysis.results import ends, policies, settings_of, variants, whole
 from analysis.summary import curve_settings
 
 POINTS = 101
+DRAWS = ("seed", "world_seed", "gold_seed")
+ALONG = ("beta", "training")
+
+Array = np.ndarray
 
 
-def gold_at(points: pd.DataFrame, kl: np.ndarray) -> np.ndarray:
+@dataclass(frozen=True, kw_only=True)
+class Curves:
+    """Gold [S, G] of each draw at common KL [G], in deviations under the reference; no NaN.
+
+    draws [S]: their names. noise [G]: the standard error that measuring gave to gold, 0 where it is exact. replicates:
+    how many curves are averaged.
+    """
+
+    kl: Array
+    gold: Array
+    noise: Array
+    draws: tuple[Any, ...]
+    replicates: int
+
+    @property
+    def mean(self) -> Array:
+        """The mean over draws, [G]."""
+        return self.gold.mean(axis=0)
+
+    def band(self, rng: np.random.Generator | None = None) -> tuple[Array, Array]:
+        """The interval of the mean at each KL, [G] each."""
+        count = len(self.gold)
+        error = spread_of(resamples(count, rng) @ self.gold, count)
+        half = np.hypot(student_half(error, count - 1), NORMAL * self.noise)
+        return self.mean - half, self.mean + half
+
+
+def gold_at(points: pd.DataFrame, kl: Array) -> Array:
     """Gold at each `kl` on the curve through the reference and `points` (columns kl, gold); NaN beyond them."""
     mean = points.groupby("kl")["gold"].mean()
     mean = mean[mean.index > 1e-9]
@@ -37,49 +76,94 @@ def end_points(curves: pd.DataFrame) -> pd.DataFrame:
     return over_seeds(ends(curves), curve_settings(curves), ["kl", "gold"])
 
 
-def frontier(curves: pd.DataFrame, by: str = "loss") -> pd.DataFrame:
-    """Gold along KL for each value of the column `by`: columns `by`, kl, gold, low, high, replicates.
-
-    `low` and `high` bound the mean over replicates with 95 % confidence and are NaN where there is only one. `curves`
-    is what `load` returns; runs that diverged are left out. Losses are told apart by the settings that only some of
-    them have, as `variants` does.
-    """
-    curves = variants(curves) if by == "loss" else curves
-    if by not in settings_of(curves):
-        raise ValueError(f"by = {by!r}: must be a setting of the curves: {', '.join(settings_of(curves))}")
-    last = policies(curves)
-    methods = list(last["method"].unique())
-    if by != "method" and len(methods) > 1:
-        raise ValueError(f'by = {by!r}: the curves are of {", ".join(methods)}; take those of one, or by = "method"')
-    apart = [name for name in settings_of(curves) if name not in ("beta", "kappa", by)]
-    grid = np.linspace(0.0, float(last["kl"].max()), POINTS) if len(last) else np.zeros(0)
-    tables = []
-    for value, family in last.groupby(by, sort=False):
-        replicates = [points for _, points in family.groupby(apart, dropna=False)]
-        tables.append(_mean_curve(by, value, grid, replicates))
-    empty = pd.DataFrame(columns=[by, "kl", "gold", "low", "high", "replicates"])
-    return pd.concat(tables, ignore_index=True) if tables else empty
+def points_of(curves: pd.DataFrame, along: str) -> pd.DataFrame:
+    """The rows that trade-offs consist of, across beta or along training."""
+    if along not in ALONG:
+        raise ValueError(f"along = {along!r}: must be one of {', '.join(ALONG)}")
+    if along == "beta":
+        return policies(curves)
+    rows = whole(curves).sort_values("step", kind="stable")
+    return rows[rows["kl"] >= rows.groupby("run_id")["kl"].cummax()]
 
 
-def _mean_curve(by: str, value: Hashable, grid: np.ndarray, replicates: list[pd.DataFrame]) -> pd.DataFrame:
-    gold = [gold_at(points, grid) for points in replicates]
+def replicates_of(points: pd.DataFrame, by: Sequence[str]) -> list[tuple[Any, pd.DataFrame]]:
+    """The points of each replicate, with the name of its draw; `by` are the settings that tell families apart."""
+    apart = [name for name in settings_of(points) if name not in ("beta", "kappa", *by)]
+    drawn = [name for name in DRAWS if name in points]
+    found = []
+    for _, table in points.groupby(apart, dropna=False, sort=False):
+        first = table.iloc[0]
+        found.append((tuple(first[name] for name in drawn), table))
+    return found
+
+
+def reach_of(points: pd.DataFrame, by: Sequence[str]) -> float:
+    """The KL that every replicate reaches."""
+    return min((float(table["kl"].max()) for _, table in replicates_of(points, by)), default=0.0)
+
+
+def curves_at(points: pd.DataFrame, by: Sequence[str], kl: Array) -> Curves:
+    """The curves of one family at `kl` [G], as far as all of its replicates reach."""
+    replicates = replicates_of(points, by)
+    gold = np.array([gold_at(table, kl) for _, table in replicates])
     reached = np.isfinite(gold).all(axis=0)
-    long = pd.DataFrame(
-        {
-            "kl": np.tile(grid[reached], len(replicates)),
-            "gold": np.concatenate([curve[reached] for curve in gold]),
-            "gold_se": np.concatenate([_error_at(points, grid[reached]) for points in replicates]),
-        }
+    noise = np.array([error_at(table, kl[reached]) for _, table in replicates])
+    names = [draw for draw, _ in replicates]
+    draws = tuple(dict.fromkeys(names))
+    each = [gold[[name == draw for name in names]][:, reached].mean(axis=0) for draw in draws]
+    return Curves(
+        kl=kl[reached],
+        gold=np.array(each),
+        noise=np.sqrt((noise**2).mean(axis=0)),
+        draws=draws,
+        replicates=len(replicates),
     )
-    mean = over_seeds(long, ["kl"], ["gold"]).rename(
-        columns={"gold_low": "low", "gold_high": "high", "seeds": "replicates"}
-    )
-    return mean.assign(**{by: value})[[by, "kl", "gold", "low", "high", "replicates"]]
 
 
-def _error_at(points: pd.DataFrame, kl: np.ndarray) -> np.ndarray:
+def error_at(points: pd.DataFrame, kl: Array) -> Array:
     """The standard error of gold as measured, between the points; 0 where gold is exact."""
     if "gold_se" not in points:
         return np.zeros(len(kl))
     ordered = points.sort_values("kl")
-    return np.interp(kl, ordered["kl"], ordered["gold_se"])
+    return np.interp(kl, ordered["kl"], ordered["gold_se"].fillna(0.0))
+
+
+def families_of(
+    curves: pd.DataFrame, by: str, along: str = "beta"
+) -> tuple[list[str], list[tuple[tuple[Any, ...], pd.DataFrame]]]:
+    """The settings that tell families apart (`by`, and along training beta), and the points of each family.
+
+    Raises ValueError where `by` is none, or where curves of several methods would be averaged.
+    """
+    curves = variants(curves) if by == "loss" else curves
+    if by not in settings_of(curves):
+        raise ValueError(f"by = {by!r}: must be a setting of the curves: {', '.join(settings_of(curves))}")
+    points = points_of(curves, along)
+    methods = list(points["method"].unique())
+    if by != "method" and len(methods) > 1:
+        raise ValueError(f'by = {by!r}: the curves are of {", ".join(methods)}; take those of one, or by = "method"')
+    apart = [by] if along == "beta" or by == "beta" else [by, "beta"]
+    return apart, list(points.groupby(apart, sort=False, dropna=by != "loss" or len(apart) == 1))
+
+
+def frontier(
+    curves: pd.DataFrame, by: str = "loss", *, along: str = "beta", rng: np.random.Generator | None = None
+) -> pd.DataFrame:
+    """Gold along KL for each value of the column `by`: columns `by`, kl, gold, low, high, replicates, seeds.
+
+    `low` and `high` bound the mean with 95 % confidence and are NaN where there is only one draw of seeds. `curves` is
+    what `load` returns; runs that diverged are left out. Losses are told apart by the settings that only some of them
+    have, as `variants` does. along: "beta", or "training", where each beta has a curve of its own and a column. rng:
+    for the bootstrap, the same numbers every time unless given. Raises ValueError for what is no setting.
+    """
+    apart, families = families_of(curves, by, along)
+    names = [*apart, "kl", "gold", "low", "high", "replicates", "seeds"]
+    tables = []
+    farthest = max((float(points["kl"].max()) for _, points in families), default=0.0)
+    for value, points in families:
+        found = curves_at(points, apart, np.linspace(0.0, farthest, POINTS))
+        low, high = found.band(rng)
+        told: dict[str, Any] = dict(zip(apart, value, strict=True))
+        told |= {"kl": found.kl, "gold": found.mean, "low": low, "high": high}
+        tables.append(pd.DataFrame(told | {"replicates": found.replicates, "seeds": len(found.draws)}))
+    return pd.concat(tables, ignore_index=True)[names] if tables else pd.DataFrame(columns=names)

@@ -1,4 +1,4 @@
-"""Points with intervals over seeds.
+"""Numbers with intervals over seeds.
 
 The interval is Student's t with one degree of freedom less than there are seeds: a few seeds, each a nearly
 normal mean over many prompts and pairs, are what it was made for, and where a bootstrap of four values is
@@ -7,9 +7,16 @@ too narrow. One seed has no interval, and none is invented.
 Where values were measured on samples, seeds share the noise of the measurement (the same prompts, random numbers and
 baseline), so that their spread does not show all of it. The root mean square of their standard errors is then added,
 as if it were shared whole: the interval is at least as wide as it should be.
+
+What is no mean over seeds, such as the height of a peak, has the standard error of a bootstrap (Efron 1979): seeds are
+resampled whole, and the spread of what is computed from them, times sqrt(S / (S - 1)) for the S that a resample of S
+cannot vary, stands in for the standard error in Student's interval with S - 1 degrees of freedom. For a mean the two
+are the same. The percentiles of the bootstrap itself would be too narrow for the few seeds that sweeps have.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -18,6 +25,78 @@ from scipy.stats import t as student
 
 LEVEL = 0.95
 NORMAL = float(norm.ppf((1 + LEVEL) / 2))
+RESAMPLES = 2000
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """A number and how well it is known.
+
+    error: its standard error over seeds, with `freedom` degrees of freedom; NaN where there are none. shared: the
+    standard error that all seeds have in common. Both are 0 for what is exact.
+    """
+
+    value: float
+    error: float = 0.0
+    freedom: int = 0
+    shared: float = 0.0
+
+    def interval(self, level: float = LEVEL) -> tuple[float, float]:
+        """The two-sided interval of this level; NaN where there is none."""
+        half = math.hypot(self._seeds(level), float(norm.ppf((1 + level) / 2)) * self.shared)
+        return self.value - half, self.value + half
+
+    def _seeds(self, level: float) -> float:
+        if self.error == 0.0:
+            return 0.0
+        return float(student.ppf((1 + level) / 2, self.freedom)) * self.error if self.freedom > 0 else math.nan
+
+    @property
+    def known(self) -> bool:
+        """Whether there is an interval."""
+        return math.isfinite(self.interval()[0])
+
+
+def mean_of(values: object, shared: float = 0.0) -> Estimate:
+    """The mean over seeds of `values` [S]; without an interval for one seed."""
+    each = np.asarray(values, dtype=float)
+    count = len(each)
+    error = float(each.std(ddof=1) / math.sqrt(count)) if count > 1 else math.nan
+    return Estimate(value=float(each.mean()), error=error, freedom=count - 1, shared=shared)
+
+
+def resamples(count: int, rng: np.random.Generator | None = None, times: int = RESAMPLES) -> Array:
+    """Weights [times, count] of seeds in bootstrap samples of as many, each row summing to 1; always the same unless
+    `rng` is given.
+    """
+    rng = rng or np.random.default_rng(0)
+    return rng.multinomial(count, np.full(count, 1 / count), size=times) / count
+
+
+def spread_of(resampled: Array, count: int) -> Array:
+    """Standard errors over `count` seeds of what was computed from resamples, along the first axis; NaN for one."""
+    if count < 2:
+        return np.full(np.shape(resampled)[1:], math.nan)
+    return np.std(resampled, axis=0) * math.sqrt(count / (count - 1))
+
+
+def bootstrap(
+    statistic: Callable[[Array], Array], count: int, rng: np.random.Generator | None = None, shared: float = 0.0
+) -> Estimate:
+    """A statistic of the mean over `count` seeds, with its interval.
+
+    statistic(weights [B, S]) gives its value [B] for seeds that count so much in each of B means.
+    """
+    value = float(statistic(np.full((1, count), 1 / count))[0])
+    error = float(spread_of(statistic(resamples(count, rng)), count)) if count > 1 else math.nan
+    return Estimate(value=value, error=error, freedom=count - 1, shared=shared)
+
+
+def student_half(error: Array, freedom: int) -> Array:
+    """Half of the interval for standard errors with so many degrees of freedom; NaN for none."""
+    return error * (student.ppf((1 + LEVEL) / 2, freedom) if freedom > 0 else math.nan)
 
 
 def half_width(deviation: pd.Series, count: pd.Series) -> pd.Series:

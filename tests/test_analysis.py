@@ -74,7 +74,7 @@ def test_one_seed_has_no_interval() -> None:
 
 def test_the_frontier_is_the_planted_curve() -> None:
     table = frontier(planted())
-    assert list(table.columns) == ["loss", "kl", "gold", "low", "high", "replicates"]
+    assert list(table.columns) == ["loss", "kl", "gold", "low", "high", "replicates", "seeds"]
     assert set(table["loss"]) == {"logistic", "hinge"}
     near = table[table["kl"] < 3.5]
     at_points = [0.0, 4 / 11, 2.0, 4 / 1.1]

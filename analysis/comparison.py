@@ -1,0 +1,192 @@
+"""Whether one method's trade-off is better than another's, or the same.
+
+Two families of policies are compared at equal KL, draw by draw: runs of one seed share their pairs, so their difference
+in gold is sharper than either curve. The mean difference over KL, from the reference as far as both families reach, is
+the area between the curves divided by that reach, in deviations of gold.
+
+    difference    Student's t over draws: the 95 % interval of the mean difference
+    equivalence   two one-sided tests (Schuirmann 1987): the curves are called similar within `margin` if the 90 %
+                  interval lies within it, which happens to curves that differ by the margin in at most 5 of 100 cases.
+                  `smallest_margin` is the least one at which that would be so
+    dominance     intervals that hold the difference at ten KL at once with 95 % (Student's t with Bonferroni's
+                  correction): a method dominates if it has more gold at each of them, surely so at one or more, and
+                  surely so on average
+
+To find no difference is not to find equivalence: with few seeds neither may be known, and the verdict is "undecided".
+"""
+
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.stats import t as student
+
+from analysis.frontier import Curves, curves_at, families_of, reach_of
+from analysis.intervals import LEVEL, Estimate, mean_of
+
+SIMILAR = 0.2  # deviations of gold: a small effect by the convention of Cohen 1988
+POINTS = 101
+PLACES = slice(10, None, 10)  # of these: tenths of the reach
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """Method a against method b: a positive difference means that a has more gold at equal KL.
+
+    difference, low, high: mean over KL, with its 95 % interval, in deviations of gold. margin: of equivalence;
+    equivalence_p: of the two one-sided tests; smallest_margin: at which they would just succeed. least, most: the
+    smallest and the largest difference at tenths of the reach, and least_low and most_high the ends of the intervals
+    that hold all of these. above, below: the share of these KL where the interval is above, and below, zero. reach: in
+    nats. seeds: draws that both have.
+    """
+
+    a: Any
+    b: Any
+    difference: float
+    low: float
+    high: float
+    p: float
+    margin: float
+    equivalence_p: float
+    smallest_margin: float
+    least: float
+    least_low: float
+    most: float
+    most_high: float
+    above: float
+    below: float
+    reach: float
+    seeds: int
+
+    @property
+    def equivalent(self) -> bool:
+        """Whether the curves are similar within the margin."""
+        return self.smallest_margin < self.margin
+
+    @property
+    def verdict(self) -> str:
+        """One of "a dominates", "b dominates", "a is better", "b is better", "equivalent" and "undecided".
+
+        Better is better on average over KL by more than chance, without dominance. A difference that is surely there
+        and surely within the margin is called equivalent, unless one dominates.
+        """
+        if self.above > 0 and self.low > 0 and self.least >= 0:
+            return "a dominates"
+        if self.below > 0 and self.high < 0 and self.most <= 0:
+            return "b dominates"
+        if self.equivalent:
+            return "equivalent"
+        if self.low > 0:
+            return "a is better"
+        return "b is better" if self.high < 0 else "undecided"
+
+
+def paired(a: Curves, b: Curves) -> tuple[Array, Array, int]:
+    """Differences of gold [S, G] of the draws that both have, what noise they share [G], and S."""
+    both = [draw for draw in a.draws if draw in b.draws]
+    rows = [[curves.draws.index(draw) for draw in both] for curves in (a, b)]
+    difference = a.gold[rows[0]] - b.gold[rows[1]]
+    return difference, np.hypot(a.noise, b.noise), len(both)
+
+
+def at_all(difference: Array, noise: Array) -> tuple[Array, Array]:
+    """Low and high [G] of intervals that hold the means of differences [S, G] at all G places at once (Bonferroni)."""
+    level = 1 - (1 - LEVEL) / difference.shape[1]
+    ends = [mean_of(values, shared).interval(level) for values, shared in zip(difference.T, noise, strict=True)]
+    return np.array([low for low, _ in ends]), np.array([high for _, high in ends])
+
+
+def equivalence(estimate: Estimate, margin: float) -> tuple[float, float]:
+    """The p-value of two one-sided tests of |value| < margin, and the smallest margin at which they succeed at 5 %."""
+    low, high = estimate.interval(2 * LEVEL - 1)
+    if not estimate.known:
+        return np.nan, np.inf
+    error = np.hypot(estimate.error, estimate.shared)
+    if error == 0:
+        return float(abs(estimate.value) >= margin), abs(estimate.value)
+    freedom = estimate.freedom if estimate.error > 0 else 10**6
+    p = max(student.sf((margin + side * estimate.value) / error, freedom) for side in (-1, 1))
+    return float(p), max(-low, high)
+
+
+def compare(
+    curves: pd.DataFrame,
+    a: Any,
+    b: Any,
+    by: str = "loss",
+    *,
+    margin: float = SIMILAR,
+    upto: float | None = None,
+) -> Comparison:
+    """Compare two values of the column `by` across beta; see the module.
+
+    margin: of equivalence, in deviations of gold. upto: no farther than this KL, in nats. Raises ValueError where `by`
+    has no such value, or they share no seed.
+    """
+    apart, found = families_of(curves, by)
+    families = {value[0]: points for value, points in found}
+    for name in (a, b):
+        if name not in families:
+            raise ValueError(f"{by} = {name!r}: must be one of {', '.join(map(str, families))}")
+    if not margin > 0:
+        raise ValueError(f"margin (={margin}) must be above 0")
+    reach = min(reach_of(families[name], apart) for name in (a, b))
+    reach = reach if upto is None else min(reach, upto)
+    if not reach > 0:
+        raise ValueError(f"{a} and {b}: one of them never leaves the reference, so there is nothing to compare")
+    grid = np.linspace(0.0, reach, POINTS)
+    difference, noise, seeds = paired(*(curves_at(families[name], apart, grid) for name in (a, b)))
+    if not seeds:
+        raise ValueError(f"{a} and {b}: have no seed in common, so they cannot be compared draw by draw")
+    weight = np.gradient(grid) / reach
+    estimate = mean_of(difference @ weight / weight.sum(), float(np.sqrt((noise**2).mean())))
+    low, high = estimate.interval()
+    p, smallest = equivalence(estimate, margin)
+    band = at_all(difference[:, PLACES], noise[PLACES])
+    mean = difference.mean(axis=0)[PLACES]
+    return Comparison(
+        a=a,
+        b=b,
+        difference=estimate.value,
+        low=low,
+        high=high,
+        p=p_value(estimate),
+        margin=margin,
+        equivalence_p=p,
+        smallest_margin=smallest,
+        least=float(mean.min()),
+        least_low=float(band[0].min()),
+        most=float(mean.max()),
+        most_high=float(band[1].max()),
+        above=float((band[0] > 0).mean()),
+        below=float((band[1] < 0).mean()),
+        reach=reach,
+        seeds=seeds,
+    )
+
+
+def p_value(estimate: Estimate) -> float:
+    """Two-sided, of no difference; NaN where nothing is known of the error."""
+    error = float(np.hypot(estimate.error, estimate.shared))
+    if not estimate.known:
+        return np.nan
+    freedom = estimate.freedom if estimate.error > 0 else 10**6
+    return float(2 * student.sf(abs(estimate.value) / error, freedom)) if error > 0 else float(estimate.value == 0)
+
+
+def compare_all(
+    curves: pd.DataFrame,
+    by: str = "loss",
+    *,
+    margin: float = SIMILAR,
+    upto: float | None = None,
+) -> pd.DataFrame:
+    """Every two values of the column `by` compared: the fields of Comparison, and its verdict."""
+    values = [value[0] for value, _ in families_of(curves, by)[1]]
+    found = [compare(curves, a, b, by, margin=margin, upto=upto) for a, b in combinations(values, 2)]
+    names = [*Comparison.__dataclass_fields__, "verdict"]
+    return pd.DataFrame([vars(each) | {"verdict": each.verdict} for each in found], columns=names)

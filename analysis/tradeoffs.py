@@ -1,0 +1,154 @@
+"""What a trade-off is worth in numbers: its regret to the oracle, its peak, the fall after it, the price of gold.
+
+All are of the mean curve over draws, gold at each KL (see analysis/frontier.py), from the reference as far as every
+replicate reaches:
+
+    regret         the area between the oracle frontier and the curve, in deviations of gold times nats
+    gap, gap_kl    the largest distance below the oracle, and where it is
+    peak_kl, peak_gold  where gold is highest
+    fall           gold at the peak less gold at the end
+    price          KL at the peak for each deviation of gold gained there, in nats
+
+Between the points of a sweep, where a maximum lies is known no better than their spacing allows: peak_kl, gap_kl and
+price are those of the interpolated curve, and so are their intervals. A maximum of a mean over few draws is too high by
+about as much as a maximum over a resample exceeds it, so peak_gold, fall and gap are corrected for the bias that the
+bootstrap shows (Efron & Tibshirani 1993, Sec. 10.6). Where gold was measured on samples, the noise that draws share
+moves whole curves; it is counted as moving gold everywhere at once.
+
+Shapes: S draws, G points of KL, B resamples.
+"""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.interpolate import PchipInterpolator
+
+from analysis.frontier import Curves, curves_at, families_of, reach_of
+from analysis.intervals import NORMAL, resamples, spread_of, student_half
+from analysis.results import oracle, variants
+from analysis.summary import training_curves
+
+FINE = 301  # points of KL
+FRONTS = 200  # that are drawn
+MEASURES = ("regret", "gap", "gap_kl", "peak_kl", "peak_gold", "fall", "price")
+LIMITED = ("gap_kl", "peak_kl", "price")  # that are not below 0
+MAXIMA = ("peak_gold", "fall", "gap")  # that few draws make too large
+
+Array = np.ndarray
+
+
+def oracle_at(curves: pd.DataFrame, kl: Array) -> Array:
+    """The most gold that any policy has at each `kl` [G]; NaN where it is not known, or there are several worlds."""
+    best = oracle(curves)
+    if best.empty or best["beta"].duplicated().any():
+        return np.full(len(kl), np.nan)
+    known = best.groupby("kl")["gold"].max()
+    known = known[known.index > 1e-9]
+    curve = PchipInterpolator([0.0, *known.index], [0.0, *known], extrapolate=False)
+    return np.where(kl > known.index.max(), known.max(), curve(np.minimum(kl, known.index.max())))
+
+
+def measures(kl: Array, gold: Array, best: Array) -> dict[str, Array]:
+    """The numbers of the module, [B] each, of curves gold [B, G] at kl [G] below the oracle best [G]."""
+    rows = np.arange(len(gold))
+    gap, top = best - gold, gold.argmax(axis=1)
+    widest = np.where(np.isfinite(gap), gap, -np.inf).argmax(axis=1)
+    known = np.isfinite(best).all()
+    peak_gold, peak_kl = gold[rows, top], kl[top]
+    return {
+        "regret": np.trapezoid(gap, kl, axis=1),
+        "gap": gap[rows, widest],
+        "gap_kl": kl[widest] if known else np.full(len(gold), np.nan),
+        "peak_kl": peak_kl,
+        "peak_gold": peak_gold,
+        "fall": peak_gold - gold[:, -1],
+        "price": np.where(peak_gold > 0, peak_kl / np.where(peak_gold > 0, peak_gold, 1.0), np.nan),
+    }
+
+
+def shared_noise(found: Curves) -> dict[str, float]:
+    """What the measurement's noise, counted as common to all KL, does to each of the numbers."""
+    noise = float(np.sqrt((found.noise**2).mean())) if len(found.noise) else 0.0
+    moved = {"regret": noise * float(np.ptp(found.kl)), "gap": noise, "peak_gold": noise, "fall": np.sqrt(2) * noise}
+    return {name: moved.get(name, 0.0) for name in MEASURES}
+
+
+def tradeoffs(
+    curves: pd.DataFrame,
+    by: str = "loss",
+    *,
+    along: str = "beta",
+    upto: float | None = None,
+    rng: np.random.Generator | None = None,
+) -> pd.DataFrame:
+    """The numbers of the module for each value of the column `by`: NAME, NAME_low, NAME_high, and reach and seeds.
+
+    upto: no farther than this KL, in nats, so that areas can be compared. along: "beta", or "training", where each beta
+    has a row. Intervals have 95 % and are NaN for one draw of seeds. Regret and gap are NaN where no oracle is known,
+    or where there are several worlds. rng: for the bootstrap, the same numbers every time unless given.
+    """
+    apart, families = families_of(curves, by, along)
+    rows = []
+    for value, points in families:
+        reach = reach_of(points, apart)
+        reach = reach if upto is None else min(reach, upto)
+        found = curves_at(points, apart, np.linspace(0.0, reach, FINE))
+        told: dict[str, Any] = dict(zip(apart, value, strict=True))
+        rows.append(
+            told | {"seeds": len(found.draws), "reach": reach} | row_of(found, oracle_at(curves, found.kl), rng)
+        )
+    names = [name for measure in MEASURES for name in (measure, f"{measure}_low", f"{measure}_high")]
+    return pd.DataFrame(rows, columns=[*apart, "seeds", "reach", *names])
+
+
+def row_of(found: Curves, best: Array, rng: np.random.Generator | None) -> dict[str, float]:
+    """The numbers of one family with their intervals."""
+    count = len(found.gold)
+    value = measures(found.kl, found.mean[None], best)
+    resampled = measures(found.kl, resamples(count, rng) @ found.gold, best)
+    noise, row = shared_noise(found), dict[str, float]()
+    for name in MEASURES:
+        at, spread = float(value[name][0]), float(spread_of(resampled[name], count))
+        if name in MAXIMA and count > 1:
+            at -= (float(resampled[name].mean()) - at) * count / (count - 1)
+        half = float(np.hypot(student_half(np.array(spread), count - 1), NORMAL * noise[name]))
+        low, high = at - half, at + half
+        if name in LIMITED:
+            low, high = max(low, 0.0), min(high, float(found.kl[-1])) if name != "price" else high
+        row |= {name: at, f"{name}_low": low, f"{name}_high": high}
+    return row
+
+
+def pareto_front(curves: pd.DataFrame, by: str = "loss", *, rng: np.random.Generator | None = None) -> pd.DataFrame:
+    """Which settings and checkpoints are worth having: none other has as much gold for less KL, or more for as little.
+
+    Points are means over seeds of every checkpoint, as `training_curves` gives them, of which the reference is there
+    once. Columns: theirs, front (whether the point is on the front of its value of `by`), overall (whether it is on
+    that of all), and share: how often it is on the front of all when gold and KL vary by their standard errors; NaN
+    with one seed.
+    """
+    points = training_curves(variants(curves) if by == "loss" else curves)
+    points = points[~(points.duplicated("step") & (points["step"] == 0))].reset_index(drop=True)
+    if by not in points:
+        raise ValueError(f"by = {by!r}: must be a column of the points: {', '.join(points)}")
+    front = pd.Series(False, index=points.index)
+    for _, some in points.groupby(by, dropna=False):
+        front[some.index] = undominated(some["kl"].to_numpy(float), some["gold"].to_numpy(float))
+    kl, gold = points["kl"].to_numpy(float), points["gold"].to_numpy(float)
+    rng = rng or np.random.default_rng(0)
+    errors = points[["kl_se", "gold_se"]].to_numpy(float)
+    share = np.full(len(points), np.nan)
+    if np.isfinite(errors).all():
+        varied = [undominated(*rng.normal([kl, gold], errors.T)) for _ in range(FRONTS)]
+        share = np.mean(varied, axis=0)
+    return points.assign(front=front, overall=undominated(kl, gold), share=share)
+
+
+def undominated(kl: Array, gold: Array) -> Array:
+    """Which points [n] have more gold than every other point with as little KL; the first of equal ones."""
+    order = np.lexsort((-gold, kl))
+    best = np.maximum.accumulate(np.concatenate([[-np.inf], gold[order][:-1]])) if len(order) else gold
+    found = np.zeros(len(kl), dtype=bool)
+    found[order] = gold[order] > best
+    return found
