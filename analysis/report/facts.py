@@ -1,0 +1,98 @@
+"""What was run, in a few lines: the runs, the settings that vary, the world, and the machine."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import pandas as pd
+
+from analysis.figures.families import METHOD_NAMES
+from analysis.report.numbers import told
+from analysis.results import further_axes
+
+Fact = tuple[str, str]
+METHODS = {"gpo": "training on pairs", **METHOD_NAMES}
+VERSIONS = {"python_version": "Python", "torch_version": "torch", "numpy_version": "NumPy"}
+
+
+def sweep_facts(curves: pd.DataFrame, ended: bool) -> list[Fact]:
+    """How many runs there are and how they ended, and what varies over them."""
+    runs = curves[curves["method"] != "oracle"]
+    count = runs["run_id"].nunique()
+    diverged = runs.loc[runs["status"] == "diverged"].drop_duplicates("run_id")
+    ending = f"{len(diverged)} diverged, and left out of everything below" if len(diverged) else "none diverged"
+    facts = [("runs", f"{count:,}{'' if ended else ' so far, and the sweep still runs'}; {ending}")]
+    if len(diverged):
+        where = diverged.groupby(["method", "loss", "beta"], dropna=False, sort=False).size()
+        facts.append(("diverged", _few([_setting(at, number) for at, number in where.items()])))
+    facts.append(("methods", _few(METHODS.get(name, name) for name in runs["method"].unique())))
+    losses = runs["loss"].dropna().unique().tolist()
+    facts += [("losses", _few(losses))] if losses else []
+    betas = [
+        ("β", runs["method"] == "gpo"),
+        ("penalty on KL", runs["method"] == "rl"),
+        ("seeds", runs["run_id"].notna()),
+    ]
+    for label, which in betas:
+        values = runs.loc[which, "seed" if label == "seeds" else "beta"].dropna().unique().tolist()
+        facts += [(label, _few(told(value) for value in sorted(values)))] if values else []
+    for name in further_axes(curves):
+        facts.append((told(name), _few(told(value) for value in runs[name].dropna().unique().tolist())))
+    return facts
+
+
+def _setting(at: Any, number: int) -> str:
+    method, loss, beta = at
+    parts = [METHODS.get(method, method) if pd.isna(loss) else loss, "" if pd.isna(beta) else f"β = {beta:g}"]
+    return f"{' at '.join(part for part in parts if part)} ({number})"
+
+
+def _few(values: Iterable[str], most: int = 24) -> str:
+    listed = list(values)
+    rest = len(listed) - most
+    return ", ".join(listed[:most]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def world_facts(world: dict[str, Any]) -> list[Fact]:
+    """The world: its size, the reference, and gold."""
+    if not world:
+        return []
+    responses = f", {world['responses']:,} responses to each" if isinstance(world.get("responses"), int) else ""
+    size = [
+        f"{told(world.get('kind', ''))}: {_shown(world, 'prompts')} prompts{responses}",
+        f"{_shown(world, 'vocabulary')} tokens, responses of {_shown(world, 'response_length')}",
+    ]
+    facts = [("world", "; ".join(size)), ("gold reward", _gold(world))]
+    told_of = {
+        "policy_parameters": ("parameters of a policy", ""),
+        "reference_entropy": ("entropy of the reference", " nats"),
+        "gold_best": ("most gold that any policy can have", " sd"),
+    }
+    for name, (label, unit) in told_of.items():
+        if isinstance(world.get(name), int | float):
+            facts.append((label, f"{_shown(world, name)}{unit}"))
+    return facts
+
+
+def _gold(world: dict[str, Any]) -> str:
+    rules = world.get("gold_rules")
+    rules = rules if isinstance(rules, list) else []
+    return "; ".join([told(world.get("gold_reward", "unknown")), *map(str, rules)])
+
+
+def _shown(world: dict[str, Any], name: str) -> str:
+    value = world.get(name, "?")
+    return f"{value:,}" if isinstance(value, int) else told(value) if not isinstance(value, float) else f"{value:.4g}"
+
+
+def machine_facts(runs: pd.DataFrame) -> list[Fact]:
+    """The time that runs took, and on what."""
+    facts = []
+    if "wall_seconds" in runs and len(runs):
+        seconds = float(runs["wall_seconds"].sum())
+        facts.append(("time of all runs", f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"))
+    versions = [
+        f"{label} {_few(map(str, runs[name].dropna().unique()), 3)}" for name, label in VERSIONS.items() if name in runs
+    ]
+    if "device" in runs:
+        versions.append(f"on {_few(map(str, runs['device'].dropna().unique()), 3)}")
+    return [*facts, ("with", ", ".join(versions))] if versions and len(runs) else facts

@@ -1,0 +1,102 @@
+"""report.html, written whole or not at all, of fewer than 8 MB.
+
+plotly.js takes 4.8 MB of it, and draws what page.js asks for. What the controls choose from takes what it needs, as far
+as DATA bytes, and static figures fill what is left. A policy in the page's head forbids it to load anything, or to run
+any script other than the three that are in it, which it knows by their hashes.
+"""
+
+import base64
+import hashlib
+import os
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+from plotly.offline import get_plotlyjs
+
+from analysis.report.beside import load_beside, load_claims, load_config, load_world
+from analysis.report.data import chosen_of, data_of
+from analysis.report.facts import machine_facts, sweep_facts, world_facts
+from analysis.report.pictures import pictures_of
+from analysis.results import ResultsError, ends, finished, load, trained
+
+LIMIT = 8_000_000  # bytes of the page
+DATA = 1_900_000  # of them, for what the controls choose from
+SPARE = 40_000
+SIGNS = {"holds": "✓", "fails": "✗", "undecided": "?"}
+
+
+def write_report(folder: str | Path) -> Path:
+    """Write report.html of a result directory, of a sweep that ended or still runs; its path. Raises ResultsError.
+
+    The same records and figures give the same bytes.
+    """
+    folder = Path(folder)
+    text = page_of(folder).encode()
+    path = folder / "report.html"
+    beside = folder / f".report.html.{os.getpid()}.partial"
+    try:
+        try:
+            beside.write_bytes(text)
+            beside.chmod(0o644)
+            os.replace(beside, path)
+        finally:
+            beside.unlink(missing_ok=True)
+    except OSError as error:
+        raise ResultsError(f"{path}: cannot be written ({error.strerror or error})") from None
+    return path
+
+
+def page_of(folder: Path) -> str:
+    """The page of a result directory as text. Raises ResultsError."""
+    curves = load(folder)
+    if ends(curves).empty:
+        what = "every run diverged" if len(trained(curves)) else "no run has a measurement"
+        raise ResultsError(f"{folder}: {what}, so there is nothing to show; a smaller learning rate may help")
+    chosen = chosen_of(folder, curves)
+    data, left_out = data_of(chosen, DATA)
+    scripts = [get_plotlyjs(), _own("page.js")]
+    context: dict[str, Any] = {
+        "title": folder.resolve().name,
+        "ended": finished(folder),
+        "facts": [
+            *sweep_facts(curves, finished(folder)),
+            *world_facts(load_world(folder)),
+            *machine_facts(load_beside(folder, "runs")),
+        ],
+        "config": load_config(folder),
+        "claims": load_claims(folder),
+        "signs": SIGNS,
+        "scored": any(series.method != "gpo" for _, found in chosen.parts for series in found),
+        "said": len(chosen.responses) > 0,
+        "has_laws": bool(chosen.laws.policy),
+        "left_out": left_out,
+        "data": Markup(data),
+        "style": Markup(_own("page.css")),
+        "scripts": [Markup(script) for script in scripts],
+        "hashes": " ".join(_hash(script) for script in scripts),
+        "pictures": [],
+        "without": [],
+    }
+    template = environment().from_string(_own("template.html"))
+    room = LIMIT - SPARE - len(template.render(context).encode())
+    pictures, without = pictures_of(folder, room)
+    return template.render(context | {"pictures": pictures, "without": without})
+
+
+def environment() -> Environment:
+    """Jinja with everything escaped that is not known to be safe."""
+    made = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    made.filters["short"] = lambda value: f"{value:.3g}".replace("-", "−")
+    return made
+
+
+def _own(name: str) -> str:
+    return (files("analysis.report") / name).read_text(encoding="utf-8").replace("\r", "")
+
+
+def _hash(script: str) -> str:
+    """The hash by which a page's policy knows a script."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"

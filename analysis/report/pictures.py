@@ -1,0 +1,80 @@
+"""The static figures of a result directory as data URIs: scaled down, in few colours, and within a budget."""
+
+import base64
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image, UnidentifiedImageError
+
+from analysis.results import ResultsError
+
+WIDTH, COLOURS = 1200, 64
+SHOWN = {
+    "tradeoff": "Gold against KL: all checkpoints, and the end of training across β, below the oracle.",
+    "training": "Gold against KL along training, a panel a loss, a curve a β.",
+    "across_beta": "The end of training across β, a panel a loss.",
+    "regularization": "KL and gold against β, and against βκ.",
+    "neighbours": "Each objective that is not GPO's, beside the six, across β.",
+    "pace": "KL and gold of objectives without β, against the step and the learning rate.",
+    "overoptimization": "Gold (solid) and proxy score (dashed) against the square root of KL, with the fitted law.",
+    "spending": "RL against best-of-n: gold over KL, and over the proxy's score.",
+    "penalty": "Proxy score and gold over KL at each penalty.",
+    "maxima": "The peak of gold by size and data of the proxy.",
+    "coefficients": "The coefficients of the law, against the size of the proxy or its data.",
+    "proxies": "What proxies know of gold.",
+    "mu_squared": "KL against half the mean squared margin over pairs from the behaviour policy.",
+    "losses": "The functions f of the sweep, their tails, and the weight that each gives a pair.",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Picture:
+    """A figure on the page: its name, what it shows, the PNG as a data URI, and its size."""
+
+    name: str
+    text: str
+    source: str
+    width: int
+    height: int
+
+
+def pictures_of(folder: Path, budget: int) -> tuple[list[Picture], list[str]]:
+    """The figures that fit into so many bytes, most telling first, and the names of those that do not."""
+    found, without = [], []
+    for path in sorted((folder / "figures").glob("*.png"), key=_rank):
+        picture = _picture(path)
+        if len(picture.source) > budget:
+            without.append(path.stem)
+            continue
+        budget -= len(picture.source)
+        found.append(picture)
+    return found, without
+
+
+def _kind(path: Path) -> str:
+    return path.stem.split("-")[0]
+
+
+def _rank(path: Path) -> tuple[int, str]:
+    """The order of figures: by kind, and by name within a kind."""
+    kinds = list(SHOWN)
+    return (kinds.index(_kind(path)) if _kind(path) in kinds else len(kinds), path.stem)
+
+
+def _picture(path: Path) -> Picture:
+    try:
+        with Image.open(path) as image:
+            image.load()
+            shown = image.convert("RGB")
+    except (OSError, UnidentifiedImageError) as error:
+        raise ResultsError(f"{path}: cannot be read as PNG ({error}); `python run.py report` draws it again") from None
+    width, height = shown.size
+    if width > WIDTH:
+        shown = shown.resize((WIDTH, round(height * WIDTH / width)), Image.Resampling.LANCZOS)
+    held = io.BytesIO()
+    shown.quantize(COLOURS, dither=Image.Dither.NONE).save(held, "PNG", optimize=True)
+    source = f"data:image/png;base64,{base64.b64encode(held.getvalue()).decode()}"
+    where = path.stem.removeprefix(_kind(path)).removeprefix("-")
+    text = SHOWN.get(_kind(path), "") + (f" Here: {where.replace('_', ' ')}." if where else "")
+    return Picture(name=path.stem, text=text, source=source, width=shown.width, height=shown.height)
