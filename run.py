@@ -10,11 +10,15 @@ import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, CycloptsError, Parameter
 
-QUICKSTART = Path(__file__).resolve().parent / "configs" / "quickstart.toml"
+CONFIGS = Path(__file__).resolve().parent / "configs"
+QUICKSTART = CONFIGS / "quickstart.toml"
+
+if TYPE_CHECKING:
+    from simulator.config import Sweep
 
 Switch = Annotated[bool, Parameter(negative=())]
 Settings = Annotated[tuple[str, ...], Parameter(name="--set", consume_multiple=(1, 10_000), negative=())]
@@ -75,8 +79,7 @@ def sweep(
     """
     from simulator.config import Sweep
     from simulator.plan import make_plan
-    from simulator.progress import shown_on
-    from simulator.sweep import choose_device, processes_on, run_sweep
+    from simulator.sweep import choose_device, processes_on
 
     asked = Sweep.from_toml(config, settings)
     target = out or Path("results") / config.stem
@@ -84,13 +87,81 @@ def sweep(
         plan = make_plan(asked, processes_on(device, workers), memory=memory, device=choose_device(device))
         print(plan.text(target))
         return
+    run_watched(asked, target, device=device, workers=workers, memory=memory, fresh=fresh)
+    report(target)
+
+
+def run_watched(sweep: "Sweep", target: Path, **how: Any) -> None:
+    """Run a sweep with its progress on standard output; `how` as in `run_sweep`."""
+    from simulator.progress import shown_on
+    from simulator.sweep import run_sweep
+
     try:
-        with shown_on(sys.stdout, asked) as watch:
-            run_sweep(asked, target, device=device, workers=workers, memory=memory, fresh=fresh, watch=watch)
+        with shown_on(sys.stdout, sweep) as watch:
+            run_sweep(sweep, target, **how, watch=watch)
     except KeyboardInterrupt:
         print(f"interrupted: what is finished is kept in {target}, and the same command goes on from there")
         raise
-    report(target)
+
+
+@app.command
+def reproduce(
+    name: str,
+    /,
+    *,
+    out: Path | None = None,
+    quick: Switch = False,
+    device: Literal["auto", "cpu", "cuda"] = "auto",
+    workers: int | None = None,
+    memory: str | None = None,
+    fresh: Switch = False,
+) -> None:
+    """Run a published experiment, or what is missing of it, and judge its claims by rules written beforehand.
+
+    Parameters
+    ----------
+    name
+        gpo, gao, rafailov, coste or neighbours.
+    out
+        Where records, figures and claims.json go; results/NAME unless said, results/NAME-quick for the quick version.
+    quick
+        A small version in less than two minutes, to see how it works; its verdicts mean little, and say so.
+    device
+        Where policies are trained.
+    workers
+        Processes to train in on a CPU; one for each core unless said.
+    memory
+        What they may take together, such as 2GiB (on a GPU, of its memory); half of what is free unless said.
+    fresh
+        Start over: remove the records that the folder holds.
+
+    """
+    from datetime import date
+
+    from analysis.papers import PAPERS
+    from analysis.verdicts import as_json, entries, judged, text
+    from simulator.complaints import ConfigError, nearest
+    from simulator.config import Sweep
+    from simulator.files import write_whole
+
+    if name not in PAPERS:
+        raise ConfigError(f"reproduce {name}: must be one of {', '.join(PAPERS)}{nearest(name, PAPERS)}")
+    target = out or Path("results") / (f"{name}-quick" if quick else name)
+    everything = []
+    for part, asked in PAPERS[name].parts.items():
+        folder = target / part
+        sweep = Sweep.from_toml(CONFIGS / asked.config, asked.quick if quick else ())
+        print(f"{name}{f', {part}' if part else ''}: {asked.config}{' with ' + ' '.join(asked.quick) if quick else ''}")
+        run_watched(sweep, folder, device=device, workers=workers, memory=memory, fresh=fresh)
+        rows = judged(name, part, folder)
+        told = entries(rows, quick=quick, date=f"{date.today():%Y-%m-%d}", version=version())
+        everything += told
+        for place in {folder, target}:
+            with write_whole(place / "claims.json") as file:
+                file.write(as_json(everything if place == target else told))
+        report(folder)
+    print(text(everything))
+    print(f"claims in {target / 'claims.json'}")
 
 
 @app.command

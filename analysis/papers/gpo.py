@@ -1,0 +1,203 @@
+"""Tang et al. 2024, Generalized Preference Optimization (arXiv:2402.05749): the six losses over a ladder of beta."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+
+from analysis.claim import Claim, Finding, Paper, Part, Records, UnknownError, above, below, outside, within
+from analysis.comparison import SIMILAR, compare, equivalence
+from analysis.counterexample import descend
+from analysis.frontier import families_of, reach_of
+from analysis.intervals import Estimate, mean_of
+from analysis.papers.measures import difference, fall, gold_at_others_peak, gold_by_seed, slope_by_seed, without_axes
+from analysis.results import GPO_LOSSES, ends, trained
+from analysis.theory import kappa_collapse
+
+FACTOR_OF_TWO = round(float(np.log(2)), 3)
+
+
+def six(records: Records) -> pd.DataFrame:
+    """The rows of the six losses and the oracle. Raises UnknownError where fewer than two of them are there."""
+    curves = records.curves
+    curves = curves[(curves["method"] == "oracle") | (curves["method"].eq("gpo") & curves["loss"].isin(GPO_LOSSES))]
+    if trained(curves)["loss"].nunique() < 2:
+        raise UnknownError("fewer than two of the six losses are there")
+    return without_axes(curves)
+
+
+def of_each_loss(records: Records, estimate: Callable[[pd.DataFrame], Estimate]) -> dict[str, Estimate]:
+    """An estimate from the rows of each loss."""
+    return {str(loss): estimate(rows) for loss, rows in trained(six(records)).groupby("loss", sort=False)}
+
+
+def weakest_regularization(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows at the smallest beta."""
+    return rows[rows["beta"] == rows["beta"].min()]
+
+
+def kl_against_beta(records: Records) -> Finding:
+    """The slope of log KL at the end of training over log beta, by seed."""
+
+    def slope(rows: pd.DataFrame) -> Estimate:
+        last = ends(rows)
+        last = last[last["kl"] > 0].assign(x=np.log(last["beta"]), y=np.log(last["kl"]))
+        return mean_of(slope_by_seed(last.pivot_table(index="seed", columns="x", values="y")))
+
+    return Finding(estimates=of_each_loss(records, slope))
+
+
+def rise(records: Records) -> Finding:
+    """Gold at the smallest beta, where it peaks along training for the other seeds."""
+    return Finding(
+        estimates=of_each_loss(
+            records, lambda rows: mean_of(gold_at_others_peak(gold_by_seed(weakest_regularization(rows))))
+        )
+    )
+
+
+def overoptimized(records: Records) -> Finding:
+    """The fall at the smallest beta."""
+    return Finding(estimates=of_each_loss(records, lambda rows: fall(weakest_regularization(rows))))
+
+
+def similar(records: Records) -> Finding:
+    """The mean difference in gold at equal KL of every two losses, as far as all of them reach."""
+    curves = six(records)
+    apart, families = families_of(curves, "loss")
+    upto = min(reach_of(points, apart) for _, points in families)
+    names = [str(value[0]) for value, _ in families]
+    found = {}
+    for i, a in enumerate(names):
+        for b in names[i + 1 :]:
+            each = compare(curves, a, b, upto=upto)
+            half, freedom = (each.high - each.low) / 2, each.seeds - 1
+            error = half / Estimate(value=0.0, error=1.0, freedom=freedom).interval()[1] if freedom > 0 else np.nan
+            found[f"{a} and {b}"] = Estimate(value=each.difference, error=error, freedom=freedom)
+    smallest = max(equivalence(estimate, SIMILAR)[1] for estimate in found.values())
+    note = f"up to {upto:.2g} nats; the smallest margin at which it would hold: {smallest:.2g}"
+    return Finding(estimates=found, note=note)
+
+
+def kappa(records: Records, which: str) -> Finding:
+    """The share of the spread between losses that kappa removes."""
+    try:
+        found = kappa_collapse(six(records))
+    except ValueError as error:
+        raise UnknownError(str(error)) from None
+    before, after = (getattr(found, f"{which}_spread_{axis}") for axis in ("beta", "kappa"))
+    note = f"the spread goes from {before:.2g} to {after:.2g} in the natural logarithm, over {', '.join(found.losses)}"
+    if which == "best":
+        note += "; best beta: " + ", ".join(f"{loss} {beta:.2g}" for loss, beta in found.best_beta.items())
+    return Finding(estimates={which: getattr(found, f"{which}_removed")}, note=note)
+
+
+def not_kl(records: Records) -> Finding:
+    """log of KL over half the mu-weighted squared loss at the end of training at the smallest beta."""
+
+    def ratio(rows: pd.DataFrame) -> Estimate:
+        last = ends(weakest_regularization(rows))
+        last = last[(last["kl"] > 0) & (last["mu_squared"] > 0)]
+        return mean_of(np.log(2 * last["kl"] / last["mu_squared"]))
+
+    return Finding(estimates=of_each_loss(records, ratio))
+
+
+def mixture(records: Records) -> Finding:
+    """KL that is gained while the squared loss is minimized, where everything is known in closed form."""
+    path = descend()
+    first, last = path.path["squared"].iloc[[0, -1]]
+    note = f"exact, no data; the squared loss falls from {first:.3g} to {last:.2g} nats^2"
+    return Finding(estimates={"mixture": Estimate(value=path.kl_gained)}, note=note)
+
+
+def tail(records: Records) -> Finding:
+    """log KL of the truncated quadratic loss less that of the squared loss, at equal beta, by seed."""
+    last = ends(six(records))
+    last = last[last["kl"] > 0].assign(log_kl=np.log(last["kl"]))
+    groups = last.groupby("loss")
+    tables = {loss: rows.pivot_table(index="seed", columns="beta", values="log_kl") for loss, rows in groups}
+    if not {"squared", "truncated_quadratic"} <= tables.keys():
+        raise UnknownError("squared and truncated_quadratic are not both there")
+    gap = (tables["truncated_quadratic"] - tables["squared"]).dropna(axis="columns").mean(axis=1)
+    return Finding(estimates={"tail": difference(gap, gap * 0.0)})
+
+
+GPO = Paper(
+    title="Generalized Preference Optimization (Tang et al. 2024, arXiv:2402.05749)",
+    parts={"": Part(config="gpo.toml", quick=("sweep.seeds=3", "train.steps=200", "train.checkpoints=12"))},
+    claims=(
+        Claim(
+            name="beta",
+            statement="The smaller beta, the larger KL, with every loss",
+            source="GPO, Sec. 5",
+            unit="slope of log KL over log beta",
+            rule=below(0),
+            estimate=kl_against_beta,
+        ),
+        Claim(
+            name="rise",
+            statement="At the smallest beta gold rises at first, with every loss",
+            source="GPO, Sec. 5",
+            unit="deviations of gold",
+            rule=above(0),
+            estimate=rise,
+        ),
+        Claim(
+            name="fall",
+            statement="At the smallest beta gold falls after its peak along training, with every loss",
+            source="GPO, Sec. 5; Gao et al. 2023",
+            unit="deviations of gold",
+            rule=above(0),
+            estimate=overoptimized,
+        ),
+        Claim(
+            name="similar",
+            statement="All variants achieve similar trade-offs between KL and gold",
+            source="GPO, abstract",
+            unit="deviations of gold at equal KL, mean over KL",
+            rule=within(SIMILAR),
+            estimate=similar,
+        ),
+        Claim(
+            name="kappa",
+            statement="Losses reach the same KL at equal beta kappa rather than at equal beta",
+            source="GPO, Sec. 4, from its second-order view",
+            unit="share of the spread over losses that kappa removes",
+            rule=above(0),
+            estimate=lambda records: kappa(records, "kl"),
+        ),
+        Claim(
+            name="best-beta",
+            statement="The best beta differs between variants as kappa predicts",
+            source="GPO, abstract and Sec. 5",
+            unit="share of the spread over losses that kappa removes",
+            rule=above(0),
+            estimate=lambda records: kappa(records, "best"),
+        ),
+        Claim(
+            name="not-kl",
+            statement="Weakly regularized, KL is off what offline regularization says by more than a factor of two",
+            source="GPO, Sec. 4",
+            unit="log of KL over half of 1/2 E_mu rho^2, 0 near the reference",
+            rule=outside(FACTOR_OF_TWO),
+            estimate=not_kl,
+        ),
+        Claim(
+            name="mixture",
+            statement="Minimizing the mu-weighted squared loss can raise KL (mixture of two Gaussians)",
+            source="GPO, Sec. 4",
+            unit="nats",
+            rule=above(0),
+            estimate=mixture,
+        ),
+        Claim(
+            name="tail",
+            statement="A tail that turns upward regularizes more: squared ends with less KL than its truncation",
+            source="GPO, Sec. 4, on tails",
+            unit="log of the ratio of KL at equal beta",
+            rule=above(0),
+            estimate=tail,
+        ),
+    ),
+)

@@ -1,0 +1,116 @@
+"""What claims of several papers are judged by: falls, peaks and differences, seed by seed.
+
+Every estimate is over seeds, which share their pairs between methods: differences are taken within a seed first.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from analysis.claim import UnknownError
+from analysis.frontier import gold_at
+from analysis.intervals import Estimate, mean_of
+from analysis.results import further_axes, whole
+from analysis.summary import fall_with_error
+
+Array = np.ndarray
+
+
+def without_axes(curves: pd.DataFrame, *allowed: str) -> pd.DataFrame:
+    """The curves, if no other settings than `allowed` vary. Raises UnknownError."""
+    others = [name for name in further_axes(curves) if name not in allowed]
+    if others:
+        raise UnknownError(f"the curves vary in {', '.join(others)}, too; take those of one value")
+    return curves
+
+
+def noise_of(rows: pd.DataFrame) -> float:
+    """What the measurement of gold gives to its standard error; 0 where it is exact."""
+    return float(np.sqrt((rows["gold_se"].fillna(0.0) ** 2).mean())) if "gold_se" in rows else 0.0
+
+
+def gold_by_seed(rows: pd.DataFrame, column: str = "gold") -> pd.DataFrame:
+    """Gold of the runs of one setting, a row a seed and a column a step that all reached. Raises UnknownError."""
+    table = whole(rows).pivot_table(index="seed", columns="step", values=column).dropna(axis="columns")
+    if table.empty:
+        raise UnknownError("no run that did not diverge is there")
+    return table
+
+
+def fall(rows: pd.DataFrame) -> Estimate:
+    """What gold loses along the curve of one setting from its peak, which other seeds locate, to its end."""
+    gold = gold_by_seed(rows)
+    value, error = fall_with_error(gold.to_numpy(float))
+    return Estimate(value=value, error=error, freedom=len(gold) - 1, shared=np.sqrt(2) * noise_of(rows))
+
+
+def falls_by_seed(rows: pd.DataFrame) -> pd.Series:
+    """The fall of each seed of one setting, from the peak that the other seeds locate."""
+    gold = gold_by_seed(rows)
+    return gold_at_others_peak(gold) - gold.iloc[:, -1]
+
+
+def gold_at_others_peak(gold: pd.DataFrame) -> pd.Series:
+    """Gold of each seed where the mean of all other seeds peaks."""
+    return pd.Series(gold.to_numpy(float)[np.arange(len(gold)), others_peak(gold)], index=gold.index)
+
+
+def others_peak(gold: pd.DataFrame) -> Array:
+    """The place, for each seed, where the mean of all other seeds peaks; where its own does if there is no other."""
+    values = gold.to_numpy(float)
+    others = values.sum(axis=0) - values if len(values) > 1 else values
+    return others.argmax(axis=1)
+
+
+def at_others_peak(rows: pd.DataFrame, column: str) -> pd.Series:
+    """A column at the step where the gold of all other seeds peaks, by seed."""
+    gold = gold_by_seed(rows)
+    values = gold_by_seed(rows, column)[gold.columns].to_numpy(float)
+    return pd.Series(values[np.arange(len(gold)), others_peak(gold)], index=gold.index)
+
+
+def difference(a: pd.Series, b: pd.Series, shared: float = 0.0) -> Estimate:
+    """The mean of a - b over the seeds that both have. Raises UnknownError."""
+    both = (a - b).dropna()
+    if both.empty:
+        raise UnknownError("no seed is in both")
+    return mean_of(both, shared)
+
+
+def slope_by_seed(table: pd.DataFrame) -> pd.Series:
+    """The slope of a line through each row over the columns, which are numbers. Raises UnknownError."""
+    table = table.dropna(axis="columns")
+    if table.shape[1] < 2 or table.empty:
+        raise UnknownError("there are fewer than two values to see a trend over")
+    x = np.asarray(table.columns, dtype=float)
+    return pd.Series([np.polyfit(x, row, 1)[0] for row in table.to_numpy(float)], index=table.index)
+
+
+def value_at_kl(points: pd.DataFrame, kl: Array, column: str = "gold") -> Array:
+    """A column at each `kl` on the curve of one run through the reference; NaN beyond it."""
+    rows = points.sort_values("step")
+    rows = rows[rows["kl"] >= rows["kl"].cummax()]
+    return gold_at(rows[["kl"]].assign(gold=rows[column]), kl)
+
+
+def mean_difference_at_kl(a: pd.DataFrame, b: pd.DataFrame, column: str = "gold") -> pd.Series:
+    """The mean over KL of a - b at equal KL, by seed, as far as both paths of that seed go. Raises UnknownError."""
+    found = {}
+    for seed, rows in a.groupby("seed"):
+        other = b[b["seed"] == seed]
+        if other.empty:
+            continue
+        reach = min(float(rows["kl"].max()), float(other["kl"].max()))
+        grid = np.linspace(0.0, reach, 102)[1:]
+        found[seed] = float(np.nanmean(value_at_kl(rows, grid, column) - value_at_kl(other, grid, column)))
+    if not found:
+        raise UnknownError("no seed is in both")
+    return pd.Series(found)
+
+
+def smallest(values: Sequence[float], what: str) -> float:
+    """The smallest of some values. Raises UnknownError where there are none."""
+    if not len(values):
+        raise UnknownError(f"there is no {what}")
+    return min(values)
