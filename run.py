@@ -138,6 +138,7 @@ def reproduce(
     """
     from datetime import date
 
+    from analysis.figures import draw_worked
     from analysis.papers import PAPERS
     from analysis.verdicts import as_json, entries, judged, text
     from simulator.complaints import ConfigError, nearest
@@ -159,6 +160,7 @@ def reproduce(
         for place in {folder, target}:
             with write_whole(place / "claims.json") as file:
                 file.write(as_json(everything if place == target else told))
+        draw_worked(folder, PAPERS[name].worked)
         report(folder)
     print(text(everything))
     print(f"claims in {target / 'claims.json'}")

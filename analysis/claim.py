@@ -11,7 +11,7 @@ intervals alone:
 and is undecided otherwise, as it is where there is no interval. What is claimed of several losses, or sizes, has an
 estimate for each: it holds if the rule holds for every one (an intersection-union test, which needs no correction), and
 fails if it fails for any at a level corrected for their number (Bonferroni). The number told is that of the one that
-speaks least for the claim.
+speaks least for the claim, or that it fails for.
 """
 
 from collections.abc import Callable, Mapping
@@ -137,11 +137,15 @@ class Part:
 
 @dataclass(frozen=True, kw_only=True)
 class Paper:
-    """A published experiment: what it is, the sweeps that stand for it, by name, and its claims."""
+    """A published experiment: what it is, the sweeps that stand for it, by name, and its claims.
+
+    worked: figures of worked computations that belong to it, by their names in analysis/figures.
+    """
 
     title: str
     parts: Mapping[str, Part]
     claims: tuple[Claim, ...]
+    worked: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,19 +170,21 @@ def judge(rule: Rule, finding: Finding) -> Verdict:
         first = each[unknown[0]]
         said = "one seed: no interval" if len(unknown) == len(each) else f"no interval for {', '.join(unknown)}"
         return Verdict(verdict="undecided", estimate=first.value, note=joined(said, finding.note), each=each)
-    weakest = min(intervals, key=lambda name: rule.slack(*intervals[name]))
     stricter = 1 - (1 - rule.level) / len(each)
+    against = {name: rule.against(*estimate.interval(stricter)) for name, estimate in each.items()}
+    weakest = min(intervals, key=lambda name: rule.slack(*intervals[name]))
+    worst = max(against, key=lambda name: against[name])
+    verdict, shown = "undecided", weakest
     if all(rule.slack(*interval) > 0 for interval in intervals.values()):
         verdict = "holds"
-    elif any(rule.against(*estimate.interval(stricter)) > 0 for estimate in each.values()):
-        verdict = "fails"
-    else:
-        verdict = "undecided"
-    told = f"least for {weakest}, of {len(each)}" if len(each) > 1 else ""
+    elif against[worst] > 0:
+        verdict, shown = "fails", worst
+    told = f"{'fails' if shown == worst and verdict == 'fails' else 'least'} for {shown}, of {len(each)}"
+    told = told if len(each) > 1 else ""
     return Verdict(
         verdict=verdict,
-        estimate=each[weakest].value,
-        interval=intervals[weakest],
+        estimate=each[shown].value,
+        interval=intervals[shown],
         note=joined(told, finding.note),
         each=each,
     )

@@ -10,8 +10,9 @@ draws of mu = pi_ref,
 
 A policy that is one of the two modes is close to the reference in KL (a little below log 2), yet has a huge squared
 loss, since it gives the other mode almost nothing. Gradient descent on the squared loss from there widens it until it
-covers both modes, and the valley between them with it: the squared loss falls by more than a factor of 50, and KL rises
-by two thirds. All integrals are sums over a fine grid, which for such smooth functions are exact to rounding.
+covers both modes, and the valley between them with it: the squared loss falls by more than a factor of 50, while KL
+rises more than tenfold on the way, and by two thirds at the end. All integrals are sums over a fine grid, which for such
+smooth functions are exact to rounding.
 """
 
 from dataclasses import dataclass
@@ -21,7 +22,9 @@ import pandas as pd
 from scipy.optimize import minimize
 
 CENTRE = 2.5
-X = np.linspace(-16.0, 16.0, 4001)
+X = np.linspace(-16.0, 16.0, 2001)
+STEP = 0.05  # in (mean, log deviation)
+NUDGE = 1e-5
 
 Array = np.ndarray
 
@@ -66,15 +69,26 @@ class Descent:
         return float(self.path["squared"].iloc[0] - self.path["squared"].iloc[-1])
 
 
+def slope(at: Array) -> Array:
+    """The gradient of the squared loss in (mean, log deviation), by central differences."""
+    steps = NUDGE * np.eye(2)
+    return np.array([(regularizers(*(at + step))[0] - regularizers(*(at - step))[0]) / (2 * NUDGE) for step in steps])
+
+
 def descend() -> Descent:
-    """Minimize the squared loss from the policy near one mode that has the least KL, and watch both on the way."""
-    start = minimize(lambda at: regularizers(*at)[1], [CENTRE, 0.0], method="BFGS").x
-    visited = [start]
-    minimize(
-        lambda at: regularizers(*at)[0],
-        start,
-        method="BFGS",
-        callback=lambda at: visited.append(np.array(at, copy=True)),
-    )
+    """Descend on the squared loss from the policy near one mode that has the least KL, and watch both on the way.
+
+    Every step goes down the gradient by the same distance, which is halved when it would lead upward.
+    """
+    at = minimize(lambda place: regularizers(*place)[1], [CENTRE, 0.0], method="BFGS").x
+    visited, distance = [at], STEP
+    while distance > STEP / 1000:
+        down = slope(at)
+        there = at - distance * down / np.linalg.norm(down)
+        if regularizers(*there)[0] < regularizers(*at)[0]:
+            at = there
+            visited.append(at)
+        else:
+            distance /= 2
     rows = [(i, at[0], float(np.exp(at[1])), *regularizers(*at)) for i, at in enumerate(visited)]
     return Descent(path=pd.DataFrame(rows, columns=["step", "mean", "deviation", "squared", "kl"]))

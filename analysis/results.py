@@ -21,6 +21,12 @@ MEASURED = (
 )
 PATHS = ("best_of_n", "rl", "gibbs")  # methods whose every row is a point of their trade-off
 GPO_LOSSES = ("logistic", "hinge", "squared", "exponential", "truncated_quadratic", "savage")
+BESIDE = {
+    "runs": ("run_id", "status"),
+    "responses": ("run_id", "prompt", "response", "probability", "reference", "gold", "proxy"),
+    "gold_law": ("run_id", "gold", "probability", "reference"),
+    "margins": ("run_id", "gap", "margin", "pairs"),
+}
 NEEDED = ("run_id", "method", "loss", "beta", "seed", "step", "kl", "gold", "status")
 
 
@@ -48,6 +54,22 @@ def load(folder: str | Path) -> pd.DataFrame:
         what = "holds no finished run yet" if (path / "parts").is_dir() else "is no result directory"
         raise ResultsError(f"{path}: {what}; it should have curves.parquet, which `python run.py sweep` writes")
     return _read(parts).sort_values(["loss", "beta", "seed", "step"], kind="stable", ignore_index=True)
+
+
+def load_beside(folder: str | Path, kind: str) -> pd.DataFrame:
+    """A table of BESIDE, or while a sweep runs what is finished of it; no rows where there is none.
+
+    Raises ResultsError where a file is no such table.
+    """
+    whole, parts = Path(folder) / f"{kind}.parquet", Path(folder) / "parts"
+    paths = [whole] if whole.exists() else sorted(parts.glob(f"*.{kind}.parquet"))
+    tables = [_read([path], needed=()) for path in paths]
+    tables = [table for table in tables if len(table)]
+    for path, table in zip(paths, tables, strict=False):
+        missing = [name for name in BESIDE[kind] if name not in table]
+        if missing:
+            raise ResultsError(f"{path}: lacks the column {missing[0]}, so it is no table of this simulator")
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(BESIDE[kind]))
 
 
 def load_proxies(folder: str | Path) -> pd.DataFrame:

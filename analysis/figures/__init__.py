@@ -1,19 +1,23 @@
 """Figures of a result directory, as PNG and SVG. To add one, write its module and name it in one of these tables.
 
 FIGURES show training on pairs, and PARTLY what only some sweeps have; each combination of further axes has its own.
-TOGETHER show training on pairs, and AGAINST what is optimized against proxies, with all axes in one.
+TOGETHER show training on pairs, and AGAINST what is optimized against proxies, with all axes in one. `theory` shows
+what theory says of margins beside those of a sweep without further axes. WORKED are computations, without any sweep.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
 
+from analysis.counterexample import descend
 from analysis.figures import (
     across_beta,
     coefficients,
+    counterexample,
+    links,
     losses,
     maxima,
     mu_squared,
@@ -26,6 +30,7 @@ from analysis.figures import (
     spending,
     tradeoff,
     training,
+    weights,
 )
 from analysis.figures.families import with_labels
 from analysis.figures.style import RC
@@ -34,12 +39,14 @@ from analysis.results import (
     ends,
     further_axes,
     load,
+    load_beside,
     load_losses,
     load_proxies,
     offline,
     settings_of,
     trained,
 )
+from analysis.theory import gradient_weights, margins_by_gap
 
 Draw = Callable[[pd.DataFrame], Figure]
 Choice = tuple[Callable[[pd.DataFrame], bool], Draw]  # whether it has something to show, and the figure
@@ -62,6 +69,9 @@ AGAINST: dict[str, Choice] = {
     "maxima": (lambda curves: coefficients.along_of(curves) is not None, maxima.draw),
     "spending": (lambda curves: len(with_labels(curves)["method"].unique()) > 1, spending.draw),
     "penalty": (lambda curves: len(curves.loc[curves["method"] == "rl", "beta"].unique()) > 1, penalty.draw),
+}
+WORKED: dict[str, Callable[[], Figure]] = {
+    "counterexample": lambda: counterexample.draw(descend()),
 }
 
 
@@ -123,9 +133,36 @@ def draw_all(folder: Path) -> list[Path]:
                         figure.suptitle(f"{told}\n{figure.get_suptitle()}".strip())
                     suffix = "".join(f"-{axis}-{value}" for axis, value in here.items()).replace("/", "_")
                     paths += save(figure, target / f"{name}{suffix}")
+            for name, figure in theory(pairs, functions, load_beside(folder, "margins")).items():
+                paths += save(figure, target / name)
     except OSError as error:
         raise ResultsError(f"{target}: cannot be written ({error.strerror or error})") from None
     return paths
+
+
+def theory(pairs: pd.DataFrame, functions: pd.DataFrame, margins: pd.DataFrame) -> dict[str, Figure]:
+    """The figures of theory beside data; none where further axes vary, or nothing is known of margins."""
+    if ends(pairs).empty or further_axes(pairs):
+        return {}
+    found = {}
+    by_gap = margins_by_gap(pairs, margins)
+    if not by_gap.empty:
+        found["links"] = links.draw(by_gap)
+    weighed = gradient_weights(pairs, functions)
+    if not weighed.empty:
+        found["weights"] = weights.draw(weighed, functions)
+    return found
+
+
+def draw_worked(folder: Path, names: Sequence[str]) -> list[Path]:
+    """Draw computations of WORKED into the `figures/` of a result directory; the paths written. Raises ResultsError."""
+    target = folder / "figures"
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        with mpl.rc_context(RC):
+            return [path for name in names for path in save(WORKED[name](), target / name)]
+    except OSError as error:
+        raise ResultsError(f"{target}: cannot be written ({error.strerror or error})") from None
 
 
 def showing(part: pd.DataFrame) -> dict[str, Draw]:

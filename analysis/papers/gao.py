@@ -12,9 +12,9 @@ from analysis.claim import Claim, Finding, Paper, Part, Records, UnknownError, a
 from analysis.comparison import SIMILAR
 from analysis.intervals import Estimate, mean_of
 from analysis.papers.measures import (
-    at_others_peak,
+    at_peak,
     fall,
-    gold_at_others_peak,
+    gold_at_peak,
     gold_by_seed,
     mean_difference_at_kl,
     slope_by_seed,
@@ -168,7 +168,7 @@ def over_policies(of_rows: Callable[[pd.DataFrame], pd.Series]) -> Callable[[Rec
 
 def gain(rows: pd.DataFrame) -> pd.Series:
     """The peak of gold, by seed."""
-    return gold_at_others_peak(gold_by_seed(rows))
+    return gold_at_peak(gold_by_seed(rows))
 
 
 def penalties(records: Records, column: str) -> dict[str, Estimate]:
@@ -328,7 +328,7 @@ GAO = Paper(
             source="Gao et al., Sec. 3.4",
             unit="log of KL at the peak for a factor of ten in width",
             rule=within(ABOUT_EQUAL),
-            estimate=over_policies(lambda rows: np.log(at_others_peak(rows, "kl"))),
+            estimate=over_policies(lambda rows: np.log(at_peak(rows, "kl"))),
         ),
         Claim(
             part="penalty",

@@ -107,7 +107,8 @@ def mixture(records: Records) -> Finding:
     """KL that is gained while the squared loss is minimized, where everything is known in closed form."""
     path = descend()
     first, last = path.path["squared"].iloc[[0, -1]]
-    note = f"exact, no data; the squared loss falls from {first:.3g} to {last:.2g} nats^2"
+    highest = path.path["kl"].max()
+    note = f"exact, no data; squared loss from {first:.3g} to {last:.2g} nats^2; KL at most {highest:.3g} on the way"
     return Finding(estimates={"mixture": Estimate(value=path.kl_gained)}, note=note)
 
 
@@ -125,6 +126,7 @@ def tail(records: Records) -> Finding:
 
 GPO = Paper(
     title="Generalized Preference Optimization (Tang et al. 2024, arXiv:2402.05749)",
+    worked=("counterexample",),
     parts={"": Part(config="gpo.toml", quick=("sweep.seeds=3", "train.steps=200", "train.checkpoints=12"))},
     claims=(
         Claim(

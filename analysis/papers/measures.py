@@ -63,11 +63,14 @@ def others_peak(gold: pd.DataFrame) -> Array:
     return others.argmax(axis=1)
 
 
-def at_others_peak(rows: pd.DataFrame, column: str) -> pd.Series:
-    """A column at the step where the gold of all other seeds peaks, by seed."""
+def at_peak(rows: pd.DataFrame, column: str) -> pd.Series:
+    """A column at the step where gold peaks, by seed.
+
+    Where a peak lies is not too far to either side for having been looked for, so each seed has its own.
+    """
     gold = gold_by_seed(rows)
     values = gold_by_seed(rows, column)[gold.columns].to_numpy(float)
-    return pd.Series(values[np.arange(len(gold)), others_peak(gold)], index=gold.index)
+    return pd.Series(values[np.arange(len(gold)), gold.to_numpy(float).argmax(axis=1)], index=gold.index)
 
 
 def difference(a: pd.Series, b: pd.Series, shared: float = 0.0) -> Estimate:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from analysis.claim import Claim, Finding, Paper, Part, Records, UnknownError, above, below
 from analysis.intervals import Estimate, mean_of
-from analysis.papers.measures import at_others_peak, difference, fall, falls_by_seed, slope_by_seed, without_axes
+from analysis.papers.measures import at_peak, difference, fall, falls_by_seed, slope_by_seed, without_axes
 from analysis.paths import fit_laws
 from analysis.results import trained
 
@@ -58,14 +58,14 @@ def better_form(records: Records) -> Finding:
 
 
 def epochs_at_peak(records: Records) -> Finding:
-    """Passes over the data where gold peaks for the other seeds, at the smallest beta, by seed."""
+    """Passes over the data where gold peaks, at the smallest beta, by seed."""
     runs = records.runs
     batch, pairs = int(runs["train.batch"].iloc[0]), int(runs["data.pairs"].iloc[0])
     rows = direct(records)
     rows = rows.assign(epochs=rows["step"] * batch / pairs)
 
     def passes(table: pd.DataFrame) -> Estimate:
-        return mean_of(at_others_peak(table, "epochs"))
+        return mean_of(at_peak(table, "epochs"))
 
     groups = weakest(rows).groupby("loss", sort=False)
     return Finding(estimates={NAMES[str(loss)]: passes(table) for loss, table in groups})
@@ -102,7 +102,7 @@ RAFAILOV = Paper(
     parts={
         "": Part(
             config="rafailov.toml",
-            quick=("sweep.seeds=3", "sweep.beta=[0.01,0.1,1.0]", "sweep.policy.width=[8,16]", "data.pairs=4096"),
+            quick=("sweep.seeds=3", "sweep.beta=[0.01,0.1,1.0]", "sweep.policy.width=[8,16]"),
         )
     },
     claims=(

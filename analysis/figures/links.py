@@ -1,0 +1,34 @@
+"""Do trained margins follow the population link of their loss?"""
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from analysis.figures.style import beta_bar, beta_scale, level, losses_of, panels
+from analysis.theory import LINKS
+
+
+def draw(table: pd.DataFrame) -> Figure:
+    """z toward the response with more gold against the gap of gold, a panel a loss, a curve a beta, the link dashed.
+
+    table: what `margins_by_gap` gives.
+    """
+    names = losses_of(table)
+    figure, axes = panels(names)
+    colors = beta_scale(table["beta"])
+    gaps = np.linspace(0.0, float(table["gap"].max()), 200)
+    for loss, panel in axes.items():
+        rows = table[table["loss"] == loss]
+        for beta, curve in rows.groupby("beta"):
+            panel.plot(curve["gap"], curve["z"], marker="o", markersize=3, color=colors.to_rgba(beta))
+        panel.plot(gaps, LINKS[loss](gaps), color="0.35", linestyle=(0, (4, 2)), label="population link", zorder=5)
+        panel.axhline(0.0, color="0.6", linewidth=0.8, zorder=1)
+    panel = axes[names[0]]
+    panel.legend(loc="upper left")
+    level(list(axes.values()), [table.assign(z=table["z"].clip(*table["z"].quantile([0.02, 0.9])))], ["z", "link"])
+    beta_bar(figure, colors, table["beta"], list(axes.values()))
+    figure.supxlabel(r"gap of gold [sd under $\pi_\mathrm{ref}$ / temperature of labels]")
+    figure.supylabel("z = βρ toward the response with more gold")
+    seeds = int(table["seeds"].max())
+    figure.suptitle(f"margins on a run's own pairs at the end of training, mean over {seeds} seed{'s' * (seeds > 1)}")
+    return figure
