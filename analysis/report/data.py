@@ -16,7 +16,7 @@ from analysis.report.beside import load_beside
 from analysis.report.levels import LEVELS, Level, left_out
 from analysis.report.numbers import listed, rounded, spread, told
 from analysis.report.parts import Axis, Part, axes_of, parts_of, policies_of
-from analysis.report.portraits import Laws, Responses, law_json, laws_of
+from analysis.report.portraits import WIDTH, Laws, Responses, Said, law_json, laws_of
 from analysis.report.series import WORDS, Series, series_of
 
 COLUMNS = ("kl", "kl_low", "kl_high", "gold", "gold_low", "gold_high", "proxy")
@@ -30,7 +30,7 @@ class Chosen:
     axes: list[Axis]
     parts: list[tuple[Part, list[Series]]]
     laws: Laws
-    responses: pd.DataFrame
+    said: Said
     styles: dict[str, dict[str, Any]]
 
 
@@ -47,7 +47,7 @@ def chosen_of(folder: Path, curves: pd.DataFrame) -> Chosen:
         axes=axes,
         parts=parts,
         laws=laws_of(load_beside(folder, "gold_law")),
-        responses=load_beside(folder, "responses"),
+        said=Said(load_beside(folder, "responses")),
         styles=loss_styles([*losses_of(rows), *others]),
     )
 
@@ -60,7 +60,7 @@ def data_of(chosen: Chosen, budget: int) -> tuple[str, list[str]]:
             break
     steps = [len(each.steps) for _, series in chosen.parts for each in series]
     seeds = [len(each.seeds) for _, series in chosen.parts for each in series]
-    portraits = len(chosen.responses) > 0 or bool(chosen.laws.policy)
+    portraits = bool(chosen.said.runs) or bool(chosen.laws.policy)
     return text, left_out(level, parts=len(chosen.parts), seeds=max(seeds), steps=max(steps), portraits=portraits)
 
 
@@ -71,7 +71,7 @@ def in_script(text: str) -> str:
 
 def at_level(chosen: Chosen, level: Level) -> dict[str, Any]:
     """All that the page's controls choose from."""
-    responses = Responses(chosen.responses)
+    responses = Responses(chosen.said)
     parts = [_part(part, series, chosen, responses, level) for part, series in chosen.parts[: level.parts]]
     return {
         "axes": [
@@ -80,7 +80,7 @@ def at_level(chosen: Chosen, level: Level) -> dict[str, Any]:
         ],
         "parts": parts,
         "styles": {name: _style(style) for name, style in chosen.styles.items()},
-        "bins": {"first": rounded(chosen.laws.first), "width": rounded(chosen.laws.width)},
+        "bins": {"first": rounded(chosen.laws.first), "width": WIDTH},
         "prompts": responses.prompts,
         "items": responses.items,
     }

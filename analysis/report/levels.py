@@ -25,11 +25,12 @@ LEVELS = (
     Level(),
     Level(portraits=2, points=40),
     Level(portraits=1, points=30),
+    Level(portraits=1, points=24, seeds=16),
     Level(portraits=1, prompts=1, points=24, seeds=4),
     Level(portraits=1, prompts=1, likely=4, points=14, seeds=2),
-    Level(portraits=0, points=12, seeds=1),
-    Level(portraits=0, points=8, seeds=1, parts=400),
-    Level(portraits=0, points=8, seeds=1, parts=50),
+    Level(portraits=0, prompts=1, likely=4, points=12, seeds=1),
+    Level(portraits=0, prompts=1, likely=4, points=8, seeds=1, parts=400),
+    Level(portraits=0, prompts=1, likely=4, points=8, seeds=1, parts=50),
 )
 
 
