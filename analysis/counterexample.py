@@ -11,8 +11,8 @@ draws of mu = pi_ref,
 A policy that is one of the two modes is close to the reference in KL (a little below log 2), yet has a huge squared
 loss, since it gives the other mode almost nothing. Gradient descent on the squared loss from there widens it until it
 covers both modes, and the valley between them with it: the squared loss falls by more than a factor of 50, while KL
-rises more than tenfold on the way, and by two thirds at the end. All integrals are sums over a fine grid, which for such
-smooth functions are exact to rounding.
+rises more than tenfold on the way, and by two thirds at the end. All integrals are sums over a fine grid, which for
+such smooth functions are exact to rounding.
 """
 
 from dataclasses import dataclass

@@ -4,8 +4,10 @@ Across beta, the policies of one replicate (a seed, and every setting that is ne
 end of training are points (KL, gold), one for each beta. Against proxies they are the points of a path: all n of
 best-of-n, all tau of Gibbs, the checkpoints of reinforcement learning at its smallest penalty. Along training, the
 points of a run are its checkpoints, as far as each goes on from the reference. The reference is the point (0, 0).
-Between points gold is interpolated in KL by a monotone cubic (Fritsch & Carlson 1980, as in scipy's PCHIP), which never
-overshoots them. Curves of replicates are averaged at equal KL, as far as all of them reach.
+
+Between points gold is interpolated in d = sqrt(KL) by a monotone cubic (Fritsch & Carlson 1980, as in scipy's PCHIP),
+which never overshoots them; near the reference gold is linear in d, and not in KL, which is quadratic in any change.
+Curves of replicates are averaged at equal KL, as far as all of them reach.
 
 What is resampled are draws: runs of the same seed in the same world share their pairs and err together, so their curves
 are averaged first. Intervals are those of analysis/intervals.py, with the root mean square of the standard errors of
@@ -37,15 +39,20 @@ Array = np.ndarray
 class Curves:
     """Gold [S, G] of each draw at common KL [G], in deviations under the reference; no NaN.
 
-    draws [S]: their names. noise [G]: the standard error that measuring gave to gold, 0 where it is exact. replicates:
-    how many curves are averaged.
+    draws [S]: their names. noise [G]: the standard error that measuring gave to gold, 0 where it is exact. points: the
+    KL at which each replicate was measured, rising from 0.
     """
 
     kl: Array
     gold: Array
     noise: Array
     draws: tuple[Any, ...]
-    replicates: int
+    points: tuple[Array, ...]
+
+    def spacing(self, kl: float) -> float:
+        """How far apart the points on both sides of `kl` lie, a mean over replicates."""
+        after = [np.clip(np.searchsorted(known, kl), 1, len(known) - 1) for known in self.points]
+        return float(np.mean([known[i] - known[i - 1] for known, i in zip(self.points, after, strict=True)]))
 
     @property
     def mean(self) -> Array:
@@ -64,11 +71,11 @@ def gold_at(points: pd.DataFrame, kl: Array) -> Array:
     """Gold at each `kl` on the curve through the reference and `points` (columns kl, gold); NaN beyond them."""
     mean = points.groupby("kl")["gold"].mean()
     mean = mean[mean.index > 1e-9]
-    known_kl = np.concatenate([[0.0], mean.index.to_numpy()])
-    known_gold = np.concatenate([[0.0], mean.to_numpy()])
-    if len(known_kl) < 2:
+    if mean.empty:
         return np.where(kl == 0.0, 0.0, np.nan)
-    return PchipInterpolator(known_kl, known_gold, extrapolate=False)(kl)
+    distance = np.sqrt(np.concatenate([[0.0], mean.index.to_numpy()]))
+    found = PchipInterpolator(distance, np.concatenate([[0.0], mean.to_numpy()]), extrapolate=False)(np.sqrt(kl))
+    return np.where(kl == mean.index[-1], mean.iloc[-1], found)  # the root of the last may round to either side
 
 
 def end_points(curves: pd.DataFrame) -> pd.DataFrame:
@@ -116,7 +123,7 @@ def curves_at(points: pd.DataFrame, by: Sequence[str], kl: Array) -> Curves:
         gold=np.array(each),
         noise=np.sqrt((noise**2).mean(axis=0)),
         draws=draws,
-        replicates=len(replicates),
+        points=tuple(np.unique([0.0, *table["kl"].clip(lower=0.0)]) for _, table in replicates),
     )
 
 
@@ -165,5 +172,5 @@ def frontier(
         low, high = found.band(rng)
         told: dict[str, Any] = dict(zip(apart, value, strict=True))
         told |= {"kl": found.kl, "gold": found.mean, "low": low, "high": high}
-        tables.append(pd.DataFrame(told | {"replicates": found.replicates, "seeds": len(found.draws)}))
+        tables.append(pd.DataFrame(told | {"replicates": len(found.points), "seeds": len(found.draws)}))
     return pd.concat(tables, ignore_index=True)[names] if tables else pd.DataFrame(columns=names)

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.interpolate import PchipInterpolator
 
 from analysis.frontier import DRAWS
 from analysis.intervals import Estimate, over_seeds, resamples, spread_of
@@ -139,9 +138,13 @@ def spread_at(x: Array, curves: list[Array], shifts: Array) -> float:
 
 
 def best_at(x: Array, gold: Array) -> float:
-    """Where the monotone cubic through gold [n] at x is highest."""
-    fine = np.linspace(x[0], x[-1], 20 * len(x))
-    return float(fine[PchipInterpolator(x, gold)(fine).argmax()])
+    """Where gold [n] at x is highest: the vertex of the parabola through the highest point and its two neighbours."""
+    top = int(gold.argmax())
+    if top in (0, len(x) - 1):
+        return float(x[top])
+    bend, slope, _ = np.polyfit(x[top - 1 : top + 2] - x[top], gold[top - 1 : top + 2], 2)
+    vertex = -slope / (2 * bend) if bend < 0 else 0.0
+    return float(x[top] + vertex)
 
 
 def margins_by_gap(curves: pd.DataFrame, margins: pd.DataFrame, *, temperature: float = 1.0) -> pd.DataFrame:

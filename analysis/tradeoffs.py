@@ -9,11 +9,11 @@ replicate reaches:
     fall           gold at the peak less gold at the end
     price          KL at the peak for each deviation of gold gained there, in nats
 
-Between the points of a sweep, where a maximum lies is known no better than their spacing allows: peak_kl, gap_kl and
-price are those of the interpolated curve, and so are their intervals. A maximum of a mean over few draws is too high by
-about as much as a maximum over a resample exceeds it, so peak_gold, fall and gap are corrected for the bias that the
-bootstrap shows (Efron & Tibshirani 1993, Sec. 10.6). Where gold was measured on samples, the noise that draws share
-moves whole curves; it is counted as moving gold everywhere at once.
+Where a maximum lies is known no better than the spacing of the points of a sweep allows, so the intervals of peak_kl
+and gap_kl are wider by half of it on either side, and that of price accordingly. A maximum of a mean over few draws is
+too high by about as much as a maximum over a resample exceeds it, so peak_gold, fall and gap are corrected for the bias
+that the bootstrap shows (Efron & Tibshirani 1993, Sec. 10.6). Where gold was measured on samples, the noise that draws
+share moves whole curves; it is counted as moving gold everywhere at once.
 
 Shapes: S draws, G points of KL, B resamples.
 """
@@ -45,8 +45,8 @@ def oracle_at(curves: pd.DataFrame, kl: Array) -> Array:
         return np.full(len(kl), np.nan)
     known = best.groupby("kl")["gold"].max()
     known = known[known.index > 1e-9]
-    curve = PchipInterpolator([0.0, *known.index], [0.0, *known], extrapolate=False)
-    return np.where(kl > known.index.max(), known.max(), curve(np.minimum(kl, known.index.max())))
+    curve = PchipInterpolator(np.sqrt([0.0, *known.index]), [0.0, *known])
+    return curve(np.sqrt(np.minimum(kl, known.index.max())))
 
 
 def measures(kl: Array, gold: Array, best: Array) -> dict[str, Array]:
@@ -102,6 +102,16 @@ def tradeoffs(
     return pd.DataFrame(rows, columns=[*apart, "seeds", "reach", *names])
 
 
+def between(name: str, found: Curves, value: dict[str, Array]) -> float:
+    """What an interval is wider by since points lie apart."""
+    if name == "gap_kl":
+        return found.spacing(float(value["gap_kl"][0])) / 2 if np.isfinite(value["gap_kl"][0]) else 0.0
+    if name not in ("peak_kl", "price"):
+        return 0.0
+    half, gold = found.spacing(float(value["peak_kl"][0])) / 2, float(value["peak_gold"][0])
+    return half if name == "peak_kl" else half / gold if gold > 0 else 0.0
+
+
 def row_of(found: Curves, best: Array, rng: np.random.Generator | None) -> dict[str, float]:
     """The numbers of one family with their intervals."""
     count = len(found.gold)
@@ -112,7 +122,9 @@ def row_of(found: Curves, best: Array, rng: np.random.Generator | None) -> dict[
         at, spread = float(value[name][0]), float(spread_of(resampled[name], count))
         if name in MAXIMA and count > 1:
             at -= (float(resampled[name].mean()) - at) * count / (count - 1)
-        half = float(np.hypot(student_half(np.array(spread), count - 1), NORMAL * noise[name]))
+        half = float(np.hypot(student_half(np.array(spread), count - 1), NORMAL * noise[name])) + between(
+            name, found, value
+        )
         low, high = at - half, at + half
         if name in LIMITED:
             low, high = max(low, 0.0), min(high, float(found.kl[-1])) if name != "price" else high

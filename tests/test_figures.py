@@ -32,10 +32,10 @@ def texts(figure) -> str:
 def test_every_figure_is_written_in_both_kinds_and_again_with_the_same_bytes(results: Path, tmp_path: Path) -> None:
     folder = tmp_path / "copy"
     folder.mkdir()
-    for name in ("curves.parquet", "losses.parquet"):
+    for name in ("curves.parquet", "losses.parquet", "margins.parquet"):
         (folder / name).write_bytes((results / name).read_bytes())
     paths = draw_all(folder)
-    names = {"losses", *FIGURES}
+    names = {"losses", "links", "weights", *FIGURES}
     assert {path.name for path in paths} == {f"{name}.{kind}" for name in names for kind in ("png", "svg")}
     before = {path: path.read_bytes() for path in paths}
     for path in paths:

@@ -5,6 +5,7 @@ import io
 import itertools
 import json
 import re
+import shutil
 import stat
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+import run
 from analysis import ResultsError, frontier, load
 from analysis.report import write_report
 from analysis.report.beside import load_beside, load_claims
@@ -307,6 +309,23 @@ def test_figures_are_scaled_down_and_those_beyond_the_budget_named(
     (folder / "figures" / "tradeoff.png").write_bytes(b"broken")
     with pytest.raises(ResultsError, match=r"tradeoff\.png: cannot be read as PNG"):
         write_report(folder)
+
+
+def test_figures_of_an_axis_say_its_values(tmp_path: Path, curves: pd.DataFrame) -> None:
+    folder = plant(tmp_path / "a", curves)
+    (folder / "figures" / "tradeoff.png").rename(
+        folder / "figures" / "tradeoff-label_noise-0.25-train_learning_rate-1e-05.png"
+    )
+    assert "Here label noise = 0.25, train learning rate = 1e-05." in page(folder)
+
+
+def test_the_command_report_writes_the_page_and_names_it(
+    results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = shutil.copytree(results, tmp_path / "copy")
+    assert run.main(["report", str(folder)]) == 0
+    assert f"page in {folder / 'report.html'}" in capsys.readouterr().out
+    assert "<strong>tradeoff</strong>" in (folder / "report.html").read_text(encoding="utf-8")
 
 
 def test_many_runs_fit_and_what_was_left_out_is_told(tmp_path: Path) -> None:

@@ -14,9 +14,10 @@ from analysis.intervals import Estimate, mean_of
 from analysis.papers.measures import (
     at_peak,
     fall,
-    gold_at_peak,
+    gold_at_others_peak,
     gold_by_seed,
     mean_difference_at_kl,
+    requires,
     slope_by_seed,
     value_at_kl,
     without_axes,
@@ -45,7 +46,7 @@ def coefficient(method: str, name: str) -> Callable[[Records], Finding]:
     """How a coefficient of the law changes for each factor of ten in the parameters of proxies, by seed."""
 
     def estimate(records: Records) -> Finding:
-        rows = of(records, method, "proxy_width")
+        rows = requires(of(records, method, "proxy_width"), "proxy_parameters")
         if rows["proxy_parameters"].nunique() < 3:
             raise UnknownError("there are fewer than three sizes of proxies")
         slopes = slopes_by_seed(rows, "proxy_parameters", [name])
@@ -74,7 +75,7 @@ def falls(method: str) -> Callable[[Records], Finding]:
     """The fall after the peak for each size of proxies."""
 
     def estimate(records: Records) -> Finding:
-        rows = of(records, method, "proxy_width")
+        rows = requires(of(records, method, "proxy_width"), "proxy_parameters")
         groups = rows.groupby("proxy_parameters")
         return Finding(estimates={f"{size:,.0f} parameters": fall(table) for size, table in groups})
 
@@ -83,7 +84,7 @@ def falls(method: str) -> Callable[[Records], Finding]:
 
 def both(records: Records) -> list[tuple[pd.DataFrame, pd.DataFrame]]:
     """The rows of best-of-n and of reinforcement learning against the same proxies, size by size."""
-    rows = [of(records, method, "proxy_width") for method in ("best_of_n", "rl")]
+    rows = [requires(of(records, method, "proxy_width"), "proxy_parameters") for method in ("best_of_n", "rl")]
     groups = [dict(iter(table.groupby("proxy_parameters"))) for table in rows]
     return [(groups[0][size], groups[1][size]) for size in groups[0] if size in groups[1]]
 
@@ -116,14 +117,14 @@ def alike_at_proxy(records: Records) -> Finding:
     """The mean difference in gold of RL and best-of-n at equal proxy score, as far as both go, by seed."""
     found = []
     for bon, rl in both(records):
-        swapped = [table.assign(kl=table["proxy"].clip(lower=0.0)) for table in (rl, bon)]
+        swapped = [requires(table, "proxy").assign(kl=table["proxy"].clip(lower=0.0)) for table in (rl, bon)]
         found.append(mean_difference_at_kl(*swapped))
     return Finding(estimates={"rl": mean_of(pd.concat(found, axis=1).mean(axis=1).dropna())})
 
 
 def near_chance(records: Records) -> Finding:
     """How much more often than half proxies of fewer than 2,000 comparisons prefer what gold prefers, at each size."""
-    proxies = records.proxies
+    proxies = requires(records.proxies, "pairs", "seed", "gold_accuracy", "parameters")
     few = proxies[proxies["pairs"] < FEW]
     if few.empty:
         raise UnknownError(f"no proxy learned from fewer than {FEW:,} comparisons")
@@ -138,7 +139,7 @@ def near_chance(records: Records) -> Finding:
 def robustness(records: Records) -> Finding:
     """Spearman's correlation of a proxy's loss on fresh pairs and the peak of gold against it, by seed."""
     rows = of(records, "best_of_n", "proxy_width", "pairs")
-    proxies = records.proxies
+    proxies = requires(records.proxies, "gold_loss")
     keys = [name for name in ("proxy_width", "pairs", "seed") if name in proxies and name in rows]
     loss = proxies.groupby(keys)["gold_loss"].mean()
     peak = rows.groupby(keys)["gold"].max()
@@ -168,13 +169,13 @@ def over_policies(of_rows: Callable[[pd.DataFrame], pd.Series]) -> Callable[[Rec
 
 def gain(rows: pd.DataFrame) -> pd.Series:
     """The peak of gold, by seed."""
-    return gold_at_peak(gold_by_seed(rows))
+    return gold_at_others_peak(gold_by_seed(rows))
 
 
 def penalties(records: Records, column: str) -> dict[str, Estimate]:
     """The mean difference to no penalty of a column at equal KL, for each penalty, by seed."""
     rows = trained(records.curves)
-    rows = without_axes(rows[rows["method"] == "rl"])
+    rows = requires(without_axes(rows[rows["method"] == "rl"]), column)
     least = rows[rows["beta"] == 0.0]
     others = sorted(beta for beta in rows["beta"].unique() if beta > 0)
     if least.empty or not others:

@@ -10,7 +10,15 @@ from analysis.comparison import SIMILAR, compare, equivalence
 from analysis.counterexample import descend
 from analysis.frontier import families_of, reach_of
 from analysis.intervals import Estimate, mean_of
-from analysis.papers.measures import difference, fall, gold_at_others_peak, gold_by_seed, slope_by_seed, without_axes
+from analysis.papers.measures import (
+    difference,
+    fall,
+    gold_at_others_peak,
+    gold_by_seed,
+    requires,
+    slope_by_seed,
+    without_axes,
+)
 from analysis.results import GPO_LOSSES, ends, trained
 from analysis.theory import kappa_collapse
 
@@ -36,6 +44,11 @@ def weakest_regularization(rows: pd.DataFrame) -> pd.DataFrame:
     return rows[rows["beta"] == rows["beta"].min()]
 
 
+def moved(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows after the first step."""
+    return rows[rows["step"] > 0]
+
+
 def kl_against_beta(records: Records) -> Finding:
     """The slope of log KL at the end of training over log beta, by seed."""
 
@@ -48,10 +61,10 @@ def kl_against_beta(records: Records) -> Finding:
 
 
 def rise(records: Records) -> Finding:
-    """Gold at the smallest beta, where it peaks along training for the other seeds."""
+    """Gold at the smallest beta, where after the first step it peaks along training for the other seeds."""
     return Finding(
         estimates=of_each_loss(
-            records, lambda rows: mean_of(gold_at_others_peak(gold_by_seed(weakest_regularization(rows))))
+            records, lambda rows: mean_of(gold_at_others_peak(gold_by_seed(moved(weakest_regularization(rows)))))
         )
     )
 
@@ -96,7 +109,7 @@ def not_kl(records: Records) -> Finding:
     """log of KL over half the mu-weighted squared loss at the end of training at the smallest beta."""
 
     def ratio(rows: pd.DataFrame) -> Estimate:
-        last = ends(weakest_regularization(rows))
+        last = ends(weakest_regularization(requires(rows, "mu_squared")))
         last = last[(last["kl"] > 0) & (last["mu_squared"] > 0)]
         return mean_of(np.log(2 * last["kl"] / last["mu_squared"]))
 

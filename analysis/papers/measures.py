@@ -25,6 +25,14 @@ def without_axes(curves: pd.DataFrame, *allowed: str) -> pd.DataFrame:
     return curves
 
 
+def requires(rows: pd.DataFrame, *columns: str) -> pd.DataFrame:
+    """The rows, if they have these columns. Raises UnknownError."""
+    for name in columns:
+        if name not in rows:
+            raise UnknownError(f"there is no column {name}")
+    return rows
+
+
 def noise_of(rows: pd.DataFrame) -> float:
     """What the measurement of gold gives to its standard error; 0 where it is exact."""
     return float(np.sqrt((rows["gold_se"].fillna(0.0) ** 2).mean())) if "gold_se" in rows else 0.0

@@ -70,6 +70,7 @@ def page_of(folder: Path) -> str:
         "claims": load_claims(folder),
         "signs": SIGNS,
         "scored": any(series.method != "gpo" for _, found in chosen.parts for series in found),
+        "has_oracle": any(len(part.best) for part, _ in chosen.parts),
         "said": bool(chosen.said.runs),
         "has_laws": bool(chosen.laws.policy),
         "left_out": left_out,

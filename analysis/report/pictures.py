@@ -2,6 +2,7 @@
 
 import base64
 import io
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,6 +57,13 @@ def _kind(path: Path) -> str:
     return path.stem.split("-")[0]
 
 
+def _where(suffix: str) -> str:
+    """The values of further axes that the name of a figure ends in, as -label_noise-0.25, in a sentence."""
+    found = re.findall(r"-([A-Za-z_]\w*)-(.+?)(?=-[A-Za-z_]\w*-|$)", suffix)
+    told = ", ".join(f"{name.replace('_', ' ')} = {value}" for name, value in found)
+    return f"Here {told}." if told else ""
+
+
 def _rank(path: Path) -> tuple[int, str]:
     """The order of figures: by kind, and by name within a kind."""
     kinds = list(SHOWN)
@@ -75,6 +83,5 @@ def _picture(path: Path) -> Picture:
     held = io.BytesIO()
     shown.quantize(COLOURS, dither=Image.Dither.NONE).save(held, "PNG", optimize=True)
     source = f"data:image/png;base64,{base64.b64encode(held.getvalue()).decode()}"
-    where = path.stem.removeprefix(_kind(path)).removeprefix("-")
-    text = SHOWN.get(_kind(path), "") + (f" Here: {where.replace('_', ' ')}." if where else "")
+    text = f"{SHOWN.get(_kind(path), '')} {_where(path.stem.removeprefix(_kind(path)))}".strip()
     return Picture(name=path.stem, text=text, source=source, width=shown.width, height=shown.height)
