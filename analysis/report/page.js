@@ -80,16 +80,14 @@
       const field = element("p", null, { class: "field" });
       const select = element("select", null, { id: `axis-${i}` });
       field.append(element("label", axis.label, { for: `axis-${i}` }), select);
-      select.addEventListener("change", () => { chooseAxis(i, Number(select.value)); });
+      select.addEventListener("change", () => { chooseAxis(i, select.value === "" ? null : Number(select.value)); });
       return field;
     }));
   }
   function showAxes() {
     data.axes.forEach((axis, i) => {
-      const there = [...new Set(data.parts.map((each) => each.at[i]))].filter((value) => value !== null).sort((a, b) => a - b);
-      const options = there.map((value) => [value, axis.values[value]]);
-      if (state.at[i] === null) options.unshift(["", "does not apply"]);
-      fill($(`axis-${i}`), options, state.at[i] === null ? "" : state.at[i]);
+      const there = [...new Set(data.parts.map((each) => each.at[i]))].sort((a, b) => (a ?? Infinity) - (b ?? Infinity));
+      fill($(`axis-${i}`), there.map((value) => [value ?? "", value === null ? "does not apply" : axis.values[value]]), state.at[i] ?? "");
     });
   }
   function chooseAxis(i, value) {

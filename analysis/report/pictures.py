@@ -11,6 +11,7 @@ from PIL import Image, UnidentifiedImageError
 from analysis.results import ResultsError
 
 WIDTH, COLOURS = 1200, 64
+MARKUP = 600  # bytes of a figure on the page, without its picture and words
 SHOWN = {
     "tradeoff": "Gold against KL: all checkpoints, and the end of training across β, below the oracle.",
     "training": "Gold against KL along training, a panel a loss, a curve a β.",
@@ -25,6 +26,8 @@ SHOWN = {
     "coefficients": "The coefficients of the law, against the size of the proxy or its data.",
     "proxies": "What proxies know of gold.",
     "mu_squared": "KL against half the mean squared margin over pairs from the behaviour policy.",
+    "links": "Trained z toward the response with more gold against the gap of gold; dashed, the link of the population.",
+    "weights": "How much gradient each loss gives to the margins that were seen.",
     "losses": "The functions f of the sweep, their tails, and the weight that each gives a pair.",
 }
 
@@ -45,10 +48,11 @@ def pictures_of(folder: Path, budget: int) -> tuple[list[Picture], list[str]]:
     found, without = [], []
     for path in sorted((folder / "figures").glob("*.png"), key=_rank):
         picture = _picture(path)
-        if len(picture.source) > budget:
+        size = len(picture.source) + len(picture.text.encode()) * 2 + MARKUP
+        if size > budget:
             without.append(path.stem)
             continue
-        budget -= len(picture.source)
+        budget -= size
         found.append(picture)
     return found, without
 
