@@ -12,16 +12,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
 import run
 from analysis import ResultsError, frontier, load
+from analysis.figures.style import PALETTE
 from analysis.report import write_report
 from analysis.report.beside import load_beside, load_claims
 from analysis.report.data import chosen_of, data_of, in_script
 from analysis.report.levels import LEVELS
 from analysis.report.numbers import rounded, spread
 from analysis.report.page import LIMIT
+from analysis.report.pictures import pictures_of
 from analysis.report.portraits import WIDTH
 from simulator import run_sweep
 from simulator.config import Sweep
@@ -308,6 +311,26 @@ def test_figures_are_scaled_down_and_those_beyond_the_budget_named(
     (folder / "figures" / "tradeoff.png").write_bytes(b"broken")
     with pytest.raises(ResultsError, match=r"tradeoff\.png: cannot be read as PNG"):
         write_report(folder)
+
+
+def test_figures_keep_the_colours_of_losses(tmp_path: Path) -> None:
+    curves = rows_of(LOSSES, 2)
+    folder = plant(tmp_path / "a", curves)
+    figure = Figure(layout="constrained")
+    axes = figure.subplots()
+    axes.imshow(np.linspace(0, 1, 256)[None], cmap="cividis", aspect=0.1, extent=(0, 8, -1, 0))
+    for place, color in enumerate(PALETTE):
+        axes.bar(place + 0.5, 1, color=color)
+    figure.savefig(folder / "figures" / "tradeoff.png", dpi=150)
+    with Image.open(folder / "figures" / "tradeoff.png") as image:
+        before = np.asarray(image.convert("RGB"), dtype=int)
+    (picture,), _ = pictures_of(folder, LIMIT)
+    with Image.open(io.BytesIO(base64.b64decode(picture.source.split(",")[1]))) as image:
+        after = np.asarray(image.convert("RGB"), dtype=int)
+    for color in ("#ffffff", *PALETTE):
+        there = (before == [int(color[i : i + 2], 16) for i in (1, 3, 5)]).all(axis=-1)
+        assert there.sum() > 100
+        assert np.abs(after - before)[there].max() <= 16, color
 
 
 def test_figures_of_an_axis_say_its_values(tmp_path: Path, curves: pd.DataFrame) -> None:

@@ -10,7 +10,7 @@ from PIL import Image, UnidentifiedImageError
 
 from analysis.results import ResultsError
 
-WIDTH, COLOURS = 1200, 64
+WIDTH, COLOURS = 1200, 256
 MARKUP = 600  # bytes of a figure on the page, without its picture and words
 SHOWN = {
     "tradeoff": "Gold against KL: all checkpoints, and the end of training across β, below the oracle.",
@@ -26,7 +26,7 @@ SHOWN = {
     "coefficients": "The coefficients of the law, against the size of the proxy or its data.",
     "proxies": "What proxies know of gold.",
     "mu_squared": "KL against half the mean squared margin over pairs from the behaviour policy.",
-    "links": "Trained z toward the response with more gold against the gap of gold; dashed, the link of the population.",
+    "links": "Trained z toward the response with more gold against the gap of gold; dashed, the population link.",
     "weights": "How much gradient each loss gives to the margins that were seen.",
     "losses": "The functions f of the sweep, their tails, and the weight that each gives a pair.",
 }
@@ -85,7 +85,7 @@ def _picture(path: Path) -> Picture:
     if width > WIDTH:
         shown = shown.resize((WIDTH, round(height * WIDTH / width)), Image.Resampling.LANCZOS)
     held = io.BytesIO()
-    shown.quantize(COLOURS, dither=Image.Dither.NONE).save(held, "PNG", optimize=True)
+    shown.quantize(COLOURS, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE).save(held, "PNG", optimize=True)
     source = f"data:image/png;base64,{base64.b64encode(held.getvalue()).decode()}"
     text = f"{SHOWN.get(_kind(path), '')} {_where(path.stem.removeprefix(_kind(path)))}".strip()
     return Picture(name=path.stem, text=text, source=source, width=shown.width, height=shown.height)
