@@ -316,11 +316,12 @@ def test_figures_are_scaled_down_and_those_beyond_the_budget_named(
 def test_figures_keep_the_colours_of_losses(tmp_path: Path) -> None:
     curves = rows_of(LOSSES, 2)
     folder = plant(tmp_path / "a", curves)
-    figure = Figure(layout="constrained")
+    figure = Figure(figsize=(8, 5), layout="constrained")
     axes = figure.subplots()
-    axes.imshow(np.linspace(0, 1, 256)[None], cmap="cividis", aspect=0.1, extent=(0, 8, -1, 0))
+    axes.imshow(np.linspace(0, 1, 256)[None], cmap="cividis", aspect="auto", extent=(0, 8, -2, 0))
     for place, color in enumerate(PALETTE):
-        axes.bar(place + 0.5, 1, color=color)
+        axes.plot([0, 4, 8], [place, place + 1, place], "o-", color=color, markersize=4)
+        axes.fill_between([0, 4, 8], place + 0.2, place + 0.8, color=color, alpha=0.15, linewidth=0)
     figure.savefig(folder / "figures" / "tradeoff.png", dpi=150)
     with Image.open(folder / "figures" / "tradeoff.png") as image:
         before = np.asarray(image.convert("RGB"), dtype=int)
@@ -329,7 +330,7 @@ def test_figures_keep_the_colours_of_losses(tmp_path: Path) -> None:
         after = np.asarray(image.convert("RGB"), dtype=int)
     for color in ("#ffffff", *PALETTE):
         there = (before == [int(color[i : i + 2], 16) for i in (1, 3, 5)]).all(axis=-1)
-        assert there.sum() > 100
+        assert there.sum() > 20
         assert np.abs(after - before)[there].max() <= 16, color
 
 
