@@ -37,7 +37,8 @@ Array = np.ndarray
 class Comparison:
     """Method a against method b: a positive difference means that a has more gold at equal KL.
 
-    difference, low, high: mean over KL, with its 95 % interval, in deviations of gold. margin: of equivalence;
+    difference, low, high: mean over KL, with its 95 % interval, in deviations of gold, and all of it as an estimate.
+    margin: of equivalence;
     equivalence_p: of the two one-sided tests; smallest_margin: at which they would just succeed. least, most: the
     smallest and the largest difference at tenths of the reach, and least_low and most_high the ends of the intervals
     that hold all of these. above, below: the share of these KL where the interval is above, and below, zero. reach: in
@@ -49,6 +50,7 @@ class Comparison:
     difference: float
     low: float
     high: float
+    estimate: Estimate
     p: float
     margin: float
     equivalence_p: float
@@ -139,11 +141,15 @@ def compare(
     if not reach > 0:
         raise ValueError(f"{a} and {b}: one of them never leaves the reference, so there is nothing to compare")
     grid = np.linspace(0.0, reach, POINTS)
-    difference, noise, seeds = paired(*(curves_at(families[name], apart, grid) for name in (a, b)))
+    return compared(a, b, *(curves_at(families[name], apart, grid) for name in (a, b)), margin=margin)
+
+
+def compared(a: Any, b: Any, of_a: Curves, of_b: Curves, *, margin: float = SIMILAR) -> Comparison:
+    """Compare two families by their curves at the same KL; see `compare`."""
+    difference, noise, seeds = paired(of_a, of_b)
     if not seeds:
         raise ValueError(f"{a} and {b}: have no seed in common, so they cannot be compared draw by draw")
-    weight = np.gradient(grid) / reach
-    estimate = mean_of(difference @ weight / weight.sum(), float(np.sqrt((noise**2).mean())))
+    estimate = mean_of(over_kl(difference, of_a.kl), float(np.sqrt((noise**2).mean())))
     low, high = estimate.interval()
     p, smallest = equivalence(estimate, margin)
     band = at_all(difference[:, PLACES], noise[PLACES])
@@ -154,6 +160,7 @@ def compare(
         difference=estimate.value,
         low=low,
         high=high,
+        estimate=estimate,
         p=p_value(estimate),
         margin=margin,
         equivalence_p=p,
@@ -164,9 +171,14 @@ def compare(
         most_high=float(band[1].max()),
         above=float((band[0] > 0).mean()),
         below=float((band[1] < 0).mean()),
-        reach=reach,
+        reach=float(of_a.kl[-1]),
         seeds=seeds,
     )
+
+
+def over_kl(difference: Array, kl: Array) -> Array:
+    """The mean over KL of differences [S, G] at kl [G], the area divided by the reach, [S]."""
+    return np.trapezoid(difference, kl, axis=1) / float(kl[-1])
 
 
 def p_value(estimate: Estimate) -> float:
@@ -188,5 +200,5 @@ def compare_all(
     """Every two values of the column `by` compared: the fields of Comparison, and its verdict."""
     values = [value[0] for value, _ in families_of(curves, by)[1]]
     found = [compare(curves, a, b, by, margin=margin, upto=upto) for a, b in combinations(values, 2)]
-    names = [*Comparison.__dataclass_fields__, "verdict"]
-    return pd.DataFrame([vars(each) | {"verdict": each.verdict} for each in found], columns=names)
+    names = [name for name in Comparison.__dataclass_fields__ if name != "estimate"]
+    return pd.DataFrame([vars(each) | {"verdict": each.verdict} for each in found], columns=[*names, "verdict"])

@@ -31,6 +31,7 @@ from analysis.summary import curve_settings
 POINTS = 101
 DRAWS = ("seed", "world_seed", "gold_seed")
 ALONG = ("beta", "training")
+ZERO = 1e-9  # nats; less is the reference
 
 Array = np.ndarray
 
@@ -67,15 +68,31 @@ class Curves:
         return self.mean - half, self.mean + half
 
 
+@dataclass(frozen=True, kw_only=True)
+class Replicate:
+    """The points of one replicate by rising KL, [n] each: kl, gold, and the standard error of gold. draw: its name."""
+
+    draw: Any
+    kl: Array
+    gold: Array
+    error: Array
+
+
+def through(kl: Array, gold: Array, at: Array) -> Array:
+    """Gold at each KL `at` on the curve through the reference and points kl [n], gold [n]; NaN beyond them."""
+    known, place = np.unique(kl, return_inverse=True)
+    mean = np.bincount(place, gold) / np.bincount(place) if len(known) else gold
+    known, mean = known[known > ZERO], mean[known > ZERO]
+    if not len(known):
+        return np.where(at == 0.0, 0.0, np.nan)
+    distance = np.sqrt(np.concatenate([[0.0], known]))
+    found = PchipInterpolator(distance, np.concatenate([[0.0], mean]), extrapolate=False)(np.sqrt(at))
+    return np.where(at == known[-1], mean[-1], found)  # the root of the last may round to either side
+
+
 def gold_at(points: pd.DataFrame, kl: Array) -> Array:
     """Gold at each `kl` on the curve through the reference and `points` (columns kl, gold); NaN beyond them."""
-    mean = points.groupby("kl")["gold"].mean()
-    mean = mean[mean.index > 1e-9]
-    if mean.empty:
-        return np.where(kl == 0.0, 0.0, np.nan)
-    distance = np.sqrt(np.concatenate([[0.0], mean.index.to_numpy()]))
-    found = PchipInterpolator(distance, np.concatenate([[0.0], mean.to_numpy()]), extrapolate=False)(np.sqrt(kl))
-    return np.where(kl == mean.index[-1], mean.iloc[-1], found)  # the root of the last may round to either side
+    return through(points["kl"].to_numpy(float), points["gold"].to_numpy(float), kl)
 
 
 def end_points(curves: pd.DataFrame) -> pd.DataFrame:
@@ -93,46 +110,46 @@ def points_of(curves: pd.DataFrame, along: str) -> pd.DataFrame:
     return rows[rows["kl"] >= rows.groupby("run_id")["kl"].cummax()]
 
 
-def replicates_of(points: pd.DataFrame, by: Sequence[str]) -> list[tuple[Any, pd.DataFrame]]:
-    """The points of each replicate, with the name of its draw; `by` are the settings that tell families apart."""
+def replicates_of(points: pd.DataFrame, by: Sequence[str]) -> list[Replicate]:
+    """The replicates of one family; `by` are the settings that tell families apart."""
     apart = [name for name in settings_of(points) if name not in ("beta", "kappa", *by)]
     drawn = [name for name in DRAWS if name in points]
-    found = []
-    for _, table in points.groupby(apart, dropna=False, sort=False):
-        first = table.iloc[0]
-        found.append((tuple(first[name] for name in drawn), table))
-    return found
+    number = points.groupby(apart, dropna=False, sort=False).ngroup().to_numpy()
+    kl, gold = (points[name].to_numpy(float) for name in ("kl", "gold"))
+    error = points["gold_se"].fillna(0.0).to_numpy(float) if "gold_se" in points else np.zeros(len(points))
+    order = np.lexsort((kl, number))
+    first = np.unique(number[order], return_index=True)[1]
+    draws = list(points[drawn].iloc[order[first]].itertuples(index=False, name=None))
+    parts = [np.split(values[order], first[1:]) for values in (kl, gold, error)]
+    return [
+        Replicate(draw=draw, kl=kl, gold=gold, error=error) for draw, kl, gold, error in zip(draws, *parts, strict=True)
+    ]
 
 
 def reach_of(points: pd.DataFrame, by: Sequence[str]) -> float:
     """The KL that every replicate reaches."""
-    return min((float(table["kl"].max()) for _, table in replicates_of(points, by)), default=0.0)
+    return min((float(each.kl[-1]) for each in replicates_of(points, by)), default=0.0)
 
 
 def curves_at(points: pd.DataFrame, by: Sequence[str], kl: Array) -> Curves:
     """The curves of one family at `kl` [G], as far as all of its replicates reach."""
     replicates = replicates_of(points, by)
-    gold = np.array([gold_at(table, kl) for _, table in replicates])
+    gold = np.array([through(each.kl, each.gold, kl) for each in replicates])
     reached = np.isfinite(gold).all(axis=0)
-    noise = np.array([error_at(table, kl[reached]) for _, table in replicates])
-    names = [draw for draw, _ in replicates]
+    noise = np.array([np.interp(kl[reached], each.kl, each.error) for each in replicates])
+    names = [each.draw for each in replicates]
     draws = tuple(dict.fromkeys(names))
-    each = [gold[[name == draw for name in names]][:, reached].mean(axis=0) for draw in draws]
+    place = {draw: i for i, draw in enumerate(draws)}
+    rows = np.array([place[name] for name in names])
+    summed = np.zeros((len(draws), int(reached.sum())))
+    np.add.at(summed, rows, gold[:, reached])
     return Curves(
         kl=kl[reached],
-        gold=np.array(each),
+        gold=summed / np.bincount(rows)[:, None],
         noise=np.sqrt((noise**2).mean(axis=0)),
         draws=draws,
-        points=tuple(np.unique([0.0, *table["kl"].clip(lower=0.0)]) for _, table in replicates),
+        points=tuple(np.unique([0.0, *np.maximum(each.kl, 0.0)]) for each in replicates),
     )
-
-
-def error_at(points: pd.DataFrame, kl: Array) -> Array:
-    """The standard error of gold as measured, between the points; 0 where gold is exact."""
-    if "gold_se" not in points:
-        return np.zeros(len(kl))
-    ordered = points.sort_values("kl")
-    return np.interp(kl, ordered["kl"], ordered["gold_se"].fillna(0.0))
 
 
 def families_of(

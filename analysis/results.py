@@ -30,6 +30,9 @@ BESIDE = {
 NEEDED = ("run_id", "method", "loss", "beta", "seed", "step", "kl", "gold", "status")
 
 
+LATER = ("kappa", "pairs", "label_noise", "mu_squared")  # columns that the oldest layout may lack
+
+
 class ResultsError(ValueError):
     """A result directory cannot be read; the text says which file and why."""
 
@@ -40,7 +43,10 @@ def finished(folder: str | Path) -> bool:
 
 
 def load(folder: str | Path) -> pd.DataFrame:
-    """The curves of a sweep: `curves.parquet` or, while it runs, what is finished of it. Raises ResultsError."""
+    """The curves of a sweep: `curves.parquet` or, while it runs, what is finished of it. Raises ResultsError.
+
+    Columns of LATER that an older layout lacks are empty.
+    """
     path = Path(folder)
     try:
         if path.is_file():
@@ -100,7 +106,8 @@ def _read(paths: Iterable[Path], needed: Iterable[str] = NEEDED) -> pd.DataFrame
         missing = [name for name in needed if name not in table]
         if missing:
             raise ResultsError(f"{path}: lacks the column {missing[0]}, so it is no table of this simulator")
-        tables.append(table)
+        later = [name for name in LATER if needed is NEEDED and name not in table]
+        tables.append(table.assign(**dict.fromkeys(later, float("nan"))))
     return tables[0] if len(tables) == 1 else pd.concat(tables, ignore_index=True)
 
 

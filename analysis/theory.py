@@ -171,6 +171,7 @@ def gradient_weights(curves: pd.DataFrame, functions: pd.DataFrame) -> pd.DataFr
     """
     last = variants(ends(curves))
     last = last[(last["method"] == "gpo") & last["beta"].notna()]
+    last = last if set(MARGIN_COLUMNS) <= set(last) else last.iloc[:0]  # an older layout has none
     rows = []
     for (loss, beta), table in last.groupby(["loss", "beta"], sort=False):
         f = functions[functions["loss"] == loss].sort_values("z")

@@ -169,6 +169,7 @@ def showing(part: pd.DataFrame) -> dict[str, Draw]:
     """The figures of training on pairs that have something to show of these curves."""
     some = {name: draw for name, (applies, draw) in PARTLY.items() if applies(part)}
     without = set() if ends(part)["beta"].notna().any() else {"regularization", "across_beta"}
+    without |= {"mu_squared"} if trained(part)["mu_squared"].isna().all() else set()
     return {name: draw for name, draw in (FIGURES | some).items() if name not in without}
 
 

@@ -1,14 +1,15 @@
 """Tang et al. 2024, Generalized Preference Optimization (arXiv:2402.05749): the six losses over a ladder of beta."""
 
 from collections.abc import Callable
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
 
 from analysis.claim import Claim, Finding, Paper, Part, Records, UnknownError, above, below, outside, within
-from analysis.comparison import SIMILAR, compare, equivalence
+from analysis.comparison import POINTS, SIMILAR, compared, equivalence
 from analysis.counterexample import descend
-from analysis.frontier import families_of, reach_of
+from analysis.frontier import curves_at, families_of, reach_of
 from analysis.intervals import Estimate, mean_of
 from analysis.papers.measures import (
     difference,
@@ -76,20 +77,17 @@ def overoptimized(records: Records) -> Finding:
 
 def similar(records: Records) -> Finding:
     """The mean difference in gold at equal KL of every two losses, as far as all of them reach."""
-    curves = six(records)
-    apart, families = families_of(curves, "loss")
+    apart, families = families_of(six(records), "loss")
     upto = min(reach_of(points, apart) for _, points in families)
-    names = [str(value[0]) for value, _ in families]
-    found = {}
-    for i, a in enumerate(names):
-        for b in names[i + 1 :]:
-            each = compare(curves, a, b, upto=upto)
-            half, freedom = (each.high - each.low) / 2, each.seeds - 1
-            error = half / Estimate(value=0.0, error=1.0, freedom=freedom).interval()[1] if freedom > 0 else np.nan
-            found[f"{a} and {b}"] = Estimate(value=each.difference, error=error, freedom=freedom)
-    smallest = max(equivalence(estimate, SIMILAR)[1] for estimate in found.values())
+    if not upto > 0:
+        raise UnknownError("some loss never leaves the reference")
+    grid = np.linspace(0.0, upto, POINTS)
+    found = {str(value[0]): curves_at(points, apart, grid) for value, points in families}
+    pairs = combinations(found, 2)
+    estimates = {f"{a} and {b}": compared(a, b, found[a], found[b]).estimate for a, b in pairs}
+    smallest = max(equivalence(estimate, SIMILAR)[1] for estimate in estimates.values())
     note = f"up to {upto:.2g} nats; the smallest margin at which it would hold: {smallest:.2g}"
-    return Finding(estimates=found, note=note)
+    return Finding(estimates=estimates, note=note)
 
 
 def kappa(records: Records, which: str) -> Finding:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from analysis.claim import Claim, Finding, Paper, Part, Records, UnknownError, above, below, within
 from analysis.comparison import SIMILAR, compare
-from analysis.intervals import Estimate, mean_of
+from analysis.intervals import mean_of
 from analysis.papers.measures import difference, falls_by_seed, without_axes
 from analysis.results import ends, trained, variants
 
@@ -102,13 +102,7 @@ def ganpo_over(records: Records, *others: str) -> Finding:
     """The mean difference in gold at equal KL of GANPO and others, across beta."""
     rows = middle(objectives(records))
     of(rows, "ganpo", *others)
-    found = {}
-    for other in others:
-        each = compare(rows, "ganpo", other)
-        half, freedom = (each.high - each.low) / 2, each.seeds - 1
-        unit = Estimate(value=0.0, error=1.0, freedom=freedom).interval()[1] if freedom else np.nan
-        found[f"ganpo and {other}"] = Estimate(value=each.difference, error=half / unit, freedom=freedom)
-    return Finding(estimates=found)
+    return Finding(estimates={f"ganpo and {other}": compare(rows, "ganpo", other).estimate for other in others})
 
 
 def ganpo_kl(records: Records) -> Finding:
