@@ -88,7 +88,18 @@ def sweep(
         print(plan.text(target))
         return
     run_watched(asked, target, device=device, workers=workers, memory=memory, fresh=fresh)
-    report(target)
+    show(target)
+
+
+def show(folder: Path) -> None:
+    """Report on a sweep that just ended; that all of its runs diverged is what it came to, and no error."""
+    from analysis.figures import drawable
+    from analysis.summary import text
+
+    if drawable(folder):
+        report(folder)
+    else:
+        print(text(folder))
 
 
 def run_watched(sweep: "Sweep", target: Path, **how: Any) -> None:
@@ -161,7 +172,7 @@ def reproduce(
             with write_whole(place / "claims.json") as file:
                 file.write(as_json(everything if place == target else told))
         draw_worked(folder, PAPERS[name].worked)
-        report(folder)
+        show(folder)
     print(text(everything))
     print(f"claims in {target / 'claims.json'}")
 
@@ -176,15 +187,14 @@ def report(folder: Path, /) -> None:
         A result directory, of a sweep that ended or still runs.
 
     """
-    from analysis.figures import draw_all, drawable
+    from analysis.figures import draw_all
     from analysis.report import write_report
     from analysis.summary import text
 
     print(text(folder))
-    if drawable(folder):
-        draw_all(folder)
-        print(f"figures in {folder / 'figures'}")
-        print(f"page in {write_report(folder)}")
+    draw_all(folder)
+    print(f"figures in {folder / 'figures'}")
+    print(f"page in {write_report(folder)}")
 
 
 @app.command

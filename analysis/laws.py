@@ -165,6 +165,16 @@ def rmse(form: str, coefficients: Array, d: Array, r: Array, weight: Array) -> f
     return float(np.sqrt(np.average((r - FORMS[form](d) @ coefficients) ** 2, weights=weight)))
 
 
+def misfits(d: object, r: object) -> dict[str, float]:
+    """The rmse of each of FORMS, fitted to gold r [n] at distances d [n]. Raises ValueError as `fit_scaling_law`."""
+    distance, gold, weight, _ = checked(d, r, None, None, "rl")
+    some = distance > 0
+    if len(np.unique(distance[some])) < 2:
+        raise ValueError("there are fewer than two different d > 0")
+    points = distance[some], gold[some], weight[some]
+    return {form: rmse(form, solve(form, *points), *points) for form in FORMS}
+
+
 def fit_scaling_law(
     d: object,
     r: object,

@@ -8,7 +8,7 @@ import pytest
 from scipy.optimize import minimize_scalar
 
 from analysis import fit_laws, fit_scaling_law, trends
-from analysis.laws import FORMS
+from analysis.laws import FORMS, misfits
 
 D = np.sqrt(np.linspace(0.05, 9.0, 25))
 PLANTED = {"bon": (1.9, 0.6), "rl": (1.2, 0.8)}
@@ -173,3 +173,15 @@ def test_laws_of_a_sweep_and_how_they_change_with_size(rng: np.random.Generator)
         assert slopes.loc[name, "slope_low"] < slopes.loc[name, "slope"] < slopes.loc[name, "slope_high"]
         assert slopes.loc[name, "seeds"] == 5
     assert trends(curves[curves["proxy_parameters"] == 100], "proxy_parameters").empty
+
+
+def test_misfits_are_those_of_the_fitted_laws() -> None:
+    d = np.linspace(0.0, 3.0, 12)
+    r = d * (2 - 0.5 * d) + 0.1 * np.sin(9 * d)
+    found = misfits(d, r)
+    for form, rival in (("bon", "rl"), ("rl", "bon")):
+        law = fit_scaling_law(d, r, form=form)
+        assert found[form] == pytest.approx(law.rmse)
+        assert found[rival] == pytest.approx(law.rival_rmse)
+    with pytest.raises(ValueError, match="fewer than two different d"):
+        misfits([0.0, 1.0], [0.0, 1.0])

@@ -16,10 +16,10 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 import run
-from analysis import ResultsError, frontier, load
+from analysis import ResultsError, frontier, load, load_beside
 from analysis.figures.style import PALETTE
 from analysis.report import write_report
-from analysis.report.beside import load_beside, load_claims
+from analysis.report.beside import load_claims
 from analysis.report.data import chosen_of, data_of, in_script
 from analysis.report.levels import LEVELS
 from analysis.report.numbers import rounded, spread

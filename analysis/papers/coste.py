@@ -9,8 +9,12 @@ import pandas as pd
 
 from analysis.claim import Claim, Finding, Paper, Part, Records, UnknownError, above, below
 from analysis.comparison import SIMILAR
-from analysis.intervals import mean_of
-from analysis.papers.measures import difference, fall, falls_by_seed
+from analysis.papers.measures import (
+    difference,
+    fall,
+    falls_by_seed,
+    mean_over_seeds,
+)
 from analysis.results import trained
 
 NOISE = 0.25
@@ -85,7 +89,9 @@ def k2_reads(records: Records) -> Finding:
         raise UnknownError("there is no best-of-n with an exact KL")
     ratio = np.log(rows["kl_k2"] / rows["kl"]).groupby(rows["seed"]).mean()
     true, read = rows["kl"].mean(), rows["kl_k2"].mean()
-    return Finding(estimates={"k2": mean_of(ratio)}, note=f"it reads {read:.3g} at a true KL of {true:.3g} nats")
+    return Finding(
+        estimates={"k2": mean_over_seeds(ratio)}, note=f"it reads {read:.3g} at a true KL of {true:.3g} nats"
+    )
 
 
 COSTE = Paper(

@@ -10,13 +10,14 @@ import pandas as pd
 
 from analysis.claim import Claim, Finding, Paper, Part, Records, UnknownError, above, below, within
 from analysis.comparison import SIMILAR
-from analysis.intervals import Estimate, mean_of
+from analysis.intervals import Estimate
 from analysis.papers.measures import (
     at_peak,
     fall,
     gold_at_others_peak,
     gold_by_seed,
     mean_difference_at_kl,
+    mean_over_seeds,
     requires,
     slope_by_seed,
     value_at_kl,
@@ -50,7 +51,7 @@ def coefficient(method: str, name: str) -> Callable[[Records], Finding]:
         if rows["proxy_parameters"].nunique() < 3:
             raise UnknownError("there are fewer than three sizes of proxies")
         slopes = slopes_by_seed(rows, "proxy_parameters", [name])
-        return Finding(estimates={method: mean_of(slopes["slope"])})
+        return Finding(estimates={method: mean_over_seeds(slopes["slope"])})
 
     return estimate
 
@@ -65,7 +66,7 @@ def better_form(method: str, field: str = "rmse") -> Callable[[Records], Finding
         if laws.empty:
             raise UnknownError("no law can be fitted")
         ratio = np.log(laws[f"rival_{field}"] / laws[field])
-        each = mean_of(ratio.groupby(laws["seed"]).mean())
+        each = mean_over_seeds(ratio.groupby(laws["seed"]).mean())
         return Finding(estimates={method: each}, note=f"the other form misses {np.exp(each.value):.2g} times as much")
 
     return estimate
@@ -109,7 +110,7 @@ def spending(records: Records) -> Finding:
     table = pd.DataFrame(ratios, columns=["seed", "ratio"]).dropna()
     if table.empty:
         raise UnknownError("no seed has both methods")
-    each = mean_of(table.groupby("seed")["ratio"].mean())
+    each = mean_over_seeds(table.groupby("seed")["ratio"].mean())
     return Finding(estimates={"rl": each}, note=f"{np.exp(each.value):.2g} times the KL")
 
 
@@ -119,7 +120,7 @@ def alike_at_proxy(records: Records) -> Finding:
     for bon, rl in both(records):
         swapped = [requires(table, "proxy").assign(kl=table["proxy"].clip(lower=0.0)) for table in (rl, bon)]
         found.append(mean_difference_at_kl(*swapped))
-    return Finding(estimates={"rl": mean_of(pd.concat(found, axis=1).mean(axis=1).dropna())})
+    return Finding(estimates={"rl": mean_over_seeds(pd.concat(found, axis=1).mean(axis=1).dropna())})
 
 
 def near_chance(records: Records) -> Finding:
@@ -130,7 +131,7 @@ def near_chance(records: Records) -> Finding:
         raise UnknownError(f"no proxy learned from fewer than {FEW:,} comparisons")
     most = few[few["pairs"] == few["pairs"].max()]
     estimates = {
-        f"{size:,.0f} parameters": mean_of(table.groupby("seed")["gold_accuracy"].mean() - 0.5)
+        f"{size:,.0f} parameters": mean_over_seeds(table.groupby("seed")["gold_accuracy"].mean() - 0.5)
         for size, table in most.groupby("parameters")
     }
     return Finding(estimates=estimates, note=f"from {most['pairs'].iloc[0]:,} comparisons")
@@ -151,7 +152,7 @@ def robustness(records: Records) -> Finding:
     }
     if not each:
         raise UnknownError("there are fewer than three proxies for a seed")
-    return Finding(estimates={"best_of_n": mean_of(list(each.values()))})
+    return Finding(estimates={"best_of_n": mean_over_seeds(list(each.values()))})
 
 
 def over_policies(of_rows: Callable[[pd.DataFrame], pd.Series]) -> Callable[[Records], Finding]:
@@ -162,7 +163,7 @@ def over_policies(of_rows: Callable[[pd.DataFrame], pd.Series]) -> Callable[[Rec
         if "policy_width" not in further_axes(rows):
             raise UnknownError("there is only one size of policies")
         found = {np.log10(width): of_rows(table) for width, table in rows.groupby("policy_width")}
-        return Finding(estimates={"rl": mean_of(slope_by_seed(pd.DataFrame(found)))})
+        return Finding(estimates={"rl": mean_over_seeds(slope_by_seed(pd.DataFrame(found)))})
 
     return estimate
 
@@ -181,7 +182,7 @@ def penalties(records: Records, column: str) -> dict[str, Estimate]:
     if least.empty or not others:
         raise UnknownError("there are no runs of rl with and without a penalty")
     return {
-        f"penalty {beta:g}": mean_of(mean_difference_at_kl(rows[rows["beta"] == beta], least, column))
+        f"penalty {beta:g}": mean_over_seeds(mean_difference_at_kl(rows[rows["beta"] == beta], least, column))
         for beta in others
     }
 

@@ -10,12 +10,13 @@ from analysis.claim import Claim, Finding, Paper, Part, Records, UnknownError, a
 from analysis.comparison import POINTS, SIMILAR, compared, equivalence
 from analysis.counterexample import descend
 from analysis.frontier import curves_at, families_of, reach_of
-from analysis.intervals import Estimate, mean_of
+from analysis.intervals import Estimate
 from analysis.papers.measures import (
     difference,
     fall,
     gold_at_others_peak,
     gold_by_seed,
+    mean_over_seeds,
     requires,
     slope_by_seed,
     without_axes,
@@ -56,7 +57,7 @@ def kl_against_beta(records: Records) -> Finding:
     def slope(rows: pd.DataFrame) -> Estimate:
         last = ends(rows)
         last = last[last["kl"] > 0].assign(x=np.log(last["beta"]), y=np.log(last["kl"]))
-        return mean_of(slope_by_seed(last.pivot_table(index="seed", columns="x", values="y")))
+        return mean_over_seeds(slope_by_seed(last.pivot_table(index="seed", columns="x", values="y")))
 
     return Finding(estimates=of_each_loss(records, slope))
 
@@ -65,7 +66,8 @@ def rise(records: Records) -> Finding:
     """Gold at the smallest beta, where after the first step it peaks along training for the other seeds."""
     return Finding(
         estimates=of_each_loss(
-            records, lambda rows: mean_of(gold_at_others_peak(gold_by_seed(moved(weakest_regularization(rows)))))
+            records,
+            lambda rows: mean_over_seeds(gold_at_others_peak(gold_by_seed(moved(weakest_regularization(rows))))),
         )
     )
 
@@ -109,7 +111,7 @@ def not_kl(records: Records) -> Finding:
     def ratio(rows: pd.DataFrame) -> Estimate:
         last = ends(weakest_regularization(requires(rows, "mu_squared")))
         last = last[(last["kl"] > 0) & (last["mu_squared"] > 0)]
-        return mean_of(np.log(2 * last["kl"] / last["mu_squared"]))
+        return mean_over_seeds(np.log(2 * last["kl"] / last["mu_squared"]))
 
     return Finding(estimates=of_each_loss(records, ratio))
 

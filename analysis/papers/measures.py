@@ -46,6 +46,15 @@ def gold_by_seed(rows: pd.DataFrame, column: str = "gold") -> pd.DataFrame:
     return table
 
 
+def mean_over_seeds(values: Sequence[float] | pd.Series, shared: float = 0.0) -> Estimate:
+    """The mean over seeds of `values`, a number each; seeds without one are left out. Raises UnknownError."""
+    known = np.asarray(values, dtype=float)
+    known = known[np.isfinite(known)]
+    if not len(known):
+        raise UnknownError("no seed has a number")
+    return mean_of(known, shared)
+
+
 def fall(rows: pd.DataFrame) -> Estimate:
     """What gold loses along the curve of one setting from its peak, which other seeds locate, to its end."""
     gold = gold_by_seed(rows)
@@ -86,7 +95,7 @@ def difference(a: pd.Series, b: pd.Series, shared: float = 0.0) -> Estimate:
     both = (a - b).dropna()
     if both.empty:
         raise UnknownError("no seed is in both")
-    return mean_of(both, shared)
+    return mean_over_seeds(both, shared)
 
 
 def slope_by_seed(table: pd.DataFrame) -> pd.Series:

@@ -9,8 +9,12 @@ import pandas as pd
 
 from analysis.claim import Claim, Finding, Paper, Part, Records, UnknownError, above, below, within
 from analysis.comparison import SIMILAR, compare
-from analysis.intervals import mean_of
-from analysis.papers.measures import difference, falls_by_seed, without_axes
+from analysis.papers.measures import (
+    difference,
+    falls_by_seed,
+    mean_over_seeds,
+    without_axes,
+)
 from analysis.results import ends, trained, variants
 
 RATE = "train_learning_rate"
@@ -36,8 +40,9 @@ def middle(rows: pd.DataFrame) -> pd.DataFrame:
 
 def of(rows: pd.DataFrame, *losses: str) -> list[pd.DataFrame]:
     """The rows of each loss. Raises UnknownError where one is not there."""
+    there = set(rows["loss"].unique())
     for loss in losses:
-        if loss not in set(rows["loss"]):
+        if loss not in there:
             raise UnknownError(f"there are no runs of {loss}")
     return [rows[rows["loss"] == loss] for loss in losses]
 
@@ -76,7 +81,7 @@ def vpo_falls(records: Records) -> Finding:
     """The fall of VPO at the smallest beta, by seed."""
     rows = middle(objectives(records))
     name = vpo_name(rows)
-    return Finding(estimates={name: mean_of(weakest_fall(of(rows, name)[0]))})
+    return Finding(estimates={name: mean_over_seeds(weakest_fall(of(rows, name)[0]))})
 
 
 def backward_stable(records: Records) -> Finding:
@@ -95,7 +100,9 @@ def no_tuning(records: Records) -> Finding:
     table = ends(simper).pivot_table(index="seed", columns=RATE, values="gold").dropna()
     mean = table.mean()
     gap = table[mean.idxmax()] - table[mean.idxmin()]
-    return Finding(estimates={"simper": mean_of(gap)}, note=f"best at {mean.idxmax():g}, worst at {mean.idxmin():g}")
+    return Finding(
+        estimates={"simper": mean_over_seeds(gap)}, note=f"best at {mean.idxmax():g}, worst at {mean.idxmin():g}"
+    )
 
 
 def ganpo_over(records: Records, *others: str) -> Finding:
@@ -112,7 +119,7 @@ def ganpo_kl(records: Records) -> Finding:
         for rows in of(middle(objectives(records)), "ganpo", "logistic")
     ]
     gap = (tables[0] - tables[1]).dropna(axis="columns").mean(axis=1).dropna()
-    return Finding(estimates={"ganpo": mean_of(gap)})
+    return Finding(estimates={"ganpo": mean_over_seeds(gap)})
 
 
 NEIGHBOURS = Paper(

@@ -9,9 +9,17 @@ import numpy as np
 import pandas as pd
 
 from analysis.claim import Claim, Finding, Paper, Part, Records, UnknownError, above, below
-from analysis.intervals import Estimate, mean_of
-from analysis.papers.measures import at_peak, difference, fall, falls_by_seed, slope_by_seed, without_axes
-from analysis.paths import fit_laws
+from analysis.intervals import Estimate
+from analysis.laws import misfits
+from analysis.papers.measures import (
+    at_peak,
+    difference,
+    fall,
+    falls_by_seed,
+    mean_over_seeds,
+    slope_by_seed,
+    without_axes,
+)
 from analysis.results import trained
 
 NAMES = {"logistic": "DPO", "squared": "IPO", "hinge": "SLiC"}
@@ -22,7 +30,8 @@ def direct(records: Records) -> pd.DataFrame:
     """The rows of DPO, IPO and SLiC. Raises UnknownError where one of them is not there."""
     rows = trained(records.curves)
     rows = rows[rows["method"].eq("gpo") & rows["loss"].isin(NAMES)]
-    missing = [name for name in NAMES if name not in set(rows["loss"])]
+    there = set(rows["loss"].unique())
+    missing = [name for name in NAMES if name not in there]
     if missing:
         raise UnknownError(f"there are no runs of {', '.join(missing)}")
     return without_axes(rows, "policy_width")
@@ -46,13 +55,19 @@ def each_loss(of_rows: Callable[[pd.DataFrame], Estimate]) -> Callable[[Records]
 
 def better_form(records: Records) -> Finding:
     """log of what d (alpha - beta d) misses over what d (alpha - beta log d) does, a mean over beta, by seed."""
-    laws = fit_laws(direct(records), by_seed=True)
+    rows = direct(records)
+    found = []
+    for (loss, _, seed), table in rows.groupby(["loss", "run_id", "seed"], sort=False):
+        try:
+            missed = misfits(np.sqrt(table["kl"].clip(lower=0.0)), table["gold"])
+        except ValueError:
+            continue
+        found.append((loss, seed, np.log(missed["bon"] / missed["rl"])))
+    laws = pd.DataFrame(found, columns=["loss", "seed", "ratio"])
     if laws.empty:
         raise UnknownError("no law can be fitted")
-    laws = laws.assign(ratio=np.log(laws["rival_rmse"] / laws["rmse"]))
-    estimates = {
-        NAMES[str(loss)]: mean_of(table.groupby("seed")["ratio"].mean()) for loss, table in laws.groupby("loss")
-    }
+    groups = laws.groupby("loss", sort=False)
+    estimates = {NAMES[str(loss)]: mean_over_seeds(table.groupby("seed")["ratio"].mean()) for loss, table in groups}
     missed = np.exp(np.mean([estimate.value for estimate in estimates.values()]))
     return Finding(estimates=estimates, note=f"the quadratic form misses {missed:.2g} times as much on average")
 
@@ -65,7 +80,7 @@ def epochs_at_peak(records: Records) -> Finding:
     rows = rows.assign(epochs=rows["step"] * batch / pairs)
 
     def passes(table: pd.DataFrame) -> Estimate:
-        return mean_of(at_peak(table, "epochs"))
+        return mean_over_seeds(at_peak(table, "epochs"))
 
     groups = weakest(rows).groupby("loss", sort=False)
     return Finding(estimates={NAMES[str(loss)]: passes(table) for loss, table in groups})
@@ -93,7 +108,7 @@ def larger_less_prone(records: Records) -> Finding:
     estimates = {}
     for loss, table in rows.groupby("loss"):
         found = {np.log10(width): falls_by_seed(each) for width, each in table.groupby("policy_width")}
-        estimates[NAMES[str(loss)]] = mean_of(slope_by_seed(pd.DataFrame(found)))
+        estimates[NAMES[str(loss)]] = mean_over_seeds(slope_by_seed(pd.DataFrame(found)))
     return Finding(estimates=estimates)
 
 

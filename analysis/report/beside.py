@@ -3,42 +3,13 @@ broken raises ResultsError with the name of the file.
 """
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-import pyarrow
-
 from analysis.results import ResultsError
 
-COLUMNS = {
-    "runs": ("run_id", "status"),
-    "responses": ("run_id", "prompt", "response", "probability", "reference", "gold", "proxy"),
-    "gold_law": ("run_id", "gold", "probability", "reference"),
-}
 VERDICTS = ("holds", "fails", "undecided")
 TEXTS = ("paper", "name", "statement", "source", "unit", "rule", "note", "date", "version")
-
-
-def load_beside(folder: str | Path, kind: str) -> pd.DataFrame:
-    """The table `kind` of COLUMNS, or while a sweep runs what its parts hold of it; no rows where there is none."""
-    whole, parts = Path(folder) / f"{kind}.parquet", Path(folder) / "parts"
-    paths = [whole] if whole.exists() else sorted(parts.glob(f"*.{kind}.parquet"))
-    tables = [_read(path, COLUMNS[kind]) for path in paths]
-    tables = [table for table in tables if len(table)]
-    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(COLUMNS[kind]))
-
-
-def _read(path: Path, needed: Sequence[str]) -> pd.DataFrame:
-    try:
-        table = pd.read_parquet(path)
-    except (OSError, pyarrow.ArrowException) as error:
-        raise ResultsError(f"{path}: cannot be read as Parquet ({str(error).splitlines()[0]})") from None
-    missing = [name for name in needed if name not in table]
-    if missing and len(table):
-        raise ResultsError(f"{path}: lacks the column {missing[0]}")
-    return table
 
 
 def load_world(folder: str | Path) -> dict[str, Any]:

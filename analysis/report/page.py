@@ -16,11 +16,11 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from analysis.report.beside import load_beside, load_claims, load_config, load_world
+from analysis.report.beside import load_claims, load_config, load_world
 from analysis.report.data import chosen_of, data_of
 from analysis.report.facts import machine_facts, sweep_facts, world_facts
 from analysis.report.pictures import pictures_of
-from analysis.results import ResultsError, ends, finished, load, trained
+from analysis.results import ResultsError, ends, finished, load, load_beside, trained
 
 LIMIT = 8_000_000  # bytes of the page
 DATA = 1_900_000  # of them, for what the controls choose from
