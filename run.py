@@ -78,17 +78,23 @@ def sweep(
 
     """
     from simulator.config import Sweep
-    from simulator.plan import make_plan
-    from simulator.sweep import choose_device, processes_on
 
     asked = Sweep.from_toml(config, settings)
     target = out or Path("results") / config.stem
     if dry_run:
-        plan = make_plan(asked, processes_on(device, workers), memory=memory, device=choose_device(device))
-        print(plan.text(target))
+        tell_plan(asked, target, device, workers, memory)
         return
     run_watched(asked, target, device=device, workers=workers, memory=memory, fresh=fresh)
     show(target)
+
+
+def tell_plan(sweep: "Sweep", target: Path, device: str, workers: int | None, memory: str | None) -> None:
+    """Print what a sweep would take."""
+    from simulator.plan import make_plan
+    from simulator.sweep import choose_device, processes_on
+
+    plan = make_plan(sweep, processes_on(device, workers), memory=memory, device=choose_device(device))
+    print(plan.text(target))
 
 
 def show(folder: Path) -> None:
@@ -126,6 +132,7 @@ def reproduce(
     workers: int | None = None,
     memory: str | None = None,
     fresh: Switch = False,
+    dry_run: Switch = False,
 ) -> None:
     """Run a published experiment, or what is missing of it, and judge its claims by rules written beforehand.
 
@@ -145,36 +152,38 @@ def reproduce(
         What they may take together, such as 2GiB (on a GPU, of its memory); half of what is free unless said.
     fresh
         Start over: remove the records that the folder holds.
+    dry_run
+        Print what it would take, and do nothing.
 
     """
     from datetime import date
 
     from analysis.figures import draw_worked
     from analysis.papers import PAPERS
-    from analysis.verdicts import as_json, entries, judged, text
+    from analysis.verdicts import entries, judged, text, write_claims
     from simulator.complaints import ConfigError, nearest
     from simulator.config import Sweep
-    from simulator.files import write_whole
 
     if name not in PAPERS:
         raise ConfigError(f"reproduce {name}: must be one of {', '.join(PAPERS)}{nearest(name, PAPERS)}")
-    target = out or Path("results") / (f"{name}-quick" if quick else name)
+    paper, target = PAPERS[name], out or Path("results") / (f"{name}-quick" if quick else name)
     everything = []
-    for part, asked in PAPERS[name].parts.items():
-        folder = target / part
-        sweep = Sweep.from_toml(CONFIGS / asked.config, asked.quick if quick else ())
-        print(f"{name}{f', {part}' if part else ''}: {asked.config}{' with ' + ' '.join(asked.quick) if quick else ''}")
+    for part, asked in paper.parts.items():
+        sweep, folder = Sweep.from_toml(CONFIGS / asked.config, asked.quick if quick else ()), target / part
+        print(f"{' '.join(filter(None, [name, part]))}: {asked.config}{' '.join(['', *asked.quick]) if quick else ''}")
+        if dry_run:
+            tell_plan(sweep, folder, device, workers, memory)
+            continue
         run_watched(sweep, folder, device=device, workers=workers, memory=memory, fresh=fresh)
-        rows = judged(name, part, folder)
-        told = entries(rows, quick=quick, date=f"{date.today():%Y-%m-%d}", version=version())
+        told = entries(judged(name, part, folder), quick=quick, date=f"{date.today():%Y-%m-%d}", version=version())
         everything += told
-        for place in {folder, target}:
-            with write_whole(place / "claims.json") as file:
-                file.write(as_json(everything if place == target else told))
-        draw_worked(folder, PAPERS[name].worked)
+        write_claims(told, folder)
+        draw_worked(folder, paper.worked)
         show(folder)
-    print(text(everything))
-    print(f"claims in {target / 'claims.json'}")
+    if everything:
+        write_claims(everything, target)
+        print(text(everything))
+        print(f"claims in {target / 'claims.json'}")
 
 
 @app.command

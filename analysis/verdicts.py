@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import textwrap
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ import pandas as pd
 
 from analysis.claim import Claim, Records, decide, records_in
 from analysis.papers import PAPERS
+from analysis.results import ResultsError
 
 VERDICTS = ("holds", "fails", "undecided")
 COLUMNS = ("paper", "name", "statement", "source", "estimate", "low", "high", "unit", "rule", "verdict", "note")
@@ -72,9 +74,16 @@ def entries(rows: Iterable[dict[str, Any]], *, quick: bool, date: str, version: 
     return told
 
 
-def as_json(told: Sequence[dict[str, Any]]) -> bytes:
-    """The contents of claims.json."""
-    return (json.dumps(told, indent=2, allow_nan=False, ensure_ascii=False) + "\n").encode()
+def write_claims(told: Sequence[dict[str, Any]], folder: Path) -> Path:
+    """Write entries into `claims.json` of a folder, whole or not at all. Raises ResultsError where it cannot be."""
+    path = folder / "claims.json"
+    beside = folder / f".claims.json.{os.getpid()}.partial"
+    try:
+        beside.write_text(json.dumps(told, indent=2, allow_nan=False, ensure_ascii=False) + "\n", encoding="utf-8")
+        os.replace(beside, path)
+    except OSError as error:
+        raise ResultsError(f"{path}: cannot be written ({error.strerror or error})") from None
+    return path
 
 
 def text(told: Sequence[dict[str, Any]], width: int = 100) -> str:

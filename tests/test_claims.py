@@ -14,7 +14,7 @@ from analysis.claim import Finding, Records, UnknownError, above, below, decide,
 from analysis.intervals import Estimate
 from analysis.papers import PAPERS
 from analysis.results import GPO_LOSSES
-from analysis.verdicts import as_json, entries, text
+from analysis.verdicts import entries, text, write_claims
 from run import CONFIGS
 from simulator import Sweep
 from simulator.grid import expand
@@ -344,9 +344,12 @@ def test_further_axes_are_not_mixed(curves: pd.DataFrame) -> None:
     assert "label_noise" in table.loc["similar", "note"]
 
 
-def test_entries_are_json_with_null_for_what_is_not_known_and_say_that_they_are_quick(curves: pd.DataFrame) -> None:
+def test_entries_are_json_with_null_for_what_is_not_known_and_say_that_they_are_quick(
+    curves: pd.DataFrame, tmp_path: Path
+) -> None:
     rows = claims(curves, "gpo").to_dict("records") + claims(curves, "coste").to_dict("records")
-    told = json.loads(as_json(entries(rows, quick=True, date="2026-01-01", version="1")))
+    path = write_claims(entries(rows, quick=True, date="2026-01-01", version="1"), tmp_path)
+    told = json.loads(path.read_text())
     assert [entry["name"] for entry in told] == [row["name"] for row in rows]
     assert all(entry["note"].startswith("quick version") for entry in told)
     assert told[-1]["estimate"] is told[-1]["interval"] is None

@@ -28,6 +28,7 @@ SHOWN = {
     "mu_squared": "KL against half the mean squared margin over pairs from the behaviour policy.",
     "links": "Trained z toward the response with more gold against the gap of gold; dashed, the population link.",
     "weights": "How much gradient each loss gives to the margins that were seen.",
+    "counterexample": "Offline regularization is not KL: minimizing the one raises the other, computed without data.",
     "losses": "The functions f of the sweep, their tails, and the weight that each gives a pair.",
 }
 
