@@ -15,14 +15,14 @@ speaks least for the claim, or that it fails for.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
 
 from analysis.intervals import Estimate
-from analysis.results import load, load_proxies
+from analysis.results import ResultsError, load, load_beside, load_proxies
 
 Interval = tuple[float, float]
 
@@ -48,9 +48,10 @@ class Records:
     @cached_property
     def runs(self) -> pd.DataFrame:
         """One row a run, with all settings. Raises UnknownError where it is not there."""
-        if self.folder is None or not (self.folder / "runs.parquet").exists():
-            raise UnknownError("there is no table of runs, which is written when a sweep ends")
-        return pd.read_parquet(self.folder / "runs.parquet")
+        runs = pd.DataFrame() if self.folder is None else load_beside(self.folder, "runs")
+        if runs.empty:
+            raise UnknownError("there is no table of runs")
+        return runs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,7 +169,8 @@ def judge(rule: Rule, finding: Finding) -> Verdict:
     unknown = [name for name, estimate in each.items() if not estimate.known]
     if unknown:
         first = each[unknown[0]]
-        said = "one seed: no interval" if len(unknown) == len(each) else f"no interval for {', '.join(unknown)}"
+        single = len(unknown) == len(each) and all(estimate.freedom < 1 for estimate in each.values())
+        said = "one seed: no interval" if single else f"no interval for {', '.join(unknown)}"
         return Verdict(verdict="undecided", estimate=first.value, note=joined(said, finding.note), each=each)
     stricter = 1 - (1 - rule.level) / len(each)
     against = {name: rule.against(*estimate.interval(stricter)) for name, estimate in each.items()}
@@ -180,7 +182,8 @@ def judge(rule: Rule, finding: Finding) -> Verdict:
     elif against[worst] > 0:
         verdict, shown = "fails", worst
     told = f"{'fails' if shown == worst and verdict == 'fails' else 'least'} for {shown}, of {len(each)}"
-    told = told if len(each) > 1 else ""
+    corrected = f"one fails at {100 * stricter:.3g} %"
+    told = f"{told}: all have to hold, {corrected}" if len(each) > 1 else ""
     return Verdict(
         verdict=verdict,
         estimate=each[shown].value,
@@ -198,9 +201,23 @@ def joined(*notes: str) -> str:
 def decide(claim: Claim, records: Records) -> Verdict:
     """The verdict on a claim; undecided where the records cannot tell."""
     try:
-        return judge(claim.rule, claim.estimate(records))
-    except UnknownError as error:
+        found = judge(claim.rule, claim.estimate(records))
+    except ResultsError:
+        raise
+    except ValueError as error:
         return Verdict(verdict="undecided", note=str(error))
+    return replace(found, note=joined(found.note, lost_in(records)))
+
+
+def lost_in(records: Records) -> str:
+    """What is left out of the records since it diverged."""
+    curves = records.curves
+    lost = curves.loc[curves["status"] == "diverged", "run_id"].nunique()
+    return (
+        f"{lost} of {curves.loc[curves['method'] != 'oracle', 'run_id'].nunique()} runs diverged and are left out"
+        if lost
+        else ""
+    )
 
 
 def records_in(folder: Path) -> Records:

@@ -6,8 +6,9 @@ the area between the curves divided by that reach, in deviations of gold.
 
     difference    Student's t over draws: the 95 % interval of the mean difference
     equivalence   two one-sided tests (Schuirmann 1987): the curves are called similar within `margin` if the 90 %
-                  interval lies within it, which happens to curves that differ by the margin in at most 5 of 100 cases.
-                  `smallest_margin` is the least one at which that would be so
+                  interval lies within it, on average over KL and at each tenth of the reach, which happens to curves
+                  that differ by the margin in at most 5 of 100 cases. `smallest_margin` is the least margin at which
+                  that would be so on average, and `smallest_everywhere` that for every tenth
     dominance     intervals that hold the difference at ten KL at once with 95 % (Student's t with Bonferroni's
                   correction): a method dominates if it has more gold at each of them, surely so at one or more, and
                   surely so on average
@@ -15,15 +16,15 @@ the area between the curves divided by that reach, in deviations of gold.
 To find no difference is not to find equivalence: with few seeds neither may be known, and the verdict is "undecided".
 """
 
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import t as student
 
-from analysis.frontier import Curves, curves_at, families_of, reach_of
+from analysis.frontier import Curves, by_draw, check_above_zero, curves_at, families_of, reach_of
 from analysis.intervals import LEVEL, Estimate, mean_of
 
 SIMILAR = 0.2  # deviations of gold: a small effect by the convention of Cohen 1988
@@ -37,9 +38,10 @@ Array = np.ndarray
 class Comparison:
     """Method a against method b: a positive difference means that a has more gold at equal KL.
 
-    difference, low, high: mean over KL, with its 95 % interval, in deviations of gold, and all of it as an estimate.
-    margin: of equivalence;
-    equivalence_p: of the two one-sided tests; smallest_margin: at which they would just succeed. least, most: the
+    difference, low, high: mean over KL, with its 95 % interval, in deviations of gold, and all of it as an estimate;
+    places: the same at tenths of the reach. margin: of equivalence;
+    equivalence_p: of the two one-sided tests on average over KL; smallest_margin: at which they would just succeed, and
+    smallest_everywhere at every tenth. least, most: the
     smallest and the largest difference at tenths of the reach, and least_low and most_high the ends of the intervals
     that hold all of these. above, below: the share of these KL where the interval is above, and below, zero. reach: in
     nats. seeds: draws that both have.
@@ -51,10 +53,12 @@ class Comparison:
     low: float
     high: float
     estimate: Estimate
+    places: tuple[Estimate, ...]
     p: float
     margin: float
     equivalence_p: float
     smallest_margin: float
+    smallest_everywhere: float
     least: float
     least_low: float
     most: float
@@ -66,15 +70,18 @@ class Comparison:
 
     @property
     def equivalent(self) -> bool:
-        """Whether the curves are similar within the margin."""
-        return self.smallest_margin < self.margin
+        """Whether the curves are similar within the margin, on average over KL and at every tenth of it."""
+        return max(self.smallest_margin, self.smallest_everywhere) < self.margin
 
     @property
     def verdict(self) -> str:
-        """One of "a dominates", "b dominates", "a is better", "b is better", "equivalent" and "undecided".
+        """What the comparison comes to.
 
+        One of "a dominates", "b dominates", "equivalent", "a is better", "b is better", "equal on average" and
+        "undecided".
         Better is better on average over KL by more than chance, without dominance. A difference that is surely there
-        and surely within the margin is called equivalent, unless one dominates.
+        and surely within the margin everywhere is called equivalent, unless one dominates. Equal on average are curves
+        that may cross: the mean difference is within the margin, but not surely that at every tenth.
         """
         if self.above > 0 and self.low > 0 and self.least >= 0:
             return "a dominates"
@@ -84,22 +91,17 @@ class Comparison:
             return "equivalent"
         if self.low > 0:
             return "a is better"
-        return "b is better" if self.high < 0 else "undecided"
+        if self.high < 0:
+            return "b is better"
+        return "equal on average" if self.smallest_margin < self.margin else "undecided"
 
 
 def paired(a: Curves, b: Curves) -> tuple[Array, Array, int]:
-    """Differences of gold [S, G] of the draws that both have, what noise they share [G], and S."""
-    both = [draw for draw in a.draws if draw in b.draws]
-    rows = [[curves.draws.index(draw) for draw in both] for curves in (a, b)]
-    difference = a.gold[rows[0]] - b.gold[rows[1]]
-    return difference, np.hypot(a.noise, b.noise), len(both)
-
-
-def at_all(difference: Array, noise: Array) -> tuple[Array, Array]:
-    """Low and high [G] of intervals that hold the means of differences [S, G] at all G places at once (Bonferroni)."""
-    level = 1 - (1 - LEVEL) / difference.shape[1]
-    ends = [mean_of(values, shared).interval(level) for values, shared in zip(difference.T, noise, strict=True)]
-    return np.array([low for low, _ in ends]), np.array([high for _, high in ends])
+    """Differences of gold [S, G] over the replicates that both have, what noise they share [G], and S."""
+    both = [name for name in a.names if name in set(b.names)]
+    rows = [[curves.names.index(name) for name in both] for curves in (a, b)]
+    difference = by_draw(a.each[rows[0]] - b.each[rows[1]], [draw for draw, _ in both])
+    return difference, np.hypot(a.noise, b.noise), len(difference)
 
 
 def equivalence(estimate: Estimate, margin: float) -> tuple[float, float]:
@@ -107,12 +109,8 @@ def equivalence(estimate: Estimate, margin: float) -> tuple[float, float]:
     low, high = estimate.interval(2 * LEVEL - 1)
     if not estimate.known:
         return np.nan, np.inf
-    error = np.hypot(estimate.error, estimate.shared)
-    if error == 0:
-        return float(abs(estimate.value) >= margin), abs(estimate.value)
-    freedom = estimate.freedom if estimate.error > 0 else 10**6
-    p = max(student.sf((margin + side * estimate.value) / error, freedom) for side in (-1, 1))
-    return float(p), max(-low, high)
+    opposite = replace(estimate, value=-estimate.value)
+    return max(estimate.beyond(-margin), opposite.beyond(-margin)), max(-low, high)
 
 
 def compare(
@@ -134,8 +132,7 @@ def compare(
     for name in (a, b):
         if name not in families:
             raise ValueError(f"{by} = {name!r}: must be one of {', '.join(map(str, families))}")
-    if not margin > 0:
-        raise ValueError(f"margin (={margin}) must be above 0")
+    check_above_zero(margin=margin, upto=upto)
     reach = min(reach_of(families[name], apart) for name in (a, b))
     reach = reach if upto is None else min(reach, upto)
     if not reach > 0:
@@ -152,8 +149,12 @@ def compared(a: Any, b: Any, of_a: Curves, of_b: Curves, *, margin: float = SIMI
     estimate = mean_of(over_kl(difference, of_a.kl), float(np.sqrt((noise**2).mean())))
     low, high = estimate.interval()
     p, smallest = equivalence(estimate, margin)
-    band = at_all(difference[:, PLACES], noise[PLACES])
-    mean = difference.mean(axis=0)[PLACES]
+    places = tuple(
+        mean_of(values, float(shared)) for values, shared in zip(difference.T[PLACES], noise[PLACES], strict=True)
+    )
+    level = 1 - (1 - LEVEL) / len(places)
+    band = np.array([each.interval(level) for each in places]).T
+    mean = np.array([each.value for each in places])
     return Comparison(
         a=a,
         b=b,
@@ -161,10 +162,12 @@ def compared(a: Any, b: Any, of_a: Curves, of_b: Curves, *, margin: float = SIMI
         low=low,
         high=high,
         estimate=estimate,
+        places=places,
         p=p_value(estimate),
         margin=margin,
         equivalence_p=p,
         smallest_margin=smallest,
+        smallest_everywhere=max(equivalence(each, margin)[1] for each in places),
         least=float(mean.min()),
         least_low=float(band[0].min()),
         most=float(mean.max()),
@@ -183,11 +186,10 @@ def over_kl(difference: Array, kl: Array) -> Array:
 
 def p_value(estimate: Estimate) -> float:
     """Two-sided, of no difference; NaN where nothing is known of the error."""
-    error = float(np.hypot(estimate.error, estimate.shared))
     if not estimate.known:
         return np.nan
-    freedom = estimate.freedom if estimate.error > 0 else 10**6
-    return float(2 * student.sf(abs(estimate.value) / error, freedom)) if error > 0 else float(estimate.value == 0)
+    opposite = replace(estimate, value=-estimate.value)
+    return min(1.0, 2 * min(estimate.beyond(0.0), opposite.beyond(0.0)))
 
 
 def compare_all(
@@ -197,8 +199,14 @@ def compare_all(
     margin: float = SIMILAR,
     upto: float | None = None,
 ) -> pd.DataFrame:
-    """Every two values of the column `by` compared: the fields of Comparison, and its verdict."""
+    """Every two values of the column `by` compared: the fields of Comparison that are numbers, and its verdict.
+
+    Pairs that have no seed in common, or of which one never leaves the reference, are left out.
+    """
     values = [value[0] for value, _ in families_of(curves, by)[1]]
-    found = [compare(curves, a, b, by, margin=margin, upto=upto) for a, b in combinations(values, 2)]
-    names = [name for name in Comparison.__dataclass_fields__ if name != "estimate"]
+    found = []
+    for a, b in combinations(values, 2):
+        with suppress(ValueError):
+            found.append(compare(curves, a, b, by, margin=margin, upto=upto))
+    names = [name for name in Comparison.__dataclass_fields__ if name not in ("estimate", "places")]
     return pd.DataFrame([vars(each) | {"verdict": each.verdict} for each in found], columns=[*names, "verdict"])

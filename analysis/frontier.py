@@ -38,17 +38,27 @@ Array = np.ndarray
 
 @dataclass(frozen=True, kw_only=True)
 class Curves:
-    """Gold [S, G] of each draw at common KL [G], in deviations under the reference; no NaN.
+    """Gold [N, G] of each replicate at common KL [G], in deviations under the reference; no NaN.
 
-    draws [S]: their names. noise [G]: the standard error that measuring gave to gold, 0 where it is exact. points: the
-    KL at which each replicate was measured, rising from 0.
+    names [N]: of the replicates, the draw and the other settings of each. noise [G]: the standard error that measuring
+    gave to gold, 0 where it is exact. points: the KL at which each replicate was measured, rising from 0.
     """
 
     kl: Array
-    gold: Array
+    each: Array
+    names: tuple[tuple[Any, Any], ...]
     noise: Array
-    draws: tuple[Any, ...]
     points: tuple[Array, ...]
+
+    @property
+    def draws(self) -> tuple[Any, ...]:
+        """The draws that there are, [S]."""
+        return tuple(dict.fromkeys(draw for draw, _ in self.names))
+
+    @property
+    def gold(self) -> Array:
+        """Gold of each draw, [S, G], a mean over its replicates."""
+        return by_draw(self.each, [draw for draw, _ in self.names])
 
     def spacing(self, kl: float) -> float:
         """How far apart the points on both sides of `kl` lie, a mean over replicates."""
@@ -68,11 +78,23 @@ class Curves:
         return self.mean - half, self.mean + half
 
 
+def by_draw(values: Array, draws: Sequence[Any]) -> Array:
+    """The mean of values [N, G] over those of each draw [N], [S, G] in the order in which draws come."""
+    place = {draw: i for i, draw in enumerate(dict.fromkeys(draws))}
+    rows = np.array([place[draw] for draw in draws], dtype=int)
+    summed = np.zeros((len(place), values.shape[1]))
+    np.add.at(summed, rows, values)
+    return summed / np.bincount(rows, minlength=len(place))[:, None]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Replicate:
-    """The points of one replicate by rising KL, [n] each: kl, gold, and the standard error of gold. draw: its name."""
+    """The points of one replicate by rising KL, [n] each: kl, gold, and the standard error of gold.
 
-    draw: Any
+    name: its draw, and its other settings.
+    """
+
+    name: tuple[Any, Any]
     kl: Array
     gold: Array
     error: Array
@@ -119,10 +141,13 @@ def replicates_of(points: pd.DataFrame, by: Sequence[str]) -> list[Replicate]:
     error = points["gold_se"].fillna(0.0).to_numpy(float) if "gold_se" in points else np.zeros(len(points))
     order = np.lexsort((kl, number))
     first = np.unique(number[order], return_index=True)[1]
-    draws = list(points[drawn].iloc[order[first]].itertuples(index=False, name=None))
+    head = points.iloc[order[first]]
+    others = [name for name in apart if name not in drawn]
+    draws, rest = (list(map(tuple, head[some].astype(object).fillna("").to_numpy())) for some in (drawn, others))
     parts = [np.split(values[order], first[1:]) for values in (kl, gold, error)]
     return [
-        Replicate(draw=draw, kl=kl, gold=gold, error=error) for draw, kl, gold, error in zip(draws, *parts, strict=True)
+        Replicate(name=name, kl=kl, gold=gold, error=error)
+        for name, kl, gold, error in zip(zip(draws, rest, strict=True), *parts, strict=True)
     ]
 
 
@@ -137,19 +162,20 @@ def curves_at(points: pd.DataFrame, by: Sequence[str], kl: Array) -> Curves:
     gold = np.array([through(each.kl, each.gold, kl) for each in replicates])
     reached = np.isfinite(gold).all(axis=0)
     noise = np.array([np.interp(kl[reached], each.kl, each.error) for each in replicates])
-    names = [each.draw for each in replicates]
-    draws = tuple(dict.fromkeys(names))
-    place = {draw: i for i, draw in enumerate(draws)}
-    rows = np.array([place[name] for name in names])
-    summed = np.zeros((len(draws), int(reached.sum())))
-    np.add.at(summed, rows, gold[:, reached])
     return Curves(
         kl=kl[reached],
-        gold=summed / np.bincount(rows)[:, None],
+        each=gold[:, reached],
+        names=tuple(each.name for each in replicates),
         noise=np.sqrt((noise**2).mean(axis=0)),
-        draws=draws,
         points=tuple(np.unique([0.0, *np.maximum(each.kl, 0.0)]) for each in replicates),
     )
+
+
+def check_above_zero(**values: float | None) -> None:
+    """Raises ValueError for a value that is there and not above 0."""
+    for name, value in values.items():
+        if value is not None and not value > 0:
+            raise ValueError(f"{name} (={value}) must be above 0")
 
 
 def families_of(
@@ -163,6 +189,9 @@ def families_of(
     if by not in settings_of(curves):
         raise ValueError(f"by = {by!r}: must be a setting of the curves: {', '.join(settings_of(curves))}")
     points = points_of(curves, along)
+    if len(points) and points[by].isna().all():
+        named = ", ".join(points["method"].unique())
+        raise ValueError(f'by = "{by}": the curves of {named} have none; take by = "method" or another setting')
     methods = list(points["method"].unique())
     if by != "method" and len(methods) > 1:
         raise ValueError(f'by = {by!r}: the curves are of {", ".join(methods)}; take those of one, or by = "method"')
@@ -177,8 +206,9 @@ def frontier(
 
     `low` and `high` bound the mean with 95 % confidence and are NaN where there is only one draw of seeds. `curves` is
     what `load` returns; runs that diverged are left out. Losses are told apart by the settings that only some of them
-    have, as `variants` does. along: "beta", or "training", where each beta has a curve of its own and a column. rng:
-    for the bootstrap, the same numbers every time unless given. Raises ValueError for what is no setting.
+    have, as `variants` does. Where some settings were not run with all seeds, means are of different draws. along:
+    "beta", or "training", where each beta has a curve of its own and a column. rng: for the bootstrap, the same numbers
+    every time unless given. Raises ValueError for what is no setting.
     """
     apart, families = families_of(curves, by, along)
     names = [*apart, "kl", "gold", "low", "high", "replicates", "seeds"]

@@ -43,15 +43,28 @@ class Estimate:
     freedom: int = 0
     shared: float = 0.0
 
+    @property
+    def total(self) -> tuple[float, float]:
+        """The standard error of both together, and its degrees of freedom (Satterthwaite 1946)."""
+        error = math.hypot(self.error, self.shared)
+        if self.error == 0.0 or error == 0.0:
+            return error, math.inf
+        return error, self.freedom * (error / self.error) ** 4
+
     def interval(self, level: float = LEVEL) -> tuple[float, float]:
         """The two-sided interval of this level; NaN where there is none."""
-        half = math.hypot(self._seeds(level), float(norm.ppf((1 + level) / 2)) * self.shared)
+        error, freedom = self.total
+        if error == 0.0:
+            return self.value, self.value
+        half = float(student.ppf((1 + level) / 2, freedom)) * error if freedom > 0 else math.nan
         return self.value - half, self.value + half
 
-    def _seeds(self, level: float) -> float:
-        if self.error == 0.0:
-            return 0.0
-        return float(student.ppf((1 + level) / 2, self.freedom)) * self.error if self.freedom > 0 else math.nan
+    def beyond(self, bound: float) -> float:
+        """The p-value of the one-sided test that the truth is at most `bound`; NaN where nothing is known."""
+        error, freedom = self.total
+        if not self.known:
+            return math.nan
+        return float(student.sf((self.value - bound) / error, freedom)) if error > 0 else float(self.value <= bound)
 
     @property
     def known(self) -> bool:

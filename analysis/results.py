@@ -69,11 +69,13 @@ def load_beside(folder: str | Path, kind: str) -> pd.DataFrame:
     """
     whole, parts = Path(folder) / f"{kind}.parquet", Path(folder) / "parts"
     paths = [whole] if whole.exists() else sorted(parts.glob(f"*.{kind}.parquet"))
-    tables = [_read([path], needed=()) for path in paths]
-    tables = [table for table in tables if len(table)]
-    for path, table in zip(paths, tables, strict=False):
+    tables = []
+    for path in paths:
+        table = _read([path], needed=())
+        if len(table):
+            tables.append(table)
         missing = [name for name in BESIDE[kind] if name not in table]
-        if missing:
+        if missing and len(table):
             raise ResultsError(f"{path}: lacks the column {missing[0]}, so it is no table of this simulator")
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(BESIDE[kind]))
 

@@ -45,7 +45,8 @@ class Collapse:
     and at equal beta kappa, as a mean over their common range in the logarithm. best_spread_beta, best_spread_kappa:
     that of the logarithm of the best beta, and of its product with kappa. kl_removed, best_removed: 1 less the ratio of
     the two: 1 where kappa explains all of the spread, 0 where it explains nothing, below 0 where it adds to it. losses:
-    those that have a positive kappa; hinge, which has 0, cannot be aligned.
+    those that have a positive kappa; hinge, which has 0, cannot be aligned. at_the_end: those whose best beta is the
+    smallest or the largest of the sweep, and may lie beyond it.
     """
 
     kl_spread_beta: float
@@ -56,6 +57,7 @@ class Collapse:
     best_removed: Estimate
     losses: tuple[str, ...]
     best_beta: dict[str, float]
+    at_the_end: tuple[str, ...]
 
 
 def by_draw(curves: pd.DataFrame) -> tuple[dict[str, dict[str, Array]], dict[str, float], Array]:
@@ -121,6 +123,7 @@ def kappa_collapse(curves: pd.DataFrame, rng: np.random.Generator | None = None)
         best_removed=removed[1],
         losses=tuple(found),
         best_beta={loss: float(np.exp(at)) for loss, at in zip(found, value[4], strict=True)},
+        at_the_end=tuple(loss for loss, at in zip(found, value[4], strict=True) if at in (x[0], x[-1])),
     )
 
 
@@ -132,7 +135,11 @@ def removed_by(before: Array, after: Array) -> Array:
 def spread_at(x: Array, curves: list[Array], shifts: Array) -> float:
     """The standard deviation over curves [n] at x + shift, as a mean over the range that all of them have."""
     low, high = float((x[0] + shifts).max()), float((x[-1] + shifts).min())
-    grid = np.linspace(low, max(high, low), POINTS)
+    if not high > low:
+        raise ValueError(
+            "the losses have no range of beta kappa in common, so they cannot be aligned; sweep more betas"
+        )
+    grid = np.linspace(low, high, POINTS)
     aligned = [np.interp(grid, x + shift, curve) for shift, curve in zip(shifts, curves, strict=True)]
     return float(np.std(aligned, axis=0, ddof=1).mean())
 

@@ -24,10 +24,10 @@ import numpy as np
 import pandas as pd
 from scipy.interpolate import PchipInterpolator
 
-from analysis.frontier import Curves, curves_at, families_of, reach_of
+from analysis.frontier import Curves, check_above_zero, curves_at, families_of, reach_of
 from analysis.intervals import NORMAL, resamples, spread_of, student_half
-from analysis.results import oracle, variants
-from analysis.summary import training_curves
+from analysis.results import oracle, trained, variants
+from analysis.summary import curve_settings, training_curves
 
 FINE = 301  # points of KL
 FRONTS = 200  # that are drawn
@@ -71,7 +71,7 @@ def shared_noise(found: Curves) -> dict[str, float]:
     """What the measurement's noise, counted as common to all KL, does to each of the numbers."""
     noise = float(np.sqrt((found.noise**2).mean())) if len(found.noise) else 0.0
     moved = {"regret": noise * float(np.ptp(found.kl)), "gap": noise, "peak_gold": noise, "fall": np.sqrt(2) * noise}
-    return {name: moved.get(name, 0.0) for name in MEASURES}
+    return {name: moved.get(name, 0.0) for name in MEASURES}  # a shift moves no peak
 
 
 def tradeoffs(
@@ -88,6 +88,7 @@ def tradeoffs(
     has a row. Intervals have 95 % and are NaN for one draw of seeds. Regret and gap are NaN where no oracle is known,
     or where there are several worlds. rng: for the bootstrap, the same numbers every time unless given.
     """
+    check_above_zero(upto=upto)
     apart, families = families_of(curves, by, along)
     rows = []
     for value, points in families:
@@ -137,24 +138,41 @@ def pareto_front(curves: pd.DataFrame, by: str = "loss", *, rng: np.random.Gener
 
     Points are means over seeds of every checkpoint, as `training_curves` gives them, of which the reference is there
     once. Columns: theirs, front (whether the point is on the front of its value of `by`), overall (whether it is on
-    that of all), and share: how often it is on the front of all when gold and KL vary by their standard errors; NaN
-    with one seed.
+    that of all), and share: how often it is on the front of all when seeds are resampled whole; NaN with one seed.
     """
-    points = training_curves(variants(curves) if by == "loss" else curves)
+    curves = variants(curves) if by == "loss" else curves
+    points = training_curves(curves)
     points = points[~(points.duplicated("step") & (points["step"] == 0))].reset_index(drop=True)
     if by not in points:
         raise ValueError(f"by = {by!r}: must be a column of the points: {', '.join(points)}")
     front = pd.Series(False, index=points.index)
     for _, some in points.groupby(by, dropna=False):
         front[some.index] = undominated(some["kl"].to_numpy(float), some["gold"].to_numpy(float))
-    kl, gold = points["kl"].to_numpy(float), points["gold"].to_numpy(float)
-    rng = rng or np.random.default_rng(0)
-    errors = points[["kl_se", "gold_se"]].to_numpy(float)
-    share = np.full(len(points), np.nan)
-    if np.isfinite(errors).all():
-        varied = [undominated(*rng.normal([kl, gold], errors.T)) for _ in range(FRONTS)]
-        share = np.mean(varied, axis=0)
-    return points.assign(front=front, overall=undominated(kl, gold), share=share)
+    overall = undominated(points["kl"].to_numpy(float), points["gold"].to_numpy(float))
+    return points.assign(front=front, overall=overall, share=shares(curves, points, rng))
+
+
+def shares(curves: pd.DataFrame, points: pd.DataFrame, rng: np.random.Generator | None) -> Array:
+    """How often each of the points is on the front of all, over bootstrap samples of seeds; NaN with one seed."""
+    by = [*curve_settings(curves), "step"]
+    rows = trained(curves)
+    seeds = list(pd.unique(rows["seed"]))
+    if len(seeds) < 2:
+        return np.full(len(points), np.nan)
+    place = points[by].reset_index(names="place")
+    found = rows[[*by, "seed", "kl", "gold"]].merge(place, on=by)
+    where = found["place"].to_numpy(), found["seed"].map({seed: i for i, seed in enumerate(seeds)}).to_numpy()
+    values = np.zeros((3, len(points), len(seeds)))
+    for i, column in enumerate((found["kl"], found["gold"], 1.0)):
+        values[(i, *where)] = column
+    times = []
+    for weights in resamples(len(seeds), rng, FRONTS):
+        kl, gold, there = values @ weights
+        known = there > 0
+        on = np.zeros(len(points), dtype=bool)
+        on[known] = undominated(kl[known] / there[known], gold[known] / there[known])
+        times.append(on)
+    return np.mean(times, axis=0)
 
 
 def undominated(kl: Array, gold: Array) -> Array:

@@ -139,8 +139,9 @@ class Folder:
         found = []
         for runs in sorted(self.path.glob("parts/*.runs.parquet")):
             files = {"runs": runs, "curves": runs.with_name(beside_name(runs, "curves"))}
+            others = [path for kind in BESIDE if (path := runs.with_name(beside_name(runs, kind))).exists()]
             try:
-                for path in files.values():
+                for path in (*files.values(), *others):
                     read_metadata(path)
             except (OSError, ArrowException):
                 continue
@@ -318,6 +319,7 @@ def join(folder: Folder, runs: Sequence[Run]) -> None:
     """Write the two tables from the parts, runs in the order of the grid, then remove the parts."""
     order = {run.run_id: i for i, run in enumerate(runs)}
     parts = folder.finished_parts()
+    join_beside(folder, parts, order)
     for kind, target in (("curves", folder.curves), ("runs", folder.runs)):
         table = pd.concat([pd.read_parquet(files[kind]) for files in parts], ignore_index=True)
         table = table.sort_values("run_id", key=lambda ids: ids.map(order), kind="stable")
@@ -327,7 +329,6 @@ def join(folder: Folder, runs: Sequence[Run]) -> None:
         if kind == "curves":
             table = tidy(pd.concat([table, pd.read_parquet(folder.oracle)], ignore_index=True))
         write_table(table, target)
-    join_beside(folder, parts, order)
     remove(folder, PARTS)
 
 
@@ -338,6 +339,6 @@ def join_beside(folder: Folder, parts: Sequence[dict[str, Path]], order: dict[st
         tables = [table for path in paths if path.exists() and len(table := pd.read_parquet(path))]
         if tables:
             table = pd.concat(tables, ignore_index=True)
-            table = table[table["run_id"].isin(order)]
+            table = table[table["run_id"].isin(order)].drop_duplicates()
             table = table.sort_values("run_id", key=lambda ids: ids.map(order), kind="stable", ignore_index=True)
             write_table(table, folder.path / f"{kind}.parquet")

@@ -1,12 +1,13 @@
 """Equivalence, difference and dominance at the rates that they promise, over planted sweeps."""
 
 import numpy as np
+import pandas as pd
 import pytest
-from scipy.stats import nct
+from scipy.stats import t as student
 
 from analysis import compare, compare_all
 from analysis.comparison import Comparison, equivalence
-from analysis.intervals import Estimate, mean_of
+from analysis.intervals import Estimate
 from tests import planted
 from tests.planted import hump
 
@@ -25,10 +26,11 @@ def comparisons(gap: float, *, seeds: int = 6, margin: float = 0.2, sweeps: int 
 
 
 def power(error: float, seeds: int, margin: float) -> float:
-    """How often equal means are found equivalent, for a standard error: by simulation of nothing but the two tests."""
+    """How often equal means are found equivalent, for a standard error: Schuirmann's two tests, by simulation."""
     rng = np.random.default_rng(0)
-    values = rng.normal(0, error * np.sqrt(seeds), size=(4000, seeds))
-    return float(np.mean([equivalence(mean_of(row), margin)[1] < margin for row in values]))
+    values = rng.normal(0, error * np.sqrt(seeds), size=(20000, seeds))
+    mean, deviation = values.mean(axis=1), values.std(axis=1, ddof=1)
+    return float((np.abs(mean) + student.ppf(0.95, seeds - 1) * deviation / np.sqrt(seeds) < margin).mean())
 
 
 @pytest.fixture(scope="module")
@@ -45,9 +47,11 @@ def test_equal_methods_are_found_different_at_the_nominal_rate(equal: list[Compa
 
 def test_equal_methods_are_found_equivalent_at_the_nominal_rate(equal: list[Comparison]) -> None:
     error = float(np.std([each.difference for each in equal]))
-    rate = np.mean([each.equivalent for each in equal])
+    rate = np.mean([each.smallest_margin < 0.2 for each in equal])
     assert rate == pytest.approx(power(error, 6, 0.2), abs=0.08)
     assert rate > 0.8
+    assert all(each.smallest_everywhere < 0.2 for each in equal if each.equivalent)
+    assert np.mean([each.equivalent for each in comparisons(0.0, seeds=10, margin=0.4, sweeps=40)]) > 0.9
 
 
 def test_methods_that_differ_by_the_margin_are_hardly_ever_found_equivalent() -> None:
@@ -76,6 +80,9 @@ def test_a_method_that_is_better_everywhere_dominates_and_curves_that_cross_do_n
     crossed = compare(planted.sweep(rng, seeds=8, truth=crossing, spread=0.05, steps=2), "logistic", "hinge", upto=4.0)
     assert crossed.least < 0 < crossed.most
     assert "dominates" not in crossed.verdict
+    assert crossed.smallest_margin < 0.2 < crossed.smallest_everywhere
+    assert not crossed.equivalent
+    assert crossed.verdict == "equal on average"
     assert crossed.above > 0
     assert crossed.below > 0
 
@@ -88,10 +95,25 @@ def test_the_smallest_margin_is_where_the_tests_just_succeed() -> None:
     estimate = Estimate(value=0.1, error=0.05, freedom=7)
     p, smallest = equivalence(estimate, 0.2)
     assert equivalence(estimate, smallest)[0] == pytest.approx(0.05, abs=1e-6)
-    assert p == pytest.approx(nct.sf(2.0, 7, 0.0), abs=1e-9)  # (0.2 - 0.1) / 0.05
+    assert p == pytest.approx(student.sf(2.0, 7), abs=1e-9)  # (0.2 - 0.1) / 0.05
     assert equivalence(Estimate(value=0.1, error=np.nan), 0.2)[1] == np.inf
     assert equivalence(Estimate(value=0.1), 0.2) == (0.0, 0.1)
     assert equivalence(Estimate(value=0.1, shared=0.05), 0.2)[1] == pytest.approx(0.1 + 1.645 * 0.05, abs=1e-3)
+    both = Estimate(value=0.5, error=0.02, freedom=2, shared=0.2)
+    assert equivalence(both, equivalence(both, 1.0)[1])[0] == pytest.approx(0.05, abs=1e-6)
+    assert both.beyond(both.interval(0.9)[0]) == pytest.approx(0.05, abs=1e-6)
+
+
+def test_what_only_one_of_two_methods_has_is_not_a_difference_between_them() -> None:
+    """Gold is lower with noise for both; where one of them diverged with noise, what is left is compared."""
+    rng = np.random.default_rng(0)
+    truth = {"logistic": hump, "hinge": hump}
+    clean = planted.sweep(rng, seeds=5, truth=truth, spread=0.02, steps=2).assign(label_noise=0.0)
+    noisy = clean.assign(label_noise=0.25, gold=clean["gold"] - (clean["kl"] > 0), run_id=clean["run_id"] + "n")
+    both = pd.concat([clean, noisy[noisy["loss"] == "hinge"]], ignore_index=True)
+    assert compare(both, "logistic", "hinge").difference == pytest.approx(
+        compare(clean, "logistic", "hinge").difference, abs=1e-9
+    )
 
 
 def test_one_seed_leaves_everything_undecided() -> None:
@@ -120,6 +142,9 @@ def test_what_cannot_be_compared_is_refused_with_the_reason() -> None:
     apart = curves.assign(seed=curves["seed"] + 10 * curves["loss"].eq("hinge"))
     with pytest.raises(ValueError, match="no seed in common"):
         compare(apart, "logistic", "hinge")
+    with pytest.raises(ValueError, match=r"upto \(=-1\) must be above 0"):
+        compare(curves, "logistic", "hinge", upto=-1)
+    assert compare_all(apart).empty
     still = curves.assign(kl=curves["kl"] * curves["loss"].eq("hinge"))
     with pytest.raises(ValueError, match="never leaves the reference"):
         compare(still, "logistic", "hinge")

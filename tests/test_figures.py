@@ -32,7 +32,7 @@ def texts(figure) -> str:
 def test_every_figure_is_written_in_both_kinds_and_again_with_the_same_bytes(results: Path, tmp_path: Path) -> None:
     folder = tmp_path / "copy"
     folder.mkdir()
-    for name in ("curves.parquet", "losses.parquet", "margins.parquet"):
+    for name in ("curves.parquet", "losses.parquet", "margins.parquet", "runs.parquet"):
         (folder / name).write_bytes((results / name).read_bytes())
     paths = draw_all(folder)
     names = {"losses", "links", "weights", *FIGURES}

@@ -112,11 +112,31 @@ def test_the_front_of_a_sweep_rises_and_is_sure_of_what_is_far_ahead() -> None:
     truth = {"logistic": hump, "hinge": lambda kl: hump(kl) - 3.0 * (kl > 0)}
     curves = planted.sweep(np.random.default_rng(2), seeds=5, truth=truth, spread=0.02)
     table = pareto_front(curves)
+    assert (table.loc[table["kl"] == 0, "share"] == 1).all()
     front = table[table["overall"]].sort_values("kl")
     assert front["gold"].is_monotonic_increasing
     assert set(front.loc[front["kl"] > 0, "loss"]) == {"logistic"}
     assert (table.loc[table["loss"].eq("hinge") & (table["kl"] > 0.01), "share"] == 0).all()
     assert table.groupby("loss")["front"].sum().min() > 1
+
+
+def test_checkpoints_of_a_seed_move_together_on_the_front() -> None:
+    """Gold rises along every seed, so that every checkpoint is on the front, however the seeds are resampled."""
+    rows = [("logistic", 0.1, seed, step, step**2, (1 + seed) * step) for seed in range(4) for step in range(6)]
+    curves = pd.DataFrame(rows, columns=["loss", "beta", "seed", "step", "kl", "gold"])
+    curves = curves.assign(run_id=curves["seed"].map(str), method="gpo", kappa=0.5, status="ok")
+    assert (pareto_front(curves)["share"] == 1).all()
+
+
+def test_curves_without_a_loss_are_refused_with_what_to_take() -> None:
+    curves = planted.sweep(np.random.default_rng(0), seeds=2, truth={"x": hump}, steps=3).assign(
+        loss=None, method="best_of_n"
+    )
+    with pytest.raises(ValueError, match='the curves of best_of_n have none; take by = "method"'):
+        frontier(curves)
+    assert not frontier(curves, by="method").empty
+    with pytest.raises(ValueError, match="upto"):
+        tradeoffs(curves, by="method", upto=0.0)
 
 
 def test_the_bootstrap_of_a_mean_is_its_standard_error() -> None:

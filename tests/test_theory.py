@@ -66,6 +66,10 @@ def test_losses_that_cannot_be_aligned_are_refused() -> None:
     curves = ladder(1.0, noise=0.0)
     with pytest.raises(ValueError, match="no two losses whose kappa differ"):
         kappa_collapse(curves[curves["loss"] == "logistic"])
+    near = curves.assign(beta=1.0 + 0.1 * (curves["beta"] > 1)).drop_duplicates(["loss", "beta", "seed"])
+    with pytest.raises(ValueError, match="no range of beta kappa in common"):
+        kappa_collapse(near)
+    assert kappa_collapse(curves.assign(gold=curves["kl"])).at_the_end == tuple(KAPPA)
     with pytest.raises(ValueError, match="fewer than two betas"):
         kappa_collapse(curves[curves["beta"] == curves["beta"].min()])
 

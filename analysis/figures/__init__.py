@@ -133,20 +133,25 @@ def draw_all(folder: Path) -> list[Path]:
                         figure.suptitle(f"{told}\n{figure.get_suptitle()}".strip())
                     suffix = "".join(f"-{axis}-{value}" for axis, value in here.items()).replace("/", "_")
                     paths += save(figure, target / f"{name}{suffix}")
-            for name, figure in theory(pairs, functions, load_beside(folder, "margins")).items():
+            for name, figure in theory(pairs, functions, folder).items():
                 paths += save(figure, target / name)
     except OSError as error:
         raise ResultsError(f"{target}: cannot be written ({error.strerror or error})") from None
     return paths
 
 
-def theory(pairs: pd.DataFrame, functions: pd.DataFrame, margins: pd.DataFrame) -> dict[str, Figure]:
-    """The figures of theory beside data; none where further axes vary, or nothing is known of margins."""
+def theory(pairs: pd.DataFrame, functions: pd.DataFrame, folder: Path) -> dict[str, Figure]:
+    """The figures of theory beside data; none where further axes vary, or nothing is known of margins.
+
+    Population links are those of Bradley-Terry labels, and left out where labels are others. Raises ResultsError.
+    """
+    margins, runs = load_beside(folder, "margins"), load_beside(folder, "runs")
     if ends(pairs).empty or further_axes(pairs):
         return {}
     found = {}
-    by_gap = margins_by_gap(pairs, margins)
-    if not by_gap.empty:
+    temperature = links.temperature_of(runs)
+    by_gap = margins_by_gap(pairs, margins, temperature=temperature or 1.0)
+    if temperature is not None and not by_gap.empty:
         found["links"] = links.draw(by_gap)
     weighed = gradient_weights(pairs, functions)
     if not weighed.empty:

@@ -8,6 +8,17 @@ from analysis.figures.style import beta_bar, beta_scale, level, losses_of, panel
 from analysis.theory import LINKS
 
 
+def temperature_of(runs: pd.DataFrame) -> float | None:
+    """The temperature of the labels of training on pairs; None where they are not Bradley-Terry's, or not known."""
+    needed = {"method", "data.labels", "data.temperature", "data.label_noise", "data.labeller"}
+    if not needed <= set(runs):
+        return None
+    runs = runs[runs["method"] == "gpo"]
+    plain = runs["data.labels"].eq("bradley_terry") & runs["data.label_noise"].eq(0) & runs["data.labeller"].eq("gold")
+    values = runs["data.temperature"].unique()
+    return float(values[0]) if plain.all() and len(values) == 1 else None
+
+
 def draw(table: pd.DataFrame) -> Figure:
     """z toward the response with more gold against the gap of gold, a panel a loss, a curve a beta, the link dashed.
 

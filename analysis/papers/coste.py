@@ -12,10 +12,12 @@ from analysis.comparison import SIMILAR
 from analysis.papers.measures import (
     difference,
     fall,
-    falls_by_seed,
     mean_over_seeds,
+    noise_of,
+    weighed_falls,
+    without_axes,
 )
-from analysis.results import trained
+from analysis.results import whole
 
 NOISE = 0.25
 CONSERVATIVE = ("worst_case", "uncertainty_weighted")
@@ -24,13 +26,13 @@ READ = 1.5  # times the true KL
 
 def against(records: Records, method: str, noise: float, penalty: float = 0.0) -> pd.DataFrame:
     """The rows of a method at one share of flipped labels. Raises UnknownError."""
-    rows = trained(records.curves)
+    rows = whole(records.curves)
     rows = rows[(rows["method"] == method) & (rows["label_noise"] == noise)]
     if method == "rl":
         rows = rows[rows["beta"] == penalty]
     if rows.empty or "proxy_members" not in rows or "proxy_combine" not in rows:
         raise UnknownError(f"there are no ensembles against which {method} went on labels of noise {noise:g}")
-    return rows
+    return without_axes(rows, "proxy_members", "proxy_combine")
 
 
 def alone(rows: pd.DataFrame) -> pd.DataFrame:
@@ -58,9 +60,8 @@ def single_falls(records: Records) -> Finding:
 def reduce(records: Records, method: str) -> Finding:
     """The fall against one proxy less that against conservative ensembles, by seed."""
     rows = against(records, method, NOISE)
-    one = falls_by_seed(alone(rows))
-    found = ensembles(rows, *CONSERVATIVE)
-    return Finding(estimates={how: difference(one, falls_by_seed(table)) for how, table in found.items()})
+    one, found = alone(rows), ensembles(rows, *CONSERVATIVE)
+    return Finding(estimates={how: weighed_falls([(1.0, one), (-1.0, table)]) for how, table in found.items()})
 
 
 def nearly_removed(records: Records) -> Finding:
@@ -75,12 +76,12 @@ def mean_helps(records: Records) -> Finding:
     ends = {}
     for name, table in {"one": alone(rows), **ensembles(rows, "mean")}.items():
         ends[name] = table[table["step"] == table["step"].max()].groupby("seed")["gold"].mean()
-    return Finding(estimates={"mean": difference(ends["mean"], ends["one"])})
+    return Finding(estimates={"mean": difference(ends["mean"], ends["one"], noise_of(rows, rows))})
 
 
 def k2_reads(records: Records) -> Finding:
     """log of what the estimator k2 expects over the true KL, at the end of best-of-n, by seed."""
-    rows = trained(records.curves)
+    rows = whole(records.curves)
     if "kl_k2" not in rows:
         raise UnknownError("the estimator k2 was not recorded; measure.kl_estimators does so")
     rows = rows[rows["method"].eq("best_of_n") & (rows["kl_source"] == "exact")]

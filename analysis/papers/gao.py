@@ -18,13 +18,14 @@ from analysis.papers.measures import (
     gold_by_seed,
     mean_difference_at_kl,
     mean_over_seeds,
+    noise_of,
     requires,
     slope_by_seed,
     value_at_kl,
     without_axes,
 )
 from analysis.paths import fit_laws, slopes_by_seed
-from analysis.results import further_axes, trained
+from analysis.results import further_axes, whole
 
 ABOUT_EQUAL = round(float(np.log(1.5)), 3)
 FEW = 2000  # comparisons
@@ -34,7 +35,7 @@ NEAR = 6.0  # nats, up to which the paper fitted
 
 def of(records: Records, method: str, *allowed: str) -> pd.DataFrame:
     """The rows of one method; for reinforcement learning, without a penalty. Raises UnknownError."""
-    rows = trained(records.curves)
+    rows = whole(records.curves)
     rows = rows[rows["method"] == method]
     if method == "rl":
         rows = rows[rows["beta"] == 0.0]
@@ -51,6 +52,8 @@ def coefficient(method: str, name: str) -> Callable[[Records], Finding]:
         if rows["proxy_parameters"].nunique() < 3:
             raise UnknownError("there are fewer than three sizes of proxies")
         slopes = slopes_by_seed(rows, "proxy_parameters", [name])
+        if slopes.empty:
+            raise UnknownError("no law can be fitted")
         return Finding(estimates={method: mean_over_seeds(slopes["slope"])})
 
     return estimate
@@ -106,6 +109,8 @@ def spending(records: Records) -> Finding:
             if other.empty:
                 continue
             half = min(rows["gold"].max(), other["gold"].max()) / 2
+            if not half > 0:
+                continue
             ratios.append((seed, np.log(kl_at_gold(other, half) / kl_at_gold(rows, half))))
     table = pd.DataFrame(ratios, columns=["seed", "ratio"]).dropna()
     if table.empty:
@@ -115,16 +120,18 @@ def spending(records: Records) -> Finding:
 
 
 def alike_at_proxy(records: Records) -> Finding:
-    """The mean difference in gold of RL and best-of-n at equal proxy score, as far as both go, by seed."""
-    found = []
+    """The mean difference in gold of RL and best-of-n at equal proxy score, as far as both go, for each size."""
+    found = {}
     for bon, rl in both(records):
         swapped = [requires(table, "proxy").assign(kl=table["proxy"].clip(lower=0.0)) for table in (rl, bon)]
-        found.append(mean_difference_at_kl(*swapped))
-    return Finding(estimates={"rl": mean_over_seeds(pd.concat(found, axis=1).mean(axis=1).dropna())})
+        size = f"{bon['proxy_parameters'].iloc[0]:,.0f} parameters"
+        found[size] = mean_over_seeds(mean_difference_at_kl(*swapped), noise_of(rl, bon))
+    return Finding(estimates=found)
 
 
 def near_chance(records: Records) -> Finding:
     """How much more often than half proxies of fewer than 2,000 comparisons prefer what gold prefers, at each size."""
+    of(records, "best_of_n", "proxy_width", "pairs")
     proxies = requires(records.proxies, "pairs", "seed", "gold_accuracy", "parameters")
     few = proxies[proxies["pairs"] < FEW]
     if few.empty:
@@ -140,6 +147,8 @@ def near_chance(records: Records) -> Finding:
 def robustness(records: Records) -> Finding:
     """Spearman's correlation of a proxy's loss on fresh pairs and the peak of gold against it, by seed."""
     rows = of(records, "best_of_n", "proxy_width", "pairs")
+    if rows["pairs"].nunique() < 2:
+        raise UnknownError("there is only one amount of data")
     proxies = requires(records.proxies, "gold_loss")
     keys = [name for name in ("proxy_width", "pairs", "seed") if name in proxies and name in rows]
     loss = proxies.groupby(keys)["gold_loss"].mean()
@@ -175,14 +184,17 @@ def gain(rows: pd.DataFrame) -> pd.Series:
 
 def penalties(records: Records, column: str) -> dict[str, Estimate]:
     """The mean difference to no penalty of a column at equal KL, for each penalty, by seed."""
-    rows = trained(records.curves)
+    rows = whole(records.curves)
     rows = requires(without_axes(rows[rows["method"] == "rl"]), column)
     least = rows[rows["beta"] == 0.0]
     others = sorted(beta for beta in rows["beta"].unique() if beta > 0)
     if least.empty or not others:
         raise UnknownError("there are no runs of rl with and without a penalty")
     return {
-        f"penalty {beta:g}": mean_over_seeds(mean_difference_at_kl(rows[rows["beta"] == beta], least, column))
+        f"penalty {beta:g}": mean_over_seeds(
+            mean_difference_at_kl(rows[rows["beta"] == beta], least, column),
+            noise_of(rows[rows["beta"] == beta], least, column=column),
+        )
         for beta in others
     }
 
@@ -290,7 +302,7 @@ GAO = Paper(
         Claim(
             part="size",
             name="alike",
-            statement="Against the proxy's score, RL and best-of-n have about the same gold",
+            statement="Against the proxy's score, RL and best-of-n have about the same gold, at every size",
             source="Gao et al., Sec. 3.5",
             unit="deviations of gold at equal proxy score, mean over it",
             rule=within(SIMILAR),
@@ -330,7 +342,7 @@ GAO = Paper(
             source="Gao et al., Sec. 3.4",
             unit="log of KL at the peak for a factor of ten in width",
             rule=within(ABOUT_EQUAL),
-            estimate=over_policies(lambda rows: np.log(at_peak(rows, "kl"))),
+            estimate=over_policies(lambda rows: np.log(at_peak(rows[rows["kl"] > 0], "kl"))),
         ),
         Claim(
             part="penalty",

@@ -12,7 +12,7 @@ from analysis.claim import UnknownError
 from analysis.frontier import gold_at
 from analysis.intervals import Estimate, mean_of
 from analysis.results import further_axes, whole
-from analysis.summary import fall_with_error
+from analysis.summary import fall_with_error, falls
 
 Array = np.ndarray
 
@@ -33,9 +33,23 @@ def requires(rows: pd.DataFrame, *columns: str) -> pd.DataFrame:
     return rows
 
 
-def noise_of(rows: pd.DataFrame) -> float:
-    """What the measurement of gold gives to its standard error; 0 where it is exact."""
-    return float(np.sqrt((rows["gold_se"].fillna(0.0) ** 2).mean())) if "gold_se" in rows else 0.0
+def noise_of(*tables: pd.DataFrame, column: str = "gold") -> float:
+    """The standard error that measuring gives to a column, which all seeds may share; 0 where it is exact.
+
+    Of several tables: that of a difference between them.
+    """
+    errors = [(rows[f"{column}_se"].fillna(0.0) ** 2).mean() for rows in tables if f"{column}_se" in rows]
+    return float(np.sqrt(sum(errors)))
+
+
+def log_kl_noise(*tables: pd.DataFrame) -> float:
+    """The standard error that measuring gives to log KL, or to a difference of it between tables."""
+    errors = []
+    for rows in tables:
+        if "kl_se" in rows:
+            there = rows[rows["kl"] > 0]
+            errors.append(((there["kl_se"].fillna(0.0) / there["kl"]) ** 2).mean())
+    return float(np.sqrt(sum(errors)))
 
 
 def gold_by_seed(rows: pd.DataFrame, column: str = "gold") -> pd.DataFrame:
@@ -62,10 +76,28 @@ def fall(rows: pd.DataFrame) -> Estimate:
     return Estimate(value=value, error=error, freedom=len(gold) - 1, shared=np.sqrt(2) * noise_of(rows))
 
 
-def falls_by_seed(rows: pd.DataFrame) -> pd.Series:
-    """The fall of each seed of one setting, from the peak that the other seeds locate."""
-    gold = gold_by_seed(rows)
-    return gold_at_others_peak(gold) - gold.iloc[:, -1]
+def weighed_falls(terms: Sequence[tuple[float, pd.DataFrame]]) -> Estimate:
+    """The sum of weighted falls, each of the rows of one setting, over the seeds that all of them have.
+
+    Falls share the seeds that locate their peaks, so the error is a jackknife of the whole sum (Tukey 1958), as in
+    analysis/summary.py. Raises UnknownError.
+    """
+    tables = [gold_by_seed(rows) for _, rows in terms]
+    seeds = [seed for seed in tables[0].index if all(seed in table.index for table in tables)]
+    if not seeds:
+        raise UnknownError("no seed is in all of them")
+    golds = [table.loc[seeds].to_numpy(float) for table in tables]
+    weights = [weight for weight, _ in terms]
+
+    def total(kept: Array) -> float:
+        return float(sum(weight * falls(gold[kept]).mean() for weight, gold in zip(weights, golds, strict=True)))
+
+    everyone = np.arange(len(seeds))
+    left = np.array([total(np.delete(everyone, i)) for i in everyone]) if len(seeds) > 1 else np.full(1, np.nan)
+    error = float(np.sqrt((len(seeds) - 1) / len(seeds) * ((left - left.mean()) ** 2).sum()))
+    noise = np.sqrt(2 * sum((weight * noise_of(rows)) ** 2 for weight, rows in terms))
+    error = error if len(seeds) > 1 else np.nan
+    return Estimate(value=total(everyone), error=error, freedom=len(seeds) - 1, shared=float(noise))
 
 
 def gold_at_others_peak(gold: pd.DataFrame) -> pd.Series:
@@ -127,10 +159,3 @@ def mean_difference_at_kl(a: pd.DataFrame, b: pd.DataFrame, column: str = "gold"
     if not found:
         raise UnknownError("no seed is in both")
     return pd.Series(found)
-
-
-def smallest(values: Sequence[float], what: str) -> float:
-    """The smallest of some values. Raises UnknownError where there are none."""
-    if not len(values):
-        raise UnknownError(f"there is no {what}")
-    return min(values)

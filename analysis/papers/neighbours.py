@@ -10,12 +10,14 @@ import pandas as pd
 from analysis.claim import Claim, Finding, Paper, Part, Records, UnknownError, above, below, within
 from analysis.comparison import SIMILAR, compare
 from analysis.papers.measures import (
-    difference,
-    falls_by_seed,
+    fall,
+    log_kl_noise,
     mean_over_seeds,
+    noise_of,
+    weighed_falls,
     without_axes,
 )
-from analysis.results import ends, trained, variants
+from analysis.results import ends, variants, whole
 
 RATE = "train_learning_rate"
 LITTLE = round(float(np.log(1.25)), 3)
@@ -23,7 +25,7 @@ LITTLE = round(float(np.log(1.25)), 3)
 
 def objectives(records: Records) -> pd.DataFrame:
     """The rows of all objectives, variants named. Raises UnknownError where nothing trains on pairs."""
-    rows = trained(records.curves)
+    rows = whole(records.curves)
     rows = variants(rows[rows["method"] == "gpo"])
     if rows.empty:
         raise UnknownError("nothing trains on pairs")
@@ -47,48 +49,45 @@ def of(rows: pd.DataFrame, *losses: str) -> list[pd.DataFrame]:
     return [rows[rows["loss"] == loss] for loss in losses]
 
 
-def weakest_fall(rows: pd.DataFrame) -> pd.Series:
-    """The fall at the smallest beta, by seed."""
-    return falls_by_seed(rows[rows["beta"] == rows["beta"].min()])
+def weakest(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows at the smallest beta."""
+    return rows[rows["beta"] == rows["beta"].min()]
 
 
-def vpo_name(rows: pd.DataFrame) -> str:
-    """The most pessimistic variant of VPO. Raises UnknownError."""
-    names = sorted((name for name in rows["loss"].unique() if name.split(",")[0] == "vpo"), key=strength)
+def vpo_names(rows: pd.DataFrame) -> list[str]:
+    """The variants of VPO. Raises UnknownError."""
+    names = [str(name) for name in rows["loss"].unique() if str(name).split(",")[0] == "vpo"]
     if not names:
         raise UnknownError("there are no runs of vpo")
-    return str(names[-1])
-
-
-def strength(name: str) -> float:
-    """The alpha in the name of a variant of VPO."""
-    words = name.replace(",", " ").split()
-    return float(words[words.index("alpha") + 1]) if "alpha" in words else 0.0
+    return names
 
 
 def vpo_avoids(records: Records) -> Finding:
-    """The falls of DPO and IPO at the smallest beta less that of VPO, by seed."""
+    """The falls of DPO and IPO at the smallest beta less that of each variant of VPO."""
     rows = middle(objectives(records))
-    name = vpo_name(rows)
-    (vpo,), found = of(rows, name), {}
-    for loss, called in (("logistic", "DPO"), ("squared", "IPO")):
-        (other,) = of(rows, loss)
-        found[f"{called} and {name}"] = difference(weakest_fall(other), weakest_fall(vpo))
+    found = {}
+    for name in vpo_names(rows):
+        for loss, called in (("logistic", "DPO"), ("squared", "IPO")):
+            vpo, other = (weakest(table) for table in of(rows, name, loss))
+            found[f"{called} and {name}"] = weighed_falls([(1.0, other), (-1.0, vpo)])
     return Finding(estimates=found)
 
 
 def vpo_falls(records: Records) -> Finding:
-    """The fall of VPO at the smallest beta, by seed."""
+    """The fall of each variant of VPO at the smallest beta."""
     rows = middle(objectives(records))
-    name = vpo_name(rows)
-    return Finding(estimates={name: mean_over_seeds(weakest_fall(of(rows, name)[0]))})
+    return Finding(estimates={name: fall(weakest(of(rows, name)[0])) for name in vpo_names(rows)})
 
 
 def backward_stable(records: Records) -> Finding:
-    """The falls of RPO's squared and forward forms at the smallest beta less that of its backward form, by seed."""
+    """The falls of RPO's squared and forward forms at the smallest beta less that of its backward form."""
     forms = ("rpo_backward", "rpo_squared", "rpo_forward")
-    backward, *others = (weakest_fall(rows) for rows in of(middle(objectives(records)), *forms))
-    return Finding(estimates={name: difference(other, backward) for name, other in zip(forms[1:], others, strict=True)})
+    backward, *others = (weakest(rows) for rows in of(middle(objectives(records)), *forms))
+    return Finding(
+        estimates={
+            name: weighed_falls([(1.0, other), (-1.0, backward)]) for name, other in zip(forms[1:], others, strict=True)
+        }
+    )
 
 
 def no_tuning(records: Records) -> Finding:
@@ -101,7 +100,8 @@ def no_tuning(records: Records) -> Finding:
     mean = table.mean()
     gap = table[mean.idxmax()] - table[mean.idxmin()]
     return Finding(
-        estimates={"simper": mean_over_seeds(gap)}, note=f"best at {mean.idxmax():g}, worst at {mean.idxmin():g}"
+        estimates={"simper": mean_over_seeds(gap, noise_of(simper, simper))},
+        note=f"best at {mean.idxmax():g}, worst at {mean.idxmin():g}",
     )
 
 
@@ -114,12 +114,13 @@ def ganpo_over(records: Records, *others: str) -> Finding:
 
 def ganpo_kl(records: Records) -> Finding:
     """log of GANPO's KL over DPO's at the end at equal beta, a mean over beta, by seed."""
+    each = of(middle(objectives(records)), "ganpo", "logistic")
     tables = [
         ends(rows).assign(log_kl=lambda t: np.log(t["kl"])).pivot_table(index="seed", columns="beta", values="log_kl")
-        for rows in of(middle(objectives(records)), "ganpo", "logistic")
+        for rows in each
     ]
     gap = (tables[0] - tables[1]).dropna(axis="columns").mean(axis=1).dropna()
-    return Finding(estimates={"ganpo": mean_over_seeds(gap)})
+    return Finding(estimates={"ganpo": mean_over_seeds(gap, log_kl_noise(*map(ends, each)))})
 
 
 NEIGHBOURS = Paper(
@@ -138,7 +139,7 @@ NEIGHBOURS = Paper(
     claims=(
         Claim(
             name="vpo-less",
-            statement="Offline VPO overoptimizes less than DPO and IPO at the smallest beta",
+            statement="Offline VPO overoptimizes less than DPO and IPO at the smallest beta, with every alpha",
             source="Cen et al., offline experiments",
             unit="deviations of gold, fall less VPO's",
             rule=above(0),
@@ -146,7 +147,7 @@ NEIGHBOURS = Paper(
         ),
         Claim(
             name="vpo-none",
-            statement="Offline VPO avoids overoptimization at the smallest beta",
+            statement="Offline VPO avoids overoptimization at the smallest beta, with every alpha",
             source="Cen et al., offline experiments",
             unit="deviations of gold",
             rule=below(SIMILAR),

@@ -3,32 +3,29 @@
 One epoch of DPO, IPO and SLiC over a ladder of beta, for three sizes of policies.
 """
 
-from collections.abc import Callable
-
 import numpy as np
 import pandas as pd
 
 from analysis.claim import Claim, Finding, Paper, Part, Records, UnknownError, above, below
-from analysis.intervals import Estimate
 from analysis.laws import misfits
 from analysis.papers.measures import (
     at_peak,
-    difference,
     fall,
-    falls_by_seed,
     mean_over_seeds,
-    slope_by_seed,
+    requires,
+    weighed_falls,
     without_axes,
 )
-from analysis.results import trained
+from analysis.results import whole
 
 NAMES = {"logistic": "DPO", "squared": "IPO", "hinge": "SLiC"}
 QUARTER = 0.25
+ONE = 1.05  # epochs
 
 
 def direct(records: Records) -> pd.DataFrame:
     """The rows of DPO, IPO and SLiC. Raises UnknownError where one of them is not there."""
-    rows = trained(records.curves)
+    rows = whole(records.curves)
     rows = rows[rows["method"].eq("gpo") & rows["loss"].isin(NAMES)]
     there = set(rows["loss"].unique())
     missing = [name for name in NAMES if name not in there]
@@ -41,16 +38,6 @@ def weakest(rows: pd.DataFrame) -> pd.DataFrame:
     """The rows at the smallest beta, of the largest policy."""
     rows = rows[rows["beta"] == rows["beta"].min()]
     return rows[rows["policy_width"] == rows["policy_width"].max()] if "policy_width" in rows else rows
-
-
-def each_loss(of_rows: Callable[[pd.DataFrame], Estimate]) -> Callable[[Records], Finding]:
-    """An estimate for DPO, IPO and SLiC each, at the smallest beta and the largest policy."""
-
-    def estimate(records: Records) -> Finding:
-        groups = weakest(direct(records)).groupby("loss", sort=False)
-        return Finding(estimates={NAMES[str(loss)]: of_rows(rows) for loss, rows in groups})
-
-    return estimate
 
 
 def better_form(records: Records) -> Finding:
@@ -72,43 +59,63 @@ def better_form(records: Records) -> Finding:
     return Finding(estimates=estimates, note=f"the quadratic form misses {missed:.2g} times as much on average")
 
 
+def epochs(records: Records) -> pd.DataFrame:
+    """The rows with the passes over the data of each step, at most one. Raises UnknownError where there are more."""
+    runs = requires(records.runs, "run_id", "train.batch", "data.pairs", "data.labeller", "data.pool")
+    held = runs["data.pool"].where(runs["data.labeller"] == "proxy", runs["data.pairs"])
+    each = dict(zip(runs["run_id"], np.minimum(runs["train.batch"], held) / held, strict=True))
+    rows = direct(records)
+    rows = rows.assign(epochs=rows["step"] * rows["run_id"].map(each).astype(float))
+    most = float(rows["epochs"].max())
+    if not most <= ONE:
+        raise UnknownError(f"training went over the pairs {most:.3g} times, and the claim is about one epoch")
+    return rows
+
+
+def hump(records: Records) -> Finding:
+    """The fall of DPO, IPO and SLiC at the smallest beta and the largest policy."""
+    groups = weakest(epochs(records)).groupby("loss", sort=False)
+    return Finding(estimates={NAMES[str(loss)]: fall(rows) for loss, rows in groups})
+
+
 def epochs_at_peak(records: Records) -> Finding:
     """Passes over the data where gold peaks, at the smallest beta, by seed."""
-    runs = records.runs
-    batch, pairs = int(runs["train.batch"].iloc[0]), int(runs["data.pairs"].iloc[0])
-    rows = direct(records)
-    rows = rows.assign(epochs=rows["step"] * batch / pairs)
+    groups = weakest(epochs(records)).groupby("loss", sort=False)
+    return Finding(estimates={NAMES[str(loss)]: mean_over_seeds(at_peak(rows, "epochs")) for loss, rows in groups})
 
-    def passes(table: pd.DataFrame) -> Estimate:
-        return mean_over_seeds(at_peak(table, "epochs"))
 
-    groups = weakest(rows).groupby("loss", sort=False)
-    return Finding(estimates={NAMES[str(loss)]: passes(table) for loss, table in groups})
+def largest(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the largest policy."""
+    return rows[rows["policy_width"] == rows["policy_width"].max()] if "policy_width" in rows else rows
 
 
 def least_prone(records: Records) -> Finding:
-    """The fall of DPO and of SLiC less that of IPO, a mean over beta, by seed."""
-    rows = direct(records)
-    if "policy_width" in rows:
-        rows = rows[rows["policy_width"] == rows["policy_width"].max()]
-    found = {
-        str(loss): pd.concat([falls_by_seed(each) for _, each in table.groupby("beta")], axis=1).mean(axis=1)
-        for loss, table in rows.groupby("loss")
-    }
-    others = [loss for loss in NAMES if loss != "squared"]
-    return Finding(estimates={f"{NAMES[loss]} and IPO": difference(found[loss], found["squared"]) for loss in others})
+    """The fall of DPO and of SLiC less that of IPO, a mean over the betas that all have."""
+    groups = dict(iter(largest(direct(records)).groupby(["loss", "beta"])))
+    betas = [beta for loss, beta in groups if loss == "squared" and all((name, beta) in groups for name in NAMES)]
+    if not betas:
+        raise UnknownError("they have no beta in common")
+    estimates = {}
+    for loss in (name for name in NAMES if name != "squared"):
+        terms = [
+            (sign / len(betas), groups[name, beta]) for name, sign in ((loss, 1), ("squared", -1)) for beta in betas
+        ]
+        estimates[f"{NAMES[loss]} and IPO"] = weighed_falls(terms)
+    return Finding(estimates=estimates)
 
 
 def larger_less_prone(records: Records) -> Finding:
-    """The slope of the fall at the smallest beta over log10 of the policy's width, by seed."""
+    """The slope of the fall at the smallest beta over log10 of the policy's width."""
     rows = direct(records)
     if "policy_width" not in rows or rows["policy_width"].nunique() < 2:
         raise UnknownError("there is only one size of policies")
     rows = rows[rows["beta"] == rows["beta"].min()]
     estimates = {}
     for loss, table in rows.groupby("loss"):
-        found = {np.log10(width): falls_by_seed(each) for width, each in table.groupby("policy_width")}
-        estimates[NAMES[str(loss)]] = mean_over_seeds(slope_by_seed(pd.DataFrame(found)))
+        groups = list(table.groupby("policy_width"))
+        x = np.log10([width for width, _ in groups])
+        slope = (x - x.mean()) / ((x - x.mean()) ** 2).sum()
+        estimates[NAMES[str(loss)]] = weighed_falls(list(zip(slope, (rows for _, rows in groups), strict=True)))
     return Finding(estimates=estimates)
 
 
@@ -127,7 +134,7 @@ RAFAILOV = Paper(
             source="Rafailov et al., Sec. 3",
             unit="deviations of gold",
             rule=above(0),
-            estimate=each_loss(fall),
+            estimate=hump,
         ),
         Claim(
             name="form",
