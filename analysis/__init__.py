@@ -8,22 +8,30 @@ Nothing here trains, and nothing imports torch: all that is known of a sweep sta
 """
 
 from analysis.comparison import Comparison, compare, compare_all
+from analysis.counterexample import descend
 from analysis.frontier import frontier
+from analysis.intervals import Estimate
 from analysis.laws import ScalingLaw, fit_scaling_law
+from analysis.papers import PAPERS
 from analysis.paths import fit_laws, trends
 from analysis.results import ResultsError, load, load_beside, load_losses, load_proxies, variants
 from analysis.summary import peaks, training_curves
-from analysis.theory import gradient_weights, kappa_collapse, margins_by_gap
+from analysis.theory import LINKS, Collapse, gradient_weights, kappa_collapse, margins_by_gap
 from analysis.tradeoffs import pareto_front, tradeoffs
 from analysis.verdicts import claims
 
 __all__ = [
+    "LINKS",
+    "PAPERS",
+    "Collapse",
     "Comparison",
+    "Estimate",
     "ResultsError",
     "ScalingLaw",
     "claims",
     "compare",
     "compare_all",
+    "descend",
     "fit_laws",
     "fit_scaling_law",
     "frontier",

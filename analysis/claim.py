@@ -151,11 +151,12 @@ class Paper:
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """A claim judged: holds, fails or undecided; the estimate that speaks least for it and its interval, or None."""
+    """A claim judged: holds, fails or undecided; the estimate that speaks least for it, its interval, its seeds."""
 
     verdict: str
     estimate: float | None = None
     interval: Interval | None = None
+    seeds: int | None = None
     note: str = ""
     each: Mapping[str, Estimate] = field(default_factory=dict)
 
@@ -188,6 +189,7 @@ def judge(rule: Rule, finding: Finding) -> Verdict:
         verdict=verdict,
         estimate=each[shown].value,
         interval=intervals[shown],
+        seeds=each[shown].freedom + 1 if each[shown].freedom > 0 else None,
         note=joined(told, finding.note),
         each=each,
     )

@@ -15,7 +15,7 @@ are the same. The percentiles of the bootstrap itself would be too narrow for th
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -93,18 +93,6 @@ def spread_of(resampled: Array, count: int) -> Array:
     if count < 2:
         return np.full(np.shape(resampled)[1:], math.nan)
     return np.std(resampled, axis=0) * math.sqrt(count / (count - 1))
-
-
-def bootstrap(
-    statistic: Callable[[Array], Array], count: int, rng: np.random.Generator | None = None, shared: float = 0.0
-) -> Estimate:
-    """A statistic of the mean over `count` seeds, with its interval.
-
-    statistic(weights [B, S]) gives its value [B] for seeds that count so much in each of B means.
-    """
-    value = float(statistic(np.full((1, count), 1 / count))[0])
-    error = float(spread_of(statistic(resamples(count, rng)), count)) if count > 1 else math.nan
-    return Estimate(value=value, error=error, freedom=count - 1, shared=shared)
 
 
 def student_half(error: Array, freedom: int) -> Array:

@@ -57,8 +57,11 @@ def load(folder: str | Path) -> pd.DataFrame:
     except OSError as error:
         raise ResultsError(f"{path}: cannot be read ({error.strerror or error})") from None
     if not any(part.name != "oracle.curves.parquet" for part in parts):
-        what = "holds no finished run yet" if (path / "parts").is_dir() else "is no result directory"
-        raise ResultsError(f"{path}: {what}; it should have curves.parquet, which `python run.py sweep` writes")
+        if (path / "parts").is_dir():
+            raise ResultsError(f"{path}: holds no finished run yet; the first come when their stack is done")
+        raise ResultsError(
+            f"{path}: is no result directory; it should have curves.parquet, which `python run.py sweep` writes"
+        )
     return _read(parts).sort_values(["loss", "beta", "seed", "step"], kind="stable", ignore_index=True)
 
 

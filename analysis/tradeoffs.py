@@ -32,7 +32,7 @@ from analysis.summary import curve_settings, training_curves
 FINE = 301  # points of KL
 FRONTS = 200  # that are drawn
 MEASURES = ("regret", "gap", "gap_kl", "peak_kl", "peak_gold", "fall", "price")
-LIMITED = ("gap_kl", "peak_kl", "price")  # that are not below 0
+LIMITED = ("gap_kl", "peak_kl", "price", "regret", "gap")  # that are not below 0
 MAXIMA = ("peak_gold", "fall", "gap")  # that few draws make too large
 
 Array = np.ndarray
@@ -84,7 +84,8 @@ def tradeoffs(
 ) -> pd.DataFrame:
     """The numbers of the module for each value of the column `by`: NAME, NAME_low, NAME_high, and reach and seeds.
 
-    upto: no farther than this KL, in nats, so that areas can be compared. along: "beta", or "training", where each beta
+    Each row reaches as far as its own curves do (reach, nats). upto: no farther than this KL, so that areas and falls
+    of different rows can be compared. along: "beta", or "training", where each beta
     has a row. Intervals have 95 % and are NaN for one draw of seeds. Regret and gap are NaN where no oracle is known,
     or where there are several worlds. rng: for the bootstrap, the same numbers every time unless given.
     """
@@ -128,7 +129,7 @@ def row_of(found: Curves, best: Array, rng: np.random.Generator | None) -> dict[
         )
         low, high = at - half, at + half
         if name in LIMITED:
-            low, high = max(low, 0.0), min(high, float(found.kl[-1])) if name != "price" else high
+            low, high = max(low, 0.0), min(high, float(found.kl[-1])) if name.endswith("_kl") else high
         row |= {name: at, f"{name}_low": low, f"{name}_high": high}
     return row
 

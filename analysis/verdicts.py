@@ -15,14 +15,19 @@ from analysis.papers import PAPERS
 from analysis.results import ResultsError
 
 VERDICTS = ("holds", "fails", "undecided")
-COLUMNS = ("paper", "name", "statement", "source", "estimate", "low", "high", "unit", "rule", "verdict", "note")
+COLUMNS = (
+    *("paper", "name", "statement", "source", "verdict", "estimate", "low", "high", "level", "seeds"),
+    *("unit", "rule", "note"),
+)
+QUICK = "quick version, small on purpose"
 
 
 def claims(source: str | Path | pd.DataFrame, paper: str | None = None) -> pd.DataFrame:
     """Published claims, judged by a result directory, or by its curves.
 
     paper: one of PAPERS, all of whose claims are then told; otherwise those of all papers that the records can judge.
-    Columns: paper, name, statement, source, estimate, low, high, unit, rule, verdict (holds, fails or undecided), note.
+    Columns: paper, name, statement, source, verdict (holds, fails or undecided), estimate, low and high with the level
+    that the rule looks at, seeds, unit, rule, note, which says where the records are of the quick version.
     Where an experiment has several sweeps, this is one of them, and claims of others are undecided. Raises ResultsError
     where the directory cannot be read, and ValueError for a paper that is none.
     """
@@ -32,7 +37,18 @@ def claims(source: str | Path | pd.DataFrame, paper: str | None = None) -> pd.Da
     names = [paper] if paper else list(PAPERS)
     rows = [row_of(name, claim, records) for name in names for claim in PAPERS[name].claims]
     told = rows if paper else [row for row in rows if not math.isnan(row["estimate"])]
+    if records.folder is not None and quick_in(records.folder):
+        told = [row | {"note": "; ".join(filter(None, [QUICK, row["note"]]))} for row in told]
     return pd.DataFrame(told, columns=list(COLUMNS))
+
+
+def quick_in(folder: Path) -> bool:
+    """Whether the claims of a folder were judged by the quick version of an experiment."""
+    try:
+        told = json.loads((folder / "claims.json").read_text(encoding="utf-8"))
+        return any(entry["quick"] for entry in told)
+    except (OSError, ValueError, KeyError, TypeError):
+        return False  # no claims there, or not ours
 
 
 def row_of(paper: str, claim: Claim, records: Records) -> dict[str, Any]:
@@ -47,6 +63,8 @@ def row_of(paper: str, claim: Claim, records: Records) -> dict[str, Any]:
         "estimate": math.nan if found.estimate is None else found.estimate,
         "low": low,
         "high": high,
+        "level": claim.rule.level,
+        "seeds": math.nan if found.seeds is None else found.seeds,
         "unit": claim.unit,
         "rule": claim.rule.text,
         "verdict": found.verdict,
@@ -66,10 +84,11 @@ def entries(rows: Iterable[dict[str, Any]], *, quick: bool, date: str, version: 
     for row in rows:
         kept = {name: value for name, value in row.items() if name not in ("low", "high")}
         unknown = not math.isfinite(row["low"])
+        kept["seeds"] = None if math.isnan(row["seeds"]) else int(row["seeds"])
         kept["estimate"] = row["estimate"] if math.isfinite(row["estimate"]) else None
         kept["interval"] = None if unknown else [row["low"], row["high"]]
         if quick:
-            kept["note"] = "; ".join(filter(None, ["quick version, small on purpose", row["note"]]))
+            kept["note"] = "; ".join(filter(None, [QUICK, row["note"]]))
         told.append(kept | {"quick": quick, "date": date, "version": version})
     return told
 
@@ -100,7 +119,8 @@ def text(told: Sequence[dict[str, Any]], width: int = 100) -> str:
             lines.append(textwrap.fill(entry["note"], width, initial_indent=indent, subsequent_indent=indent))
         lines.append(f"{indent}{entry['source']}")
     counts = [f"{sum(entry['verdict'] == verdict for entry in told)} {verdict}" for verdict in VERDICTS]
-    return "\n".join([*lines, f"{len(told)} claims: {', '.join(counts)}"])
+    quick = " (quick version)" if any(entry["quick"] for entry in told) else ""
+    return "\n".join([*lines, f"{len(told)} claims: {', '.join(counts)}{quick}"])
 
 
 def number_of(entry: dict[str, Any]) -> str:

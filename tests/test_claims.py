@@ -383,6 +383,24 @@ def test_records_that_cannot_tell_leave_claims_undecided_with_the_reason(curves:
         claims(curves, "gap")
 
 
+def test_the_quick_version_is_remembered_beside_its_records(curves: pd.DataFrame, tmp_path: Path) -> None:
+    curves.to_parquet(tmp_path / "curves.parquet")
+    rows = claims(tmp_path, "gpo").to_dict("records")
+    assert not claims(tmp_path, "gpo")["note"].str.contains("quick version").any()
+    write_claims(entries(rows, quick=True, date="2026-01-01", version="1"), tmp_path)
+    assert claims(tmp_path, "gpo")["note"].str.startswith("quick version").all()
+    assert set(claims(tmp_path, "gpo").loc[0, ["level", "seeds"]]) == {0.95, 3}
+
+
+def test_savage_that_turns_back_does_not_pass_for_monotone() -> None:
+    def folded(loss: str, beta: float) -> float:
+        return aligned(loss, 0.02 if loss == "savage" and beta == 3.0 else beta)
+
+    table = claims(gpo(lambda loss, kl: hump(kl), folded), "gpo").set_index("name")
+    assert table.loc["beta", "verdict"] == "fails"
+    assert table.loc["beta", "note"].startswith("fails for savage from 0.3 to 3")
+
+
 def test_a_directory_is_judged_by_all_papers_that_it_can_tell_of(results: Path) -> None:
     table = claims(results)
     assert "gpo" in set(table["paper"])

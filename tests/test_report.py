@@ -5,6 +5,7 @@ import io
 import itertools
 import json
 import re
+import shutil
 import stat
 from pathlib import Path
 from typing import Any
@@ -116,8 +117,8 @@ def test_responses_and_laws_are_those_of_the_tables(tmp_path: Path, curves: pd.D
     assert [value for value in data["parts"][0]["reference"][1] if value] == [0.5, 0.4, 0.1]
 
 
-def test_a_sweep_that_ran_has_a_page_whose_marks_are_its_ends(results: Path) -> None:
-    text = page(results)
+def test_a_sweep_that_ran_has_a_page_whose_marks_are_its_ends(results: Path, tmp_path: Path) -> None:
+    text = page(shutil.copytree(results, tmp_path / "copy"))
     curves, data = load(results), data_in(text)
     last = curves[(curves["method"] == "gpo") & (curves["step"] == curves["step"].max())]
     for loss, rows in last.groupby("loss"):

@@ -287,12 +287,18 @@ def test_text_stands_out_in_light_and_dark(visit: Any, folder: Path, scheme: str
         assert (max(ink, paper) + 0.05) / (min(ink, paper) + 0.05) >= 4.5, place
 
 
+def brightness(color: str) -> float:
+    """The mean of the channels of a colour #rrggbb."""
+    return sum(bytes.fromhex(color.removeprefix("#"))) / 3
+
+
 def test_charts_follow_the_scheme(visit: Any, folder: Path) -> None:
     seen = visit(folder, color_scheme="light")
     color = "document.getElementById('frontier').layout.font.color"
     light = seen.page.evaluate(color)
     seen.page.emulate_media(color_scheme="dark")
     seen.page.wait_for_function(f"{color} !== '{light}'", timeout=5000)
+    assert brightness(seen.page.evaluate(color)) > brightness(light)
 
 
 def test_claims_say_their_verdict_and_that_they_are_quick(visit: Any, folder: Path) -> None:

@@ -25,9 +25,11 @@ def draw(descent: Descent) -> Figure:
     trace.set(
         xscale="log",
         yscale="log",
-        xlabel=r"μ-weighted squared loss $\frac{1}{2}$ E$_\mu$ ρ² [nats²]",
+        xlabel=r"μ-weighted squared loss $\frac{1}{2}$ E$_\mu$ ρ² [nats²], falling to the right",
         ylabel="KL [nats]",
     )
-    trace.invert_xaxis()
-    figure.suptitle("minimizing the μ-weighted squared loss from a policy at one mode raises KL (computed, no data)")
+    trace.invert_xaxis()  # the descent goes to the right
+    figure.suptitle(
+        "one Gaussian descends on the μ-weighted squared loss from a mode, and its KL rises (computed, no data)"
+    )
     return figure

@@ -84,6 +84,23 @@ def _shown(world: dict[str, Any], name: str) -> str:
     return f"{value:,}" if isinstance(value, int) else told(value) if not isinstance(value, float) else f"{value:.4g}"
 
 
+def training_facts(runs: pd.DataFrame) -> list[Fact]:
+    """What runs were trained on and how: data, steps, learning rates."""
+    told_of = {
+        "data.pairs": "pairs",
+        "data.labels": "labels",
+        "data.label_noise": "share of labels that are flipped",
+        "train.steps": "training steps",
+        "train.batch": "batch",
+        "train.learning_rate": "learning rate",
+    }
+    there = {name: label for name, label in told_of.items() if name in runs and runs[name].notna().any()}
+    return [
+        (label, _few(f"{value:,}" if isinstance(value, int) else told(value) for value in runs[name].unique().tolist()))
+        for name, label in there.items()
+    ]
+
+
 def machine_facts(runs: pd.DataFrame) -> list[Fact]:
     """The time that runs took, and on what."""
     facts = []

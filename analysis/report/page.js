@@ -272,7 +272,7 @@
     const gold = [...best.gold, ...(best.kl.length ? [top] : [])];
     const traces = [
       { x: along(kl), y: gold, mode: "lines", line: { color: colors.soft, width: 1.6, dash: "6px,4px" }, hoverinfo: "text", meta: "oracle", text: kl.map((value, i) => hover("oracle", "the best that can be", value, gold[i])) },
-      ...others.flatMap((each) => bandOf(each, 0.06)), ...bandOf(chosen, 0.18),
+      ...others.flatMap((each) => bandOf(each, 0.035)), ...bandOf(chosen, 0.18),
       ...others.flatMap((each) => [lineOf(each, false), marksOf(each, false)]),
       lineOf(chosen, true), ...pathOf(chosen), marksOf(chosen, true),
       {

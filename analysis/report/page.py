@@ -18,7 +18,7 @@ from plotly.offline import get_plotlyjs
 
 from analysis.report.beside import load_claims, load_config, load_world
 from analysis.report.data import chosen_of, data_of
-from analysis.report.facts import machine_facts, sweep_facts, world_facts
+from analysis.report.facts import machine_facts, sweep_facts, training_facts, world_facts
 from analysis.report.pictures import pictures_of
 from analysis.results import ResultsError, ends, finished, load, load_beside, trained
 
@@ -64,6 +64,7 @@ def page_of(folder: Path) -> str:
         "facts": [
             *sweep_facts(curves, finished(folder)),
             *world_facts(load_world(folder)),
+            *training_facts(load_beside(folder, "runs")),
             *machine_facts(load_beside(folder, "runs")),
         ],
         "config": load_config(folder),
