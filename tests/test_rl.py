@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -190,7 +191,10 @@ def test_more_prompts_than_there_are_means_all(world: World) -> None:
 def test_the_records_of_a_path(world: World) -> None:
     runs = runs_of(seeds=2, penalty=(0.0,))
     proxies = [planted(world, run.seed) for run in runs]
-    curves = trace(runs, world, proxies, lambda steps: None)
+    beside: dict[str, pd.DataFrame] = {}
+    curves = trace(runs, world, proxies, lambda steps: None, beside.__setitem__)
+    assert set(beside) == {"responses", "gold_law"}
+    assert set(beside["responses"]["run_id"]) == {run.run_id for run in runs}
     assert curves["step"].max() == 40
     start_rows, end_rows = curves[curves["step"] == 0], curves[curves["step"] == 40]
     for name in ("kl", "gold", "proxy"):
@@ -211,7 +215,7 @@ def test_in_a_sampled_world_it_climbs_the_networks_score() -> None:
     here = build_world(small_sweep(world={"kind": "sampled", "language": {"stop": 0.1}}))
     tables = {"world": {"kind": "sampled", "language": {"stop": 0.1}}}
     (run,) = runs_of(seeds=1, penalty=(0.0,), **tables, rl={"prompts": 3, "responses": 16}, train={"steps": 60})
-    curves = trace([run], here, [trained_proxy(run, here)], lambda steps: None).set_index("step")
+    curves = trace([run], here, [trained_proxy(run, here)], lambda steps: None, lambda *_: None).set_index("step")
     assert curves.loc[60, "proxy"] > curves.loc[0, "proxy"] + 5 * curves.loc[60, "proxy_se"]
     assert curves.loc[60, "kl"] > 0.1
     assert (curves["kl_source"] == "sampled").all()
