@@ -1,7 +1,7 @@
 """Published claims, and how records judge them.
 
-A claim is a function from records to estimates, with a rule that was written before the data was seen. A rule looks at
-intervals alone:
+A claim is a function from records to estimates, with a rule written beside it, which is not changed to make data fit. A
+rule looks at intervals alone:
 
     above(x)     holds if the 95 % interval lies above x, fails if it lies below
     below(x)     holds if it lies below x, fails if it lies above
@@ -15,7 +15,7 @@ speaks least for the claim, or that it fails for.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -23,6 +23,8 @@ import pandas as pd
 
 from analysis.intervals import Estimate
 from analysis.results import ResultsError, load, load_beside, load_proxies
+
+VERDICTS = ("holds", "fails", "undecided")
 
 Interval = tuple[float, float]
 
@@ -158,7 +160,6 @@ class Verdict:
     interval: Interval | None = None
     seeds: int | None = None
     note: str = ""
-    each: Mapping[str, Estimate] = field(default_factory=dict)
 
 
 def judge(rule: Rule, finding: Finding) -> Verdict:
@@ -172,7 +173,7 @@ def judge(rule: Rule, finding: Finding) -> Verdict:
         first = each[unknown[0]]
         single = len(unknown) == len(each) and all(estimate.freedom < 1 for estimate in each.values())
         said = "one seed: no interval" if single else f"no interval for {', '.join(unknown)}"
-        return Verdict(verdict="undecided", estimate=first.value, note=joined(said, finding.note), each=each)
+        return Verdict(verdict="undecided", estimate=first.value, note=joined(said, finding.note))
     stricter = 1 - (1 - rule.level) / len(each)
     against = {name: rule.against(*estimate.interval(stricter)) for name, estimate in each.items()}
     weakest = min(intervals, key=lambda name: rule.slack(*intervals[name]))
@@ -191,7 +192,6 @@ def judge(rule: Rule, finding: Finding) -> Verdict:
         interval=intervals[shown],
         seeds=each[shown].freedom + 1 if each[shown].freedom > 0 else None,
         note=joined(told, finding.note),
-        each=each,
     )
 
 

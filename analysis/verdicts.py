@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 import textwrap
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -10,11 +9,10 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.claim import Claim, Records, decide, records_in
+from analysis.claim import VERDICTS, Claim, Records, decide, records_in
+from analysis.files import write_whole
 from analysis.papers import PAPERS
-from analysis.results import ResultsError
 
-VERDICTS = ("holds", "fails", "undecided")
 COLUMNS = (
     *("paper", "name", "statement", "source", "verdict", "estimate", "low", "high", "level", "seeds"),
     *("unit", "rule", "note"),
@@ -95,14 +93,8 @@ def entries(rows: Iterable[dict[str, Any]], *, quick: bool, date: str, version: 
 
 def write_claims(told: Sequence[dict[str, Any]], folder: Path) -> Path:
     """Write entries into `claims.json` of a folder, whole or not at all. Raises ResultsError where it cannot be."""
-    path = folder / "claims.json"
-    beside = folder / f".claims.json.{os.getpid()}.partial"
-    try:
-        beside.write_text(json.dumps(told, indent=2, allow_nan=False, ensure_ascii=False) + "\n", encoding="utf-8")
-        os.replace(beside, path)
-    except OSError as error:
-        raise ResultsError(f"{path}: cannot be written ({error.strerror or error})") from None
-    return path
+    content = json.dumps(told, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+    return write_whole(folder / "claims.json", content.encode())
 
 
 def text(told: Sequence[dict[str, Any]], width: int = 100) -> str:

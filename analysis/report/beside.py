@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+from analysis.claim import VERDICTS
 from analysis.results import ResultsError
 
-VERDICTS = ("holds", "fails", "undecided")
 TEXTS = ("paper", "name", "statement", "source", "unit", "rule", "note", "date", "version")
 
 

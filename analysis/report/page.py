@@ -7,7 +7,6 @@ any script other than the three that are in it, which it knows by their hashes.
 
 import base64
 import hashlib
-import os
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
+from analysis.files import write_whole
 from analysis.report.beside import load_claims, load_config, load_world
 from analysis.report.data import chosen_of, data_of
 from analysis.report.facts import machine_facts, sweep_facts, training_facts, world_facts
@@ -34,19 +34,7 @@ def write_report(folder: str | Path) -> Path:
     The same records and figures give the same bytes.
     """
     folder = Path(folder)
-    text = page_of(folder).encode()
-    path = folder / "report.html"
-    beside = folder / f".report.html.{os.getpid()}.partial"
-    try:
-        try:
-            beside.write_bytes(text)
-            beside.chmod(0o644)
-            os.replace(beside, path)
-        finally:
-            beside.unlink(missing_ok=True)
-    except OSError as error:
-        raise ResultsError(f"{path}: cannot be written ({error.strerror or error})") from None
-    return path
+    return write_whole(folder / "report.html", page_of(folder).encode())
 
 
 def page_of(folder: Path) -> str:
