@@ -232,6 +232,20 @@ def losses(*names: str, picture: Path | None = None) -> None:
         print(f"picture in {picture}")
 
 
+@app.command
+def schema() -> None:
+    """Print the JSON Schema of sweep files, for editors that complete keys and mark mistakes.
+
+    Save it beside your sweeps, as with `python run.py schema > sweep.schema.json`; with `#:schema sweep.schema.json` on
+    the first line of a sweep, editors that use Taplo, such as VS Code with Even Better TOML, find it.
+    """
+    import json
+
+    from simulator.schema import schema
+
+    print(json.dumps(schema(), indent=2))
+
+
 def blame(error: Exception) -> int | None:
     """The exit code of an error that has a message for the user; None for one that nobody foresaw."""
     if isinstance(error, CycloptsError):
@@ -247,7 +261,13 @@ def blame(error: Exception) -> int | None:
 
 def tell(message: Warning | str, *_: object, **__: object) -> None:
     """A warning as a line for the user."""
-    print(f"warning: {message}", file=sys.stderr)
+    print(f"warning: {clean(message)}", file=sys.stderr)
+
+
+def clean(message: object) -> str:
+    """A message with what is not printable spelled, ends of lines aside, so that it does nothing to a terminal."""
+    signs = str(message)
+    return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in signs)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -255,6 +275,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     if sys.stdout is None or sys.stderr is None:  # closed by the caller
         sys.stdout = sys.stderr = io.StringIO()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # names may have signs that the user's encoding lacks
+            stream.reconfigure(errors="backslashreplace")
     try:
         app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
     except KeyboardInterrupt:
@@ -263,7 +286,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = blame(error)
         if code is None:
             raise
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {clean(error)}", file=sys.stderr)
         return code
     return 0
 

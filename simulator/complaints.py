@@ -1,20 +1,34 @@
 """What a user is told when a sweep cannot be: the key, the rule, the value that came, the nearest right one."""
 
 import difflib
+import itertools
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import date, time
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 SHOWN = 5
+LONGEST = 80  # signs of a key or a value in a message
 DIGITS = 12  # of a float that names a setting: 0.1 + 0.2 and 0.3 are one
 UNION_BRANCHES = ("constrained-", "literal[", "function-after[")  # how pydantic begins the names of a union's members
 
 
 class ConfigError(ValueError):
     """The user's input is wrong; the text says how."""
+
+
+def printable(text: str) -> str:
+    r"""Text as one line that does nothing to a terminal: what is not printable is spelled, such as \n and \u202e."""
+    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
+
+
+def short(text: str) -> str:
+    """Text with what is beyond LONGEST signs cut off, printable."""
+    text = printable(text[: 2 * LONGEST])
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}…"
 
 
 def nearest(word: str, choices: Iterable[str]) -> str:
@@ -41,44 +55,40 @@ def one_of(choices: Iterable[str], *, known_as: Mapping[str, str] | None = None)
     return check
 
 
-def at_least(smallest: float) -> Callable[[float], float]:
-    """A validator for positive numbers that refuses those too small to compute with."""
-
-    def check(value: float) -> float:
-        if value < smallest:
-            raise PydanticCustomError("at_least", "must be at least {smallest}", {"smallest": f"{smallest:g}"})
-        return value
-
-    return check
-
-
 def distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
     """A validator for the values of an axis: at least one, and none twice."""
     if not values:
         raise PydanticCustomError("empty_axis", "must list at least one value")
-    for i, value in enumerate(values):
-        if isinstance(value, dict | list | tuple):
-            raise PydanticCustomError("nested_axis", "must list single values, not tables or lists")
-        if rounded(value) in [rounded(other) for other in values[:i]]:
+    if any(isinstance(value, dict | list | tuple) for value in values):
+        raise PydanticCustomError("nested_axis", "must list single values, not tables or lists")
+    seen: set[object] = set()
+    for value in values:
+        if rounded(value) in seen:
             raise PydanticCustomError("repeat", "must list every value once; {value} comes twice", {"value": value})
+        seen.add(rounded(value))
     return values
 
 
 def rounded(value: object) -> object:
     """`value` with every number in it at DIGITS significant digits, as a string."""
-    if isinstance(value, float | int) and not isinstance(value, bool):
-        return f"{value:.{DIGITS}g}" if abs(value) < 1e15 else str(value)
+    if isinstance(value, str | bool):
+        return value
     if isinstance(value, dict):
         return {key: rounded(inner) for key, inner in value.items()}
+    if isinstance(value, float | int):
+        return f"{value + 0.0:.{DIGITS}g}" if abs(value) < 1e15 else str(value)  # -0.0 is 0
     return [rounded(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
 def shown(value: object) -> str:
-    """A value as it may stand in a message: as written in TOML, and short."""
+    """A value as it may stand in a message: as written in TOML, printable, and short."""
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 10**40:
         return "a number of more than 40 digits"
-    text = str(value).lower() if isinstance(value, bool) else f'"{value}"' if isinstance(value, str) else repr(value)
-    return text if len(text) <= 80 else f"{text[:77]}…"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        return short(f'"{value}"')
+    return short(str(value) if isinstance(value, date | time) else repr(value))
 
 
 def known_keys(model: type[BaseModel], prefix: str = "") -> list[str]:
@@ -94,10 +104,24 @@ def known_keys(model: type[BaseModel], prefix: str = "") -> list[str]:
     return keys
 
 
+def told(point: Mapping[str, Any]) -> str:
+    """A point of the grid for a message: `data.pairs = 8, data.label_noise = 0.1`, the first few keys."""
+    some = [f"{short(name)} = {shown(value)}" for name, value in itertools.islice(point.items(), SHOWN)]
+    return ", ".join([*some, *(["…"] if len(point) > SHOWN else [])])
+
+
+def _location(error: ErrorDetails) -> tuple[int | str, ...]:
+    """Where an error is, without the branch of a union that pydantic adds to the key."""
+    *folders, last = error["loc"] or ("",)
+    users_own = error["type"] == "extra_forbidden" or (folders and folders[-1] in ("axes", "texts", "code"))
+    branch = isinstance(last, str) and last.startswith(UNION_BRANCHES)
+    return tuple(folders) if branch and not users_own else error["loc"]
+
+
 def _name(location: tuple[int | str, ...]) -> str:
     """`("sweep", "beta", 2)` as a user writes it: sweep.beta[2]."""
     return (
-        "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
+        "".join(f"[{part}]" if isinstance(part, int) else f".{short(part)}" for part in location)
         .removeprefix(".")
         .replace("sweep.axes.", "sweep.")
     )
@@ -108,13 +132,16 @@ def _rule(error: ErrorDetails) -> str:
     if error["type"] == "model_type":
         return "must be a table"
     message = error["msg"].removeprefix("Value error, ").replace("Input should be ", "must be ")
+    message = re.sub("^(String|Tuple|Dictionary) should ", "must ", message).removesuffix(" after validation")
     return (message[:1].lower() + message[1:].replace("'", '"')).replace("a valid tuple", "a list")
 
 
 def _unknown(name: str, value: object, model: type[BaseModel]) -> str:
     """What is said of a key that there is not: the most similar one beside it, or elsewhere, or all beside it."""
     keys = known_keys(model)
-    folder, _, last = name.rpartition(".")
+    axis = name.startswith("sweep.")
+    folder, _, last = name.removeprefix("sweep.").rpartition(".")
+    folder = folder or ("sweep" if axis else "")
     inner = [key.removeprefix(f"{folder}.").split(".")[0] for key in keys if folder and key.startswith(f"{folder}.")]
     beside = [f"{folder}.{key}" for key in dict.fromkeys(inner)]
     siblings = beside or [key for key in model.model_fields if key not in ("texts", "code")]
@@ -124,8 +151,7 @@ def _unknown(name: str, value: object, model: type[BaseModel]) -> str:
         found = difflib.get_close_matches(last, by_last, n=1, cutoff=cutoff)
         if found:
             right = by_last[found[0]]
-            axis = folder == "sweep" and not right.startswith("sweep.")
-            return f"{said}; did you mean {'sweep.' if axis else ''}{right}?"
+            return f"{said}; did you mean {'sweep.' if axis and not right.startswith('sweep.') else ''}{right}?"
     return f"{said}; known here: {', '.join(key.rpartition('.')[2] for key in siblings)}"
 
 
@@ -142,17 +168,20 @@ def _hint(error: ErrorDetails, name: str) -> str:
     return nearest(value, choices) if isinstance(value, str) and len(choices) > 1 else ""
 
 
+def _line(location: tuple[int | str, ...], details: Sequence[ErrorDetails], model: type[BaseModel]) -> str:
+    """What is wrong at one key, and all of it on one line."""
+    name, first = _name(location), details[0]
+    if first["type"] == "extra_forbidden":
+        return _unknown(name, first["input"], model)
+    opening = name if first["type"] == "value_error" else f"{name} = {shown(first['input'])}"
+    return ": ".join(filter(None, [opening, " or ".join(_rule(detail) + _hint(detail, name) for detail in details)]))
+
+
 def complain(error: ValidationError, model: type[BaseModel], *, source: str) -> str:
     """All that is wrong with the input of `model`, one line for each key, the first few."""
-    rules: dict[str, list[str]] = {}
+    faults: dict[tuple[int | str, ...], list[ErrorDetails]] = {}
     for detail in error.errors(include_url=False):
-        location = tuple(part for part in detail["loc"] if not str(part).startswith(UNION_BRANCHES))
-        name = _name(location)
-        if detail["type"] == "extra_forbidden":
-            rules[_unknown(name, detail["input"], model)] = []
-            continue
-        opening = name if detail["type"] == "value_error" else f"{name} = {shown(detail['input'])}"
-        rules.setdefault(opening, []).append(_rule(detail) + _hint(detail, name))
-    lines = [": ".join(filter(None, [opening, " or ".join(broken)])) for opening, broken in rules.items()]
-    more = [f"and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else []
-    return "\n".join(f"{source}: {line}" for line in lines[:SHOWN] + more)
+        faults.setdefault(_location(detail), []).append(detail)
+    lines = [_line(location, details, model) for location, details in itertools.islice(faults.items(), SHOWN)]
+    more = [f"and {len(faults) - SHOWN} more"] if len(faults) > SHOWN else []
+    return "\n".join(printable(f"{source}: {line}") for line in lines + more)

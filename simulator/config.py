@@ -14,21 +14,26 @@ from typing import Annotated, Any, Self
 import tomli_w
 from pydantic import AfterValidator, Field, PrivateAttr, ValidationError, model_validator
 
-from simulator.complaints import ConfigError, complain, distinct, one_of
+from simulator.complaints import ConfigError, complain, distinct, known_keys, one_of, short, told
 from simulator.losses import LOSSES
 from simulator.method import Choices
 from simulator.methods import METHODS
 from simulator.objectives import OBJECTIVES
 from simulator.own_loss import is_own, own_loss
-from simulator.settings import ALSO_KNOWN_AS, Positive, Settings, Table
+from simulator.settings import ALSO_KNOWN_AS, TEXT, Positive, Settings, Table, choice, path_like
 from simulator.text import read_text
-from simulator.toml_input import flatten, override, place, read_toml
+from simulator.toml_input import SIZE_LIMIT, check_values, flatten, override, place, read_toml
 
-RUN_LIMIT = 10**6
+RUN_LIMIT = 50_000
+CELL_LIMIT = 500  # of methods, objectives and values of further axes: the grid without beta and seed
+LIST_LIMIT = 1_000
+LOSS_LIMIT = 100
+TEXTS_LIMIT = 2**26  # bytes of all text files together
 
 METHOD_KNOWN_AS = (
     dict.fromkeys(("dpo", "ipo", "slic"), "gpo") | dict.fromkeys(("ppo", "rloo"), "rl") | {"bon": "best_of_n"}
 ) | {name: f'gpo with sweep.loss = "{name}"' for name in OBJECTIVES}
+AXES = frozenset(known_keys(Settings))
 known_loss = one_of([*OBJECTIVES, "my_file.py:function"], known_as=ALSO_KNOWN_AS)
 
 
@@ -37,12 +42,19 @@ def loss_name(value: str) -> str:
     if is_own(value):
         return os.path.normpath(value)
     if value.endswith(".py") or ".py:" in value:
-        raise ValueError(f"{value}: must name a function in the file, as {value.split(':')[0]}:function")
+        raise ValueError(f"{short(value)}: must name a function in the file, as {short(value.split(':')[0])}:function")
     return known_loss(value)
 
 
-MethodName = Annotated[str, AfterValidator(one_of(METHODS, known_as=METHOD_KNOWN_AS))]
+def is_axis(name: str) -> bool:
+    """Whether a dotted name is a key, or a table, that all of a run's settings have."""
+    return name in AXES or any(key.startswith(f"{name}.") for key in AXES)
+
+
+MethodName = Annotated[str, AfterValidator(one_of(METHODS, known_as=METHOD_KNOWN_AS)), choice(METHODS)]
+LossName = Annotated[str, Field(max_length=TEXT), AfterValidator(path_like), AfterValidator(loss_name)]
 Penalty = Annotated[float, Field(ge=0, le=1e12)]
+Hash = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
 class Grid(Table):
@@ -52,22 +64,20 @@ class Grid(Table):
     other methods follow one of their own.
     """
 
-    method: Annotated[tuple[MethodName, ...], Field(strict=False), AfterValidator(distinct)] = ("gpo",)
-    loss: Annotated[
-        tuple[Annotated[str, AfterValidator(loss_name)], ...], Field(strict=False), AfterValidator(distinct)
-    ] = tuple(LOSSES)
-    beta: Annotated[tuple[Positive, ...], Field(strict=False), AfterValidator(distinct)] = (
-        0.01,
-        0.03,
-        0.1,
-        0.2,
-        0.5,
-        1.0,
-        3.0,
-        10.0,
+    method: Annotated[
+        tuple[MethodName, ...], Field(strict=False, max_length=len(METHODS)), AfterValidator(distinct)
+    ] = ("gpo",)
+    loss: Annotated[tuple[LossName, ...], Field(strict=False, max_length=LOSS_LIMIT), AfterValidator(distinct)] = tuple(
+        LOSSES
     )
-    penalty: Annotated[tuple[Penalty, ...], Field(strict=False), AfterValidator(distinct)] = (0.0,)
-    seeds: Annotated[int, Field(ge=1, le=100_000)] = 4
+    beta: Annotated[tuple[Positive, ...], Field(strict=False, max_length=LIST_LIMIT), AfterValidator(distinct)] = (
+        *(0.01, 0.03, 0.1, 0.2),
+        *(0.5, 1.0, 3.0, 10.0),
+    )
+    penalty: Annotated[tuple[Penalty, ...], Field(strict=False, max_length=LIST_LIMIT), AfterValidator(distinct)] = (
+        0.0,
+    )
+    seeds: Annotated[int, Field(ge=1, le=RUN_LIMIT)] = 4
     axes: dict[str, Annotated[tuple[Any, ...], Field(strict=False), AfterValidator(distinct)]] = Field(
         default_factory=dict
     )
@@ -78,35 +88,50 @@ class Grid(Table):
         """Single values become lists of one; `"data.pairs"` and nested `data.pairs` become axes."""
         if not isinstance(table, dict):
             return table
-        axes = table.get("axes", {})
-        if not isinstance(axes, dict):
-            return table
-        gathered: dict[str, Any] = {"axes": dict(axes)}
+        gathered: dict[str, Any] = {"axes": {}}
         for key, value in table.items():
-            if key == "axes":
-                continue
-            if "." in key or isinstance(value, dict):
-                for name, values in flatten(key, value):
-                    gathered["axes"][name] = values if isinstance(values, list | tuple) else [values]
-            elif key in ("method", "loss", "beta", "penalty") and not isinstance(value, list | tuple):
-                gathered[key] = [value]
-            else:
-                gathered[key] = value
+            apart = "." in key or isinstance(value, dict)
+            for name, found in flatten(key, value) if apart else [(key, value)]:
+                values = found if isinstance(found, list | tuple) else [found]
+                if len(values) > LIST_LIMIT:
+                    raise ValueError(f"{short(name)} lists {len(values):,} values; it must list at most {LIST_LIMIT:,}")
+                if name in gathered["axes"]:
+                    raise ValueError(f"{short(name)} comes twice, as a quoted key and as one of a table")
+                if apart and is_axis(name):
+                    gathered["axes"][name] = values
+                elif key == "axes":
+                    raise ValueError('axes is no key; what varies is named itself, such as "data.pairs" = [64, 256]')
+                else:
+                    gathered[name] = values if key in ("method", "loss", "beta", "penalty") and not apart else found
         return gathered
 
     @model_validator(mode="after")
     def _is_bounded(self) -> Self:
         if self.runs > RUN_LIMIT:
             raise ValueError(f"the grid has {self.runs:,} runs; it must have at most {RUN_LIMIT:,}")
+        if self.cells > CELL_LIMIT:
+            raise ValueError(
+                f"the grid has {self.cells:,} combinations of method, loss and further axes; it must have at most "
+                f"{CELL_LIMIT:,}"
+            )
         return self
+
+    @property
+    def points(self) -> int:
+        """How many combinations of values the further axes have."""
+        return math.prod(map(len, self.axes.values()))
+
+    @property
+    def cells(self) -> int:
+        """How many combinations the grid has before beta, penalty and seed."""
+        return self.points * sum(len(self.loss) if METHODS[name].pairwise else 1 for name in self.method)
 
     @property
     def runs(self) -> int:
         """How many runs the grid has, those that some axis makes no difference to counted again."""
         some = [OBJECTIVES.get(name, OBJECTIVES["logistic"]) for name in self.loss]
         given = Choices(loss=some, beta=self.beta, penalty=self.penalty)
-        strengths = sum(len(METHODS[name].strengths(given)) for name in self.method)
-        return strengths * math.prod(map(len, self.axes.values())) * self.seeds
+        return self.points * self.seeds * sum(len(METHODS[name].strengths(given)) for name in self.method)
 
 
 class Sweep(Settings):
@@ -117,8 +142,8 @@ class Sweep(Settings):
     """
 
     sweep: Grid = Grid()
-    texts: dict[str, str] = Field(default_factory=dict)
-    code: dict[str, str] = Field(default_factory=dict)
+    texts: dict[str, Hash] = Field(default_factory=dict, max_length=LIST_LIMIT)
+    code: dict[str, Hash] = Field(default_factory=dict, max_length=LIST_LIMIT)
     _beside: Path | None = PrivateAttr(default=None)
 
     def __eq__(self, other: object) -> bool:
@@ -140,15 +165,18 @@ class Sweep(Settings):
         says what is wrong and where.
         """
         tables = read_toml(Path(path))
+        source = " ".join([str(path), *(f"--set {text}" for text in overrides)])
         for text in overrides:
             override(tables, text)
         try:
+            check_values(tables)
             sweep = cls.model_validate(tables)
             sweep._beside = beside or Path(path).parent
             return sweep
         except ValidationError as error:
-            source = " ".join([str(path), *(f"--set {text}" for text in overrides)])
             raise ConfigError(complain(error, cls, source=source)) from None
+        except ConfigError as error:
+            raise ConfigError(f"{source}: {error}") from None
 
     def settings_at(self, point: Mapping[str, Any]) -> Settings:
         """The settings at one point of the grid, given by dotted key and value. Raises ConfigError."""
@@ -158,8 +186,7 @@ class Sweep(Settings):
         try:
             return Settings.model_validate(tables)
         except ValidationError as error:
-            at = ", ".join(f"{name} = {value}" for name, value in point.items())
-            raise ConfigError(complain(error, Settings, source=f"[sweep] at {at}")) from None
+            raise ConfigError(complain(error, Settings, source=f"[sweep] at {told(point)}")) from None
 
     def to_toml(self) -> str:
         """The resolved sweep, defaults included, as TOML that reads back to an equal sweep."""
@@ -185,10 +212,22 @@ def with_hashes(sweep: Sweep, names: Iterable[str]) -> Sweep:
 
     Raises ConfigError where one is not as it says.
     """
-    found = {name: hashlib.sha256(read_text(name)).hexdigest() for name in dict.fromkeys(filter(None, names))}
-    for name, there in found.items():
-        check_text(sweep, name, there)
-    return sweep.model_copy(update={"texts": found, "code": code_of(sweep)})
+    found, size = {}, 0
+    for name in dict.fromkeys(filter(None, names)):
+        text = read_text(name)
+        size += len(text)
+        if size > TEXTS_LIMIT:
+            raise ConfigError(
+                f"world.language.text = {name}: all texts together must have at most {TEXTS_LIMIT:,} bytes"
+            )
+        found[name] = hashlib.sha256(text).hexdigest()
+        check_text(sweep, name, found[name])
+    hashed = sweep.model_copy(update={"texts": found, "code": code_of(sweep)})
+    if (size := len(hashed.to_toml().encode())) > SIZE_LIMIT:
+        raise ConfigError(
+            f"[sweep]: with its defaults and hashes it has {size:,} bytes; at most {SIZE_LIMIT:,} can be kept"
+        )
+    return hashed
 
 
 def code_of(sweep: Sweep) -> dict[str, str]:

@@ -7,24 +7,26 @@ depend on the cut.
 """
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
-from simulator.complaints import ConfigError
+from simulator.complaints import ConfigError, told
 from simulator.config import Sweep
 from simulator.method import Choices, Method
 from simulator.methods import METHODS
-from simulator.objective import Objective
+from simulator.objective import Objective, Own
 from simulator.objectives import OBJECTIVES
 from simulator.own_function import caution
 from simulator.own_loss import is_own, own_loss
 from simulator.proxies import Member, held_out, proxy_architecture
 from simulator.runs import Run, apart, digest, leave_out
 from simulator.settings import Settings
-from simulator.world import world_name
+from simulator.world import MADE_OF, world_name
 
 STACK_LIMIT = 24
+PROXY_LIMIT = 5_000
 STACK_FLOATS = 2**24  # activations of one training step of a stack; 64 MiB of float32
 
 
@@ -45,15 +47,33 @@ def expand(sweep: Sweep) -> list[Run]:
 
     A run that some axis makes no difference to is there once, without that axis.
     """
-    axes = sweep.sweep.axes
-    runs: dict[str, Run] = {}
-    for values in itertools.product(*axes.values()):
-        at = dict(zip(axes, values, strict=True))
+    grid = sweep.sweep
+    pairwise = any(METHODS[name].pairwise for name in grid.method)
+    losses = [objective_named(sweep, name) for name in grid.loss] if pairwise else []
+    choices = Choices(loss=losses, beta=grid.beta, penalty=grid.penalty)
+    runs: list[Run] = []
+    kappas: dict[tuple[Any, ...], float | None] = {}
+    seen: set[tuple[str, str | None, str]] = set()
+    proxies = 0
+    for values in itertools.product(*grid.axes.values()):
+        at = dict(zip(grid.axes, values, strict=True))
         settings = sweep.settings_at(at)
-        for name in sweep.sweep.method:
-            for run in _runs_at(sweep, name, at, settings):
-                runs.setdefault(run.run_id, run)
-    return list(runs.values())
+        members = 0
+        for name in grid.method:
+            for cell, strengths in _cells_at(name, at, settings, choices, kappas):
+                place = name, cell["loss"], cell["name"]
+                if place not in seen:
+                    seen.add(place)
+                    each = itertools.product(strengths, range(grid.seeds))
+                    runs += [Run(beta=beta, seed=seed, **cell) for beta, seed in each]
+                    members = settings.proxy.members if cell["proxies"] else members
+        proxies += members * grid.seeds
+        if proxies > PROXY_LIMIT:
+            raise ConfigError(
+                f"[sweep]: the grid needs more than {PROXY_LIMIT:,} proxies; lower proxy.members, sweep.seeds or the "
+                "number of values of further axes"
+            )
+    return runs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,23 +91,40 @@ def objective_named(sweep: Sweep, name: str) -> Objective:
 
 def cautions(sweep: Sweep, runs: Sequence[Run]) -> list[str]:
     """What a user should know before the runs are trained: objectives that start badly, axes that say nothing."""
-    own = {}
-    for run in runs:
-        if run.objective:
+    own: dict[tuple[Any, ...], tuple[Objective, Own]] = {}
+    heard: set[str] = set()
+    for run, _ in cells(runs):
+        heard |= run.axes.keys()
+        if run.objective and run.kappa is None:  # or else it starts by pushing margins up
             numbers = run.settings.objective.own(run.objective.table)
             own[run.loss, *numbers.items()] = run.objective, numbers
-    told = [caution(*pair) for pair in own.values()]
+    said = [caution(*pair) for pair in own.values()]
     for key, values in sweep.sweep.axes.items():
-        if len(values) > 1 and not any(key in run.axes for run in runs):
-            told.append(f"sweep.{key} makes no difference to any run of this sweep")
-    return list(dict.fromkeys(filter(None, told)))
+        if len(values) > 1 and key not in heard:
+            said.append(f"sweep.{key} makes no difference to any run of this sweep")
+    return list(dict.fromkeys(filter(None, said)))
 
 
-def _runs_at(sweep: Sweep, name: str, at: Mapping[str, Any], settings: Settings) -> Iterator[Run]:
-    method, grid = METHODS[name], sweep.sweep
-    losses = [objective_named(sweep, loss) for loss in grid.loss] if method.pairwise else []
-    strengths = method.strengths(Choices(loss=losses, beta=grid.beta, penalty=grid.penalty))
-    for objective, some in itertools.groupby(strengths, key=lambda strength: strength[0]):
+def cells(runs: Sequence[Run]) -> list[tuple[Run, int]]:
+    """One run of each kind that differs in nothing but beta and seed, and how many runs there are of the kind."""
+    keys = [(id(run.settings), run.method, run.loss) for run in runs]
+    some = dict(zip(keys, runs, strict=True))
+    return [(some[key], count) for key, count in Counter(keys).items()]
+
+
+def _cells_at(
+    name: str,
+    at: Mapping[str, Any],
+    settings: Settings,
+    choices: Choices,
+    kappas: dict[tuple[Any, ...], float | None],
+) -> Iterator[tuple[dict[str, Any], list[float | None]]]:
+    """All that runs of one method at one point are but their beta and seed, and the betas of each. Raises ConfigError.
+
+    kappas: those that are known already, by the objective and its parameters.
+    """
+    method = METHODS[name]
+    for objective, some in itertools.groupby(method.strengths(choices), key=lambda strength: strength[0]):
         point = Point(settings=settings, objective=objective)
         proxies = method.proxies(point)
         try:
@@ -95,30 +132,34 @@ def _runs_at(sweep: Sweep, name: str, at: Mapping[str, Any], settings: Settings)
             if proxies:
                 check_proxies(settings)
         except ValueError as error:
-            where = "".join(f", {key} = {value}" for key, value in at.items())
-            raise ConfigError(f'[sweep] at method = "{name}"{where}: {error}') from None
+            where = ", ".join(filter(None, [f'method = "{name}"', told(at)]))
+            raise ConfigError(f"[sweep] at {where}: {error}") from None
         tables = settings.model_dump(include=set(method.reads(point)))
         tables = leave_out(tables, method.ignores(point))
         axes = {key: value for key, value in at.items() if _has(tables, key) or key in method.told}
-        named = digest(tables)
         alone = objective.name if objective and is_own(objective.name) else ""  # what it raises is its own affair
         alike = [name, alone, proxies, method.responses(point), leave_out(tables, method.per_row(point))]
-        kappa = objective.kappa(settings.objective.own(objective.table)) if objective else None
-        for (_, beta), seed in itertools.product(some, range(grid.seeds)):
-            yield Run(
-                method=name,
-                objective=objective,
-                loss=objective.name if objective else None,
-                beta=beta,
-                kappa=kappa,
-                seed=seed,
-                axes=axes,
-                settings=settings,
-                proxies=proxies,
-                name=named,
-                shared=digest(alike),
-                steps=method.steps(point),
-            )
+        cell = {
+            "method": name,
+            "objective": objective,
+            "loss": objective.name if objective else None,
+            "kappa": _kappa(objective, settings, kappas) if objective else None,
+            "axes": axes,
+            "settings": settings,
+            "proxies": proxies,
+            "name": digest(tables),
+            "shared": digest(alike),
+            "steps": method.steps(point),
+        }
+        yield cell, [beta for _, beta in some]
+
+
+def _kappa(objective: Objective, settings: Settings, known: dict[tuple[Any, ...], float | None]) -> float | None:
+    own = settings.objective.own(objective.table)
+    key = objective.name, *own.items()
+    if key not in known:
+        known[key] = objective.kappa(own)
+    return known[key]
 
 
 def _has(tables: Mapping[str, Any], key: str) -> bool:
@@ -173,11 +214,28 @@ def stacks(runs: Sequence[Run], sizes: Mapping[str, int]) -> list[tuple[Run, ...
     Within a stack the runs of one objective are neighbours. Stacks of one world follow each other, long ones first, so
     that no process is left with one of them at the end.
     """
-    found = cut(sorted(runs, key=apart), sizes)
-    names = [world_name(stack[0].settings) for stack in found]
-    place = {name: i for i, name in enumerate(dict.fromkeys(names))}
-    order = sorted(range(len(found)), key=lambda i: (place[names[i]], -work(found[i])))
-    return [found[i] for i in order]
+    kinds = {(id(run.settings), run.loss): apart(run) for run, _ in cells(runs)}
+    found = cut(sorted(runs, key=lambda run: kinds[id(run.settings), run.loss]), sizes)
+    worlds = {id(settings): name for settings, name in world_names(runs)}
+    place = {name: i for i, name in enumerate(dict.fromkeys(worlds[id(stack[0].settings)] for stack in found))}
+    return sorted(found, key=lambda stack: (place[worlds[id(stack[0].settings)]], -work(stack)))
+
+
+def with_proxies(runs: Iterable[Run]) -> list[Run]:
+    """One run for each settings and seed that need proxies: those of all others are the same."""
+    return list({(id(run.settings), run.seed): run for run in runs if run.proxies}.values())
+
+
+def world_names(runs: Iterable[Run]) -> list[tuple[Settings, str]]:
+    """The settings of some runs, each object once, with the name of its world."""
+    found: list[tuple[Settings, str]] = []
+    last, name = None, ""
+    for settings in {id(run.settings): run.settings for run in runs}.values():
+        made_of = [getattr(settings, table) for table in MADE_OF]
+        if made_of != last:  # neighbours often have one world, and comparing is faster than naming
+            last, name = made_of, world_name(settings)
+        found.append((settings, name))
+    return found
 
 
 def proxy_stacks(members: Sequence[Member], sizes: Mapping[str, int]) -> list[tuple[Member, ...]]:
@@ -195,7 +253,8 @@ def proxy_work(stack: Sequence[Member]) -> int:
 def work(stack: Sequence[Run]) -> float:
     """Tokens that go through networks until a stack is trained, or 1 a run."""
     method = method_of(stack[0])
-    return sum(max(1.0, run.steps * method.passes(run) * method.network(run)[1]) for run in stack)
+    each = ((run.steps * method.passes(run) * method.network(run)[1], count) for run, count in cells(stack))
+    return sum(count * max(1.0, tokens) for tokens, count in each)
 
 
 def cut(items: Sequence[S], sizes: Mapping[str, int]) -> list[tuple[S, ...]]:

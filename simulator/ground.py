@@ -6,7 +6,7 @@ gold, and pairs drawn from the reference hardly show such responses. That, not t
 when a policy is pushed too far.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,14 +17,15 @@ from torch import Tensor
 from gold_rewards import GOLD_REWARDS, GoldReward
 from simulator.complaints import ConfigError
 from simulator.language import Language, lengths
-from simulator.markov import make_language
+from simulator.markov import DRAWS, make_language
 from simulator.reference import Recipe, cached_reference
 from simulator.settings import Settings
 from simulator.streams import stream
-from simulator.text import open_text
+from simulator.text import open_text, text_bytes
 from simulator.transformer import Architecture
 
 Array = np.ndarray
+EXAMINED = 3 * 10**8  # comparisons of numbers in a second or so
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +83,28 @@ def language_and_prompts(settings: Settings) -> tuple[Language, Array]:
     except ValueError as error:
         raise ConfigError(f"world.prompts = {world.prompts}: {error}") from None
     return language, prompts
+
+
+def examine_languages(worlds: Iterable[Settings]) -> None:
+    """Raises ConfigError where a language has no prompts as they are asked for, as far as that is soon found out.
+
+    What takes long is left to the making of the world, which says the same.
+    """
+    left = EXAMINED
+    for settings in {settings.world: settings for settings in worlds}.values():
+        left -= examining(settings)
+        if left < 0:
+            return
+        language_and_prompts(settings)
+
+
+def examining(settings: Settings) -> int:
+    """What it takes to draw prompts, at most, in comparisons of numbers."""
+    world = settings.world
+    if world.language.text:
+        return 100 * text_bytes(world.language.text)
+    drawn = 2 * world.prompts * DRAWS
+    return 20 * world.topics * world.spoken**2 + drawn * (world.prompt_length * world.spoken + 20)
 
 
 def make_ground(settings: Settings, device: torch.device) -> Ground:

@@ -22,6 +22,8 @@ import numpy as np
 
 from simulator.language import FILL, Array, filled_after
 
+DRAWS = 100  # of twice as many prompts as are wanted, until there are enough different ones
+
 
 @dataclass(frozen=True, kw_only=True)
 class Markov:
@@ -82,7 +84,7 @@ class Markov:
         Raises ValueError when the language does not readily say that many different ones.
         """
         found: dict[tuple[int, ...], None] = {}
-        for _ in range(100):
+        for _ in range(DRAWS):
             topic = rng.integers(self.topics, size=2 * prompts)
             rest = self.say(topic, topic, length - 1, rng)
             found.update(dict.fromkeys(map(tuple, np.column_stack([topic, rest]).tolist())))

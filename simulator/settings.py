@@ -3,12 +3,24 @@
 A sweep file has one table for each part of the experiment. Every key is optional.
 """
 
+import unicodedata
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, create_model, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+    create_model,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
 
 from gold_rewards import GOLD_REWARDS, Labels
-from simulator.complaints import at_least, one_of
+from simulator.complaints import one_of
 from simulator.ensemble import COMBINATIONS
 from simulator.losses import LOSSES
 from simulator.objective import Own, Parameter
@@ -17,6 +29,7 @@ from simulator.preferences import Behaviour
 
 ENUMERABLE_LIMIT = 2**23
 BYTES = 256
+TEXT = 4096  # characters of a string at most
 ESTIMATORS = ("k1", "k2", "k3")
 KNOWN_AS = {"dpo": "logistic", "ipo": "squared", "slic": "hinge"}
 ALSO_KNOWN_AS = KNOWN_AS | {
@@ -34,18 +47,30 @@ ALSO_KNOWN_AS = KNOWN_AS | {
 
 Count = Annotated[int, Field(ge=1, le=10**9)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
-Positive = Annotated[float, Field(gt=0, le=1e12), AfterValidator(at_least(1e-12))]
+Positive = Annotated[float, Field(ge=1e-12, le=1e12)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Layers = Annotated[int, Field(ge=1, le=100)]
 Width = Annotated[int, Field(ge=1, le=16384)]
 Heads = Annotated[int, Field(ge=1, le=1024)]
-LossName = Annotated[str, AfterValidator(one_of(LOSSES, known_as=KNOWN_AS))]  # of a reward model
+
+
+def choice(names: Iterable[str]) -> WithJsonSchema:
+    """How a schema tells the names that `one_of` accepts."""
+    return WithJsonSchema({"type": "string", "enum": [*names]})
+
+
+LossName = Annotated[str, AfterValidator(one_of(LOSSES, known_as=KNOWN_AS)), choice(LOSSES)]  # of a reward model
+RewardName = Annotated[str, AfterValidator(one_of(GOLD_REWARDS)), choice(GOLD_REWARDS)]
+Combination = Annotated[str, AfterValidator(one_of(COMBINATIONS)), choice(COMBINATIONS)]
+Estimator = Annotated[str, AfterValidator(one_of(ESTIMATORS)), choice(ESTIMATORS)]
 
 
 def all_or_none(value: Any) -> Any:
     """`true` for every estimator, `false` for none; one name for itself."""
     if isinstance(value, bool):
         return ESTIMATORS if value else ()
+    if isinstance(value, list | tuple) and len(value) > len(ESTIMATORS):
+        raise PydanticCustomError("too_many", "must list at most {most} names", {"most": len(ESTIMATORS)})
     return (value,) if isinstance(value, str) else value
 
 
@@ -56,14 +81,28 @@ def one_byte(value: str) -> str:
     return value
 
 
+def path_like(value: str) -> str:
+    """Refuse control characters, which no sane path has."""
+    if any(unicodedata.category(sign) == "Cc" for sign in value):
+        raise PydanticCustomError("control", "must not have control characters")
+    return value
+
+
 class Table(BaseModel):
     """One table of a sweep file: unknown keys, wrong types, infinities and NaN are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
-Slip = Annotated[float, Field(gt=0, lt=1), AfterValidator(at_least(1e-9))]
-EndByte = Annotated[str, AfterValidator(one_byte)]
+Slip = Annotated[float, Field(ge=1e-9, lt=1)]
+EndByte = Annotated[
+    str, Field(max_length=1, json_schema_extra={"not": {"pattern": r"[^\x00-\x7f]"}}), AfterValidator(one_byte)
+]
+PathText = Annotated[
+    str,
+    Field(max_length=TEXT, json_schema_extra={"not": {"pattern": r"[\x00-\x1f\x7f-\x9f]"}}),
+    AfterValidator(path_like),
+]
 
 
 class Language(Table):
@@ -76,7 +115,7 @@ class Language(Table):
     branching: Count | Literal["auto"] = "auto"
     slip: Slip = 0.02
     stop: Annotated[float, Field(ge=0, le=0.99)] = 0.0
-    text: str = ""
+    text: PathText = ""
     held_out: Annotated[float, Field(ge=0.01, le=0.9)] = 0.1
     end: EndByte = ""
 
@@ -183,7 +222,7 @@ class Reference(Table):
 class Gold(Table):
     """[gold]. Content (`reward`) plus `fluency` times fluency, each in standard deviations under the reference."""
 
-    reward: Annotated[str, AfterValidator(one_of(GOLD_REWARDS))] = "transformer"
+    reward: RewardName = "transformer"
     fluency: Annotated[float, Field(ge=0, le=1000)] = 1.0
     seed: Seed = 0
 
@@ -244,7 +283,7 @@ class Proxy(Network):
     learning_rate: Positive | Literal["auto"] = "auto"
     weight_decay: Annotated[float, Field(ge=0, le=1)] = 0.01
     members: Annotated[int, Field(ge=1, le=100)] = 1
-    combine: Annotated[str, AfterValidator(one_of(COMBINATIONS))] = "mean"
+    combine: Combination = "mean"
     uncertainty: Annotated[float, Field(ge=0, le=1e6)] = 0.5
 
     @property
@@ -354,9 +393,7 @@ class Measure(Table):
     baseline: Annotated[int, Field(ge=2, le=10**6)] = 256
     pairs: Count = 1024
     kl_estimators: Annotated[
-        tuple[Annotated[str, AfterValidator(one_of(ESTIMATORS))], ...],
-        Field(strict=False),
-        BeforeValidator(all_or_none),
+        tuple[Estimator, ...], Field(strict=False, max_length=len(ESTIMATORS)), BeforeValidator(all_or_none)
     ] = ()
 
 

@@ -111,6 +111,11 @@ class Text:
         }
 
 
+def text_bytes(name: str) -> int:
+    """The size of the text file of this name; 0 where there is none."""
+    return Path(name).stat().st_size if name and Path(name).is_file() else 0
+
+
 def read_text(name: str) -> bytes:
     """The bytes of a UTF-8 text file. Raises ConfigError that says what is wrong with it."""
     key = f"world.language.text = {name}"

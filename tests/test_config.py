@@ -5,12 +5,9 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from simulator.complaints import ConfigError
 from simulator.config import Sweep
-from simulator.settings import Settings
 from simulator.toml_input import override
 
 CONFIGS = Path(__file__).parent.parent / "configs"
@@ -77,7 +74,7 @@ def test_whole_numbers_serve_as_floats(tmp_path: Path) -> None:
         ("[world]\nvocabulary = 1024\nresponse_length = 256", "(=16 * 1024^256) must be at most 8,388,608"),
         ("[world]\nseed = " + "9" * 5000, "is not valid TOML"),
         ("[world]\nseed = 0x" + "f" * 5000, "world.seed = a number of more than 40 digits: must be"),
-        ("[sweep]\nbeta = 1e-300", "sweep.beta[0] = 1e-300: must be at least 1e-12"),
+        ("[sweep]\nbeta = 1e-300", "sweep.beta[0] = 1e-300: must be greater than or equal to 1"),
         ("[sweep]\nbeta = [0.3, 0.30000000000000004]", "must list every value once"),
         ("seeds = 2", "unknown key seeds (= 2); did you mean sweep.seeds?"),
         ("[sweep]\nlabel_noise = [0, 0.2]", "did you mean sweep.data.label_noise?"),
@@ -89,11 +86,11 @@ def test_whole_numbers_serve_as_floats(tmp_path: Path) -> None:
         ("[world]\nprompts = 1000", "prompts (=1000) must be at most topics * vocabulary^(prompt_length - 1) (=32)"),
         ("[world]\nlanguage.topics = 9", "language.topics (=9) must be at most vocabulary (=8)"),
         ("[world]\nlanguage.topics = 'few'", 'language.topics = "few": must be a valid integer or must be "auto"'),
-        ("[world]\nlanguage.slip = 0", "world.language.slip = 0: must be greater than 0"),
+        ("[world]\nlanguage.slip = 0", "world.language.slip = 0: must be greater than or equal to 1"),
         ("world = 3", "world = 3: must be a table"),
         ("[policy]\nwidth = 17", "policy: width (=17) must be divisible by heads (=2)"),
         ("[train]\nwarmup = 900", "train: warmup (=900) must be at most steps (=600)"),
-        ("[sweep]\nbeta = [0.1, -1]", "sweep.beta[1] = -1: must be greater than 0"),
+        ("[sweep]\nbeta = [0.1, -1]", "sweep.beta[1] = -1: must be greater than or equal to 1"),
         ("[sweep]\nbeta = [nan]", "sweep.beta[0] = nan: must be a finite number"),
         ("[sweep]\nbeta = [inf]", "sweep.beta[0] = inf: must be a finite number"),
         ("[sweep]\nbeta = []", "sweep.beta = []: must list at least one value"),
@@ -102,8 +99,8 @@ def test_whole_numbers_serve_as_floats(tmp_path: Path) -> None:
         ("[sweep]\nloss = 'logistc'", "did you mean logistic?"),
         ("[sweep]\nbeat = [1]", "unknown key sweep.beat (= [1]); did you mean sweep.beta?"),
         ("[sweep]\n'data.pairs' = []", "sweep.data.pairs = []: must list at least one value"),
-        ("[sweep]\nseeds = 100000\n'data.pairs' = [1, 2, 3]", "runs; it must have at most 1,000,000"),
-        ("[sweep]\naxes = 3", "sweep.axes = 3: must be a valid dictionary"),
+        ("[sweep]\nseeds = 50000\n'data.pairs' = [1, 2, 3]", "the grid has 7,200,000 runs; it must have at most 50,000"),
+        ("[sweep]\naxes = 3", "sweep: axes is no key; what varies is named itself"),
         ("[sweep]\nzzz = 3", "unknown key sweep.zzz (= 3); known here: method, loss, beta, penalty, seeds"),
         ("[world]\nresponse_length = 9", 'or take kind = "sampled"'),
         (
@@ -154,7 +151,7 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"must be UTF-8 text, but byte 2 is not"):
         Sweep.from_toml(tmp_path / "latin.toml")
     (tmp_path / "large.toml").write_text("#" * 2_000_000)
-    with pytest.raises(ConfigError, match="at most 1,048,576 bytes"):
+    with pytest.raises(ConfigError, match="at most 262,144 bytes"):
         Sweep.from_toml(tmp_path / "large.toml")
     (tmp_path / "deep.toml").write_text("a = " + "[" * 20_000)
     with pytest.raises(ConfigError, match="is not valid TOML"):
@@ -165,42 +162,6 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
 def test_malformed_overrides(text: str) -> None:
     with pytest.raises(ConfigError, match="must be KEY=VALUE"):
         override({}, text)
-
-
-KEYS = st.sampled_from(
-    [f"{table}.{key}" for table, field in Settings.model_fields.items() for key in field.annotation.model_fields]
-    + ["sweep.beta", "sweep.loss", "sweep.seeds", "sweep.method", "sweep.data.pairs", "world.language.slip", "x.y"]
-)
-VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=2),
-    max_leaves=4,
-)
-
-
-@settings(max_examples=300, deadline=None)
-@given(st.dictionaries(KEYS, VALUES, min_size=1, max_size=3))
-def test_any_mutation_is_read_or_refused_with_a_message(tmp_path_factory, mutation) -> None:
-    from pydantic import ValidationError
-
-    from simulator.complaints import complain
-    from simulator.grid import expand
-    from simulator.toml_input import place
-
-    tables: dict = {}
-    try:
-        for name, value in mutation.items():
-            place(tables, name, value)
-        sweep = Sweep.model_validate(tables)
-    except ValidationError as error:
-        assert complain(error, Sweep, source="here").startswith("here: ")
-        return
-    except ConfigError:
-        return
-    try:
-        assert expand(sweep)
-    except ConfigError as error:
-        assert str(error)
 
 
 @pytest.mark.parametrize(
