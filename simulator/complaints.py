@@ -55,6 +55,17 @@ def one_of(choices: Iterable[str], *, known_as: Mapping[str, str] | None = None)
     return check
 
 
+def at_least(smallest: float) -> Callable[[float], float]:
+    """A validator for positive numbers that refuses those too small to compute with."""
+
+    def check(value: float) -> float:
+        if value < smallest:
+            raise PydanticCustomError("at_least", "must be at least {smallest}", {"smallest": f"{smallest:g}"})
+        return value
+
+    return check
+
+
 def distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
     """A validator for the values of an axis: at least one, and none twice."""
     if not values:

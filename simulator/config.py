@@ -107,13 +107,20 @@ class Grid(Table):
 
     @model_validator(mode="after")
     def _is_bounded(self) -> Self:
-        if self.runs > RUN_LIMIT:
-            raise ValueError(f"the grid has {self.runs:,} runs; it must have at most {RUN_LIMIT:,}")
-        if self.cells > CELL_LIMIT:
-            raise ValueError(
-                f"the grid has {self.cells:,} combinations of method, loss and further axes; it must have at most "
-                f"{CELL_LIMIT:,}"
-            )
+        for count, most, what in (
+            (self.runs, RUN_LIMIT, "runs"),
+            (self.cells, CELL_LIMIT, "cells before beta and seeds"),
+        ):
+            if count > most:
+                lists = {
+                    "method": self.method,
+                    "loss": self.loss,
+                    "beta": self.beta,
+                    "penalty": self.penalty,
+                } | self.axes
+                sizes = [f"{len(values)} {name}" for name, values in lists.items() if len(values) > 1]
+                which = f"{' × '.join(sizes)}; {self.seeds} seeds"
+                raise ValueError(f"the grid has {count:,} {what}; it must have at most {most:,} ({which})")
         return self
 
     @property

@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
-from simulator.complaints import ConfigError, nearest
+from simulator.complaints import ConfigError, nearest, short
 from simulator.objective import Objective
 from simulator.own_function import blamed, examine, objective_of
 
@@ -96,13 +96,15 @@ def own_loss(name: str, beside: Path | None) -> Loaded:
 
     beside: the folder of the sweep file, where a relative name is looked up first.
     """
-    path = find(name, beside)
     try:
+        path = find(name, beside)
         known = LOADED.get((name, path))
         if known is None or any(not file.exists() for file in known.files) or hash_of(known.files) != known.code:
             LOADED[name, path] = load(name, path)
     except OSError as error:
-        raise ConfigError(f"sweep.loss = {name}: {path} cannot be read ({error.strerror or error})") from None
+        raise ConfigError(
+            f"sweep.loss = {name}: {short(str(error.filename))} cannot be read ({error.strerror})"
+        ) from None
     return LOADED[name, path]
 
 

@@ -20,7 +20,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from gold_rewards import GOLD_REWARDS, Labels
-from simulator.complaints import one_of
+from simulator.complaints import at_least, one_of
 from simulator.ensemble import COMBINATIONS
 from simulator.losses import LOSSES
 from simulator.objective import Own, Parameter
@@ -47,7 +47,7 @@ ALSO_KNOWN_AS = KNOWN_AS | {
 
 Count = Annotated[int, Field(ge=1, le=10**9)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
-Positive = Annotated[float, Field(ge=1e-12, le=1e12)]
+Positive = Annotated[float, Field(gt=0, le=1e12, json_schema_extra={"minimum": 1e-12}), AfterValidator(at_least(1e-12))]
 Share = Annotated[float, Field(ge=0, le=1)]
 Layers = Annotated[int, Field(ge=1, le=100)]
 Width = Annotated[int, Field(ge=1, le=16384)]
@@ -94,7 +94,7 @@ class Table(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
-Slip = Annotated[float, Field(ge=1e-9, lt=1)]
+Slip = Annotated[float, Field(gt=0, lt=1, json_schema_extra={"minimum": 1e-9}), AfterValidator(at_least(1e-9))]
 EndByte = Annotated[
     str, Field(max_length=1, json_schema_extra={"not": {"pattern": r"[^\x00-\x7f]"}}), AfterValidator(one_byte)
 ]

@@ -68,11 +68,11 @@ def check_values(tables: Mapping[str, Any]) -> None:
             raise ConfigError(f"{short(name)}: must nest at most {DEPTH} tables or lists")
         named = inner.items() if isinstance(inner, Mapping) else (("", value) for value in inner)
         for key, value in named:
+            where = f"{name}.{key}" if name and isinstance(inner, Mapping) else name or key
             if isinstance(value, int) and not -(2**63) <= value < 2**64:
-                where = short(f"{name}.{key}".strip("."))
-                raise ConfigError(f"{where} = {shown(value)}: must be a whole number of at most 64 bits")
+                raise ConfigError(f"{short(where)} = {shown(value)}: must be a whole number of at most 64 bits")
             if isinstance(value, Mapping | list):
-                left.append((f"{name}.{key}".strip("."), value, depth + 1))
+                left.append((where, value, depth + 1))
 
 
 def override(tables: dict[str, Any], text: str) -> None:
