@@ -4,10 +4,14 @@ Shapes: R runs, C checkpoints.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
+import torch
+from torch import Tensor
 
+from simulator.in_flight import named, part_of, scalar
 from simulator.measurement import Columns
 from simulator.runs import Run
 
@@ -24,13 +28,33 @@ def checkpoint_steps(steps: int, count: int) -> list[int]:
     return chosen
 
 
-def note(table: dict[str, np.ndarray], row: int, rows: int, columns: Columns) -> None:
-    """Write what was measured at one of `rows` checkpoints into `table`, whose arrays [C, R] are made at the first.
+@dataclass(kw_only=True)
+class Track:
+    """What was measured at the first `row` of `rows` checkpoints, in arrays [C, R] that are made at the first.
 
     Small tensors that outlive a checkpoint would lie between the large ones of the next, and memory would grow.
     """
-    for name, value in columns.items():
-        table.setdefault(name, np.empty((rows, len(value))))[row] = value.cpu().numpy()
+
+    rows: int
+    row: int = 0
+    measured: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def note(self, columns: Columns) -> None:
+        """Write what was measured, [R] each, at the next checkpoint."""
+        for name, value in columns.items():
+            table = self.measured.setdefault(name, np.zeros((self.rows, len(value))))
+            table[self.row] = value.cpu().numpy()
+        self.row += 1
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All of it as named tensors, to be saved."""
+        tables = {name: torch.from_numpy(table) for name, table in self.measured.items()}
+        return {"row": scalar(self.row), **named("measured", tables)}
+
+    def go_on(self, state: Mapping[str, Tensor]) -> None:
+        """Be what `tensors` told."""
+        self.row = int(state["row"])
+        self.measured = {name: table.numpy() for name, table in part_of(state, "measured").items()}
 
 
 def curve_rows(

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 import pandas as pd
 
-from simulator.method import Keep
+from simulator.method import Recorder
 from simulator.methods import METHODS
 from simulator.proxies import members_of
 from simulator.runs import Run
@@ -34,19 +34,13 @@ def proxies_for(runs: Sequence[Run], world: World, trained: Callable[[str], Trai
     return chosen
 
 
-def run_stack(
-    runs: Sequence[Run],
-    world: World,
-    proxies: Sequence[Proxy],
-    tick: Callable[[int], None],
-    keep: Keep = lambda name, table: None,
-) -> pd.DataFrame:
+def run_stack(runs: Sequence[Run], world: World, proxies: Sequence[Proxy], recorder: Recorder) -> pd.DataFrame:
     """Train and measure the runs of one stack; the rows of `curves.parquet` that they make.
 
-    proxies: one for each run, or none at all. `tick` is told after every checkpoint how many steps each run has taken
-    since the last, and `keep` is given the rows of further tables, which are named in `records.BESIDE`.
+    proxies: one for each run, or none at all. The recorder is told of steps, given the rows of further tables, which
+    are named in `folder.BESIDE`, and has the state to go on from.
     """
-    curves = METHODS[runs[0].method].trace(runs, world, proxies, tick, keep)
+    curves = METHODS[runs[0].method].trace(runs, world, proxies, recorder)
     if not proxies:
         return curves
     sizes = {run.run_id: proxy.members[0].architecture.parameters for run, proxy in zip(runs, proxies, strict=True)}

@@ -1,27 +1,98 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all, and what is said of a disk that does not take them."""
 
+import errno
+import hashlib
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO
+
+from simulator.interrupts import held_off
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+FORBIDDEN = (errno.EROFS, errno.EACCES, errno.EPERM)
+GONE = (errno.ENOENT, errno.ENOTDIR, errno.ESTALE)
 
 
-@contextmanager
-def write_whole(path: Path) -> Iterator[BinaryIO]:
-    """A binary file to write into; `path` is replaced by it only when all of it is on disk."""
+class StorageError(OSError):
+    """A file cannot be written; the text says which, why, and what to do. Nothing that was there is lost."""
+
+
+def remedy(error: OSError) -> str:
+    """What a user can do about it."""
+    if error.errno in FULL:
+        return "make room there"
+    if error.errno in FORBIDDEN:
+        return "allow writing there"
+    if error.errno in GONE:
+        return "its folder was moved or removed while it was in use: bring it back"
+    return "see that the disk works"
+
+
+def storage_error(path: Path, error: OSError) -> StorageError:
+    """The error of a file at `path`, with what to do about it."""
+    return StorageError(f"{path}: cannot be written ({error.strerror or error}); {remedy(error)}")
+
+
+def write_whole(path: Path, content: bytes) -> str:
+    """Replace the file at `path` by one of this content, once all of it is on disk; its SHA-256.
+
+    An interrupt waits for it. Raises StorageError, and then leaves what was there.
+    """
     beside = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        with open(beside, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
-    if os.name == "posix":  # elsewhere a folder cannot be opened, and a rename needs no flush
-        folder = os.open(path.parent, os.O_RDONLY)
+    with held_off():
         try:
-            os.fsync(folder)
+            try:
+                with open(beside, "wb") as file:
+                    file.write(content)
+                    file.flush()
+                    os.fsync(file.fileno())
+                os.replace(beside, path)
+                sync_folder(path.parent)
+            finally:
+                with suppress(OSError):
+                    beside.unlink(missing_ok=True)
+        except OSError as error:
+            raise storage_error(path, error) from error
+    return hashlib.sha256(content).hexdigest()
+
+
+def sync_folder(folder: Path) -> None:
+    """Wait until the names in a folder are on disk."""
+    if os.name == "posix":  # elsewhere a folder cannot be opened, and a rename needs no flush
+        opened = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(opened)
         finally:
-            os.close(folder)
+            os.close(opened)
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder unless it is there. Raises StorageError."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise storage_error(path, error) from error
+
+
+def set_aside(path: Path) -> Path:
+    """Rename a file that is not as it was written, so that it is kept and stands in nobody's way; its new place."""
+    number, place = 1, path.with_name(f"{path.name}.damaged")
+    while place.exists():
+        number += 1
+        place = path.with_name(f"{path.name}.damaged-{number}")
+    try:
+        os.replace(path, place)
+    except OSError as error:
+        raise storage_error(path, error) from error
+    return place
+
+
+def hash_of_file(path: Path) -> str | None:
+    """The SHA-256 of a file; None where it is not there. Raises StorageError where it cannot be read."""
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise StorageError(f"{path}: cannot be read ({error.strerror or error}); allow reading there") from error

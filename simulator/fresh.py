@@ -26,7 +26,7 @@ AT_ONCE = 64  # prompts whose answers are drawn together
 def segments(begin: int, end: int, refresh: int) -> list[tuple[int, int]]:
     """The steps from `begin` to `end`, cut where a round begins, as pairs of a first step and the next one's."""
     cuts = [step for step in range(begin + 1, end) if refresh and step % refresh == 0]
-    return list(zip([begin, *cuts], [*cuts, end], strict=True))
+    return list(zip([begin, *cuts], [*cuts, end], strict=True)) if begin < end else []
 
 
 def round_at(step: int, online: Online, steps: int) -> int:

@@ -23,7 +23,7 @@ from simulator import along, fresh
 from simulator.complaints import ConfigError
 from simulator.config import RUN_LIMIT
 from simulator.enumerable import MEASURE_FLOATS
-from simulator.grid import STACK_LIMIT, proxy_stack_size, proxy_work, stack_size, work
+from simulator.grid import STACK_LIMIT, cells, proxy_stack_size, proxy_work, stack_size, with_proxies, work
 from simulator.ground import architecture_of
 from simulator.methods import METHODS
 from simulator.proxies import Member, needed, proxy_architecture
@@ -31,6 +31,7 @@ from simulator.runs import Run, apart
 from simulator.sampled import KEPT_BYTES
 from simulator.sampling import Lots
 from simulator.settings import Network, Settings
+from simulator.text import text_bytes
 from simulator.training import STRETCH
 from simulator.under_reference import POOL
 
@@ -38,6 +39,7 @@ PROCESS_BYTES = 350 * 2**20  # Python with torch and pandas
 DRAWING_BYTES = 130 * 2**20  # what matplotlib and its figures add when all is done
 SLACK = 1.3  # what an allocator loses between tensors
 FLOAT, WIDE = 4, 8
+SPOKEN_BYTES = 300  # of a prompt in Python, while different ones are gathered
 TERM_PASSES = 4.0  # what the terms of a loss hold at most, in gradients of its pairs
 CONTAINER = Path("/sys/fs/cgroup")
 UNITS = {"": 1, "B": 1} | {
@@ -45,18 +47,22 @@ UNITS = {"": 1, "B": 1} | {
     for power, letter in enumerate("KMGT", start=1)
     for ending, base in (("", 1024), ("iB", 1024), ("B", 1000))
 }
-REMEDY = "lower policy.width, policy.layers, proxy.width, train.batch, data.pairs, online.pairs, or the world's sizes"
+REMEDY = (
+    "lower policy.width, policy.layers, proxy.width, train.batch, data.pairs, online.pairs, or sizes in [world], "
+    "[measure], [reference], [proxy], [rl] or [best_of_n]"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Arrangement:
-    """How a sweep fits into memory: processes, the most runs in one stack of each kind, and bytes over all processes.
+    """How a sweep fits into memory: processes, how many runs a stack of each kind has, and bytes over all processes.
 
-    sizes: by what the runs, or the proxies, of a stack share.
+    sizes: by what the runs, or the proxies, of a stack share; most: how many of them would fit.
     """
 
     processes: int
     sizes: dict[str, int]
+    most: dict[str, int]
     bytes: int
 
 
@@ -207,7 +213,7 @@ def measuring_bytes(settings: Settings) -> int:
 def world_bytes(settings: Settings) -> int:
     """What a world holds while policies are trained in it."""
     world = settings.world
-    text = text_bytes(settings)
+    text = text_bytes(settings.world.language.text)
     language = 50 * text if text else 4 * WIDE * world.topics * world.vocabulary**2
     if world.kind == "enumerable":
         return language + 12 * WIDE * world.prompts * world.vocabulary**world.response_length
@@ -222,13 +228,8 @@ def making_bytes(settings: Settings) -> int:
     reading = step_bytes(settings.policy, world.vocabulary, settings.reference.batch, places)
     scoring = 2**26 if world.kind == "sampled" else 10 * WIDE * world.prompts * world.vocabulary**world.response_length
     drawing = measuring_bytes(settings) if world.kind == "sampled" else 0
-    return int(SLACK * (reading + scoring)) + drawing + 60 * text_bytes(settings)
-
-
-def text_bytes(settings: Settings) -> int:
-    """The size of the text that is the language, 0 for a synthetic one."""
-    name = settings.world.language.text
-    return Path(name).stat().st_size if name and Path(name).is_file() else 0
+    asking = 2 * world.prompts * (5 * WIDE * world.prompt_length + SPOKEN_BYTES)
+    return int(SLACK * (reading + scoring + asking)) + drawing + 60 * text_bytes(settings.world.language.text)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -258,7 +259,7 @@ def needs_of(runs: Sequence[Run], best: int | None = None) -> dict[str, Need]:
     needs = {}
     for shared, group in kinds.items():
         run = group[0]
-        kinds_of_it = {apart(one): one for one in group}.values()
+        kinds_of_it = {apart(one): one for one, _ in cells(group)}.values()
         needs[shared] = Need(
             settings=run.settings,
             each=max(run_bytes(one) for one in kinds_of_it),
@@ -272,7 +273,7 @@ def needs_of(runs: Sequence[Run], best: int | None = None) -> dict[str, Need]:
             phase="runs",
         )
     members: dict[str, list[Member]] = {}
-    for member in needed(runs):
+    for member in needed(with_proxies(runs)):
         members.setdefault(member.shared, []).append(member)
     for shared, some in members.items():
         largest = max(some, key=lambda member: member.pairs)
@@ -302,7 +303,7 @@ def arrange(runs: Sequence[Run], *, budget: int, processes: int, asked: str, bes
         raise ConfigError(f"{asked}: one run of this sweep needs about {least}; allow more with --memory, or {REMEDY}")
     sizes = {name: even(need, most[name], share_of(need, needs.values(), processes)) for name, need in needs.items()}
     largest = max((held_bytes(need, sizes[name]) for name, need in needs.items()), default=0)
-    return Arrangement(processes=processes, sizes=sizes, bytes=resident(processes) + processes * largest)
+    return Arrangement(processes=processes, sizes=sizes, most=most, bytes=resident(processes) + processes * largest)
 
 
 def share_of(need: Need, needs: Iterable[Need], processes: int) -> float:

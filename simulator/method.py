@@ -1,11 +1,12 @@
 """What a method is: a way to make policies, and what a sweep has to know to plan it. See simulator/methods/."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import pandas as pd
 
+from simulator.in_flight import Saver
 from simulator.objective import Objective, Own
 from simulator.runs import Run
 from simulator.scoring import Proxy
@@ -15,7 +16,23 @@ from simulator.world import MADE_OF, World
 Tick = Callable[[int], None]
 Keys = Mapping[str, Sequence[str] | None]
 Keep = Callable[[str, pd.DataFrame], None]
-Trace = Callable[[Sequence[Run], World, Sequence[Proxy], Tick, Keep], pd.DataFrame]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recorder:
+    """What a method tells while it works.
+
+    tick: how many steps each run has taken since the last time, and found, once, how many were found taken. keep: rows
+    of further tables, by their names. saver: the state of a stack, to go on from.
+    """
+
+    tick: Tick = lambda steps: None
+    found: Tick = lambda steps: None
+    keep: Keep = lambda name, table: None
+    saver: Saver = field(default_factory=Saver)
+
+
+Trace = Callable[[Sequence[Run], World, Sequence[Proxy], Recorder], pd.DataFrame]
 
 LABELS = ("labels", "temperature", "label_noise")
 
@@ -56,9 +73,8 @@ class Method:
     of its data at most, 0 where it has none. listed: tokens that an expectation under the reference takes a gradient of
     in a step.
 
-    trace(runs, world, proxies, tick, keep): train and measure the runs of a stack, with a proxy for each or none at
-    all; the rows of `curves.parquet`. tick is told how many steps each run has taken since the last time, and keep is
-    given the rows of further tables by their names.
+    trace(runs, world, proxies, recorder): train and measure the runs of a stack, with a proxy for each or none at all,
+    from the state that the recorder's saver has found, if any; the rows of `curves.parquet`.
     """
 
     strengths: Callable[[Choices], Sequence[tuple[Objective | None, float | None]]]

@@ -14,10 +14,9 @@ import numpy as np
 import torch
 
 from simulator.best_of import ladder
-from simulator.checkpoints import checkpoint_steps
 from simulator.config import Sweep, with_hashes
-from simulator.grid import cautions, expand, proxy_stacks, stacks
-from simulator.ground import architecture_of, language_and_prompts
+from simulator.grid import cautions, cells, expand, proxy_stacks, stacks, with_proxies, world_names
+from simulator.ground import architecture_of, examine_languages
 from simulator.memory import arrange, budget_of, shown_bytes
 from simulator.methods import METHODS
 from simulator.objective import Part
@@ -28,10 +27,9 @@ from simulator.proxies import CHECKPOINTS, Member, needed, proxy_architecture
 from simulator.runs import Run
 from simulator.sampling import Lots
 from simulator.settings import Settings
+from simulator.stacks import one_thread
 from simulator.training import Problem, Schedule, advance, start
 from simulator.transformer import Architecture, initial_parameters, packing
-from simulator.worker import one_thread
-from simulator.world import world_name
 
 START_SECONDS = 4.0  # of a worker process
 LAW_SECONDS = 2e-7  # for each response, to measure a law over all of them
@@ -89,7 +87,7 @@ def run_seconds(run: Run, per_unit: np.ndarray) -> float:
         own, proxy = layer_cost(architecture_of(settings)), layer_cost(proxy_architecture(settings))
         tokens = settings.measured_prompts * settings.best_of_n.pool * settings.world.response_length
         return tokens * float((own + settings.proxy.members * proxy) @ per_unit) / 3
-    checkpoints = len(checkpoint_steps(settings.train.steps, settings.train.checkpoints))
+    checkpoints = min(settings.train.steps + 1, settings.train.checkpoints)
     measuring = measured_places(settings, METHODS[run.method].held(run))
     training *= METHODS[run.method].passes(run)
     return (settings.train.steps * training + checkpoints * measuring / 3) * cost  # measuring has no backward pass
@@ -100,7 +98,7 @@ def proxy_seconds(member: Member, per_unit: np.ndarray) -> float:
     settings, world, proxy = member.settings, member.settings.world, member.settings.proxy
     cost = float(layer_cost(proxy_architecture(settings)) @ per_unit)
     pair = world.prompt_length + 2 * world.response_length
-    unseen = len(checkpoint_steps(proxy.steps, CHECKPOINTS)) * member.held_out * pair
+    unseen = min(proxy.steps + 1, CHECKPOINTS) * member.held_out * pair
     if world.kind == "enumerable":
         scored = world.prompts * sum(world.vocabulary**t for t in range(world.response_length + 1))
     else:
@@ -172,17 +170,16 @@ def make_plan(sweep: Sweep, workers: int, *, memory: str | None = None, device: 
         warnings.warn(told, UserWarning, stacklevel=2)
     with_hashes(sweep, [run.settings.world.language.text for run in runs])
     budget = budget_of(memory, device or torch.device("cpu"))
+    worlds = {name: settings for settings, name in world_names(runs)}
+    examine_languages(worlds.values())
     arrangement = arrange(runs, processes=workers, **budget)
-    members = needed(runs)
+    members = needed(with_proxies(runs))
     made, cut_runs = proxy_stacks(members, arrangement.sizes), stacks(runs, arrangement.sizes)
     workers = min(arrangement.processes, max(len(made), len(cut_runs)))
     with one_thread():
         per_unit = time_steps()
-    work = sum(run_seconds(run, per_unit) for run in runs)
+    work = sum(count * run_seconds(run, per_unit) for run, count in cells(runs))
     work += sum(proxy_seconds(member, per_unit) for member in members)
-    worlds = {world_name(run.settings): run.settings for run in runs}
-    for settings in worlds.values():
-        language_and_prompts(settings)
     making = sum(
         oracle_seconds(settings) + making_places(settings) * float(layer_cost(architecture_of(settings)) @ per_unit)
         for settings in worlds.values()

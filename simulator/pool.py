@@ -1,17 +1,25 @@
-"""Worker processes, and handing stacks to them: the parent's side of `simulator/worker.py`."""
+"""Handing jobs out, to worker processes or to this one, until each is done or stays failed.
+
+What is tried after a failure is decided in `simulator/jobs.py`; the workers' side is `simulator/worker.py`.
+"""
 
 import json
 import os
-import queue
 import subprocess
 import sys
+import threading
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from simulator.records import Folder
+from simulator.folder import Folder
+from simulator.jobs import Job, Trouble, ended, next_try, told, trouble_of
+from simulator.method import Tick
 
 SOURCE = Path(__file__).resolve().parent.parent
 ENVIRONMENT = {
@@ -21,12 +29,116 @@ ENVIRONMENT = {
     "PYTHONPATH": os.pathsep.join(filter(None, [str(SOURCE), os.environ.get("PYTHONPATH")])),
 }
 
+Watch = Callable[[int, int, bool], None]
+Failures = dict[Job, Trouble]
+Hand = Callable[[Sequence[Job], Watch], Failures]
+Do = Callable[[Job, Tick, Tick], Trouble | None]  # a job, told of steps taken and of steps found
 
-def start_worker(folder: Folder, beside: Path | None) -> subprocess.Popen[str]:
+
+class OutsideError(RuntimeError):
+    """What would hit every other job too has ended one; the text says what."""
+
+
+@dataclass(kw_only=True)
+class Counter:
+    """Steps and runs of jobs, told to a watch by one thread at a time; what a failed job had done is taken back."""
+
+    watch: Watch
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    steps: dict[Job, list[int]] = field(default_factory=dict)
+
+    def took(self, job: Job, steps: int, *, worked: bool) -> None:
+        """A job has taken steps, or found them taken."""
+        with self.lock:
+            self.steps.setdefault(job, [0, 0])[worked] += steps
+            self.watch(steps * len(job.places), 0, worked)
+
+    def ended(self, job: Job, *, done: bool) -> None:
+        """A job is done, or failed."""
+        with self.lock:
+            found, worked = self.steps.pop(job, [0, 0])
+            if done:
+                self.watch(0, len(job.places) if job.kind == "runs" else 0, True)
+            else:
+                self.watch(-found * len(job.places), 0, False)
+                self.watch(-worked * len(job.places), 0, True)
+
+
+@dataclass(kw_only=True)
+class Heap:
+    """Jobs that wait, those that failed, and how many are being done."""
+
+    waiting: list[Job]
+    failed: Failures = field(default_factory=dict)
+    busy: int = 0
+    closed: bool = False
+    changed: threading.Condition = field(default_factory=threading.Condition)
+
+    def take(self) -> Job | None:
+        """The next job; waits while one that is being done may yet come back; None where none will."""
+        with self.changed:
+            while not self.waiting and self.busy and not self.closed:
+                self.changed.wait()
+            if self.closed or not self.waiting:
+                return None
+            self.busy += 1
+            return self.waiting.pop(0)
+
+    def give_back(self, job: Job, trouble: Trouble | None) -> None:
+        """A job is done, or failed and is tried otherwise. Raises OutsideError."""
+        with self.changed:
+            self.busy -= 1
+            self.changed.notify_all()
+            if trouble is None or self.closed:
+                return
+            if trouble.cause == "outside":
+                self.closed = True
+                raise OutsideError(trouble.text)
+            then = next_try(job, trouble)
+            self.waiting[:0] = then
+            if not then:
+                self.failed[job] = trouble
+        if said := told(job, trouble, then):
+            warnings.warn(said, UserWarning, stacklevel=2)
+
+    def close(self) -> None:
+        """Nothing more is to be done."""
+        with self.changed:
+            self.closed = True
+            self.changed.notify_all()
+
+
+def work_off(heap: Heap, counter: Counter, do: Do) -> None:
+    """Do one job after another until none is left. Raises OutsideError."""
+    while job := heap.take():
+        trouble = do(job, partial(counter.took, job, worked=True), partial(counter.took, job, worked=False))
+        counter.ended(job, done=trouble is None)
+        heap.give_back(job, trouble)
+
+
+def working_here(do: Callable[[Job, Tick, Tick], None]) -> Hand:
+    """Has jobs done in this process. `do` may raise."""
+
+    def tried(job: Job, tick: Tick, found: Tick) -> Trouble | None:
+        try:
+            do(job, tick, found)
+        except Exception as error:
+            return trouble_of(error)
+        return None
+
+    def hand(jobs: Sequence[Job], watch: Watch) -> Failures:
+        heap = Heap(waiting=list(jobs))
+        work_off(heap, Counter(watch=watch), tried)
+        return heap.failed
+
+    return hand
+
+
+def start_worker(folder: Folder, every: float, beside: Path | None) -> subprocess.Popen[str]:
     """A worker on the CPU, in a process group of its own, so that an interrupt reaches it only through us."""
     where = [] if beside is None else [str(beside.resolve())]
     return subprocess.Popen(
-        [sys.executable, "-m", "simulator.worker", str(folder.path.resolve()), "cpu", *where],
+        [sys.executable, "-m", "simulator.worker", str(folder.path.resolve()), "cpu", str(every), *where],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -35,90 +147,75 @@ def start_worker(folder: Folder, beside: Path | None) -> subprocess.Popen[str]:
     )
 
 
-Job = dict[str, list[int]]  # {"runs": places} or {"proxies": places}; see simulator/worker.py
-Hand = Callable[[Sequence[Job], Callable[[int, int], None]], dict[int, str]]
-
-
-def ask(worker: subprocess.Popen[str], job: Job) -> Iterator[dict[str, Any]]:
-    """The answers of a worker that is given a stack, up to the one that ends it: done, or an error."""
+def ask(worker: subprocess.Popen[str], job: Job, tick: Tick, found: Tick) -> Trouble | None:
+    """Have a worker do a job: why it failed, or None. A worker that died has the cause "ended"."""
     assert worker.stdin is not None
     assert worker.stdout is not None
     try:
-        print(json.dumps(job), file=worker.stdin, flush=True)
+        print(json.dumps({"kind": job.kind, "places": job.places}), file=worker.stdin, flush=True)
     except BrokenPipeError:
-        yield {"error": f"its process ended with exit code {worker.wait()}", "ended": True}
-        return
+        return ended(worker.wait())
     for line in worker.stdout:
-        answer = json.loads(line)
-        yield answer
-        if "steps" not in answer:
-            return
-    yield {"error": f"its process ended with exit code {worker.wait()}", "ended": True}
-
-
-def attend(
-    worker: subprocess.Popen[str],
-    jobs: Sequence[Job],
-    waiting: "queue.SimpleQueue[int]",
-    tick: Callable[[int, int], None],
-) -> dict[int, str]:
-    """Hand one of the jobs after another to a worker until none waits; the reasons of those that failed.
-
-    `tick(stack, steps)` is called when a stack has taken `steps` more steps.
-    """
-    failed: dict[int, str] = {}
-    while True:
-        try:
-            stack = waiting.get_nowait()
-        except queue.Empty:
-            return failed
-        for answer in ask(worker, jobs[stack]):
-            if "steps" in answer:
-                tick(stack, answer["steps"])
-            if "error" in answer:
-                failed[stack] = answer["error"]
-            if answer.get("ended"):
-                return failed
+        answer: dict[str, Any] = json.loads(line)
+        if "steps" in answer:
+            tick(answer["steps"])
+        elif "found" in answer:
+            found(answer["found"])
+        else:
+            return Trouble(**answer["trouble"]) if "trouble" in answer else None
+    return ended(worker.wait())
 
 
 @contextmanager
-def workers_on(folder: Folder, workers: int, beside: Path | None = None) -> Iterator[Hand]:
-    """`workers` processes for the sweep in a folder, to hand stacks to while the block runs.
+def workers_on(folder: Folder, workers: int, every: float, beside: Path | None = None) -> Iterator[Hand]:
+    """`workers` processes for the sweep in a folder, to hand jobs to while the block runs.
 
-    beside: where files that the sweep names are looked up first. hand(jobs, tick) runs the jobs, and gives the reasons
-    of those that failed.
+    every: seconds between two saved states of a stack. beside: where files that the sweep names are looked up first. A
+    process that dies is replaced.
     """
-    processes = [start_worker(folder, beside) for _ in range(workers)]
-    try:
-        yield lambda jobs, tick: hand_out(processes, jobs, tick)
-    finally:
-        for process in processes:
-            process.terminate()
-            process.wait()
-            for pipe in (process.stdin, process.stdout):
-                if pipe:
-                    pipe.close()
+    crew = [start_worker(folder, every, beside) for _ in range(workers)]
 
+    def attend(number: int, heap: Heap, counter: Counter) -> None:
+        def do(job: Job, tick: Tick, found: Tick) -> Trouble | None:
+            trouble = ask(crew[number], job, tick, found)
+            if trouble is not None and trouble.cause == "ended" and not heap.closed:
+                close(crew[number])
+                crew[number] = start_worker(folder, every, beside)
+            return trouble
 
-def hand_out(
-    processes: Sequence[subprocess.Popen[str]], jobs: Sequence[Job], tick: Callable[[int, int], None]
-) -> dict[int, str]:
-    """Run jobs in the processes; the reasons of those that failed."""
-    waiting: queue.SimpleQueue[int] = queue.SimpleQueue()
-    for number in range(len(jobs)):
-        waiting.put(number)
-    failed: dict[int, str] = {}
-    with ThreadPoolExecutor(len(processes)) as threads:
         try:
-            attending = [threads.submit(attend, process, jobs, waiting, tick) for process in processes]
-            for thread in attending:
-                failed |= thread.result()
+            work_off(heap, counter, do)
         except BaseException:
-            for process in processes:
-                process.terminate()
-            while not waiting.empty():
-                waiting.get_nowait()
+            stop(heap)
             raise
-    while not waiting.empty():
-        failed[waiting.get_nowait()] = "no process was left to run it"
-    return failed
+
+    def stop(heap: Heap) -> None:
+        heap.close()
+        for process in crew:
+            process.terminate()
+
+    def hand(jobs: Sequence[Job], watch: Watch) -> Failures:
+        heap, counter = Heap(waiting=list(jobs)), Counter(watch=watch)
+        with ThreadPoolExecutor(workers) as threads:
+            try:
+                for thread in [threads.submit(attend, number, heap, counter) for number in range(workers)]:
+                    thread.result()
+            except BaseException:
+                stop(heap)
+                raise
+        return heap.failed
+
+    try:
+        yield hand
+    finally:
+        for process in crew:
+            close(process)
+
+
+def close(process: subprocess.Popen[str]) -> None:
+    """End a worker; one in the middle of a stack saves its state first."""
+    process.terminate()
+    process.wait()
+    for pipe in (process.stdin, process.stdout):
+        if pipe:
+            pipe.close()

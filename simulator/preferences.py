@@ -59,6 +59,10 @@ class Preferences:
         """The first pairs of every run."""
         return self._each(lambda held: held[:, :count])
 
+    def tensors(self) -> dict[str, Tensor]:
+        """What is held, by its names here."""
+        return {name: value for name, value in vars(self).items() if value is not None}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Candidates:

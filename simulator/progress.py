@@ -11,8 +11,8 @@ from rich.progress import BarColumn, Progress, TextColumn
 
 from simulator.config import Sweep
 from simulator.grid import expand
+from simulator.pool import Watch
 from simulator.proxies import needed
-from simulator.sweep import Watch
 
 PLAIN_EVERY = 10.0  # seconds between plain lines
 EARLY = 0.1  # share of the work before which the time left is not foretold

@@ -12,7 +12,7 @@ engine that trains policies.
 """
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -24,6 +24,8 @@ from torch import Tensor
 from simulator.best_of import log_best_of_n
 from simulator.checkpoints import checkpoint_steps
 from simulator.ensemble import deviation_of, gold_unit
+from simulator.in_flight import named, part_of, scalar, stretches
+from simulator.method import Recorder
 from simulator.objective import Part, pair_losses
 from simulator.objectives import OBJECTIVES
 from simulator.preferences import Preferences, padded_preferences
@@ -31,12 +33,11 @@ from simulator.runs import Run, axis_column, digest, leave_out
 from simulator.scoring import Listing, Trained
 from simulator.settings import Settings
 from simulator.streams import stream
-from simulator.training import BLOCK, Problem, Schedule, advance, start
+from simulator.training import BLOCK, Problem, Schedule, advance, start, state_from, state_tensors
 from simulator.transformer import Architecture, initial_parameters, sequence_scores, unstack, whole_packing
 from simulator.world import MADE_OF, World
 
 Array = np.ndarray
-Tick = Callable[[int], None]
 
 CHECKPOINTS = 24
 SHIFTED_BY = 16  # n of the best-of-n policy under which a proxy is compared with gold once more
@@ -201,10 +202,11 @@ def loss_and_accuracy(parameters: Tensor, problem: Problem, first: Sequence[int]
     )
 
 
-def train_members(members: Sequence[Member], world: World, tick: Tick) -> list[tuple[Trained, dict[str, Any]]]:
+def train_members(members: Sequence[Member], world: World, recorder: Recorder) -> list[tuple[Trained, dict[str, Any]]]:
     """Train a stack of proxies; each with the facts that `proxies.parquet` says of it.
 
-    A proxy whose loss stopped being finite keeps what it was before. `tick` is told how many steps each has taken.
+    A proxy whose loss stopped being finite keeps what it was before. The recorder is told of steps, and has the state
+    to go on from.
     """
     data = {(member.settings.data, member.seed): None for member in members}
     drawn = {key: world.draw(*key) for key in data}
@@ -214,18 +216,34 @@ def train_members(members: Sequence[Member], world: World, tick: Tick) -> list[t
     for row, member in enumerate(members):
         rng = stream(member.seed, "proxy", "init", member.member)
         state.parameters[row] = initial_parameters(problem.architecture, rng)
-    kept, least = state.parameters.clone(), np.full(len(members), np.inf)
-    best = np.zeros(len(members), dtype=np.int64)
+    best = {
+        "parameters": state.parameters.clone(),
+        "loss": torch.full((len(members),), torch.inf, dtype=torch.float64),
+        "step": torch.zeros(len(members), dtype=torch.int64),
+        "row": scalar(1),
+    }
+    if found := recorder.saver.found():
+        best = {name: value.to(best[name].device) for name, value in part_of(found, "best").items()}
+        state = state_from(found, state)
+        recorder.found(state.step)
     unseen = [m.pairs - m.held_out for m in members], [m.held_out for m in members]
     steps = checkpoint_steps(problem.schedule.steps, CHECKPOINTS)
-    for before, after in itertools.pairwise(steps):
-        with torch.enable_grad():
-            state = advance(state, problem, after - before)
-        loss = loss_and_accuracy(state.parameters, problem, *unseen)[0]
-        better = loss < least
-        least, best = np.where(better, loss, least), np.where(better, after, best)
-        kept[torch.from_numpy(better)] = state.parameters[torch.from_numpy(better)]
-        tick(after - before)
+
+    def tensors() -> dict[str, Tensor]:
+        return {**state_tensors(state), **named("best", best)}
+
+    for after in steps[int(best["row"]) :]:
+        for some in stretches(after - state.step, recorder.saver):
+            with torch.enable_grad():
+                state = advance(state, problem, some)
+            recorder.tick(some)
+            recorder.saver.rest(tensors)
+        loss = torch.from_numpy(loss_and_accuracy(state.parameters, problem, *unseen)[0])
+        better = loss < best["loss"]
+        best["loss"][better], best["step"][better] = loss[better], after
+        best["parameters"][better] = state.parameters[better]
+        best["row"] += 1
+    kept = best["parameters"]
     train = loss_and_accuracy(kept, problem, [0] * len(members), [min(READ, m.pairs - m.held_out) for m in members])
     held = loss_and_accuracy(kept, problem, *unseen)
     scores = world.score_listed(kept, problem.architecture).cpu().numpy()
@@ -241,7 +259,7 @@ def train_members(members: Sequence[Member], world: World, tick: Tick) -> list[t
                 "label_noise": member.settings.data.label_noise,
                 **{axis_column(name): value for name, value in member.axes.items()},
                 "parameters": problem.architecture.parameters,
-                "best_step": int(best[i]),
+                "best_step": int(best["step"][i]),
                 "train_loss": train[0, i],
                 "train_accuracy": train[1, i],
                 "held_out_loss": held[0, i],

@@ -6,6 +6,7 @@ folder that SIMULATOR_CACHE can name. The cache does not ask which device it was
 finds the same reference there, and so the same world.
 """
 
+import io
 import json
 import logging
 import os
@@ -93,8 +94,9 @@ def cached_reference(language: Language, architecture: Architecture, recipe: Rec
     parameters = train_reference(language, architecture, recipe, device)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with write_whole(path) as file:
-            np.save(file, parameters.numpy(), allow_pickle=False)
+        content = io.BytesIO()
+        np.save(content, parameters.numpy(), allow_pickle=False)
+        write_whole(path, content.getvalue())
     except OSError as error:
         logger.info("the reference could not be cached at %s: %s", path, error)
     return parameters

@@ -7,12 +7,13 @@ trained first. Stacks are independent, so on a CPU they are handed to worker pro
 worker ran which stack cannot be seen in the result.
 """
 
+import json
 import os
-import threading
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,25 +21,28 @@ from typing import Any
 import pandas as pd
 import torch
 
-from simulator.complaints import ConfigError
+from simulator.complaints import SHOWN, ConfigError
 from simulator.config import Sweep, with_hashes
+from simulator.files import make_folder
+from simulator.finished import is_complete, join, join_proxies, mend, survey
+from simulator.folder import PARTS, Folder, examine_folder, open_folder, remove
 from simulator.grid import cautions, expand, proxy_stacks, stacks
+from simulator.in_flight import EVERY
+from simulator.jobs import Job
+from simulator.lock import holding, refuse_if_held
 from simulator.losses import Loss, sample_losses
-from simulator.memory import arrange, budget_of
+from simulator.memory import Arrangement, arrange, budget_of
 from simulator.own_loss import find, is_own
-from simulator.pool import Hand, Job, workers_on
-from simulator.proxies import Member, needed
-from simulator.proxy_files import join_proxies
-from simulator.records import Folder, examine_folder, join, open_folder, tidy, write_json, write_table
+from simulator.pool import Failures, Hand, OutsideError, Watch, workers_on, working_here
+from simulator.proxies import Member, members_of, needed
+from simulator.records import tidy, write_json, write_table
 from simulator.runs import Run, axis_column
-from simulator.worker import finish_proxies, finish_stack, one_thread, reason, world_in
+from simulator.stacks import Desk, do, one_thread, world_in
 from simulator.world import MADE_OF, World, world_name
-
-Watch = Callable[[int, int, bool], None]
 
 
 class SweepError(RuntimeError):
-    """Some stacks could not be run; the text says which and why, and all others are kept."""
+    """Some runs could not be finished; the text says which and why, and all others are kept."""
 
 
 def choose_device(name: str) -> torch.device:
@@ -91,48 +95,144 @@ def run_sweep(
     memory: str | None = None,
     fresh: bool = False,
     watch: Watch = lambda run_steps, runs, worked: None,
+    save_every: float = EVERY,
 ) -> Path:
     """Run a sweep, or what is missing of it, and return its folder, `out`.
 
     device: "auto", "cpu" or "cuda". workers: processes on a CPU, by default one for each core. memory: what all
     processes together may take, such as "2GiB"; on a GPU, of its memory; by default half of what is free. fresh: remove
     what the folder holds. `watch(run_steps, runs, worked)` is told how many steps, summed over runs, and how many
-    runs are done in addition, and whether by work or found in the folder. Raises ConfigError if the sweep or the
-    folder is wrong, before any work, and SweepError if stacks failed.
+    runs are done in addition, and whether by work or found in the folder. save_every: seconds between two saved states
+    of a stack in training. Raises ConfigError if the sweep or the folder is wrong or somebody else writes into it,
+    before any work; StorageError if records cannot be written; and SweepError if some runs could not be finished, which
+    `runs.parquet` then says why.
     """
     runs = expand(sweep)
     members = needed(runs)
     sweep = with_hashes(sweep, [run.settings.world.language.text for run in runs])
     chosen, processes = choose_device(device), processes_on(device, workers)
-    steps = sum(run.steps for run in runs) + sum(member.steps for member in members)
     keep_apart(sweep, Path(out))
-    if examine_folder(Path(out), sweep, fresh=fresh):
-        watch(steps, len(runs), False)
-        return Path(out)
-    arrangement = arrange(runs, processes=processes, **budget_of(memory, chosen))
+    folder = examine_folder(Path(out), sweep, fresh=fresh)
+    if not fresh and is_complete(folder):
+        watch(steps_of(runs) + steps_of(members), len(runs), False)
+        return folder.path
+    budget = budget_of(memory, chosen)
+    arrangement = arrange(runs, processes=processes, **budget)
     watch(0, 0, False)
+    refuse_if_held(folder)
     for told in cautions(sweep, runs):
         warnings.warn(told, UserWarning, stacklevel=2)
     with one_thread():
         oracle, facts, worlds = examine_worlds(sweep, runs, chosen)
-        folder = open_folder(Path(out), sweep, fresh=fresh)
-        write_json(facts[0] if len(facts) == 1 else {"worlds": facts}, folder.world)
-        write_table(pd.DataFrame(sample_losses(functions_of(runs))), folder.losses)
-        if folder.complete:
-            return folder.path
-        folder.oracle.parent.mkdir(exist_ok=True)
-        write_table(tidy(oracle), folder.oracle)
-        done, trained = folder.finished_runs(), folder.trained_proxies()
-        found = [run for run in runs if run.run_id not in done]
-        left = [member for member in members if member.name not in trained]
-        spared = steps - sum(run.steps for run in found) - sum(member.steps for member in left)
-        watch(spared, len(runs) - len(found), False)
-        work = Work(runs=stacks(found, arrangement.sizes), proxies=proxy_stacks(left, arrangement.sizes), watch=watch)
-        most = max(len(work.runs), len(work.proxies), 1)
-        with handing(folder, sweep, runs, members, worlds, chosen, min(arrangement.processes, most)) as hand:
-            work.do(hand, folder, runs, members)
-    join(folder, runs)
+        make_folder(folder.path)
+        with holding(folder, len(runs)):
+            open_folder(folder, sweep, fresh=fresh)
+            mend(folder, lambda text: warnings.warn(text, UserWarning, stacklevel=2))
+            write_json(facts[0] if len(facts) == 1 else {"worlds": facts}, folder.world)
+            write_table(pd.DataFrame(sample_losses(functions_of(runs))), folder.losses)
+            if not is_complete(folder):
+                write_table(tidy(oracle), folder.oracle)
+                sizes = kept_sizes(folder, arrangement)
+                desk = Desk(
+                    folder=folder,
+                    sweep=sweep,
+                    runs=runs,
+                    members=members,
+                    device=chosen,
+                    every=save_every,
+                    worlds=worlds,
+                )
+                failed = finish(desk, sizes, arrangement.processes, watch)
+                join(folder, runs, failed)
+                complain_of(failed, len(runs), folder)
+            remove(folder, PARTS)
     return folder.path
+
+
+def steps_of(some: Sequence[Run] | Sequence[Member]) -> int:
+    """Steps of training, summed."""
+    return sum(one.steps for one in some)
+
+
+def kept_sizes(folder: Folder, arrangement: Arrangement) -> Mapping[str, int]:
+    """How many runs are stacked: as when the sweep began, where memory still allows it, so that stacks are the same.
+
+    Raises StorageError.
+    """
+    try:
+        before = json.loads(folder.sizes.read_bytes())
+        if all(0 < before[name] <= most for name, most in arrangement.most.items()):
+            return {name: int(before[name]) for name in arrangement.most}
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    write_json(arrangement.sizes, folder.sizes)
+    return arrangement.sizes
+
+
+def finish(desk: Desk, sizes: Mapping[str, int], processes: int, watch: Watch) -> dict[str, str]:
+    """Train what is missing, proxies first; why some runs could not be finished, by run_id.
+
+    Raises SweepError where something from outside ends the sweep.
+    """
+    folder, runs, members = desk.folder, desk.runs, desk.members
+    done = survey(folder)
+    left = [[member for member in stack if member.name not in done.proxies] for stack in proxy_stacks(members, sizes)]
+    found = [[run for run in stack if run.run_id not in done.runs] for stack in stacks(runs, sizes)]
+    spared = steps_of(runs) + steps_of(members)
+    spared -= sum(steps_of(stack) for stack in left) + sum(steps_of(stack) for stack in found)
+    watch(spared, sum(run.run_id in done.runs for run in runs), False)
+    place = {member.name: i for i, member in enumerate(members)} | {run.run_id: i for i, run in enumerate(runs)}
+    of_members = [Job(kind="proxies", places=tuple(place[one.name] for one in stack)) for stack in left if stack]
+    of_runs = [Job(kind="runs", places=tuple(place[one.run_id] for one in stack)) for stack in found if stack]
+    try:
+        with handing(desk, min(processes, max(len(of_members), len(of_runs), 1))) as hand:
+            unmade = reasons(hand(of_members, watch), [member.name for member in members])
+            join_proxies(folder, members)
+            barred = {run.run_id: why for run in runs if (why := missing(run, unmade))}
+            able = [
+                replace(job, places=tuple(at for at in job.places if runs[at].run_id not in barred)) for job in of_runs
+            ]
+            failed = hand([job for job in able if job.places], watch)
+    except OutsideError as error:
+        raise SweepError(
+            f"{error}\nthe sweep has ended; what is finished is kept in {folder.path}, and the same command goes on"
+        ) from error
+    for trouble in dict.fromkeys(failed.values()):
+        if trouble.detail:
+            warnings.warn(f"nobody foresaw this:\n{trouble.detail}", UserWarning, stacklevel=2)
+    return barred | reasons(failed, [run.run_id for run in runs])
+
+
+def reasons(failed: Failures, names: Sequence[str]) -> dict[str, str]:
+    """Why each run, or each proxy, failed, by its name among `names`."""
+    return {names[place]: trouble.text for job, trouble in failed.items() for place in job.places}
+
+
+def missing(run: Run, unmade: Mapping[str, str]) -> str:
+    """Why a run cannot be: a proxy that it needs could not be trained."""
+    why = [unmade[member.name] for member in members_of(run) if member.name in unmade]
+    return f"a proxy that it needs could not be trained: {why[0]}" if why else ""
+
+
+def complain_of(failed: Mapping[str, str], count: int, folder: Folder) -> None:
+    """Raises SweepError if there is something to complain of: how many runs failed, for each reason."""
+    if failed:
+        told = Counter(failed.values()).most_common(SHOWN)
+        raise SweepError(
+            f"{len(failed)} of {count} runs failed; the others are kept in {folder.path}, and the same command tries "
+            "these again\n" + "\n".join(f"{number} run{'s' * (number > 1)}: {why}" for why, number in told)
+        )
+
+
+@contextmanager
+def handing(desk: Desk, processes: int) -> Iterator[Hand]:
+    """Hands jobs to worker processes, or does them here where one is enough."""
+    if processes > 1:
+        desk.worlds.clear()
+        with workers_on(desk.folder, processes, desk.every, desk.sweep.beside) as hand:
+            yield hand
+    else:
+        yield working_here(lambda job, tick, found: do(job, desk, tick, found))
 
 
 def keep_apart(sweep: Sweep, out: Path) -> None:
@@ -152,82 +252,3 @@ def functions_of(runs: Sequence[Run]) -> dict[str, Loss]:
         assert run.objective.f is not None
         functions[str(name)] = partial(run.objective.f, **run.settings.objective.own(run.objective.table))
     return functions
-
-
-@dataclass(frozen=True, kw_only=True)
-class Work:
-    """What is to be done: stacks of proxies, and then stacks of runs."""
-
-    runs: Sequence[tuple[Run, ...]]
-    proxies: Sequence[tuple[Member, ...]]
-    watch: Watch
-
-    def do(self, hand: Hand, folder: Folder, runs: Sequence[Run], members: Sequence[Member]) -> None:
-        """Have it done by those who `hand` gives it to. Raises SweepError where something could not be."""
-        place = {member.name: i for i, member in enumerate(members)}
-        jobs = [{"proxies": [place[member.name] for member in stack]} for stack in self.proxies]
-        failed = hand(jobs, self._ticking([(stack[0].steps, len(stack), 0) for stack in self.proxies]))
-        complain_of(failed, len(jobs), "stacks of proxies", folder)
-        if members:
-            join_proxies(folder, members)
-        place = {run.run_id: i for i, run in enumerate(runs)}
-        jobs = [{"runs": [place[run.run_id] for run in stack]} for stack in self.runs]
-        failed = hand(jobs, self._ticking([(stack[0].steps, len(stack), len(stack)) for stack in self.runs]))
-        complain_of(failed, len(jobs), "stacks", folder)
-
-    def _ticking(self, sizes: Sequence[tuple[int, int, int]]) -> Callable[[int, int], None]:
-        """Tells the watch of steps taken in jobs of so many steps and rows, each counting as so many runs when done."""
-        lock, left = threading.Lock(), [steps for steps, _, _ in sizes]
-
-        def tick(job: int, steps: int) -> None:
-            left[job] -= steps
-            with lock:
-                self.watch(steps * sizes[job][1], 0 if left[job] else sizes[job][2], True)
-
-        return tick
-
-
-def complain_of(failed: dict[int, str], jobs: int, what: str, folder: Folder) -> None:
-    """Raises SweepError if there is something to complain of."""
-    if failed:
-        raise SweepError(
-            f"{len(failed)} of {jobs} {what} failed; the others are kept in {folder.path}, and the same "
-            "command runs what is missing\n" + "\n".join(f"stack {i}: {why.strip()}" for i, why in failed.items())
-        )
-
-
-@contextmanager
-def handing(
-    folder: Folder,
-    sweep: Sweep,
-    runs: Sequence[Run],
-    members: Sequence[Member],
-    worlds: dict[str, World],
-    device: torch.device,
-    processes: int,
-) -> Iterator[Hand]:
-    """Hands jobs to worker processes, or does them here where one is enough. worlds: may hold the first's."""
-    if processes > 1:
-        worlds.clear()
-        with workers_on(folder, processes, sweep.beside) as hand:
-            yield hand
-        return
-
-    def do(job: Job, tick: Callable[[int], None]) -> None:
-        if "proxies" in job:
-            some = [members[place] for place in job["proxies"]]
-            finish_proxies(some, world_in(worlds, sweep, some[0].settings, device), folder, tick)
-        else:
-            stack = [runs[place] for place in job["runs"]]
-            finish_stack(stack, world_in(worlds, sweep, stack[0].settings, device), folder, device, tick)
-
-    def here(jobs: Sequence[Job], tick: Callable[[int, int], None]) -> dict[int, str]:
-        failed = {}
-        for number, job in enumerate(jobs):
-            try:
-                do(job, partial(tick, number))
-            except Exception as error:
-                failed[number] = reason(error)
-        return failed
-
-    yield here

@@ -11,16 +11,18 @@ run's numbers do not depend on its neighbours.
 A stack may as well be of reward models: `value` then is their score of a response, and the reference's is 0.
 
 A run whose loss or parameters stop being finite has diverged; the step is noted and its row left alone,
-since no number of it can reach another row.
+since no number of it can reach another row. A state can be saved after any step, and training goes on from it as if
+nothing had been (`simulator/in_flight.py`).
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from simulator.in_flight import part_of, scalar
 from simulator.objective import Memory, Part, Scene, Term, UnderReference, pair_losses, slices, tokens_of
 from simulator.optimizer import Adam, adam_step, clip_rows, learning_rate_factor, start_adam
 from simulator.streams import stream
@@ -271,9 +273,41 @@ def advance(state: State, problem: Problem, steps: int) -> State:
         )
         diverged_at = torch.where((state.diverged_at < 0) & ~loss.isfinite(), step, state.diverged_at)
         state = replace(state, step=step, diverged_at=diverged_at)
+    return state
+
+
+def settled(state: State) -> State:
+    """The state with those runs marked whose parameters are not finite any more.
+
+    It is asked at checkpoints, and not by `advance`, so that a mark does not depend on how the steps were cut.
+    """
     broken = ~state.parameters.isfinite().all(dim=1)
     diverged_at = torch.where((state.diverged_at < 0) & broken, state.step, state.diverged_at)
     return replace(state, diverged_at=diverged_at)
+
+
+def state_tensors(state: State) -> dict[str, Tensor]:
+    """The state as named tensors, to be saved."""
+    memory = {f"memory.{part}.{name}": value for part, kept in state.memory.items() for name, value in kept.items()}
+    return memory | {
+        "step": scalar(state.step),
+        "parameters": state.parameters,
+        "first": state.optimizer.first,
+        "second": state.optimizer.second,
+        "diverged_at": state.diverged_at,
+    }
+
+
+def state_from(tensors: Mapping[str, Tensor], at: State) -> State:
+    """The state that `state_tensors` made these of, where `at` is one of the same stack at its beginning."""
+    here = {name: value.to(at.parameters.device) for name, value in tensors.items()}
+    return State(
+        step=int(tensors["step"]),
+        parameters=here["parameters"],
+        optimizer=Adam(first=here["first"], second=here["second"]),
+        memory={part: part_of(here, f"memory.{part}") for part in at.memory},
+        diverged_at=here["diverged_at"],
+    )
 
 
 def blocks_of(pairs: int) -> list[slice]:

@@ -1,6 +1,9 @@
 """A small world and a small sweep that many tests look at."""
 
 import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +27,22 @@ SMALL = {
 def small_sweep(**tables: dict[str, object]) -> Sweep:
     """SMALL with some keys of its tables replaced."""
     return Sweep.model_validate({name: {**SMALL.get(name, {}), **tables.get(name, {})} for name in {**SMALL, **tables}})
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--long", action="store_true", help="the long form of the tests that have one: minutes, not seconds"
+    )
+
+
+@contextmanager
+def heard() -> Iterator[list[str]]:
+    """What is warned of while the block runs, all of it."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        told: list[str] = []
+        yield told
+    told.extend(str(warning.message) for warning in caught)
 
 
 @pytest.fixture(scope="session", autouse=True)

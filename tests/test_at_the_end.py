@@ -12,6 +12,7 @@ from simulator.at_the_end import margin_rows, spell
 from simulator.enumeration import leaf_log_probs, node_log_probs
 from simulator.experiment import run_stack
 from simulator.grid import expand
+from simulator.method import Recorder
 from simulator.portrait import EDGES, bins_of
 from simulator.transformer import unstack
 from simulator.world import World, build_world
@@ -21,7 +22,7 @@ from tests.conftest import small_sweep
 def beside(sweep: Sweep, world: World) -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]:
     """The curves of a sweep that is one stack, and the tables beside them."""
     tables: dict[str, pd.DataFrame] = {}
-    return run_stack(expand(sweep), world, [], lambda _: None, tables.__setitem__), tables
+    return run_stack(expand(sweep), world, [], Recorder(keep=tables.__setitem__)), tables
 
 
 @pytest.fixture(scope="module")

@@ -13,6 +13,7 @@ from simulator.experiment import run_stack
 from simulator.fresh import draw_fresh, round_at, rounds, segments
 from simulator.grid import expand
 from simulator.labelling import preferences, refresh
+from simulator.method import Recorder
 from simulator.methods.gpo import pose
 from simulator.runs import Run
 from simulator.settings import Online
@@ -99,7 +100,7 @@ def test_without_a_refresh_other_settings_of_online_training_say_nothing() -> No
 
 
 def test_until_the_first_round_online_is_offline_and_then_it_is_not(world: World) -> None:
-    offline, online = (run_stack(runs_of(some), world, [], lambda _: None) for some in ({}, ONLINE))
+    offline, online = (run_stack(runs_of(some), world, [], Recorder()) for some in ({}, ONLINE))
     columns = ["step", "kl", "gold"]
     before = offline["step"] <= 10
     assert (offline.loc[before, columns].to_numpy() == online.loc[before, columns].to_numpy()).all()
@@ -108,9 +109,9 @@ def test_until_the_first_round_online_is_offline_and_then_it_is_not(world: World
 
 def test_a_run_has_the_same_bits_alone_and_in_a_stack(world: World) -> None:
     runs = runs_of(ONLINE, loss=["logistic", "vpo", "ganpo", "simper", "rpo_forward"])
-    together = run_stack(runs, world, [], lambda _: None)
+    together = run_stack(runs, world, [], Recorder())
     for run in (runs[1], runs[-1], runs[4]):
-        alone = run_stack([run], world, [], lambda _: None)
+        alone = run_stack([run], world, [], Recorder())
         same = together[together["run_id"] == run.run_id]
         assert (alone[["kl", "gold"]].to_numpy() == same[["kl", "gold"]].to_numpy()).all()
 
@@ -143,7 +144,7 @@ def test_online_training_in_a_world_that_is_sampled_with_responses_that_end() ->
         online=ONLINE,
     )
     runs = expand(sweep)
-    curves = run_stack(runs, build_world(sweep), [], lambda _: None)
+    curves = run_stack(runs, build_world(sweep), [], Recorder())
     assert (curves["status"] == "ok").all()
     assert (curves.loc[curves["step"] == 40, "kl"] > 0).all()
 
@@ -155,7 +156,7 @@ def test_fresh_pairs_of_a_policy_that_left_the_reference_keep_it_honest(world: W
 
     def gold(online: dict[str, object]) -> float:
         runs = expand(small_sweep(sweep=grid, online=online, **settings))
-        curves = run_stack(runs, world, [], lambda _: None)
+        curves = run_stack(runs, world, [], Recorder())
         return curves.loc[curves["step"] == 150, "gold"].mean()
 
     assert gold({"refresh": 15, "pairs": 48}) > gold({}) + 0.2
@@ -178,8 +179,8 @@ def test_ranked_responses_ask_no_labeller(world: World) -> None:
     """Fresh answers that a proxy would label are ranked by gold all the same, and so no proxy is trained."""
     runs = runs_of(ONLINE | {"labeller": "proxy"}, loss="rpo_loo")
     assert not any(run.proxies for run in runs)
-    by_gold = run_stack(runs_of(ONLINE, loss="rpo_loo"), world, [], lambda _: None)
-    assert (run_stack(runs, world, [], lambda _: None)["kl"].to_numpy() == by_gold["kl"].to_numpy()).all()
+    by_gold = run_stack(runs_of(ONLINE, loss="rpo_loo"), world, [], Recorder())
+    assert (run_stack(runs, world, [], Recorder())["kl"].to_numpy() == by_gold["kl"].to_numpy()).all()
 
 
 def test_labels_say_nothing_to_ranked_responses() -> None:
@@ -192,7 +193,7 @@ def test_vpo_is_optimistic_from_its_first_step_where_it_is_online(world: World) 
     def early(online: dict[str, object], stance: str) -> np.ndarray:
         own = {"vpo": {"alpha": 5.0, "stance": stance}}
         sweep = small_sweep(sweep={"loss": "vpo", "beta": [0.3], "seeds": 1}, online=online, objective=own)
-        return run_stack(expand(sweep), world, [], lambda _: None).loc[lambda t: t["step"] <= 8, "kl"].to_numpy()
+        return run_stack(expand(sweep), world, [], Recorder()).loc[lambda t: t["step"] <= 8, "kl"].to_numpy()
 
     assert (early(ONLINE, "auto") == early(ONLINE, "optimistic")).all()
     assert (early({}, "auto") == early({}, "pessimistic")).all()

@@ -16,12 +16,13 @@ from simulator.best_of import kl_bound, log_best_of_n
 from simulator.experiment import run_stack
 from simulator.grid import expand, stacks
 from simulator.labelling import preferences
+from simulator.method import Recorder
 from simulator.methods import METHODS
 from simulator.proxies import needed, train_members
 from simulator.runs import Run
 from simulator.scoring import Proxy, Trained, make_proxy
 from simulator.world import World, build_world
-from tests.conftest import small_sweep
+from tests.conftest import heard, small_sweep
 
 PROXY = {"width": 8, "steps": 40, "batch": 16}
 SAMPLED = {"kind": "sampled"}
@@ -36,7 +37,7 @@ def runs_of(method: str | list[str], seeds: int = 1, axes: dict[str, Any] | None
 @pytest.fixture(scope="module")
 def trained(world: World) -> Trained:
     with torch.no_grad():
-        ((found, _),) = train_members(needed(runs_of("best_of_n")), world, lambda steps: None)
+        ((found, _),) = train_members(needed(runs_of("best_of_n")), world, Recorder())
     return found
 
 
@@ -49,7 +50,7 @@ def proxy_in(world: World, trained: Trained) -> Proxy:
 
 def trace(runs: list[Run], world: World, proxies: list[Proxy]) -> pd.DataFrame:
     with torch.no_grad():
-        return run_stack(runs, world, proxies, lambda steps: None)
+        return run_stack(runs, world, proxies, Recorder())
 
 
 def test_best_of_n_is_measured_as_its_law_says(world: World, trained: Trained) -> None:
@@ -353,7 +354,11 @@ def test_what_is_trained_is_not_trained_again(everything: Sweep, folder: Path, t
     damaged = sorted((again / "proxies").glob("*.npz"))[3]
     whole, times = damaged.read_bytes(), {path: path.stat().st_mtime_ns for path in (again / "proxies").glob("*.npz")}
     damaged.write_bytes(whole[: len(whole) // 2])
-    run_sweep(everything, again, workers=1)
+    with heard() as told:
+        run_sweep(everything, again, workers=1)
+    assert any(
+        f"{damaged.name}: is not as it was written; it is kept as {damaged.name}.damaged" in said for said in told
+    )
     changed = {path for path, time in times.items() if path.stat().st_mtime_ns != time}
     assert changed == {damaged}
     assert (again / "curves.parquet").read_bytes() == (folder / "curves.parquet").read_bytes()
@@ -373,7 +378,9 @@ def test_what_is_said_of_proxies_is_found_again(everything: Sweep, folder: Path,
     else:
         table.unlink()
         shutil.rmtree(again / "proxies")
-    run_sweep(everything, again, workers=1)
+    with heard() as told:
+        run_sweep(everything, again, workers=1)
+    assert any(f"{table}: is {'not as it was' if damage == 'table' else 'gone'}" in said for said in told)
     assert (again / "curves.parquet").read_bytes() == (folder / "curves.parquet").read_bytes()
     assert pd.read_parquet(table)["proxy"].tolist() == [member.name for member in needed(expand(everything))]
 
@@ -405,9 +412,9 @@ def test_a_pool_is_drawn_in_pieces_and_its_beginning_does_not_depend_on_its_size
 
 
 def test_a_fresh_start_removes_proxies(everything: Sweep, folder: Path, tmp_path: Path) -> None:
-    from simulator.records import open_folder
+    from simulator.folder import Folder, open_folder
 
     again = tmp_path / "fresh"
     shutil.copytree(folder, again)
-    open_folder(again, everything, fresh=True)
-    assert sorted(path.name for path in again.iterdir()) == ["config.toml"]
+    open_folder(Folder(path=again), everything, fresh=True)
+    assert sorted(path.name for path in again.iterdir()) == ["config.toml", "parts"]

@@ -10,6 +10,7 @@ from scipy.stats import pearsonr
 
 from simulator.enumeration import all_responses, leaf_scores
 from simulator.grid import expand, proxy_stacks
+from simulator.method import Recorder
 from simulator.preferences import padded_preferences
 from simulator.proxies import (
     Member,
@@ -39,7 +40,7 @@ def members(sweep_axes: dict[str, object] | None = None, **tables: dict[str, obj
 
 def train(some: list[Member], world: World):
     with torch.no_grad():
-        return train_members(some, world, lambda steps: None)
+        return train_members(some, world, Recorder())
 
 
 def plain_scores(parameters: torch.Tensor, architecture: Architecture, tokens: np.ndarray) -> np.ndarray:

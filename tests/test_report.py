@@ -29,8 +29,8 @@ from analysis.report.pictures import pictures_of
 from analysis.report.portraits import WIDTH
 from simulator import run_sweep
 from simulator.config import Sweep
+from simulator.folder import Folder, clear
 from simulator.portrait import EDGES
-from simulator.records import Folder, clear
 from tests.a_page import (
     BETAS,
     CLAIM,

@@ -11,6 +11,7 @@ import torch
 
 from simulator.ensemble import Unit
 from simulator.grid import expand
+from simulator.method import Recorder
 from simulator.methods.rl import (
     Rollout,
     Task,
@@ -131,7 +132,7 @@ def test_the_surrogate_of_rloo_by_hand() -> None:
 
 def trained_proxy(run: Run, world: World) -> Proxy:
     with torch.no_grad():
-        ((trained, _),) = train_members(needed([run]), world, lambda steps: None)
+        ((trained, _),) = train_members(needed([run]), world, Recorder())
     return make_proxy([trained], world.listing, combine="mean", uncertainty=0.0)
 
 
@@ -192,7 +193,7 @@ def test_the_records_of_a_path(world: World) -> None:
     runs = runs_of(seeds=2, penalty=(0.0,))
     proxies = [planted(world, run.seed) for run in runs]
     beside: dict[str, pd.DataFrame] = {}
-    curves = trace(runs, world, proxies, lambda steps: None, beside.__setitem__)
+    curves = trace(runs, world, proxies, Recorder(keep=beside.__setitem__))
     assert set(beside) == {"responses", "gold_law"}
     assert set(beside["responses"]["run_id"]) == {run.run_id for run in runs}
     assert curves["step"].max() == 40
@@ -215,7 +216,7 @@ def test_in_a_sampled_world_it_climbs_the_networks_score() -> None:
     here = build_world(small_sweep(world={"kind": "sampled", "language": {"stop": 0.1}}))
     tables = {"world": {"kind": "sampled", "language": {"stop": 0.1}}}
     (run,) = runs_of(seeds=1, penalty=(0.0,), **tables, rl={"prompts": 3, "responses": 16}, train={"steps": 60})
-    curves = trace([run], here, [trained_proxy(run, here)], lambda steps: None, lambda *_: None).set_index("step")
+    curves = trace([run], here, [trained_proxy(run, here)], Recorder()).set_index("step")
     assert curves.loc[60, "proxy"] > curves.loc[0, "proxy"] + 5 * curves.loc[60, "proxy_se"]
     assert curves.loc[60, "kl"] > 0.1
     assert (curves["kl_source"] == "sampled").all()

@@ -1,22 +1,15 @@
 """Whole sweeps: the records of the contract, the same bytes again, going on after a stop, and refusals."""
 
 import json
-import os
-import signal
 import tomllib
-from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
-import simulator.worker
-from simulator import ConfigError, Sweep, SweepError, run_sweep
-from simulator.grid import expand
-from simulator.pool import workers_on
-from simulator.records import Folder
+import simulator.stacks
+from simulator import ConfigError, run_sweep
 from tests.conftest import small_sweep
 
 CONTRACT = [
@@ -91,6 +84,7 @@ def test_runs_hold_every_setting(results: Path, curves: pd.DataFrame) -> None:
 
 def test_the_folder_holds_what_the_contract_lists(results: Path) -> None:
     assert sorted(path.name for path in results.iterdir()) == [
+        "SHA256SUMS",
         "config.toml",
         "curves.parquet",
         "gold_law.parquet",
@@ -138,14 +132,14 @@ class Interrupted(BaseException):
 
 def interrupt_after(monkeypatch: pytest.MonkeyPatch, stacks: int) -> None:
     """Let `stacks` stacks finish, and stop in the next as Ctrl-C would."""
-    whole, count = simulator.worker.finish_stack, iter(range(100))
+    whole, count = simulator.stacks.finish_stack, iter(range(100))
 
     def finish(*arguments: object) -> None:
         if next(count) >= stacks:
             raise Interrupted
         whole(*arguments)
 
-    monkeypatch.setattr("simulator.sweep.finish_stack", finish)
+    monkeypatch.setattr("simulator.stacks.finish_stack", finish)
 
 
 def test_an_interrupted_sweep_goes_on_and_ends_with_the_same_bytes(
@@ -181,8 +175,12 @@ def test_a_lost_or_damaged_part_is_run_again(
         part.unlink()
     else:
         part.write_bytes(damage)
-    run_sweep(sweep, tmp_path / "parts", workers=1)
+    why = "is gone" if damage is None else "is not as it was written; it is kept as .*damaged"
+    with pytest.warns(UserWarning, match=rf"{part.name}: {why}.*, and what its stack had done is done again|is gone"):
+        run_sweep(sweep, tmp_path / "parts", workers=1)
     assert (tmp_path / "parts" / "curves.parquet").read_bytes() == (whole / "curves.parquet").read_bytes()
+    kept = [path.read_bytes() for path in (tmp_path / "parts").glob("parts/*.damaged")]
+    assert kept == ([] if damage is None else [damage])
 
 
 def test_a_finished_sweep_is_left_alone(results: Path) -> None:
@@ -245,45 +243,6 @@ def test_diverged_runs_are_marked_and_counted(tmp_path: Path) -> None:
     assert wrong["kl"].isna().all()
 
 
-def stacks_of(sweep: Sweep) -> list[dict[str, list[int]]]:
-    """Jobs of the runs of each number of pairs."""
-    runs = expand(sweep)
-    pairs = dict.fromkeys(run.settings.data.pairs for run in runs)
-    return [{"runs": [i for i, run in enumerate(runs) if run.settings.data.pairs == count]} for count in pairs]
-
-
-def test_a_stack_that_fails_is_named_and_the_others_are_kept(tmp_path: Path) -> None:
-    folder = Folder(path=tmp_path)
-    sweep = tiny(**{"data.pairs": [16, 32]})
-    folder.config.write_text(sweep.to_toml())
-    (tmp_path / "parts").write_text("in the way")
-    with workers_on(folder, 2) as hand:
-        failed = hand(stacks_of(sweep), lambda stack, steps: None)
-    assert set(failed) == {0, 1}
-    assert "NotADirectoryError" in failed[0]
-
-
-def test_a_worker_that_dies_is_named_and_the_other_goes_on(tmp_path: Path) -> None:
-    folder = Folder(path=tmp_path)
-    sweep = tiny(**{"data.pairs": [16, 32, 48]})
-    folder.config.write_text(sweep.to_toml())
-    (tmp_path / "parts").mkdir()
-    pids: list[int] = []
-
-    def kill_the_first(stack: int, steps: int) -> None:
-        if not pids:
-            children = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children")
-            pids.extend(map(int, children.read_text().split()) if children.exists() else [0])
-            if pids[0]:
-                os.kill(pids[0], signal.SIGKILL)
-
-    with workers_on(folder, 2) as hand:
-        failed = hand(stacks_of(sweep), kill_the_first)
-    if pids[0]:
-        assert list(failed.values()) == ["its process ended with exit code -9"]
-    assert len(list((tmp_path / "parts").glob("*.runs.parquet"))) == 3 - len(failed)
-
-
 def test_an_error_of_the_one_who_watches_ends_the_sweep(tmp_path: Path) -> None:
     def broken(run_steps: int, runs: int, worked: bool) -> None:
         if worked:
@@ -291,24 +250,6 @@ def test_an_error_of_the_one_who_watches_ends_the_sweep(tmp_path: Path) -> None:
 
     with pytest.raises(BrokenPipeError, match="nobody reads"):
         run_sweep(tiny(**{"data.pairs": [16, 32]}), tmp_path / "out", workers=2, watch=broken)
-
-
-def test_a_stack_that_fails_in_this_process_is_named_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole, count = simulator.worker.finish_stack, iter(range(100))
-
-    def finish(*arguments: Any) -> None:
-        if next(count) == 0:
-            raise MemoryError("too large")
-        whole(*arguments)
-
-    sweep = tiny(**{"data.pairs": [16, 32, 48]})
-    with monkeypatch.context() as patch:
-        patch.setattr("simulator.sweep.finish_stack", finish)
-        with pytest.raises(SweepError, match=r"1 of 3 stacks failed(.|\n)*too large"):
-            run_sweep(sweep, tmp_path / "out", workers=1)
-    seen: list[int] = []
-    run_sweep(sweep, tmp_path / "out", workers=1, watch=lambda steps, runs, worked: seen.append(runs * worked))
-    assert sum(seen) == 8
 
 
 def test_an_impossible_world_is_refused_before_anything_is_touched(tmp_path: Path) -> None:
@@ -356,7 +297,8 @@ def test_a_lost_side_file_is_written_again(tmp_path: Path, name: str) -> None:
     folder = run_sweep(tiny(), tmp_path / "out", workers=1)
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     (folder / name).unlink()
-    run_sweep(tiny(), folder, workers=1)
+    with pytest.warns(UserWarning, match=f"{name}: is gone; it is made again"):
+        run_sweep(tiny(), folder, workers=1)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 
@@ -379,13 +321,6 @@ def test_every_row_that_is_ok_is_finite(tmp_path: Path) -> None:
     assert np.isfinite(measured).all().all()
     assert (gpo["status"] == "diverged").any()
     assert (gpo[gpo["status"] == "diverged"].groupby("run_id").size() == 1).all()
-
-
-def test_a_failure_is_reported_after_the_rest_is_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    hand = nullcontext(lambda jobs, tick: {1: "it broke"} if jobs else {})
-    monkeypatch.setattr("simulator.sweep.workers_on", lambda *_: hand)
-    with pytest.raises(SweepError, match=r"1 of 2 stacks failed(.|\n)*stack 1: it broke"):
-        run_sweep(tiny(**{"data.pairs": [16, 32]}), tmp_path / "out", workers=2)
 
 
 def test_devices_and_workers_are_checked(tmp_path: Path) -> None:

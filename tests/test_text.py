@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import simulator.sweep
+import simulator.stacks
 from simulator import ConfigError, Sweep, SweepError, run_sweep
 from simulator.language import FILL, filled_after, lengths
 from simulator.plan import make_plan
@@ -163,14 +163,14 @@ def test_a_text_that_changes_under_way_is_noticed(path: Path, tmp_path: Path, mo
     base = sweep_on(path)
     grid = base.sweep.model_copy(update={"axes": {"world.language.text": (str(path), str(other))}})
     sweep = base.model_copy(update={"sweep": grid})
-    whole = simulator.sweep.finish_stack
+    whole = simulator.stacks.finish_stack
 
     def finish(stack, *more: object) -> None:
         other.write_text("Something else, " * 200, encoding="utf-8")
         whole(stack, *more)
 
-    monkeypatch.setattr("simulator.sweep.finish_stack", finish)
-    with pytest.raises(SweepError, match=r"1 of 2 stacks failed(.|\n)*is not the file that this sweep is about"):
+    monkeypatch.setattr("simulator.stacks.finish_stack", finish)
+    with pytest.raises(SweepError, match=r"is not the file that this sweep is about(.|\n)*what is finished is kept"):
         run_sweep(sweep, tmp_path / "out", workers=1)
 
 

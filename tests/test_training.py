@@ -12,6 +12,7 @@ from simulator.checkpoints import checkpoint_steps
 from simulator.experiment import run_stack
 from simulator.grid import expand
 from simulator.losses import LOSSES
+from simulator.method import Recorder
 from simulator.methods.gpo import pose
 from simulator.preferences import stack_preferences
 from simulator.runs import Run
@@ -102,10 +103,10 @@ def test_a_run_alone_and_in_a_stack_has_the_same_bits(world: World) -> None:
 
 def test_records_of_a_run_alone_and_in_a_stack_agree(world: World) -> None:
     runs = runs_of(loss=["logistic", "savage"], beta=[0.05, 1.0], seeds=3)
-    together = run_stack(runs, world, [], lambda _: None)
+    together = run_stack(runs, world, [], Recorder())
     numbers = together.select_dtypes("number").columns
     for run in runs:
-        alone = run_stack([run], world, [], lambda _: None)
+        alone = run_stack([run], world, [], Recorder())
         stacked = together[together["run_id"] == run.run_id]
         assert alone[numbers].to_numpy() == pytest.approx(stacked[numbers].to_numpy(), rel=1e-4, abs=1e-6)
 
@@ -130,7 +131,7 @@ def test_a_diverged_run_is_marked_and_its_neighbours_go_on_untouched(world: Worl
     assert (state.diverged_at >= 0).tolist() == [False, False, True, True]
     assert torch.equal(state.parameters[:2], calm.parameters)
 
-    curves = run_stack(runs, world, [], lambda _: None)
+    curves = run_stack(runs, world, [], Recorder())
     for run in (run for run in runs if run.beta > 1):
         rows = curves[curves["run_id"] == run.run_id]
         assert rows["status"].tolist()[-1] == "diverged"
@@ -143,7 +144,7 @@ def test_a_diverged_run_is_marked_and_its_neighbours_go_on_untouched(world: Worl
 @pytest.mark.parametrize("loss", LOSSES)
 def test_beta_to_infinity_returns_the_reference(world: World, loss: str) -> None:
     train = {"steps": 200, "batch": 48, "schedule": "cosine", "learning_rate": 1e-4}
-    curves = run_stack(runs_of(loss=[loss], beta=[0.1, 10.0, 1000.0], seeds=1, train=train), world, [], lambda _: None)
+    curves = run_stack(runs_of(loss=[loss], beta=[0.1, 10.0, 1000.0], seeds=1, train=train), world, [], Recorder())
     kl = curves[curves["step"] == 200].set_index("beta")["kl"]
     assert kl[0.1] > 5 * kl[10.0] > 25 * kl[1000.0]
     assert kl[1000.0] < 1e-3

@@ -14,7 +14,7 @@ import torch
 from simulator.best_of import kl_bound, ladder, log_best_of_n
 from simulator.checkpoints import curve_rows
 from simulator.enumerable import EnumerableWorld
-from simulator.method import LABELS, Cell, Keep, Method, Tick, always, no_labelling, reads_proxies
+from simulator.method import LABELS, Cell, Method, Recorder, always, no_labelling, reads_proxies
 from simulator.pooled import best_of_pool
 from simulator.runs import Run
 from simulator.sampled import SampledWorld
@@ -50,7 +50,7 @@ def exact(
     return measured
 
 
-def trace(runs: Sequence[Run], world: World, proxies: Sequence[Proxy], tick: Tick, keep: Keep) -> pd.DataFrame:
+def trace(runs: Sequence[Run], world: World, proxies: Sequence[Proxy], recorder: Recorder) -> pd.DataFrame:
     """The records of best-of-n against each run's proxy; n stands in the column `n` and is the step, too."""
     rungs = ladder(runs[0].settings.best_of_n.largest)
     n = np.repeat(np.array(rungs, dtype=float)[:, None], len(runs), axis=1)
@@ -61,7 +61,7 @@ def trace(runs: Sequence[Run], world: World, proxies: Sequence[Proxy], tick: Tic
         pool = runs[0].settings.best_of_n.pool
         measured, source = best_of_pool(world, world.scorer(proxies), pool, rungs) | {"kl": kl_bound(n)}, "bound"
     measured |= {"n": n, "kl_bound": kl_bound(n)}
-    tick(1)
+    recorder.tick(1)
     return curve_rows(runs, rungs, measured, np.full(len(runs), -1), kl_source=source)
 
 

@@ -12,14 +12,14 @@ import torch
 
 from simulator.checkpoints import curve_rows
 from simulator.enumerable import EnumerableWorld
-from simulator.method import LABELS, Keep, Method, Tick, always, needs_listing, no_labelling, reads_proxies
+from simulator.method import LABELS, Method, Recorder, always, needs_listing, no_labelling, reads_proxies
 from simulator.oracle import TEMPERATURES, gibbs
 from simulator.runs import Run
 from simulator.scoring import Proxy
 from simulator.world import World
 
 
-def trace(runs: Sequence[Run], world: World, proxies: Sequence[Proxy], tick: Tick, keep: Keep) -> pd.DataFrame:
+def trace(runs: Sequence[Run], world: World, proxies: Sequence[Proxy], recorder: Recorder) -> pd.DataFrame:
     """The records of the Gibbs policies of each run's proxy."""
     assert isinstance(world, EnumerableWorld)
     scorer = world.scorer(proxies)
@@ -31,7 +31,7 @@ def trace(runs: Sequence[Run], world: World, proxies: Sequence[Proxy], tick: Tic
             for name, value in world.measure_law(law, runs[number].settings.data, one).items():
                 measured.setdefault(name, np.empty((len(TEMPERATURES), len(runs))))[row, number] = value.item()
     measured["tau"] = np.repeat(TEMPERATURES[:, None], len(runs), axis=1)
-    tick(1)
+    recorder.tick(1)
     steps = list(range(1, len(TEMPERATURES) + 1))
     return curve_rows(runs, steps, measured, np.full(len(runs), -1), kl_source=world.kl_source)
 

@@ -7,8 +7,8 @@ of one run, K responses of each.
 """
 
 import math
-from collections.abc import Sequence
-from itertools import groupby, pairwise
+from collections.abc import Mapping, Sequence
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -17,11 +17,12 @@ import torch
 from torch import Tensor
 
 from simulator.at_the_end import finite, keep_portrait, margin_rows
-from simulator.checkpoints import checkpoint_steps, curve_rows, note
+from simulator.checkpoints import Track, checkpoint_steps, curve_rows
 from simulator.fresh import round_at, rounds, segments
+from simulator.in_flight import named, part_of, scalar, stretches
 from simulator.labelling import preferences, refresh, responses
 from simulator.measurement import Columns, measure_pairs
-from simulator.method import LABELS, Cell, Choices, Keep, Keys, Method, Tick, objective_of, own_of, proxy_keys
+from simulator.method import LABELS, Cell, Choices, Keep, Keys, Method, Recorder, objective_of, own_of, proxy_keys
 from simulator.objective import Objective, Part, UnderReference
 from simulator.objectives import OBJECTIVES
 from simulator.preferences import (
@@ -30,7 +31,17 @@ from simulator.preferences import (
 from simulator.runs import Run, apart
 from simulator.scoring import Proxy, Scorer
 from simulator.settings import Settings
-from simulator.training import Problem, Schedule, State, advance, losses_on_pairs, start
+from simulator.training import (
+    Problem,
+    Schedule,
+    State,
+    advance,
+    losses_on_pairs,
+    settled,
+    start,
+    state_from,
+    state_tensors,
+)
 from simulator.transformer import packing
 from simulator.world import MADE_OF, World
 
@@ -201,31 +212,57 @@ def keep_margins(
     keep("margins", margin_rows(runs, margins, gaps, alive))
 
 
-def trace(runs: Sequence[Run], world: World, proxies: Sequence[Proxy], tick: Tick, keep: Keep) -> pd.DataFrame:
+def trace(runs: Sequence[Run], world: World, proxies: Sequence[Proxy], recorder: Recorder) -> pd.DataFrame:
     """World, preference data, trained runs, measured checkpoints, records."""
-    settings = runs[0].settings
+    settings, keep = runs[0].settings, recorder.keep
+    refreshed = settings.online.refresh
     scorer = world.scorer(proxies) if proxies else None
     with torch.no_grad():
         pairs = preferences(runs, world, scorer)
         problem = pose(runs, world, pairs)
         state = start(world.reference, len(runs), problem)
         steps = checkpoint_steps(problem.schedule.steps, settings.train.checkpoints)
-        measured: dict[str, np.ndarray] = {}
-        columns, log_ratios = measure(state, problem, pairs, world, settings, scorer)
-        note(measured, 0, len(steps), columns)
-        for row, (before, after) in enumerate(pairwise(steps), start=1):
-            for begin, end in segments(before, after, settings.online.refresh):
+        track = Track(rows=len(steps))
+        if found := recorder.saver.found():
+            state, pairs, turn = state_from(found, state), pairs_from(found, pairs), int(found["turn"])
+            problem = again(problem, runs, world, pairs, turn, turn * refreshed)
+            track.go_on(found)
+            recorder.found(state.step)
+
+        def tensors() -> dict[str, Tensor]:
+            drawn = pairs.tensors() if refreshed else {}
+            return {**state_tensors(state), **track.tensors(), **named("pairs", drawn), "turn": scalar(problem.turn)}
+
+        for after in steps[track.row :]:
+            for begin, end in segments(state.step, after, refreshed):
                 if turn := round_at(begin, settings.online, steps[-1]):
                     pairs = refresh(state, pairs, runs, world, scorer, turn)
-                    problem = pose(runs, world, pairs, turn=turn, began=begin, under_reference=problem.under_reference)
-                with torch.enable_grad():
-                    state = advance(state, problem, end - begin)
+                    problem = again(problem, runs, world, pairs, turn, begin)
+                for some in stretches(end - begin, recorder.saver):
+                    with torch.enable_grad():
+                        state = advance(state, problem, some)
+                    recorder.tick(some)
+                    recorder.saver.rest(tensors)
+            state = settled(state)
             columns, log_ratios = measure(state, problem, pairs, world, settings, scorer)
-            note(measured, row, len(steps), columns)
-            tick(after - before)
+            track.note(columns)
         keep_portrait(runs, world, state.parameters, state.diverged_at, scorer, keep)
         keep_margins(runs, world, pairs, log_ratios, finite(state.parameters, state.diverged_at), keep)
-    return curve_rows(runs, steps, measured, state.diverged_at.cpu().numpy(), kl_source=world.kl_source)
+    return curve_rows(runs, steps, track.measured, state.diverged_at.cpu().numpy(), kl_source=world.kl_source)
+
+
+def again(before: Problem, runs: Sequence[Run], world: World, pairs: Preferences, turn: int, began: int) -> Problem:
+    """What the stack trains on from a turn on, after the problem `before`."""
+    if turn == before.turn:
+        return before
+    return pose(runs, world, pairs, turn=turn, began=began, under_reference=before.under_reference)
+
+
+def pairs_from(state: Mapping[str, Tensor], pairs: Preferences) -> Preferences:
+    """The pairs in a saved state, or those of the beginning where it has none."""
+    drawn = part_of(state, "pairs")
+    device = pairs.prompt.device
+    return Preferences(**{name: value.to(device) for name, value in drawn.items()}) if drawn else pairs
 
 
 GPO = Method(

@@ -22,7 +22,6 @@ differentiated.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -30,17 +29,17 @@ import torch
 from torch import Tensor
 
 from simulator.at_the_end import keep_portrait
-from simulator.checkpoints import checkpoint_steps, curve_rows, note
+from simulator.checkpoints import Track, checkpoint_steps, curve_rows
 from simulator.enumerable import EnumerableWorld
 from simulator.enumeration import leaf_log_probs, node_log_probs
+from simulator.in_flight import stretches
 from simulator.method import (
     LABELS,
     Cell,
     Choices,
-    Keep,
     Keys,
     Method,
-    Tick,
+    Recorder,
     always,
     needs_listing,
     no_labelling,
@@ -51,7 +50,7 @@ from simulator.rollouts import draw_responses
 from simulator.runs import Run
 from simulator.scoring import Proxy, Scorer
 from simulator.settings import Rl
-from simulator.training import Schedule, State, batch_order, start
+from simulator.training import Schedule, State, batch_order, start, state_from, state_tensors
 from simulator.transformer import Blocks, packing, response_log_probs, restack, unstack
 from simulator.world import World
 
@@ -241,21 +240,30 @@ def set_task(runs: Sequence[Run], world: World, proxies: Sequence[Proxy]) -> Tas
     )
 
 
-def trace(runs: Sequence[Run], world: World, proxies: Sequence[Proxy], tick: Tick, keep: Keep) -> pd.DataFrame:
+def trace(runs: Sequence[Run], world: World, proxies: Sequence[Proxy], recorder: Recorder) -> pd.DataFrame:
     """The records of the runs of a stack along their training."""
     data = runs[0].settings.data
-    measured: dict[str, np.ndarray] = {}
     with torch.no_grad():
         task = set_task(runs, world, proxies)
         state = start(world.reference, len(runs))
         steps = checkpoint_steps(task.schedule.steps, runs[0].settings.train.checkpoints)
-        note(measured, 0, len(steps), world.measure(state.parameters, None, data, task.scorer)[0])
-        for row, (before, after) in enumerate(pairwise(steps), start=1):
-            state = climb(state, task, after - before)
-            note(measured, row, len(steps), world.measure(state.parameters, None, data, task.scorer)[0])
-            tick(after - before)
-        keep_portrait(runs, world, state.parameters, state.diverged_at, task.scorer, keep)
-    return curve_rows(runs, steps, measured, state.diverged_at.cpu().numpy(), kl_source=world.kl_source)
+        track = Track(rows=len(steps))
+        if found := recorder.saver.found():
+            state = state_from(found, state)
+            track.go_on(found)
+            recorder.found(state.step)
+
+        def tensors() -> dict[str, Tensor]:
+            return {**state_tensors(state), **track.tensors()}
+
+        for after in steps[track.row :]:
+            for some in stretches(after - state.step, recorder.saver):
+                state = climb(state, task, some)
+                recorder.tick(some)
+                recorder.saver.rest(tensors)
+            track.note(world.measure(state.parameters, None, data, task.scorer)[0])
+        keep_portrait(runs, world, state.parameters, state.diverged_at, task.scorer, recorder.keep)
+    return curve_rows(runs, steps, track.measured, state.diverged_at.cpu().numpy(), kl_source=world.kl_source)
 
 
 def strengths(grid: Choices) -> Sequence[tuple[None, float]]:

@@ -1,0 +1,81 @@
+"""Ctrl-C and SIGTERM: the first waits until it does no harm, the second ends the process at once.
+
+While `listening`, the first of either raises KeyboardInterrupt in the main thread, but not within `held_off`: there it
+waits until the block ends, so that a file is written to its end. A stack in training holds it off, too, and stops at
+the next place where its state can be saved; see `simulator/in_flight.py`. What the second leaves behind is what any
+other sudden death would: files that are whole.
+"""
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FrameType
+
+INTERRUPTED = 130
+SHOW_CURSOR = b"\x1b[?25h"  # a progress bar hides it
+
+
+@dataclass
+class Heard:
+    """What this process has heard, and in how many blocks it holds that off."""
+
+    asked: bool = False
+    holding: int = 0
+
+
+HEARD = Heard()
+
+
+def wanted() -> bool:
+    """Whether the process was asked to stop."""
+    return HEARD.asked
+
+
+def stop_if_wanted() -> None:
+    """Raises KeyboardInterrupt where the process was asked to stop, whatever holds it off."""
+    if HEARD.asked:
+        raise KeyboardInterrupt
+
+
+@contextmanager
+def held_off() -> Iterator[None]:
+    """An interrupt waits until the block ends."""
+    HEARD.holding += 1
+    try:
+        yield
+    finally:
+        HEARD.holding -= 1
+    if not HEARD.holding:
+        stop_if_wanted()
+
+
+@contextmanager
+def listening(told: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Hear Ctrl-C and SIGTERM while the block runs; `told` is called at the first. Elsewhere than in the main thread,
+    where Python hears no signals, nothing changes.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def hear(number: int, frame: FrameType | None) -> None:
+        if HEARD.asked:
+            if sys.__stdout__ is not None and sys.__stdout__.isatty():
+                os.write(sys.__stdout__.fileno(), SHOW_CURSOR)
+            os._exit(INTERRUPTED)
+        HEARD.asked = True
+        told()
+        if not HEARD.holding:
+            raise KeyboardInterrupt
+
+    before = {which: signal.signal(which, hear) for which in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for which, handler in before.items():
+            signal.signal(which, handler)
+        HEARD.asked = False
