@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.intervals import half_width, over_seeds
+from analysis.names import printable, spelled
 from analysis.paths import fit_laws, trends
 from analysis.results import ends, finished, further_axes, load, offline, trained, whole
 
@@ -111,7 +112,7 @@ def _by_seed(runs: pd.DataFrame) -> np.ndarray:
 
 def text(folder: str | Path) -> str:
     """What a result directory came to, for a terminal: how its runs ended, and the best of each loss."""
-    curves = load(folder)
+    curves = spelled(load(folder), printable)
     runs = curves[curves["method"] != "oracle"].groupby("run_id")["status"].agg(lambda s: (s == "diverged").any())
     so_far = "" if finished(folder) else " so far"
     first = f"{len(runs)} run{'s' * (len(runs) != 1)}{so_far}, {int(runs.sum())} of them diverged"

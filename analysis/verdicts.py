@@ -11,6 +11,7 @@ import pandas as pd
 
 from analysis.claim import VERDICTS, Claim, Records, decide, records_in
 from analysis.files import write_whole
+from analysis.names import printable
 from analysis.papers import PAPERS
 
 COLUMNS = (
@@ -100,6 +101,9 @@ def write_claims(told: Sequence[dict[str, Any]], folder: Path) -> Path:
 def text(told: Sequence[dict[str, Any]], width: int = 100) -> str:
     """Entries of claims.json for a terminal, and how many hold."""
     lines = []
+    told = [
+        {key: printable(value) if isinstance(value, str) else value for key, value in each.items()} for each in told
+    ]
     for entry in told:
         verdict = entry["verdict"] + " (quick)" * entry["quick"]
         indent = " " * 19

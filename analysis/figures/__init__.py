@@ -34,6 +34,7 @@ from analysis.figures import (
 )
 from analysis.figures.families import with_labels
 from analysis.figures.style import RC
+from analysis.names import drawn, in_a_file_name, spelled
 from analysis.results import (
     ResultsError,
     ends,
@@ -91,7 +92,7 @@ def picture_losses(table: pd.DataFrame, path: Path) -> None:
     if path.suffix.removeprefix(".").lower() not in known:
         raise ResultsError(f"{path}: must end in .{', .'.join(known)}, the kinds of picture that can be written")
     with mpl.rc_context(RC):
-        figure = losses.draw(table)
+        figure = losses.draw(spelled(table, drawn))
         try:
             figure.savefig(path, dpi=150)
         except OSError as error:
@@ -103,7 +104,7 @@ def draw_all(folder: Path) -> list[Path]:
 
     Where further axes vary, each of their combinations has figures of its own, named after it.
     """
-    curves, functions = load(folder), load_losses(folder)
+    curves, functions = spelled(load(folder), drawn), spelled(load_losses(folder), drawn)
     if ends(curves).empty:
         what = "every run diverged" if len(trained(curves)) else "no run has a measurement"
         raise ResultsError(f"{folder}: {what}, so there is nothing to draw; a smaller learning rate may help")
@@ -113,7 +114,7 @@ def draw_all(folder: Path) -> list[Path]:
         with mpl.rc_context(RC):
             paths: list[Path] = []
             if (folder / "proxies.parquet").exists():
-                paths += save(proxies.draw(load_proxies(folder)), target / "proxies")
+                paths += save(proxies.draw(spelled(load_proxies(folder), drawn)), target / "proxies")
             for name, (applies, draw) in AGAINST.items():
                 if not with_labels(curves).empty and applies(curves):
                     paths += save(draw(curves), target / name)
@@ -131,7 +132,7 @@ def draw_all(folder: Path) -> list[Path]:
                     if here:
                         told = ", ".join(f"{axis} = {value}" for axis, value in here.items())
                         figure.suptitle(f"{told}\n{figure.get_suptitle()}".strip())
-                    suffix = "".join(f"-{axis}-{value}" for axis, value in here.items()).replace("/", "_")
+                    suffix = in_a_file_name("".join(f"-{axis}-{value}" for axis, value in here.items()))
                     paths += save(figure, target / f"{name}{suffix}")
             for name, figure in theory(pairs, functions, folder).items():
                 paths += save(figure, target / name)

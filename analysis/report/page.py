@@ -34,7 +34,7 @@ def write_report(folder: str | Path) -> Path:
     The same records and figures give the same bytes.
     """
     folder = Path(folder)
-    return write_whole(folder / "report.html", page_of(folder).encode())
+    return write_whole(folder / "report.html", page_of(folder).encode(errors="backslashreplace"))
 
 
 def page_of(folder: Path) -> str:
@@ -71,7 +71,7 @@ def page_of(folder: Path) -> str:
         "without": [],
     }
     template = environment().from_string(_own("template.html"))
-    room = LIMIT - SPARE - len(template.render(context).encode())
+    room = LIMIT - SPARE - len(template.render(context).encode(errors="backslashreplace"))
     pictures, without = pictures_of(folder, room)
     return template.render(context | {"pictures": pictures, "without": without})
 
