@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 SHOWN = 5
+EMPTY = '""'  # a key without a sign
 LONGEST = 80  # signs of a key or a value in a message
 DIGITS = 12  # of a float that names a setting: 0.1 + 0.2 and 0.3 are one
 UNION_BRANCHES = ("constrained-", "literal[", "function-after[")  # how pydantic begins the names of a union's members
@@ -132,7 +133,7 @@ def _location(error: ErrorDetails) -> tuple[int | str, ...]:
 def _name(location: tuple[int | str, ...]) -> str:
     """`("sweep", "beta", 2)` as a user writes it: sweep.beta[2]."""
     return (
-        "".join(f"[{part}]" if isinstance(part, int) else f".{short(part)}" for part in location)
+        "".join(f"[{part}]" if isinstance(part, int) else f".{short(part) or EMPTY}" for part in location)
         .removeprefix(".")
         .replace("sweep.axes.", "sweep.")
     )

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from simulator.complaints import ConfigError, printable, short, shown
+from simulator.complaints import EMPTY, ConfigError, printable, short, shown
 
 SIZE_LIMIT = 2**18
 DEPTH = 16  # parts of a dotted key, and tables or lists inside each other
@@ -68,7 +68,7 @@ def check_values(tables: Mapping[str, Any]) -> None:
             raise ConfigError(f"{short(name)}: must nest at most {DEPTH} tables or lists")
         named = inner.items() if isinstance(inner, Mapping) else (("", value) for value in inner)
         for key, value in named:
-            where = f"{name}.{key}" if name and isinstance(inner, Mapping) else name or key
+            where = f"{name}.{key or EMPTY}".removeprefix(".") if isinstance(inner, Mapping) else name
             if isinstance(value, int) and not -(2**63) <= value < 2**64:
                 raise ConfigError(f"{short(where)} = {shown(value)}: must be a whole number of at most 64 bits")
             if isinstance(value, Mapping | list):
