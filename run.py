@@ -8,7 +8,8 @@ import io
 import signal
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -16,6 +17,7 @@ from cyclopts import App, CycloptsError, Parameter
 
 CONFIGS = Path(__file__).resolve().parent / "configs"
 QUICKSTART = CONFIGS / "quickstart.toml"
+STOPPING = b"\nstopping when what is being written is on disk; once more stops at once\n"
 
 if TYPE_CHECKING:
     from simulator.config import Sweep
@@ -84,7 +86,21 @@ def sweep(
     if dry_run:
         tell_plan(asked, target, device, workers, memory)
         return
-    run_watched(asked, target, device=device, workers=workers, memory=memory, fresh=fresh)
+    with shown_at_the_end(target):
+        run_watched(asked, target, device=device, workers=workers, memory=memory, fresh=fresh)
+
+
+@contextmanager
+def shown_at_the_end(target: Path) -> Iterator[None]:
+    """Report on a sweep when the block ends, also where some of its runs failed."""
+    from simulator.sweep import SweepError
+
+    try:
+        yield
+    except SweepError:
+        if (target / "curves.parquet").exists():
+            show(target)
+        raise
     show(target)
 
 
@@ -98,11 +114,18 @@ def tell_plan(sweep: "Sweep", target: Path, device: str, workers: int | None, me
 
 
 def show(folder: Path) -> None:
-    """Report on a sweep that just ended; that all of its runs diverged is what it came to, and no error."""
+    """Report on a sweep that just ended; that all of its runs diverged is what it came to, and no error.
+
+    One whose page is younger than its records is left as it is.
+    """
     from analysis.figures import drawable
+    from analysis.results import is_reported
     from analysis.summary import text
 
-    if drawable(folder):
+    if is_reported(folder):
+        print(text(folder))
+        print(f"nothing was missing; the page is {folder / 'report.html'}")
+    elif drawable(folder):
         report(folder)
     else:
         print(text(folder))
@@ -110,14 +133,17 @@ def show(folder: Path) -> None:
 
 def run_watched(sweep: "Sweep", target: Path, **how: Any) -> None:
     """Run a sweep with its progress on standard output; `how` as in `run_sweep`."""
+    from simulator.finished import kept_in
+    from simulator.folder import Folder
+    from simulator.interrupts import listening
     from simulator.progress import shown_on
     from simulator.sweep import run_sweep
 
     try:
-        with shown_on(sys.stdout, sweep) as watch:
+        with listening(STOPPING), shown_on(sys.stdout, sweep) as watch:
             run_sweep(sweep, target, **how, watch=watch)
     except KeyboardInterrupt:
-        print(f"interrupted: what is finished is kept in {target}, and the same command goes on from there")
+        print(f"interrupted: {kept_in(Folder(path=target))}; the same command goes on from there")
         raise
 
 
@@ -198,8 +224,11 @@ def report(folder: Path, /) -> None:
     """
     from analysis.figures import draw_all
     from analysis.report import write_report
+    from analysis.results import altered
     from analysis.summary import text
 
+    for name in altered(folder):
+        tell(f"{folder / name}: is not as the sweep wrote it; the same sweep, run again, keeps it and makes it anew")
     print(text(folder))
     draw_all(folder)
     print(f"figures in {folder / 'figures'}")

@@ -11,8 +11,10 @@ def write_whole(path: Path, content: bytes) -> Path:
     beside = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         try:
-            beside.write_bytes(content)
-            beside.chmod(0o644)
+            with open(beside, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
             os.replace(beside, path)
         finally:
             beside.unlink(missing_ok=True)

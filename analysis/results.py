@@ -4,6 +4,8 @@ One row of `curves` is one run at one checkpoint, and every setting that varies 
 neither measured nor a name are settings; `settings_of` tells them apart.
 """
 
+import hashlib
+import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -40,6 +42,49 @@ class ResultsError(ValueError):
 def finished(folder: str | Path) -> bool:
     """Whether the sweep of a result directory has ended."""
     return (Path(folder) / "curves.parquet").exists()
+
+
+def expected(folder: str | Path) -> int:
+    """How many runs a sweep that has not ended will have; 0 where nothing says so."""
+    try:
+        return int(json.loads((Path(folder) / "running.json").read_bytes())["runs"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0
+
+
+def is_reported(folder: str | Path) -> bool:
+    """Whether the page of a sweep that has ended is younger than everything that it shows."""
+    page, records = Path(folder) / "report.html", [Path(folder) / name for name in ("SHA256SUMS", "claims.json")]
+    if not (page.exists() and records[0].exists()):
+        return False
+    return all(page.stat().st_mtime_ns >= path.stat().st_mtime_ns for path in records if path.exists())
+
+
+def failures(folder: str | Path) -> pd.DataFrame:
+    """The runs of a sweep that has ended which could not be finished: run_id and reason. Raises ResultsError."""
+    path = Path(folder) / "runs.parquet"
+    if not path.exists():
+        return pd.DataFrame({"run_id": [], "reason": []}, dtype="str")
+    runs = _read([path], needed=("run_id", "status"))
+    if "reason" not in runs:  # an earlier version has none, and no run that failed
+        return runs.loc[[], ["run_id"]].assign(reason="")
+    return runs.loc[runs["status"] == "failed", ["run_id", "reason"]]
+
+
+def altered(folder: str | Path) -> list[str]:
+    """The files of a result directory that are not as the sweep wrote them; none where there is no SHA256SUMS.
+
+    `sha256sum -c` can check it, too.
+    """
+    seal, wrong = Path(folder) / "SHA256SUMS", []
+    if not seal.exists():
+        return []
+    for line in seal.read_text(encoding="utf-8", errors="replace").splitlines():
+        digest, _, name = line.partition("  ")
+        path = Path(folder) / name
+        if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != digest:
+            wrong.append(name)
+    return wrong
 
 
 def load(folder: str | Path) -> pd.DataFrame:

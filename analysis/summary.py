@@ -17,7 +17,7 @@ import pandas as pd
 from analysis.intervals import half_width, over_seeds
 from analysis.names import printable, spelled
 from analysis.paths import fit_laws, trends
-from analysis.results import ends, finished, further_axes, load, offline, trained, whole
+from analysis.results import ends, expected, failures, finished, further_axes, load, offline, trained, whole
 
 CURVE = ("method", "loss", "beta", "kappa")
 
@@ -114,8 +114,11 @@ def text(folder: str | Path) -> str:
     """What a result directory came to, for a terminal: how its runs ended, and the best of each loss."""
     curves = spelled(load(folder), printable)
     runs = curves[curves["method"] != "oracle"].groupby("run_id")["status"].agg(lambda s: (s == "diverged").any())
-    so_far = "" if finished(folder) else " so far"
-    first = f"{len(runs)} run{'s' * (len(runs) != 1)}{so_far}, {int(runs.sum())} of them diverged"
+    so_far, failed = "" if finished(folder) else " so far", failures(folder)
+    of = f" of {expected(folder)}" if expected(folder) and so_far else ""
+    first = f"{len(runs)}{of} run{'s' * (len(runs) != 1)}{so_far}, {int(runs.sum())} of them diverged"
+    if len(failed):
+        first += f"; {len(failed)} more failed, and `runs.parquet` says why"
     if ends(curves).empty:
         return f"{first}; no figures, since nothing is left to draw; a smaller learning rate may help"
     return "\n".join([first, *_offline_text(curves), *_proxy_text(curves)])

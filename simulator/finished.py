@@ -214,3 +214,12 @@ def seal_tables(folder: Folder, sums: Mapping[Path, str]) -> None:
         if path not in known and (digest := hash_of_file(path)):
             known[path] = digest
     write_seal(folder.seal, folder.path, known)
+
+
+def kept_in(folder: Folder) -> str:
+    """What a folder keeps of a sweep that was stopped, for people."""
+    if folder.seal.exists():
+        return f"all records are in {folder.path}"
+    count, under_way = len(survey(folder).runs), len(list(folder.parts.glob("*.safetensors")))
+    also = f", and the state of {under_way} stack{'s' * (under_way > 1)} under way" if under_way else ""
+    return f"what is finished is kept in {folder.path}: {count} run{'s' * (count != 1)}{also}"

@@ -10,8 +10,8 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import FrameType
 
@@ -54,9 +54,10 @@ def held_off() -> Iterator[None]:
 
 
 @contextmanager
-def listening(told: Callable[[], None] = lambda: None) -> Iterator[None]:
-    """Hear Ctrl-C and SIGTERM while the block runs; `told` is called at the first. Elsewhere than in the main thread,
-    where Python hears no signals, nothing changes.
+def listening(answer: bytes = b"") -> Iterator[None]:
+    """Hear Ctrl-C and SIGTERM while the block runs; the first is answered on standard error.
+
+    Elsewhere than in the main thread, where Python hears no signals, nothing changes.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -68,7 +69,8 @@ def listening(told: Callable[[], None] = lambda: None) -> Iterator[None]:
                 os.write(sys.__stdout__.fileno(), SHOW_CURSOR)
             os._exit(INTERRUPTED)
         HEARD.asked = True
-        told()
+        with suppress(OSError):  # nobody listens
+            os.write(2, answer)
         if not HEARD.holding:
             raise KeyboardInterrupt
 

@@ -1,6 +1,8 @@
 """The command line as a user meets it: what it prints and how it exits."""
 
+import platform
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -62,7 +64,7 @@ def test_a_dry_run_prints_the_plan_and_does_nothing(
         (["sweep", "--set", "sweep.beta=-1"], "sweep.beta[0] = -1: must be greater than 0"),
         (["sweep", "--set", "sweep.beta=[]"], "sweep.beta = []: must list at least one value"),
         (["sweep", "--set", "world.vocabulary=100"], "must be at most 8,388,608 for every response to be listed"),
-        (["sweep", "--set", "sweep.data.pires=[1]"], "unknown key data.pires (= 1); did you mean data.pairs?"),
+        (["sweep", "--set", "sweep.data.pires=[1]"], "unknown key sweep.data.pires (= [1]); did you mean sweep.data.pairs?"),
         (["sweep", "--set", "pairs"], "--set pairs: must be KEY=VALUE"),
         (["sweep", "nowhere.toml"], "nowhere.toml: cannot be read (No such file or directory)"),
         (["sweep", "--out", "/dev/null/x"], "--out /dev/null/x: cannot be written (/dev/null is not a directory)"),
@@ -100,7 +102,7 @@ def test_help_names_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
 def test_an_interrupt_exits_130_and_the_same_command_goes_on(tmp_path: Path, which: signal.Signals) -> None:
     out = tmp_path / "out"
     command = [sys.executable, str(ROOT / "run.py"), "sweep", "--out", str(out), *QUICK, "--workers", "2"]
-    command += ["--set", "train.steps=600", "sweep.data.pairs=[16,24,32]"]
+    command += ["--set", "train.steps=1500", "sweep.data.pairs=[16,24,32]", 'sweep.loss="hinge"', "sweep.seeds=4"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         deadline = time.monotonic() + 120
         while time.monotonic() < deadline and not list(out.glob("parts/*.runs.parquet")):
@@ -108,14 +110,73 @@ def test_an_interrupt_exits_130_and_the_same_command_goes_on(tmp_path: Path, whi
         process.send_signal(which)
         said, error = process.communicate(timeout=120)
     assert process.returncode == 130, error
-    assert f"what is finished is kept in {out}" in said
+    assert re.search(rf"what is finished is kept in {out}: (8|16) runs, and the state of [12] stacks? under way", said)
+    assert "stopping when what is being written is on disk; once more stops at once" in error
     assert "Traceback" not in error
-    kept = list(out.glob("parts/*.runs.parquet"))
+    kept = list(out.glob("parts/*.sha256"))
     assert kept
+    assert list(out.glob("parts/*.safetensors"))
     assert not (out / "curves.parquet").exists()
     assert not list(out.rglob("*.partial"))
     subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)
-    assert len(pd.read_parquet(out / "runs.parquet")) == 72
+    assert len(pd.read_parquet(out / "runs.parquet")) == 24
+
+
+def test_a_second_interrupt_ends_at_once(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    command = [sys.executable, str(ROOT / "run.py"), "sweep", "--out", str(out), *QUICK, "--workers", "1"]
+    command += ["--set", "train.steps=600", "sweep.seeds=1", 'sweep.loss="hinge"']
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline and not (out / "running.json").exists():
+            time.sleep(0.02)
+        for _ in range(2):
+            process.send_signal(signal.SIGINT)
+        _, error = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert "Traceback" not in error
+    subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)
+    assert len(pd.read_parquet(out / "runs.parquet")) == 2
+
+
+def test_who_comes_second_is_told_who_was_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out"
+    command = [sys.executable, str(ROOT / "run.py"), "sweep", "--out", str(out), *QUICK, "--workers", "1"]
+    with subprocess.Popen([*command, "--set", "train.steps=5000"], stdout=subprocess.DEVNULL) as process:
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline and not (out / "running.json").exists():
+            time.sleep(0.02)
+        for more in ([], ["--fresh"]):
+            assert call("sweep", "--out", out, *QUICK, "--set", "train.steps=5000", *more) == 2
+            said = capsys.readouterr().err
+            assert f"another sweep is writing there (process {process.pid} on {platform.node()}, since 20" in said
+        process.kill()
+    assert (out / "running.json").exists()
+    assert call("sweep", "--out", out, *QUICK, "--workers", "1", "--fresh") == 0
+    assert not (out / "running.json").exists()
+
+
+def test_a_finished_sweep_is_reported_from_what_is_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out"
+    assert call("sweep", "--out", out, *QUICK, "--workers", 1) == 0
+    before = {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in out.rglob("*") if path.is_file()}
+    capsys.readouterr()
+    assert call("sweep", "--out", out, *QUICK, "--workers", 1) == 0
+    assert "24 runs, 0 of them diverged" in capsys.readouterr().out
+    assert {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in out.rglob("*") if path.is_file()} == before
+    (out / "report.html").unlink()
+    assert call("sweep", "--out", out, *QUICK, "--workers", 1) == 0
+    assert (out / "report.html").exists()
+
+
+def test_altered_records_are_told_of(results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(results, out)
+    rows = pd.read_parquet(out / "curves.parquet")
+    rows.assign(gold=rows["gold"] + 1).to_parquet(out / "curves.parquet")
+    assert call("report", out) == 0
+    error = capsys.readouterr().err
+    assert f"warning: {out / 'curves.parquet'}: is not as the sweep wrote it" in error
 
 
 def test_an_unforeseen_failure_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:

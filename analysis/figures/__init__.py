@@ -5,8 +5,10 @@ TOGETHER show training on pairs, and AGAINST what is optimized against proxies, 
 what theory says of margins beside those of a sweep without further axes. WORKED are computations, without any sweep.
 """
 
+import io
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import pandas as pd
@@ -34,6 +36,7 @@ from analysis.figures import (
 )
 from analysis.figures.families import with_labels
 from analysis.figures.style import RC
+from analysis.files import write_whole
 from analysis.names import drawn, in_a_file_name, spelled
 from analysis.results import (
     ResultsError,
@@ -78,10 +81,16 @@ WORKED: dict[str, Callable[[], Figure]] = {
 
 def save(figure: Figure, stem: Path) -> list[Path]:
     """Write the figure as `stem`.png and `stem`.svg, the same bytes for the same figure."""
-    paths = [stem.with_name(f"{stem.name}.{kind}") for kind in ("png", "svg")]
-    figure.savefig(paths[0], dpi=150)
-    figure.savefig(paths[1], metadata={"Date": None})
-    return paths
+    kinds: dict[str, dict[str, Any]] = {"png": {"dpi": 150}, "svg": {"metadata": {"Date": None}}}
+    paths = {kind: stem.with_name(f"{stem.name}.{kind}") for kind in kinds}
+    return [write_whole(paths[kind], picture(figure, kind, **how)) for kind, how in kinds.items()]
+
+
+def picture(figure: Figure, kind: str, **how: Any) -> bytes:
+    """The figure as the content of a file of this kind."""
+    content = io.BytesIO()
+    figure.savefig(content, format=kind, **how)
+    return content.getvalue()
 
 
 def picture_losses(table: pd.DataFrame, path: Path) -> None:
@@ -93,10 +102,7 @@ def picture_losses(table: pd.DataFrame, path: Path) -> None:
         raise ResultsError(f"{path}: must end in .{', .'.join(known)}, the kinds of picture that can be written")
     with mpl.rc_context(RC):
         figure = losses.draw(spelled(table, drawn))
-        try:
-            figure.savefig(path, dpi=150)
-        except OSError as error:
-            raise ResultsError(f"{path}: cannot be written ({error.strerror or error})") from None
+        write_whole(path, picture(figure, path.suffix.removeprefix(".").lower(), dpi=150))
 
 
 def draw_all(folder: Path) -> list[Path]:

@@ -11,16 +11,25 @@ from analysis.results import further_axes
 
 Fact = tuple[str, str]
 METHODS = {"gpo": "training on pairs", **METHOD_NAMES}
-VERSIONS = {"python_version": "Python", "torch_version": "torch", "numpy_version": "NumPy"}
+VERSIONS = {
+    "simulator_version": "simulator",
+    "simulator_source": "its source",
+    "python_version": "Python",
+    "torch_version": "torch",
+    "numpy_version": "NumPy",
+}
 
 
-def sweep_facts(curves: pd.DataFrame, ended: bool) -> list[Fact]:
-    """How many runs there are and how they ended, and what varies over them."""
+def sweep_facts(curves: pd.DataFrame, ended: bool, failed: pd.DataFrame) -> list[Fact]:
+    """How many runs there are and how they ended, and what varies over them. failed: as `results.failures` has them."""
     runs = curves[curves["method"] != "oracle"]
     count = runs["run_id"].nunique()
     diverged = runs.loc[runs["status"] == "diverged"].drop_duplicates("run_id")
     ending = f"{len(diverged)} diverged, and left out of everything below" if len(diverged) else "none diverged"
     facts = [("runs", f"{count:,}{'' if ended else ' so far, and the sweep still runs'}; {ending}")]
+    if len(failed):
+        why = failed["reason"].value_counts()
+        facts.append(("failed", _few([f"{count} more: {reason}" for reason, count in why.items()])))
     if len(diverged):
         where = diverged.groupby(["method", "loss", "beta"], dropna=False, sort=False).size()
         facts.append(("diverged", _few([_setting(at, number) for at, number in where.items()])))
