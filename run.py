@@ -118,14 +118,16 @@ def show(folder: Path) -> None:
 
     One whose page is younger than its records is left as it is.
     """
+    from simulator.finished import reported
+    from simulator.folder import Folder
+
+    if all_there := reported(Folder(path=folder)):
+        print(f"{all_there}\n`python run.py report {folder}` tells again what they came to")
+        return
     from analysis.figures import drawable
-    from analysis.results import is_reported
     from analysis.summary import text
 
-    if is_reported(folder):
-        print(text(folder))
-        print(f"nothing was missing; the page is {folder / 'report.html'}")
-    elif drawable(folder):
+    if drawable(folder):
         report(folder)
     else:
         print(text(folder))

@@ -52,14 +52,6 @@ def expected(folder: str | Path) -> int:
         return 0
 
 
-def is_reported(folder: str | Path) -> bool:
-    """Whether the page of a sweep that has ended is younger than everything that it shows."""
-    page, records = Path(folder) / "report.html", [Path(folder) / name for name in ("SHA256SUMS", "claims.json")]
-    if not (page.exists() and records[0].exists()):
-        return False
-    return all(page.stat().st_mtime_ns >= path.stat().st_mtime_ns for path in records if path.exists())
-
-
 def failures(folder: str | Path) -> pd.DataFrame:
     """The runs of a sweep that has ended which could not be finished: run_id and reason. Raises ResultsError."""
     path = Path(folder) / "runs.parquet"

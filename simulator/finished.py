@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 from pyarrow import ArrowException
+from pyarrow.parquet import read_table
 
 from simulator.files import hash_of_file, set_aside
 from simulator.folder import BESIDE, PARTS, Folder, remove
@@ -147,14 +148,18 @@ def survey(folder: Folder) -> Finished:
     names = [path.name.removesuffix(".sha256") for path in sorted(folder.parts.glob("*.sha256"))]
     stacks = [name for name in names if folder.part(name, "runs").exists()]
     proxies = [name for name in names if folder.part(name, "proxies").exists()]
-    runs = [pd.read_parquet(folder.part(name, "runs"), columns=["run_id"])["run_id"] for name in stacks]
-    said = [pd.read_parquet(folder.part(name, "proxies"), columns=["proxy"])["proxy"] for name in proxies]
     return Finished(
         stacks=tuple(stacks),
-        runs=frozenset(run for table in runs for run in table),
+        runs=frozenset(run for name in stacks for run in column(folder.part(name, "runs"), "run_id")),
         proxy_stacks=tuple(proxies),
-        proxies=frozenset(proxy for table in said for proxy in table),
+        proxies=frozenset(proxy for name in proxies for proxy in column(folder.part(name, "proxies"), "proxy")),
     )
+
+
+def column(path: Path, name: str) -> list[str]:
+    """One column of a table; of many small ones this is what takes least."""
+    values: list[str] = read_table(path, columns=[name]).column(0).to_pylist()
+    return values
 
 
 def join_proxies(folder: Folder, members: Sequence[Member]) -> None:
@@ -223,3 +228,14 @@ def kept_in(folder: Folder) -> str:
     count, under_way = len(survey(folder).runs), len(list(folder.parts.glob("*.safetensors")))
     also = f", and the state of {under_way} stack{'s' * (under_way > 1)} under way" if under_way else ""
     return f"what is finished is kept in {folder.path}: {count} run{'s' * (count != 1)}{also}"
+
+
+def reported(folder: Folder) -> str:
+    """What a folder holds whose page is younger than all that it shows, for people; nothing where it is not."""
+    shows = [path for path in (folder.seal, folder.path / "claims.json") if path.exists()]
+    if not (folder.seal.exists() and folder.page.exists()):
+        return ""
+    if any(path.stat().st_mtime_ns > folder.page.stat().st_mtime_ns for path in shows):
+        return ""
+    diverged = pd.read_parquet(folder.runs, columns=["status"])["status"].eq("diverged")
+    return f"all {len(diverged):,} runs were there, {diverged.sum():,} of them diverged; the page is {folder.page}"

@@ -75,6 +75,11 @@ class Folder:
         return self.path / "SHA256SUMS"
 
     @property
+    def page(self) -> Path:
+        """What a report makes of them."""
+        return self.path / "report.html"
+
+    @property
     def parts(self) -> Path:
         """Where everything lies until then."""
         return self.path / "parts"
