@@ -100,6 +100,11 @@ def deep(levels: int) -> Any:
 VALUES = st.one_of(NESTED, SCALARS, st.lists(NUMBERS, max_size=40), st.integers(1, 40).map(deep))
 
 
+MEANT = st.one_of(
+    st.integers(1, 8), st.floats(0.01, 0.9), st.sampled_from(["logistic", "auto", "sampled", "all", "rl"])
+)
+
+
 def put(tables: Tables, path: list[str], value: Any) -> None:
     """Place a value, through whatever is in its way."""
     for part in path[:-1]:
@@ -117,7 +122,7 @@ def mutated(draw: st.DrawFn) -> tuple[Tables, list[str]]:
     for _ in range(draw(st.integers(1, 4))):
         key = draw(st.sampled_from(KEYS))
         kind = draw(st.sampled_from(["value", "value", "value", "axis", "nested axis", "unknown", "beside"]))
-        value = draw(VALUES)
+        value = draw(VALUES if draw(st.booleans()) else MEANT)
         if kind == "unknown":
             path = [*key.split(".")[:-1], draw(TEXT)]
         elif kind == "beside":
