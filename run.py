@@ -76,7 +76,7 @@ def sweep(
     fresh
         Start over: remove the records that the folder holds.
     dry_run
-        Print what the sweep would take, and do nothing.
+        Print what the sweep, or what is missing of it, would take, and do nothing.
 
     """
     from simulator.config import Sweep
@@ -84,7 +84,7 @@ def sweep(
     asked = Sweep.from_toml(config, settings)
     target = out or Path("results") / config.stem
     if dry_run:
-        tell_plan(asked, target, device, workers, memory)
+        tell_plan(asked, target, device, workers, memory, fresh)
         return
     with shown_at_the_end(target):
         run_watched(asked, target, device=device, workers=workers, memory=memory, fresh=fresh)
@@ -104,13 +104,13 @@ def shown_at_the_end(target: Path) -> Iterator[None]:
     show(target)
 
 
-def tell_plan(sweep: "Sweep", target: Path, device: str, workers: int | None, memory: str | None) -> None:
+def tell_plan(sweep: "Sweep", target: Path, device: str, workers: int | None, memory: str | None, fresh: bool) -> None:
     """Print what a sweep would take."""
     from simulator.plan import make_plan
     from simulator.sweep import choose_device, processes_on
 
-    plan = make_plan(sweep, processes_on(device, workers), memory=memory, device=choose_device(device))
-    print(plan.text(target))
+    at, processes = choose_device(device), processes_on(device, workers)
+    print(make_plan(sweep, processes, memory=memory, device=at, out=target, fresh=fresh).text(target))
 
 
 def show(folder: Path) -> None:
@@ -200,7 +200,7 @@ def reproduce(
         sweep, folder = Sweep.from_toml(CONFIGS / asked.config, asked.quick if quick else ()), target / part
         print(f"{' '.join(filter(None, [name, part]))}: {asked.config}{' '.join(['', *asked.quick]) if quick else ''}")
         if dry_run:
-            tell_plan(sweep, folder, device, workers, memory)
+            tell_plan(sweep, folder, device, workers, memory, fresh)
             continue
         run_watched(sweep, folder, device=device, workers=workers, memory=memory, fresh=fresh)
         told = entries(judged(name, part, folder), quick=quick, date=f"{date.today():%Y-%m-%d}", version=version())

@@ -221,6 +221,15 @@ def seal_tables(folder: Folder, sums: Mapping[Path, str]) -> None:
     write_seal(folder.seal, folder.path, known)
 
 
+def finished_runs(folder: Folder) -> frozenset[str]:
+    """The run_id of every run whose records are there, by what the folder says of itself; changes nothing."""
+    found = survey(folder).runs
+    if not folder.seal.exists():
+        return found
+    runs = pd.read_parquet(folder.runs, columns=["run_id", "status"])
+    return found | frozenset(runs.loc[runs["status"] != FAILED, "run_id"])
+
+
 def kept_in(folder: Folder) -> str:
     """What a folder keeps of a sweep that was stopped, for people."""
     if folder.seal.exists():

@@ -15,6 +15,8 @@ import torch
 
 from simulator.best_of import ladder
 from simulator.config import Sweep, with_hashes
+from simulator.finished import finished_runs
+from simulator.folder import examine_folder
 from simulator.grid import cautions, cells, expand, proxy_stacks, stacks, with_proxies, world_names
 from simulator.ground import architecture_of, examine_languages
 from simulator.memory import arrange, budget_of, shown_bytes
@@ -37,7 +39,10 @@ LAW_SECONDS = 2e-7  # for each response, to measure a law over all of them
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """The size of a sweep. `bytes` over all processes at once, kept under `budget`, and `seconds` are estimates."""
+    """The size of a sweep, of which `done` runs are finished.
+
+    `bytes` over all processes at once, kept under `budget`, and `seconds` are estimates.
+    """
 
     runs: int
     proxies: int
@@ -48,6 +53,7 @@ class Plan:
     bytes: int
     budget: int
     seconds: float
+    done: int = 0
 
     def text(self, target: Path) -> str:
         """The plan as a user reads it; `target` is where records would go."""
@@ -58,7 +64,7 @@ class Plan:
                 f"stacks          {self.stacks:,}, in {self.workers} at a time, over {self.worlds} world(s)",
                 f"memory          about {shown_bytes(self.bytes)}, kept under {shown_bytes(self.budget)}",
                 f"estimated time  about {clock(self.seconds)} on this machine",
-                f"records         would go into {target}",
+                f"records         {f'of {self.done:,} runs are in' if self.done else 'would go into'} {target}",
             ]
         )
 
@@ -163,12 +169,26 @@ def oracle_seconds(settings: Settings) -> float:
     return len(TEMPERATURES) * listed(settings) * LAW_SECONDS if settings.world.kind == "enumerable" else 0.0
 
 
-def make_plan(sweep: Sweep, workers: int, *, memory: str | None = None, device: torch.device | None = None) -> Plan:
-    """The plan of a sweep that nothing is done of yet, on at most `workers` processes. Raises ConfigError."""
+def make_plan(
+    sweep: Sweep,
+    workers: int,
+    *,
+    memory: str | None = None,
+    device: torch.device | None = None,
+    out: Path | None = None,
+    fresh: bool = False,
+) -> Plan:
+    """The plan of a sweep, on at most `workers` processes. Raises ConfigError.
+
+    out: the folder whose finished runs need not be run, unless `fresh`; proxies are taken to be trained there if any
+    run is finished.
+    """
     runs = expand(sweep)
     for told in cautions(sweep, runs):
         warnings.warn(told, UserWarning, stacklevel=2)
-    with_hashes(sweep, [run.settings.world.language.text for run in runs])
+    sweep = with_hashes(sweep, [run.settings.world.language.text for run in runs])
+    folder = examine_folder(out, sweep, fresh=fresh) if out else None
+    done = finished_runs(folder) if folder and not fresh else frozenset()
     budget = budget_of(memory, device or torch.device("cpu"))
     worlds = {name: settings for settings, name in world_names(runs)}
     examine_languages(worlds.values())
@@ -178,14 +198,16 @@ def make_plan(sweep: Sweep, workers: int, *, memory: str | None = None, device: 
     workers = min(arrangement.processes, max(len(made), len(cut_runs)))
     with one_thread():
         per_unit = time_steps()
-    work = sum(count * run_seconds(run, per_unit) for run, count in cells(runs))
-    work += sum(proxy_seconds(member, per_unit) for member in members)
+    left = [run for run in runs if run.run_id not in done] if done else runs
+    work = sum(count * run_seconds(run, per_unit) for run, count in cells(left))
+    work += 0 if done else sum(proxy_seconds(member, per_unit) for member in members)
     making = sum(
         oracle_seconds(settings) + making_places(settings) * float(layer_cost(architecture_of(settings)) @ per_unit)
         for settings in worlds.values()
     )
     return Plan(
         runs=len(runs),
+        done=len(runs) - len(left),
         proxies=len(members),
         run_steps=sum(run.steps for run in runs) + sum(member.steps for member in members),
         stacks=len(made) + len(cut_runs),
@@ -193,5 +215,5 @@ def make_plan(sweep: Sweep, workers: int, *, memory: str | None = None, device: 
         workers=workers,
         bytes=arrangement.bytes,
         budget=budget["budget"],
-        seconds=START_SECONDS + making + work / workers,
+        seconds=START_SECONDS + (making + work / workers if left else 0.0),
     )

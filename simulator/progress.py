@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
 from simulator.config import Sweep
-from simulator.grid import expand
+from simulator.grid import expand, with_proxies
 from simulator.pool import Watch
 from simulator.proxies import needed
 
@@ -65,7 +65,7 @@ def clock(seconds: float) -> str:
 def shown_on(stream: TextIO, sweep: Sweep) -> Iterator[Watch]:
     """Show on `stream` how far `sweep` is while the block runs; what it yields is `run_sweep`'s `watch`."""
     runs = expand(sweep)
-    proxies = needed(runs)
+    proxies = needed(with_proxies(runs))
     proxy_steps = sum(member.steps for member in proxies)
     steps = sum(run.steps for run in runs) + proxy_steps
     tally = Tally(runs=len(runs), run_steps=steps, proxies=len(proxies), proxy_steps=proxy_steps)

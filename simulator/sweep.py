@@ -26,7 +26,7 @@ from simulator.config import Sweep, with_hashes
 from simulator.files import make_folder
 from simulator.finished import is_complete, join, join_proxies, mend, survey
 from simulator.folder import PARTS, Folder, examine_folder, open_folder, remove
-from simulator.grid import cautions, expand, proxy_stacks, stacks
+from simulator.grid import cautions, expand, proxy_stacks, stacks, with_proxies
 from simulator.in_flight import EVERY
 from simulator.jobs import Job
 from simulator.lock import holding, refuse_if_held
@@ -108,7 +108,7 @@ def run_sweep(
     `runs.parquet` then says why.
     """
     runs = expand(sweep)
-    members = needed(runs)
+    members = needed(with_proxies(runs))
     sweep = with_hashes(sweep, [run.settings.world.language.text for run in runs])
     chosen, processes = choose_device(device), processes_on(device, workers)
     keep_apart(sweep, Path(out))

@@ -27,7 +27,7 @@ import torch
 
 from simulator.config import Sweep, code_of
 from simulator.folder import Folder
-from simulator.grid import expand
+from simulator.grid import expand, with_proxies
 from simulator.interrupts import listening
 from simulator.jobs import Job, trouble_of
 from simulator.proxies import needed
@@ -59,7 +59,7 @@ def serve(folder: Folder, device: torch.device, every: float, beside: Path | Non
         sweep = Sweep.from_toml(folder.config, beside=beside)
         code_of(sweep)
         runs = expand(sweep)
-        desk = Desk(folder=folder, sweep=sweep, runs=runs, members=needed(runs), device=device, every=every, worlds={})
+        desk = Desk(folder=folder, sweep=sweep, runs=runs, members=needed(with_proxies(runs)), device=device, every=every, worlds={})
         while True:
             asked = json.loads(lines.get())
             job = Job(kind=asked["kind"], places=tuple(asked["places"]))

@@ -32,9 +32,12 @@ def test_a_sweep_from_command_to_figures(tmp_path: Path, capsys: pytest.CaptureF
     assert len(pd.read_parquet(out / "runs.parquet")) == 24
     assert (out / "figures" / "tradeoff.png").stat().st_size > 10_000
     assert call("report", out) == 0
+    assert call("sweep", "--out", out, *QUICK, "--dry-run") == 0
+    assert re.search(rf"records +of 24 runs are in {out}", capsys.readouterr().out)
     assert call("sweep", "--out", out, *QUICK) == 0
-    assert call("sweep", "--out", out, *QUICK, "--set", "data.pairs=33") == 2
-    assert "another sweep, where data.pairs = 32 and not 33" in capsys.readouterr().err
+    for more in ([], ["--dry-run"]):
+        assert call("sweep", "--out", out, *QUICK, "--set", "data.pairs=33", *more) == 2
+        assert "another sweep, where data.pairs = 32 and not 33" in capsys.readouterr().err
 
 
 def test_where_records_go_by_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -64,7 +67,10 @@ def test_a_dry_run_prints_the_plan_and_does_nothing(
         (["sweep", "--set", "sweep.beta=-1"], "sweep.beta[0] = -1: must be greater than 0"),
         (["sweep", "--set", "sweep.beta=[]"], "sweep.beta = []: must list at least one value"),
         (["sweep", "--set", "world.vocabulary=100"], "must be at most 8,388,608 for every response to be listed"),
-        (["sweep", "--set", "sweep.data.pires=[1]"], "unknown key sweep.data.pires (= [1]); did you mean sweep.data.pairs?"),
+        (
+        (["sweep", "--set", "sweep.data.pires=[1]"], "unknown key sweep.data.pires (= [1]); did you mean sweep.data."),
+            "unknown key sweep.data.pires (= [1]); did you mean sweep.data.pairs?",
+        ),
         (["sweep", "--set", "pairs"], "--set pairs: must be KEY=VALUE"),
         (["sweep", "nowhere.toml"], "nowhere.toml: cannot be read (No such file or directory)"),
         (["sweep", "--out", "/dev/null/x"], "--out /dev/null/x: cannot be written (/dev/null is not a directory)"),
