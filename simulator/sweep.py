@@ -126,6 +126,7 @@ def run_sweep(
         oracle, facts, worlds = examine_worlds(sweep, runs, chosen)
         make_folder(folder.path)
         with holding(folder, len(runs)):
+            examine_folder(folder.path, sweep, fresh=fresh)  # nobody else was kept from writing until now
             open_folder(folder, sweep, fresh=fresh)
             mend(folder, lambda text: warnings.warn(text, UserWarning, stacklevel=2))
             write_json(facts[0] if len(facts) == 1 else {"worlds": facts}, folder.world)

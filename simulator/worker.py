@@ -59,7 +59,8 @@ def serve(folder: Folder, device: torch.device, every: float, beside: Path | Non
         sweep = Sweep.from_toml(folder.config, beside=beside)
         code_of(sweep)
         runs = expand(sweep)
-        desk = Desk(folder=folder, sweep=sweep, runs=runs, members=needed(with_proxies(runs)), device=device, every=every, worlds={})
+        members = needed(with_proxies(runs))
+        desk = Desk(folder=folder, sweep=sweep, runs=runs, members=members, device=device, every=every, worlds={})
         while True:
             asked = json.loads(lines.get())
             job = Job(kind=asked["kind"], places=tuple(asked["places"]))

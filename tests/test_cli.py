@@ -67,10 +67,7 @@ def test_a_dry_run_prints_the_plan_and_does_nothing(
         (["sweep", "--set", "sweep.beta=-1"], "sweep.beta[0] = -1: must be greater than 0"),
         (["sweep", "--set", "sweep.beta=[]"], "sweep.beta = []: must list at least one value"),
         (["sweep", "--set", "world.vocabulary=100"], "must be at most 8,388,608 for every response to be listed"),
-        (
-        (["sweep", "--set", "sweep.data.pires=[1]"], "unknown key sweep.data.pires (= [1]); did you mean sweep.data."),
-            "unknown key sweep.data.pires (= [1]); did you mean sweep.data.pairs?",
-        ),
+        (["sweep", "--set", "sweep.data.pires=[1]"], "key sweep.data.pires (= [1]); did you mean sweep.data.pairs?"),
         (["sweep", "--set", "pairs"], "--set pairs: must be KEY=VALUE"),
         (["sweep", "nowhere.toml"], "nowhere.toml: cannot be read (No such file or directory)"),
         (["sweep", "--out", "/dev/null/x"], "--out /dev/null/x: cannot be written (/dev/null is not a directory)"),
