@@ -281,13 +281,13 @@ def blame(error: Exception) -> int | None:
     """The exit code of an error that has a message for the user; None for one that nobody foresaw."""
     if isinstance(error, CycloptsError):
         return 2
-    from analysis.results import ResultsError
+    from analysis.results import ResultsError, UnwritableError
     from simulator.complaints import ConfigError
     from simulator.sweep import SweepError
 
-    if isinstance(error, ConfigError | ResultsError):
+    if isinstance(error, ConfigError | ResultsError) and not isinstance(error, UnwritableError):
         return 2
-    return 1 if isinstance(error, SweepError | OSError) else None
+    return 1 if isinstance(error, SweepError | UnwritableError | OSError) else None
 
 
 def tell(message: Warning | str, *_: object, **__: object) -> None:

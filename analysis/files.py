@@ -3,11 +3,11 @@
 import os
 from pathlib import Path
 
-from analysis.results import ResultsError
+from analysis.results import UnwritableError
 
 
 def write_whole(path: Path, content: bytes) -> Path:
-    """Write `content` beside `path` and move it there; the path. Raises ResultsError where it cannot be written."""
+    """Write `content` beside `path` and move it there; the path. Raises UnwritableError."""
     beside = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         try:
@@ -19,5 +19,8 @@ def write_whole(path: Path, content: bytes) -> Path:
         finally:
             beside.unlink(missing_ok=True)
     except OSError as error:
-        raise ResultsError(f"{path}: cannot be written ({error.strerror or error})") from None
+        why = error.strerror or error
+        raise UnwritableError(
+            f"{path}: cannot be written ({why}); make room there or allow writing there, and call it again"
+        ) from None
     return path

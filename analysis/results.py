@@ -39,6 +39,10 @@ class ResultsError(ValueError):
     """A result directory cannot be read; the text says which file and why."""
 
 
+class UnwritableError(ResultsError):
+    """A file cannot be written; the text says which, why, and what to do."""
+
+
 def finished(folder: str | Path) -> bool:
     """Whether the sweep of a result directory has ended."""
     return (Path(folder) / "curves.parquet").exists()
@@ -90,7 +94,7 @@ def load(folder: str | Path) -> pd.DataFrame:
             raise ResultsError(f"{path}: is a file; name the result directory that holds it")
         if finished(path):
             return _read([path / "curves.parquet"])
-        parts = sorted((path / "parts").glob("*.curves.parquet"))
+        parts = _sealed(path / "parts", "curves")
     except OSError as error:
         raise ResultsError(f"{path}: cannot be read ({error.strerror or error})") from None
     if not any(part.name != "oracle.curves.parquet" for part in parts):
@@ -108,7 +112,7 @@ def load_beside(folder: str | Path, kind: str) -> pd.DataFrame:
     Raises ResultsError where a file is no such table.
     """
     whole, parts = Path(folder) / f"{kind}.parquet", Path(folder) / "parts"
-    paths = [whole] if whole.exists() else sorted(parts.glob(f"*.{kind}.parquet"))
+    paths = [whole] if whole.exists() else _sealed(parts, kind)
     tables = []
     for path in paths:
         table = _read([path], needed=())
@@ -136,6 +140,12 @@ def load_losses(folder: str | Path) -> pd.DataFrame:
     if not path.exists():
         raise ResultsError(f"{path}: is missing; run the sweep again to have it written")
     return _read([path], needed=("loss", "kappa", "z", "f", "slope"))
+
+
+def _sealed(parts: Path, kind: str) -> list[Path]:
+    """The tables of a kind of the stacks that have finished, and the oracle's: all, where there are no seals yet."""
+    paths, seals = sorted(parts.glob(f"*.{kind}.parquet")), {path.name.split(".")[0] for path in parts.glob("*.sha256")}
+    return [path for path in paths if not seals or path.name.split(".")[0] in {"oracle", *seals}]
 
 
 def _read(paths: Iterable[Path], needed: Iterable[str] = NEEDED) -> pd.DataFrame:

@@ -25,7 +25,7 @@ from simulator.text import read_text
 from simulator.toml_input import SIZE_LIMIT, check_values, flatten, override, place, read_toml
 
 RUN_LIMIT = 50_000
-CELL_LIMIT = 500  # of methods, objectives and values of further axes: the grid without beta and seed
+CELL_LIMIT = 512  # of methods, objectives and values of further axes: the grid without beta and seed
 LIST_LIMIT = 1_000
 LOSS_LIMIT = 100
 TEXTS_LIMIT = 2**26  # bytes of all text files together

@@ -3,7 +3,8 @@
 import errno
 import hashlib
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from simulator.interrupts import held_off
@@ -66,24 +67,31 @@ def sync_folder(folder: Path) -> None:
             os.close(opened)
 
 
-def make_folder(path: Path) -> None:
-    """Make a folder unless it is there. Raises StorageError."""
+def make_folder(path: Path, *, parents: bool = False) -> None:
+    """Make a folder unless it is there. parents: those above it, too. Raises StorageError."""
+    with storing(path):
+        path.mkdir(parents=parents, exist_ok=True)
+
+
+@contextmanager
+def storing(place: Path) -> Iterator[None]:
+    """An error of the file system within the block is a StorageError of the file that it names, or of `place`."""
     try:
-        path.mkdir(parents=True, exist_ok=True)
+        yield
+    except (StorageError, BrokenPipeError):  # the latter is of whoever reads what we print
+        raise
     except OSError as error:
-        raise storage_error(path, error) from error
+        raise storage_error(Path(error.filename or place), error) from error
 
 
-def set_aside(path: Path) -> Path:
-    """Rename a file that is not as it was written, so that it is kept and stands in nobody's way; its new place."""
-    number, place = 1, path.with_name(f"{path.name}.damaged")
+def set_aside(path: Path, suffix: str = "damaged") -> Path:
+    """Rename a file, so that it is kept and stands in nobody's way; its new place. Raises StorageError."""
+    number, place = 1, path.with_name(f"{path.name}.{suffix}")
     while place.exists():
         number += 1
-        place = path.with_name(f"{path.name}.damaged-{number}")
-    try:
+        place = path.with_name(f"{path.name}.{suffix}-{number}")
+    with storing(path):
         os.replace(path, place)
-    except OSError as error:
-        raise storage_error(path, error) from error
     return place
 
 

@@ -12,7 +12,7 @@ import pandas as pd
 from pyarrow import ArrowException
 from pyarrow.parquet import read_table
 
-from simulator.files import hash_of_file, set_aside
+from simulator.files import hash_of_file, make_folder, set_aside
 from simulator.folder import BESIDE, PARTS, Folder, remove
 from simulator.proxies import Member
 from simulator.records import FAILED, failed_rows, tidy, write_table
@@ -20,6 +20,7 @@ from simulator.runs import Run, axis_column, digest
 from simulator.seals import Seal, read_seal, write_seal
 
 OF_RUNS = ("curves", "runs", *BESIDE)
+NO_RECORD = "it left no record"
 Tell = Callable[[str], None]
 
 
@@ -34,27 +35,28 @@ class Finished:
 
 
 def is_complete(folder: Folder) -> bool:
-    """Whether all records of the sweep are there, as they were written. Raises StorageError."""
-    if not folder.seal.exists() or any(folder.parts.glob("*.sha256")):
+    """Whether all records of the sweep are there, as they were written, and nothing else. Raises StorageError."""
+    others = any(path.exists() for path in (folder.running, folder.lock))
+    if others or not folder.seal.exists() or any(any(folder.path.glob(part)) for part in PARTS):
         return False
     seal = read_seal(folder.seal, folder.path)
-    if seal is None or not seal.whole:
-        return False
-    return not (pd.read_parquet(folder.runs, columns=["status"])["status"] == FAILED).any()
+    return seal is not None and seal.whole and not any_failed(folder)
+
+
+def any_failed(folder: Folder) -> bool:
+    """Whether the tables say that runs failed."""
+    return FAILED in column(folder.runs, "status")
 
 
 def mend(folder: Folder, tell: Tell) -> None:
     """Leave only whole records in the folder; `tell` is given a sentence on each that is set aside.
 
     Tables of a sweep that is not finished after all, since runs of it failed or proxies are damaged, become parts
-    again. Raises StorageError.
+    again; where a seal of tables is left, all runs are in them. Raises StorageError.
     """
-    seal = None
-    if folder.seal.exists():
-        seal = read_seal(folder.seal, folder.path)
-        if seal is None:
-            put_away([folder.seal], "and the tables are read instead", tell)
+    seal = read_seal(folder.seal, folder.path) if folder.seal.exists() else None
     if seal is None:
+        put_away([folder.seal], "and the tables are read instead", tell)
         adopt(folder, tell)
     else:
         mend_tables(folder, seal, tell)
@@ -62,42 +64,51 @@ def mend(folder: Folder, tell: Tell) -> None:
         mend_part(folder, path, tell)
 
 
-def put_away(paths: Iterable[Path], then: str, tell: Tell, why: str = "is not as it was written") -> None:
-    """Set files aside, those that are there, for a reason and with a consequence that are told."""
+def put_away(paths: Iterable[Path], then: str, tell: Tell) -> None:
+    """Set files aside that are not as they were written, those that are there, with a consequence that is told."""
     for path in paths:
         if path.exists():
-            tell(f"{path}: {why}; it is kept as {set_aside(path).name}, {then}")
+            tell(f"{path}: is not as it was written; it is kept as {set_aside(path).name}, {then}")
+
+
+def put_by(paths: Iterable[Path], tell: Tell) -> None:
+    """Set files aside that are whole, but go with others that are not."""
+    for path in paths:
+        if path.exists():
+            tell(f"{path}: goes with what is damaged; it is kept as {set_aside(path, 'before').name}, and made again")
 
 
 def adopt(folder: Folder, tell: Tell) -> None:
-    """Vouch for tables that no seal vouches for, if they can be read: an earlier version wrote none."""
+    """Vouch for tables that no seal vouches for, if they can be read and agree: an earlier version wrote none."""
     if any(folder.parts.glob("*.sha256")) or not (folder.curves.exists() and folder.runs.exists()):
         return
     tables = [path for kind in OF_RUNS if (path := folder.beside(kind)).exists()]
-    for path in tables:
-        try:
-            pd.read_parquet(path)
-        except (OSError, ArrowException):
-            put_away(tables, "and the runs are run again", tell, "cannot be read, or belongs to what cannot")
-            return
-    seal_tables(folder, {})
+    try:
+        read = {path: pd.read_parquet(path, page_checksum_verification=True) for path in tables}
+        measured, told_of = (set(read[path]["run_id"]) for path in (folder.curves, folder.runs))
+        agree = told_of <= measured
+    except (OSError, ArrowException, KeyError):
+        agree = False
+    if agree:
+        seal_tables(folder, {})
+    else:
+        put_away(tables, "and the runs are run again", tell)
 
 
 def mend_tables(folder: Folder, seal: Seal, tell: Tell) -> None:
     """Set aside what is damaged of the tables of a sweep that had ended, and make the rest parts if need be."""
-    damaged = [folder.path / name for name in seal.altered]
-    hurt = [name for name in (*seal.altered, *seal.gone) if name.removesuffix(".parquet") in OF_RUNS]
+    wrong = (*seal.altered, *seal.gone)
+    damaged, others = [folder.path / name for name in seal.altered], [folder.beside(kind) for kind in OF_RUNS]
     for name in seal.gone:
         tell(f"{folder.path / name}: is gone; it is made again")
-    if hurt:
-        others = [folder.beside(kind) for kind in OF_RUNS]
+    if any(name.removesuffix(".parquet") in OF_RUNS for name in wrong):
         put_away(damaged, "and its runs are run again", tell)
-        put_away(others, "and the same runs are run again", tell, "belongs to what is damaged")
+        put_by(others, tell)
         reopen(folder, seal)
         return
+    remove(folder, PARTS)  # all that they hold is in the tables
     put_away(damaged, "and made again", tell)
-    broken = any(name.startswith("prox") for name in (*seal.altered, *seal.gone))
-    if broken or (pd.read_parquet(folder.runs, columns=["status"])["status"] == FAILED).any():
+    if any(name.startswith("prox") for name in wrong) or any_failed(folder):
         reopen(folder, seal)
 
 
@@ -107,7 +118,7 @@ def reopen(folder: Folder, seal: Seal) -> None:
     The parts are there, sealed, before anything that they came from goes.
     """
     whole = {name for name in seal.sums if name not in (*seal.altered, *seal.gone)}
-    folder.parts.mkdir(exist_ok=True)
+    make_folder(folder.parts)
     if "proxies.parquet" in whole:
         table = pd.read_parquet(folder.proxies)
         networks = [folder.network(name) for name in table["proxy"]]
@@ -117,9 +128,8 @@ def reopen(folder: Folder, seal: Seal) -> None:
         sums = {path: digest for path, digest in sums.items() if path.relative_to(folder.path).as_posix() in whole}
         sums[part] = write_table(table[there], part)
         write_seal(folder.part_seal(part.name.split(".")[0]), folder.path, sums)
-    if all(folder.beside(kind).exists() for kind in ("curves", "runs")):
-        runs = pd.read_parquet(folder.runs)
-        ids = list(runs.loc[runs["status"] != FAILED, "run_id"])
+    ids = unfailed(folder) if folder.curves.exists() and folder.runs.exists() else []
+    if ids:
         name, sums = digest(ids), {}
         for kind in OF_RUNS:
             if folder.beside(kind).exists():
@@ -144,22 +154,31 @@ def mend_part(folder: Folder, path: Path, tell: Tell) -> None:
 
 
 def survey(folder: Folder) -> Finished:
-    """What is finished in a mended folder."""
+    """What is finished; in a folder that was not mended yet, as far as it can be read."""
     names = [path.name.removesuffix(".sha256") for path in sorted(folder.parts.glob("*.sha256"))]
-    stacks = [name for name in names if folder.part(name, "runs").exists()]
-    proxies = [name for name in names if folder.part(name, "proxies").exists()]
+    runs = {name: found for name in names if (found := column(folder.part(name, "runs"), "run_id"))}
+    proxies = {name: found for name in names if (found := column(folder.part(name, "proxies"), "proxy"))}
     return Finished(
-        stacks=tuple(stacks),
-        runs=frozenset(run for name in stacks for run in column(folder.part(name, "runs"), "run_id")),
+        stacks=tuple(runs),
+        runs=frozenset(run for found in runs.values() for run in found),
         proxy_stacks=tuple(proxies),
-        proxies=frozenset(proxy for name in proxies for proxy in column(folder.part(name, "proxies"), "proxy")),
+        proxies=frozenset(proxy for found in proxies.values() for proxy in found),
     )
 
 
 def column(path: Path, name: str) -> list[str]:
-    """One column of a table; of many small ones this is what takes least."""
-    values: list[str] = read_table(path, columns=[name]).column(0).to_pylist()
+    """One column of a table, nothing where it cannot be read; of many small tables this is what takes least."""
+    try:
+        values: list[str] = read_table(path, columns=[name]).column(0).to_pylist()
+    except (OSError, ArrowException):
+        return []
     return values
+
+
+def unfailed(folder: Folder) -> list[str]:
+    """The run_id of every run of the tables that did not fail."""
+    told_of = zip(column(folder.runs, "run_id"), column(folder.runs, "status"), strict=True)
+    return [run_id for run_id, status in told_of if status != FAILED]
 
 
 def join_proxies(folder: Folder, members: Sequence[Member]) -> None:
@@ -173,68 +192,60 @@ def join_proxies(folder: Folder, members: Sequence[Member]) -> None:
         write_table(table.sort_values("proxy", key=lambda names: names.map(order)), folder.proxies)
 
 
-def join(folder: Folder, runs: Sequence[Run], failed: Mapping[str, str]) -> None:
+def join(folder: Folder, runs: Sequence[Run], failed: Mapping[str, str]) -> dict[str, str]:
     """Write the tables from the parts, runs in the order of the grid, vouch for them, and remove the parts.
 
-    failed: why, of runs that could not be finished, by their run_id. Without any finished run nothing is written.
+    failed: why, of runs that could not be finished, by their run_id. It comes back, with every run that left no record.
     """
     order = {run.run_id: i for i, run in enumerate(runs)}
     axes = list(dict.fromkeys(axis_column(name) for run in runs for name in run.axes))
-    stacks, sums = survey(folder).stacks, {}
-    if not stacks:
-        return
+    done, sums = survey(folder), {}
+    failed = {name: failed.get(name, NO_RECORD) for name in order if name not in done.runs}
 
-    def joined(kind: str, keys: list[str] | None) -> pd.DataFrame | None:
-        paths = [path for name in stacks if (path := folder.part(name, kind)).exists()]
-        tables = [table for path in paths if len(table := pd.read_parquet(path))]
+    def joined(kind: str, keys: list[str] | None, *more: pd.DataFrame) -> pd.DataFrame | None:
+        paths = [path for name in done.stacks if (path := folder.part(name, kind)).exists()]
+        tables = [table for path in paths if len(table := pd.read_parquet(path))] + [
+            table for table in more if len(table)
+        ]
         if not tables:
             return None
         table = pd.concat(tables, ignore_index=True)
         table = table[table["run_id"].isin(order)].drop_duplicates(keys)
-        return table.sort_values("run_id", key=lambda ids: ids.map(order), kind="stable", ignore_index=True)
+        table = table.sort_values("run_id", key=lambda ids: ids.map(order), kind="stable", ignore_index=True)
+        last = [name for name in axes if name in table]
+        return table[[name for name in table if name not in last] + last]
 
     for kind in BESIDE:
         if (table := joined(kind, None)) is not None:
             sums[folder.beside(kind)] = write_table(table, folder.beside(kind))
-    curves, rows = joined("curves", ["run_id", "step"]), joined("runs", ["run_id"])
-    assert curves is not None
+    curves = [
+        table for table in (joined("curves", ["run_id", "step"]), pd.read_parquet(folder.oracle)) if table is not None
+    ]
+    sums[folder.curves] = write_table(tidy(pd.concat(curves, ignore_index=True)), folder.curves)
+    rows = joined("runs", ["run_id"], failed_rows([run for run in runs if run.run_id in failed], failed))
     assert rows is not None
-    if failed:
-        more = failed_rows([run for run in runs if run.run_id in failed], failed)
-        rows = pd.concat([rows, more.reindex(columns=rows.columns).astype(rows.dtypes)], ignore_index=True)
-        rows = rows.sort_values("run_id", key=lambda ids: ids.map(order), kind="stable", ignore_index=True)
-    curves, rows = (table[[name for name in table if name not in axes] + axes] for table in (curves, rows))
-    curves = tidy(pd.concat([curves, pd.read_parquet(folder.oracle)], ignore_index=True))
-    sums[folder.curves] = write_table(curves, folder.curves)
     sums[folder.runs] = write_table(rows, folder.runs)
     seal_tables(folder, sums)
     remove(folder, PARTS)
+    return failed
 
 
 def seal_tables(folder: Folder, sums: Mapping[Path, str]) -> None:
     """Vouch for all records of a sweep that has ended. sums: those that are known."""
-    known = dict(sums)
-    others = [folder.beside(kind) for kind in OF_RUNS] + [folder.world, folder.losses, folder.proxies]
-    for path in [*others, *sorted((folder.path / "proxies").glob("*.npz"))]:
-        if path not in known and (digest := hash_of_file(path)):
-            known[path] = digest
-    write_seal(folder.seal, folder.path, known)
+    records = [folder.beside(kind) for kind in OF_RUNS] + [folder.world, folder.losses, folder.proxies]
+    records += sorted((folder.path / "proxies").glob("*.npz"))
+    found = {path: sums.get(path) or hash_of_file(path) for path in records}
+    write_seal(folder.seal, folder.path, {path: digest for path, digest in found.items() if digest})
 
 
 def finished_runs(folder: Folder) -> frozenset[str]:
     """The run_id of every run whose records are there, by what the folder says of itself; changes nothing."""
-    found = survey(folder).runs
-    if not folder.seal.exists():
-        return found
-    runs = pd.read_parquet(folder.runs, columns=["run_id", "status"])
-    return found | frozenset(runs.loc[runs["status"] != FAILED, "run_id"])
+    return survey(folder).runs | (frozenset(unfailed(folder)) if folder.seal.exists() else frozenset())
 
 
 def kept_in(folder: Folder) -> str:
     """What a folder keeps of a sweep that was stopped, for people."""
-    if folder.seal.exists():
-        return f"all records are in {folder.path}"
-    count, under_way = len(survey(folder).runs), len(list(folder.parts.glob("*.safetensors")))
+    count, under_way = len(finished_runs(folder)), len(list(folder.parts.glob("*.safetensors")))
     also = f", and the state of {under_way} stack{'s' * (under_way > 1)} under way" if under_way else ""
     return f"what is finished is kept in {folder.path}: {count} run{'s' * (count != 1)}{also}"
 
@@ -246,5 +257,5 @@ def reported(folder: Folder) -> str:
         return ""
     if any(path.stat().st_mtime_ns > folder.page.stat().st_mtime_ns for path in shows):
         return ""
-    diverged = pd.read_parquet(folder.runs, columns=["status"])["status"].eq("diverged")
-    return f"all {len(diverged):,} runs were there, {diverged.sum():,} of them diverged; the page is {folder.page}"
+    ends = column(folder.runs, "status")
+    return f"all {len(ends):,} runs were there, {ends.count('diverged'):,} of them diverged; the page is {folder.page}"

@@ -28,7 +28,7 @@ PARTS = (
 )
 PARTIAL = ("", "parts/", "proxies/", "figures/")
 RECORDS = (
-    *("config.toml", "world.json", "losses.parquet", "report.html", "claims.json", "SHA256SUMS"),
+    *("world.json", "losses.parquet", "report.html", "claims.json", "SHA256SUMS"),
     *(*(f"{kind}.parquet" for kind in KINDS), *PARTS, "proxies/*.npz", "figures/*.png", "figures/*.svg"),
 )
 
@@ -78,6 +78,16 @@ class Folder:
     def page(self) -> Path:
         """What a report makes of them."""
         return self.path / "report.html"
+
+    @property
+    def running(self) -> Path:
+        """What says who writes here, while somebody does."""
+        return self.path / "running.json"
+
+    @property
+    def lock(self) -> Path:
+        """What whoever writes here has locked."""
+        return self.path / ".lock"
 
     @property
     def parts(self) -> Path:
@@ -161,18 +171,27 @@ def open_folder(folder: Folder, sweep: Sweep, *, fresh: bool = False) -> None:
         clear(folder)
     for place in PARTIAL:
         remove(folder, [f"{place}.*.partial"])
-    if not folder.has_records:
-        write_whole(folder.config, sweep.to_toml().encode())
+    content = sweep.to_toml().encode()  # the same settings, but perhaps in another order than those that are there
+    if not folder.config.exists() or folder.config.read_bytes() != content:
+        write_whole(folder.config, content)
     make_folder(folder.parts)
 
 
 def clear(folder: Folder) -> None:
     """Remove the records of a sweep, and nothing that a sweep did not write.
 
-    Raises ConfigError where config.toml is not that of a sweep, so that the rest may be anybody's.
+    Raises ConfigError where config.toml is not that of a sweep, so that the rest may be anybody's. It goes last, so
+    that what a kill leaves can still be told for what it is.
     """
-    held_by(folder)
+    if held_by(folder) is None:
+        if folder.has_records:
+            raise ConfigError(
+                f"--out {folder.path}: holds records but no config.toml that says of what; remove them by hand, or "
+                "choose another --out"
+            )
+        return
     remove(folder, RECORDS)
+    folder.config.unlink(missing_ok=True)
 
 
 def remove(folder: Folder, patterns: Iterable[str]) -> None:
@@ -194,7 +213,8 @@ def held_by(folder: Folder) -> Sweep | None:
         return Sweep.from_toml(folder.config)
     except ConfigError as error:
         raise ConfigError(
-            f"--out {folder.path}: holds a config.toml that is not of this version; choose another --out\n{error}"
+            f"--out {folder.path}: holds a config.toml that is not of this version, or not whole; bring it back, or "
+            f"choose another --out\n{error}"
         ) from None
 
 

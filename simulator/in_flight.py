@@ -23,7 +23,7 @@ from simulator.interrupts import stop_if_wanted, wanted
 
 EVERY = 30.0  # seconds between two states; with the stretch of steps or the measurement under way, below a minute
 STRETCH_SECONDS = 1.0  # of training between two looks at the clock
-FIRST_STRETCH = 8  # steps before the first look
+FIRST_STRETCH = 1  # steps before the first look
 Tensors = Mapping[str, Tensor]
 
 

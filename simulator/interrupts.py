@@ -54,8 +54,8 @@ def held_off() -> Iterator[None]:
 
 
 @contextmanager
-def listening(answer: bytes = b"") -> Iterator[None]:
-    """Hear Ctrl-C and SIGTERM while the block runs; the first is answered on standard error.
+def listening(answer: bytes = b"", *, once: bool = False) -> Iterator[None]:
+    """Hear Ctrl-C and SIGTERM while the block runs; the first is answered on standard error. once: hear no second.
 
     Elsewhere than in the main thread, where Python hears no signals, nothing changes.
     """
@@ -64,6 +64,8 @@ def listening(answer: bytes = b"") -> Iterator[None]:
         return
 
     def hear(number: int, frame: FrameType | None) -> None:
+        if HEARD.asked and once:
+            return
         if HEARD.asked:
             if sys.__stdout__ is not None and sys.__stdout__.isatty():
                 os.write(sys.__stdout__.fileno(), SHOW_CURSOR)

@@ -16,6 +16,7 @@ import torch
 
 from simulator.complaints import ConfigError
 from simulator.files import StorageError
+from simulator.interrupts import INTERRUPTED
 
 Kind = Literal["runs", "proxies"]
 Cause = Literal["outside", "memory", "ended", "inside"]
@@ -73,9 +74,9 @@ def trouble_of(error: Exception | SystemExit) -> Trouble:
 
 
 def ended(exit_code: int | None) -> Trouble:
-    """The trouble of a job whose process died: by a signal, or by itself, as any other one would, too."""
+    """The trouble of a job whose process died: by a signal, or by itself, as any other process would, too."""
     perhaps = ", perhaps for want of memory" if exit_code == -9 else ""
-    by_itself = exit_code is not None and exit_code >= 0
+    by_itself = exit_code is not None and exit_code >= 0 and exit_code != INTERRUPTED
     text = f"its process ended with exit code {exit_code}{perhaps}"
     return Trouble(cause="outside" if by_itself else "ended", text=text)
 

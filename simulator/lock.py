@@ -11,7 +11,6 @@ import platform
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 
 from filelock import FileLock, Timeout
 
@@ -22,20 +21,10 @@ from simulator.folder import Folder
 PATIENCE = 3.0  # seconds for one that is just ending
 
 
-def lock_of(folder: Folder) -> Path:
-    """What is locked."""
-    return folder.path / ".lock"
-
-
-def told_of(folder: Folder) -> Path:
-    """What says who holds it."""
-    return folder.path / "running.json"
-
-
 def refusal(folder: Folder) -> ConfigError:
     """What the second is told: who is first."""
     try:
-        told = json.loads(told_of(folder).read_bytes())
+        told = json.loads(folder.running.read_bytes())
         who = f"process {told['pid']} on {told['host']}, since {told['since']}"
     except (OSError, ValueError, KeyError, TypeError):
         who = "a process that has not said which"
@@ -46,26 +35,26 @@ def refusal(folder: Folder) -> ConfigError:
 
 def refuse_if_held(folder: Folder) -> None:
     """Raises ConfigError where somebody holds the folder now."""
-    if lock_of(folder).exists():
-        with locked(folder, 0):
+    if folder.lock.exists():
+        with locked(folder, PATIENCE):
             pass
 
 
 @contextmanager
 def locked(folder: Folder, patience: float) -> Iterator[None]:
     """Hold the folder while the block runs. Raises ConfigError where somebody else does, and StorageError."""
-    lock = FileLock(lock_of(folder))
+    lock = FileLock(folder.lock)
     try:
         lock.acquire(timeout=patience)
     except Timeout:
         raise refusal(folder) from None
     except OSError as error:
-        raise storage_error(lock_of(folder), error) from error
+        raise storage_error(folder.lock, error) from error
     try:
         yield
     finally:
         with suppress(OSError):  # who waits for it looks whether it is still the one in the folder
-            lock_of(folder).unlink()
+            folder.lock.unlink()
         lock.release()
 
 
@@ -75,8 +64,9 @@ def holding(folder: Folder, runs: int) -> Iterator[None]:
     with locked(folder, PATIENCE):
         since = time.strftime("%Y-%m-%d %H:%M:%S %z")
         told = {"host": platform.node(), "pid": os.getpid(), "since": since, "runs": runs}
-        write_whole(told_of(folder), (json.dumps(told, indent=2) + "\n").encode())
+        write_whole(folder.running, (json.dumps(told, indent=2) + "\n").encode())
         try:
             yield
         finally:
-            told_of(folder).unlink(missing_ok=True)
+            with suppress(OSError):
+                folder.running.unlink(missing_ok=True)

@@ -11,7 +11,7 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -192,7 +192,7 @@ def workers_on(folder: Folder, workers: int, every: float, beside: Path | None =
     def stop(heap: Heap) -> None:
         heap.close()
         for process in crew:
-            process.terminate()
+            process.terminate()  # one that is already stopping does not mind
 
     def hand(jobs: Sequence[Job], watch: Watch) -> Failures:
         heap, counter = Heap(waiting=list(jobs)), Counter(watch=watch)
@@ -218,4 +218,5 @@ def close(process: subprocess.Popen[str]) -> None:
     process.wait()
     for pipe in (process.stdin, process.stdout):
         if pipe:
-            pipe.close()
+            with suppress(OSError):  # what a process that died was still to be told
+                pipe.close()

@@ -17,6 +17,7 @@ from torch import Tensor
 from simulator.baseline import total
 from simulator.best_of import estimate, subset_weights
 from simulator.estimates import below
+from simulator.interrupts import stop_if_wanted
 from simulator.sampled import SampledWorld
 from simulator.sampling import sample_lots
 from simulator.scoring import Scorer
@@ -97,6 +98,7 @@ def best_of_pool(world: SampledWorld, scorer: Scorer, size: int, ladder: Sequenc
     means = own.mean(axis=1, keepdims=True)
     measured: dict[str, Array] = {}
     for run, scores in enumerate(proxies):
+        stop_if_wanted()
         order = scores.argsort(axis=1, kind="stable")
         sorted_said = {name: np.take_along_axis(value, order, axis=1) for name, value in said.items()}
         sorted_said["proxy"] = np.take_along_axis(scores, order, axis=1)

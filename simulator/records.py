@@ -82,4 +82,5 @@ def rows_of(runs: Sequence[Run], ends: Sequence[Mapping[str, Any]]) -> pd.DataFr
         run.columns() | flat_settings(run.settings) | nothing | dict(end) for run, end in zip(runs, ends, strict=True)
     ]
     whole = dict.fromkeys(["seed", "pairs", "diverged_at"], "Int64")
-    return pd.DataFrame(told).astype(whole | {"loss": "str", "beta": "float64", "reason": "str"})
+    table = pd.DataFrame(told)
+    return table.astype(whole | {"loss": "str", "beta": "float64", "reason": "str"}) if told else table

@@ -7,7 +7,7 @@ of runs, or of proxies, counts as finished once its seal is there and every file
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from simulator.files import hash_of_file, write_whole
 
@@ -34,18 +34,29 @@ class Seal:
 def write_seal(path: Path, root: Path, sums: Mapping[Path, str]) -> None:
     """Vouch at `path` for files in the result directory `root`, whose SHA-256 are known. Raises StorageError."""
     lines = [f"{digest}  {file.relative_to(root).as_posix()}\n" for file, digest in sums.items()]
-    write_whole(path, "".join(lines).encode())
+    write_whole(path, "".join([*lines, end_of(len(lines))]).encode())
+
+
+def end_of(count: int) -> str:
+    """The last line of a seal of so many files, a comment, without which it was cut off."""
+    return f"# {count} files\n"
 
 
 def read_seal(path: Path, root: Path) -> Seal | None:
-    """What the seal at `path` says of `root`, checked now; None where it is itself damaged. Raises StorageError."""
+    """What the seal at `path` says of `root`, checked now; None where it is itself damaged, or names a file elsewhere.
+
+    Raises StorageError.
+    """
     try:
-        found = [LINE.fullmatch(line) for line in path.read_bytes().decode().splitlines()]
+        *lines, last = path.read_bytes().decode().splitlines(keepends=True) or [""]
     except UnicodeDecodeError:
         return None
-    if not found or not all(found):
+    found = [LINE.fullmatch(line.rstrip("\n")) for line in lines]
+    if last != end_of(len(found)) or not all(found):
         return None
     sums = {match[2]: match[1] for match in found if match}
+    if any(PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts for name in sums):
+        return None
     now = {name: hash_of_file(root / name) for name in sums}
     return Seal(
         sums=sums,

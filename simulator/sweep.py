@@ -23,8 +23,8 @@ import torch
 
 from simulator.complaints import SHOWN, ConfigError
 from simulator.config import Sweep, with_hashes
-from simulator.files import make_folder
-from simulator.finished import is_complete, join, join_proxies, mend, survey
+from simulator.files import StorageError, make_folder, storing
+from simulator.finished import is_complete, join, join_proxies, mend, seal_tables, survey
 from simulator.folder import PARTS, Folder, examine_folder, open_folder, remove
 from simulator.grid import cautions, expand, proxy_stacks, stacks, with_proxies
 from simulator.in_flight import EVERY
@@ -104,8 +104,8 @@ def run_sweep(
     what the folder holds. `watch(run_steps, runs, worked)` is told how many steps, summed over runs, and how many
     runs are done in addition, and whether by work or found in the folder. save_every: seconds between two saved states
     of a stack in training. Raises ConfigError if the sweep or the folder is wrong or somebody else writes into it,
-    before any work; StorageError if records cannot be written; and SweepError if some runs could not be finished, which
-    `runs.parquet` then says why.
+    before any work, and SweepError if some runs could not be finished, of which `runs.parquet` then says why, or if
+    something from outside, such as a full disk, has ended the sweep.
     """
     runs = expand(sweep)
     members = needed(with_proxies(runs))
@@ -124,30 +124,40 @@ def run_sweep(
         warnings.warn(told, UserWarning, stacklevel=2)
     with one_thread():
         oracle, facts, worlds = examine_worlds(sweep, runs, chosen)
-        make_folder(folder.path)
-        with holding(folder, len(runs)):
+        make_folder(folder.path, parents=True)
+        with holding(folder, len(runs)), ending(folder):
             examine_folder(folder.path, sweep, fresh=fresh)  # nobody else was kept from writing until now
             open_folder(folder, sweep, fresh=fresh)
             mend(folder, lambda text: warnings.warn(text, UserWarning, stacklevel=2))
-            write_json(facts[0] if len(facts) == 1 else {"worlds": facts}, folder.world)
-            write_table(pd.DataFrame(sample_losses(functions_of(runs))), folder.losses)
-            if not is_complete(folder):
-                write_table(tidy(oracle), folder.oracle)
-                sizes = kept_sizes(folder, arrangement)
-                desk = Desk(
-                    folder=folder,
-                    sweep=sweep,
-                    runs=runs,
-                    members=members,
-                    device=chosen,
-                    every=save_every,
-                    worlds=worlds,
-                )
-                failed = finish(desk, sizes, arrangement.processes, watch)
-                join(folder, runs, failed)
-                complain_of(failed, len(runs), folder)
-            remove(folder, PARTS)
+            ended = folder.seal.exists()
+            if not (ended and folder.world.exists() and folder.losses.exists()):
+                write_json(facts[0] if len(facts) == 1 else {"worlds": facts}, folder.world)
+                write_table(pd.DataFrame(sample_losses(functions_of(runs))), folder.losses)
+            if ended:
+                seal_tables(folder, {})
+                remove(folder, PARTS)
+                watch(steps_of(runs) + steps_of(members), len(runs), False)
+                return folder.path
+            write_table(tidy(oracle), folder.oracle)
+            sizes = kept_sizes(folder, arrangement)
+            desk = Desk(
+                folder=folder, sweep=sweep, runs=runs, members=members, device=chosen, every=save_every, worlds=worlds
+            )
+            failed = finish(desk, sizes, arrangement.processes, watch)
+            complain_of(join(folder, runs, failed), len(runs), folder)
     return folder.path
+
+
+@contextmanager
+def ending(folder: Folder) -> Iterator[None]:
+    """What comes from outside, such as a full disk, ends the sweep with SweepError, which says what is kept."""
+    try:
+        with storing(folder.path):
+            yield
+    except (StorageError, OutsideError) as error:
+        raise SweepError(
+            f"{error}\nthe sweep has ended; what is finished is kept in {folder.path}, and the same command goes on"
+        ) from error
 
 
 def steps_of(some: Sequence[Run] | Sequence[Member]) -> int:
@@ -173,7 +183,7 @@ def kept_sizes(folder: Folder, arrangement: Arrangement) -> Mapping[str, int]:
 def finish(desk: Desk, sizes: Mapping[str, int], processes: int, watch: Watch) -> dict[str, str]:
     """Train what is missing, proxies first; why some runs could not be finished, by run_id.
 
-    Raises SweepError where something from outside ends the sweep.
+    Raises OutsideError where something from outside ends the sweep.
     """
     folder, runs, members = desk.folder, desk.runs, desk.members
     done = survey(folder)
@@ -185,19 +195,12 @@ def finish(desk: Desk, sizes: Mapping[str, int], processes: int, watch: Watch) -
     place = {member.name: i for i, member in enumerate(members)} | {run.run_id: i for i, run in enumerate(runs)}
     of_members = [Job(kind="proxies", places=tuple(place[one.name] for one in stack)) for stack in left if stack]
     of_runs = [Job(kind="runs", places=tuple(place[one.run_id] for one in stack)) for stack in found if stack]
-    try:
-        with handing(desk, min(processes, max(len(of_members), len(of_runs), 1))) as hand:
-            unmade = reasons(hand(of_members, watch), [member.name for member in members])
-            join_proxies(folder, members)
-            barred = {run.run_id: why for run in runs if (why := missing(run, unmade))}
-            able = [
-                replace(job, places=tuple(at for at in job.places if runs[at].run_id not in barred)) for job in of_runs
-            ]
-            failed = hand([job for job in able if job.places], watch)
-    except OutsideError as error:
-        raise SweepError(
-            f"{error}\nthe sweep has ended; what is finished is kept in {folder.path}, and the same command goes on"
-        ) from error
+    with handing(desk, min(processes, max(len(of_members), len(of_runs), 1))) as hand:
+        unmade = reasons(hand(of_members, watch), [member.name for member in members])
+        join_proxies(folder, members)
+        barred = {run.run_id: why for run in runs if (why := missing(run, unmade))}
+        able = [replace(job, places=tuple(at for at in job.places if runs[at].run_id not in barred)) for job in of_runs]
+        failed = hand([job for job in able if job.places], watch)
     for trouble in dict.fromkeys(failed.values()):
         if trouble.detail:
             warnings.warn(f"nobody foresaw this:\n{trouble.detail}", UserWarning, stacklevel=2)
@@ -219,9 +222,10 @@ def complain_of(failed: Mapping[str, str], count: int, folder: Folder) -> None:
     """Raises SweepError if there is something to complain of: how many runs failed, for each reason."""
     if failed:
         told = Counter(failed.values()).most_common(SHOWN)
+        others = f"the others are kept in {folder.path}, and " if len(failed) < count else ""
         raise SweepError(
-            f"{len(failed)} of {count} runs failed; the others are kept in {folder.path}, and the same command tries "
-            "these again\n" + "\n".join(f"{number} run{'s' * (number > 1)}: {why}" for why, number in told)
+            f"{len(failed)} of {count} runs failed; {others}the same command tries these again\n"
+            + "\n".join(f"{number} run{'s' * (number > 1)}: {why}" for why, number in told)
         )
 
 

@@ -7,7 +7,7 @@ taken, {"steps": n} now and then, and at last {"done": true} once the stack's re
 The state of a stack is saved every so many SECONDS.
 
 It ends at once when its input does, that is, when the process that hands out jobs is gone: nobody else may write into
-DIR then. Asked to stop by SIGTERM, it saves the state of its stack first.
+DIR then. Asked to stop by SIGTERM, once or several times, it saves the state of its stack first.
 
 One thread: on a CPU two such processes finish sooner than one with two threads, and their sums do not
 depend on how many cores the machine has.
@@ -18,6 +18,7 @@ import os
 import queue
 import sys
 import threading
+import warnings
 from collections.abc import Callable
 from contextlib import redirect_stdout, suppress
 from dataclasses import asdict
@@ -28,7 +29,7 @@ import torch
 from simulator.config import Sweep, code_of
 from simulator.folder import Folder
 from simulator.grid import expand, with_proxies
-from simulator.interrupts import listening
+from simulator.interrupts import INTERRUPTED, listening
 from simulator.jobs import Job, trouble_of
 from simulator.proxies import needed
 from simulator.stacks import Desk, do, one_thread
@@ -79,6 +80,7 @@ def answer(job: Job, desk: Desk, say: Callable[..., None]) -> None:
 
 if __name__ == "__main__":
     place, where, seconds, *rest = sys.argv[1:]
-    with suppress(KeyboardInterrupt, BrokenPipeError), listening(), one_thread():
+    warnings.showwarning = lambda message, *_, **__: print(f"warning: {message}", file=sys.stderr)
+    with suppress(KeyboardInterrupt, BrokenPipeError), listening(once=True), one_thread():
         serve(Folder(path=Path(place)), torch.device(where), float(seconds), Path(rest[0]) if rest else None)
-    os._exit(0)
+    os._exit(INTERRUPTED)

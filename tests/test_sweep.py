@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 import simulator.stacks
-from simulator import ConfigError, run_sweep
+from simulator import ConfigError, Sweep, run_sweep
 from tests.conftest import small_sweep
 
 CONTRACT = [
@@ -223,8 +223,9 @@ def test_a_folder_that_cannot_be_written_is_refused_before_any_work(tmp_path: Pa
 
 
 def test_a_wrong_axis_is_refused_before_any_work(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"unknown key data\.pires"):
-        run_sweep(tiny(**{"data.pires": [1]}), tmp_path / "out")
+    (tmp_path / "wrong.toml").write_text("[sweep]\n'data.pires' = [1]\n")
+    with pytest.raises(ConfigError, match=r"unknown key sweep\.data\.pires"):
+        run_sweep(Sweep.from_toml(tmp_path / "wrong.toml"), tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
@@ -281,7 +282,9 @@ def test_fresh_removes_nothing_that_is_not_a_record(tmp_path: Path) -> None:
 def test_a_config_of_something_else_is_refused_even_with_fresh(tmp_path: Path) -> None:
     (tmp_path / "config.toml").write_text("colour = 'green'")
     for fresh in (False, True):
-        with pytest.raises(ConfigError, match=r"config\.toml that is not of this version; choose another --out"):
+        with pytest.raises(
+            ConfigError, match=r"config\.toml that is not of this version, or not whole; bring it back, or choose"
+        ):
             run_sweep(tiny(), tmp_path, workers=1, fresh=fresh)
     assert [path.name for path in tmp_path.iterdir()] == ["config.toml"]
 

@@ -227,6 +227,17 @@ def test_a_worker_that_dies_is_replaced_and_its_stack_run_once_more(tmp_path: Pa
     assert any("exit code -9, perhaps for want of memory; it is run once more" in said for said in warned)
 
 
+def test_a_worker_that_dies_while_idle_is_replaced(tmp_path: Path) -> None:
+    sweep = tiny(**{"data.pairs": [16, 32]})
+    folder, before = folder_of(sweep, tmp_path), set(children())
+    with heard(), workers_on(folder, 2, 1e9) as hand:
+        assert hand(jobs_of(sweep)[:1], no_watch) == {}
+        for pid in set(children()) - before:
+            os.kill(pid, signal.SIGKILL)
+        assert hand(jobs_of(sweep)[1:], no_watch) == {}
+    assert len(list(folder.parts.glob("*.sha256"))) == 2
+
+
 def test_workers_end_when_nobody_hands_out_jobs(tmp_path: Path) -> None:
     from simulator.pool import start_worker
 

@@ -14,6 +14,7 @@ import torch
 from simulator.best_of import kl_bound, ladder, log_best_of_n
 from simulator.checkpoints import curve_rows
 from simulator.enumerable import EnumerableWorld
+from simulator.interrupts import stop_if_wanted
 from simulator.method import LABELS, Cell, Method, Recorder, always, no_labelling, reads_proxies
 from simulator.pooled import best_of_pool
 from simulator.runs import Run
@@ -42,6 +43,7 @@ def exact(
     scorer = world.scorer(proxies)
     measured: dict[str, Array] = {}
     for number, run in enumerate(runs):
+        stop_if_wanted()
         one = scorer.rows(slice(number, number + 1))
         for row, n in enumerate(ladder):
             law = log_best_of_n(world.log_law, one.tables[0], torch.tensor([n], device=one.tables.device))

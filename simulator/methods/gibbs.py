@@ -12,6 +12,7 @@ import torch
 
 from simulator.checkpoints import curve_rows
 from simulator.enumerable import EnumerableWorld
+from simulator.interrupts import stop_if_wanted
 from simulator.method import LABELS, Method, Recorder, always, needs_listing, no_labelling, reads_proxies
 from simulator.oracle import TEMPERATURES, gibbs
 from simulator.runs import Run
@@ -25,6 +26,7 @@ def trace(runs: Sequence[Run], world: World, proxies: Sequence[Proxy], recorder:
     scorer = world.scorer(proxies)
     measured: dict[str, np.ndarray] = {}
     for row, temperature in enumerate(TEMPERATURES):
+        stop_if_wanted()
         for number in range(len(runs)):
             one = scorer.rows(slice(number, number + 1))
             law = gibbs(world.log_law, one.tables[0], torch.tensor([temperature], device=one.tables.device))

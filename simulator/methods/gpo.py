@@ -246,6 +246,7 @@ def trace(runs: Sequence[Run], world: World, proxies: Sequence[Proxy], recorder:
             state = settled(state)
             columns, log_ratios = measure(state, problem, pairs, world, settings, scorer)
             track.note(columns)
+            recorder.saver.rest(tensors)
         keep_portrait(runs, world, state.parameters, state.diverged_at, scorer, keep)
         keep_margins(runs, world, pairs, log_ratios, finite(state.parameters, state.diverged_at), keep)
     return curve_rows(runs, steps, track.measured, state.diverged_at.cpu().numpy(), kl_source=world.kl_source)

@@ -262,6 +262,7 @@ def trace(runs: Sequence[Run], world: World, proxies: Sequence[Proxy], recorder:
                 recorder.tick(some)
                 recorder.saver.rest(tensors)
             track.note(world.measure(state.parameters, None, data, task.scorer)[0])
+            recorder.saver.rest(tensors)
         keep_portrait(runs, world, state.parameters, state.diverged_at, task.scorer, recorder.keep)
     return curve_rows(runs, steps, track.measured, state.diverged_at.cpu().numpy(), kl_source=world.kl_source)
 
