@@ -22,6 +22,7 @@ from simulator.seals import Seal, read_seal, write_seal
 OF_RUNS = ("curves", "runs", *BESIDE)
 NO_RECORD = "it left no record"
 Tell = Callable[[str], None]
+Read = Callable[[Path, str], list[str]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,7 +129,7 @@ def reopen(folder: Folder, seal: Seal) -> None:
         sums = {path: digest for path, digest in sums.items() if path.relative_to(folder.path).as_posix() in whole}
         sums[part] = write_table(table[there], part)
         write_seal(folder.part_seal(part.name.split(".")[0]), folder.path, sums)
-    ids = unfailed(folder) if folder.curves.exists() and folder.runs.exists() else []
+    ids = unfailed(folder, column) if folder.curves.exists() and folder.runs.exists() else []
     if ids:
         name, sums = digest(ids), {}
         for kind in OF_RUNS:
@@ -153,11 +154,28 @@ def mend_part(folder: Folder, path: Path, tell: Tell) -> None:
     path.unlink(missing_ok=True)
 
 
-def survey(folder: Folder) -> Finished:
-    """What is finished; in a folder that was not mended yet, as far as it can be read."""
+def column(path: Path, name: str) -> list[str]:
+    """One column of a table; of many small tables this is what takes least. Raises OSError and ArrowException."""
+    values: list[str] = read_table(path, columns=[name]).column(0).to_pylist()
+    return values
+
+
+def legible(path: Path, name: str) -> list[str]:
+    """One column of a table, or nothing where it cannot be read."""
+    try:
+        return column(path, name)
+    except (OSError, ArrowException):
+        return []
+
+
+def survey(folder: Folder, read: Read = column) -> Finished:
+    """What is finished in a mended folder; read: `column`, or `legible` where the folder was not mended yet.
+
+    Raises OSError and ArrowException, unless `legible` reads.
+    """
     names = [path.name.removesuffix(".sha256") for path in sorted(folder.parts.glob("*.sha256"))]
-    runs = {name: found for name in names if (found := column(folder.part(name, "runs"), "run_id"))}
-    proxies = {name: found for name in names if (found := column(folder.part(name, "proxies"), "proxy"))}
+    runs = {name: read(path, "run_id") for name in names if (path := folder.part(name, "runs")).exists()}
+    proxies = {name: read(path, "proxy") for name in names if (path := folder.part(name, "proxies")).exists()}
     return Finished(
         stacks=tuple(runs),
         runs=frozenset(run for found in runs.values() for run in found),
@@ -166,18 +184,9 @@ def survey(folder: Folder) -> Finished:
     )
 
 
-def column(path: Path, name: str) -> list[str]:
-    """One column of a table, nothing where it cannot be read; of many small tables this is what takes least."""
-    try:
-        values: list[str] = read_table(path, columns=[name]).column(0).to_pylist()
-    except (OSError, ArrowException):
-        return []
-    return values
-
-
-def unfailed(folder: Folder) -> list[str]:
+def unfailed(folder: Folder, read: Read) -> list[str]:
     """The run_id of every run of the tables that did not fail."""
-    told_of = zip(column(folder.runs, "run_id"), column(folder.runs, "status"), strict=True)
+    told_of = zip(read(folder.runs, "run_id"), read(folder.runs, "status"), strict=True)
     return [run_id for run_id, status in told_of if status != FAILED]
 
 
@@ -240,7 +249,7 @@ def seal_tables(folder: Folder, sums: Mapping[Path, str]) -> None:
 
 def finished_runs(folder: Folder) -> frozenset[str]:
     """The run_id of every run whose records are there, by what the folder says of itself; changes nothing."""
-    return survey(folder).runs | (frozenset(unfailed(folder)) if folder.seal.exists() else frozenset())
+    return survey(folder, legible).runs | frozenset(unfailed(folder, legible) if folder.seal.exists() else ())
 
 
 def kept_in(folder: Folder) -> str:
