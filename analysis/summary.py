@@ -113,14 +113,16 @@ def _by_seed(runs: pd.DataFrame) -> np.ndarray:
 def text(folder: str | Path) -> str:
     """What a result directory came to, for a terminal: how its runs ended, and the best of each loss."""
     curves = spelled(load(folder), printable)
-    runs = curves[curves["method"] != "oracle"].groupby("run_id")["status"].agg(lambda s: (s == "diverged").any())
+    rows = curves[curves["method"] != "oracle"]
+    runs, diverged = (part["run_id"].nunique() for part in (rows, rows[rows["status"] == "diverged"]))
     so_far, failed = "" if finished(folder) else " so far", failures(folder)
     of = f" of {expected(folder)}" if expected(folder) and so_far else ""
-    first = f"{len(runs)}{of} run{'s' * (len(runs) != 1)}{so_far}, {int(runs.sum())} of them diverged"
+    first = f"{runs}{of} run{'s' * (runs != 1)}{so_far}, {diverged} of them diverged"
     if len(failed):
         first += f"; {len(failed)} more failed, and `runs.parquet` says why"
     if ends(curves).empty:
-        return f"{first}; no figures, since nothing is left to draw; a smaller learning rate may help"
+        hint = "; a smaller learning rate may help" if diverged else ""
+        return f"{first}; no figures, since nothing is left to draw{hint}"
     return "\n".join([first, *_offline_text(curves), *_proxy_text(curves)])
 
 

@@ -18,9 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from simulator.folder import Folder
+from simulator.interrupts import stop_if_wanted
 from simulator.jobs import Job, Trouble, ended, next_try, told, trouble_of
 from simulator.method import Tick
 
+GRACE = 20.0  # seconds
 SOURCE = Path(__file__).resolve().parent.parent
 ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
@@ -123,6 +125,7 @@ def working_here(do: Callable[[Job, Tick, Tick], None]) -> Hand:
         try:
             do(job, tick, found)
         except Exception as error:
+            stop_if_wanted()
             return trouble_of(error)
         return None
 
@@ -213,9 +216,13 @@ def workers_on(folder: Folder, workers: int, every: float, beside: Path | None =
 
 
 def close(process: subprocess.Popen[str]) -> None:
-    """End a worker; one in the middle of a stack saves its state first."""
+    """End a worker; one in the middle of a stack is given time to save its state."""
     process.terminate()
-    process.wait()
+    try:
+        process.wait(GRACE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
     for pipe in (process.stdin, process.stdout):
         if pipe:
             with suppress(OSError):  # what a process that died was still to be told

@@ -29,7 +29,7 @@ import torch
 from simulator.config import Sweep, code_of
 from simulator.folder import Folder
 from simulator.grid import expand, with_proxies
-from simulator.interrupts import INTERRUPTED, listening
+from simulator.interrupts import INTERRUPTED, listening, stop_if_wanted
 from simulator.jobs import Job, trouble_of
 from simulator.proxies import needed
 from simulator.stacks import Desk, do, one_thread
@@ -63,6 +63,7 @@ def serve(folder: Folder, device: torch.device, every: float, beside: Path | Non
         members = needed(with_proxies(runs))
         desk = Desk(folder=folder, sweep=sweep, runs=runs, members=members, device=device, every=every, worlds={})
         while True:
+            stop_if_wanted()  # an error may have come before the end of what held it off
             asked = json.loads(lines.get())
             job = Job(kind=asked["kind"], places=tuple(asked["places"]))
             answer(job, desk, say)
