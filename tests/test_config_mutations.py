@@ -209,6 +209,7 @@ def test_scribbled_text_is_planned_or_refused(request: Any, refused: Callable[[s
         ended["refused" if refused(text) else "planned"] += 1
 
     check()
+    assert ended["refused"] > 0
     tell(capsys, f"{ended}, the slowest in {max(TOOK):.2f} s")
 
 

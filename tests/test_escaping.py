@@ -124,7 +124,8 @@ def test_nothing_in_a_name_is_typeset(name: str) -> None:
 
 
 def test_what_is_typeset_beside_a_name_still_is() -> None:
-    MathTextParser("agg").parse(f"{drawn(HOSTILE[0])} at KL($\\pi$)")
+    parsed = MathTextParser("agg").parse(f"{drawn(HOSTILE[0])} at KL($\\pi$)")
+    assert parsed.width > MathTextParser("agg").parse(r"KL($\pi$)").width
 
 
 @pytest.mark.parametrize("name", HOSTILE)
