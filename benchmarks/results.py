@@ -1,0 +1,109 @@
+"""From measurements to tables, on the terminal and in RESULTS.md, of which every command writes its own section."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from importlib.util import find_spec
+from pathlib import Path
+
+from benchmarks.rounds import Spread
+from simulator.files import write_whole
+
+RESULTS = Path(__file__).resolve().parent / "RESULTS.md"
+TITLE = "# Results of the benchmarks\n\nEach section is written by its command with `--record`, and by nothing else.\n"
+NEEDS_EXTRA = "TRL is missing, so it is left out; it needs the extra: pip install -e '.[bench]'"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """Cells as text, a row each, and what stands above them."""
+
+    caption: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+    @property
+    def text(self) -> str:
+        """The table as Markdown that is aligned, too; the first column to the left and numbers to the right."""
+        lines = [self.columns, *self.rows]
+        widths = [max(len(line[i]) for line in lines) for i in range(len(self.columns))]
+
+        def drawn(cells: Sequence[str]) -> str:
+            first, *rest = zip(cells, widths, strict=True)
+            return f"| {' | '.join([first[0].ljust(first[1]), *(cell.rjust(width) for cell, width in rest)])} |"
+
+        rule = "|".join(["", f":{'-' * (widths[0] + 1)}", *(f"{'-' * (w + 1)}:" for w in widths[1:]), ""])
+        return "\n".join([self.caption, "", drawn(self.columns), rule, *map(drawn, self.rows)])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    """What one command found. command: how to run it again. about: how it was measured."""
+
+    title: str
+    command: str
+    machine: str
+    about: str
+    tables: Sequence[Table]
+
+    @property
+    def text(self) -> str:
+        """The section as Markdown, without its heading."""
+        measured = f"`{self.command}` on {date.today():%Y-%m-%d}: {self.machine}."
+        return "\n\n".join([measured, self.about, *(table.text for table in self.tables)])
+
+
+def with_section(document: str, title: str, text: str) -> str:
+    """The document with the section of this title replaced, or added behind the others."""
+    head, *sections = document.split("\n## ")
+    named = {section.partition("\n")[0]: section.partition("\n")[2].strip("\n") for section in sections}
+    named[title] = text.strip("\n")
+    return "\n## ".join([head.rstrip("\n") + "\n", *(f"{name}\n\n{body}\n" for name, body in named.items())])
+
+
+def tell(section: Section, *, record: bool, path: Path = RESULTS) -> None:
+    """Print a section, and keep it in the file at `path` where that is asked for."""
+    print(section.text)
+    if record:
+        before = path.read_text(encoding="utf-8") if path.exists() else TITLE
+        write_whole(path, with_section(before, section.title, section.text).encode())
+        print(f"\nrecorded in {path.name}")
+
+
+def parser(module: str, about: str, *, rounds: int, devices: bool = False) -> argparse.ArgumentParser:
+    """The options that all commands have. about: the module's docstring."""
+    found = argparse.ArgumentParser(
+        prog=f"python -m {module}", description=about, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    found.add_argument("--rounds", type=at_least_one, default=rounds, help=f"how often each is measured ({rounds})")
+    found.add_argument("--record", action="store_true", help="write the section of this command in RESULTS.md")
+    if devices:
+        found.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where to train (cpu)")
+    return found
+
+
+def at_least_one(text: str) -> int:
+    """A whole number of at least 1. Raises ValueError, which argparse tells."""
+    if int(text) < 1:
+        raise ValueError
+    return int(text)
+
+
+def trl_is_here() -> bool:
+    """Whether TRL can be measured; where not, one line on standard error says how to have it."""
+    here = find_spec("trl") is not None
+    if not here:
+        print(NEEDS_EXTRA, file=sys.stderr)
+    return here
+
+
+def number(value: float) -> str:
+    """Three significant digits."""
+    return f"{value:#.3g}".rstrip(".") if 1e-3 <= abs(value) < 1000 else f"{value:,.0f}" if value else "0"
+
+
+def shown(spread: Spread, scale: float = 1.0) -> str:
+    """A median with its quartiles."""
+    return f"{number(scale * spread.median)} [{number(scale * spread.low)}, {number(scale * spread.high)}]"

@@ -1,0 +1,122 @@
+"""A training step of our stacked engine against TRL's DPOTrainer and against a loop written by hand for one run.
+
+Milliseconds per run and step, one thread, at three sizes. All train the same network on the same kind of pairs by DPO
+with Adam, clipped gradients and precomputed log-probabilities of the reference.
+
+    ours           `advance` over a stack as large as the project chooses itself, and over a stack of one run
+    by hand        benchmarks/by_hand.py, with either way to write attention
+    TRL, lean      benchmarks/by_trl.py, from step to step: its start-up, 5 s a run and more, is left out
+"""
+
+import itertools
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from benchmarks import by_hand
+from benchmarks.cases import CASES, Case, pairs_of, posed, reference_of, stack_of
+from benchmarks.machine import machine, one_thread
+from benchmarks.results import Section, Table, parser, shown, tell, trl_is_here
+from benchmarks.rounds import Contender, clock, for_seconds, interleaved, ratio, spread
+from simulator.training import advance, start
+
+SECONDS = 1.0  # that a contender works for in one round
+WARM_UP = 3  # steps of a training of TRL's that are not counted
+OURS, TRL = "ours", "TRL, lean"
+
+Array = np.ndarray
+
+
+def of_ours(case: Case, runs: int, device: torch.device, seconds: float) -> Contender:
+    """Our engine with a stack of so many runs."""
+    reference, problem = posed(case, runs, device)
+    state = start(reference, runs, problem)
+
+    def work(steps: int) -> None:
+        nonlocal state
+        state = advance(state, problem, steps)
+
+    return for_seconds(seconds, work, clock(device), of_each=runs)
+
+
+def of_hand(case: Case, attention: by_hand.Attention, device: torch.device, seconds: float) -> Contender:
+    """The loop written by hand."""
+    reference, problem = posed(case, 1, device)
+    network = by_hand.Transformer(case.architecture, attention).to(device)
+    by_hand.set_row(network, reference, case.architecture)
+    steps = by_hand.training(case, network, by_hand.data_of(problem), by_hand.epochs(case, device))
+    return for_seconds(seconds, lambda count: [*itertools.islice(steps, count)], clock(device))
+
+
+def of_trl(case: Case, device: torch.device, seconds: float, folder: Path) -> Contender:
+    """TRL's trainer: the median over the steps of one training."""
+    from benchmarks import by_trl
+
+    ticking = by_trl.Clock(clock(device))
+    reference, pairs = reference_of(case).to(device), pairs_of(case, 0)
+
+    def measured(steps: int) -> float:
+        trainer.args.max_steps = WARM_UP + 1 + steps
+        trainer.train()
+        return float(np.median(np.diff(ticking.ends[WARM_UP:])))
+
+    trainer = by_trl.trainer_of(case, pairs, reference, 1, folder, callbacks=[ticking])
+    steps = max(5, round(seconds / measured(5)))
+    return lambda: measured(steps)
+
+
+def contenders(case: Case, device: torch.device, seconds: float, folder: Path) -> dict[str, Contender]:
+    """Everyone at one size; without TRL where that is missing."""
+    stack = stack_of(case)
+    found = {f"{OURS}, {runs} in a stack": of_ours(case, runs, device, seconds) for runs in dict.fromkeys((stack, 1))}
+    for name, attention in by_hand.ATTENTIONS.items():
+        found[f"by hand, {name}"] = of_hand(case, attention, device, seconds)
+    if trl_is_here():
+        found[TRL] = of_trl(case, device, seconds, folder)
+    return found
+
+
+def table(case: Case, times: Mapping[str, Array]) -> Table:
+    """One size, from seconds per run and step [rounds] of each contender, ours first."""
+    first = next(iter(times))
+    rows = [
+        (name, shown(spread(seconds), 1e3), "1" if name == first else shown(ratio(times, name, first)))
+        for name, seconds in times.items()
+    ]
+    return Table(caption=case.told, columns=("", "ms per run and step", "times ours"), rows=rows)
+
+
+def section(device: torch.device, rounds: int, seconds: float, cases: Sequence[Case]) -> Section:
+    """Measure everyone at these sizes."""
+    tables = []
+    with tempfile.TemporaryDirectory() as folder:
+        for case in cases:
+            tables.append(table(case, interleaved(contenders(case, device, seconds, Path(folder)), rounds)))
+    return Section(
+        title="A training step",
+        command="python -m benchmarks.step",
+        machine=machine(device, "one thread"),
+        about=(
+            f"Medians over {rounds} rounds in which the contenders take turns, with quartiles; ratios are taken within "
+            "rounds. TRL's start-up is left out, and its figure is a median over steps, where the others' are means."
+        ),
+        tables=tables,
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command."""
+    options = parser("benchmarks.step", __doc__, rounds=9, devices=True)
+    options.add_argument("--seconds", type=float, default=SECONDS, help=f"a contender works for in a round ({SECONDS})")
+    options.add_argument("--case", choices=CASES, action="append", help="measure this size only; may be repeated")
+    asked = options.parse_args(arguments)
+    one_thread()
+    cases = [CASES[name] for name in asked.case or CASES]
+    tell(section(torch.device(asked.device), asked.rounds, asked.seconds, cases), record=asked.record)
+
+
+if __name__ == "__main__":
+    main()
