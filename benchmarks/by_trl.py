@@ -7,7 +7,8 @@ collator, its loss with the metrics that it always takes, and its loop.
 
 Pairs are given as token ids, so that responses have exactly T tokens and none is added to end them.
 
-`python -m benchmarks.by_trl CASE STEPS SEED FILE` is one run with its start-up, of the pairs of one seed.
+`python -m benchmarks.by_trl CASE STEPS RUN DATA OUT` is one run with its start-up: it reads the pairs of run RUN from
+DATA, see `cases.kept`, trains, and writes the final parameters to OUT.
 """
 
 import os
@@ -44,7 +45,7 @@ from transformers.modeling_outputs import BaseModelOutput, CausalLMOutput
 from trl import DPOConfig, DPOTrainer
 
 from benchmarks.by_hand import Transformer, row_of, set_row
-from benchmarks.cases import BETA, CASES, CLIP, LEARNING_RATE, Case, Pairs, pairs_of, reference_of
+from benchmarks.cases import BETA, CASES, CLIP, LEARNING_RATE, Case, Pairs, found
 from simulator.transformer import Architecture
 
 PAD = "pad"
@@ -210,15 +211,14 @@ def trained(trainer: Trainer, case: Case) -> Tensor:
     return row_of(trainer.model.backbone.network, case.architecture)
 
 
-def main(name: str, steps: str, seed: str, file: str) -> None:
+def main(name: str, steps: str, run: str, data: str, out: str) -> None:
     """Train one run, and keep its final parameters."""
     torch.set_num_threads(1)
-    case = CASES[name]
+    case, number = CASES[name], int(run)
+    reference, [pairs] = found(Path(data), range(number, number + 1))
     with tempfile.TemporaryDirectory() as folder:
-        trainer = trainer_of(
-            case, pairs_of(case, int(seed)), reference_of(case), int(steps), Path(folder), seed=int(seed)
-        )
-        save_file({"parameters": trained(trainer, case)}, file)
+        trainer = trainer_of(case, pairs, reference, int(steps), Path(folder), seed=number)
+        save_file({"parameters": trained(trainer, case)[None]}, out)
 
 
 if __name__ == "__main__":

@@ -8,15 +8,14 @@ Tokens are uniform and parameters fresh: what a step costs does not depend on wh
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors import safe_open
 from torch import Tensor
 
 from simulator.along import said
-from simulator.config import Sweep
-from simulator.grid import expand, stack_size
 from simulator.objective import Part
 from simulator.objectives import OBJECTIVES
 from simulator.streams import stream
@@ -64,12 +63,17 @@ class Case:
         )
 
     @property
-    def told(self) -> str:
+    def sizes(self) -> str:
         """The sizes in words."""
         return (
-            f"{self.name}: vocabulary {self.vocabulary}, {self.layers} layer{'s' * (self.layers > 1)}, width "
-            f"{self.width}, {self.prompt_length} + {self.response_length} tokens, {self.batch} pairs a step"
+            f"vocabulary {self.vocabulary}, {self.layers} layer{'s' * (self.layers > 1)}, width {self.width}, "
+            f"{self.prompt_length} + {self.response_length} tokens, {self.batch} pairs a step"
         )
+
+    @property
+    def told(self) -> str:
+        """The name, and the sizes in words."""
+        return f"{self.name}: {self.sizes}"
 
 
 V64 = Case(name="V64", vocabulary=64, layers=2, width=64, prompt_length=8, response_length=16, batch=64)
@@ -139,29 +143,26 @@ def problem_of(
     )
 
 
+def kept(case: Case, runs: int) -> dict[str, Tensor]:
+    """The reference's parameters and the pairs of runs with the seeds 0, 1, …, to be saved for other processes."""
+    pairs = [pairs_of(case, seed) for seed in range(runs)]
+    return {
+        "reference": reference_of(case),
+        "prompts": torch.from_numpy(np.stack([each.prompts for each in pairs])),
+        "responses": torch.from_numpy(np.stack([each.responses for each in pairs])),
+    }
+
+
+def found(path: Path, rows: range) -> tuple[Tensor, list[Pairs]]:
+    """Of what `kept` gave and was saved at `path`: the reference's parameters, and the pairs of some runs."""
+    with safe_open(path, "np") as file:
+        some = slice(rows.start, rows.stop)
+        prompts, responses = (file.get_slice(name)[some] for name in ("prompts", "responses"))
+        reference = torch.from_numpy(file.get_tensor("reference"))
+    return reference, [Pairs(prompts=p, responses=r) for p, r in zip(prompts, responses, strict=True)]
+
+
 def posed(case: Case, runs: int, device: torch.device | None = None) -> tuple[Tensor, Problem]:
     """The reference's parameters [D], and what `runs` runs with the seeds 0, 1, … train on."""
     reference, seeds = reference_of(case).to(device or "cpu"), range(runs)
     return reference, problem_of(case, [pairs_of(case, seed) for seed in seeds], reference, seeds)
-
-
-def tables_of(case: Case, steps: int) -> dict[str, dict[str, Any]]:
-    """The tables of a sweep file with runs of this size in a sampled world, `[sweep]` aside."""
-    return {
-        "world": {
-            "kind": "sampled",
-            "vocabulary": case.vocabulary,
-            "prompt_length": case.prompt_length,
-            "response_length": case.response_length,
-        },
-        "policy": {"layers": case.layers, "width": case.width, "heads": case.heads},
-        "data": {"pairs": case.pairs},
-        "train": {"steps": steps, "batch": case.batch, "learning_rate": LEARNING_RATE, "clip": CLIP},
-    }
-
-
-def stack_of(case: Case) -> int:
-    """How many runs of this size the project itself trains together on a CPU."""
-    grid = {"loss": ["logistic"], "beta": [BETA], "seeds": 1}
-    sweep = Sweep.model_validate(tables_of(case, 1000) | {"sweep": grid})
-    return stack_size(expand(sweep)[0])

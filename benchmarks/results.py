@@ -104,6 +104,16 @@ def number(value: float) -> str:
     return f"{value:#.3g}".rstrip(".") if 1e-3 <= abs(value) < 1000 else f"{value:,.0f}" if value else "0"
 
 
+def counted(count: int, word: str) -> str:
+    """So many of what a word names."""
+    return f"{count} {word}{'s' * (count != 1)}"
+
+
 def shown(spread: Spread, scale: float = 1.0) -> str:
     """A median with its quartiles."""
     return f"{number(scale * spread.median)} [{number(scale * spread.low)}, {number(scale * spread.high)}]"
+
+
+def percent(share: Spread) -> str:
+    """A share as a percentage with its quartiles."""
+    return f"{100 * share.median:.1f} % [{100 * share.low:.1f}, {100 * share.high:.1f}]"

@@ -10,9 +10,12 @@ import itertools
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import torch
+
+T = TypeVar("T")
 
 Array = np.ndarray
 Contender = Callable[[], float]  # measures once; seconds for one unit of work
@@ -41,20 +44,23 @@ def ratio(times: Mapping[str, Array], of: str, to: str) -> Spread:
     return spread(times[of] / times[to])
 
 
-def interleaved(contenders: Mapping[str, Contender], rounds: int) -> dict[str, Array]:
-    """Seconds [r] of each contender, measured in turns; before that once each, which is not counted.
+def in_turns(contenders: Mapping[str, Callable[[], T]], rounds: int) -> dict[str, list[T]]:
+    """What each contender gives in every round; they are called in turns.
 
     Every other round goes backwards, so that none has always the same neighbour before it.
     """
-    times: dict[str, list[float]] = {name: [] for name in contenders}
-    for measure in contenders.values():
-        measure()
+    found: dict[str, list[T]] = {name: [] for name in contenders}
     order = [*contenders.items()]
     for _ in range(rounds):
         for name, measure in order:
-            times[name].append(measure())
+            found[name].append(measure())
         order.reverse()
-    return {name: np.array(seconds) for name, seconds in times.items()}
+    return found
+
+
+def interleaved(contenders: Mapping[str, Contender], rounds: int) -> dict[str, Array]:
+    """Seconds [r] of each contender, measured in turns."""
+    return {name: np.array(seconds) for name, seconds in in_turns(contenders, rounds).items()}
 
 
 def clock(device: torch.device) -> Callable[[], float]:

@@ -17,10 +17,11 @@ import numpy as np
 import torch
 
 from benchmarks import by_hand
-from benchmarks.cases import CASES, Case, pairs_of, posed, reference_of, stack_of
+from benchmarks.cases import CASES, Case, pairs_of, posed, reference_of
 from benchmarks.machine import machine, one_thread
-from benchmarks.results import Section, Table, parser, shown, tell, trl_is_here
+from benchmarks.results import Section, Table, counted, parser, shown, tell, trl_is_here
 from benchmarks.rounds import Contender, clock, for_seconds, interleaved, ratio, spread
+from benchmarks.sweeps import stack_of
 from simulator.training import advance, start
 
 SECONDS = 1.0  # that a contender works for in one round
@@ -100,7 +101,7 @@ def section(device: torch.device, rounds: int, seconds: float, cases: Sequence[C
         command="python -m benchmarks.step",
         machine=machine(device, "one thread"),
         about=(
-            f"Medians over {rounds} rounds in which the contenders take turns, with quartiles; ratios are taken within "
+            f"Medians over {counted(rounds, 'round')} in which the contenders take turns, with quartiles; ratios are taken within "
             "rounds. TRL's start-up is left out, and its figure is a median over steps, where the others' are means."
         ),
         tables=tables,

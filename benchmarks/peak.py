@@ -1,0 +1,109 @@
+"""The share of the machine's matrix-product peak that a training step reaches, at three sizes.
+
+The peak is the fastest of a few square products in float32, measured in turns with the steps, on the same thread. What
+a step multiplies is counted in benchmarks/arithmetic.py, twice: what each contender computes itself, and the least that
+is needed, with a prompt computed once for both responses and nothing that is not read.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+
+from benchmarks.arithmetic import Layout, apart, packed, step_operations
+from benchmarks.by_hand import ATTENTIONS
+from benchmarks.cases import CASES, Case
+from benchmarks.machine import machine, one_thread
+from benchmarks.results import Section, Table, counted, number, parser, percent, tell
+from benchmarks.rounds import Contender, clock, for_seconds, interleaved, spread
+from benchmarks.step import of_hand, of_ours
+from benchmarks.sweeps import stack_of
+
+SIZES = {"cpu": (256, 512, 1024, 2048), "cuda": (2048, 4096, 8192)}  # of square matrices
+SECONDS = 0.5
+
+Array = np.ndarray
+
+
+def of_product(size: int, device: torch.device, seconds: float) -> Contender:
+    """Seconds for one operation of a product of two square matrices."""
+    left, right = torch.randn(2, size, size, generator=torch.Generator().manual_seed(0)).to(device)
+    out = torch.empty_like(left)
+
+    def work(times: int) -> None:
+        for _ in range(times):
+            torch.mm(left, right, out=out)
+
+    return for_seconds(seconds, work, clock(device), of_each=2 * size**3)
+
+
+def contenders(case: Case, device: torch.device, seconds: float) -> dict[str, tuple[Contender, Layout]]:
+    """Who trains at one size, and what of it is computed."""
+    runs = stack_of(case)
+    found = {f"ours, {runs} in a stack": (of_ours(case, runs, device, seconds), packed(case))}
+    for name, attention in ATTENTIONS.items():
+        found[f"by hand, {name}"] = of_hand(case, attention, device, seconds), apart(case)
+    return found
+
+
+def row(case: Case, name: str, layout: Layout, seconds: Array, peak: Array) -> Sequence[str]:
+    """What one contender reaches, from seconds a step and operations a second at the peak, [rounds] each."""
+    own, least = (step_operations(case.architecture, each) for each in (layout, packed(case)))
+    return (
+        name,
+        number(spread(seconds).median * 1e3),
+        number(own / 1e6),
+        number(spread(own / seconds).median / 1e9),
+        percent(spread(own / seconds / peak)),
+        percent(spread(least / seconds / peak)),
+    )
+
+
+def table(case: Case, times: Mapping[str, Array], layouts: Mapping[str, Layout], products: Sequence[str]) -> Table:
+    """One size; `products` are those of the names in `times` that are of the peak."""
+    peak = 1 / np.min([times[name] for name in products], axis=0)
+    reached = number(spread(peak).median / 1e9)
+    least = number(step_operations(case.architecture, packed(case)) / 1e6)
+    return Table(
+        caption=f"{case.told}; the peak is {reached} Gop/s, and a step needs {least} Mop",
+        columns=("", "ms per run and step", "Mop", "Gop/s", "share of the peak", "counting what is needed"),
+        rows=[row(case, name, layout, times[name], peak) for name, layout in layouts.items()],
+    )
+
+
+def measured(case: Case, device: torch.device, rounds: int, seconds: float) -> Table:
+    """Measure one size."""
+    products = {f"product {size}": of_product(size, device, seconds) for size in SIZES[device.type]}
+    found = contenders(case, device, seconds)
+    times = interleaved({name: one for name, (one, _) in found.items()} | products, rounds)
+    return table(case, times, {name: layout for name, (_, layout) in found.items()}, [*products])
+
+
+def section(device: torch.device, rounds: int, seconds: float, cases: Sequence[Case]) -> Section:
+    """Measure everyone at these sizes."""
+    return Section(
+        title="The share of the peak",
+        command="python -m benchmarks.peak",
+        machine=machine(device, "one thread"),
+        about=(
+            f"The peak is the best of square products of {', '.join(map(str, SIZES[device.type]))} in float32. Medians "
+            f"over {counted(rounds, 'round')} in which all take turns, shares with quartiles; a multiplication with its addition "
+            "counts as two operations."
+        ),
+        tables=[measured(case, device, rounds, seconds) for case in cases],
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command."""
+    options = parser("benchmarks.peak", __doc__, rounds=9, devices=True)
+    options.add_argument("--seconds", type=float, default=SECONDS, help=f"a contender works for in a round ({SECONDS})")
+    options.add_argument("--case", choices=CASES, action="append", help="measure this size only; may be repeated")
+    asked = options.parse_args(arguments)
+    one_thread()
+    cases = [CASES[name] for name in asked.case or CASES]
+    tell(section(torch.device(asked.device), asked.rounds, asked.seconds, cases), record=asked.record)
+
+
+if __name__ == "__main__":
+    main()
