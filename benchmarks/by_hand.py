@@ -104,6 +104,13 @@ def set_row(network: Transformer, row: Tensor, architecture: Architecture) -> No
             weights[name][: values.shape[1]].copy_(values[0])
 
 
+def network_of(row: Tensor, architecture: Architecture, attention: Attention = fused) -> Transformer:
+    """The network with the parameters of a row [D], on its device."""
+    network = Transformer(architecture, attention).to(row.device)
+    set_row(network, row, architecture)
+    return network
+
+
 def row_of(network: Transformer, architecture: Architecture) -> Tensor:
     """The network's parameters as a row [D]: what `set_row` takes."""
     weights = weights_of(network)

@@ -22,9 +22,10 @@ import numpy as np
 import torch
 
 from benchmarks.cases import Case, posed
-from benchmarks.machine import ONE_THREAD, machine, one_thread
-from benchmarks.processes import peak_bytes, run_python
-from benchmarks.results import Section, Table, counted, number, parser, tell
+from benchmarks.machine import machine, one_thread
+from benchmarks.options import command_of, parser
+from benchmarks.processes import ONE_THREAD, peak_bytes, run_python
+from benchmarks.results import Section, Table, counted, number, tell
 from benchmarks.rounds import in_turns
 from simulator.training import advance, start
 
@@ -156,11 +157,11 @@ def section(rounds: int, axes: Sequence[str], factors: Sequence[float]) -> Secti
         tables.append(table(axis, [SIZE[axis](point) for point in some], costs))
     return Section(
         title="How time and memory grow",
-        command="python -m benchmarks.growth",
         machine=machine(torch.device("cpu"), "one thread"),
         about=(
-            f"Where nothing else is said: {MIDDLE.runs} runs of {MIDDLE.case.sizes}. Medians "
-            f"over {counted(rounds, 'round')} with a process for each point; memory at its peak, less that of a process which only imports."
+            f"Where nothing else is said: {MIDDLE.runs} runs of {MIDDLE.case.sizes}. Medians over "
+            f"{counted(rounds, 'round')} with a process for each point; memory at its peak, less that of a process "
+            "which only imports."
         ),
         tables=tables,
     )
@@ -177,7 +178,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if asked.point:
         print(json.dumps(vars(cost_here(read(asked.point)))))
         return
-    tell(section(asked.rounds, asked.axis or [*AXES], asked.factors), record=asked.record)
+    tell(
+        section(asked.rounds, asked.axis or [*AXES], asked.factors), command_of(options, arguments), record=asked.record
+    )
 
 
 if __name__ == "__main__":

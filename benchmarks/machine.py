@@ -7,7 +7,8 @@ from pathlib import Path
 import psutil
 import torch
 
-ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+from benchmarks.processes import ONE_THREAD
+
 CPU_FACTS, CACHES = Path("/proc/cpuinfo"), Path("/sys/devices/system/cpu/cpu0/cache")
 
 

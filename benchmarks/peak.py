@@ -14,13 +14,13 @@ from benchmarks.arithmetic import Layout, apart, packed, step_operations
 from benchmarks.by_hand import ATTENTIONS
 from benchmarks.cases import CASES, Case
 from benchmarks.machine import machine, one_thread
-from benchmarks.results import Section, Table, counted, number, parser, percent, tell
+from benchmarks.options import asked_cases, asked_device, command_of, parser
+from benchmarks.planned import stack_of
+from benchmarks.results import Section, Table, counted, number, on_device, percent, tell
 from benchmarks.rounds import Contender, clock, for_seconds, interleaved, spread
 from benchmarks.step import of_hand, of_ours
-from benchmarks.sweeps import stack_of
 
 SIZES = {"cpu": (256, 512, 1024, 2048), "cuda": (2048, 4096, 8192)}  # of square matrices
-SECONDS = 0.5
 
 Array = np.ndarray
 
@@ -39,7 +39,7 @@ def of_product(size: int, device: torch.device, seconds: float) -> Contender:
 
 def contenders(case: Case, device: torch.device, seconds: float) -> dict[str, tuple[Contender, Layout]]:
     """Who trains at one size, and what of it is computed."""
-    runs = stack_of(case)
+    runs = stack_of(case, device)
     found = {f"ours, {runs} in a stack": (of_ours(case, runs, device, seconds), packed(case))}
     for name, attention in ATTENTIONS.items():
         found[f"by hand, {name}"] = of_hand(case, attention, device, seconds), apart(case)
@@ -82,13 +82,12 @@ def measured(case: Case, device: torch.device, rounds: int, seconds: float) -> T
 def section(device: torch.device, rounds: int, seconds: float, cases: Sequence[Case]) -> Section:
     """Measure everyone at these sizes."""
     return Section(
-        title="The share of the peak",
-        command="python -m benchmarks.peak",
+        title=on_device("The share of the peak", device),
         machine=machine(device, "one thread"),
         about=(
             f"The peak is the best of square products of {', '.join(map(str, SIZES[device.type]))} in float32. Medians "
-            f"over {counted(rounds, 'round')} in which all take turns, shares with quartiles; a multiplication with its addition "
-            "counts as two operations."
+            f"over {counted(rounds, 'round')} in which all take turns, shares with quartiles; a multiplication with "
+            "its addition counts as two operations."
         ),
         tables=[measured(case, device, rounds, seconds) for case in cases],
     )
@@ -96,13 +95,11 @@ def section(device: torch.device, rounds: int, seconds: float, cases: Sequence[C
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command."""
-    options = parser("benchmarks.peak", __doc__, rounds=9, devices=True)
-    options.add_argument("--seconds", type=float, default=SECONDS, help=f"a contender works for in a round ({SECONDS})")
-    options.add_argument("--case", choices=CASES, action="append", help="measure this size only; may be repeated")
+    options = parser("benchmarks.peak", __doc__, rounds=9, cases=CASES, seconds=0.5)
     asked = options.parse_args(arguments)
+    device, cases = asked_device(options, asked), asked_cases(asked, CASES)
     one_thread()
-    cases = [CASES[name] for name in asked.case or CASES]
-    tell(section(torch.device(asked.device), asked.rounds, asked.seconds, cases), record=asked.record)
+    tell(section(device, asked.rounds, asked.seconds, cases), command_of(options, arguments), record=asked.record)
 
 
 if __name__ == "__main__":

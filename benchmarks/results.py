@@ -1,12 +1,14 @@
 """From measurements to tables, on the terminal and in RESULTS.md, of which every command writes its own section."""
 
-import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+
+import torch
 
 from benchmarks.rounds import Spread
 from simulator.files import write_whole
@@ -40,18 +42,16 @@ class Table:
 
 @dataclass(frozen=True, kw_only=True)
 class Section:
-    """What one command found. command: how to run it again. about: how it was measured."""
+    """What one command found. about: how it was measured."""
 
     title: str
-    command: str
     machine: str
     about: str
     tables: Sequence[Table]
 
-    @property
-    def text(self) -> str:
-        """The section as Markdown, without its heading."""
-        measured = f"`{self.command}` on {date.today():%Y-%m-%d}: {self.machine}."
+    def text(self, command: str) -> str:
+        """The section as Markdown, without its heading; `command` finds it again."""
+        measured = f"`{command}` on {date.today():%Y-%m-%d}: {self.machine}."
         return "\n\n".join([measured, self.about, *(table.text for table in self.tables)])
 
 
@@ -63,36 +63,24 @@ def with_section(document: str, title: str, text: str) -> str:
     return "\n## ".join([head.rstrip("\n") + "\n", *(f"{name}\n\n{body}\n" for name, body in named.items())])
 
 
-def tell(section: Section, *, record: bool, path: Path = RESULTS) -> None:
-    """Print a section, and keep it in the file at `path` where that is asked for."""
-    print(section.text)
+def tell(section: Section, command: str, *, record: bool) -> None:
+    """Print what a command found, and keep it in RESULTS where that is asked for."""
+    text = section.text(command)
+    print(text)
     if record:
-        before = path.read_text(encoding="utf-8") if path.exists() else TITLE
-        write_whole(path, with_section(before, section.title, section.text).encode())
-        print(f"\nrecorded in {path.name}")
+        before = RESULTS.read_text(encoding="utf-8") if RESULTS.exists() else TITLE
+        write_whole(RESULTS, with_section(before, section.title, text).encode())
+        print(f"\nrecorded in {RESULTS.name}")
 
 
-def parser(module: str, about: str, *, rounds: int, devices: bool = False) -> argparse.ArgumentParser:
-    """The options that all commands have. about: the module's docstring."""
-    found = argparse.ArgumentParser(
-        prog=f"python -m {module}", description=about, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    found.add_argument("--rounds", type=at_least_one, default=rounds, help=f"how often each is measured ({rounds})")
-    found.add_argument("--record", action="store_true", help="write the section of this command in RESULTS.md")
-    if devices:
-        found.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where to train (cpu)")
-    return found
+def on_device(title: str, device: torch.device) -> str:
+    """The title of a section, one for each kind of device."""
+    return title if device.type == "cpu" else f"{title}, on a GPU"
 
 
-def at_least_one(text: str) -> int:
-    """A whole number of at least 1. Raises ValueError, which argparse tells."""
-    if int(text) < 1:
-        raise ValueError
-    return int(text)
-
-
+@cache
 def trl_is_here() -> bool:
-    """Whether TRL can be measured; where not, one line on standard error says how to have it."""
+    """Whether TRL can be measured; where not, one line on standard error says how to have it, once."""
     here = find_spec("trl") is not None
     if not here:
         print(NEEDS_EXTRA, file=sys.stderr)
@@ -101,7 +89,9 @@ def trl_is_here() -> bool:
 
 def number(value: float) -> str:
     """Three significant digits."""
-    return f"{value:#.3g}".rstrip(".") if 1e-3 <= abs(value) < 1000 else f"{value:,.0f}" if value else "0"
+    if abs(value) >= 999.5:
+        return f"{value:,.0f}"
+    return f"{value:#.3g}".rstrip(".") if value else "0"
 
 
 def counted(count: int, word: str) -> str:

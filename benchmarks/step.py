@@ -19,12 +19,12 @@ import torch
 from benchmarks import by_hand
 from benchmarks.cases import CASES, Case, pairs_of, posed, reference_of
 from benchmarks.machine import machine, one_thread
-from benchmarks.results import Section, Table, counted, parser, shown, tell, trl_is_here
+from benchmarks.options import asked_cases, asked_device, command_of, parser
+from benchmarks.planned import stack_of
+from benchmarks.results import Section, Table, counted, on_device, shown, tell, trl_is_here
 from benchmarks.rounds import Contender, clock, for_seconds, interleaved, ratio, spread
-from benchmarks.sweeps import stack_of
 from simulator.training import advance, start
 
-SECONDS = 1.0  # that a contender works for in one round
 WARM_UP = 3  # steps of a training of TRL's that are not counted
 OURS, TRL = "ours", "TRL, lean"
 
@@ -46,8 +46,7 @@ def of_ours(case: Case, runs: int, device: torch.device, seconds: float) -> Cont
 def of_hand(case: Case, attention: by_hand.Attention, device: torch.device, seconds: float) -> Contender:
     """The loop written by hand."""
     reference, problem = posed(case, 1, device)
-    network = by_hand.Transformer(case.architecture, attention).to(device)
-    by_hand.set_row(network, reference, case.architecture)
+    network = by_hand.network_of(reference, case.architecture, attention)
     steps = by_hand.training(case, network, by_hand.data_of(problem), by_hand.epochs(case, device))
     return for_seconds(seconds, lambda count: [*itertools.islice(steps, count)], clock(device))
 
@@ -71,7 +70,7 @@ def of_trl(case: Case, device: torch.device, seconds: float, folder: Path) -> Co
 
 def contenders(case: Case, device: torch.device, seconds: float, folder: Path) -> dict[str, Contender]:
     """Everyone at one size; without TRL where that is missing."""
-    stack = stack_of(case)
+    stack = stack_of(case, device)
     found = {f"{OURS}, {runs} in a stack": of_ours(case, runs, device, seconds) for runs in dict.fromkeys((stack, 1))}
     for name, attention in by_hand.ATTENTIONS.items():
         found[f"by hand, {name}"] = of_hand(case, attention, device, seconds)
@@ -97,12 +96,12 @@ def section(device: torch.device, rounds: int, seconds: float, cases: Sequence[C
         for case in cases:
             tables.append(table(case, interleaved(contenders(case, device, seconds, Path(folder)), rounds)))
     return Section(
-        title="A training step",
-        command="python -m benchmarks.step",
+        title=on_device("A training step", device),
         machine=machine(device, "one thread"),
         about=(
-            f"Medians over {counted(rounds, 'round')} in which the contenders take turns, with quartiles; ratios are taken within "
-            "rounds. TRL's start-up is left out, and its figure is a median over steps, where the others' are means."
+            f"Medians over {counted(rounds, 'round')} in which the contenders take turns, with quartiles; ratios are "
+            "taken within rounds. TRL's start-up is left out, and its figure is a median over steps, where the others' "
+            "are means."
         ),
         tables=tables,
     )
@@ -110,13 +109,11 @@ def section(device: torch.device, rounds: int, seconds: float, cases: Sequence[C
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command."""
-    options = parser("benchmarks.step", __doc__, rounds=9, devices=True)
-    options.add_argument("--seconds", type=float, default=SECONDS, help=f"a contender works for in a round ({SECONDS})")
-    options.add_argument("--case", choices=CASES, action="append", help="measure this size only; may be repeated")
+    options = parser("benchmarks.step", __doc__, rounds=9, cases=CASES, seconds=1.0)
     asked = options.parse_args(arguments)
+    device, cases = asked_device(options, asked), asked_cases(asked, CASES)
     one_thread()
-    cases = [CASES[name] for name in asked.case or CASES]
-    tell(section(torch.device(asked.device), asked.rounds, asked.seconds, cases), record=asked.record)
+    tell(section(device, asked.rounds, asked.seconds, cases), command_of(options, arguments), record=asked.record)
 
 
 if __name__ == "__main__":

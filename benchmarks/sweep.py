@@ -25,10 +25,11 @@ from safetensors.torch import save_file
 
 from benchmarks.cases import CASES, Case, kept
 from benchmarks.machine import cores, machine
+from benchmarks.options import asked_cases, at_least_one, command_of, parser
+from benchmarks.planned import stack_of, tables_of
 from benchmarks.processes import run_python, seconds_of
-from benchmarks.results import Section, Table, at_least_one, counted, parser, shown, tell, trl_is_here
+from benchmarks.results import Section, Table, counted, shown, tell, trl_is_here
 from benchmarks.rounds import Contender, interleaved, ratio, spread
-from benchmarks.sweeps import stack_of, tables_of
 
 BETAS = (0.03, 0.1, 0.3, 1.0)
 TRAINING, COMMAND, TRL = "ours, training", "ours, the whole command", "TRL, lean"
@@ -64,7 +65,7 @@ def even(count: int, most: int) -> int:
 
 def of_training(case: Case, asked: Asked, data: Path) -> Contender:
     """Our engine alone, in a process for each core."""
-    most, commands = stack_of(case), []
+    most, commands = stack_of(case, torch.device("cpu")), []
     for some in shares(asked.runs, cores()):
         numbers = asked.steps, some.start, len(some), even(len(some), most)
         out = data.with_name(f"ours-{some.start}.safetensors")
@@ -130,7 +131,6 @@ def section(asked: Asked, rounds: int, cases: Sequence[Case]) -> Section:
             tables.append(table(case, asked, times))
     return Section(
         title="A sweep, start-up included",
-        command="python -m benchmarks.sweep",
         machine=machine(torch.device("cpu"), f"{cores()} processes of one thread"),
         about=(
             f"Seconds from the first process's start to the last one's end; medians over "
@@ -142,15 +142,14 @@ def section(asked: Asked, rounds: int, cases: Sequence[Case]) -> Section:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command."""
-    options = parser("benchmarks.sweep", __doc__, rounds=1)
+    options = parser("benchmarks.sweep", __doc__, rounds=1, cases=CASES)
     options.add_argument("--trl-runs", type=at_least_one, default=8, help="runs that TRL is asked for (8)")
     options.add_argument("--seeds", type=at_least_one, default=16, help="runs of each of four betas (16)")
     options.add_argument("--steps", type=at_least_one, default=200, help="of each run (200)")
-    options.add_argument("--case", choices=CASES, action="append", help="measure this size only; may be repeated")
     given = options.parse_args(arguments)
     runs = len(BETAS) * given.seeds
     asked = Asked(seeds=given.seeds, steps=given.steps, trl_runs=min(given.trl_runs, runs))
-    tell(section(asked, given.rounds, [CASES[name] for name in given.case or CASES]), record=given.record)
+    tell(section(asked, given.rounds, asked_cases(given, CASES)), command_of(options, arguments), record=given.record)
 
 
 if __name__ == "__main__":
