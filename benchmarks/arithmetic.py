@@ -13,7 +13,7 @@ pass. What is no product of matrices (norms, softmax, Adam) is not counted, thou
 from dataclasses import dataclass
 
 from benchmarks.cases import Case
-from simulator.transformer import Architecture
+from simulator.network import Architecture
 
 PASSES = 3  # forward, and backward twice
 

@@ -19,9 +19,9 @@ from torch.nn.functional import cross_entropy, scaled_dot_product_attention, sof
 from torch.nn.utils import clip_grad_norm_
 
 from benchmarks.cases import BETA, CLIP, LEARNING_RATE, Case
+from simulator.network import Architecture, restack, unstack
 from simulator.streams import stream
 from simulator.training import Problem
-from simulator.transformer import Architecture, restack, unstack
 
 Attention = Callable[[Tensor, Tensor, Tensor], Tensor]
 

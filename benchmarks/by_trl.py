@@ -46,7 +46,7 @@ from trl import DPOConfig, DPOTrainer
 
 from benchmarks.by_hand import Transformer, row_of, set_row
 from benchmarks.cases import BETA, CASES, CLIP, LEARNING_RATE, Case, Pairs, found
-from simulator.transformer import Architecture
+from simulator.network import Architecture
 
 PAD = "pad"
 

@@ -16,11 +16,12 @@ from safetensors import safe_open
 from torch import Tensor
 
 from simulator.along import said
+from simulator.network import Architecture, initial_parameters, unstack
 from simulator.objective import Part
 from simulator.objectives import OBJECTIVES
+from simulator.packing import packing
 from simulator.streams import stream
 from simulator.training import Problem, Schedule
-from simulator.transformer import Architecture, initial_parameters, packing, unstack
 
 HEAD_WIDTH = 16
 BETA, LEARNING_RATE, CLIP = 0.1, 3e-4, 1.0

@@ -16,12 +16,12 @@ from benchmarks.cases import Case
 from benchmarks.planned import Kind, run_of, stack_of
 from simulator.along import follow
 from simulator.enumerable import EnumerableWorld
+from simulator.network import unstack
 from simulator.preferences import Preferences, stack_preferences
 from simulator.sampled import SampledWorld
 from simulator.sampling import Lots, Noise, gumbel_noise
 from simulator.settings import Settings
 from simulator.streams import stream
-from simulator.transformer import unstack
 from simulator.world import World, build_world
 
 AWAY = 0.05  # of a policy from the reference, in each parameter

@@ -8,8 +8,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from simulator.network import Architecture, Blocks
+from simulator.packing import packing
 from simulator.sampling import Lots, gumbel_noise, sample
-from simulator.transformer import Architecture, Blocks, packed_logits, packing, response_log_probs
+from simulator.transformer import packed_logits, response_log_probs
 
 FAR = 30.0
 AT_ONCE = 2**25  # numbers held at once, so that memory does not grow with the samples

@@ -26,9 +26,9 @@ from simulator.along import AT_ONCE, numbers_for_one, said
 from simulator.estimates import Estimate, ahead, two_samples
 from simulator.ground import Ground, content_of, fluency_under, refuse_gold
 from simulator.language import lengths
+from simulator.network import unstack
 from simulator.sampling import sample_lots
 from simulator.settings import Settings
-from simulator.transformer import unstack
 
 GOLD_DIGITS = 5  # scores closer than that are a tie; networks round differently in different company
 JUDGED = 8192  # texts at once, so that memory does not grow with the samples

@@ -18,6 +18,7 @@ from gold_rewards import scale_under
 from simulator.enumeration import all_responses, leaf_log_probs, leaf_scores, node_log_probs
 from simulator.ground import Ground, content_of, fluency_under, refuse_gold, sizes
 from simulator.measurement import Columns, Yardstick, gold_rank, measure_law
+from simulator.network import Architecture, unstack
 from simulator.objective import UnderReference
 from simulator.oracle import oracle_rows
 from simulator.portrait import EDGES, LIKELY, PROMPTS, Portrait, bins_of, likeliest
@@ -25,7 +26,6 @@ from simulator.preferences import Candidates, Preferences, behaviour_law, draw_p
 from simulator.scoring import Listing, Proxy, Scorer, TableScorer, numbers_of
 from simulator.settings import Data, Settings
 from simulator.streams import stream
-from simulator.transformer import Architecture, unstack
 from simulator.under_reference import exact_under_reference
 
 MEASURE_FLOATS = 2**18  # P * G * runs measured at once, so that memory does not grow with the stack

@@ -13,7 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from simulator.transformer import Architecture, Blocks, embed, feed_forward, normed, read_out
+from simulator.network import Architecture, Blocks
+from simulator.transformer import embed, feed_forward, normed, read_out
 
 
 def all_responses(vocabulary: int, length: int) -> np.ndarray:

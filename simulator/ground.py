@@ -18,11 +18,11 @@ from gold_rewards import GOLD_REWARDS, GoldReward
 from simulator.complaints import ConfigError
 from simulator.language import Language, lengths
 from simulator.markov import DRAWS, make_language
+from simulator.network import Architecture
 from simulator.reference import Recipe, cached_reference
 from simulator.settings import Settings
 from simulator.streams import stream
 from simulator.text import open_text, text_bytes
-from simulator.transformer import Architecture
 
 Array = np.ndarray
 EXAMINED = 3 * 10**8  # comparisons of numbers in a second or so

@@ -14,7 +14,8 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from simulator.losses import LocalShape, local_shape
-from simulator.transformer import ALIGNMENT, Architecture, Packing
+from simulator.network import ALIGNMENT, Architecture
+from simulator.packing import Packing
 
 Own = Mapping[str, Any]
 Memory = dict[str, Tensor]

@@ -21,9 +21,11 @@ from simulator.grid import cautions, cells, expand, proxy_stacks, stacks, with_p
 from simulator.ground import architecture_of, examine_languages
 from simulator.memory import arrange, budget_of, shown_bytes
 from simulator.methods import METHODS
+from simulator.network import Architecture, initial_parameters
 from simulator.objective import Part
 from simulator.objectives import OBJECTIVES
 from simulator.oracle import TEMPERATURES
+from simulator.packing import packing
 from simulator.progress import clock
 from simulator.proxies import CHECKPOINTS, Member, needed, proxy_architecture
 from simulator.runs import Run
@@ -31,7 +33,6 @@ from simulator.sampling import Lots
 from simulator.settings import Settings
 from simulator.stacks import one_thread
 from simulator.training import Problem, Schedule, advance, start
-from simulator.transformer import Architecture, initial_parameters, packing
 
 START_SECONDS = 4.0  # of a worker process
 LAW_SECONDS = 2e-7  # for each response, to measure a law over all of them

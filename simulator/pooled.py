@@ -18,10 +18,10 @@ from simulator.baseline import total
 from simulator.best_of import estimate, subset_weights
 from simulator.estimates import below
 from simulator.interrupts import stop_if_wanted
+from simulator.network import Blocks, unstack
 from simulator.sampled import SampledWorld
 from simulator.sampling import sample_lots
 from simulator.scoring import Scorer
-from simulator.transformer import Blocks, unstack
 
 Array = np.ndarray
 

@@ -26,15 +26,17 @@ from simulator.checkpoints import checkpoint_steps
 from simulator.ensemble import deviation_of, gold_unit
 from simulator.in_flight import named, part_of, scalar, stretches
 from simulator.method import Recorder
+from simulator.network import Architecture, initial_parameters, unstack
 from simulator.objective import Part, pair_losses
 from simulator.objectives import OBJECTIVES
+from simulator.packing import whole_packing
 from simulator.preferences import Preferences, padded_preferences
 from simulator.runs import Run, axis_column, digest, leave_out
 from simulator.scoring import Listing, Trained
 from simulator.settings import Settings
 from simulator.streams import stream
 from simulator.training import BLOCK, Problem, Schedule, advance, start, state_from, state_tensors
-from simulator.transformer import Architecture, initial_parameters, sequence_scores, unstack, whole_packing
+from simulator.transformer import sequence_scores
 from simulator.world import MADE_OF, World
 
 Array = np.ndarray

@@ -21,9 +21,11 @@ from torch import Tensor
 
 from simulator.files import write_whole
 from simulator.language import Language, lengths
+from simulator.network import Architecture, initial_parameters, restack, unstack
 from simulator.optimizer import adam_step, clip_rows, learning_rate_factor, start_adam
+from simulator.packing import packing
 from simulator.streams import stream
-from simulator.transformer import Architecture, initial_parameters, packing, response_log_probs, restack, unstack
+from simulator.transformer import response_log_probs
 
 logger = logging.getLogger(__name__)
 

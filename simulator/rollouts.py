@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from simulator.network import unstack
 from simulator.sampled import SampledWorld
 from simulator.sampling import LEAST, Lots, sample
 from simulator.streams import stream
-from simulator.transformer import unstack
 from simulator.world import World
 
 

@@ -34,15 +34,17 @@ from simulator.baseline import Baseline, Judge, draw_baseline, total
 from simulator.estimates import Estimate, clustered, implicit_reward, two_samples
 from simulator.ground import Ground, sizes
 from simulator.measurement import TIE, Columns, kl_estimates
+from simulator.network import Architecture, Blocks, unstack
 from simulator.objective import UnderReference
 from simulator.oracle import no_rows
+from simulator.packing import whole_packing
 from simulator.portrait import EDGES, LIKELY, PROMPTS, Portrait, bins_of, likeliest
 from simulator.preferences import Candidates, Preferences, behaviour_temperature, labelled
 from simulator.sampling import Lots, sample_lots
 from simulator.scoring import Listing, NetworkScorer, Proxy, Scorer
 from simulator.settings import Data, Measure, Settings
 from simulator.streams import stream
-from simulator.transformer import Architecture, Blocks, sequence_scores, unstack, whole_packing
+from simulator.transformer import sequence_scores
 from simulator.under_reference import POOL, DrawnUnderReference
 
 KEPT_BYTES = 2**25  # of pairs

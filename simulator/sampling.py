@@ -22,8 +22,9 @@ import torch
 from torch import Tensor
 
 from simulator.language import FILL
+from simulator.network import ALIGNMENT, Architecture, Blocks
 from simulator.streams import stream
-from simulator.transformer import ALIGNMENT, Architecture, Blocks, embed, feed_forward, normed
+from simulator.transformer import embed, feed_forward, normed
 
 LEAST = 2.0**-24  # of a waiting time; float32 gives 0 about as often as a time below that should come
 

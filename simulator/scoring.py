@@ -19,7 +19,9 @@ from torch import Tensor
 
 from simulator.along import AT_ONCE, numbers_for_one
 from simulator.ensemble import COMBINATIONS, Unit, gold_unit, standard_unit
-from simulator.transformer import Architecture, sequence_scores, unstack, whole_packing
+from simulator.network import Architecture, unstack
+from simulator.packing import whole_packing
+from simulator.transformer import sequence_scores
 
 Array = np.ndarray
 

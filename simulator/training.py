@@ -23,17 +23,12 @@ import torch
 from torch import Tensor
 
 from simulator.in_flight import part_of, scalar
+from simulator.network import Architecture, Blocks, restack, unstack
 from simulator.objective import Memory, Part, Scene, Term, UnderReference, pair_losses, slices, tokens_of
 from simulator.optimizer import Adam, adam_step, clip_rows, learning_rate_factor, start_adam
+from simulator.packing import Packing
 from simulator.streams import stream
-from simulator.transformer import (
-    Architecture,
-    Blocks,
-    Packing,
-    restack,
-    sequence_log_probs,
-    unstack,
-)
+from simulator.transformer import sequence_log_probs
 
 STRETCH = 512  # steps whose batches are drawn at once
 BLOCK = 64  # pairs that a measurement reads together

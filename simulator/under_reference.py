@@ -15,8 +15,10 @@ import torch
 from torch import Tensor
 
 from simulator.enumeration import leaf_log_probs, node_log_probs
+from simulator.network import Architecture, Blocks, restack, unstack
+from simulator.packing import packing
 from simulator.training import BLOCK, batch_order
-from simulator.transformer import Architecture, Blocks, packing, restack, sequence_log_probs, unstack
+from simulator.transformer import sequence_log_probs
 
 ORDER = -1  # the round whose batches are prompts; those of pairs count from 0
 POOL = 1024  # pairs of responses that are drawn where they cannot be listed

@@ -15,6 +15,7 @@ from torch import Tensor
 from simulator.enumerable import list_world
 from simulator.ground import Ground, make_ground
 from simulator.measurement import Columns
+from simulator.network import Architecture
 from simulator.objective import UnderReference
 from simulator.portrait import Portrait
 from simulator.preferences import Candidates, Preferences
@@ -22,7 +23,6 @@ from simulator.runs import digest
 from simulator.sampled import sample_world
 from simulator.scoring import Listing, Proxy, Scorer
 from simulator.settings import Data, Settings
-from simulator.transformer import Architecture
 
 MADE_OF = ("world", "reference", "gold", "policy", "measure")  # the tables that a world follows from
 

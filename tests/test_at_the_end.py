@@ -13,8 +13,8 @@ from simulator.enumeration import leaf_log_probs, node_log_probs
 from simulator.experiment import run_stack
 from simulator.grid import expand
 from simulator.method import Recorder
+from simulator.network import unstack
 from simulator.portrait import EDGES, bins_of
-from simulator.transformer import unstack
 from simulator.world import World, build_world
 from tests.conftest import small_sweep
 

@@ -9,11 +9,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from simulator.along import compare, logits_along, said
 from simulator.estimates import ahead, clustered, implicit_reward
 from simulator.losses import LOSSES
+from simulator.network import Architecture, initial_parameters, unstack
 from simulator.objective import Part
 from simulator.objectives import OBJECTIVES
+from simulator.packing import packing
 from simulator.sampling import sample
 from simulator.training import Problem, Schedule, advance, loss_and_gradient, start
-from simulator.transformer import Architecture, initial_parameters, packing, unstack
 
 META = torch.device("meta")
 ARCHITECTURE = Architecture(vocabulary=5, context=4, layers=2, width=8, heads=2)

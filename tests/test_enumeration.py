@@ -5,7 +5,9 @@ import pytest
 import torch
 
 from simulator.enumeration import all_responses, leaf_log_probs, node_log_probs
-from simulator.transformer import Architecture, initial_parameters, packing, response_log_probs, unstack
+from simulator.network import Architecture, initial_parameters, unstack
+from simulator.packing import packing
+from simulator.transformer import response_log_probs
 
 
 @pytest.mark.parametrize(("vocabulary", "length", "prompt_length"), [(3, 4, 1), (4, 3, 3), (5, 1, 2), (2, 5, 2)])

@@ -15,7 +15,7 @@ ALLOWED = {
     "analysis": {"analysis"},
 }
 OURS = {*ALLOWED, "run", "tests"}
-LEAN = {"losses", "optimizer", "streams", "training", "transformer"}
+LEAN = {"losses", "network", "optimizer", "packing", "streams", "training", "transformer", "trunk"}
 
 
 def imported(path: Path) -> set[str]:

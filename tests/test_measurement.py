@@ -7,8 +7,10 @@ from torch import Tensor
 
 from simulator.enumeration import leaf_log_probs, node_log_probs
 from simulator.measurement import Yardstick, gold_rank, kl_estimates, measure_law, measure_pairs
+from simulator.network import unstack
+from simulator.packing import packing
 from simulator.preferences import stack_preferences
-from simulator.transformer import packing, response_log_probs, unstack
+from simulator.transformer import response_log_probs
 from simulator.world import World
 from tests.conftest import small_sweep
 

@@ -12,6 +12,7 @@ from simulator.enumerable import EnumerableWorld
 from simulator.grid import expand
 from simulator.labelling import preferences
 from simulator.methods.gpo import pose
+from simulator.network import unstack
 from simulator.objective import Scene
 from simulator.objectives import OBJECTIVES, ganpo
 from simulator.runs import Run
@@ -26,7 +27,7 @@ from simulator.training import (
     start,
     take,
 )
-from simulator.transformer import response_log_probs, response_states, unstack
+from simulator.transformer import response_log_probs, response_states
 from simulator.world import World, build_world
 from tests.conftest import small_sweep
 

@@ -8,9 +8,9 @@ import torch
 
 from simulator.grid import STACK_LIMIT, Point, expand, stacks
 from simulator.methods import METHODS
+from simulator.network import Architecture
 from simulator.objectives import OBJECTIVES
 from simulator.plan import Plan, layer_cost, make_plan, measured_places
-from simulator.transformer import Architecture
 from tests.conftest import small_sweep
 
 

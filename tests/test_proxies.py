@@ -11,6 +11,8 @@ from scipy.stats import pearsonr
 from simulator.enumeration import all_responses, leaf_scores
 from simulator.grid import expand, proxy_stacks
 from simulator.method import Recorder
+from simulator.network import Architecture, initial_parameters, unstack
+from simulator.packing import whole_packing
 from simulator.preferences import padded_preferences
 from simulator.proxies import (
     Member,
@@ -25,7 +27,7 @@ from simulator.proxies import (
 )
 from simulator.scoring import Listing, make_proxy
 from simulator.training import Schedule, advance, batch_order, start
-from simulator.transformer import Architecture, initial_parameters, sequence_scores, unstack, whole_packing
+from simulator.transformer import sequence_scores
 from simulator.world import World, build_world
 from tests.conftest import small_sweep
 

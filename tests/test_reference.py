@@ -8,9 +8,11 @@ import torch
 
 import simulator.reference
 from simulator.markov import make_language
+from simulator.network import Architecture, unstack
+from simulator.packing import packing
 from simulator.reference import Recipe, cached_reference, train_reference
 from simulator.streams import stream
-from simulator.transformer import Architecture, packing, response_log_probs, unstack
+from simulator.transformer import response_log_probs
 
 ARCHITECTURE = Architecture(vocabulary=4, context=4, layers=1, width=16, heads=2)
 CPU = torch.device("cpu")

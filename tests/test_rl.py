@@ -25,12 +25,12 @@ from simulator.methods.rl import (
     set_task,
     trace,
 )
+from simulator.network import unstack
 from simulator.oracle import gibbs
 from simulator.proxies import needed, train_members
 from simulator.runs import Run
 from simulator.scoring import Proxy, make_proxy
 from simulator.training import start
-from simulator.transformer import unstack
 from simulator.world import World, build_world
 from tests.conftest import small_sweep
 

@@ -21,11 +21,11 @@ from simulator.ground import Ground, make_ground
 from simulator.language import FILL
 from simulator.measurement import Columns
 from simulator.methods.gpo import pose
+from simulator.network import unstack
 from simulator.preferences import Preferences, stack_preferences
 from simulator.sampled import sample_world
 from simulator.settings import Data
 from simulator.training import advance, start
-from simulator.transformer import unstack
 from simulator.world import build_world
 from tests.conftest import small_sweep
 

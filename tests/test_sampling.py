@@ -10,15 +10,10 @@ from torch import Tensor
 
 from simulator.enumeration import leaf_log_probs, node_log_probs
 from simulator.language import FILL
+from simulator.network import Architecture, initial_parameters, unstack
+from simulator.packing import packing
 from simulator.sampling import Lots, gumbel_noise, sample, sample_lots
-from simulator.transformer import (
-    Architecture,
-    initial_parameters,
-    packed_logits,
-    packing,
-    response_log_probs,
-    unstack,
-)
+from simulator.transformer import packed_logits, response_log_probs
 
 CPU = torch.device("cpu")
 SMALL = Architecture(vocabulary=4, context=4, layers=2, width=8, heads=2)  # prompts of 2 and responses of 3

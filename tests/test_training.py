@@ -14,10 +14,11 @@ from simulator.grid import expand
 from simulator.losses import LOSSES
 from simulator.method import Recorder
 from simulator.methods.gpo import pose
+from simulator.network import unstack
 from simulator.preferences import stack_preferences
 from simulator.runs import Run
 from simulator.training import Problem, advance, batch_order, loss_and_gradient, start
-from simulator.transformer import response_log_probs, unstack
+from simulator.transformer import response_log_probs
 from simulator.world import World
 from tests.conftest import small_sweep
 

@@ -7,7 +7,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from simulator.transformer import Architecture, initial_parameters, packing, response_log_probs, unstack
+from simulator.network import Architecture, initial_parameters, unstack
+from simulator.packing import packing
+from simulator.transformer import response_log_probs
 
 ARCHITECTURE = Architecture(vocabulary=5, context=6, layers=2, width=12, heads=3)
 CPU = torch.device("cpu")

@@ -25,6 +25,7 @@ from simulator.measurement import Columns, measure_pairs
 from simulator.method import LABELS, Cell, Choices, Keep, Keys, Method, Recorder, objective_of, own_of, proxy_keys
 from simulator.objective import Objective, Part, UnderReference
 from simulator.objectives import OBJECTIVES
+from simulator.packing import packing
 from simulator.preferences import (
     Preferences,
 )
@@ -42,7 +43,6 @@ from simulator.training import (
     state_from,
     state_tensors,
 )
-from simulator.transformer import packing
 from simulator.world import MADE_OF, World
 
 

@@ -45,13 +45,15 @@ from simulator.method import (
     no_labelling,
     reads_proxies,
 )
+from simulator.network import Blocks, restack, unstack
 from simulator.optimizer import adam_step, clip_rows, learning_rate_factor
+from simulator.packing import packing
 from simulator.rollouts import draw_responses
 from simulator.runs import Run
 from simulator.scoring import Proxy, Scorer
 from simulator.settings import Rl
 from simulator.training import Schedule, State, batch_order, start, state_from, state_tensors
-from simulator.transformer import Blocks, packing, response_log_probs, restack, unstack
+from simulator.transformer import response_log_probs
 from simulator.world import World
 
 

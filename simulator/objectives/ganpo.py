@@ -30,20 +30,11 @@ from torch import Tensor
 from torch.nn.functional import pad, softplus
 
 from simulator.losses import logistic
+from simulator.network import ALIGNMENT, Architecture, Blocks, restack, unstack
 from simulator.objective import Memory, Objective, Pairs, Parameter, Scene, Term, named
 from simulator.optimizer import Adam, adam_step
 from simulator.streams import stream
-from simulator.transformer import (
-    ALIGNMENT,
-    Architecture,
-    Blocks,
-    feed_forward,
-    normed,
-    read_out,
-    response_states,
-    restack,
-    unstack,
-)
+from simulator.transformer import feed_forward, normed, read_out, response_states
 
 DECAY = 0.9  # of the moving averages
 SLOWER = 0.5  # the discriminators' learning rate over the policy's
