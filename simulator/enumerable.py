@@ -28,7 +28,7 @@ from simulator.settings import Data, Settings
 from simulator.streams import stream
 from simulator.under_reference import exact_under_reference
 
-MEASURE_FLOATS = 2**18  # P * G * runs measured at once, so that memory does not grow with the stack
+MEASURE_FLOATS = 2**19  # P * G * runs measured at once, so that memory does not grow with the stack
 FRESH_PAIRS = 8192  # that proxies are compared with gold on
 
 Array = np.ndarray

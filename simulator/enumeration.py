@@ -1,20 +1,30 @@
 """Every response of a small world: the list, its numbering, and a policy's exact law over it.
 
-Shapes: R runs, P prompts, L prompt length, T response length, V vocabulary, H heads of e channels, M places
+Shapes: R runs, P prompts, L prompt length, T response length, V vocabulary, H heads of e channels, d width, M places
 of the prefix tree with the prompt's, G = V^T responses.
 
 Responses are numbered as numbers in base V, first token most significant: at depth t of the prefix tree,
 node j ends in token j mod V and its parent is j div V. A policy is needed at the inner nodes only (585 for
 8^4, prefixes of 0 to T - 1 tokens), each computed once: all places of all depths go through a layer
 together, and a node attends to the prompt and to its own ancestors.
+
+What enters the first layer is even less: the prompts' tokens, and each token of the vocabulary at each depth, whatever
+came before. Its queries, keys and values are those of V (T - 1) places and the prompts', and so are the products of
+queries and keys. Features come first and places last, [R, d, P, M], so that every operation runs along memory.
 """
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from simulator.network import Architecture, Blocks
-from simulator.transformer import embed, feed_forward, normed, read_out
+from simulator.trunk import EPSILON, centred
+
+CACHED = 2**18  # numbers that stay in a core's own cache
 
 
 def all_responses(vocabulary: int, length: int) -> np.ndarray:
@@ -23,14 +33,54 @@ def all_responses(vocabulary: int, length: int) -> np.ndarray:
     return digits.reshape(length, -1).T.copy()
 
 
-def _tree_tokens(prompts: Tensor, vocabulary: int, depths: int) -> tuple[Tensor, Tensor]:
-    """Tokens [P, M] and positions [M] of the tree's places: the prompt's, then depth 1, 2, …, `depths`."""
-    count, length = prompts.shape
-    alphabet = torch.arange(vocabulary, device=prompts.device)
-    tokens = [prompts] + [alphabet.repeat(vocabulary ** (t - 1)).expand(count, -1) for t in range(1, depths + 1)]
-    position = [torch.arange(length, device=prompts.device)]
-    position += [torch.full((vocabulary**t,), length + t - 1, device=prompts.device) for t in range(1, depths + 1)]
-    return torch.cat(tokens, dim=1), torch.cat(position)
+@dataclass(frozen=True, kw_only=True)
+class Tree:
+    """Something at each place: of the prompts, [R, c, P, L], and at each depth t from 1, [R, c, P, V^(t-1), V].
+
+    Where it is the same for all prompts, or whatever came before the last token, that axis of a depth has length 1.
+    """
+
+    prompts: Tensor
+    depths: list[Tensor]
+
+    def of(self, function: Callable[[Tensor], Tensor]) -> "Tree":
+        """The tree with a function of what is at its places."""
+        return Tree(prompts=function(self.prompts), depths=[function(depth) for depth in self.depths])
+
+    def split(self, heads: int) -> "list[Tree]":
+        """Query, key and value, [R, H, e, …] each, where c is 3 H e."""
+        parts = [x.unflatten(1, (3, heads, -1)).unbind(dim=1) for x in (self.prompts, *self.depths)]
+        return [Tree(prompts=prompts, depths=list(depths)) for prompts, *depths in zip(*parts, strict=True)]
+
+
+def _listed(x: Tree, count: int, vocabulary: int) -> Tensor:
+    """The tree of `count` prompts as [R, c, P, M]: the prompt's places, then depth 1, 2, …."""
+    lists = [
+        depth.expand(-1, -1, count, vocabulary**t, -1).reshape(*depth.shape[:2], count, -1)
+        for t, depth in enumerate(x.depths)
+    ]
+    return torch.cat([x.prompts, *lists], dim=3)
+
+
+def _as_tree(listed: Tensor, prompt_length: int, vocabulary: int, depths: int) -> Tree:
+    """What `_listed` puts together."""
+    prompts, *rest = listed.split([prompt_length, *(vocabulary**t for t in range(1, depths + 1))], dim=3)
+    return Tree(prompts=prompts, depths=[depth.unflatten(3, (-1, vocabulary)) for depth in rest])
+
+
+def _normed(x: Tensor) -> Tensor:
+    """x [R, d, …] of mean zero over d, divided by its root mean square."""
+    return x * (x.square().mean(dim=1, keepdim=True) + EPSILON).rsqrt()
+
+
+def _product(weights: Tensor, x: Tensor) -> Tensor:
+    """The product of weights [R, d, c] with x [R, d, …] over d, [R, c, …]."""
+    return torch.bmm(weights.transpose(1, 2), x.flatten(2)).unflatten(2, x.shape[2:])
+
+
+def _projected(weights: Tensor, x: Tensor) -> Tensor:
+    """The product of weights [R, d, c] with x [R, d, …], normed, [R, c, …]."""
+    return _product(weights, _normed(x))
 
 
 def _prompt_attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
@@ -41,54 +91,98 @@ def _prompt_attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     return torch.einsum("rhpqk,rhepk->rhepq", scores.softmax(dim=-1), value)
 
 
-def _depth_attention(query: Tensor, keys: list[Tensor], values: list[Tensor]) -> Tensor:
-    """What the nodes of one depth read, for query [R, H, e, P, V^t].
+def _scores(query: Tensor, keys: Tree, count: int) -> Tensor:
+    """What the nodes of one depth t make of what they see, [L + t, R, H, P, V^t], for query [R, H, e, P, V^(t-1), V].
 
-    keys and values [R, H, e, P, m]: of each place of the prompt (m = 1), then of the depths 1 to t (m = V^s).
-    The descendants of one node are neighbours, so an ancestor's key meets them as a broadcast over a split axis
-    and nothing is copied; with the nodes innermost, every operation runs along memory.
+    It is the prompt's places, then their ancestors from the first on, and themselves. The descendants of one node are
+    neighbours, so that what belongs to an ancestor meets them as a broadcast over a split axis.
     """
-    scores = [
-        (query.unflatten(4, (key.shape[4], -1)) * key.unsqueeze(5)).sum(dim=2).flatten(3)  # over e
-        for key in keys
-    ]
-    weights = torch.stack(scores).softmax(dim=0)
-    read = torch.zeros_like(query)
-    for weight, value in zip(weights, values, strict=True):
-        share = weight.unflatten(3, (value.shape[4], -1)).unsqueeze(2)
-        read += (share * value.unsqueeze(5)).flatten(4)
-    return read
+    vocabulary, depth = query.shape[-1], len(keys.depths)
+    before = vocabulary ** (depth - 1)
+    whole = (*query.shape[:2], count, before, vocabulary)
+    found = [(query * key[..., None, None]).sum(dim=2).expand(whole) for key in keys.prompts.unbind(dim=-1)]
+    for s, key in enumerate(keys.depths[:-1], start=1):
+        axes = vocabulary ** (s - 1), vocabulary, vocabulary ** (depth - s - 1)
+        split = query.unflatten(4, axes if query.shape[4] == before else (1, 1, 1))
+        table = (split * key[..., None, None]).sum(dim=2)
+        found.append(table.expand(*whole[:3], *axes, vocabulary).reshape(whole))
+    found.append((query * keys.depths[-1]).sum(dim=2).expand(whole))
+    return torch.stack(found).flatten(4)
 
 
-def _tree_attention(query: Tensor, key: Tensor, value: Tensor, length: int, vocabulary: int) -> Tensor:
-    """What every place of the tree reads, for query, key, value [R, H, e, P, M]."""
-    read = [_prompt_attention(query[..., :length], key[..., :length], value[..., :length])]
-    keys, values = list(key[..., :length].split(1, dim=4)), list(value[..., :length].split(1, dim=4))
-    start, nodes = length, vocabulary
-    while start < query.shape[4]:
-        here = slice(start, start + nodes)
-        keys.append(key[..., here])
-        values.append(value[..., here])
-        read.append(_depth_attention(query[..., here], keys, values))
-        start, nodes = start + nodes, nodes * vocabulary
-    return torch.cat(read, dim=4)
+def _depth_attention(query: Tensor, keys: Tree, values: Tree, count: int) -> Tensor:
+    """What the nodes of one depth read, [R, H e, P, V^t], for query [R, H, e, P, V^(t-1), V], and what they see."""
+    vocabulary = query.shape[-1]
+    weights = _scores(query, keys, count).softmax(dim=0).unsqueeze(3)
+    nodes = weights.shape[-1]
+    seen = [(value[..., None, None, None], (1, 1, nodes)) for value in values.prompts.unbind(dim=-1)]
+    for s, value in enumerate(values.depths, start=1):
+        axes = vocabulary ** (s - 1), vocabulary, nodes // vocabulary**s
+        value = value.unsqueeze(-1)
+        if value.shape[4] < axes[0]:  # one for all that came before: short enough to be spelled out
+            value, axes = value.expand(*value.shape[:4], *axes).flatten(4)[..., None, None, :], (1, 1, nodes)
+        seen.append((value, axes))
+    read = query.new_zeros(*query.shape[:3], count, nodes)
+    for weight, (value, axes) in zip(weights, seen, strict=True):
+        read = torch.addcmul(read.unflatten(4, axes), weight.unflatten(4, axes), value).flatten(4)
+    return read.flatten(1, 2)
 
 
-def node_states(blocks: Blocks, architecture: Architecture, prompts: Tensor, depths: int) -> Tensor:
-    """What the network reads from at the nodes of depths 0 to `depths`, normed, [R, P, 1 + V + … + V^depths, d]."""
-    vocabulary, heads = architecture.vocabulary, architecture.heads
-    tokens, position = _tree_tokens(prompts, vocabulary, depths)
-    runs = blocks["token"].shape[0]
-    count, prompt_length = prompts.shape
-    x = embed(blocks, tokens.expand(runs, -1, -1), position).flatten(1, 2)
+def _attention(query: Tree, key: Tree, value: Tree, wanted: slice) -> Tensor:
+    """What the `wanted` places of the prompts and all others of the tree read, [R, d, P, M] at most."""
+    count = query.prompts.shape[3]
+    read = [_prompt_attention(query.prompts, key.prompts, value.prompts).flatten(1, 2)[..., wanted]]
+    for depth, asked in enumerate(query.depths, start=1):
+        keys, values = (Tree(prompts=tree.prompts, depths=tree.depths[:depth]) for tree in (key, value))
+        read.append(_depth_attention(asked, keys, values, count))
+    return torch.cat(read, dim=3)
+
+
+def _entering(blocks: Blocks, prompts: Tensor, depths: int) -> Tree:
+    """What enters the first layer, from prompts [P, L] on to `depths` tokens."""
+    length = prompts.shape[1]
+    centre = {name: centred(blocks[name]).transpose(1, 2) for name in ("token", "position")}
+    asked = centre["token"][:, :, prompts] + centre["position"][:, :, None, :length]
+    places = centre["position"][:, :, length : length + depths]
+    said = [(centre["token"] + place.unsqueeze(-1))[:, :, None, None] for place in places.unbind(dim=2)]
+    return Tree(prompts=asked, depths=said)
+
+
+def _feed_forward(up: Tensor, down: Tensor, x: Tensor) -> Tensor:
+    """The MLP half of a block, residual included, for x [R, d, places]."""
+    return x + _product(down, _product(up, _normed(x)).relu_())
+
+
+def at_nodes(
+    blocks: Blocks,
+    architecture: Architecture,
+    prompts: Tensor,
+    depths: int,
+    read: Callable[[Tensor], Tensor],
+) -> Tensor:
+    """What `read` makes of the states at the nodes of depths 0 to `depths`, [R, c, P, 1 + V + … + V^depths].
+
+    It is given states, normed, as [R, d, some places] and gives [R, c, as many].
+    """
+    vocabulary, (count, length) = architecture.vocabulary, prompts.shape
+    tree = _entering(blocks, prompts, depths)
+    x = _listed(tree, count, vocabulary)
     for layer in range(architecture.layers):
-        projected = torch.bmm(blocks[f"{layer}.attend"].transpose(1, 2), normed(x).transpose(1, 2))
-        split = projected.view(runs, 3, heads, architecture.width // heads, count, -1)
-        query, key, value = split.unbind(dim=1)
-        read = _tree_attention(query * query.shape[2] ** -0.5, key, value, prompt_length, vocabulary)
-        x = x + torch.bmm(read.view(runs, architecture.width, -1).transpose(1, 2), blocks[f"{layer}.merge"])
-        x = feed_forward(blocks, layer, x)
-    return normed(x.unflatten(1, (count, -1))[:, :, prompt_length - 1 :])
+        if layer:
+            tree = _as_tree(x, length, vocabulary, depths)
+        project = partial(_projected, blocks[f"{layer}.attend"])
+        query, key, value = tree.of(project).split(architecture.heads)
+        query = query.of(lambda x: x * x.shape[2] ** -0.5)
+        last = layer == architecture.layers - 1
+        wanted = slice(length - 1 if last else 0, None)
+        merged = _product(centred(blocks[f"{layer}.merge"]), _attention(query, key, value, wanted))
+        x = merged.add_(x[..., wanted])
+        up, down = blocks[f"{layer}.up"], centred(blocks[f"{layer}.down"])
+        some = x.flatten(2).split(max(1, CACHED // (up.shape[0] * up.shape[2])), dim=2)
+        parts = [_feed_forward(up, down, part) for part in some]
+        parts = [read(_normed(part)) for part in parts] if last else parts
+        x = torch.cat(parts, dim=2).unflatten(2, x.shape[2:])
+    return x
 
 
 def node_log_probs(blocks: Blocks, architecture: Architecture, prompts: Tensor, length: int) -> Tensor:
@@ -96,15 +190,20 @@ def node_log_probs(blocks: Blocks, architecture: Architecture, prompts: Tensor, 
 
     prompts [P, L] are token ids and `length` is T.
     """
-    nodes = node_states(blocks, architecture, prompts, length - 1).flatten(1, 2)
-    logits = torch.bmm(blocks["unembed"].transpose(1, 2), nodes.transpose(1, 2))  # V before the nodes: faster
-    return logits.double().log_softmax(dim=1).transpose(1, 2).unflatten(1, (len(prompts), -1))
+
+    def read(states: Tensor) -> Tensor:
+        return _product(blocks["unembed"], states).double().log_softmax(dim=1)
+
+    return at_nodes(blocks, architecture, prompts, length - 1, read).permute(0, 2, 3, 1).contiguous()
 
 
 def leaf_scores(blocks: Blocks, architecture: Architecture, prompts: Tensor, length: int) -> Tensor:
     """What networks of one output say of every response of `length` tokens, float64 [R, P, V^T]."""
-    leaves = node_states(blocks, architecture, prompts, length)[:, :, -(architecture.vocabulary**length) :]
-    return read_out(leaves.flatten(1, 2), blocks["unembed"]).double().view(leaves.shape[:3])
+
+    def read(states: Tensor) -> Tensor:
+        return (states * blocks["unembed"]).sum(dim=1, keepdim=True).double()
+
+    return at_nodes(blocks, architecture, prompts, length, read)[:, 0, :, -(architecture.vocabulary**length) :]
 
 
 def leaf_log_probs(nodes: Tensor, vocabulary: int) -> Tensor:

@@ -78,26 +78,28 @@ def measure_law(
     def mean(law: Tensor, value: Tensor) -> Tensor:
         return (law * value).sum(dim=-1)
 
-    def variance(law: Tensor) -> Tensor:
-        return mean(law, (ratio - mean(law, ratio).unsqueeze(-1)).square()).mean(dim=-1)
+    def variance(law: Tensor, centre: Tensor) -> Tensor:
+        return mean(law, (ratio - centre.unsqueeze(-1)).square_()).mean(dim=-1)
 
-    kl = mean(probability, ratio)
+    kl, of_reference = mean(probability, ratio), mean(reference, ratio)
     expected = {
-        "k1": kl,
-        "k2": mean(probability, ratio.square() / 2),
-        "k3": (reference - probability + probability * ratio).sum(dim=-1),  # also where u is huge and pi is 0
+        "k1": lambda: kl,
+        "k2": lambda: mean(probability, ratio.square() / 2),
+        "k3": lambda: (reference - probability + probability * ratio).sum(dim=-1),  # also where u is huge and pi is 0
     }
-    spread = variance(reference).sqrt()
-    gain = (kl - mean(reference, ratio)).mean(dim=-1)
+    under_reference = variance(reference, of_reference)
+    alike = behaviour.shape == reference.shape and torch.equal(behaviour, reference)
+    spread = under_reference.sqrt()
+    gain = (kl - of_reference).mean(dim=-1)
     return {
         "kl": kl.mean(dim=-1),
         "gold": mean(probability, yardstick.gold).mean(dim=-1),
         "proxy": torch.where(spread == 0, 0.0, gain / spread),
         "win_rate": mean(probability, yardstick.gold_rank).mean(dim=-1),
-        "mu_squared": variance(behaviour),
+        "mu_squared": under_reference if alike else variance(behaviour, mean(behaviour, ratio)),
         "entropy": -mean(probability, log_probs).mean(dim=-1),
         "length": torch.full_like(spread, yardstick.length),
-        **{f"kl_{name}": expected[name].mean(dim=-1) for name in kl_estimators},
+        **{f"kl_{name}": expected[name]().mean(dim=-1) for name in kl_estimators},
     }
 
 

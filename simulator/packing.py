@@ -16,16 +16,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-REGISTER = 16  # numbers
-
 
 @dataclass(frozen=True, kw_only=True)
 class Packing:
     """How K responses lie behind a prompt of L tokens, i tokens of each: S = L + K i positions.
 
     position [S]: the position that each place has in its own sequence.
-    bias [S, F]: 0 where a place (row) may look at another (column), -inf elsewhere. F is S, or a vector register
-    where S is less, with which a softmax is ten times as fast.
+    bias [S, S]: 0 where a place (row) may look at another (column), -inf elsewhere.
     read: the places whose output is read.
     source [K T]: for each token of the responses, the place among those read whose output predicts it.
     """
@@ -44,12 +41,10 @@ def _packed(
     position = np.concatenate(
         [np.arange(prompt_length)] + [np.arange(prompt_length, prompt_length + inner)] * responses
     )
-    bias = np.full((len(owner), max(len(owner), REGISTER)), -np.inf)
     visible = ((owner[None] == 0) | (owner[:, None] == owner[None])) & (position[:, None] >= position[None])
-    bias[:, : len(owner)][visible] = 0.0
     return Packing(
         position=torch.as_tensor(position, device=to),
-        bias=torch.as_tensor(bias, dtype=torch.float32, device=to),
+        bias=torch.as_tensor(np.where(visible, 0.0, -np.inf), dtype=torch.float32, device=to),
         read=read,
         source=torch.as_tensor(source, dtype=torch.int64, device=to),
     )

@@ -8,13 +8,15 @@ norm's gain absorbed by the weight that follows it; the MLP is four times as wid
 of goes through `simulator/trunk.py`, which has all of it up to the read-out.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor
-from torch.nn.functional import embedding, layer_norm
+from torch.nn.functional import embedding, layer_norm, pad
 
 from simulator.network import Architecture, Blocks
 from simulator.packing import Packing, pack
-from simulator.trunk import packed_states
+from simulator.trunk import REGISTER, packed_states
 
 
 def embed(blocks: Blocks, tokens: Tensor, position: Tensor) -> Tensor:
@@ -57,6 +59,39 @@ def packed_logits(blocks: Blocks, architecture: Architecture, packed: Packing, t
     )
 
 
+class Said(torch.autograd.Function):
+    """Log-probabilities of tokens from the states that predict them; it can be differentiated once.
+
+    A vocabulary of less than a vector register is filled up with tokens that are never said, since a softmax over few
+    numbers is slow.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, states: Tensor, unembed: Tensor, source: Tensor, tokens: Tensor) -> Tensor:
+        """For states [R, N Q, d], unembed [R, d, V], source [K T] (which of Q states) and tokens [R, N, K T]."""
+        vocabulary = unembed.shape[2]
+        width = max(vocabulary, REGISTER)
+        weights = pad(unembed, (0, width - vocabulary))
+        logits = torch.bmm(states, weights)
+        logits[..., vocabulary:] = -torch.inf
+        torch.log_softmax(logits, dim=-1, out=logits)
+        column = source * width + tokens
+        if any(ctx.needs_input_grad):
+            ctx.vocabulary = vocabulary
+            ctx.save_for_backward(states, weights, logits, column)
+        return logits.view(*tokens.shape[:2], -1).gather(2, column)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Any:
+        """The gradient of states and unembed."""
+        states, weights, logits, column = ctx.saved_tensors
+        slope = logits.new_zeros(*column.shape[:2], logits[0].numel() // column.shape[1])
+        slope = slope.scatter_add_(2, column, gradients[0]).view(logits.shape)
+        slope = torch.ops.aten._log_softmax_backward_data(slope, logits, -1, logits.dtype)
+        unembed = torch.bmm(states.transpose(1, 2), slope)[..., : ctx.vocabulary]
+        return torch.bmm(slope, weights.transpose(1, 2)), unembed, None, None
+
+
 def response_states(
     blocks: Blocks, architecture: Architecture, packed: Packing, prompts: Tensor, responses: Tensor
 ) -> Tensor:
@@ -76,10 +111,9 @@ def response_log_probs(
     prompts [R, N, L] and responses [R, N, K, T] are token ids; where a response is over it has negative ones, whose
     log-probability is 0.
     """
-    logits = packed_logits(blocks, architecture, packed, pack(prompts, responses))
-    column = packed.source * architecture.vocabulary + responses.clamp(min=0).flatten(2)
-    chosen = logits.log_softmax(dim=-1).flatten(2).gather(2, column)
-    return chosen.view(responses.shape).masked_fill(responses < 0, 0.0)
+    states = packed_states(blocks, architecture, packed, pack(prompts, responses))
+    said: Tensor = Said.apply(states, blocks["unembed"], packed.source, responses.clamp(min=0).flatten(2))
+    return said.view(responses.shape).masked_fill(responses < 0, 0.0)
 
 
 def sequence_log_probs(

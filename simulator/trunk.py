@@ -1,6 +1,6 @@
 """The packed network from tokens to what its outputs are read from, forward and backward written out.
 
-Shapes: R runs, N sequences, S packed places, Q of them read, F = S filled up, d width, H heads of e channels, V
+Shapes: R runs, N sequences, S packed places, Q of them read, d width, H heads of e channels, V
 vocabulary.
 
 Training spends its time here. Written out, a pass keeps a third less than automatic differentiation would, adds into
@@ -10,8 +10,7 @@ what it has instead of making anew, and knows three things that are not to be se
   the mean taken from the rows of those weights beforehand, the stream has none, and the norm is a division by the root
   mean square (Jiang et al. 2023, arXiv:2305.14858).
 * In the last block, places that are not read are needed as keys and values only.
-* A softmax over few numbers is slow unless they fill a vector register, so keys are filled up with some that nobody
-  looks at.
+* Heads are read where they lie, and a softmax over less than a vector register is written out, too.
 
 Attention is written out as two products and a softmax, since at these sizes that is as fast as any fused kernel.
 """
@@ -28,6 +27,8 @@ from simulator.packing import Packing
 
 EPSILON = 1e-5  # of a layer norm, as torch has it
 FEW = 64  # tokens; up to here a product gathers the gradient of their embeddings faster than an addition one by one
+
+REGISTER = 16  # numbers; torch's own softmax is slow where there are less
 
 aten = torch.ops.aten
 
@@ -67,32 +68,36 @@ class Shape:
     channels: int
     packed: Packing
 
-    @property
-    def filled(self) -> int:
-        """F."""
-        return self.packed.bias.shape[1]
-
     def of(self, x: Tensor) -> Tensor:
         """x [R, N places, width] as [R, N, places, width]."""
-        return x.unflatten(1, (self.count, -1))
+        return x.view(self.runs, self.count, -1, x.shape[2])
 
-    def by_head(self, x: Tensor) -> Tensor:
-        """x [R, N places, d] as [R N, H, places, e], the same memory."""
-        return x.view(self.runs * self.count, -1, self.heads, self.channels).transpose(1, 2)
+    def by_head(self, x: Tensor) -> tuple[Tensor, ...]:
+        """x [R, N places, d] as H times [R N, places, e], the same memory."""
+        return x.view(self.runs * self.count, -1, self.heads, self.channels).unbind(dim=2)
 
-    def together(self, x: Tensor) -> Tensor:
-        """x [R N H, places, e] as [R, N places, d]: what `by_head` takes apart."""
-        split = x.view(self.runs * self.count, self.heads, -1, self.channels)
-        return split.transpose(1, 2).reshape(self.runs, -1, self.heads * self.channels)
+    def taken_apart(self, projected: Tensor) -> list[tuple[Tensor, ...]]:
+        """Query, key and value [R N, S, e] of each head, of all together [R, N S, 3 d]; the same memory."""
+        return list(zip(*(self.by_head(part) for part in projected.chunk(3, dim=2)), strict=True))
+
+    def together(self, parts: list[Tensor]) -> Tensor:
+        """Parts [R N, places, e], side by side: [R, N places, e times their number]."""
+        return torch.cat(parts, dim=2).view(self.runs, -1, self.channels * len(parts))
+
+    def spread(self, part: Tensor, read: slice) -> Tensor:
+        """What belongs to the places `read`, [R N, Q, e], among zeros at the others, [R N, S, e]."""
+        if part.shape[1] == self.places:
+            return part
+        whole = part.new_zeros(len(part), self.places, self.channels)
+        whole[:, read] = part
+        return whole
 
 
 @dataclass(frozen=True, kw_only=True)
 class Attention:
-    """What a layer's attention keeps: query [R N H, Q, e], key and value [R N H, F, e], weights [R N H, Q, F]."""
+    """What a layer's attention keeps: queries, keys and values [R, N S, 3 d], and weights [H, R N, Q, S]."""
 
-    query: Tensor
-    key: Tensor
-    value: Tensor
+    projected: Tensor
     weights: Tensor
 
 
@@ -101,7 +106,7 @@ class Kept:
     """What a layer keeps for its gradient.
 
     before [R, N S, d] and after [R, N Q, d]: what goes into the attention and into the MLP, normed, with their scales.
-    read [R, N Q, d]: what was attended to. hidden [R, N Q, 4 d]. merge, down: these weights, centred.
+    read [R, N Q, d]: what was attended to. hidden [R, N Q, 4 d]. attend: these weights, scaled; merge, down: centred.
     """
 
     before: Tensor
@@ -111,42 +116,61 @@ class Kept:
     after: Tensor
     after_scale: Tensor
     hidden: Tensor
+    attend: Tensor
     merge: Tensor
     down: Tensor
 
 
+def for_queries(attend: Tensor, shape: Shape) -> Tensor:
+    """Weights [R, d, 3 d], or their gradient, whose queries are scaled as attention wants it, 1 / sqrt(e)."""
+    scaled = attend.clone()
+    scaled[..., : attend.shape[1]] *= shape.channels**-0.5
+    return scaled
+
+
+def masked_softmax(scores: Tensor, bias: Tensor) -> Tensor:
+    """The softmax of scores [..., Q, S] plus bias [Q, S], in the place of the scores or new."""
+    places = scores.shape[-1]
+    if places >= REGISTER:
+        return torch.softmax(scores.add_(bias), dim=-1, out=scores)
+    filled = scores.new_empty(*scores.shape[:-1], REGISTER)
+    torch.add(scores, bias, out=filled[..., :places])
+    filled[..., places:] = -torch.inf
+    return torch.softmax(filled, dim=-1, out=filled)[..., :places]
+
+
+def through_softmax(gradient: Tensor, weights: Tensor) -> Tensor:
+    """The gradient at scores whose softmax is `weights`, in the place of that at the weights."""
+    if weights.shape[-1] >= REGISTER:
+        aten._softmax_backward_data.out(gradient, weights, -1, weights.dtype, grad_input=gradient)
+        return gradient
+    along = gradient.mul_(weights).sum(dim=-1, keepdim=True)
+    return gradient.addcmul_(weights, along, value=-1)
+
+
 def attend(projected: Tensor, read: slice, shape: Shape) -> tuple[Tensor, Attention]:
     """What the places `read` attend to, [R, N Q, d], where `projected` [R, N S, 3 d] has queries, keys and values."""
-    split = projected.view(shape.runs * shape.count, shape.places, 3, shape.heads, shape.channels)
-    by_head = projected.new_empty(3, len(split), shape.heads, shape.filled, shape.channels)
-    by_head[..., : shape.places, :] = split.permute(2, 0, 3, 1, 4)
-    if shape.filled > shape.places:
-        by_head[..., shape.places :, :] = 0
-    query, key, value = by_head.flatten(1, 2)
-    query = query[:, : shape.places][:, read]
-    bias = shape.packed.bias[read].to(query.dtype).expand(len(query), -1, -1)
-    weights = torch.baddbmm(bias, query, turned(key), alpha=shape.channels**-0.5)
-    torch.softmax(weights, dim=-1, out=weights)
-    found = shape.together(torch.bmm(weights, value))
-    return found, Attention(query=query, key=key, value=value, weights=weights)
+    bias = shape.packed.bias[read].to(projected.dtype)
+    heads = shape.taken_apart(projected)
+    scores = projected.new_empty(shape.heads, shape.runs * shape.count, *bias.shape)
+    for (query, key, _), some in zip(heads, scores, strict=True):
+        torch.bmm(query[:, read], turned(key), out=some)
+    weights = masked_softmax(scores, bias)
+    found = [torch.bmm(some, value) for (_, _, value), some in zip(heads, weights, strict=True)]
+    return shape.together(found), Attention(projected=projected, weights=weights)
 
 
 def through_attention(gradient: Tensor, kept: Attention, read: slice, shape: Shape) -> Tensor:
     """The gradient at `projected` [R, N S, 3 d] of `attend`, from that at what was found, [R, N Q, d]."""
-    scale = shape.channels**-0.5
-    found = shape.by_head(gradient).flatten(0, 1)
-    scores = torch.bmm(found, turned(kept.value))
-    aten._softmax_backward_data.out(scores, kept.weights, -1, scores.dtype, grad_input=scores)
-    query = torch.empty_like(found).baddbmm_(scores, kept.key, beta=0, alpha=scale)
-    pair = gradient.new_empty(2, len(found), shape.filled, shape.channels)
-    pair[0].baddbmm_(turned(scores), kept.query, beta=0, alpha=scale)
-    torch.bmm(turned(kept.weights), found, out=pair[1])
-    split = gradient.new_empty(shape.runs * shape.count, shape.places, 3, shape.heads, shape.channels)
-    split[:, : -query.shape[1] if read.step is None else None, 0] = 0
-    split[:, read, 0] = query.view(len(split), shape.heads, -1, shape.channels).transpose(1, 2)
-    pair = pair[:, :, : shape.places].unflatten(1, (len(split), shape.heads))
-    split[:, :, 1:] = pair.permute(1, 3, 0, 2, 4)
-    return split.view(shape.runs, -1, 3 * shape.heads * shape.channels)
+    heads, found = shape.taken_apart(kept.projected), shape.by_head(gradient)
+    scores = gradient.new_empty(kept.weights.shape)
+    for (_, _, value), back, some in zip(heads, found, scores, strict=True):
+        torch.bmm(back, turned(value), out=some)
+    scores = through_softmax(scores, kept.weights)
+    queries = [torch.bmm(some, key) for some, (_, key, _) in zip(scores, heads, strict=True)]
+    keys = [torch.bmm(turned(some), query[:, read]) for some, (query, _, _) in zip(scores, heads, strict=True)]
+    values = [torch.bmm(turned(some), back) for some, back in zip(kept.weights, found, strict=True)]
+    return shape.together([*(shape.spread(query, read) for query in queries), *keys, *values])
 
 
 def rows_of(tokens: Tensor, vocabulary: int) -> Tensor:
@@ -169,7 +193,8 @@ def forward(
     for layer in range(architecture.layers):
         before, before_scale = normed(x)
         read = packed.read if layer == architecture.layers - 1 else slice(None)
-        found, attention = attend(torch.bmm(before, weights[f"{layer}.attend"]), read, shape)
+        scaled = for_queries(weights[f"{layer}.attend"], shape)
+        found, attention = attend(torch.bmm(before, scaled), read, shape)
         merge, down = centred(weights[f"{layer}.merge"]), centred(weights[f"{layer}.down"])
         x = shape.of(x)[:, :, read].flatten(1, 2).baddbmm_(found, merge)
         after, after_scale = normed(x)
@@ -185,6 +210,7 @@ def forward(
                     after=after,
                     after_scale=after_scale,
                     hidden=hidden,
+                    attend=scaled,
                     merge=merge,
                     down=down,
                 )
@@ -216,8 +242,8 @@ def backward(
         gradient.addcmul_(through_norm(after, at.after, at.after_scale), at.after_scale)
         found[f"{layer}.merge"] = centred(torch.bmm(turned(at.read), gradient))
         projected = through_attention(torch.bmm(gradient, turned(at.merge)), at.attention, read, shape)
-        found[f"{layer}.attend"] = torch.bmm(turned(at.before), projected)
-        before = torch.bmm(projected, turned(weights[f"{layer}.attend"]))
+        found[f"{layer}.attend"] = for_queries(torch.bmm(turned(at.before), projected), shape)
+        before = torch.bmm(projected, turned(at.attend))
         before = through_norm(before, at.before, at.before_scale).mul_(at.before_scale)
         shape.of(before)[:, :, read] += shape.of(gradient)
         gradient = before

@@ -81,7 +81,7 @@ def test_unstack_shares_memory_and_uses_every_parameter(stack: Tensor) -> None:
 def test_a_response_that_is_over_is_read_up_to_its_end() -> None:
     """Against a packing that has no room for more, values and gradients."""
     architecture = Architecture(vocabulary=5, context=6, layers=2, width=8, heads=2)
-    parameters = initial_parameters(architecture, np.random.default_rng(0)).unsqueeze(0)
+    parameters = initial_parameters(architecture, np.random.default_rng(0)).unsqueeze(0).double()
     rng = np.random.default_rng(1)
     prompts = torch.from_numpy(rng.integers(5, size=(1, 7, 2)))
     short = torch.from_numpy(rng.integers(5, size=(1, 7, 2, 3)))
@@ -94,4 +94,4 @@ def test_a_response_that_is_over_is_read_up_to_its_end() -> None:
         (gradient,) = torch.autograd.grad(log_probs.sum(), row)
         found.append((log_probs.detach().sum(dim=-1).numpy(), gradient.numpy()))
     for short_one, filled_one in zip(*found, strict=True):
-        assert filled_one == pytest.approx(short_one, rel=1e-5, abs=2e-5)
+        assert filled_one == pytest.approx(short_one, rel=1e-12, abs=1e-12)
