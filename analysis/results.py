@@ -76,6 +76,8 @@ def altered(folder: str | Path) -> list[str]:
     if not seal.exists():
         return []
     for line in seal.read_text(encoding="utf-8", errors="replace").splitlines():
+        if line.startswith("#"):  # how many files there are
+            continue
         digest, _, name = line.partition("  ")
         path = Path(folder) / name
         if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != digest:

@@ -12,7 +12,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
+import torch
+
 from simulator.complaints import ConfigError, told
+from simulator.computing import computing_on
 from simulator.config import Sweep
 from simulator.method import Choices, Method
 from simulator.methods import METHODS
@@ -181,6 +184,16 @@ def check_proxies(settings: Settings) -> None:
             f'proxy.combine (="{settings.proxy.combine}") compares members after recentring them at each prompt, which '
             'needs measure.prompts = "all"'
         )
+
+
+def check_computing(runs: Sequence[Run], device: torch.device) -> None:
+    """Raises ConfigError where passes are to be computed in a way that this machine does not have."""
+    for settings in {id(run.settings): run.settings for run in runs}.values():
+        train = settings.train
+        try:
+            computing_on(train.precision, train.compile, train.steps, device)
+        except ValueError as error:
+            raise ConfigError(str(error)) from None
 
 
 def method_of(run: Run) -> Method:

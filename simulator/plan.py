@@ -17,7 +17,7 @@ from simulator.best_of import ladder
 from simulator.config import Sweep, with_hashes
 from simulator.finished import finished_runs
 from simulator.folder import examine_folder
-from simulator.grid import cautions, cells, expand, proxy_stacks, stacks, with_proxies, world_names
+from simulator.grid import cautions, cells, check_computing, expand, proxy_stacks, stacks, with_proxies, world_names
 from simulator.ground import architecture_of, examine_languages
 from simulator.memory import arrange, budget_of, shown_bytes
 from simulator.methods import METHODS
@@ -190,7 +190,9 @@ def make_plan(
     sweep = with_hashes(sweep, [run.settings.world.language.text for run in runs])
     folder = examine_folder(out, sweep, fresh=fresh) if out else None
     done = finished_runs(folder) if folder and not fresh else frozenset()
-    budget = budget_of(memory, device or torch.device("cpu"))
+    device = device or torch.device("cpu")
+    check_computing(runs, device)
+    budget = budget_of(memory, device)
     worlds = {name: settings for settings, name in world_names(runs)}
     examine_languages(worlds.values())
     arrangement = arrange(runs, processes=workers, **budget)

@@ -21,6 +21,7 @@ from pydantic_core import PydanticCustomError
 
 from gold_rewards import GOLD_REWARDS, Labels
 from simulator.complaints import at_least, one_of
+from simulator.computing import Compile, Precision
 from simulator.ensemble import COMBINATIONS
 from simulator.losses import LOSSES
 from simulator.objective import Own, Parameter
@@ -314,7 +315,10 @@ class Rl(Table):
 
 
 class Train(Table):
-    """[train]. `batch` pairs a step, or all pairs where there are fewer; `clip` = 0 leaves gradients alone."""
+    """[train]. `batch` pairs a step, or all pairs where there are fewer; `clip` = 0 leaves gradients alone.
+
+    `precision` and `compile`: see simulator/computing.py.
+    """
 
     steps: Count = 600
     batch: Count = 32
@@ -325,6 +329,8 @@ class Train(Table):
     warmup: Annotated[int, Field(ge=0, le=10**9)] = 0
     clip: Annotated[float, Field(ge=0, le=1e12)] = 1.0
     checkpoints: Annotated[int, Field(ge=2, le=10_000)] = 24
+    precision: Precision = "float32"
+    compile: Compile = "auto"
 
     @model_validator(mode="after")
     def _warms_up(self) -> Self:

@@ -26,7 +26,7 @@ from simulator.config import Sweep, with_hashes
 from simulator.files import StorageError, make_folder, storing
 from simulator.finished import is_complete, join, join_proxies, mend, seal_tables, survey
 from simulator.folder import PARTS, Folder, examine_folder, open_folder, remove
-from simulator.grid import cautions, expand, proxy_stacks, stacks, with_proxies
+from simulator.grid import cautions, check_computing, expand, proxy_stacks, stacks, with_proxies
 from simulator.in_flight import EVERY
 from simulator.jobs import Job
 from simulator.lock import holding, refuse_if_held
@@ -116,6 +116,7 @@ def run_sweep(
     if not fresh and is_complete(folder):
         watch(steps_of(runs) + steps_of(members), len(runs), False)
         return folder.path
+    check_computing(runs, chosen)
     budget = budget_of(memory, chosen)
     arrangement = arrange(runs, processes=processes, **budget)
     watch(0, 0, False)

@@ -22,6 +22,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from simulator.computing import EAGER, Computing, computing
 from simulator.in_flight import part_of, scalar
 from simulator.network import Architecture, Blocks, restack, unstack
 from simulator.objective import Memory, Part, Scene, Term, UnderReference, pair_losses, slices, tokens_of
@@ -55,7 +56,8 @@ class Problem:
     names another for each time that pairs are drawn afresh, which `began` says after which step. batch: B. counts: how
     many of its first pairs each run trains on; all N where empty. value: what margins compare, [R, B, K]. scores [R, N,
     K]: rewards, for objectives that read them. reference [D]: parameters of pi_ref, for objectives with mismatched
-    pairs or terms, and under_reference for those that ask for it. fresh: whether the policy draws pairs, now or later.
+    pairs or terms, and under_reference for those that ask for it. fresh: whether the policy draws pairs, now or
+    later. how: passes are computed.
     """
 
     architecture: Architecture
@@ -79,6 +81,7 @@ class Problem:
     fresh: bool = False
     turn: int = 0
     began: int = 0
+    how: Computing = EAGER
 
     @property
     def pairs(self) -> int:
@@ -250,6 +253,11 @@ def advance(state: State, problem: Problem, steps: int) -> State:
     """Train every run of the stack for `steps` more steps. `state`'s tensors are updated in place."""
     while steps > STRETCH:
         state, steps = advance(state, problem, STRETCH), steps - STRETCH
+    with computing(problem.how):
+        return _advance(state, problem, steps)
+
+
+def _advance(state: State, problem: Problem, steps: int) -> State:
     order = batches(problem, state.step - problem.began, steps)
     for k in range(steps):
         step, chosen = state.step + 1, None if order is None else order[k]

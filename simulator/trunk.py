@@ -15,13 +15,16 @@ what it has instead of making anew, and knows three things that are not to be se
 Attention is written out as two products and a softmax, since at these sizes that is as fast as any fused kernel.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import embedding
+from torch.nn.functional import embedding, pad
 
+from simulator.computing import is_compiled
 from simulator.network import Architecture, Blocks
 from simulator.packing import Packing
 
@@ -133,9 +136,8 @@ def masked_softmax(scores: Tensor, bias: Tensor) -> Tensor:
     places = scores.shape[-1]
     if places >= REGISTER:
         return torch.softmax(scores.add_(bias), dim=-1, out=scores)
-    filled = scores.new_empty(*scores.shape[:-1], REGISTER)
-    torch.add(scores, bias, out=filled[..., :places])
-    filled[..., places:] = -torch.inf
+    filled = pad(bias, (0, REGISTER - places), value=-torch.inf).expand(*scores.shape[:-1], -1).clone()
+    filled[..., :places] += scores
     return torch.softmax(filled, dim=-1, out=filled)[..., :places]
 
 
@@ -265,6 +267,12 @@ def token_gradient(gradient: Tensor, tokens: Tensor, vocabulary: int) -> Tensor:
     return torch.bmm(turned(hot), gradient)
 
 
+@cache
+def compiled() -> tuple[Callable[..., Any], Callable[..., Blocks]]:
+    """`forward` and `backward`, compiled anew for every shape that they meet."""
+    return torch.compile(forward, dynamic=False, fullgraph=True), torch.compile(backward, dynamic=False, fullgraph=True)
+
+
 class Trunk(torch.autograd.Function):
     """`forward` and `backward` as one operation of torch's; it can be differentiated once."""
 
@@ -273,9 +281,10 @@ class Trunk(torch.autograd.Function):
         """The states [R, N Q, d] for packed tokens [R, N, S] and the weights in the order of their row."""
         keep = any(ctx.needs_input_grad)
         named = dict(zip(architecture.shapes, weights, strict=True))
-        states, scale, kept = forward(named, architecture, packed, tokens, keep=keep)
+        there, back = compiled() if keep and is_compiled() else (forward, backward)
+        states, scale, kept = there(named, architecture, packed, tokens, keep=keep)
         if keep:
-            ctx.at, ctx.kept = (architecture, packed), kept
+            ctx.at, ctx.kept, ctx.back = (architecture, packed), kept, back
             ctx.save_for_backward(tokens, states, scale, *weights)
         return states
 
@@ -286,7 +295,7 @@ class Trunk(torch.autograd.Function):
         tokens, states, scale, *weights = ctx.saved_tensors
         named = dict(zip(architecture.shapes, weights, strict=True))
         gradient = through_norm(gradients[0], states, scale).mul_(scale)
-        found = backward(gradient, named, architecture, packed, tokens, ctx.kept)
+        found = ctx.back(gradient, named, architecture, packed, tokens, ctx.kept)
         return None, None, None, *map(found.get, architecture.shapes)
 
 

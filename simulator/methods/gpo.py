@@ -18,6 +18,7 @@ from torch import Tensor
 
 from simulator.at_the_end import finite, keep_portrait, margin_rows
 from simulator.checkpoints import Track, checkpoint_steps, curve_rows
+from simulator.computing import computing_on
 from simulator.fresh import round_at, rounds, segments
 from simulator.in_flight import named, part_of, scalar, stretches
 from simulator.labelling import preferences, refresh, responses
@@ -189,6 +190,7 @@ def pose(
         reference=world.reference,
         under_reference=under_reference or (world.under_reference(seeds) if calibrated else None),
         fresh=turns(runs[0]) > 0,
+        how=computing_on(train.precision, train.compile, train.steps, device),
         turn=turn,
         began=began,
     )

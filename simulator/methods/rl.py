@@ -30,6 +30,7 @@ from torch import Tensor
 
 from simulator.at_the_end import keep_portrait
 from simulator.checkpoints import Track, checkpoint_steps, curve_rows
+from simulator.computing import Computing, computing, computing_on
 from simulator.enumerable import EnumerableWorld
 from simulator.enumeration import leaf_log_probs, node_log_probs
 from simulator.in_flight import stretches
@@ -61,7 +62,7 @@ from simulator.world import World
 class Task:
     """What a stack of runs climbs. penalty, learning_rate and clip (of gradients) [R, 1]: per run.
 
-    seeds: one per run, names the streams of its prompts and responses.
+    seeds: one per run, names the streams of its prompts and responses. how: passes are computed.
     """
 
     world: World
@@ -73,6 +74,7 @@ class Task:
     weight_decay: float
     schedule: Schedule
     seeds: tuple[int, ...]
+    how: Computing
 
     @property
     def prompts(self) -> int:
@@ -201,6 +203,11 @@ def gradient_of(parameters: Tensor, task: Task, rollout: Rollout | None) -> Tens
 
 def climb(state: State, task: Task, steps: int) -> State:
     """Train every run of the stack for `steps` more steps. `state`'s tensors are updated in place."""
+    with computing(task.how):
+        return _climb(state, task, steps)
+
+
+def _climb(state: State, task: Task, steps: int) -> State:
     diverged_at = state.diverged_at
     times = task.rl.reuse if task.rl.algorithm == "ppo" else 1
     for step in range(state.step + 1, state.step + steps + 1):
@@ -239,6 +246,7 @@ def set_task(runs: Sequence[Run], world: World, proxies: Sequence[Proxy]) -> Tas
         weight_decay=train.weight_decay if train.optimizer == "adamw" else 0.0,
         schedule=Schedule(steps=train.steps, warmup=train.warmup, kind=train.schedule),
         seeds=tuple(run.seed for run in runs),
+        how=computing_on(train.precision, train.compile, train.steps, world.prompts.device),
     )
 
 
