@@ -7,6 +7,7 @@ depend on the cut.
 """
 
 import itertools
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,9 +29,9 @@ from simulator.runs import Run, apart, digest, leave_out
 from simulator.settings import Settings
 from simulator.world import MADE_OF, world_name
 
-STACK_LIMIT = 24
+STACK_LIMIT = 64
 PROXY_LIMIT = 5_000
-STACK_FLOATS = 2**24  # activations of one training step of a stack; 64 MiB of float32
+BALANCE = 2**27  # activations of a training step times the square of a stack's size, where a step of a run is fastest
 
 
 class Stackable(Protocol):
@@ -206,19 +207,27 @@ def step_floats(layers: int, width: int, heads: int, places: int, length: int) -
     return places * layers * (16 * width + 3 * heads * 2 * length)
 
 
+def best_size(floats: int) -> int:
+    """How many train together best on a CPU, each with so many activations in a training step; at most STACK_LIMIT.
+
+    The cost of calling operations is shared by all, R, of a stack, and that of fetching activations, F of each, from
+    beyond a core's own cache grows with R F. The sum of c / R and b R F is least at the square root of c / (b F), and
+    BALANCE is c / b as measured at four sizes, from 50 thousand to 7 million activations.
+    """
+    return max(1, min(STACK_LIMIT, round(math.sqrt(BALANCE / max(floats, 1)))))
+
+
 def stack_size(run: Run) -> int:
-    """How many runs like this train together best: at most STACK_LIMIT, fewer where they are large."""
+    """How many runs like this train together best."""
     policy, (_, places) = run.settings.policy, method_of(run).network(run)
-    floats = step_floats(policy.layers, policy.width, policy.heads, places, run.settings.world.response_length)
-    return max(1, min(STACK_LIMIT, STACK_FLOATS // max(floats, 1)))
+    return best_size(step_floats(policy.layers, policy.width, policy.heads, places, run.settings.world.response_length))
 
 
 def proxy_stack_size(settings: Settings) -> int:
     """How many proxies of these settings train together best."""
     world, proxy = settings.world, settings.proxy
     places = proxy.batch * (world.prompt_length + 2 * world.response_length)
-    floats = step_floats(proxy.layers, proxy.width, proxy.heads, places, world.response_length)
-    return max(1, min(STACK_LIMIT, STACK_FLOATS // max(floats, 1)))
+    return best_size(step_floats(proxy.layers, proxy.width, proxy.heads, places, world.response_length))
 
 
 def stacks(runs: Sequence[Run], sizes: Mapping[str, int]) -> list[tuple[Run, ...]]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from simulator.grid import STACK_LIMIT, expand, stack_size, stacks
+from simulator.grid import STACK_LIMIT, best_size, expand, stack_size, stacks
 from simulator.runs import axis_column, digest
 from tests.conftest import small_sweep
 
@@ -40,6 +40,9 @@ def test_large_runs_stack_less() -> None:
     small, large = (stack_size(expand(sweep)[0]) for sweep in (small_sweep(), big))
     assert small == STACK_LIMIT
     assert large == 1
+    sizes = [best_size(10**places) for places in range(9)]
+    assert sizes == sorted(sizes, reverse=True)
+    assert (sizes[0], sizes[-1]) == (STACK_LIMIT, 1)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from simulator import ConfigError, Sweep
-from simulator.grid import STACK_LIMIT, expand, stacks
+from simulator.grid import expand, stack_size, stacks
 from simulator.memory import (
     DRAWING_BYTES,
     PROCESS_BYTES,
@@ -52,10 +52,12 @@ def test_stacks_are_sized_to_the_budget() -> None:
     settings = runs[0].settings
     one, fixed = run_bytes(runs[0]), PROCESS_BYTES + DRAWING_BYTES + world_bytes(settings) + measuring_bytes(settings)
     assert making_bytes(settings) < measuring_bytes(settings) + one
-    for count in (1, 5, STACK_LIMIT, 10 * STACK_LIMIT):
+    best = stack_size(runs[0])
+    assert 1 < best < len(runs)
+    for count in (1, best - 1, best, 10 * best):
         found = arrange(runs, budget=fixed + count * one, processes=1, asked="a test")
         (size,) = found.sizes.values()
-        stacks_needed = -(-len(runs) // min(count, STACK_LIMIT))
+        stacks_needed = -(-len(runs) // min(count, best))
         assert size == -(-len(runs) // stacks_needed)
         assert found.bytes <= fixed + count * one
         assert max(map(len, stacks(runs, found.sizes))) == size

@@ -83,7 +83,10 @@ def save(figure: Figure, stem: Path) -> list[Path]:
     """Write the figure as `stem`.png and `stem`.svg, the same bytes for the same figure."""
     kinds: dict[str, dict[str, Any]] = {"png": {"dpi": 150}, "svg": {"metadata": {"Date": None}}}
     paths = {kind: stem.with_name(f"{stem.name}.{kind}") for kind in kinds}
-    return [write_whole(paths[kind], picture(figure, kind, **how)) for kind, how in kinds.items()]
+    for kind, how in kinds.items():
+        write_whole(paths[kind], picture(figure, kind, **how))
+        figure.set_layout_engine("none")  # it is laid out, and that takes as long as drawing
+    return list(paths.values())
 
 
 def picture(figure: Figure, kind: str, **how: Any) -> bytes:
