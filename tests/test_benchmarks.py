@@ -20,6 +20,7 @@ from benchmarks import (
     arithmetic,
     by_hand,
     cases,
+    computing,
     evaluation,
     growth,
     machine,
@@ -44,7 +45,7 @@ CPU = torch.device("cpu")
 SMALL = Case(name="small", vocabulary=7, layers=2, width=32, prompt_length=3, response_length=4, batch=8, pairs=48)
 STEPS = 9
 SOURCES = sorted(Path(cases.__file__).parent.glob("*.py"))
-COMMANDS = ("step", "sweep", "evaluation", "growth", "peak")
+COMMANDS = ("step", "computing", "sweep", "evaluation", "growth", "peak")
 
 
 @pytest.fixture
@@ -367,6 +368,17 @@ def test_without_trl_the_rest_is_shown(capsys: pytest.CaptureFixture[str], monke
     assert "pip install -e '.[bench]'" in told.err
     assert "ours" in told.out
     assert step.TRL not in told.out
+
+
+def test_ways_to_compute_a_step_are_measured(
+    results_file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(computing, "can_compile", lambda device: False)
+    computing.main(["--case", "V16", "--rounds", "1", "--seconds", "0.001", "--record"])
+    told = " ".join(recorded(results_file, capsys.readouterr().out))
+    assert "bfloat16" in told
+    assert "half as many" in told
+    assert "compiled" not in told
 
 
 def test_the_share_of_the_peak_is_measured(
