@@ -49,12 +49,18 @@ class Judge:
     deviation: float
 
     def parts(self, prompts: Array, responses: Array) -> Array:
-        """What content and fluency give to the score of responses [N, T] to prompts [N, L], [2, N]."""
-        some = [slice(first, first + JUDGED) for first in range(0, len(prompts), JUDGED)]
-        content = np.concatenate([self.content(prompts[rows], responses[rows]) for rows in some])
-        fluency = np.concatenate([self.fluency(prompts[rows], responses[rows]) for rows in some])
+        """What content and fluency give to the score of responses [N, T] to prompts [N, L], [2, N].
+
+        Policies that are drawn from with the same noise often say the same, which is judged once.
+        """
+        texts = np.concatenate([prompts, responses], axis=1).astype(np.int32)
+        _, first, place = np.unique(texts, axis=0, return_index=True, return_inverse=True)
+        asked, answers = prompts[first], responses[first]
+        some = [slice(start, start + JUDGED) for start in range(0, len(first), JUDGED)]
+        content = np.concatenate([self.content(asked[rows], answers[rows]) for rows in some])
+        fluency = np.concatenate([self.fluency(asked[rows], answers[rows]) for rows in some])
         weighted = self.fluency_weight * fluency / self.fluency_deviation
-        return np.stack([content / self.content_deviation, weighted]) / self.deviation
+        return (np.stack([content / self.content_deviation, weighted]) / self.deviation)[:, place.reshape(-1)]
 
 
 def total(parts: Tensor) -> Tensor:
