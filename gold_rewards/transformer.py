@@ -14,6 +14,7 @@ from torch import Tensor, nn
 WIDTH, HEADS, LAYERS = 32, 4, 2
 AT_ONCE = 4096  # texts, and numbers that one layer holds of them, so that memory does not grow with the world
 NUMBERS = 2**22
+ROUND = 64  # texts are filled up to such a number, or a score would depend on its company in the last bit
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,11 +29,19 @@ class TransformerReward:
     def __call__(self, prompts: np.ndarray, responses: np.ndarray) -> np.ndarray:
         """Content score [N] of responses [N, T] to prompts [N, L], in arbitrary units."""
         texts = torch.from_numpy(np.concatenate([prompts, responses], axis=1))
+        ended, scores = (texts < 0).any(dim=1), torch.empty(len(texts))
+        for alike in (ended, ~ended):
+            if alike.any():
+                scores[alike] = self._scores(texts[alike], prompts.shape[1])
+        return scores.double().numpy()
+
+    def _scores(self, texts: Tensor, prompt_length: int) -> Tensor:
+        """Scores [N] of texts [N, L + T], a bounded number at once, filled up so that none depends on the others."""
         places = texts.shape[1]
-        at_once = max(1, min(AT_ONCE, NUMBERS // (places * (4 * WIDTH + HEADS * places))))
+        at_once = max(1, min(AT_ONCE, NUMBERS // (places * (4 * WIDTH + HEADS * places))) // ROUND) * ROUND
+        filled = torch.cat([texts, texts[-1:].expand(-len(texts) % ROUND, -1)])
         with torch.inference_mode():
-            scores = [self._read(text, prompts.shape[1]) for text in texts.split(at_once)]
-        return torch.cat(scores).double().numpy()
+            return torch.cat([self._read(some, prompt_length) for some in filled.split(at_once)])[: len(texts)].clone()
 
     def _read(self, text: Tensor, prompt_length: int) -> Tensor:
         over = text < 0
