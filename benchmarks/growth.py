@@ -23,7 +23,7 @@ import torch
 
 from benchmarks.cases import Case, posed
 from benchmarks.machine import machine, one_thread
-from benchmarks.options import command_of, parser
+from benchmarks.options import above_zero, command_of, parser
 from benchmarks.processes import ONE_THREAD, peak_bytes, run_python
 from benchmarks.results import Section, Table, counted, number, tell
 from benchmarks.rounds import in_turns
@@ -171,16 +171,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """The command."""
     options = parser("benchmarks.growth", __doc__, rounds=3)
     options.add_argument("--axis", choices=AXES, action="append", help="measure this one only; may be repeated")
-    options.add_argument("--factors", type=float, nargs="+", default=FACTORS, help="of the middle (%(default)s)")
+    options.add_argument("--factors", type=above_zero, nargs="+", default=FACTORS, help="of the middle (%(default)s)")
     options.add_argument("--point", help=argparse.SUPPRESS)
     asked = options.parse_args(arguments)
     one_thread()
     if asked.point:
         print(json.dumps(vars(cost_here(read(asked.point)))))
         return
-    tell(
-        section(asked.rounds, asked.axis or [*AXES], asked.factors), command_of(options, arguments), record=asked.record
-    )
+    axes, factors = asked.axis or [*AXES], sorted(set(asked.factors))
+    for axis in axes:
+        sizes = [SIZE[axis](AXES[axis](MIDDLE, factor)) for factor in factors]
+        if min(sizes) < 1 or len(set(sizes)) < len(sizes):
+            options.error(
+                f"--factors: along {axis} they give the sizes {sizes}, which must be different and at least 1"
+            )
+    tell(section(asked.rounds, axes, factors), command_of(options, arguments), record=asked.record)
 
 
 if __name__ == "__main__":

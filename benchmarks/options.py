@@ -1,6 +1,7 @@
 """The options that the commands have in common."""
 
 import argparse
+import math
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
@@ -32,7 +33,7 @@ def parser(
     if seconds:
         found.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where to compute (cpu)")
         found.add_argument(
-            "--seconds", type=float, default=seconds, help=f"that each works for in a round, about ({seconds:g})"
+            "--seconds", type=above_zero, default=seconds, help=f"that each works for in a round, about ({seconds:g})"
         )
     return found
 
@@ -56,7 +57,18 @@ def asked_device(options: argparse.ArgumentParser, asked: argparse.Namespace) ->
 
 
 def at_least_one(text: str) -> int:
-    """A whole number of at least 1. Raises ValueError, which argparse tells."""
-    if int(text) < 1:
-        raise ValueError
+    """A whole number of at least 1. Raises ArgumentTypeError."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, not {text}")
     return int(text)
+
+
+def above_zero(text: str) -> float:
+    """A finite number above 0. Raises ArgumentTypeError."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"must be a number above 0, not {text}")
+    return value

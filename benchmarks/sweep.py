@@ -143,12 +143,18 @@ def section(asked: Asked, rounds: int, cases: Sequence[Case]) -> Section:
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command."""
     options = parser("benchmarks.sweep", __doc__, rounds=1, cases=CASES)
-    options.add_argument("--trl-runs", type=at_least_one, default=8, help="runs that TRL is asked for (8)")
+    options.add_argument(
+        "--trl-runs",
+        type=at_least_one,
+        default=8,
+        help="runs that TRL is asked for, or so many that all cores are busy (8)",
+    )
     options.add_argument("--seeds", type=at_least_one, default=16, help="runs of each of four betas (16)")
     options.add_argument("--steps", type=at_least_one, default=200, help="of each run (200)")
     given = options.parse_args(arguments)
     runs = len(BETAS) * given.seeds
-    asked = Asked(seeds=given.seeds, steps=given.steps, trl_runs=min(given.trl_runs, runs))
+    full = -(-given.trl_runs // cores()) * cores()  # no core is idle while the last one works
+    asked = Asked(seeds=given.seeds, steps=given.steps, trl_runs=min(full, runs))
     tell(section(asked, given.rounds, asked_cases(given, CASES)), command_of(options, arguments), record=given.record)
 
 

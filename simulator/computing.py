@@ -1,15 +1,17 @@
-"""How passes through networks are computed: a choice of speed. What comes out agrees within rounding.
+"""How passes through networks are computed for gradients: a choice of speed. What comes out agrees within rounding.
 
 precision   "float32", or "bfloat16": the factors of matrix products are rounded to bfloat16 where the machine
-            multiplies such numbers faster (on a GPU, to TF32), and products are summed in float32. Parameters, the
-            optimizer, losses and everything measured stay as they are. It was measured to gain from a width of 256 on.
+            multiplies such numbers faster (CPUs with AMX; on a GPU, TF32), and products are summed in float32.
+            Parameters, the optimizer, losses, what policies say and everything measured stay as they are. It was
+            measured to gain a quarter at a width of 256, and nothing in small networks.
 compile     "always": passes forward and backward are compiled by torch's inductor; "never"; or "auto", which compiles
             where that was measured to gain: on a CPU, a step takes a twentieth to a quarter less, and compiling takes
-            half a minute for each shape of a stack, so runs must be LONG. On a GPU nothing was gained.
+            half a minute or more for each shape of a stack, so runs must be LONG. On a GPU nothing was gained.
 
-Tolerance, from the same parameters and relative to the Euclidean norm of the eager float32 gradient: 1e-4 compiled; 0.2
-in bfloat16, where batches of ordinary size were off by 0.03 to 0.07. Rounding grows along training, as it does between
-two machines.
+Both are of [train], so proxies and references know neither. Tolerance, from the same parameters and relative to the
+Euclidean norm of the eager float32 gradient: 1e-4 compiled; 0.2 in bfloat16, where batches of ordinary size were off by
+0.03 to 0.07. In bfloat16 the machine's kernels round differently in stacks of different sizes, so a run depends on its
+stack, within the same tolerance. Rounding grows along training, as it does between two machines.
 """
 
 import os
@@ -37,7 +39,7 @@ class Computing:
 
 EAGER = Computing()
 LONG = 50_000  # steps
-_COMPILED = ContextVar("compiled", default=False)
+_HOW = ContextVar("how", default=EAGER)
 
 
 def computing_on(precision: Precision, compiling: Compile, steps: int, device: torch.device) -> Computing:
@@ -62,17 +64,23 @@ def can_compile(device: torch.device) -> bool:
 
 def is_compiled() -> bool:
     """Whether passes are to be compiled here."""
-    return _COMPILED.get()
+    return _HOW.get().compiled
 
 
 @contextmanager
 def computing(how: Computing) -> Iterator[None]:
-    """Passes are computed so while the block runs."""
-    before = torch.get_float32_matmul_precision()
-    token = _COMPILED.set(how.compiled)
-    torch.set_float32_matmul_precision("medium" if how.precision == "bfloat16" else "highest")
+    """Passes are computed so while the block runs. Torch's own setting is touched for bfloat16 only.
+
+    Raises RuntimeError where torch cannot be asked, since the caller has set the precision of single backends.
+    """
+    alike = _HOW.get().precision == how.precision
+    before = "" if alike else torch.get_float32_matmul_precision()
+    token = _HOW.set(how)
+    if not alike:
+        torch.set_float32_matmul_precision("medium" if how.precision == "bfloat16" else "highest")
     try:
         yield
     finally:
-        torch.set_float32_matmul_precision(before)
-        _COMPILED.reset(token)
+        _HOW.reset(token)
+        if not alike:
+            torch.set_float32_matmul_precision(before)

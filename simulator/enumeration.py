@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from simulator.network import Architecture, Blocks
+from simulator.network import ALIGNMENT, Architecture, Blocks
 from simulator.trunk import EPSILON, centred
 
 CACHED = 2**18  # numbers that stay in a core's own cache
@@ -178,7 +178,7 @@ def at_nodes(
         merged = _product(centred(blocks[f"{layer}.merge"]), _attention(query, key, value, wanted))
         x = merged.add_(x[..., wanted])
         up, down = blocks[f"{layer}.up"], centred(blocks[f"{layer}.down"])
-        some = x.flatten(2).split(max(1, CACHED // (up.shape[0] * up.shape[2])), dim=2)
+        some = x.flatten(2).split(max(1, CACHED // (ALIGNMENT * up.shape[0] * up.shape[2])) * ALIGNMENT, dim=2)
         parts = [_feed_forward(up, down, part) for part in some]
         parts = [read(_normed(part)) for part in parts] if last else parts
         x = torch.cat(parts, dim=2).unflatten(2, x.shape[2:])

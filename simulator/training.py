@@ -57,7 +57,7 @@ class Problem:
     many of its first pairs each run trains on; all N where empty. value: what margins compare, [R, B, K]. scores [R, N,
     K]: rewards, for objectives that read them. reference [D]: parameters of pi_ref, for objectives with mismatched
     pairs or terms, and under_reference for those that ask for it. fresh: whether the policy draws pairs, now or
-    later. how: passes are computed.
+    later. how: how passes are computed.
     """
 
     architecture: Architecture

@@ -12,19 +12,20 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 from torch.nn.functional import embedding, layer_norm, pad
 
+from simulator.attention import REGISTER
 from simulator.network import Architecture, Blocks
 from simulator.packing import Packing, pack
-from simulator.trunk import REGISTER, packed_states
+from simulator.trunk import packed_states, rows_of
 
 
 def embed(blocks: Blocks, tokens: Tensor, position: Tensor) -> Tensor:
     """Token plus position embeddings [R, N, S, d] for tokens [R, N, S] at places of `position` [S]."""
     table = blocks["token"]
-    runs, vocabulary, _ = table.shape
-    offset = torch.arange(0, runs * vocabulary, vocabulary, device=tokens.device)[:, None, None]
-    return embedding(tokens + offset, table.flatten(0, 1)) + blocks["position"][:, None, position]
+    rows = rows_of(tokens, table.shape[1])
+    return embedding(rows, table.flatten(0, 1)) + blocks["position"][:, None, position]
 
 
 def normed(x: Tensor) -> Tensor:
@@ -82,6 +83,7 @@ class Said(torch.autograd.Function):
         return logits.view(*tokens.shape[:2], -1).gather(2, column)
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> Any:
         """The gradient of states and unembed."""
         states, weights, logits, column = ctx.saved_tensors

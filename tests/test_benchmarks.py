@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
@@ -333,6 +333,25 @@ def test_the_machine_is_told_without_its_name() -> None:
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.name)
 def test_no_benchmark_unpickles_evaluates_or_connects(path: Path) -> None:
     assert faults(path.read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize(
+    ("command", "given", "told"),
+    [
+        (step, ["--rounds", "0"], "--rounds: must be a whole number of at least 1, not 0"),
+        (step, ["--seconds", "nan"], "--seconds: must be a number above 0, not nan"),
+        (growth, ["--factors", "-1"], "--factors: must be a number above 0, not -1"),
+        (growth, ["--axis", "width", "--factors", "0.001", "1"], "--factors: along width they give the sizes [0, "),
+        (growth, ["--axis", "runs", "--factors", "1", "1.01"], "which must be different and at least 1"),
+    ],
+)
+def test_what_cannot_be_measured_is_refused(
+    command: ModuleType, given: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        command.main(given)
+    assert ended.value.code == 2
+    assert told in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", COMMANDS)

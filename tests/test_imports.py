@@ -15,7 +15,18 @@ ALLOWED = {
     "analysis": {"analysis"},
 }
 OURS = {*ALLOWED, "run", "tests"}
-LEAN = {"losses", "network", "optimizer", "packing", "streams", "training", "transformer", "trunk"}
+LEAN = {
+    "attention",
+    "computing",
+    "losses",
+    "network",
+    "optimizer",
+    "packing",
+    "streams",
+    "training",
+    "transformer",
+    "trunk",
+}
 
 
 def imported(path: Path) -> set[str]:

@@ -15,7 +15,7 @@ from simulator.grid import check_computing, expand
 from simulator.network import Architecture, Blocks, initial_parameters, restack, unstack
 from simulator.packing import Packing, packing, whole_packing
 from simulator.transformer import sequence_log_probs, sequence_scores
-from simulator.trunk import packed_states
+from simulator.trunk import compiled, packed_states
 from tests.conftest import small_sweep
 
 CPU = torch.device("cpu")
@@ -90,7 +90,7 @@ def test_nothing_is_kept_where_no_gradient_is_asked() -> None:
     architecture, packed = network(), packing(**SHORT)
     with torch.no_grad():
         states = packed_states(
-            unstack(rows_of(architecture, 2), architecture), architecture, packed, texts(packed, 2, 5)
+            unstack(rows_of(architecture, 2).requires_grad_(), architecture), architecture, packed, texts(packed, 2, 5)
         )
     assert states.grad_fn is None
 
@@ -140,8 +140,52 @@ def test_how_is_computed_ends_with_its_block() -> None:
             assert not is_compiled()
             assert torch.get_float32_matmul_precision() == "highest"
         assert is_compiled()
+        assert torch.get_float32_matmul_precision() == "medium"
     assert not is_compiled()
     assert torch.get_float32_matmul_precision() == before
+
+
+def test_float32_leaves_torchs_setting_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Asking for it is an error once a caller has set the precision of single backends."""
+    monkeypatch.setattr(torch, "get_float32_matmul_precision", lambda: pytest.fail("asked"))
+    monkeypatch.setattr(torch, "set_float32_matmul_precision", lambda wanted: pytest.fail("set"))
+    with computing(EAGER):
+        assert not is_compiled()
+
+
+@pytest.mark.parametrize("how", [EAGER, Computing(precision="bfloat16")])
+def test_a_run_in_a_part_of_its_stack(how: Computing) -> None:
+    """The same bits in float32, and what is promised in bfloat16."""
+    whole = gradient(how, 3, "log_probs")
+    for runs in (1, 2):
+        part = gradient(how, runs, "log_probs")
+        if how is EAGER:
+            assert torch.equal(part, whole[:runs])
+        assert (part - whole[:runs]).norm() <= 0.2 * whole[:runs].norm()
+
+
+def test_more_shapes_are_compiled_than_torch_allows_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    compile_by = torch.compile
+    monkeypatch.setattr(torch, "compile", lambda *args, **more: compile_by(*args, backend="eager", **more))
+    compiled.cache_clear()
+    architecture, packed = network(layers=1, width=4, heads=1), packing(**SHORT)
+    with warnings.catch_warnings(), computing(Computing(compiled=True)):
+        warnings.simplefilter("ignore")  # torch's own, about itself
+        for runs in range(1, 11):
+            rows = rows_of(architecture, runs).requires_grad_()
+            states = packed_states(unstack(rows, architecture), architecture, packed, texts(packed, runs, 5))
+            (found,) = torch.autograd.grad(states.square().sum() + states.sum(), rows)
+            assert found.shape == rows.shape
+    compiled.cache_clear()
+
+
+def test_a_pass_says_that_it_can_be_differentiated_once() -> None:
+    architecture, packed = network(), packing(**SHORT)
+    rows = rows_of(architecture, 2).requires_grad_()
+    states = packed_states(unstack(rows, architecture), architecture, packed, texts(packed, 2, 5)).sin().sum()
+    torch.autograd.grad(states, rows, retain_graph=True)
+    with pytest.raises(RuntimeError, match="one gradient, and that one has been taken"):
+        torch.autograd.grad(states, rows)
 
 
 def test_auto_compiles_long_runs_on_a_cpu_only(monkeypatch: pytest.MonkeyPatch) -> None:

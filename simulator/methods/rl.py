@@ -62,7 +62,7 @@ from simulator.world import World
 class Task:
     """What a stack of runs climbs. penalty, learning_rate and clip (of gradients) [R, 1]: per run.
 
-    seeds: one per run, names the streams of its prompts and responses. how: passes are computed.
+    seeds: one per run, names the streams of its prompts and responses. how: how passes for gradients are computed.
     """
 
     world: World
@@ -203,11 +203,6 @@ def gradient_of(parameters: Tensor, task: Task, rollout: Rollout | None) -> Tens
 
 def climb(state: State, task: Task, steps: int) -> State:
     """Train every run of the stack for `steps` more steps. `state`'s tensors are updated in place."""
-    with computing(task.how):
-        return _climb(state, task, steps)
-
-
-def _climb(state: State, task: Task, steps: int) -> State:
     diverged_at = state.diverged_at
     times = task.rl.reuse if task.rl.algorithm == "ppo" else 1
     for step in range(state.step + 1, state.step + steps + 1):
@@ -215,9 +210,11 @@ def _climb(state: State, task: Task, steps: int) -> State:
         schedule = task.schedule
         factor = learning_rate_factor(step, steps=schedule.steps, warmup=schedule.warmup, schedule=schedule.kind)
         for again in range(times):
+            with computing(task.how):
+                gradient = gradient_of(state.parameters, task, rollout)
             adam_step(
                 state.parameters,
-                clip_rows(gradient_of(state.parameters, task, rollout), task.clip),
+                clip_rows(gradient, task.clip),
                 state.optimizer,
                 step=(step - 1) * times + again + 1,
                 rate=task.learning_rate * factor,
