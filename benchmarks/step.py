@@ -100,8 +100,9 @@ def section(device: torch.device, rounds: int, seconds: float, cases: Sequence[C
         machine=machine(device, "one thread"),
         about=(
             f"Medians over {counted(rounds, 'round')} in which the contenders take turns, with quartiles; ratios are "
-            "taken within rounds. By hand and for TRL, chosen and rejected each have a copy of the prompt; ours computes "
-            "it once. TRL's start-up is left out, and its figure is a median over steps, where the others' are means."
+            "taken within rounds. By hand and for TRL, chosen and rejected each have a copy of the prompt, which ours "
+            "computes once. TRL's start-up is left out, and its figure is a median over steps, where the others' are "
+            "means."
         ),
         tables=tables,
     )
