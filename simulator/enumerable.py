@@ -15,10 +15,11 @@ import torch
 from torch import Tensor
 
 from gold_rewards import scale_under
+from simulator.attention import REGISTER
 from simulator.enumeration import all_responses, leaf_log_probs, leaf_scores, node_log_probs
 from simulator.ground import Ground, content_of, fluency_under, refuse_gold, sizes
 from simulator.measurement import Columns, Yardstick, gold_rank, measure_law
-from simulator.network import Architecture, unstack
+from simulator.network import ALIGNMENT, Architecture, unstack
 from simulator.objective import UnderReference
 from simulator.oracle import oracle_rows
 from simulator.portrait import EDGES, LIKELY, PROMPTS, Portrait, bins_of, likeliest
@@ -196,12 +197,15 @@ class EnumerableWorld:
     def _laws(self, parameters: Tensor, *, alone: bool) -> Tensor:
         """log pi of every response, [R, P, G], of policies [R, D].
 
-        One policy is taken twice unless all are taken alone: some sums over one round differently.
+        Unless all are taken alone, the last one is taken again where the policies before it would round otherwise: some
+        sums over one do, and so does the end of what does not fill whole vector registers.
         """
-        twice = parameters.expand(2, -1) if len(parameters) == 1 and not alone else parameters
-        blocks = unstack(twice, self.architecture)
+        prompts, vocabulary = len(self.prompts), self.architecture.vocabulary
+        ends = -(-ALIGNMENT // (prompts * vocabulary)) if prompts % REGISTER else int(len(parameters) == 1)
+        again = parameters[-1:].expand(0 if alone else ends, -1)
+        blocks = unstack(torch.cat([parameters, again]), self.architecture)
         nodes = node_log_probs(blocks, self.architecture, self.prompts, self.responses.shape[1])
-        return leaf_log_probs(nodes, self.architecture.vocabulary)[: len(parameters)]
+        return leaf_log_probs(nodes[: len(parameters)], vocabulary)
 
     def oracle(self, name: str) -> pd.DataFrame:
         """Records of the oracle frontier of this world, whose name is `name`."""

@@ -4,10 +4,14 @@ import numpy as np
 import pytest
 import torch
 
+from simulator.enumerable import EnumerableWorld
 from simulator.enumeration import all_responses, leaf_log_probs, node_log_probs
+from simulator.grid import expand
 from simulator.network import Architecture, initial_parameters, unstack
 from simulator.packing import packing
 from simulator.transformer import response_log_probs
+from simulator.world import build_world
+from tests.conftest import small_sweep
 
 
 @pytest.mark.parametrize(("vocabulary", "length", "prompt_length"), [(3, 4, 1), (4, 3, 3), (5, 1, 2), (2, 5, 2)])
@@ -36,3 +40,18 @@ def test_responses_are_listed_as_numbers_in_base_v() -> None:
     texts = all_responses(3, 4)
     assert texts.shape == (81, 4)
     assert (texts @ [27, 9, 3, 1] == np.arange(81)).all()
+
+
+@pytest.mark.parametrize("sizes", [(8, 3, 16), (4, 3, 3), (5, 3, 4), (3, 4, 2), (2, 4, 1), (7, 2, 5)], ids=str)
+def test_a_law_has_the_same_bits_in_any_company(sizes: tuple[int, int, int]) -> None:
+    vocabulary, length, prompts = sizes
+    sweep = small_sweep(
+        world={"vocabulary": vocabulary, "response_length": length, "prompts": prompts}, reference={"steps": 2}
+    )
+    world = build_world(expand(sweep)[0].settings)
+    assert isinstance(world, EnumerableWorld)
+    away = torch.from_numpy(np.random.default_rng(0).normal(scale=0.1, size=(7, len(world.reference)))).float()
+    rows = world.reference + away
+    whole = world._laws(rows, alone=False)
+    for first, end in ((0, 1), (6, 7), (0, 2), (2, 5), (1, 7)):
+        assert torch.equal(world._laws(rows[first:end], alone=False), whole[first:end])
