@@ -16,10 +16,10 @@ from dataclasses import replace
 import torch
 
 from benchmarks.cases import CASES, Case, posed
-from benchmarks.machine import machine, one_thread
-from benchmarks.options import asked_cases, asked_device, command_of, parser
+from benchmarks.machine import machine
+from benchmarks.options import timed_here
 from benchmarks.planned import stack_of
-from benchmarks.results import Section, counted, on_device, tell
+from benchmarks.results import Section, counted, on_device
 from benchmarks.rounds import Contender, clock, for_seconds, interleaved
 from benchmarks.step import OURS, table
 from simulator.computing import EAGER, Computing, can_compile
@@ -72,13 +72,9 @@ def section(device: torch.device, rounds: int, seconds: float, cases: Sequence[C
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command."""
-    options = parser("benchmarks.computing", __doc__, rounds=9, cases=SIZES, seconds=0.5)
-    asked = options.parse_args(arguments)
-    device, cases = asked_device(options, asked), asked_cases(asked, SIZES)
-    one_thread()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # inductor's own
-        tell(section(device, asked.rounds, asked.seconds, cases), command_of(options, arguments), record=asked.record)
+        timed_here("benchmarks.computing", __doc__, section, rounds=9, cases=SIZES, seconds=0.5, arguments=arguments)
 
 
 if __name__ == "__main__":

@@ -12,10 +12,10 @@ import numpy as np
 import torch
 
 from benchmarks.cases import CASES, Case
-from benchmarks.machine import machine, one_thread
-from benchmarks.options import asked_cases, asked_device, command_of, parser
+from benchmarks.machine import machine
+from benchmarks.options import timed_here
 from benchmarks.planned import Kind
-from benchmarks.results import Section, Table, counted, number, on_device, shown, tell
+from benchmarks.results import Section, Table, counted, number, on_device, shown
 from benchmarks.rounds import Contender, clock, for_seconds, interleaved, ratio, spread
 from benchmarks.step import of_ours
 from benchmarks.ways import Way, ways_in
@@ -80,11 +80,7 @@ def section(device: torch.device, rounds: int, seconds: float, cases: Sequence[C
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command."""
-    options = parser("benchmarks.evaluation", __doc__, rounds=7, cases=WORLDS, seconds=0.5)
-    asked = options.parse_args(arguments)
-    device, cases = asked_device(options, asked), asked_cases(asked, WORLDS)
-    one_thread()
-    tell(section(device, asked.rounds, asked.seconds, cases), command_of(options, arguments), record=asked.record)
+    timed_here("benchmarks.evaluation", __doc__, section, rounds=7, cases=WORLDS, seconds=0.5, arguments=arguments)
 
 
 if __name__ == "__main__":

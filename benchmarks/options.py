@@ -4,16 +4,17 @@ import argparse
 import math
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 
 from benchmarks.cases import Case
-from benchmarks.results import RESULTS
+from benchmarks.machine import one_thread
+from benchmarks.results import RESULTS, Section, tell
 
 
 def parser(
-    module: str, about: str, *, rounds: int, cases: Mapping[str, Case] | None = None, seconds: float = 0.0
+    module: str, about: str | None, *, rounds: int, cases: Mapping[str, Case] | None = None, seconds: float = 0.0
 ) -> argparse.ArgumentParser:
     """The options that commands have in common. about: the module's docstring.
 
@@ -54,6 +55,24 @@ def asked_device(options: argparse.ArgumentParser, asked: argparse.Namespace) ->
     if asked.device == "cuda" and not torch.cuda.is_available():
         options.error("--device cuda: torch finds no GPU here")
     return torch.device(asked.device)
+
+
+def timed_here(
+    module: str,
+    about: str | None,
+    section: Callable[[torch.device, int, float, Sequence[Case]], Section],
+    *,
+    rounds: int,
+    cases: Mapping[str, Case],
+    seconds: float,
+    arguments: Sequence[str] | None,
+) -> None:
+    """A command that measures in this process, one thread on a CPU: what `section` finds at the sizes asked for."""
+    options = parser(module, about, rounds=rounds, cases=cases, seconds=seconds)
+    asked = options.parse_args(arguments)
+    device, some = asked_device(options, asked), asked_cases(asked, cases)
+    one_thread()
+    tell(section(device, asked.rounds, asked.seconds, some), command_of(options, arguments), record=asked.record)
 
 
 def at_least_one(text: str) -> int:

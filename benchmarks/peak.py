@@ -13,10 +13,10 @@ import torch
 from benchmarks.arithmetic import Layout, apart, packed, step_operations
 from benchmarks.by_hand import ATTENTIONS
 from benchmarks.cases import CASES, Case
-from benchmarks.machine import machine, one_thread
-from benchmarks.options import asked_cases, asked_device, command_of, parser
+from benchmarks.machine import machine
+from benchmarks.options import timed_here
 from benchmarks.planned import stack_of
-from benchmarks.results import Section, Table, counted, number, on_device, percent, tell
+from benchmarks.results import Section, Table, counted, number, on_device, percent
 from benchmarks.rounds import Contender, clock, for_seconds, interleaved, spread
 from benchmarks.step import of_hand, of_ours
 
@@ -95,11 +95,7 @@ def section(device: torch.device, rounds: int, seconds: float, cases: Sequence[C
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command."""
-    options = parser("benchmarks.peak", __doc__, rounds=9, cases=CASES, seconds=0.5)
-    asked = options.parse_args(arguments)
-    device, cases = asked_device(options, asked), asked_cases(asked, CASES)
-    one_thread()
-    tell(section(device, asked.rounds, asked.seconds, cases), command_of(options, arguments), record=asked.record)
+    timed_here("benchmarks.peak", __doc__, section, rounds=9, cases=CASES, seconds=0.5, arguments=arguments)
 
 
 if __name__ == "__main__":

@@ -18,10 +18,10 @@ import torch
 
 from benchmarks import by_hand
 from benchmarks.cases import CASES, Case, pairs_of, posed, reference_of
-from benchmarks.machine import machine, one_thread
-from benchmarks.options import asked_cases, asked_device, command_of, parser
+from benchmarks.machine import machine
+from benchmarks.options import timed_here
 from benchmarks.planned import stack_of
-from benchmarks.results import Section, Table, counted, on_device, shown, tell, trl_is_here
+from benchmarks.results import Section, Table, counted, on_device, shown, trl_is_here
 from benchmarks.rounds import Contender, clock, for_seconds, interleaved, ratio, spread
 from simulator.training import advance, start
 
@@ -110,11 +110,7 @@ def section(device: torch.device, rounds: int, seconds: float, cases: Sequence[C
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command."""
-    options = parser("benchmarks.step", __doc__, rounds=9, cases=CASES, seconds=1.0)
-    asked = options.parse_args(arguments)
-    device, cases = asked_device(options, asked), asked_cases(asked, CASES)
-    one_thread()
-    tell(section(device, asked.rounds, asked.seconds, cases), command_of(options, arguments), record=asked.record)
+    timed_here("benchmarks.step", __doc__, section, rounds=9, cases=CASES, seconds=1.0, arguments=arguments)
 
 
 if __name__ == "__main__":
