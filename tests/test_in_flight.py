@@ -13,6 +13,7 @@ from simulator.experiment import proxies_for, run_stack
 from simulator.grid import expand
 from simulator.in_flight import Saver, read_state, state_bytes, stretches
 from simulator.method import Recorder
+from simulator.methods import METHODS
 from simulator.proxies import needed, train_members
 from simulator.records import tidy
 from simulator.runs import Run
@@ -33,6 +34,8 @@ STACKS = {
     "rloo": {"sweep": {"method": ["rl"], "seeds": 2}},
     "ppo": {"sweep": {"method": ["rl"], "seeds": 2}, "rl": {"algorithm": "ppo", "reuse": 2}},
     "exact": {"sweep": {"method": ["rl"], "seeds": 2}, "rl": {"algorithm": "exact"}},
+    "best of n": {"sweep": {"method": ["best_of_n"], "seeds": 2}},
+    "optimum": {"sweep": {"method": ["gibbs"], "seeds": 2}},
 }
 
 
@@ -52,9 +55,38 @@ class StoppedAfter(Saver):
             interrupts.HEARD.asked = False
 
 
+class KeepsEveryState(Saver):
+    """Keeps the state of every rest, as the content of a file."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.states: list[bytes] = []
+
+    def rest(self, state: Callable[[], dict[str, torch.Tensor]]) -> None:
+        self.states.append(state_bytes(state(), OF))
+
+
+class GoesOnFrom(Saver):
+    """Has one state to go on from."""
+
+    def __init__(self, content: bytes) -> None:
+        super().__init__()
+        self.content = content
+
+    def found(self) -> dict[str, torch.Tensor] | None:
+        state = read_state(self.content, OF)
+        assert state is not None
+        return state
+
+
+@pytest.fixture(autouse=True)
+def _stretches_do_not_depend_on_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("simulator.in_flight.time.perf_counter", lambda: 0.0)
+
+
 def sweep_of(kind: str) -> Sweep:
-    train = {"steps": 30, "checkpoints": 5, "learning_rate": 0.01}
-    return small_sweep(train=train, proxy={"steps": 20}, **STACKS[kind])
+    train = {"steps": 20, "checkpoints": 4, "learning_rate": 0.01}
+    return small_sweep(train=train, proxy={"steps": 10}, best_of_n={"largest": 8}, **STACKS[kind])
 
 
 def proxies_of(runs: list[Run], world: World) -> list[Proxy]:
@@ -64,49 +96,67 @@ def proxies_of(runs: list[Run], world: World) -> list[Proxy]:
     return proxies_for(runs, world, by_name.__getitem__)
 
 
+def records(runs: list[Run], world: World, proxies: list[Proxy], saver: Saver) -> dict[str, pd.DataFrame]:
+    """All tables that a stack leaves."""
+    tables: dict[str, pd.DataFrame] = {}
+    curves = run_stack(runs, world, proxies, Recorder(keep=tables.__setitem__, saver=saver))
+    return {"curves": tidy(curves), **tables}
+
+
+def assert_same(found: dict[str, pd.DataFrame], whole: dict[str, pd.DataFrame]) -> None:
+    assert found.keys() == whole.keys()
+    for name, table in whole.items():
+        pd.testing.assert_frame_equal(found[name], table, check_exact=True)
+
+
 @pytest.mark.parametrize("kind", STACKS)
-def test_a_stack_that_was_stopped_again_and_again_ends_the_same(kind: str, tmp_path: Path) -> None:
+def test_a_stack_that_was_stopped_at_any_rest_ends_the_same(kind: str) -> None:
     runs = expand(sweep_of(kind))
     world = build_world(runs[0].settings)
-    proxies = proxies_of(runs, world)
-    tables: dict[str, pd.DataFrame] = {}
-    whole = run_stack(runs, world, proxies, Recorder(keep=tables.__setitem__))
+    proxies, saver = proxies_of(runs, world), KeepsEveryState()
+    whole = records(runs, world, proxies, saver)
+    assert (len(saver.states) > 8) == (runs[0].method in ("gpo", "rl"))  # the others save none
+    for state in saver.states:
+        assert_same(records(runs, world, proxies, GoesOnFrom(state)), whole)
+
+
+def test_every_method_is_among_those_that_are_stopped() -> None:
+    assert {run.method for kind in STACKS for run in expand(sweep_of(kind))} == set(METHODS)
+
+
+def test_a_stack_that_was_stopped_again_and_again_ends_the_same(tmp_path: Path) -> None:
+    runs = expand(sweep_of("adversary"))
+    world = build_world(runs[0].settings)
+    whole = records(runs, world, [], Saver())
     again: dict[str, pd.DataFrame] = {}
     stops, steps, curves = 0, [0], None
     while curves is None:
-        saver = StoppedAfter(tmp_path / "state", 2, stretch=1 + 2 * stops)
+        saver = StoppedAfter(tmp_path / "state", 2)
         taken: list[int] = []
         try:
             recorder = Recorder(tick=taken.append, found=taken.append, keep=again.__setitem__, saver=saver)
-            curves = run_stack(runs, world, proxies, recorder)
+            curves = run_stack(runs, world, [], recorder)
         except KeyboardInterrupt:
             stops += 1
             assert stops < 30
         steps.append(sum(taken))
     assert stops > 2
     assert steps == sorted(steps)
-    assert steps[-1] == 30
-    pd.testing.assert_frame_equal(tidy(curves), tidy(whole), check_exact=True)
-    assert set(again) == set(tables)
-    for name, table in tables.items():
-        pd.testing.assert_frame_equal(again[name], table, check_exact=True)
+    assert steps[-1] == 20
+    assert_same({"curves": tidy(curves), **again}, whole)
 
 
-def test_proxies_that_were_stopped_end_the_same(tmp_path: Path) -> None:
-    sweep = small_sweep(sweep={"method": ["best_of_n"], "seeds": 3}, proxy={"steps": 30, "width": 8})
-    members, world = needed(expand(sweep)), build_world(sweep)
-    whole = train_members(members, world, Recorder())
-    again, stops = None, 0
-    while again is None:
-        try:
-            again = train_members(members, world, Recorder(saver=StoppedAfter(tmp_path / "state", 3, stretch=2)))
-        except KeyboardInterrupt:
-            stops += 1
-    assert stops > 2
-    for (first, said), (second, told) in zip(whole, again, strict=True):
-        assert torch.equal(first.parameters, second.parameters)
-        assert np.array_equal(first.scores, second.scores)
-        assert said == told
+def test_proxies_that_were_stopped_at_any_rest_end_the_same() -> None:
+    sweep = small_sweep(sweep={"method": ["best_of_n"], "seeds": 3}, proxy={"steps": 20, "width": 8})
+    members, world, saver = needed(expand(sweep)), build_world(sweep), KeepsEveryState()
+    whole = train_members(members, world, Recorder(saver=saver))
+    assert len(saver.states) > 8
+    for state in saver.states:
+        again = train_members(members, world, Recorder(saver=GoesOnFrom(state)))
+        for (first, said), (second, told) in zip(whole, again, strict=True):
+            assert torch.equal(first.parameters, second.parameters)
+            assert np.array_equal(first.scores, second.scores)
+            assert said == told
 
 
 @pytest.mark.parametrize("first", [1, 3, 1000])
@@ -150,7 +200,7 @@ def test_a_state_that_is_not_whole_or_not_of_this_stack_is_not_taken_up() -> Non
 
 
 def test_stretches_sum_up_and_grow() -> None:
-    saver = Saver()
+    saver = Saver()  # the clock stands still here
     taken = list(stretches(1000, saver))
     assert sum(taken) == 1000
     assert taken == sorted(taken[:-1]) + taken[-1:]

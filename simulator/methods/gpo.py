@@ -27,9 +27,7 @@ from simulator.method import LABELS, Cell, Choices, Keep, Keys, Method, Recorder
 from simulator.objective import Objective, Part, UnderReference
 from simulator.objectives import OBJECTIVES
 from simulator.packing import packing
-from simulator.preferences import (
-    Preferences,
-)
+from simulator.preferences import Preferences
 from simulator.runs import Run, apart
 from simulator.scoring import Proxy, Scorer
 from simulator.settings import Settings
@@ -224,7 +222,7 @@ def trace(runs: Sequence[Run], world: World, proxies: Sequence[Proxy], recorder:
         problem = pose(runs, world, pairs)
         state = start(world.reference, len(runs), problem)
         steps = checkpoint_steps(problem.schedule.steps, settings.train.checkpoints)
-        track = Track(rows=len(steps))
+        track, log_ratios = Track(rows=len(steps)), None
         if found := recorder.saver.found():
             state, pairs, turn = state_from(found, state), pairs_from(found, pairs), int(found["turn"])
             problem = again(problem, runs, world, pairs, turn, turn * refreshed)
@@ -249,6 +247,8 @@ def trace(runs: Sequence[Run], world: World, proxies: Sequence[Proxy], recorder:
             columns, log_ratios = measure(state, problem, pairs, world, settings, scorer)
             track.note(columns)
             recorder.saver.rest(tensors)
+        if log_ratios is None:  # the state was saved after the last measurement
+            log_ratios = world.measure(state.parameters, pairs, settings.data, scorer)[1]
         keep_portrait(runs, world, state.parameters, state.diverged_at, scorer, keep)
         keep_margins(runs, world, pairs, log_ratios, finite(state.parameters, state.diverged_at), keep)
     return curve_rows(runs, steps, track.measured, state.diverged_at.cpu().numpy(), kl_source=world.kl_source)
