@@ -19,7 +19,7 @@ from simulator.complaints import ConfigError
 from simulator.language import Language, lengths
 from simulator.markov import DRAWS, make_language
 from simulator.network import Architecture
-from simulator.reference import Recipe, cached_reference
+from simulator.reference import Recipe, cached_reference, reference_hash
 from simulator.settings import Settings
 from simulator.streams import stream
 from simulator.text import open_text, text_bytes
@@ -148,6 +148,7 @@ def sizes(settings: Settings, ground: Ground) -> dict[str, Any]:
         "policy_parameters": ground.architecture.parameters,
         "gold_reward": settings.gold.reward,
         "gold_fluency": settings.gold.fluency,
+        "reference_sha256": reference_hash(ground.reference),
         "world_seed": world.seed,
         "gold_seed": settings.gold.seed,
         "largest_entropy": float(world.response_length * np.log(world.vocabulary)),

@@ -2,24 +2,26 @@
 
 It learns from fresh samples of the language; training ends after a fixed number of steps with a cosine schedule.
 Training is what takes longest in making a world, so the result is cached under the hash of all that made it, in a
-folder that SIMULATOR_CACHE can name. The cache does not ask which device it was trained on: a sweep on another device
-finds the same reference there, and so the same world.
+folder that SIMULATOR_CACHE can name. The file has a checksum of the parameters: one that is damaged is not used. The
+cache does not ask which device it was trained on: a sweep on another device finds the same reference there, and so the
+same world.
 """
 
-import io
 import json
 import logging
 import os
+import warnings
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
 
-import numpy as np
 import torch
 from platformdirs import user_cache_path
 from torch import Tensor
 
 from simulator.files import write_whole
+from simulator.in_flight import fingerprint, read_state, state_bytes
 from simulator.language import Language, lengths
 from simulator.network import Architecture, initial_parameters, restack, unstack
 from simulator.optimizer import adam_step, clip_rows, learning_rate_factor, start_adam
@@ -76,7 +78,7 @@ def cache_folder() -> Path:
 def cached_reference(language: Language, architecture: Architecture, recipe: Recipe, device: torch.device) -> Tensor:
     """`train_reference`, or its cached result [D] for the same language, architecture and recipe.
 
-    A cache that cannot be read or written costs time, never the result.
+    A cache that cannot be read or written, or is damaged, costs time, never the result.
     """
     made_by = {
         "version": VERSION,
@@ -86,19 +88,34 @@ def cached_reference(language: Language, architecture: Architecture, recipe: Rec
         **asdict(recipe),
     }
     key = sha256(json.dumps(made_by, sort_keys=True).encode()).hexdigest()[:32]
-    path = cache_folder() / f"reference-{key}.npy"
-    try:
-        row = np.load(path, allow_pickle=False)
-        if row.shape == (architecture.row,) and row.dtype == np.float32 and np.isfinite(row).all():
-            return torch.from_numpy(row)
-    except (OSError, ValueError, EOFError):
-        pass
+    path, of = cache_folder() / f"reference-{key}.safetensors", {"reference": key}
+    if (row := read_cached(path, of, architecture.row)) is not None:
+        return row
     parameters = train_reference(language, architecture, recipe, device)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        content = io.BytesIO()
-        np.save(content, parameters.numpy(), allow_pickle=False)
-        write_whole(path, content.getvalue())
+        write_whole(path, state_bytes({"parameters": parameters}, of))
     except OSError as error:
         logger.info("the reference could not be cached at %s: %s", path, error)
     return parameters
+
+
+def read_cached(path: Path, of: Mapping[str, str], numbers: int) -> Tensor | None:
+    """The parameters [numbers] in a cache file; None where there is none, or not as it was written, which is warned of.
+
+    of: what the file must say that it holds.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError:
+        return None
+    row = (read_state(content, of) or {}).get("parameters")
+    if row is not None and row.shape == (numbers,) and row.dtype == torch.float32:
+        return row
+    warnings.warn(f"{path}: is damaged; the reference is trained again", UserWarning, stacklevel=2)
+    return None
+
+
+def reference_hash(parameters: Tensor) -> str:
+    """The SHA-256 of a reference's parameters [D], to the last bit."""
+    return fingerprint({"parameters": parameters.detach().cpu()})

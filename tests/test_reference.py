@@ -7,12 +7,14 @@ import pytest
 import torch
 
 import simulator.reference
+from simulator.in_flight import state_bytes
 from simulator.markov import make_language
 from simulator.network import Architecture, unstack
 from simulator.packing import packing
-from simulator.reference import Recipe, cached_reference, train_reference
+from simulator.reference import Recipe, cached_reference, read_cached, reference_hash, train_reference
 from simulator.streams import stream
 from simulator.transformer import response_log_probs
+from tests.conftest import heard
 
 ARCHITECTURE = Architecture(vocabulary=4, context=4, layers=1, width=16, heads=2)
 CPU = torch.device("cpu")
@@ -62,16 +64,45 @@ def test_what_made_it_is_in_its_name(language, cache: Path, seed: int) -> None:
     assert len(list(cache.iterdir())) == 3
 
 
-@pytest.mark.parametrize("damage", [b"", b"not numpy", None])
-def test_a_damaged_cache_is_replaced(language, cache: Path, damage: bytes | None) -> None:
+@pytest.mark.parametrize("damage", [b"", b"not tensors", "cut", "of another", "of another shape"])
+def test_a_damaged_cache_is_named_and_replaced(language, cache: Path, damage: bytes | str) -> None:
     first = cached_reference(language, ARCHITECTURE, RECIPE, CPU)
     (path,) = cache.iterdir()
-    if damage is None:
-        np.save(path, np.full(3, np.nan, dtype=np.float32))
-    else:
-        path.write_bytes(damage)
-    assert torch.equal(cached_reference(language, ARCHITECTURE, RECIPE, CPU), first)
-    assert np.load(path, allow_pickle=False).shape == first.shape
+    of = {"reference": path.stem.removeprefix("reference-")}
+    contents = {
+        "cut": path.read_bytes()[:-4],
+        "of another": state_bytes({"parameters": first}, {"reference": "another"}),
+        "of another shape": state_bytes({"parameters": first[:-1]}, of),
+    }
+    path.write_bytes(contents[damage] if isinstance(damage, str) else damage)
+    with pytest.warns(UserWarning, match=rf"{path.name}: is damaged; the reference is trained again"):
+        assert torch.equal(cached_reference(language, ARCHITECTURE, RECIPE, CPU), first)
+    assert torch.equal(cached_reference(language, ARCHITECTURE, RECIPE, CPU), first)  # and is not damaged any more
+
+
+def test_no_bit_of_a_cached_reference_changes_unseen(language, cache: Path, rng: np.random.Generator) -> None:
+    first = cached_reference(language, ARCHITECTURE, RECIPE, CPU)
+    (path,) = cache.iterdir()
+    whole, of = path.read_bytes(), {"reference": path.stem.removeprefix("reference-")}
+    signs = [len(whole) - 4 * len(first) + 4 * number + 3 for number in range(0, len(first), 17)]  # the sign bits
+    changes = [(place, 0x80) for place in signs]
+    changes += [(int(rng.integers(len(whole))), 1 << int(rng.integers(8))) for _ in range(300)]
+    with heard():
+        for place, bit in changes:
+            changed = bytearray(whole)
+            changed[place] ^= bit
+            path.write_bytes(changed)
+            row = read_cached(path, of, len(first))
+            assert row is None or torch.equal(row, first)  # a bit of the header's padding may say nothing
+            assert row is None or place < len(whole) - 4 * len(first)
+
+
+def test_the_hash_of_a_reference_is_of_every_bit(language) -> None:
+    row = train_reference(language, ARCHITECTURE, RECIPE, CPU)
+    other = row.clone()
+    other[7] = -other[7]
+    assert len({reference_hash(row), reference_hash(other)}) == 2
+    assert reference_hash(row) == reference_hash(row.clone())
 
 
 def test_a_cache_that_cannot_be_written_costs_only_time(language, tmp_path: Path, monkeypatch) -> None:
@@ -83,8 +114,11 @@ def test_a_cache_that_cannot_be_written_costs_only_time(language, tmp_path: Path
 def test_a_pickle_in_the_cache_is_never_loaded(language, cache: Path) -> None:
     first = cached_reference(language, ARCHITECTURE, RECIPE, CPU)
     (path,) = cache.iterdir()
-    np.save(path, np.array([print], dtype=object), allow_pickle=True)
-    assert torch.equal(cached_reference(language, ARCHITECTURE, RECIPE, CPU), first)
+    np.save(path.with_suffix(".npy"), np.array([print], dtype=object), allow_pickle=True)
+    path.with_suffix(".npy").replace(path)
+    with heard():
+        found = cached_reference(language, ARCHITECTURE, RECIPE, CPU)
+    assert torch.equal(found, first)
 
 
 def test_a_caller_that_wants_no_gradients_gets_a_trained_reference(language) -> None:
