@@ -226,15 +226,18 @@ def report(folder: Path, /) -> None:
     """
     from analysis.figures import draw_all
     from analysis.report import write_report
-    from analysis.results import altered
+    from analysis.seals import blamed_on, damages, seal_report
     from analysis.summary import text
 
-    for name in altered(folder):
-        tell(f"{folder / name}: is not as the sweep wrote it; the same sweep, run again, keeps it and makes it anew")
-    print(text(folder))
-    draw_all(folder)
-    print(f"figures in {folder / 'figures'}")
-    print(f"page in {write_report(folder)}")
+    damaged = damages(folder)
+    for sentence in damaged:
+        tell(sentence)
+    with blamed_on(damaged):
+        print(text(folder))
+        draw_all(folder)
+        print(f"figures in {folder / 'figures'}")
+        print(f"page in {write_report(folder)}")
+        seal_report(folder)
 
 
 @app.command

@@ -4,14 +4,12 @@ One row of `curves` is one run at one checkpoint, and every setting that varies 
 neither measured nor a name are settings; `settings_of` tells them apart.
 """
 
-import hashlib
 import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import pyarrow
 
 MEASURED = (
     *("kl", "kl_se", "gold", "gold_se", "proxy", "proxy_se", "win_rate", "win_rate_se", "mu_squared"),
@@ -67,22 +65,17 @@ def failures(folder: str | Path) -> pd.DataFrame:
     return runs.loc[runs["status"] == "failed", ["run_id", "reason"]]
 
 
-def altered(folder: str | Path) -> list[str]:
-    """The files of a result directory that are not as the sweep wrote them; none where there is no SHA256SUMS.
+def sources(folder: str | Path) -> str:
+    """A sentence on runs that different code made, which --accept-source allows; nothing where one code made all.
 
-    `sha256sum -c` can check it, too.
+    Raises ResultsError.
     """
-    seal, wrong = Path(folder) / "SHA256SUMS", []
-    if not seal.exists():
-        return []
-    for line in seal.read_text(encoding="utf-8", errors="replace").splitlines():
-        if line.startswith("#"):  # how many files there are
-            continue
-        digest, _, name = line.partition("  ")
-        path = Path(folder) / name
-        if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != digest:
-            wrong.append(name)
-    return wrong
+    runs = load_beside(folder, "runs")
+    if "results_source" not in runs:
+        return ""
+    counts = runs["results_source"].dropna().value_counts(sort=False)
+    parts = [f"{count:,} runs by {source}" for source, count in counts.items()]
+    return f"different code made these runs, and their numbers may differ for it: {', '.join(parts)}" * (len(parts) > 1)
 
 
 def load(folder: str | Path) -> pd.DataFrame:
@@ -154,9 +147,10 @@ def _read(paths: Iterable[Path], needed: Iterable[str] = NEEDED) -> pd.DataFrame
     tables = []
     for path in paths:
         try:
-            table = pd.read_parquet(path)
-        except (OSError, pyarrow.ArrowException) as error:
-            raise ResultsError(f"{path}: cannot be read as Parquet ({str(error).splitlines()[0]})") from None
+            table = pd.read_parquet(path, page_checksum_verification=True)
+        except Exception as error:  # a damaged file may raise anything
+            why = (str(error).splitlines() or [type(error).__name__])[0]
+            raise ResultsError(f"{path}: cannot be read as Parquet ({why})") from None
         missing = [name for name in needed if name not in table]
         if missing:
             raise ResultsError(f"{path}: lacks the column {missing[0]}, so it is no table of this simulator")

@@ -17,7 +17,7 @@ import pandas as pd
 from analysis.intervals import half_width, over_seeds
 from analysis.names import printable, spelled
 from analysis.paths import fit_laws, trends
-from analysis.results import ends, expected, failures, finished, further_axes, load, offline, trained, whole
+from analysis.results import ends, expected, failures, finished, further_axes, load, offline, sources, trained, whole
 
 CURVE = ("method", "loss", "beta", "kappa")
 
@@ -120,6 +120,8 @@ def text(folder: str | Path) -> str:
     first = f"{runs}{of} run{'s' * (runs != 1)}{so_far}, {diverged} of them diverged"
     if len(failed):
         first += f"; {len(failed)} more failed, and `runs.parquet` says why"
+    if mixed := sources(folder):
+        first += f"\n{mixed}"
     if ends(curves).empty:
         hint = "; a smaller learning rate may help" if diverged else ""
         return f"{first}; no figures, since nothing is left to draw{hint}"

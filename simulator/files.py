@@ -18,12 +18,12 @@ class StorageError(OSError):
     """A file cannot be written; the text says which, why, and what to do. Nothing that was there is lost."""
 
 
-def remedy(error: OSError) -> str:
-    """What a user can do about it."""
+def remedy(error: OSError, verb: str = "writing") -> str:
+    """What a user can do about an error of the file system, met in "reading" or "writing"."""
     if error.errno in FULL:
         return "make room there"
     if error.errno in FORBIDDEN:
-        return "allow writing there"
+        return f"allow {verb} there"
     if error.errno in GONE:
         return "its folder was moved or removed while it was in use: bring it back"
     return "see that the disk works"
@@ -103,4 +103,4 @@ def hash_of_file(path: Path) -> str | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise StorageError(f"{path}: cannot be read ({error.strerror or error}); allow reading there") from error
+        raise StorageError(f"{path}: cannot be read ({error.strerror or error}); {remedy(error, 'reading')}") from error

@@ -4,7 +4,8 @@ Every file that a seal vouches for is read before it is relied on. One that is n
 aside under another name, never deleted, and what it recorded is run again.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pandas as pd
 from pyarrow import ArrowException
 from pyarrow.parquet import read_table
 
-from simulator.files import hash_of_file, make_folder, set_aside
+from simulator.files import hash_of_file, make_folder, remedy, set_aside
 from simulator.folder import BESIDE, PARTS, Folder, remove
 from simulator.proxies import Member
 from simulator.records import FAILED, failed_rows, tidy, write_table
@@ -21,6 +22,7 @@ from simulator.seals import Seal, read_seal, write_seal
 
 OF_RUNS = ("curves", "runs", *BESIDE)
 NO_RECORD = "it left no record"
+AGAIN = "and made again"
 Tell = Callable[[str], None]
 Read = Callable[[Path, str], list[str]]
 
@@ -35,13 +37,18 @@ class Finished:
     proxies: frozenset[str]
 
 
-def is_complete(folder: Folder) -> bool:
-    """Whether all records of the sweep are there, as they were written, and nothing else. Raises StorageError."""
+def is_complete(folder: Folder, runs: Collection[str]) -> bool:
+    """Whether the records of all `runs` are there, by run_id, as they were written, and nothing else.
+
+    Raises StorageError.
+    """
     others = any(path.exists() for path in (folder.running, folder.lock))
     if others or not folder.seal.exists() or any(any(folder.path.glob(part)) for part in PARTS):
         return False
     seal = read_seal(folder.seal, folder.path)
-    return seal is not None and seal.whole and not any_failed(folder)
+    if seal is None or not seal.whole or folder.config.relative_to(folder.path).as_posix() not in seal.sums:
+        return False
+    return not any_failed(folder) and set(column(folder.runs, "run_id")) == set(runs)
 
 
 def any_failed(folder: Folder) -> bool:
@@ -49,20 +56,49 @@ def any_failed(folder: Folder) -> bool:
     return FAILED in column(folder.runs, "status")
 
 
-def mend(folder: Folder, tell: Tell) -> None:
-    """Leave only whole records in the folder; `tell` is given a sentence on each that is set aside.
+def mend(folder: Folder, runs: Collection[str], tell: Tell) -> None:
+    """Leave only whole records of `runs`, by run_id, in the folder; `tell` is given a sentence on each file set aside.
 
-    Tables of a sweep that is not finished after all, since runs of it failed or proxies are damaged, become parts
-    again; where a seal of tables is left, all runs are in them. Raises StorageError.
+    Tables of a sweep that is not finished after all, since runs of it failed, or proxies are damaged, or the code of a
+    loss has changed, become parts again; where a seal of tables is left, all runs are in them. Raises StorageError.
     """
     seal = read_seal(folder.seal, folder.path) if folder.seal.exists() else None
     if seal is None:
         put_away([folder.seal], "and the tables are read instead", tell)
         adopt(folder, tell)
     else:
-        mend_tables(folder, seal, tell)
+        mend_tables(folder, seal, runs, tell)
+    if folder.start_seal.exists():
+        mend_start(folder, tell)
     for path in sorted(folder.parts.glob("*.sha256")):
         mend_part(folder, path, tell)
+        put_by_others(folder, path.name.removesuffix(".sha256"), runs, tell)
+
+
+def mend_start(folder: Folder, tell: Tell) -> None:
+    """Set aside what is damaged of the files that a sweep began with, which are made again."""
+    seal = read_seal(folder.start_seal, folder.path)
+    put_away([folder.start_seal] if seal is None else [folder.path / name for name in seal.altered], AGAIN, tell)
+    for name in seal.gone if seal else ():
+        tell(f"{folder.path / name}: is gone; it is made again")
+
+
+def put_by_others(folder: Folder, stack: str, runs: Collection[str], tell: Tell) -> None:
+    """Set aside a stack of runs that are not among `runs`: the code of their loss has changed since."""
+    part = folder.part(stack, "runs")
+    others = changed_losses(part, runs) if part.exists() else ""
+    if others:
+        files = [path for kind in OF_RUNS if (path := folder.part(stack, kind)).exists()]
+        kept = [set_aside(path, "before").name for path in files]
+        tell(f"{others}; they are run again, and what was recorded of them is kept as {', '.join(kept)}")
+        folder.part_seal(stack).unlink(missing_ok=True)
+
+
+def changed_losses(table: Path, runs: Collection[str]) -> str:
+    """How many runs of a table are not among `runs`, and of which losses; nothing where all are."""
+    losses = [loss for run, loss in zip(column(table, "run_id"), column(table, "loss"), strict=True) if run not in runs]
+    named = ", ".join(dict.fromkeys(f"sweep.loss = {loss}" for loss in losses))
+    return f"{named}: its code has changed since {len(losses)} runs were recorded" if losses else ""
 
 
 def put_away(paths: Iterable[Path], then: str, tell: Tell) -> None:
@@ -92,11 +128,12 @@ def adopt(folder: Folder, tell: Tell) -> None:
         agree = False
     if agree:
         seal_tables(folder, {})
+        tell(f"{folder.seal}: is gone; all tables can be read and agree, and it is made again")
     else:
         put_away(tables, "and the runs are run again", tell)
 
 
-def mend_tables(folder: Folder, seal: Seal, tell: Tell) -> None:
+def mend_tables(folder: Folder, seal: Seal, runs: Collection[str], tell: Tell) -> None:
     """Set aside what is damaged of the tables of a sweep that had ended, and make the rest parts if need be."""
     wrong = (*seal.altered, *seal.gone)
     damaged, others = [folder.path / name for name in seal.altered], [folder.beside(kind) for kind in OF_RUNS]
@@ -105,31 +142,29 @@ def mend_tables(folder: Folder, seal: Seal, tell: Tell) -> None:
     if any(name.removesuffix(".parquet") in OF_RUNS for name in wrong):
         put_away(damaged, "and its runs are run again", tell)
         put_by(others, tell)
-        reopen(folder, seal)
+        reopen(folder, seal, runs)
         return
-    remove(folder, PARTS)  # all that they hold is in the tables
-    put_away(damaged, "and made again", tell)
-    if any(name.startswith("prox") for name in wrong) or any_failed(folder):
-        reopen(folder, seal)
+    remove_parts(folder)
+    put_away(damaged, AGAIN, tell)
+    if changed := changed_losses(folder.runs, runs):
+        tell(
+            f"{changed}; they are run again, and the tables that hold them are kept as curves.parquet.before and so on"
+        )
+    if changed or any(name.startswith("prox") for name in wrong) or any_failed(folder):
+        reopen(folder, seal, runs, keep=bool(changed))
 
 
-def reopen(folder: Folder, seal: Seal) -> None:
-    """Make parts of what is whole in the tables of a sweep that had ended, so that it goes on as any other.
+def reopen(folder: Folder, seal: Seal, runs: Collection[str], *, keep: bool = False) -> None:
+    """Make parts of what is whole of `runs` in the tables of a sweep that had ended, so that it goes on as any other.
 
-    The parts are there, sealed, before anything that they came from goes.
+    The parts are there, sealed, before anything that they came from goes. keep: set the tables aside, and remove none.
     """
     whole = {name for name in seal.sums if name not in (*seal.altered, *seal.gone)}
     make_folder(folder.parts)
     if "proxies.parquet" in whole:
-        table = pd.read_parquet(folder.proxies)
-        networks = [folder.network(name) for name in table["proxy"]]
-        there = [path.relative_to(folder.path).as_posix() in whole for path in networks]
-        part = folder.part(digest(list(table["proxy"])), "proxies")
-        sums = {path: seal.sums[path.relative_to(folder.path).as_posix()] for path in networks if path.exists()}
-        sums = {path: digest for path, digest in sums.items() if path.relative_to(folder.path).as_posix() in whole}
-        sums[part] = write_table(table[there], part)
-        write_seal(folder.part_seal(part.name.split(".")[0]), folder.path, sums)
-    ids = unfailed(folder, column) if folder.curves.exists() and folder.runs.exists() else []
+        reopen_proxies(folder, {name: seal.sums[name] for name in whole})
+    there = folder.curves.exists() and folder.runs.exists()
+    ids = [run_id for run_id in unfailed(folder, column) if run_id in runs] if there else []
     if ids:
         name, sums = digest(ids), {}
         for kind in OF_RUNS:
@@ -138,8 +173,21 @@ def reopen(folder: Folder, seal: Seal) -> None:
                 part = folder.part(name, kind)
                 sums[part] = write_table(table[table["run_id"].isin(ids)], part)
         write_seal(folder.part_seal(name), folder.path, sums)
+    for path in [path for kind in OF_RUNS if (path := folder.beside(kind)).exists()] if keep else []:
+        set_aside(path, "before")
     for path in (folder.seal, *(folder.beside(kind) for kind in OF_RUNS)):
         path.unlink(missing_ok=True)
+
+
+def reopen_proxies(folder: Folder, sums: Mapping[str, str]) -> None:
+    """Make a part of the proxies whose networks are whole. sums: the SHA-256 of each whole file, by its path."""
+    table = pd.read_parquet(folder.proxies)
+    networks = {name: folder.network(name) for name in table["proxy"]}
+    places = {name: path.relative_to(folder.path).as_posix() for name, path in networks.items()}
+    part = folder.part(digest(list(table["proxy"])), "proxies")
+    sealed = {networks[name]: sums[place] for name, place in places.items() if place in sums}
+    there = [places[name] in sums for name in table["proxy"]]
+    write_seal(folder.part_seal(part.name.split(".")[0]), folder.path, sealed | {part: write_table(table[there], part)})
 
 
 def mend_part(folder: Folder, path: Path, tell: Tell) -> None:
@@ -235,16 +283,37 @@ def join(folder: Folder, runs: Sequence[Run], failed: Mapping[str, str]) -> dict
     assert rows is not None
     sums[folder.runs] = write_table(rows, folder.runs)
     seal_tables(folder, sums)
-    remove(folder, PARTS)
+    remove_parts(folder)
     return failed
+
+
+def remove_parts(folder: Folder) -> None:
+    """Remove the parts, of which all is in the tables by now; one that stays does no harm, and is warned of."""
+    for pattern in PARTS:
+        try:
+            remove(folder, [pattern])
+        except OSError as error:
+            told = f"{error.filename or folder.parts}: cannot be removed ({error.strerror or error}); {remedy(error)}"
+            warnings.warn(f"{told}, or remove it later", UserWarning, stacklevel=2)
 
 
 def seal_tables(folder: Folder, sums: Mapping[Path, str]) -> None:
     """Vouch for all records of a sweep that has ended. sums: those that are known."""
-    records = [folder.beside(kind) for kind in OF_RUNS] + [folder.world, folder.losses, folder.proxies]
+    records = [folder.beside(kind) for kind in OF_RUNS] + [*begun_with(folder), folder.proxies]
     records += sorted((folder.path / "proxies").glob("*.npz"))
     found = {path: sums.get(path) or hash_of_file(path) for path in records}
     write_seal(folder.seal, folder.path, {path: digest for path, digest in found.items() if digest})
+
+
+def begun_with(folder: Folder) -> list[Path]:
+    """The records that are there before any run is trained."""
+    return [folder.config, folder.source, folder.world, folder.losses, *sorted((folder.path / "code").rglob("*.py"))]
+
+
+def seal_start(folder: Folder) -> None:
+    """Vouch for the files that a sweep began with, until it ends. Raises StorageError."""
+    found = {path: hash_of_file(path) for path in (*begun_with(folder), folder.oracle, folder.sizes)}
+    write_seal(folder.start_seal, folder.path, {path: digest for path, digest in found.items() if digest})
 
 
 def finished_runs(folder: Folder) -> frozenset[str]:
@@ -260,11 +329,12 @@ def kept_in(folder: Folder) -> str:
 
 
 def reported(folder: Folder) -> str:
-    """What a folder holds whose page is younger than all that it shows, for people; nothing where it is not."""
+    """How many runs a folder holds and where its page is; nothing where the page was not made of these records."""
+    seal = read_seal(folder.report_seal, folder.path) if folder.report_seal.exists() else None
     shows = [path for path in (folder.seal, folder.path / "claims.json") if path.exists()]
-    if not (folder.seal.exists() and folder.page.exists()):
+    if seal is None or not seal.whole or not folder.seal.exists():
         return ""
-    if any(path.stat().st_mtime_ns > folder.page.stat().st_mtime_ns for path in shows):
+    if any(path.name not in seal.sums for path in (*shows, folder.page)):
         return ""
     ends = column(folder.runs, "status")
     return f"all {len(ends):,} runs were there, {ends.count('diverged'):,} of them diverged; the page is {folder.page}"

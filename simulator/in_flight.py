@@ -18,7 +18,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from simulator.files import StorageError, write_whole
+from simulator.files import StorageError, remedy, write_whole
 from simulator.interrupts import stop_if_wanted, wanted
 
 EVERY = 30.0  # seconds between two states; with the stretch of steps or the measurement under way, below a minute
@@ -57,9 +57,15 @@ class Saver:
         stop_if_wanted()
 
     def drop(self) -> None:
-        """Remove the state of a stack that has finished."""
+        """Remove the state of a stack that has finished; one that stays does no harm, since it is not gone on from."""
         if self.path is not None:
-            self.path.unlink(missing_ok=True)
+            try:
+                self.path.unlink(missing_ok=True)
+            except OSError as error:
+                told = (
+                    f"{self.path}: cannot be removed ({error.strerror or error}); {remedy(error)}, or remove it later"
+                )
+                warnings.warn(told, UserWarning, stacklevel=2)
 
 
 def fingerprint(tensors: Tensors) -> str:

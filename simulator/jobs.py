@@ -15,7 +15,7 @@ from typing import Literal
 import torch
 
 from simulator.complaints import ConfigError
-from simulator.files import StorageError
+from simulator.files import StorageError, remedy
 from simulator.interrupts import INTERRUPTED
 
 Kind = Literal["runs", "proxies"]
@@ -62,7 +62,9 @@ def trouble_of(error: Exception | SystemExit) -> Trouble:
         return Trouble(cause="inside", text=str(error))
     detail = "".join(traceback.format_exception(error)).strip()
     if isinstance(error, OSError):
-        return Trouble(cause="outside", text=str(error), detail="" if isinstance(error, StorageError) else detail)
+        foreseen = isinstance(error, StorageError) or error.errno is None
+        text = str(error) if foreseen else f"{error.filename or 'a file'}: {error.strerror}; {remedy(error)}"
+        return Trouble(cause="outside", text=text, detail="" if isinstance(error, StorageError) else detail)
     if out_of_memory(error):
         gc.collect()
         return Trouble(cause="memory", text="memory ran out", detail=detail)

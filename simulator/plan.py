@@ -14,9 +14,9 @@ import numpy as np
 import torch
 
 from simulator.best_of import ladder
+from simulator.compatibility import examine_folder
 from simulator.config import Sweep, with_hashes
 from simulator.finished import finished_runs
-from simulator.folder import examine_folder
 from simulator.grid import cautions, cells, check_computing, expand, proxy_stacks, stacks, with_proxies, world_names
 from simulator.ground import architecture_of, examine_languages
 from simulator.memory import arrange, budget_of, shown_bytes
@@ -188,7 +188,9 @@ def make_plan(
     for told in cautions(sweep, runs):
         warnings.warn(told, UserWarning, stacklevel=2)
     sweep = with_hashes(sweep, [run.settings.world.language.text for run in runs])
-    folder = examine_folder(out, sweep, fresh=fresh) if out else None
+    members = needed(with_proxies(runs))
+    names = {run.run_id for run in runs} | {member.name for member in members}
+    folder = examine_folder(out, sweep, names, fresh=fresh) if out else None
     done = finished_runs(folder) if folder and not fresh else frozenset()
     device = device or torch.device("cpu")
     check_computing(runs, device)
@@ -196,7 +198,6 @@ def make_plan(
     worlds = {name: settings for settings, name in world_names(runs)}
     examine_languages(worlds.values())
     arrangement = arrange(runs, processes=workers, **budget)
-    members = needed(with_proxies(runs))
     made, cut_runs = proxy_stacks(members, arrangement.sizes), stacks(runs, arrangement.sizes)
     workers = min(arrangement.processes, max(len(made), len(cut_runs)))
     with one_thread():

@@ -1,7 +1,14 @@
-"""Which program made a record: versions, and a hash of our own source, which tells apart what versions do not."""
+"""Which program made a record: versions, a hash of our whole source, and one of the code that determines numbers.
+
+Two programs with the same `results_source` give a run the same numbers on one machine. It is a hash of the modules of
+the experiment (world, gold, preferences, training, measurement) as `plain_source` has them, so that comments and
+docstrings do not count. What starts processes, writes files or talks to people is named in OUTSIDE and does not count;
+a module that is not named there does.
+"""
 
 import hashlib
 import platform
+from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -9,16 +16,55 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from simulator.plain_source import plain_source
+
 OURS = ("simulator", "gold_rewards")
+OUTSIDE = frozenset(  # modules of simulator/ that determine no number of a run whose settings are given
+    (
+        *("__init__", "compatibility", "complaints", "config", "describe", "files", "finished", "folder", "grid"),
+        *("interrupts", "jobs", "lock", "memory", "own_loss", "plain_source", "plan", "pool", "progress"),
+        *("provenance", "proxy_files", "recorded", "schema", "seals", "stacks", "sweep", "worker"),
+    )
+)
+
+
+def sources() -> dict[str, str]:
+    """The text of every module that makes records, by its path below the root of the source."""
+    root = Path(__file__).resolve().parent.parent
+    paths = sorted(path for package in OURS for path in (root / package).rglob("*.py"))
+    return {path.relative_to(root).as_posix(): path.read_text(encoding="utf-8") for path in paths}
 
 
 @cache
 def source_hash() -> str:
     """Ten hexadecimal digits of the SHA-256 of the code that makes records."""
-    together, root = hashlib.sha256(), Path(__file__).resolve().parent.parent
-    for path in sorted(path for package in OURS for path in (root / package).rglob("*.py")):
-        together.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
+    return _hash(sources())
+
+
+@cache
+def results_modules() -> Mapping[str, str]:
+    """The hash of each module that determines numbers, by its path."""
+    outside = {f"simulator/{name}.py" for name in OUTSIDE}
+    return {path: _hash({path: plain_source(text)}) for path, text in sources().items() if path not in outside}
+
+
+@cache
+def results_source() -> str:
+    """Ten hexadecimal digits of the SHA-256 of the code that determines numbers."""
+    return _hash(results_modules())
+
+
+def _hash(texts: Mapping[str, str]) -> str:
+    together = hashlib.sha256()
+    for name, text in texts.items():
+        together.update(name.encode() + b"\0" + text.encode() + b"\0")
     return together.hexdigest()[:10]
+
+
+def changed_modules(before: Mapping[str, str]) -> list[str]:
+    """The modules that determine numbers and are not as in `before`, which is an earlier `results_modules`."""
+    now = results_modules()
+    return sorted(path for path in before.keys() | now.keys() if before.get(path) != now.get(path))
 
 
 def made_by() -> dict[str, str]:
@@ -30,6 +76,7 @@ def made_by() -> dict[str, str]:
     return {
         "simulator_version": ours,
         "simulator_source": source_hash(),
+        "results_source": results_source(),
         "python_version": platform.python_version(),
         "torch_version": torch.__version__,
         "numpy_version": np.__version__,

@@ -9,9 +9,9 @@ from typing import Any
 import pandas as pd
 
 from simulator.files import write_whole
-from simulator.folder import flat_settings
 from simulator.runs import Run
-from simulator.settings import ESTIMATORS
+from simulator.settings import ESTIMATORS, Settings
+from simulator.toml_input import flatten
 
 LEADING = ["run_id", "method", "loss", "beta", "kappa", "seed", "pairs", "label_noise"]
 WITH_ERROR = ("kl", "gold", "proxy", "win_rate")
@@ -84,3 +84,11 @@ def rows_of(runs: Sequence[Run], ends: Sequence[Mapping[str, Any]]) -> pd.DataFr
     whole = dict.fromkeys(["seed", "pairs", "diverged_at"], "Int64")
     table = pd.DataFrame(told)
     return table.astype(whole | {"loss": "str", "beta": "float64", "reason": "str"}) if told else table
+
+
+def flat_settings(settings: Settings) -> dict[str, Any]:
+    """Every setting by its dotted key, as a user writes it."""
+    return {
+        name.removeprefix(".").replace("sweep.axes.", "sweep."): value
+        for name, value in flatten("", settings.model_dump())
+    }

@@ -20,6 +20,7 @@ from simulator.method import Recorder, Tick
 from simulator.provenance import made_by
 from simulator.proxies import Member, members_of, train_members
 from simulator.proxy_files import load_proxy, save_proxy
+from simulator.recorded import COLUMNS, check_as_begun
 from simulator.records import run_rows, tidy, write_table
 from simulator.runs import Run
 from simulator.seals import write_seal
@@ -80,13 +81,19 @@ def do(job: Job, desk: Desk, tick: Tick, found: Tick) -> None:
         world = world_in(desk.worlds, desk.sweep, some[0].settings, desk.device)
     except ConfigError as error:
         raise StorageError(str(error)) from error
+    check_as_begun(desk.folder, world_name(some[0].settings), world.facts["reference_sha256"])
     name = stack_name(some)
-    of = made_by() | {"stack": name, "kind": job.kind, "device": desk.device.type}
+    of = origin(world) | {"stack": name, "kind": job.kind, "device": desk.device.type}
     saver = Saver(path=desk.folder.in_flight(name), of=of, every=desk.every)
     finish: Callable[..., None] = finish_stack if job.kind == "runs" else finish_proxies
     with held_off():
         finish(some, world, desk, Recorder(tick=tick, found=found, saver=saver))
         saver.drop()
+
+
+def origin(world: World) -> dict[str, str]:
+    """Which program makes a record, and in a world with which reference."""
+    return made_by() | {"reference_sha256": world.facts["reference_sha256"]}
 
 
 def finish_stack(stack: Sequence[Run], world: World, desk: Desk, recorder: Recorder) -> None:
@@ -98,7 +105,7 @@ def finish_stack(stack: Sequence[Run], world: World, desk: Desk, recorder: Recor
     curves = run_stack(stack, world, proxies, replace(recorder, keep=tables.__setitem__))
     seconds = (time.perf_counter() - began) / len(stack)
     tables["curves"] = tidy(curves)
-    tables["runs"] = run_rows(stack, curves, {"wall_seconds": seconds, "device": str(desk.device), **made_by()})
+    tables["runs"] = run_rows(stack, curves, {"wall_seconds": seconds, "device": str(desk.device), **origin(world)})
     paths = {kind: folder.part(name, kind) for kind in tables}
     write_seal(
         folder.part_seal(name),
@@ -116,5 +123,6 @@ def finish_proxies(stack: Sequence[Member], world: World, desk: Desk, recorder: 
     networks = [folder.network(member.name) for member in stack]
     sums = {path: save_proxy(proxy, path) for path, (proxy, _) in zip(networks, trained, strict=True)}
     said = folder.part(name, "proxies")
-    sums[said] = write_table(pd.DataFrame([facts | {"wall_seconds": seconds} for _, facts in trained]), said)
+    also = {"wall_seconds": seconds} | {name: origin(world)[name] for name in COLUMNS}
+    sums[said] = write_table(pd.DataFrame([facts | also for _, facts in trained]), said)
     write_seal(folder.part_seal(name), folder.path, sums)

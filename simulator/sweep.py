@@ -21,11 +21,12 @@ from typing import Any
 import pandas as pd
 import torch
 
+from simulator.compatibility import clear, examine_folder
 from simulator.complaints import SHOWN, ConfigError
 from simulator.config import Sweep, with_hashes
-from simulator.files import StorageError, make_folder, storing
-from simulator.finished import is_complete, join, join_proxies, mend, seal_tables, survey
-from simulator.folder import PARTS, Folder, examine_folder, open_folder, remove
+from simulator.files import StorageError, make_folder, storing, write_whole
+from simulator.finished import is_complete, join, join_proxies, mend, remove_parts, seal_start, seal_tables, survey
+from simulator.folder import PARTIAL, Folder, remove
 from simulator.grid import cautions, check_computing, expand, proxy_stacks, stacks, with_proxies
 from simulator.in_flight import EVERY
 from simulator.jobs import Job
@@ -35,6 +36,7 @@ from simulator.memory import Arrangement, arrange, budget_of
 from simulator.own_loss import find, is_own
 from simulator.pool import Failures, Hand, OutsideError, Watch, workers_on, working_here
 from simulator.proxies import Member, members_of, needed
+from simulator.recorded import check_references, check_source, made, write_source
 from simulator.records import tidy, write_json, write_table
 from simulator.runs import Run, axis_column
 from simulator.stacks import Desk, do, one_thread, world_in
@@ -94,6 +96,7 @@ def run_sweep(
     workers: int | None = None,
     memory: str | None = None,
     fresh: bool = False,
+    accept_source: bool = False,
     watch: Watch = lambda run_steps, runs, worked: None,
     save_every: float = EVERY,
 ) -> Path:
@@ -101,52 +104,84 @@ def run_sweep(
 
     device: "auto", "cpu" or "cuda". workers: processes on a CPU, by default one for each core. memory: what all
     processes together may take, such as "2GiB"; on a GPU, of its memory; by default half of what is free. fresh: remove
-    what the folder holds. `watch(run_steps, runs, worked)` is told how many steps, summed over runs, and how many
-    runs are done in addition, and whether by work or found in the folder. save_every: seconds between two saved states
-    of a stack in training. Raises ConfigError if the sweep or the folder is wrong or somebody else writes into it,
-    before any work, and SweepError if some runs could not be finished, of which `runs.parquet` then says why, or if
-    something from outside, such as a full disk, has ended the sweep.
+    what the folder holds. accept_source: go on although the records were made by other code, which may give other
+    numbers; `runs.parquet` then says which code made each run. `watch(run_steps, runs, worked)` is given how many
+    steps, summed over runs, and how many runs are done in addition, and whether by work or found in the folder.
+    save_every: seconds between two saved states of a stack in training. Raises ConfigError if the sweep or the folder
+    is wrong or somebody else writes into it, before any work, and SweepError if some runs could not be finished, of
+    which `runs.parquet` then says why, or if something from outside, such as a full disk, has ended the sweep.
     """
     runs = expand(sweep)
     members = needed(with_proxies(runs))
     sweep = with_hashes(sweep, [run.settings.world.language.text for run in runs])
     chosen, processes = choose_device(device), processes_on(device, workers)
     keep_apart(sweep, Path(out))
-    folder = examine_folder(Path(out), sweep, fresh=fresh)
-    if not fresh and is_complete(folder):
+    ids = {run.run_id for run in runs}
+    names = ids | {member.name for member in members}
+    folder = examine_folder(Path(out), sweep, names, fresh=fresh)
+    if not fresh and is_complete(folder, ids):
         watch(steps_of(runs) + steps_of(members), len(runs), False)
         return folder.path
+    if not (fresh or accept_source):
+        check_source(folder, made(folder))
     check_computing(runs, chosen)
     budget = budget_of(memory, chosen)
     arrangement = arrange(runs, processes=processes, **budget)
     watch(0, 0, False)
     refuse_if_held(folder)
     for told in cautions(sweep, runs):
-        warnings.warn(told, UserWarning, stacklevel=2)
+        warn(told)
     with one_thread():
         oracle, facts, worlds = examine_worlds(sweep, runs, chosen)
         make_folder(folder.path, parents=True)
         with holding(folder, len(runs)), ending(folder):
-            examine_folder(folder.path, sweep, fresh=fresh)  # nobody else was kept from writing until now
-            open_folder(folder, sweep, fresh=fresh)
-            mend(folder, lambda text: warnings.warn(text, UserWarning, stacklevel=2))
-            ended = folder.seal.exists()
-            if not (ended and folder.world.exists() and folder.losses.exists()):
-                write_json(facts[0] if len(facts) == 1 else {"worlds": facts}, folder.world)
-                write_table(pd.DataFrame(sample_losses(functions_of(runs))), folder.losses)
-            if ended:
+            examine_folder(folder.path, sweep, names, fresh=fresh)  # nobody else was kept from writing until now
+            if fresh:
+                clear(folder)
+            mend(folder, ids, warn)
+            records = made(folder)
+            if not accept_source:
+                check_source(folder, records)
+            check_references(folder, records, [*runs, *members], {fact["name"]: fact for fact in facts})
+            begin(folder, sweep, runs, facts)
+            if folder.seal.exists():
                 seal_tables(folder, {})
-                remove(folder, PARTS)
+                remove_parts(folder)
                 watch(steps_of(runs) + steps_of(members), len(runs), False)
                 return folder.path
             write_table(tidy(oracle), folder.oracle)
             sizes = kept_sizes(folder, arrangement)
+            seal_start(folder)
             desk = Desk(
                 folder=folder, sweep=sweep, runs=runs, members=members, device=chosen, every=save_every, worlds=worlds
             )
             failed = finish(desk, sizes, arrangement.processes, watch)
             complain_of(join(folder, runs, failed), len(runs), folder)
     return folder.path
+
+
+def warn(text: str) -> None:
+    """Warn the user."""
+    warnings.warn(text, UserWarning, stacklevel=2)
+
+
+def begin(folder: Folder, sweep: Sweep, runs: Sequence[Run], facts: Sequence[Mapping[str, Any]]) -> None:
+    """Write what is known before any run is trained: the sweep, its code, its worlds and its losses.
+
+    Nothing vouches for these files while they are written. Raises StorageError.
+    """
+    for place in PARTIAL:
+        remove(folder, [f"{place}.*.partial"])
+    folder.start_seal.unlink(missing_ok=True)
+    ended = folder.seal.exists()
+    if not (ended and folder.config.exists()):
+        write_whole(folder.config, sweep.to_toml().encode())
+    if not (ended and folder.source.exists()):
+        write_source(folder)
+    if not (ended and folder.world.exists() and folder.losses.exists()):
+        write_json(facts[0] if len(facts) == 1 else {"worlds": facts}, folder.world)
+        write_table(pd.DataFrame(sample_losses(functions_of(runs))), folder.losses)
+    make_folder(folder.parts)
 
 
 @contextmanager

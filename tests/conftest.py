@@ -30,6 +30,7 @@ def small_sweep(**tables: dict[str, object]) -> Sweep:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--share", action="store_true", help="a fixed share of the long forms")
     parser.addoption(
         "--long", action="store_true", help="the long form of the tests that have one: minutes, not seconds"
     )

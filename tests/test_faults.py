@@ -1,6 +1,7 @@
 """Nothing is lost: sweeps that are killed, or whose disk fails, go on and end with the same bytes.
 
-In the suite a few moments stand for all; `pytest tests/test_faults.py --long` takes 100 random ones, and every write.
+In the suite a few moments stand for all; `pytest tests/test_faults.py --long` takes 100 random ones, and every call to
+the file system; `--share` takes every sixteenth call.
 """
 
 import random
@@ -8,17 +9,17 @@ import signal
 import subprocess
 import sys
 import time
-import warnings
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 
-from simulator import SweepError, run_sweep
+from simulator import ConfigError, SweepError, run_sweep
 from simulator.files import StorageError
-from tests.conftest import SMALL
-from tests.faults import deep_sweep, failing, leftovers, started, unreadable
+from tests.conftest import SMALL, heard
+from tests.faults import deep_sweep, failing, leftovers, started, steady, unreadable
 
 ROOT = Path(__file__).parent.parent
 TABLES = ("curves", "responses", "gold_law", "margins")
@@ -31,12 +32,27 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def calls(whole: Path, tmp_path_factory: pytest.TempPathFactory) -> int:
-    """How often it turns to the file system where that could change something."""
-    with failing("EIO", 0) as made:
-        run_sweep(deep_sweep(), tmp_path_factory.mktemp("counted") / "out", workers=1, save_every=0.0)
-    assert len(made) > 100
-    return len(made)
+def counted(whole: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, int]:
+    """How often it turns to the file system where that could change something, and to read a record."""
+    made = {}
+    for kind, how in (("writes", "EIO"), ("reads", "read EIO")):
+        with failing(how, 0) as calls, steady():
+            run_sweep(deep_sweep(), tmp_path_factory.mktemp("counted") / "out", workers=1, save_every=0.0)
+        made[kind] = len(calls)
+    assert made["writes"] > 150
+    assert made["reads"] > 20
+    return made
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Each `part` of the calls is every so many of them, from the first or a later one on.
+
+    All calls in the long form, a sixteenth of them as a fixed share, and two or three in the suite.
+    """
+    if "part" in metafunc.fixturenames:
+        long, share = (metafunc.config.getoption(name) for name in ("--long", "--share"))
+        parts = [(first, 16) for first in range(16)] if long else [(3, 16)] if share else [(70, 128)]
+        metafunc.parametrize("part", parts, ids=lambda part: f"{part[0]} of {part[1]}")
 
 
 def check_same(out: Path, whole: Path) -> None:
@@ -78,10 +94,10 @@ def test_kills_at_random_moments(whole: Path, tmp_path: Path, request: pytest.Fi
 
 @pytest.mark.parametrize("how", ["kill", "torn"])
 def test_kills_at_and_inside_writes(
-    how: str, whole: Path, calls: int, tmp_path: Path, request: pytest.FixtureRequest
+    how: str, part: tuple[int, int], whole: Path, counted: dict[str, int], tmp_path: Path, record_property: Any
 ) -> None:
-    step = 1 if request.config.getoption("--long") else calls // 6
-    for number in range(1 + step // 2, calls + 1, step):
+    numbers = range(1 + part[0], counted["writes"] + 1, part[1])
+    for number in numbers:
         out = tmp_path / f"{number}"
         process = started(out, (how, number))
         process.join()
@@ -91,33 +107,36 @@ def test_kills_at_and_inside_writes(
         again.join()
         assert again.exitcode == 0
         check_same(out, whole)
+    record_property("cases", len(numbers))
+    assert len(numbers) > 1
 
 
-@pytest.mark.parametrize("how", ["ENOSPC", "EIO", "EROFS"])
-def test_a_disk_that_fails_once_at_any_write(
-    how: str, whole: Path, calls: int, tmp_path: Path, request: pytest.FixtureRequest
+REMEDIES = {"ENOSPC": "make room there", "EIO": "see that the disk works", "EROFS": "allow", "EACCES": "allow"}
+
+
+@pytest.mark.parametrize("how", ["ENOSPC", "EIO", "EROFS", "read EIO", "read EACCES"])
+def test_a_disk_that_fails_once_at_any_call(
+    how: str, part: tuple[int, int], whole: Path, counted: dict[str, int], tmp_path: Path, record_property: Any
 ) -> None:
-    step = 1 if request.config.getoption("--long") else calls // 8
-    offset = {"ENOSPC": 0, "EIO": step // 3, "EROFS": 2 * step // 3}[how]
-    failed = 0
-    for number in range(1 + offset, calls + 1, step):
+    reads = how.startswith("read ")
+    first, step = (part[0] % 16, 16) if reads else part
+    numbers, failed = range(1 + first, counted["reads" if reads else "writes"] + 1, step), 0
+    for number in numbers:
         out = tmp_path / f"{number}"
-        with warnings.catch_warnings(), failing(how, number):
-            warnings.simplefilter("ignore")
+        with heard(), steady(), failing(how, number) as calls:
             try:
                 run_sweep(deep_sweep(), out, workers=1, save_every=0.0)
-            except (SweepError, StorageError) as error:
+            except (SweepError, StorageError, ConfigError) as error:
                 failed += 1
-                assert str(tmp_path) in str(error)
-                assert {"ENOSPC": "make room there", "EIO": "see that", "EROFS": "allow writing there"}[how] in str(
-                    error
-                )
+                assert str(tmp_path) in str(error), calls[number - 1]
+                assert REMEDIES[how.removeprefix("read ")] in str(error), calls[number - 1]
         assert unreadable(out) == []
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with heard():
             run_sweep(deep_sweep(), out, workers=1)
         check_same(out, whole)
-    assert failed
+    record_property("cases", len(numbers))
+    record_property("ended", failed)
+    assert failed or how == "read EACCES"
 
 
 def test_the_command_is_killed_and_its_workers_end_with_it(tmp_path: Path, request: pytest.FixtureRequest) -> None:

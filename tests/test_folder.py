@@ -13,6 +13,7 @@ from analysis.summary import text
 from simulator import ConfigError, Sweep, SweepError, run_sweep
 from simulator.finished import finished_runs, is_complete, kept_in
 from simulator.folder import PARTS, Folder
+from simulator.grid import expand
 from simulator.lock import holding
 from simulator.seals import read_seal, write_seal
 from tests.conftest import SMALL, heard, small_sweep
@@ -23,6 +24,9 @@ SHORT = {"steps": 6, "checkpoints": 3}
 
 def sweep_of(**grid: object) -> Sweep:
     return small_sweep(sweep=GRID | grid, train=SHORT)
+
+
+IDS = {run.run_id for run in expand(sweep_of())}
 
 
 @pytest.fixture(scope="module")
@@ -87,10 +91,10 @@ def test_a_kill_while_parts_go_costs_nothing(out: Path, whole: Path, kept: int) 
         part.write_bytes(b"")
         write_seal(folder.part_seal(f"stack{number}"), out, {part: "0" * 64})
     folder.running.write_text("{}")
-    assert not is_complete(folder)
+    assert not is_complete(folder, IDS)
     assert worked(sweep_of(), out) == (0, 8)
     assert same(out, whole)
-    assert is_complete(folder)
+    assert is_complete(folder, IDS)
     assert not folder.parts.exists()
 
 
@@ -98,8 +102,10 @@ def test_a_finished_folder_of_an_earlier_version_is_taken_as_it_is(out: Path) ->
     (out / "SHA256SUMS").unlink()
     table = pd.read_parquet(out / "losses.parquet")
     table.to_parquet(out / "losses.parquet", compression="gzip")
-    assert worked(sweep_of(), out) == (0, 8)
-    assert is_complete(Folder(path=out))
+    with heard() as told:
+        assert worked(sweep_of(), out) == (0, 8)
+    assert told == [f"{out / 'SHA256SUMS'}: is gone; all tables can be read and agree, and it is made again"]
+    assert is_complete(Folder(path=out), IDS)
 
 
 def test_tables_that_nothing_vouches_for_are_read_before_they_are_believed(out: Path, whole: Path) -> None:
@@ -214,15 +220,20 @@ def test_another_sweep_that_came_first_is_not_mixed_with(tmp_path: Path, monkeyp
     assert (pd.read_parquet(out / "runs.parquet")["beta"] == 7.0).all()
 
 
+def test_fresh_removes_no_file_that_may_be_anybodys(tmp_path: Path) -> None:
+    (tmp_path / "curves.parquet").write_bytes(b"not ours")
+    for fresh in (False, True):
+        with pytest.raises(ConfigError, match=r"choose another --out"):
+            run_sweep(sweep_of(), tmp_path, workers=1, fresh=fresh)
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"not ours"]
+
+
 def test_fresh_removes_nothing_where_no_sweep_was(tmp_path: Path) -> None:
     (tmp_path / "figures").mkdir()
     (tmp_path / "figures" / "thesis.png").write_bytes(b"mine")
     (tmp_path / "claims.json").write_text("mine")
     run_sweep(sweep_of(), tmp_path, workers=1, fresh=True)
     assert (tmp_path / "figures" / "thesis.png").read_bytes() == b"mine"
-    (tmp_path / "config.toml").unlink()
-    with pytest.raises(ConfigError, match=r"no config\.toml that says of what; remove them by hand"):
-        run_sweep(sweep_of(), tmp_path, workers=1, fresh=True)
 
 
 def test_a_folder_that_is_held_is_refused_and_let_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

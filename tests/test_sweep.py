@@ -92,6 +92,7 @@ def test_the_folder_holds_what_the_contract_lists(results: Path) -> None:
         "margins.parquet",
         "responses.parquet",
         "runs.parquet",
+        "source.json",
         "world.json",
     ]
     assert tomllib.loads((results / "config.toml").read_text())["train"]["schedule"] == "constant"
@@ -209,11 +210,15 @@ def test_records_of_another_sweep_are_refused_and_kept(tmp_path: Path) -> None:
     assert (folder / "notes.txt").read_text() == "mine"
 
 
-def test_records_without_a_config_are_refused(tmp_path: Path) -> None:
+def test_records_without_a_config_are_those_of_the_sweep_that_has_their_runs(tmp_path: Path) -> None:
     folder = run_sweep(tiny(), tmp_path / "out", workers=1)
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
     (folder / "config.toml").unlink()
-    with pytest.raises(ConfigError, match=r"no config\.toml"):
+    with pytest.raises(ConfigError, match=r"another sweep, whose config\.toml is gone, or not whole; choose another"):
+        run_sweep(tiny(beta=[7.0]), folder, workers=1)
+    with pytest.warns(UserWarning, match=r"config\.toml: is gone; it is made again"):
         run_sweep(tiny(), folder, workers=1)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 
 def test_a_folder_that_cannot_be_written_is_refused_before_any_work(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from simulator.grid import expand
 from simulator.jobs import Job, Trouble, ended, next_try, told, trouble_of
 from simulator.pool import OutsideError, workers_on, working_here
 from simulator.runs import Run
+from simulator.sweep import begin, examine_worlds
 from tests.conftest import heard, small_sweep
 
 TINY = {"loss": ["logistic", "hinge"], "beta": [0.1, 1.0], "seeds": 2}
@@ -179,9 +180,10 @@ def test_what_comes_from_outside_ends_the_sweep_and_says_where(tmp_path: Path) -
 
 
 def folder_of(sweep: Sweep, path: Path) -> Folder:
-    folder = Folder(path=path)
-    folder.config.write_text(sweep.to_toml())
-    folder.parts.mkdir()
+    """A folder for the sweep, in which nothing is trained yet."""
+    folder, runs = Folder(path=path), expand(sweep)
+    _, facts, _ = examine_worlds(sweep, runs, torch.device("cpu"))
+    begin(folder, sweep, runs, facts)
     return folder
 
 

@@ -14,6 +14,7 @@ METHODS = {"gpo": "training on pairs", **METHOD_NAMES}
 VERSIONS = {
     "simulator_version": "simulator",
     "simulator_source": "its source",
+    "results_source": "of that, what determines numbers",
     "python_version": "Python",
     "torch_version": "torch",
     "numpy_version": "NumPy",
@@ -108,6 +109,11 @@ def training_facts(runs: pd.DataFrame) -> list[Fact]:
         (label, _few(f"{value:,}" if isinstance(value, int) else told(value) for value in runs[name].unique().tolist()))
         for name, label in there.items()
     ]
+
+
+def source_facts(mixed: str) -> list[Fact]:
+    """That different code made the runs, where it did; mixed: as `results.sources` has it."""
+    return [("code", mixed)] if mixed else []
 
 
 def machine_facts(runs: pd.DataFrame) -> list[Fact]:

@@ -18,9 +18,9 @@ from plotly.offline import get_plotlyjs
 from analysis.files import write_whole
 from analysis.report.beside import load_claims, load_config, load_world
 from analysis.report.data import chosen_of, data_of
-from analysis.report.facts import machine_facts, sweep_facts, training_facts, world_facts
+from analysis.report.facts import machine_facts, source_facts, sweep_facts, training_facts, world_facts
 from analysis.report.pictures import pictures_of
-from analysis.results import ResultsError, ends, failures, finished, load, load_beside, trained
+from analysis.results import ResultsError, ends, failures, finished, load, load_beside, sources, trained
 
 LIMIT = 8_000_000  # bytes of the page
 DATA = 1_900_000  # of them, for what the controls choose from
@@ -53,6 +53,7 @@ def page_of(folder: Path) -> str:
             *sweep_facts(curves, finished(folder), failures(folder)),
             *world_facts(load_world(folder)),
             *training_facts(load_beside(folder, "runs")),
+            *source_facts(sources(folder)),
             *machine_facts(load_beside(folder, "runs")),
         ],
         "config": load_config(folder),
