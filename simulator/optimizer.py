@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 FIRST_DECAY, SECOND_DECAY, EPSILON = 0.9, 0.999, 1e-8
+LARGEST = 1e18
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,15 +29,23 @@ def start_adam(parameters: Tensor) -> Adam:
 
 
 def clip_rows(gradient: Tensor, limit: Tensor) -> Tensor:
-    """Scale each row of [R, D] down to at most the Euclidean norm `limit` [R, 1]; a limit of inf leaves it."""
-    norm = gradient.norm(dim=1, keepdim=True)
-    return gradient.mul_((limit / (norm + 1e-6)).clamp_(max=1.0))
+    """Scale each row of [R, D] down to at most the Euclidean norm `limit` [R, 1]; a limit of inf leaves it.
+
+    The norm is taken in float64, where no square of a float32 overflows.
+    """
+    norm = torch.linalg.vector_norm(gradient, dim=1, keepdim=True, dtype=torch.float64)
+    scale = torch.where(limit.isinf(), 1.0, limit / (norm + 1e-6)).clamp_(max=1.0)
+    return gradient.mul_(scale.to(gradient.dtype))
 
 
 def adam_step(
     parameters: Tensor, gradient: Tensor, state: Adam, *, step: int, rate: Tensor, weight_decay: float
 ) -> None:
-    """Update `parameters` [R, D] and `state` in place. `step` counts from 1; `rate` [R, 1] is this step's."""
+    """Update `parameters` [R, D] and `state` in place. `step` counts from 1; `rate` [R, 1] is this step's.
+
+    A number of the gradient beyond LARGEST counts as that, since its square would overflow in float32.
+    """
+    gradient = gradient.clamp(-LARGEST, LARGEST)
     state.first.lerp_(gradient, 1 - FIRST_DECAY)
     state.second.mul_(SECOND_DECAY).addcmul_(gradient, gradient, value=1 - SECOND_DECAY)
     spread = state.second.sqrt().mul_(1 / math.sqrt(1 - SECOND_DECAY**step)).add_(EPSILON)
@@ -47,11 +56,13 @@ def adam_step(
 
 def learning_rate_factor(step: int, *, steps: int, warmup: int, schedule: str) -> float:
     """The share of the peak learning rate at `step` (from 1): a linear rise over `warmup` steps, then
-    `constant`, `linear` (to 0 at the end) or `cosine` (half a cosine to 0).
+    `constant`, `linear` or `cosine` (half a cosine), which would be 0 at the step after the last.
+
+    Every step has a share above 0; the first after the warm-up has all.
     """
     if step <= warmup:
         return step / warmup
-    passed = (step - warmup) / max(steps - warmup, 1)
+    passed = (step - warmup - 1) / max(steps - warmup, 1)
     if schedule == "linear":
         return 1 - passed
     if schedule == "cosine":

@@ -31,7 +31,7 @@ from simulator.transformer import response_log_probs
 
 logger = logging.getLogger(__name__)
 
-VERSION = 3  # counts changes of the code below that change its result, so that no stale cache is read
+VERSION = 4  # counts changes of the code below that change its result, so that no stale cache is read
 
 
 @dataclass(frozen=True, kw_only=True)

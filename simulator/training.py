@@ -219,11 +219,11 @@ def scenes(
 
 
 def loss_and_gradient(parameters: Tensor, problem: Problem, chosen: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Mean loss [R] and its gradient [R, D] on the pairs `chosen` [R, B], or on all pairs; without terms."""
+    """Mean loss [R], float64, and its gradient [R, D] on the pairs `chosen` [R, B], or on all pairs; without terms."""
     batch = take(problem, chosen)
     blocks = {name: view.detach().requires_grad_() for name, view in unstack(parameters, problem.architecture).items()}
     values = problem.value(blocks, problem.architecture, problem.packing, batch.prompts, batch.responses)
-    loss = pair_losses(
+    losses = pair_losses(
         values,
         batch.reference_log_probs,
         tokens_of(batch.responses),
@@ -232,7 +232,8 @@ def loss_and_gradient(parameters: Tensor, problem: Problem, chosen: Tensor | Non
         scores=batch.scores,
         mismatched=mismatched_ratios(parameters, problem, batch),
         fresh=problem.fresh,
-    ).mean(dim=1)
+    )
+    loss = losses.double().mean(dim=1)  # a sum of float32 may overflow where their mean does not
     gradients = torch.autograd.grad(loss.sum(), list(blocks.values()))
     return loss.detach(), restack(dict(zip(blocks, gradients, strict=True)), problem.architecture)
 

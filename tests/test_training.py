@@ -142,11 +142,29 @@ def test_a_diverged_run_is_marked_and_its_neighbours_go_on_untouched(world: Worl
         assert rows["step"].iloc[-1] < 40
 
 
+@pytest.mark.parametrize(("clip", "rate"), [(1.0, 0.002), (0.0, 0.001)])
+def test_gradients_whose_squares_overflow_train_on(world: World, clip: float, rate: float) -> None:
+    """exp(-150 rho) has gradients beyond 1e19, whose squares no float32 holds, and is finite itself."""
+    runs = runs_of(loss=["exponential"], beta=[150.0], seeds=3, train={"learning_rate": rate, "clip": clip})
+    curves = run_stack(runs, world, [], Recorder())
+    assert set(curves["status"]) == {"ok"}
+    assert curves["train_loss"].max() > 1e12
+
+
+@pytest.mark.parametrize("schedule", ["linear", "cosine"])
+def test_one_step_of_any_schedule_moves(world: World, schedule: str) -> None:
+    train = {"steps": 1, "checkpoints": 2, "schedule": schedule}
+    curves = run_stack(runs_of(loss=["logistic"], beta=[0.1], seeds=1, train=train), world, [], Recorder())
+    constant = runs_of(loss=["logistic"], beta=[0.1], seeds=1, train={"steps": 1, "checkpoints": 2})
+    assert curves["kl"].iloc[-1] > 1e-4
+    assert curves["kl"].iloc[-1] == run_stack(constant, world, [], Recorder())["kl"].iloc[-1]
+
+
 @pytest.mark.parametrize("loss", LOSSES)
 def test_beta_to_infinity_returns_the_reference(world: World, loss: str) -> None:
-    train = {"steps": 200, "batch": 48, "schedule": "cosine", "learning_rate": 1e-4}
+    train = {"steps": 400, "batch": 48, "schedule": "cosine", "learning_rate": 1e-4}
     curves = run_stack(runs_of(loss=[loss], beta=[0.1, 10.0, 1000.0], seeds=1, train=train), world, [], Recorder())
-    kl = curves[curves["step"] == 200].set_index("beta")["kl"]
+    kl = curves[curves["step"] == 400].set_index("beta")["kl"]
     assert kl[0.1] > 5 * kl[10.0] > 25 * kl[1000.0]
     assert kl[1000.0] < 1e-3
 
