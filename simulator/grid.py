@@ -15,18 +15,21 @@ from typing import Any, Protocol, TypeVar
 
 import torch
 
-from simulator.complaints import ConfigError, told
+from simulator.complaints import ConfigError, shown, told
 from simulator.computing import computing_on
 from simulator.config import Sweep
-from simulator.method import Choices, Method
+from simulator.method import Cell, Choices, Method
 from simulator.methods import METHODS
 from simulator.objective import Objective, Own
 from simulator.objectives import OBJECTIVES
 from simulator.own_function import caution
 from simulator.own_loss import is_own, own_loss
 from simulator.proxies import Member, held_out, proxy_architecture
+from simulator.records import flat_settings
 from simulator.runs import Run, apart, digest, leave_out
 from simulator.settings import Settings
+from simulator.toml_input import flatten
+from simulator.unread import needs, read_tables
 from simulator.world import MADE_OF, world_name
 
 STACK_LIMIT = 64
@@ -96,17 +99,38 @@ def objective_named(sweep: Sweep, name: str) -> Objective:
 def cautions(sweep: Sweep, runs: Sequence[Run]) -> list[str]:
     """What a user should know before the runs are trained: objectives that start badly, axes that say nothing."""
     own: dict[tuple[Any, ...], tuple[Objective, Own]] = {}
-    heard: set[str] = set()
     for run, _ in cells(runs):
-        heard |= run.axes.keys()
         if run.objective and run.kappa is None:  # or else it starts by pushing margins up
             numbers = run.settings.objective.own(run.objective.table)
             own[run.loss, *numbers.items()] = run.objective, numbers
     said = [caution(*pair) for pair in own.values()]
-    for key, values in sweep.sweep.axes.items():
-        if len(values) > 1 and key not in heard:
-            said.append(f"sweep.{key} makes no difference to any run of this sweep")
-    return list(dict.fromkeys(filter(None, said)))
+    return list(dict.fromkeys(filter(None, [*said, *unread(sweep, runs)])))
+
+
+def unread(sweep: Sweep, runs: Sequence[Run]) -> list[str]:
+    """A sentence on each key that was set, that is, differs from its default, and that no run reads."""
+    some = [run for run, _ in cells(runs)]
+    read = {name.removeprefix(".") for run in some for name, _ in flatten("", tables_read(method_of(run), run))}
+    told_of = read | {name for run in some for name in method_of(run).told}
+    default, axes, said = flat_settings(Settings()), sweep.sweep.axes, []
+    for key, value in flat_settings(sweep.settings_at({})).items():
+        if key not in read and key not in axes and value != default[key]:
+            said.append(f"{key} = {shown(value)}: no run of this sweep reads it{needs(key)}")
+    for key, values in axes.items():
+        if len(values) > 1 and not any(name == key or name.startswith(f"{key}.") for name in told_of):
+            said.append(f"sweep.{key}: no run of this sweep reads it, so it is dropped{needs(key)}")
+    objectives = [run.objective for run in some if run.objective]
+    reads = {
+        "loss": bool(objectives),
+        "beta": any(objective.has_beta for objective in objectives),
+        "penalty": any(run.method == "rl" for run in some),
+    }
+    usual = type(sweep.sweep)()
+    unread_here = [key for key, is_read in reads.items() if not is_read]
+    for key in unread_here:
+        if getattr(sweep.sweep, key) != getattr(usual, key):
+            said.append(f"sweep.{key}: no run of this sweep reads it{needs(f'sweep.{key}')}")
+    return said
 
 
 def cells(runs: Sequence[Run]) -> list[tuple[Run, int]]:
@@ -138,8 +162,7 @@ def _cells_at(
         except ValueError as error:
             where = ", ".join(filter(None, [f'method = "{name}"', told(at)]))
             raise ConfigError(f"[sweep] at {where}: {error}") from None
-        tables = settings.model_dump(include=set(method.reads(point)))
-        tables = leave_out(tables, method.ignores(point))
+        tables = tables_read(method, point)
         axes = {key: value for key, value in at.items() if _has(tables, key) or key in method.told}
         alone = objective.name if objective and is_own(objective.name) else ""  # what it raises is its own affair
         alike = [name, alone, proxies, method.responses(point), leave_out(tables, method.per_row(point))]
@@ -156,6 +179,11 @@ def _cells_at(
             "steps": method.steps(point),
         }
         yield cell, [beta for _, beta in some]
+
+
+def tables_read(method: Method, cell: Cell) -> dict[str, Any]:
+    """The tables that a method reads of the settings of a cell, without the keys that say nothing there."""
+    return leave_out(read_tables(cell.settings, method.reads(cell)), method.ignores(cell))
 
 
 def _kappa(objective: Objective, settings: Settings, known: dict[tuple[Any, ...], float | None]) -> float | None:

@@ -102,8 +102,8 @@ def proxy_keys(settings: Settings) -> Sequence[str]:
 
 
 def no_labelling(cell: Cell) -> Keys:
-    """What says nothing to a method against proxies: how they would label."""
-    return {"data": ("labeller", "pool"), "proxy": proxy_keys(cell.settings)}
+    """What says nothing to a method against proxies: how they would label, and how pairs would be measured."""
+    return {"data": ("labeller", "pool"), "proxy": proxy_keys(cell.settings), "measure": ("pairs",)}
 
 
 def always(cell: Cell) -> bool:

@@ -37,6 +37,7 @@ from simulator.settings import Settings
 from simulator.streams import stream
 from simulator.training import BLOCK, Problem, Schedule, advance, start, state_from, state_tensors
 from simulator.transformer import sequence_scores
+from simulator.unread import read_tables
 from simulator.world import MADE_OF, World
 
 Array = np.ndarray
@@ -96,7 +97,7 @@ def held_out(settings: Settings) -> int:
 @lru_cache(maxsize=4096)
 def identity(settings: Settings) -> tuple[str, str]:
     """What is equal for settings with the same proxies but for seed and member, and for those that train together."""
-    tables = leave_out(settings.model_dump(include=set(READS)), OPTIMIZED)
+    tables = leave_out(read_tables(settings, READS), OPTIMIZED)
     return digest(tables), digest(leave_out(tables, PER_ROW))
 
 

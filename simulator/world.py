@@ -23,6 +23,7 @@ from simulator.runs import digest
 from simulator.sampled import sample_world
 from simulator.scoring import Listing, Proxy, Scorer
 from simulator.settings import Data, Settings
+from simulator.unread import read_tables
 
 MADE_OF = ("world", "reference", "gold", "policy", "measure")  # the tables that a world follows from
 
@@ -115,7 +116,7 @@ KINDS: dict[str, Callable[[Settings, Ground, torch.device], World]] = {
 
 def world_name(settings: Settings) -> str:
     """A name that two settings share only if their worlds are the same."""
-    return digest(settings.model_dump(include=set(MADE_OF)))
+    return digest(read_tables(settings, MADE_OF))
 
 
 def build_world(settings: Settings, device: torch.device | None = None) -> World:

@@ -213,7 +213,7 @@ def test_near_misses_are_named(mine: Path, tmp_path: Path, capsys: pytest.Captur
 
 
 def test_an_axis_that_says_nothing_is_told() -> None:
-    with pytest.warns(UserWarning, match=r"sweep\.objective\.vpo\.alpha makes no difference to any run"):
+    with pytest.warns(UserWarning, match=r"sweep\.objective\.vpo\.alpha: no run of this sweep reads it"):
         assert main(["sweep", "--dry-run", "--set", "sweep.objective.vpo.alpha=[0.1,1]", "sweep.seeds=1"]) == 0
 
 

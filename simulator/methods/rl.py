@@ -282,7 +282,7 @@ def strengths(grid: Choices) -> Sequence[tuple[None, float]]:
 def ignores(cell: Cell) -> Keys:
     """What an algorithm does not look at."""
     drawn = {"exact": ("prompts", "responses", "clip", "reuse"), "rloo": ("clip", "reuse"), "ppo": ()}
-    return {**no_labelling(cell), "rl": drawn[cell.settings.rl.algorithm]}
+    return {**no_labelling(cell), "rl": drawn[cell.settings.rl.algorithm], "train": ("batch",)}
 
 
 RL = Method(
