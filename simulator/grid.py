@@ -29,6 +29,7 @@ from simulator.records import flat_settings
 from simulator.runs import Run, apart, digest, leave_out
 from simulator.settings import Settings
 from simulator.toml_input import flatten
+from simulator.trainable import cautions_of_training
 from simulator.unread import needs, read_tables
 from simulator.world import MADE_OF, world_name
 
@@ -104,7 +105,7 @@ def cautions(sweep: Sweep, runs: Sequence[Run]) -> list[str]:
             numbers = run.settings.objective.own(run.objective.table)
             own[run.loss, *numbers.items()] = run.objective, numbers
     said = [caution(*pair) for pair in own.values()]
-    return list(dict.fromkeys(filter(None, [*said, *unread(sweep, runs)])))
+    return list(dict.fromkeys(filter(None, [*said, *cautions_of_training(runs), *unread(sweep, runs)])))
 
 
 def unread(sweep: Sweep, runs: Sequence[Run]) -> list[str]:

@@ -158,7 +158,8 @@ class Objective:
     parameters. scored, mismatched: whether it reads these of Pairs. ranked: the parameter that says how many responses
     to a prompt it compares, by their scores, where it takes no labels. term: what else is in the loss. ignores: those
     of its parameters that say nothing. cost: gradients of a step, that of a plain pairwise loss being 1. calibrates: at
-    how many prompts a step takes the expectation under the reference, in addition.
+    how many prompts a step takes the expectation under the reference, in addition. length_normalized: whether it
+    divides log pi by the number of tokens.
     """
 
     name: str
@@ -175,6 +176,7 @@ class Objective:
     ignores: Callable[[Own], Sequence[str]] = lambda own: ()
     cost: Callable[[Own], float] = lambda own: 1.0
     calibrates: Callable[[Own], int] = lambda own: 0
+    length_normalized: bool = False
 
     def shape(self, own: Own) -> LocalShape | None:
         """What f does around z = 0 at these parameters, None where there is no f."""

@@ -6,6 +6,7 @@ Shapes: r runs, N pairs. See simulator/own_loss.py.
 import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -161,7 +162,8 @@ def caution(objective: Objective, own: Own) -> str:
         f = objective.f
         slope, what = local_shape(lambda z: f(z, **own)).slope, "f'(0) ="
     elif objective.name not in OBJECTIVES:
-        slope, what = start_slope(objective), "a slope along the margin, at beta = 1, of"
+        chosen, rejected = start_slopes(objective)
+        slope, what = (chosen - rejected) / 2, "a slope along the margin, at beta = 1, of"
     else:
         return ""
     if slope < 0:
@@ -171,10 +173,19 @@ def caution(objective: Objective, own: Own) -> str:
     return f"loss {objective.name}{f' at {told}' if told else ''} has {what} {slope:+.3g} where it starts: {then}"
 
 
-def start_slope(objective: Objective) -> float:
-    """The slope of a loss along the margin, half of it taken by each response, where the policy is the reference."""
+def start_slopes(objective: Objective, beta: float = 1.0, own: Own | None = None) -> tuple[float, float]:
+    """The slopes of a loss along the log-ratios of the chosen and the rejected response, where training starts.
+
+    There the policy is the reference; rewards, where the loss reads them, are 1 and 0.
+    """
+    given = own or {}
+    numbers = {name: torch.tensor([[value]]) if isinstance(value, float) else value for name, value in given.items()}
     with torch.enable_grad():
         ratios = torch.zeros(1, 8, 2, requires_grad=True)
-        pairs = trial_pairs(ratios, torch.ones(1, 1))
-        (slope,) = torch.autograd.grad(objective.loss(pairs)[:, : pairs.count].sum(), ratios)
-    return float((slope[..., 0] - slope[..., 1]).mean() / 2)
+        pairs = trial_pairs(ratios, torch.full((1, 1), beta))
+        nothing = torch.zeros_like(pairs.policy)
+        rewards = torch.cat([nothing[:, :1] + 1, nothing[:, 1:]], dim=1)
+        known = replace(pairs, own=numbers, scores=rewards, mismatched=nothing)
+        (slope,) = torch.autograd.grad(objective.loss(known)[:, : pairs.count].sum(), ratios)
+    chosen, rejected = slope[0].mean(dim=0).tolist()
+    return chosen, rejected

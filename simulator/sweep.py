@@ -40,6 +40,7 @@ from simulator.recorded import check_references, check_source, made, write_sourc
 from simulator.records import tidy, write_json, write_table
 from simulator.runs import Run, axis_column
 from simulator.stacks import Desk, do, one_thread, world_in
+from simulator.trainable import silent_pairs
 from simulator.world import MADE_OF, World, world_name
 
 
@@ -77,11 +78,13 @@ def examine_worlds(
     worlds: dict[str, World] = {}
     oracles: dict[str, pd.DataFrame] = {}
     facts = []
+    alike: dict[str, list[Run]] = {}
     for run in {id(run.settings): run for run in runs}.values():
-        name = world_name(run.settings)
-        if name in oracles:
-            continue
+        alike.setdefault(world_name(run.settings), []).append(run)
+    for name, (run, *others) in alike.items():
         world = world_in(worlds, sweep, run.settings, device)
+        for text in dict.fromkeys(filter(None, (silent_pairs(world, one) for one in (run, *others)))):
+            warn(text)
         axes = {axis_column(key): value for key, value in run.axes.items() if key.split(".")[0] in MADE_OF}
         oracles[name] = world.oracle(name).assign(**axes)
         facts.append({"name": name, **axes, **world.facts})

@@ -174,7 +174,7 @@ def test_the_checkpoint_with_the_least_held_out_loss_is_kept(world: World) -> No
 
 def test_what_gold_labels_is_learned(world: World) -> None:
     many = {"pairs": 2000, "labels": "deterministic"}
-    good = train(members({"seeds": 2}, data=many, proxy={"steps": 400, "width": 32}), world)
+    good = train(members({"seeds": 2}, data=many, proxy={"steps": 600, "width": 32}), world)
     bad = train(members({"seeds": 2}, data=many | {"label_noise": 0.5}, proxy={"steps": 400, "width": 32}), world)
     for _, facts in good:
         assert facts["correlation"] > 0.85

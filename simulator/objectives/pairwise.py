@@ -100,5 +100,5 @@ OBJECTIVES = named(
         parameters={"bound": Parameter(default=4.0, least=1e-3, about="R, in deviations of gold")},
     ),
     of_pairs(dpop, table="dpop", parameters={"weight": Parameter(default=50.0, about="λ")}),
-    of_pairs(dpo_sft, table="dpo_sft", parameters={"weight": WEIGHT}),
+    of_pairs(dpo_sft, length_normalized=True, table="dpo_sft", parameters={"weight": WEIGHT}),
 )

@@ -45,12 +45,11 @@ def log1mexp(x: Tensor) -> Tensor:
     return torch.where(x > -math.log(2), torch.log(-torch.expm1(x)), torch.log1p(-torch.exp(x)))
 
 
+MARGIN = Parameter(default=0.5, about="γ, the margin that is asked for")
+ODDS = Parameter(default=0.1, about="λ, of the odds ratio")
+
 OBJECTIVES = named(
-    of_pairs(simper, has_beta=False),
-    of_pairs(
-        simpo, table="simpo", parameters={"margin": Parameter(default=0.5, about="γ, the margin that is asked for")}
-    ),
-    of_pairs(
-        orpo, has_beta=False, table="orpo", parameters={"weight": Parameter(default=0.1, about="λ, of the odds ratio")}
-    ),
+    of_pairs(simper, has_beta=False, length_normalized=True),
+    of_pairs(simpo, length_normalized=True, table="simpo", parameters={"margin": MARGIN}),
+    of_pairs(orpo, has_beta=False, length_normalized=True, table="orpo", parameters={"weight": ODDS}),
 )

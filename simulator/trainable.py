@@ -1,0 +1,132 @@
+"""Settings that are legal and teach nothing: sentences for the user, before anything is trained.
+
+Thresholds are where the quickstart's logistic loss loses half of the KL that it reaches otherwise, as measured: at a
+slope of 2e-8 along the margin it has 45 % of it, at 5e-8 88 %, and at a clip of 1e-7 56 %.
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+
+from simulator.complaints import shown, told
+from simulator.objective import Objective
+from simulator.optimizer import EPSILON
+from simulator.own_function import start_slopes
+from simulator.proxies import held_out
+from simulator.runs import Run
+from simulator.text import read_text
+from simulator.world import World
+
+LEAST_SLOPE = 3 * EPSILON  # of the loss along a log-ratio, at the start
+LEAST_CLIP = 10 * EPSILON
+LEAST_WAY = 1e-3  # that all steps move a parameter, in its typical size
+RESOLUTION = 2.0**-24  # of float32, relative
+FEW = 4  # held-out pairs
+LOOKED_AT = 256  # pairs
+SILENT = 0.5  # share of pairs
+
+
+def cautions_of_training(runs: Sequence[Run]) -> list[str]:
+    """Sentences on what cannot be trained, or is trained to prefer the worse, with the settings of some runs."""
+    found = [*of_optimizer(runs), *of_slopes(runs), *of_lengths(runs), *of_labels(runs), *of_texts(runs)]
+    return list(dict.fromkeys([*found, *of_held_out(runs)]))
+
+
+def of_optimizer(runs: Sequence[Run]) -> Iterator[str]:
+    """Learning rates and clips that the optimizer, or float32, does not resolve."""
+    for settings in {id(run.settings): run.settings for run in runs if run.method in ("gpo", "rl")}.values():
+        train, size = settings.train, 1 / math.sqrt(settings.policy.width)
+        rate, way = f"train.learning_rate = {train.learning_rate:g}", train.learning_rate * train.steps
+        if train.learning_rate < RESOLUTION * size:
+            yield f"{rate}: a step is less than float32 resolves of a parameter of size {size:.2g}, so nothing moves"
+        elif way < LEAST_WAY * size:
+            yield (
+                f"{rate}: all {train.steps:,} steps together move a parameter of size {size:.2g} by at most {way:.1g}, "
+                "so policies stay at the reference"
+            )
+        if 0 < train.clip < LEAST_CLIP:
+            yield (
+                f"train.clip = {train.clip:g}: gradients clipped to that are near Adam's epsilon, {EPSILON:g}, so "
+                "training hardly moves; 0 turns clipping off"
+            )
+
+
+def of_slopes(runs: Sequence[Run]) -> Iterator[str]:
+    """Losses whose gradient, where training starts, is below what the optimizer resolves."""
+    cells = {
+        (run.loss, run.beta, *own_of_run(run).items()): run for run in runs if run.objective is not None and run.beta
+    }
+    for run in cells.values():
+        assert run.objective is not None
+        slope = steepest(run.objective, run.beta or 1.0, own_of_run(run))
+        if 0 < slope < LEAST_SLOPE:
+            yield (
+                f"sweep.beta = {run.beta:g} with loss {run.loss}: a log-ratio has a gradient of {slope:.1g} where "
+                f"training starts, below what Adam resolves, {LEAST_SLOPE:g}, so training hardly moves"
+            )
+
+
+def own_of_run(run: Run) -> Mapping[str, Any]:
+    """The parameters of the objective of a run."""
+    assert run.objective is not None
+    return run.settings.objective.own(run.objective.table)
+
+
+def steepest(objective: Objective, beta: float, own: Mapping[str, Any]) -> float:
+    """The largest slope of a loss along one of the two log-ratios, where the policy is the reference."""
+    return max(abs(slope) for slope in start_slopes(objective, beta, own))
+
+
+def of_lengths(runs: Sequence[Run]) -> Iterator[str]:
+    """Losses that divide by a length that is the same for all responses."""
+    if any(run.settings.world.language.ends for run in runs):
+        return
+    names = dict.fromkeys(run.loss for run in runs if run.objective is not None and run.objective.length_normalized)
+    if names:
+        which, verb = ", ".join(map(str, names)), "divide" if len(names) > 1 else "divides"
+        yield f"loss {which} {verb} by the number of tokens, which is the same for all responses of these worlds"
+
+
+def of_labels(runs: Sequence[Run]) -> Iterator[str]:
+    """Labels of which more than half are flipped."""
+    for noise in dict.fromkeys(run.settings.data.label_noise for run in runs):
+        if noise > 0.5:
+            yield f"data.label_noise = {noise:g}: most labels are flipped, so the worse response is preferred"
+
+
+def of_texts(runs: Sequence[Run]) -> Iterator[str]:
+    """Bytes that should end a response and are not in the text."""
+    for language in dict.fromkeys(run.settings.world.language for run in runs):
+        if language.text and language.end and language.end.encode() not in read_text(language.text):
+            end = f"world.language.end = {shown(language.end)}"
+            yield f"{end}: never occurs in {shown(language.text)}, so responses have no end to learn"
+
+
+def of_held_out(runs: Sequence[Run]) -> Iterator[str]:
+    """Proxies whose best checkpoint is chosen by very few pairs."""
+    for settings in {id(run.settings): run.settings for run in runs if run.proxies}.values():
+        count, share = held_out(settings), f"proxy.held_out = {settings.proxy.held_out:g}"
+        if count < FEW:
+            yield (
+                f"{share} of data.pairs = {settings.data.pairs}: the best checkpoint of a proxy is chosen by {count} "
+                f"held-out pair{'s' * (count > 1)}, which is chance"
+            )
+
+
+def silent_pairs(world: World, run: Run) -> str:
+    """A sentence where half of the pairs of a run, or more, say nothing of gold; empty where fewer do."""
+    data = run.settings.data
+    pairs = world.candidates(data, 0, min(data.pairs, LOOKED_AT), "pairs")
+    gold = world.gold_of(pairs.prompt[None], pairs.responses[None])[0]
+    same = (pairs.responses[:, 0] == pairs.responses[:, 1]).all(dim=-1)
+    tied = ~same & torch.isclose(gold[:, 0], gold[:, 1], rtol=0, atol=1e-9)
+    alike, equal = (float(which.double().mean()) for which in (same, tied))
+    if alike + equal < SILENT:
+        return ""
+    where = f"at {told(run.axes)}: " if run.axes else ""
+    return (
+        f"{where}of the pairs, {alike:.0%} are two identical responses and {equal:.0%} have equal gold, so that their "
+        "labels say nothing; take longer responses, or a gold reward with fewer ties"
+    )
