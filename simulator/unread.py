@@ -7,6 +7,7 @@ keys, an axis of one makes no further run, and whoever sets one is warned.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from simulator.objectives import OBJECTIVES
 from simulator.runs import leave_out
 from simulator.settings import Settings
 
@@ -61,6 +62,7 @@ def needs(key: str) -> str:
     """A clause that says what would read the dotted key; nothing where that is not known."""
     table, _, rest = key.partition(".")
     if table == "objective":
-        return f'; only sweep.loss = "{rest.partition(".")[0]}" does'
+        names = [name for name, objective in OBJECTIVES.items() if objective.table == rest.partition(".")[0]]
+        return f"; only sweep.loss {' or '.join(names)} does"
     known = NEEDS.get(key) or NEEDS.get(table)
     return f"; only {known} does" if known else ""

@@ -183,12 +183,12 @@ def said(**tables: Any) -> list[str]:
         ),
         (
             {"objective": {"kto": {"desirable": 2.0}}},
-            'objective.kto.desirable = 2.0: no run of this sweep reads it; only sweep.loss = "kto" does',
+            "objective.kto.desirable = 2.0: no run of this sweep reads it; only sweep.loss kto does",
         ),
         (
             {"objective": {"conservative_dpo": {"epsilon": 0.2}}},
             "objective.conservative_dpo.epsilon = 0.2: no run of this sweep reads it; "
-            'only sweep.loss = "conservative_dpo" does',
+            "only sweep.loss conservative_dpo does",
         ),
         ({"proxy": {"members": 3}}, "proxy.members = 3: no run of this sweep reads it; only a method against proxies"),
         (
