@@ -10,6 +10,7 @@ import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -280,6 +281,19 @@ def schema() -> None:
     print(json.dumps(schema(), indent=2))
 
 
+def hidden_package() -> str:
+    """A sentence where one of our packages would be imported from elsewhere than from beside this file."""
+    for name in ("simulator", "gold_rewards", "analysis"):
+        spec = find_spec(name)
+        where = Path(spec.origin).resolve() if spec and spec.origin else None
+        if where is None or where.parent.parent != Path(__file__).resolve().parent:
+            return (
+                f"{where or name}: has the name of our own package {name} and hides it; rename it, or run the command "
+                "from another folder and without it in PYTHONPATH"
+            )
+    return ""
+
+
 def blame(error: Exception) -> int | None:
     """The exit code of an error that has a message for the user; None for one that nobody foresaw."""
     if isinstance(error, CycloptsError):
@@ -312,6 +326,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # names may have signs that the user's encoding lacks
             stream.reconfigure(errors="backslashreplace")
+    if hidden := hidden_package():
+        print(f"error: {clean(hidden)}", file=sys.stderr)
+        return 2
     try:
         app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
     except KeyboardInterrupt:

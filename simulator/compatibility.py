@@ -101,7 +101,7 @@ def difference(held: Sweep, sweep: Sweep) -> str:
             return f"whose text {name} has changed since: bring that file back, its SHA-256 was {held.texts[name]}"
     there, here = (flat_settings(each) for each in (held, sweep))
     for name in sorted(there.keys() | here.keys()):
-        if there.get(name) != here.get(name) and not name.startswith("code."):
+        if there.get(name) != here.get(name) and not name.startswith("code"):  # runs of other code have other names
             return f"where {name} = {shown(there.get(name))} and not {shown(here.get(name))}"
     return ""
 

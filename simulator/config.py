@@ -144,8 +144,8 @@ class Grid(Table):
 class Sweep(Settings):
     """A whole sweep: `Settings` shared by all its runs, and the grid of what varies.
 
-    texts: the SHA-256 of each text file that a language is read from, and code: of each file with a loss of the user's
-    own, so that records never mix two of them.
+    texts: the SHA-256 of each text file that a language is read from, and code: of what each loss of the user's own
+    uses, so that records never mix two of them.
     """
 
     sweep: Grid = Grid()
@@ -238,17 +238,16 @@ def with_hashes(sweep: Sweep, names: Iterable[str]) -> Sweep:
 
 
 def code_of(sweep: Sweep) -> dict[str, str]:
-    """The SHA-256 of the code of each loss of the user's own.
+    """The SHA-256 of the code that each loss of the user's own uses, by the name of the loss.
 
     Raises ConfigError where it is not what the sweep says.
     """
     found = {}
     for name in filter(is_own, sweep.sweep.loss):
-        file, there = name.rpartition(":")[0], own_loss(name, sweep.beside).code
-        if sweep.code.get(file, there) != there:
+        found[name] = there = own_loss(name, sweep.beside).code
+        if sweep.code.get(name, there) != there:
             raise ConfigError(
-                f"sweep.loss = {name}: is not the code that this sweep is about (its SHA-256 is {there}, and code says "
-                f"{sweep.code[file]}); bring that file back, or choose another --out"
+                f"sweep.loss = {name}: is not the code that this sweep is about (the SHA-256 of what it uses is "
+                f"{there}, and code says {sweep.code[name]}); bring that code back, or choose another --out"
             )
-        found[file] = there
     return found

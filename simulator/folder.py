@@ -86,6 +86,11 @@ class Folder:
         return self.path / "source.json"
 
     @property
+    def code(self) -> Path:
+        """Copies of the user's code that the losses of the sweep use, for readers."""
+        return self.path / "code"
+
+    @property
     def page(self) -> Path:
         """What a report makes of them."""
         return self.path / "report.html"

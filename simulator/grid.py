@@ -175,7 +175,7 @@ def _cells_at(
             "axes": axes,
             "settings": settings,
             "proxies": proxies,
-            "name": digest(tables),
+            "name": digest([tables, objective.code] if objective and objective.code else tables),
             "shared": digest(alike),
             "steps": method.steps(point),
         }

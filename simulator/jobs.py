@@ -75,11 +75,16 @@ def trouble_of(error: Exception | SystemExit) -> Trouble:
     return Trouble(cause="inside", text=text, detail=detail)
 
 
-def ended(exit_code: int | None) -> Trouble:
-    """The trouble of a job whose process died: by a signal, or by itself, as any other process would, too."""
+def ended(exit_code: int | None, code: Sequence[str] = ()) -> Trouble:
+    """The trouble of a job whose process died: by a signal, or by itself, as any other process would, too.
+
+    code: the losses of the user's own that it ran, which then are to blame.
+    """
     perhaps = ", perhaps for want of memory" if exit_code == -9 else ""
     by_itself = exit_code is not None and exit_code >= 0 and exit_code != INTERRUPTED
     text = f"its process ended with exit code {exit_code}{perhaps}"
+    if code:
+        return Trouble(cause="inside", text=f"sweep.loss = {', '.join(code)}: {text}")
     return Trouble(cause="outside" if by_itself else "ended", text=text)
 
 

@@ -159,7 +159,7 @@ class Objective:
     to a prompt it compares, by their scores, where it takes no labels. term: what else is in the loss. ignores: those
     of its parameters that say nothing. cost: gradients of a step, that of a plain pairwise loss being 1. calibrates: at
     how many prompts a step takes the expectation under the reference, in addition. length_normalized: whether it
-    divides log pi by the number of tokens.
+    divides log pi by the number of tokens. code: the SHA-256 of the user's code that it is, empty for ours.
     """
 
     name: str
@@ -177,6 +177,7 @@ class Objective:
     cost: Callable[[Own], float] = lambda own: 1.0
     calibrates: Callable[[Own], int] = lambda own: 0
     length_normalized: bool = False
+    code: str = ""
 
     def shape(self, own: Own) -> LocalShape | None:
         """What f does around z = 0 at these parameters, None where there is no f."""

@@ -15,6 +15,8 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from simulator.complaints import ConfigError, nearest
+from simulator.interrupts import is_false_alarm
+from simulator.isolation import isolated, move_random_numbers
 from simulator.losses import local_shape
 from simulator.objective import Objective, Own, Pairs, filled, first_sentence
 from simulator.objectives import OBJECTIVES
@@ -32,16 +34,19 @@ GIVEN: dict[str, Callable[[Pairs], Tensor]] = {
 }
 WITH_BETA = {"beta", "z"}
 FURTHEST = 6.0  # z at which losses are drawn
+REPEATED = 3  # times that a trial is made again
 
 
 @contextmanager
 def blamed(name: str, path: Path, what: str) -> Iterator[None]:
-    """Whatever the user's code raises is told as a ConfigError."""
+    """Whatever the user's code raises is told as a ConfigError, unless somebody has asked to stop."""
     try:
         yield
     except ConfigError:
         raise
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt) and not is_false_alarm():
+            raise
         line, trace = "", error.__traceback__
         while trace is not None:
             if trace.tb_frame.f_code.co_filename == str(path):
@@ -96,7 +101,7 @@ def guarded(name: str, path: Path, function: Callable[[Any], Any]) -> Callable[[
     """The function with its errors told as those of the user's loss."""
 
     def call(given: Any) -> Tensor:
-        with blamed(name, path, "raises"):
+        with blamed(name, path, "raises"), isolated():
             return function(given)
 
     return call
@@ -144,6 +149,11 @@ def examine(objective: Objective) -> None:
         (slope,) = torch.autograd.grad(values.sum(), ratios, allow_unused=True)
         if slope is None or not slope.isfinite().all() or not slope.any():
             raise refuse("must have a finite gradient that is not zero everywhere")
+        if not all(torch.equal(repeated(lambda: of(pairs), number), values) for number in range(REPEATED)):
+            raise refuse(
+                "must give the same values for the same pairs each time: it keeps state between calls, or draws random "
+                "numbers"
+            )
         with torch.no_grad():
             alone = torch.cat([of(pairs.of(slice(row, row + 1))) for row in (0, 1)])
     if not torch.allclose(alone, values.detach(), rtol=1e-5, atol=1e-6):
@@ -154,6 +164,13 @@ def examine(objective: Objective) -> None:
         shapes = whole.shape == z.shape and all(part.shape == (1, 1) for part in each)
         if not shapes or not torch.allclose(torch.cat(each, dim=1), whole, rtol=1e-5, atol=1e-6, equal_nan=True):
             raise refuse("must be elementwise in z; a loss that looks at several pairs is one of several arguments")
+
+
+def repeated(call: Callable[[], Tensor], number: int) -> Tensor:
+    """The value of a call after the global random numbers were moved on, each `number` to another place."""
+    with torch.no_grad(), isolated():
+        move_random_numbers(number)
+        return call()
 
 
 def caution(objective: Objective, own: Own) -> str:

@@ -11,24 +11,29 @@ but for beta, [runs, 1], and returns a value for each pair:
     def bounded(chosen, rejected, beta):
         return torch.sigmoid(-beta * chosen) + torch.sigmoid(beta * rejected)
 
-Before a sweep starts the function is tried: it must return one finite number for each pair, through which a gradient
-flows, and keep runs apart. Code is loaded from a file that the user names, looked up beside the sweep file and then in
-the working folder, and never from a results directory, whoever's records lie there. What it imports from beside itself
-belongs to it.
+Before a sweep starts the function is tried: it must return one finite number for each pair, the same each time, through
+which a gradient flows, and keep runs apart. Code is loaded from a file that the user names, looked up beside the sweep
+file and then in the working folder, and never from a results directory, whoever's records lie there. Records are of the
+code that the function uses (`simulator/used_code.py`): other parts of its file may change.
 """
 
 import hashlib
 import inspect
+import json
 import sys
-from collections.abc import Iterator
+import threading
+import warnings
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 
 from simulator.complaints import ConfigError, nearest, short
+from simulator.isolation import isolated
 from simulator.objective import Objective
 from simulator.own_function import blamed, examine, objective_of
+from simulator.used_code import used_code
 
 RECORDS = (  # what a results directory has beside its config.toml
     *("curves.parquet", "runs.parquet", "losses.parquet", "proxies.parquet", "world.json"),
@@ -38,17 +43,25 @@ RECORDS = (  # what a results directory has beside its config.toml
 
 @dataclass(frozen=True, kw_only=True)
 class Loaded:
-    """An objective of the user's own.
+    """An objective of the user's own, which has the SHA-256 of the code that it uses.
 
-    code: the SHA-256 of its file and of the `files` that it imports from beside it.
+    files: its own and those that were imported from beside it, of which `whole` is the SHA-256. copies: the content of
+    those that it uses, by their path from the folder of its own.
     """
 
     objective: Objective
     files: tuple[Path, ...]
-    code: str
+    whole: str
+    copies: Mapping[str, bytes]
+
+    @property
+    def code(self) -> str:
+        """The SHA-256 of the code that the function uses."""
+        return self.objective.code
 
 
 OURS = ("simulator", "gold_rewards", "analysis")
+PATIENCE = 5.0  # seconds of a trial before something is said
 LOADED: dict[tuple[str, Path], Loaded] = {}  # by name and file, as long as no file changes
 
 
@@ -99,8 +112,9 @@ def own_loss(name: str, beside: Path | None) -> Loaded:
     try:
         path = find(name, beside)
         known = LOADED.get((name, path))
-        if known is None or any(not file.exists() for file in known.files) or hash_of(known.files) != known.code:
-            LOADED[name, path] = load(name, path)
+        if known is None or any(not file.exists() for file in known.files) or hash_of(known.files) != known.whole:
+            with awaited(name):
+                LOADED[name, path] = load(name, path)
     except OSError as error:
         raise ConfigError(
             f"sweep.loss = {name}: {short(str(error.filename))} cannot be read ({error.strerror})"
@@ -108,12 +122,25 @@ def own_loss(name: str, beside: Path | None) -> Loaded:
     return LOADED[name, path]
 
 
+@contextmanager
+def awaited(name: str) -> Iterator[None]:
+    """Say that a loss is still being tried where the block takes long."""
+    slow = f"sweep.loss = {name}: is still being tried after {PATIENCE:g} s; Ctrl-C stops"
+    timer = threading.Timer(PATIENCE, lambda: warnings.warn(slow, UserWarning, stacklevel=2))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
 def load(name: str, path: Path) -> Loaded:
     """Load a file, take the function from it, and try it. Raises ConfigError."""
     module = ModuleType(f"own_loss_{hashlib.sha256(str(path).encode()).hexdigest()[:10]}")
     module.__file__ = str(path)
     source = path.read_bytes()
-    with blamed(name, path, f"{path.name} cannot be loaded"), importing_beside(path) as imported:
+    with blamed(name, path, f"{path.name} cannot be loaded"), importing_beside(path) as imported, isolated():
         sys.modules[module.__name__] = module
         exec(compile(source, str(path), "exec"), vars(module))
     wanted = name.rpartition(":")[2]
@@ -125,10 +152,23 @@ def load(name: str, path: Path) -> Loaded:
             f"sweep.loss = {name}: {wanted} {what}; {path.name} has {', '.join(functions) or 'no function'}"
             f"{nearest(wanted, functions)}"
         )
-    objective = objective_of(name, path, function)
+    used = used_code(path, wanted)
+    objective = replace(objective_of(name, path, function), code=code_hash(wanted, used, path.parent))
     examine(objective)
     files = (path, *sorted(imported))
-    return Loaded(objective=objective, files=files, code=hash_of(files))
+    copies = {place_of(file, path.parent): file.read_bytes() for file in used}
+    return Loaded(objective=objective, files=files, whole=hash_of(files), copies=copies)
+
+
+def code_hash(function: str, used: Mapping[Path, str], folder: Path) -> str:
+    """The SHA-256 of what a function uses, wherever the folder of its file lies."""
+    texts = sorted((place_of(file, folder), text) for file, text in used.items())
+    return hashlib.sha256(json.dumps([function, texts]).encode()).hexdigest()
+
+
+def place_of(file: Path, folder: Path) -> str:
+    """The path of a file from a folder that it lies in."""
+    return file.resolve().relative_to(folder.resolve()).as_posix()
 
 
 @contextmanager
@@ -140,12 +180,16 @@ def importing_beside(path: Path) -> Iterator[list[Path]]:
     try:
         yield found
     finally:
-        sys.path.remove(str(path.parent))
+        if str(path.parent) in sys.path:
+            sys.path.remove(str(path.parent))
         for name in set(sys.modules) - before:
             file = Path(getattr(sys.modules[name], "__file__", None) or sys.prefix).resolve()
-            if is_users(file, path) and name.split(".")[0] not in OURS:
+            if is_users(file, path):
                 found.append(file)
                 del sys.modules[name]
+    for file in found:
+        if (first := file.relative_to(path.parent).parts[0].removesuffix(".py")) in OURS:
+            raise ConfigError(f"{file}: has the name of our own package {first}, which it would hide; rename it")
 
 
 def is_users(file: Path, path: Path) -> bool:

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -23,6 +24,8 @@ from simulator.jobs import Job, Trouble, ended, next_try, told, trouble_of
 from simulator.method import Tick
 
 GRACE = 20.0  # seconds
+SLOW = 3.0  # seconds
+ANSWERS = ("code", "steps", "found", "done", "trouble")
 SOURCE = Path(__file__).resolve().parent.parent
 ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
@@ -138,10 +141,13 @@ def working_here(do: Callable[[Job, Tick, Tick], None]) -> Hand:
 
 
 def start_worker(folder: Folder, every: float, beside: Path | None) -> subprocess.Popen[str]:
-    """A worker on the CPU, in a process group of its own, so that an interrupt reaches it only through us."""
+    """A worker on the CPU, in a process group of its own, so that an interrupt reaches it only through us.
+
+    Its import path is safe: a file in the working folder that is named like a module hides none.
+    """
     where = [] if beside is None else [str(beside.resolve())]
     return subprocess.Popen(
-        [sys.executable, "-m", "simulator.worker", str(folder.path.resolve()), "cpu", str(every), *where],
+        [sys.executable, "-P", "-m", "simulator.worker", str(folder.path.resolve()), "cpu", str(every), *where],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -151,22 +157,38 @@ def start_worker(folder: Folder, every: float, beside: Path | None) -> subproces
 
 
 def ask(worker: subprocess.Popen[str], job: Job, tick: Tick, found: Tick) -> Trouble | None:
-    """Have a worker do a job: why it failed, or None. A worker that died has the cause "ended"."""
+    """Have a worker do a job: why it failed, or None. Of a worker that died, or answers nonsense, there is an end."""
     assert worker.stdin is not None
     assert worker.stdout is not None
+    code: list[str] = []
     try:
         print(json.dumps({"kind": job.kind, "places": job.places}), file=worker.stdin, flush=True)
     except BrokenPipeError:
         return ended(worker.wait())
     for line in worker.stdout:
-        answer: dict[str, Any] = json.loads(line)
-        if "steps" in answer:
+        answer = read_answer(line)
+        if answer is None:
+            worker.kill()
+            return ended(worker.wait(), code)
+        if "code" in answer:
+            code = answer["code"]
+        elif "steps" in answer:
             tick(answer["steps"])
         elif "found" in answer:
             found(answer["found"])
         else:
             return Trouble(**answer["trouble"]) if "trouble" in answer else None
-    return ended(worker.wait())
+    return ended(worker.wait(), code)
+
+
+def read_answer(line: str) -> dict[str, Any] | None:
+    """What a worker says; None where it is no answer, since something else wrote into its channel."""
+    try:
+        answer = json.loads(line)
+    except ValueError:
+        return None
+    known = isinstance(answer, dict) and len(answer) == 1 and next(iter(answer)) in ANSWERS
+    return answer if known else None
 
 
 @contextmanager
@@ -181,8 +203,8 @@ def workers_on(folder: Folder, workers: int, every: float, beside: Path | None =
     def attend(number: int, heap: Heap, counter: Counter) -> None:
         def do(job: Job, tick: Tick, found: Tick) -> Trouble | None:
             trouble = ask(crew[number], job, tick, found)
-            if trouble is not None and trouble.cause == "ended" and not heap.closed:
-                close(crew[number])
+            if crew[number].poll() is not None and not heap.closed:
+                close([crew[number]])
                 crew[number] = start_worker(folder, every, beside)
             return trouble
 
@@ -211,19 +233,27 @@ def workers_on(folder: Folder, workers: int, every: float, beside: Path | None =
     try:
         yield hand
     finally:
-        for process in crew:
-            close(process)
+        close(crew)
 
 
-def close(process: subprocess.Popen[str]) -> None:
-    """End a worker; one in the middle of a stack is given time to save its state."""
-    process.terminate()
-    try:
-        process.wait(GRACE)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-    for pipe in (process.stdin, process.stdout):
-        if pipe:
-            with suppress(OSError):  # what a process that died was still to be told
-                pipe.close()
+def close(crew: Sequence[subprocess.Popen[str]]) -> None:
+    """End workers; one in the middle of a stack is given time to save its state, and this is said if it takes long."""
+    for process in crew:
+        process.terminate()
+    began = time.monotonic()
+    for process in crew:
+        for until in (SLOW, GRACE):
+            try:
+                process.wait(max(0.0, began + until - time.monotonic()))
+                break
+            except subprocess.TimeoutExpired:
+                if until == SLOW:
+                    told = f"a worker is still in its stack; it is ended after {GRACE:g} s"
+                    warnings.warn(told, UserWarning, stacklevel=2)
+        else:
+            process.kill()
+            process.wait()
+        for pipe in (process.stdin, process.stdout):
+            if pipe:
+                with suppress(OSError):  # what a process that died was still to be told
+                    pipe.close()

@@ -21,9 +21,10 @@ from simulator.plain_source import plain_source
 OURS = ("simulator", "gold_rewards")
 OUTSIDE = frozenset(  # modules of simulator/ that determine no number of a run whose settings are given
     (
-        *("__init__", "compatibility", "complaints", "config", "describe", "files", "finished", "folder", "grid"),
-        *("interrupts", "jobs", "lock", "memory", "own_loss", "plain_source", "plan", "pool", "progress"),
-        *("provenance", "proxy_files", "recorded", "schema", "seals", "stacks", "sweep", "worker"),
+        *("__init__", "compatibility", "complaints", "config", "describe", "files", "finished", "folder"),
+        *("grid", "interrupts", "jobs", "lock", "memory", "own_loss", "plain_source", "plan", "pool", "progress"),
+        *("provenance", "proxy_files", "recorded", "schema", "seals", "stacks", "sweep", "trainable", "used_code"),
+        "worker",
     )
 )
 

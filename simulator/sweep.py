@@ -24,7 +24,7 @@ import torch
 from simulator.compatibility import clear, examine_folder
 from simulator.complaints import SHOWN, ConfigError
 from simulator.config import Sweep, with_hashes
-from simulator.files import StorageError, make_folder, storing, write_whole
+from simulator.files import StorageError, make_folder, set_aside, storing, write_whole
 from simulator.finished import is_complete, join, join_proxies, mend, remove_parts, seal_start, seal_tables, survey
 from simulator.folder import PARTIAL, Folder, remove
 from simulator.grid import cautions, check_computing, expand, proxy_stacks, stacks, with_proxies
@@ -33,7 +33,7 @@ from simulator.jobs import Job
 from simulator.lock import holding, refuse_if_held
 from simulator.losses import Loss, sample_losses
 from simulator.memory import Arrangement, arrange, budget_of
-from simulator.own_loss import find, is_own
+from simulator.own_loss import find, is_own, own_loss
 from simulator.pool import Failures, Hand, OutsideError, Watch, workers_on, working_here
 from simulator.proxies import Member, members_of, needed
 from simulator.recorded import check_references, check_source, made, write_source
@@ -184,7 +184,26 @@ def begin(folder: Folder, sweep: Sweep, runs: Sequence[Run], facts: Sequence[Map
     if not (ended and folder.world.exists() and folder.losses.exists()):
         write_json(facts[0] if len(facts) == 1 else {"worlds": facts}, folder.world)
         write_table(pd.DataFrame(sample_losses(functions_of(runs))), folder.losses)
+    write_code(folder, sweep)
     make_folder(folder.parts)
+
+
+def write_code(folder: Folder, sweep: Sweep) -> None:
+    """Keep a copy of the user's code that the losses of the sweep use, for readers: it is never run from there.
+
+    One that is there and is other code is set aside. Raises StorageError.
+    """
+    for name in filter(is_own, sweep.sweep.loss):
+        file = Path(name.rpartition(":")[0])
+        inside = file.parent if not (file.is_absolute() or ".." in file.parts) else Path()
+        for place, content in own_loss(name, sweep.beside).copies.items():
+            path = folder.code / inside / place
+            if path.exists() and path.read_bytes() == content:
+                continue
+            make_folder(path.parent, parents=True)
+            if path.exists():
+                set_aside(path, "before")
+            write_whole(path, content)
 
 
 @contextmanager

@@ -124,6 +124,5 @@ def unreadable(out: Path) -> list[Path]:
 
 def leftovers(out: Path) -> list[str]:
     """What has no place in the folder of a sweep that ended."""
-    return [
-        path.name for path in out.rglob("*") if path.name.endswith((".partial", ".safetensors", ".lock", ".sha256"))
-    ]
+    names = [path.name for path in out.rglob("*") if path.name != "report.sha256"]
+    return [name for name in names if name.endswith((".partial", ".safetensors", ".lock", ".sha256"))]

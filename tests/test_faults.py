@@ -51,7 +51,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """
     if "part" in metafunc.fixturenames:
         long, share = (metafunc.config.getoption(name) for name in ("--long", "--share"))
-        parts = [(first, 16) for first in range(16)] if long else [(3, 16)] if share else [(70, 128)]
+        parts = [(first, 16) for first in range(16)] if long else [(3, 16)] if share else [(40, 64)]
         metafunc.parametrize("part", parts, ids=lambda part: f"{part[0]} of {part[1]}")
 
 

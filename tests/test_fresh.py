@@ -19,7 +19,7 @@ from simulator.runs import Run
 from simulator.settings import Online
 from simulator.training import advance, blocks_of, start
 from simulator.world import World, build_world
-from tests.conftest import small_sweep
+from tests.conftest import heard, small_sweep
 
 ONLINE = {"refresh": 10, "pairs": 20}
 

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import torch
 
+import simulator.stacks
 from analysis import load
 from run import main
 from simulator import Sweep, run_sweep
@@ -20,7 +21,7 @@ from simulator.objective import Objective, Part, pair_losses
 from simulator.own_function import GIVEN
 from simulator.own_loss import own_loss
 from simulator.sweep import SweepError
-from tests.conftest import SMALL, small_sweep
+from tests.conftest import SMALL, heard, small_sweep
 
 MINE = '''
 import torch
@@ -111,7 +112,9 @@ def complaint(mine: Path, function: str) -> str:
 def test_both_forms_train_as_ours_do(mine: Path, tmp_path: Path) -> None:
     """In two processes, so that workers find the file, too."""
     sweep = sweep_of(tmp_path, "logistic", "mine.py:again", "mine.py:by_pairs", "simper", "mine.py:free")
-    curves = pd.read_parquet(run_sweep(sweep, tmp_path / "out", workers=2, memory="2GiB") / "curves.parquet")
+    with heard():  # that lengths are all the same
+        run_sweep(sweep, tmp_path / "out", workers=2, memory="2GiB")
+    curves = pd.read_parquet(tmp_path / "out" / "curves.parquet")
     measured = ["kl", "gold", "train_loss", "train_accuracy"]
 
     def of(loss: str) -> np.ndarray:
@@ -255,17 +258,59 @@ def test_code_is_never_loaded_from_a_results_directory(mine: Path, tmp_path: Pat
         expand(Sweep.from_toml(elsewhere))
 
 
-def test_records_never_mix_two_versions_of_a_file(mine: Path, tmp_path: Path) -> None:
-    sweep = sweep_of(tmp_path, "mine.py:again", sweep={"seeds": 1})
+def test_what_a_loss_does_not_use_may_change(mine: Path, tmp_path: Path) -> None:
+    sweep = sweep_of(tmp_path, "mine.py:again", sweep={"seeds": 1}, train={"steps": 2})
     out = run_sweep(sweep, tmp_path / "out", workers=1)
-    assert run_sweep(sweep, out, workers=1) == out  # nothing has changed
-    mine.write_text(MINE + "\n# another thought\n")
-    with pytest.raises(ConfigError, match=r"whose code mine\.py has changed since"):
-        run_sweep(sweep, out, workers=1)
+    before = (out / "curves.parquet").stat().st_mtime_ns
+    mine.write_text(MINE.replace("FACTOR = 2", "FACTOR = 3  # another thought") + "\ndef more(z):\n    return z\n")
+    assert run_sweep(sweep, out, workers=1) == out
+    assert (out / "curves.parquet").stat().st_mtime_ns == before
+    assert (out / "code" / "mine.py").read_text() == MINE
     held = Sweep.from_toml(out / "config.toml", beside=tmp_path)
-    assert set(held.code) == {"mine.py"}
+    assert set(held.code) == {"mine.py:again"}
+    mine.write_text(MINE.replace("return softplus(-z)", "return softplus(-2 * z)"))
     with pytest.raises(ConfigError, match="is not the code that this sweep is about"):
         with_hashes(held, [])
+
+
+@pytest.mark.parametrize("ended", [True, False])
+def test_runs_of_a_loss_that_changed_are_run_again_and_the_others_stay(
+    mine: Path, tmp_path: Path, ended: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = {"seeds": 1, "data.pairs": [16, 32]}
+    sweep = sweep_of(tmp_path, "hinge", "mine.py:again", "mine.py:by_pairs", sweep=kept, train={"steps": 2})
+    out, finish, calls = tmp_path / "out", simulator.stacks.finish_stack, iter(range(99))
+
+    def some(*arguments: object) -> None:
+        if next(calls) == 5:
+            raise KeyboardInterrupt
+        finish(*arguments)
+
+    if ended:
+        run_sweep(sweep, out, workers=1)
+    else:
+        with monkeypatch.context() as patch:
+            patch.setattr("simulator.stacks.finish_stack", some)
+            with pytest.raises(KeyboardInterrupt):
+                run_sweep(sweep, out, workers=1)
+    before = {path.name: path.read_bytes() for path in out.rglob("*.parquet")}
+    mine.write_text(MINE.replace("return softplus(-z)", "return softplus(-2 * z)"))
+    counts = {True: 0, False: 0}
+
+    def watch(steps: int, runs: int, worked: bool) -> None:
+        counts[worked] += runs
+
+    with heard() as told:
+        run_sweep(sweep, out, workers=1, watch=watch)
+    assert counts == ({True: 2, False: 4} if ended else {True: 6 - counts[False], False: counts[False]})
+    assert counts[False] >= 2
+    assert any("sweep.loss = mine.py:again: its code has changed since" in line for line in told)
+    whole = run_sweep(sweep, tmp_path / "whole", workers=1)
+    assert (out / "curves.parquet").read_bytes() == (whole / "curves.parquet").read_bytes()
+    assert (out / "code" / "mine.py.before").read_text() == MINE
+    set_aside = [path for path in out.rglob("*.before") if "parquet" in path.name]
+    assert set_aside or not ended
+    assert all(path.read_bytes() == before[path.name.removesuffix(".before")] for path in set_aside)
 
 
 def test_a_file_is_looked_up_beside_the_sweep_and_then_where_one_works(
@@ -298,8 +343,8 @@ def test_what_a_file_imports_from_beside_itself_belongs_to_it(tmp_path: Path) ->
     (tmp_path / "a" / "helper.py").write_text("POWER = 6\n")
     assert {run.loss: run.kappa for run in expand(sweep)}["a/mine.py:f"] == pytest.approx(5)
     after = with_hashes(sweep, []).code
-    assert after["a/mine.py"] != before["a/mine.py"]
-    assert after["b/mine.py"] == before["b/mine.py"]
+    assert after["a/mine.py:f"] != before["a/mine.py:f"]
+    assert after["b/mine.py:f"] == before["b/mine.py:f"]
 
 
 def test_what_is_installed_beside_a_file_does_not_belong_to_it(tmp_path: Path) -> None:
@@ -313,7 +358,7 @@ def test_what_is_installed_beside_a_file_does_not_belong_to_it(tmp_path: Path) -
         assert own_loss("some.py:f", tmp_path).files == ((tmp_path / "some.py").resolve(),)
         assert "some_library" in sys.modules
     finally:
-        sys.path.remove(str(installed))
+        assert str(installed) not in sys.path  # what the file has added is taken back
         sys.modules.pop("some_library", None)
 
 
