@@ -1,7 +1,7 @@
 """The command line: parse, call, exit.
 
-Exit codes: 0 done; 2 the user's input is wrong; 1 something failed; 130 interrupted. What is heavy is imported
-by the command that needs it, so that --help answers at once.
+Exit codes: 0 done; 2 the user's input is wrong; 1 something failed; 130 interrupted; 141 the reader of what is
+printed is gone. What is heavy is imported by the command that needs it, so that --help answers at once.
 """
 
 import io
@@ -9,10 +9,10 @@ import signal
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TextIO
 
 from cyclopts import App, CycloptsError, Parameter
 
@@ -111,7 +111,7 @@ def tell_plan(sweep: "Sweep", target: Path, device: str, workers: int | None, me
     from simulator.sweep import choose_device, processes_on
 
     at, processes = choose_device(device), processes_on(device, workers)
-    print(make_plan(sweep, processes, memory=memory, device=at, out=target, fresh=fresh).text(target))
+    say(*make_plan(sweep, processes, memory=memory, device=at, out=target, fresh=fresh).lines(target))
 
 
 def show(folder: Path) -> None:
@@ -123,7 +123,7 @@ def show(folder: Path) -> None:
     from simulator.folder import Folder
 
     if all_there := reported(Folder(path=folder)):
-        print(f"{all_there}\n`python run.py report {folder}` tells again what they came to")
+        say(all_there, f"`python run.py report {folder}` tells again what they came to")
         return
     from analysis.figures import drawable
     from analysis.summary import text
@@ -131,7 +131,7 @@ def show(folder: Path) -> None:
     if drawable(folder):
         report(folder)
     else:
-        print(text(folder))
+        say(*text(folder).split("\n"))
 
 
 def run_watched(sweep: "Sweep", target: Path, **how: Any) -> None:
@@ -146,7 +146,7 @@ def run_watched(sweep: "Sweep", target: Path, **how: Any) -> None:
         with listening(STOPPING), shown_on(sys.stdout, sweep) as watch:
             run_sweep(sweep, target, **how, watch=watch)
     except KeyboardInterrupt:
-        print(f"interrupted: {kept_in(Folder(path=target))}; the same command goes on from there")
+        say(f"interrupted: {kept_in(Folder(path=target))}; the same command goes on from there")
         raise
 
 
@@ -199,7 +199,7 @@ def reproduce(
     everything = []
     for part, asked in paper.parts.items():
         sweep, folder = Sweep.from_toml(CONFIGS / asked.config, asked.quick if quick else ()), target / part
-        print(f"{' '.join(filter(None, [name, part]))}: {asked.config}{' '.join(['', *asked.quick]) if quick else ''}")
+        say(f"{' '.join(filter(None, [name, part]))}: {asked.config}{' '.join(['', *asked.quick]) if quick else ''}")
         if dry_run:
             tell_plan(sweep, folder, device, workers, memory, fresh)
             continue
@@ -211,8 +211,7 @@ def reproduce(
         show(folder)
     if everything:
         write_claims(everything, target)
-        print(text(everything))
-        print(f"claims in {target / 'claims.json'}")
+        say(*text(everything).split("\n"), f"claims in {target / 'claims.json'}")
 
 
 @app.command
@@ -234,10 +233,10 @@ def report(folder: Path, /) -> None:
     for sentence in damaged:
         tell(sentence)
     with blamed_on(damaged):
-        print(text(folder))
+        say(*text(folder).split("\n"))
         draw_all(folder)
-        print(f"figures in {folder / 'figures'}")
-        print(f"page in {write_report(folder)}")
+        say(f"figures in {folder / 'figures'}")
+        say(f"page in {write_report(folder)}")
         seal_report(folder)
 
 
@@ -256,7 +255,7 @@ def losses(*names: str, picture: Path | None = None) -> None:
     from simulator.describe import chosen, describe, functions
     from simulator.losses import LOSSES, sample_losses
 
-    print(describe(chosen(names)))
+    say(*describe(chosen(names)).split("\n"))
     if picture:
         import pandas as pd
 
@@ -264,7 +263,7 @@ def losses(*names: str, picture: Path | None = None) -> None:
 
         shown = functions(chosen(names or list(LOSSES)))
         picture_losses(pd.DataFrame(sample_losses(shown)), picture)
-        print(f"picture in {picture}")
+        say(f"picture in {picture}")
 
 
 @app.command
@@ -278,7 +277,14 @@ def schema() -> None:
 
     from simulator.schema import schema
 
-    print(json.dumps(schema(), indent=2))
+    say(*json.dumps(schema(), indent=2).split("\n"))
+
+
+def say(*lines: object, stream: TextIO | None = None) -> None:
+    """Print lines, with nothing in them that acts on a terminal."""
+    from simulator.terminal import say
+
+    say(*lines, stream=stream)
 
 
 def hidden_package() -> str:
@@ -288,8 +294,8 @@ def hidden_package() -> str:
         where = Path(spec.origin).resolve() if spec and spec.origin else None
         if where is None or where.parent.parent != Path(__file__).resolve().parent:
             return (
-                f"{where or name}: has the name of our own package {name} and hides it; rename it, or run the command "
-                "from another folder and without it in PYTHONPATH"
+                f"{repr(str(where or name))[1:-1]}: has the name of our own package {name} and hides it; rename it, "
+                "or run the command from another folder and without it in PYTHONPATH"
             )
     return ""
 
@@ -309,35 +315,41 @@ def blame(error: Exception) -> int | None:
 
 def tell(message: Warning | str, *_: object, **__: object) -> None:
     """A warning as a line for the user."""
-    print(f"warning: {clean(message)}", file=sys.stderr)
+    with suppress(OSError):
+        say(f"warning: {message}", stream=sys.stderr)
 
 
-def clean(message: object) -> str:
-    """A message with what is not printable spelled, ends of lines aside, so that it does nothing to a terminal."""
-    signs = str(message)
-    return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in signs)
+def fail(error: object) -> None:
+    """An error as lines for the user, those of our own errors."""
+    lines = str(error).split("\n") if isinstance(error, ValueError | RuntimeError) else [str(error)]
+    with suppress(OSError):
+        say(f"error: {lines[0]}", *lines[1:], stream=sys.stderr)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command that `arguments` name and return the exit code."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in ("SIGTERM", "SIGHUP"):  # a caller such as nohup may have shut off the second
+        if (which := getattr(signal, number, None)) and signal.getsignal(which) != signal.SIG_IGN:
+            signal.signal(which, signal.default_int_handler)
     if sys.stdout is None or sys.stderr is None:  # closed by the caller
         sys.stdout = sys.stderr = io.StringIO()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # names may have signs that the user's encoding lacks
             stream.reconfigure(errors="backslashreplace")
     if hidden := hidden_package():
-        print(f"error: {clean(hidden)}", file=sys.stderr)
+        sys.stderr.write(f"error: {hidden}\n")
         return 2
     try:
         app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:
+        return 141
     except Exception as error:
         code = blame(error)
         if code is None:
             raise
-        print(f"error: {clean(error)}", file=sys.stderr)
+        fail(error)
         return code
     return 0
 

@@ -11,6 +11,8 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.names import printable
+
 MEASURED = (
     *("kl", "kl_se", "gold", "gold_se", "proxy", "proxy_se", "win_rate", "win_rate_se", "mu_squared"),
     *("train_loss", "train_accuracy", "entropy", "chosen_logratio", "rejected_logratio"),
@@ -34,7 +36,10 @@ LATER = ("kappa", "pairs", "label_noise", "mu_squared")  # columns that the olde
 
 
 class ResultsError(ValueError):
-    """A result directory cannot be read; the text says which file and why."""
+    """A result directory cannot be read; its lines say which file and why, and do nothing to a terminal."""
+
+    def __init__(self, *lines: str) -> None:
+        super().__init__("\n".join(map(printable, lines)))
 
 
 class UnwritableError(ResultsError):

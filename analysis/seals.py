@@ -66,7 +66,7 @@ def blamed_on(damaged: list[str]) -> Iterator[None]:
     except Exception as error:
         if not damaged:
             raise
-        raise ResultsError(f"{damaged[0]}\nit cannot be shown as it is ({type(error).__name__})") from error
+        raise ResultsError(damaged[0], f"it cannot be shown as it is ({type(error).__name__})") from error
 
 
 def seal_report(folder: Path) -> None:

@@ -27,6 +27,7 @@ from benchmarks.options import above_zero, command_of, parser
 from benchmarks.processes import ONE_THREAD, peak_bytes, run_python
 from benchmarks.results import Section, Table, counted, number, tell
 from benchmarks.rounds import in_turns
+from simulator.terminal import say
 from simulator.training import advance, start
 
 FACTORS = (0.5, 1.0, 2.0, 4.0)
@@ -176,7 +177,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     asked = options.parse_args(arguments)
     one_thread()
     if asked.point:
-        print(json.dumps(vars(cost_here(read(asked.point)))))
+        say(json.dumps(vars(cost_here(read(asked.point)))))
         return
     axes, factors = asked.axis or [*AXES], sorted(set(asked.factors))
     for axis in axes:

@@ -12,6 +12,8 @@ from benchmarks.cases import Case
 from benchmarks.machine import one_thread
 from benchmarks.results import RESULTS, Section, tell
 
+MOST = 1_000_000  # of any number that these commands are given
+
 
 def parser(
     module: str, about: str | None, *, rounds: int, cases: Mapping[str, Case] | None = None, seconds: float = 0.0
@@ -76,18 +78,18 @@ def timed_here(
 
 
 def at_least_one(text: str) -> int:
-    """A whole number of at least 1. Raises ArgumentTypeError."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, not {text}")
+    """A whole number of at least 1 and at most MOST. Raises ArgumentTypeError."""
+    if not text.isdecimal() or len(text) > len(str(MOST)) or not 1 <= int(text) <= MOST:
+        raise argparse.ArgumentTypeError(f"must be a whole number from 1 to {MOST:,}, not {text[:40]}")
     return int(text)
 
 
 def above_zero(text: str) -> float:
-    """A finite number above 0. Raises ArgumentTypeError."""
+    """A number above 0 and at most MOST. Raises ArgumentTypeError."""
     try:
         value = float(text)
     except ValueError:
         value = math.nan
-    if not 0 < value < math.inf:
-        raise argparse.ArgumentTypeError(f"must be a number above 0, not {text}")
+    if not 0 < value <= MOST:
+        raise argparse.ArgumentTypeError(f"must be a number above 0 and at most {MOST:,}, not {text[:40]}")
     return value

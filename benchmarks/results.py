@@ -12,6 +12,7 @@ import torch
 
 from benchmarks.rounds import Spread
 from simulator.files import write_whole
+from simulator.terminal import say
 
 RESULTS = Path(__file__).resolve().parent / "RESULTS.md"
 TITLE = "# Results of the benchmarks\n\nEach section is written by its command with `--record`, and by nothing else.\n"
@@ -66,11 +67,11 @@ def with_section(document: str, title: str, text: str) -> str:
 def tell(section: Section, command: str, *, record: bool) -> None:
     """Print what a command found, and keep it in RESULTS where that is asked for."""
     text = section.text(command)
-    print(text)
+    say(*text.split("\n"))
     if record:
         before = RESULTS.read_text(encoding="utf-8") if RESULTS.exists() else TITLE
         write_whole(RESULTS, with_section(before, section.title, text).encode())
-        print(f"\nrecorded in {RESULTS.name}")
+        say("", f"recorded in {RESULTS.name}")
 
 
 def on_device(title: str, device: torch.device) -> str:
@@ -83,7 +84,7 @@ def trl_is_here() -> bool:
     """Whether TRL can be measured; where not, one line on standard error says how to have it, once."""
     here = find_spec("trl") is not None
     if not here:
-        print(NEEDS_EXTRA, file=sys.stderr)
+        say(NEEDS_EXTRA, stream=sys.stderr)
     return here
 
 

@@ -63,7 +63,8 @@ def held_by(folder: Folder) -> Sweep | None:
     except ConfigError as error:
         raise ConfigError(
             f"--out {folder.path}: holds a config.toml that is not of this version, or not whole; bring it back, or "
-            f"choose another --out\n{error}"
+            "choose another --out",
+            *str(error).split("\n"),
         ) from None
 
 

@@ -10,6 +10,8 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 
+from simulator.terminal import printable
+
 SHOWN = 5
 EMPTY = '""'  # a key without a sign
 LONGEST = 80  # signs of a key or a value in a message
@@ -18,12 +20,10 @@ UNION_BRANCHES = ("constrained-", "literal[", "function-after[")  # how pydantic
 
 
 class ConfigError(ValueError):
-    """The user's input is wrong; the text says how."""
+    """The user's input is wrong; its lines say how, and do nothing to a terminal."""
 
-
-def printable(text: str) -> str:
-    r"""Text as one line that does nothing to a terminal: what is not printable is spelled, such as \n and \u202e."""
-    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
+    def __init__(self, *lines: str) -> None:
+        super().__init__("\n".join(map(printable, lines)))
 
 
 def short(text: str) -> str:
@@ -189,11 +189,14 @@ def _line(location: tuple[int | str, ...], details: Sequence[ErrorDetails], mode
     return ": ".join(filter(None, [opening, " or ".join(_rule(detail) + _hint(detail, name) for detail in details)]))
 
 
-def complain(error: ValidationError, model: type[BaseModel], *, source: str) -> str:
-    """All that is wrong with the input of `model`, one line for each key, the first few."""
+def complain(error: ValidationError, model: type[BaseModel], *, origin: Callable[[str], str]) -> list[str]:
+    """All that is wrong with the input of `model`, one line for each key, the first few.
+
+    origin: where the value of a key came from, in a few words, given the key.
+    """
     faults: dict[tuple[int | str, ...], list[ErrorDetails]] = {}
     for detail in error.errors(include_url=False):
         faults.setdefault(_location(detail), []).append(detail)
-    lines = [_line(location, details, model) for location, details in itertools.islice(faults.items(), SHOWN)]
-    more = [f"and {len(faults) - SHOWN} more"] if len(faults) > SHOWN else []
-    return "\n".join(printable(f"{source}: {line}") for line in lines + more)
+    some = itertools.islice(faults.items(), SHOWN)
+    lines = [f"{_line(location, details, model)} ({origin(_name(location))})" for location, details in some]
+    return [*lines, *([f"and {len(faults) - SHOWN} more"] if len(faults) > SHOWN else [])]

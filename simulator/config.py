@@ -172,18 +172,17 @@ class Sweep(Settings):
         says what is wrong and where.
         """
         tables = read_toml(Path(path))
-        source = " ".join([str(path), *(f"--set {text}" for text in overrides)])
-        for text in overrides:
-            override(tables, text)
+        changed = [override(tables, text) for text in overrides]
         try:
             check_values(tables)
             sweep = cls.model_validate(tables)
             sweep._beside = beside or Path(path).parent
             return sweep
         except ValidationError as error:
-            raise ConfigError(complain(error, cls, source=source)) from None
+            raise ConfigError(*complain(error, cls, origin=lambda key: origin(key, Path(path), changed))) from None
         except ConfigError as error:
-            raise ConfigError(f"{source}: {error}") from None
+            key = str(error).partition(" = ")[0]
+            raise ConfigError(f"{error} ({origin(key, Path(path), changed)})") from None
 
     def settings_at(self, point: Mapping[str, Any]) -> Settings:
         """The settings at one point of the grid, given by dotted key and value. Raises ConfigError."""
@@ -193,7 +192,8 @@ class Sweep(Settings):
         try:
             return Settings.model_validate(tables)
         except ValidationError as error:
-            raise ConfigError(complain(error, Settings, source=f"[sweep] at {told(point)}")) from None
+            lines = complain(error, Settings, origin=lambda key: place_in_grid(key, point))
+            raise ConfigError(*lines) from None
 
     def to_toml(self) -> str:
         """The resolved sweep, defaults included, as TOML that reads back to an equal sweep."""
@@ -203,6 +203,22 @@ class Sweep(Settings):
             if not tables[name]:
                 del tables[name]
         return tomli_w.dumps(tables)
+
+
+def origin(key: str, path: Path, changed: Iterable[str]) -> str:
+    """Where a key of a sweep came from, in a few words: its file, or one of the keys that --set has `changed`."""
+    ours = Path(__file__).resolve().parent.parent / "configs" in path.resolve().parents
+    file, key = (path.name if ours else short(str(path))), key.partition("[")[0]
+    if any(f"{key}.".startswith(f"{name}.") for name in changed):
+        return "from --set"
+    also = any(f"{name}.".startswith(f"{key}.") or not key for name in changed)
+    return f"in {file}{', changed by --set' if also else ''}"
+
+
+def place_in_grid(key: str, point: Mapping[str, Any]) -> str:
+    """Where in the grid a key has a value that it must not have, in a few words."""
+    others = {name: value for name, value in point.items() if name != key}
+    return f"in [sweep], at {told(others)}" if others else "in [sweep]"
 
 
 def check_text(sweep: Sweep, name: str, there: str) -> None:

@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from simulator.interrupts import held_off
+from simulator.terminal import printable
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 FORBIDDEN = (errno.EROFS, errno.EACCES, errno.EPERM)
@@ -15,7 +16,10 @@ GONE = (errno.ENOENT, errno.ENOTDIR, errno.ESTALE)
 
 
 class StorageError(OSError):
-    """A file cannot be written; the text says which, why, and what to do. Nothing that was there is lost."""
+    """A file cannot be written or read; the text says which, why, and what to do. Nothing that was there is lost."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(printable(text))
 
 
 def remedy(error: OSError, verb: str = "writing") -> str:
@@ -32,6 +36,11 @@ def remedy(error: OSError, verb: str = "writing") -> str:
 def storage_error(path: Path, error: OSError) -> StorageError:
     """The error of a file at `path`, with what to do about it."""
     return StorageError(f"{path}: cannot be written ({error.strerror or error}); {remedy(error)}")
+
+
+def unreadable(path: Path, error: OSError) -> StorageError:
+    """The error of a file that is there and cannot be read, with what to do about it."""
+    return StorageError(f"{path}: cannot be read ({error.strerror or error}); {remedy(error, 'reading')}")
 
 
 def write_whole(path: Path, content: bytes) -> str:
@@ -103,4 +112,4 @@ def hash_of_file(path: Path) -> str | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise StorageError(f"{path}: cannot be read ({error.strerror or error}); {remedy(error, 'reading')}") from error
+        raise unreadable(path, error) from error

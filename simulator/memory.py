@@ -20,7 +20,7 @@ import psutil
 import torch
 
 from simulator import along, fresh
-from simulator.complaints import ConfigError
+from simulator.complaints import ConfigError, short
 from simulator.config import RUN_LIMIT
 from simulator.enumerable import MEASURE_FLOATS
 from simulator.grid import STACK_LIMIT, cells, proxy_stack_size, proxy_work, stack_size, with_proxies, work
@@ -42,6 +42,7 @@ FLOAT, WIDE = 4, 8
 SPOKEN_BYTES = 300  # of a prompt in Python, while different ones are gathered
 TERM_PASSES = 4.0  # what the terms of a loss hold at most, in gradients of its pairs
 CONTAINER = Path("/sys/fs/cgroup")
+MOST_MEMORY = 2**60  # bytes
 UNITS = {"": 1, "B": 1} | {
     f"{letter}{ending}": base**power
     for power, letter in enumerate("KMGT", start=1)
@@ -71,8 +72,11 @@ def parse_bytes(text: str) -> int:
     found = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]*)\s*", text)
     units = {name.lower(): size for name, size in UNITS.items()}
     if not found or found[2].lower() not in units:
-        raise ConfigError(f"--memory {text}: must be a size such as 500MB or 2GiB")
-    return int(float(found[1]) * units[found[2].lower()])
+        raise ConfigError(f"--memory {short(text)}: must be a size such as 500MB or 2GiB")
+    size = float(found[1]) * units[found[2].lower()]
+    if not 1 <= size <= MOST_MEMORY:
+        raise ConfigError(f"--memory {short(text)}: must be at least 1 byte and at most 1,048,576 TiB")
+    return int(size)
 
 
 def shown_bytes(count: int) -> str:

@@ -20,6 +20,7 @@ code that the function uses (`simulator/used_code.py`): other parts of its file 
 import hashlib
 import inspect
 import json
+import os
 import sys
 import threading
 import warnings
@@ -137,7 +138,7 @@ def awaited(name: str) -> Iterator[None]:
 
 def load(name: str, path: Path) -> Loaded:
     """Load a file, take the function from it, and try it. Raises ConfigError."""
-    module = ModuleType(f"own_loss_{hashlib.sha256(str(path).encode()).hexdigest()[:10]}")
+    module = ModuleType(f"own_loss_{hashlib.sha256(os.fsencode(path)).hexdigest()[:10]}")
     module.__file__ = str(path)
     source = path.read_bytes()
     with blamed(name, path, f"{path.name} cannot be loaded"), importing_beside(path) as imported, isolated():

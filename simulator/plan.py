@@ -56,18 +56,16 @@ class Plan:
     seconds: float
     done: int = 0
 
-    def text(self, target: Path) -> str:
+    def lines(self, target: Path) -> list[str]:
         """The plan as a user reads it; `target` is where records would go."""
         also = f" and {self.proxies:,} proxies" if self.proxies else ""
-        return "\n".join(
-            [
-                f"runs            {self.runs:,}{also}, of {self.run_steps:,} training steps in all",
-                f"stacks          {self.stacks:,}, in {self.workers} at a time, over {self.worlds} world(s)",
-                f"memory          about {shown_bytes(self.bytes)}, kept under {shown_bytes(self.budget)}",
-                f"estimated time  about {clock(self.seconds)} on this machine",
-                f"records         {f'of {self.done:,} runs are in' if self.done else 'would go into'} {target}",
-            ]
-        )
+        return [
+            f"runs            {self.runs:,}{also}, of {self.run_steps:,} training steps in all",
+            f"stacks          {self.stacks:,}, in {self.workers} at a time, over {self.worlds} world(s)",
+            f"memory          about {shown_bytes(self.bytes)}, kept under {shown_bytes(self.budget)}",
+            f"estimated time  about {clock(self.seconds)} on this machine",
+            f"records         {f'of {self.done:,} runs are in' if self.done else 'would go into'} {target}",
+        ]
 
 
 def measured_places(settings: Settings, pairs: int) -> int:

@@ -162,7 +162,8 @@ def ask(worker: subprocess.Popen[str], job: Job, tick: Tick, found: Tick) -> Tro
     assert worker.stdout is not None
     code: list[str] = []
     try:
-        print(json.dumps({"kind": job.kind, "places": job.places}), file=worker.stdin, flush=True)
+        worker.stdin.write(f"{json.dumps({'kind': job.kind, 'places': job.places})}\n")
+        worker.stdin.flush()
     except BrokenPipeError:
         return ended(worker.wait())
     for line in worker.stdout:

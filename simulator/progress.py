@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TextIO
+from typing import IO, TextIO, cast
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
@@ -13,6 +13,7 @@ from simulator.config import Sweep
 from simulator.grid import expand, with_proxies
 from simulator.pool import Watch
 from simulator.proxies import needed
+from simulator.terminal import Unminded, say
 
 PLAIN_EVERY = 10.0  # seconds between plain lines
 EARLY = 0.1  # share of the work before which the time left is not foretold
@@ -71,9 +72,10 @@ def shown_on(stream: TextIO, sweep: Sweep) -> Iterator[Watch]:
     tally = Tally(runs=len(runs), run_steps=steps, proxies=len(proxies), proxy_steps=proxy_steps)
     also = f" and {len(proxies)} prox{'ies' if len(proxies) > 1 else 'y'}" if proxies else ""
     header = f"{tally.runs} run{'s' * (tally.runs != 1)}{also}, {tally.run_steps:,} run-steps"
+    whatever = Unminded(stream=stream)
     if stream.isatty():
         columns = (TextColumn("{task.description}"), BarColumn())
-        with Progress(*columns, console=Console(file=stream), transient=True) as progress:
+        with Progress(*columns, console=Console(file=cast(IO[str], whatever)), transient=True) as progress:
             task = progress.add_task("making the world", total=tally.run_steps)
 
             def live(run_steps: int, runs: int, worked: bool) -> None:
@@ -89,10 +91,10 @@ def shown_on(stream: TextIO, sweep: Sweep) -> Iterator[Watch]:
         def plain(run_steps: int, runs: int, worked: bool) -> None:
             nonlocal last
             if not tally.told:
-                print(header, file=stream, flush=True)
+                say(header, stream=cast(TextIO, whatever))
             tally.add(run_steps, runs, worked=worked)
             if time.monotonic() - last >= PLAIN_EVERY:
                 last = time.monotonic()
-                print(tally.line(), file=stream, flush=True)
+                say(tally.line(), stream=cast(TextIO, whatever))
 
         yield plain

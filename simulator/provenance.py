@@ -23,8 +23,8 @@ OUTSIDE = frozenset(  # modules of simulator/ that determine no number of a run 
     (
         *("__init__", "compatibility", "complaints", "config", "describe", "files", "finished", "folder"),
         *("grid", "interrupts", "jobs", "lock", "memory", "own_loss", "plain_source", "plan", "pool", "progress"),
-        *("provenance", "proxy_files", "recorded", "schema", "seals", "stacks", "sweep", "trainable", "used_code"),
-        "worker",
+        *("provenance", "proxy_files", "recorded", "schema", "seals", "stacks", "sweep", "terminal", "trainable"),
+        *("used_code", "user_text", "worker"),
     )
 )
 

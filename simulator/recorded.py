@@ -15,7 +15,7 @@ from pyarrow import ArrowException
 from pyarrow.parquet import ParquetFile
 
 from simulator.complaints import SHOWN, ConfigError
-from simulator.files import StorageError
+from simulator.files import StorageError, unreadable
 from simulator.folder import Folder
 from simulator.grid import world_names
 from simulator.provenance import changed_modules, results_modules, results_source
@@ -124,7 +124,9 @@ def check_as_begun(folder: Folder, name: str, reference: str) -> None:
         source = json.loads(folder.source.read_bytes())["results_source"]
         facts = json.loads(folder.world.read_bytes())
         expected = {one["name"]: one["reference_sha256"] for one in facts.get("worlds", [facts])}[name]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except OSError as error:
+        raise unreadable(Path(error.filename or folder.path), error) from error
+    except (ValueError, KeyError, TypeError) as error:
         raise StorageError(f"{folder.source} and {folder.world}: cannot be read; run the same command again") from error
     if source != results_source():
         raise StorageError(f"the code of the simulator has changed since the sweep in {folder.path} began")

@@ -22,7 +22,7 @@ import pandas as pd
 import torch
 
 from simulator.compatibility import clear, examine_folder
-from simulator.complaints import SHOWN, ConfigError
+from simulator.complaints import SHOWN, ConfigError, shown
 from simulator.config import Sweep, with_hashes
 from simulator.files import StorageError, make_folder, set_aside, storing, write_whole
 from simulator.finished import is_complete, join, join_proxies, mend, remove_parts, seal_start, seal_tables, survey
@@ -40,12 +40,18 @@ from simulator.recorded import check_references, check_source, made, write_sourc
 from simulator.records import tidy, write_json, write_table
 from simulator.runs import Run, axis_column
 from simulator.stacks import Desk, do, one_thread, world_in
+from simulator.terminal import printable
 from simulator.trainable import silent_pairs
 from simulator.world import MADE_OF, World, world_name
 
+MOST_WORKERS = 1_024
+
 
 class SweepError(RuntimeError):
-    """Some runs could not be finished; the text says which and why, and all others are kept."""
+    """Some runs could not be finished; its lines say which and why, and all others are kept."""
+
+    def __init__(self, *lines: str) -> None:
+        super().__init__("\n".join(map(printable, lines)))
 
 
 def choose_device(name: str) -> torch.device:
@@ -60,8 +66,8 @@ def choose_device(name: str) -> torch.device:
 
 def processes_on(device: str, workers: int | None) -> int:
     """How many processes train: as asked, or one for each core of a CPU, one on a GPU. Raises ConfigError."""
-    if workers is not None and workers < 1:
-        raise ConfigError(f"--workers {workers}: must be at least 1")
+    if workers is not None and not 1 <= workers <= MOST_WORKERS:
+        raise ConfigError(f"--workers {shown(workers)}: must be at least 1 and at most {MOST_WORKERS:,}")
     if choose_device(device).type == "cuda":
         return 1
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -214,7 +220,7 @@ def ending(folder: Folder) -> Iterator[None]:
             yield
     except (StorageError, OutsideError) as error:
         raise SweepError(
-            f"{error}\nthe sweep has ended; what is finished is kept in {folder.path}, and the same command goes on"
+            str(error), f"the sweep has ended; what is finished is kept in {folder.path}, and the same command goes on"
         ) from error
 
 
@@ -282,8 +288,8 @@ def complain_of(failed: Mapping[str, str], count: int, folder: Folder) -> None:
         told = Counter(failed.values()).most_common(SHOWN)
         others = f"the others are kept in {folder.path}, and " if len(failed) < count else ""
         raise SweepError(
-            f"{len(failed)} of {count} runs failed; {others}the same command tries these again\n"
-            + "\n".join(f"{number} run{'s' * (number > 1)}: {why}" for why, number in told)
+            f"{len(failed)} of {count} runs failed; {others}the same command tries these again",
+            *(f"{number} run{'s' * (number > 1)}: {why}" for why, number in told),
         )
 
 

@@ -19,6 +19,7 @@ from simulator import ngram
 from simulator.complaints import ConfigError
 from simulator.language import FILL, Array, filled_after
 from simulator.settings import BYTES
+from simulator.user_text import without_mark
 
 TEXT_LIMIT = 2**24
 PARTS = 10
@@ -117,7 +118,7 @@ def text_bytes(name: str) -> int:
 
 
 def read_text(name: str) -> bytes:
-    """The bytes of a UTF-8 text file. Raises ConfigError that says what is wrong with it."""
+    """The bytes of a UTF-8 text file, its byte-order mark aside. Raises ConfigError that says what is wrong with it."""
     key = f"world.language.text = {name}"
     path = Path(name)
     try:
@@ -134,15 +135,13 @@ def read_text(name: str) -> bytes:
         raise ConfigError(f"{key}: there is no such file (looked for in {Path.cwd()})") from None
     except (OSError, ValueError) as error:
         raise ConfigError(f"{key}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
-    if not data:
-        raise ConfigError(f"{key}: is empty; it must hold text")
     try:
-        data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise ConfigError(
-            f"{key}: is no UTF-8 text (byte {error.start:,} cannot be decoded); convert it first"
-        ) from None
-    return data
+        text = without_mark(data)
+    except ValueError as error:
+        raise ConfigError(f"{key}: {error}") from None
+    if not text:
+        raise ConfigError(f"{key}: is empty; it must hold text")
+    return text
 
 
 def open_text(name: str, *, held_out: float, end: str, prompt_length: int, response_length: int) -> Text:

@@ -6,7 +6,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from simulator.complaints import EMPTY, ConfigError, printable, short, shown
+from simulator.complaints import EMPTY, ConfigError, short, shown
+from simulator.terminal import printable
+from simulator.user_text import without_mark
 
 SIZE_LIMIT = 2**18
 DEPTH = 16  # parts of a dotted key, and tables or lists inside each other
@@ -26,9 +28,11 @@ def read_toml(path: Path) -> dict[str, Any]:
     if len(content) > SIZE_LIMIT:
         raise ConfigError(f"{path}: must have at most {SIZE_LIMIT:,} bytes, but has more")
     try:
-        return parse(content.decode("utf-8"))
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: must be UTF-8 text, but byte {error.start} is not ({error.reason})") from None
+        text = without_mark(content).decode("utf-8")
+    except ValueError as error:
+        raise ConfigError(f"{path}: {error}") from None
+    try:
+        return parse(text)
     except ValueError as error:
         raise ConfigError(f"{path}: is not valid TOML: {error}") from None
 
@@ -75,8 +79,8 @@ def check_values(tables: Mapping[str, Any]) -> None:
                 left.append((where, value, depth + 1))
 
 
-def override(tables: dict[str, Any], text: str) -> None:
-    """Apply `KEY=VALUE` to `tables`: VALUE is read as TOML, or else as a string. Raises ConfigError."""
+def override(tables: dict[str, Any], text: str) -> str:
+    """Apply `KEY=VALUE` to `tables`: VALUE is read as TOML, or else as a string; the KEY. Raises ConfigError."""
     name, equals, value = (part.strip() for part in text.partition("="))
     name = name.replace('"', "")
     if not equals or not all(name.split(".")):
@@ -89,6 +93,7 @@ def override(tables: dict[str, Any], text: str) -> None:
     except ValueError:
         read = value
     place(tables, name, read)
+    return name
 
 
 def place(tables: dict[str, Any], name: str, value: Any) -> None:

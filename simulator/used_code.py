@@ -21,7 +21,10 @@ WHOLE = ""  # a module that is imported itself, and no name from it
 
 @dataclass(frozen=True, kw_only=True)
 class Statement:
-    """A statement at the top of a file. binds: names; mentions: names in it; imports: (module, level, name, ALL or WHOLE)."""
+    """A statement at the top of a file.
+
+    binds: names; mentions: names in it; imports: (module, level, name, ALL or WHOLE).
+    """
 
     text: str
     binds: frozenset[str]

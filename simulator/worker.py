@@ -28,7 +28,6 @@ from typing import TextIO
 
 import torch
 
-from simulator.complaints import printable
 from simulator.config import Sweep, code_of
 from simulator.folder import Folder
 from simulator.grid import expand, with_proxies
@@ -37,6 +36,7 @@ from simulator.jobs import Job, trouble_of
 from simulator.own_loss import is_own
 from simulator.proxies import needed
 from simulator.stacks import Desk, do, one_thread
+from simulator.terminal import say
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +48,8 @@ class Channel:
 
     def say(self, **answer: object) -> None:
         """Send an answer."""
-        print(json.dumps(answer), file=self.answers, flush=True)
+        self.answers.write(f"{json.dumps(answer)}\n")
+        self.answers.flush()
 
 
 def open_channel() -> Channel:
@@ -105,7 +106,7 @@ def answer(job: Job, desk: Desk, say: Callable[..., None]) -> None:
 def warn(message: Warning | str, *_: object, **__: object) -> None:
     """A warning as a line of standard error, unless that is gone."""
     with suppress(OSError):
-        print(f"warning: {printable(str(message))}", file=sys.stderr)
+        say(f"warning: {message}", stream=sys.stderr)
 
 
 if __name__ == "__main__":

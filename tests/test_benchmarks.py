@@ -338,9 +338,10 @@ def test_no_benchmark_unpickles_evaluates_or_connects(path: Path) -> None:
 @pytest.mark.parametrize(
     ("command", "given", "told"),
     [
-        (step, ["--rounds", "0"], "--rounds: must be a whole number of at least 1, not 0"),
-        (step, ["--seconds", "nan"], "--seconds: must be a number above 0, not nan"),
-        (growth, ["--factors", "-1"], "--factors: must be a number above 0, not -1"),
+        (step, ["--rounds", "0"], "--rounds: must be a whole number from 1 to 1,000,000, not 0"),
+        (step, ["--rounds", "9" * 5000], "--rounds: must be a whole number from 1 to 1,000,000, not 999"),
+        (step, ["--seconds", "nan"], "--seconds: must be a number above 0 and at most 1,000,000, not nan"),
+        (growth, ["--factors", "-1"], "--factors: must be a number above 0 and at most 1,000,000, not -1"),
         (growth, ["--axis", "width", "--factors", "0.001", "1"], "--factors: along width they give the sizes [0, "),
         (growth, ["--axis", "runs", "--factors", "1", "1.01"], "which must be different and at least 1"),
     ],

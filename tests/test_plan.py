@@ -63,9 +63,11 @@ def test_cost_is_that_of_the_matrices() -> None:
 
 def test_the_text_names_where_records_would_go() -> None:
     plan = Plan(runs=1, proxies=0, run_steps=2, stacks=1, worlds=1, workers=1, bytes=2**31, budget=2**32, seconds=200.0)
-    assert "memory          about 2.0 GiB, kept under 4.0 GiB" in plan.text(Path("results/x"))
-    assert "about 3 min" in plan.text(Path("results/x"))
-    assert "results/x" in replace(plan, runs=2).text(Path("results/x"))
+    lines = plan.lines(Path("results/x"))
+    assert lines[2] == "memory          about 2.0 GiB, kept under 4.0 GiB"
+    assert lines[3] == "estimated time  about 3 min on this machine"
+    assert lines[4].endswith("would go into results/x")
+    assert replace(plan, runs=2, done=1).lines(Path("results/x"))[4].endswith("of 1 runs are in results/x")
 
 
 def test_planning_leaves_torch_threads_alone() -> None:
