@@ -32,6 +32,7 @@ BESIDE = {
 NEEDED = ("run_id", "method", "loss", "beta", "seed", "step", "kl", "gold", "status")
 
 
+MADE_BY = ("results_source", "reference_sha256")  # columns of runs and proxies: by which code, with which reference
 LATER = ("kappa", "pairs", "label_noise", "mu_squared")  # columns that the oldest layout may lack
 
 

@@ -32,8 +32,9 @@ def damages(folder: str | Path) -> list[str]:
     `sha256sum -c SHA256SUMS` checks the same of a sweep that has ended.
     """
     root = Path(folder)
-    ended = finished(root)
-    seals = [root / "SHA256SUMS"] if ended else sorted((root / "parts").glob("*.sha256"))
+    ended = finished(root) or (root / "SHA256SUMS").exists()
+    started = [path for path in [root / "parts" / "SHA256SUMS"] if path.exists()]
+    seals = [root / "SHA256SUMS"] if ended else [*started, *sorted((root / "parts").glob("*.sha256"))]
     found = []
     for path in seals:
         sums = read_seal(path)

@@ -208,7 +208,7 @@ class Sweep(Settings):
 def origin(key: str, path: Path, changed: Iterable[str]) -> str:
     """Where a key of a sweep came from, in a few words: its file, or one of the keys that --set has `changed`."""
     ours = Path(__file__).resolve().parent.parent / "configs" in path.resolve().parents
-    file, key = (path.name if ours else short(str(path))), key.partition("[")[0]
+    file, key = (path.name if ours else str(path)), key.partition("[")[0]
     if any(f"{key}.".startswith(f"{name}.") for name in changed):
         return "from --set"
     also = any(f"{name}.".startswith(f"{key}.") or not key for name in changed)

@@ -239,14 +239,17 @@ def unfailed(folder: Folder, read: Read) -> list[str]:
 
 
 def join_proxies(folder: Folder, members: Sequence[Member]) -> None:
-    """Write `proxies.parquet` from the parts, in the order of `members`."""
+    """Write `proxies.parquet` from the parts, in the order of `members`, and vouch for it with what was there before."""
     order = {member.name: i for i, member in enumerate(members)}
     parts = [folder.part(name, "proxies") for name in survey(folder).proxy_stacks]
     tables = [table for part in parts if len(table := pd.read_parquet(part))]
     if tables:
         table = pd.concat(tables, ignore_index=True)
         table = table[table["proxy"].isin(order)].drop_duplicates("proxy", keep="last")
-        write_table(table.sort_values("proxy", key=lambda names: names.map(order)), folder.proxies)
+        digest = write_table(table.sort_values("proxy", key=lambda names: names.map(order)), folder.proxies)
+        if begun := read_seal(folder.start_seal, folder.path) if folder.start_seal.exists() else None:
+            before = {folder.path / name: known for name, known in begun.sums.items()}
+            write_seal(folder.start_seal, folder.path, before | {folder.proxies: digest})
 
 
 def join(folder: Folder, runs: Sequence[Run], failed: Mapping[str, str]) -> dict[str, str]:

@@ -24,7 +24,7 @@ OUTSIDE = frozenset(  # modules of simulator/ that determine no number of a run 
         *("__init__", "compatibility", "complaints", "config", "describe", "files", "finished", "folder"),
         *("grid", "interrupts", "jobs", "lock", "memory", "own_loss", "plain_source", "plan", "pool", "progress"),
         *("provenance", "proxy_files", "recorded", "schema", "seals", "stacks", "sweep", "terminal", "trainable"),
-        *("used_code", "user_text", "worker"),
+        *("used_code", "worker"),
     )
 )
 

@@ -1,10 +1,12 @@
 """A small world and a small sweep that many tests look at."""
 
 import os
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -23,6 +25,13 @@ SMALL = {
     "sweep": {"beta": [0.05, 0.5, 5.0], "seeds": 3},
 }
 
+ROOT = Path(__file__).resolve().parent.parent
+CHANGES = {  # calls that change a file, and which argument names it
+    **{"os.mkdir": 0, "os.remove": 0, "os.rmdir": 0, "os.truncate": 0, "shutil.rmtree": 0},
+    **{"os.rename": 1, "os.link": 1, "os.symlink": 1},
+}
+WATCHED: list[Path] = []
+
 
 def small_sweep(**tables: dict[str, object]) -> Sweep:
     """SMALL with some keys of its tables replaced."""
@@ -30,10 +39,14 @@ def small_sweep(**tables: dict[str, object]) -> Sweep:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    long = "the long form of the tests that have one: minutes, not seconds"
+    parser.addoption("--long", action="store_true", help=long)
     parser.addoption("--share", action="store_true", help="a fixed share of the long forms")
-    parser.addoption(
-        "--long", action="store_true", help="the long form of the tests that have one: minutes, not seconds"
-    )
+
+
+def extent(config: pytest.Config) -> str:
+    """How much of a test that has a long form is asked for: "long", a "share" of it, or what is in the "suite"."""
+    return "long" if config.getoption("--long") else "share" if config.getoption("--share") else "suite"
 
 
 @contextmanager
@@ -44,6 +57,42 @@ def heard() -> Iterator[list[str]]:
         told: list[str] = []
         yield told
     told.extend(str(warning.message) for warning in caught)
+
+
+def pytest_configure() -> None:
+    """No test may write into the checkout, nor read the results that lie there."""
+    if not WATCHED:
+        WATCHED.append(ROOT)
+        sys.addaudithook(watch_checkout)
+
+
+def watch_checkout(event: str, arguments: tuple[Any, ...]) -> None:
+    """Refuse what changes a file of the checkout, or opens one of its results; caches of tools aside."""
+    if event == "open":
+        place, mode, flags = arguments
+        changes = bool(flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)) or (
+            isinstance(mode, str) and set(mode) & set("wax+")
+        )
+    elif event in CHANGES:
+        place, mode, changes = arguments[CHANGES[event]], None, True
+    else:
+        return
+    by_descriptor = mode is None if event == "open" else arguments[-1] not in (-1, None) and event != "os.truncate"
+    if not isinstance(place, str | bytes | os.PathLike) or (by_descriptor and not os.path.isabs(place)):
+        return
+    path = Path(os.path.abspath(os.fsdecode(place)))
+    if ROOT not in path.parents:
+        return
+    first, *inner = path.relative_to(ROOT).parts
+    cache = first.startswith(".") or first.endswith(".egg-info") or "__pycache__" in inner
+    if first == "results" or (changes and not cache):
+        raise AssertionError(f"{event} {path}: tests keep out of the checkout")
+
+
+@pytest.fixture(autouse=True)
+def _in_a_folder_of_its_own(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a test leaves in the working folder is not in the checkout, and what lies in the checkout is not found."""
+    monkeypatch.chdir(tmp_path_factory.getbasetemp())
 
 
 @pytest.fixture(scope="session", autouse=True)

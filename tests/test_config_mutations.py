@@ -1,5 +1,6 @@
 """Whatever a sweep file says, a dry run plans it or refuses it in a few lines that name the key."""
 
+import shutil
 import sys
 import time
 import tomllib
@@ -40,7 +41,8 @@ def refused(request: pytest.FixtureRequest, tmp_path: Path, capsys: Any, monkeyp
     if not long:
         monkeypatch.setattr(simulator.plan, "time_steps", lambda: np.array([1e-9, 1e-9]))
     path = tmp_path / "sweep.toml"
-    monkeypatch.chdir(Path(__file__).parent.parent)
+    shutil.copy(Path(__file__).parent.parent / "README.md", tmp_path)  # the text of a config
+    monkeypatch.chdir(tmp_path)
 
     def dry_run(text: str) -> str:
         path.write_bytes(text.encode("utf-8"))

@@ -13,7 +13,7 @@ from analysis.figures.families import ensemble, families, varying, with_labels
 from analysis.figures.style import RC
 from analysis.summary import means_along, peak_along, text
 from simulator import run_sweep
-from tests.conftest import small_sweep
+from tests.conftest import heard, small_sweep
 from tests.test_figures import named, texts
 
 PROXY = {"steps": 30, "batch": 16}
@@ -34,7 +34,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "data.label_noise": [0.0, 0.25],
         },
     )
-    return run_sweep(sweep, tmp_path_factory.mktemp("against") / "all", workers=1)
+    with heard():
+        return run_sweep(sweep, tmp_path_factory.mktemp("against") / "all", workers=1)
 
 
 @pytest.fixture(scope="module")
@@ -192,7 +193,8 @@ def test_awkward_grids_are_reported_and_drawn(name: str, tmp_path: Path) -> None
         train={"steps": 4, "checkpoints": 3},
         sweep={"seeds": 2, **AWKWARD[name]},
     )
-    folder = run_sweep(sweep, tmp_path / "awkward", workers=1)
+    with heard():
+        folder = run_sweep(sweep, tmp_path / "awkward", workers=1)
     drawn = {path.stem for path in draw_all(folder)}
     assert {"overoptimization", "proxies"} <= drawn
     assert "against proxies" in text(folder)
@@ -210,7 +212,8 @@ def test_spending_draws_each_method_once_and_no_oracle_of_many_worlds(tmp_path: 
         train={"checkpoints": 3},
         sweep={"seeds": 2, "method": ["best_of_n", "rl"], "train.steps": [4, 8], "policy.width": [8, 16]},
     )
-    curves = load(run_sweep(sweep, tmp_path / "spent", workers=1))
+    with heard():
+        curves = load(run_sweep(sweep, tmp_path / "spent", workers=1))
     figure = AGAINST["spending"][1](curves)
     assert len(figure.axes[0].lines) == 2 * 2
     for line in figure.axes[0].lines:

@@ -15,7 +15,7 @@ from analysis.results import offline, policies
 from analysis.summary import text
 from simulator import run_sweep
 from simulator.objectives import OBJECTIVES
-from tests.conftest import small_sweep
+from tests.conftest import heard, small_sweep
 from tests.test_figures import texts
 
 
@@ -29,7 +29,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "objective.vpo.alpha": [0.1, 1.0],
         "train.learning_rate": [0.003, 0.01],
     }
-    return run_sweep(small_sweep(sweep=grid), tmp_path_factory.mktemp("results") / "neighbours", workers=1)
+    with heard():
+        return run_sweep(small_sweep(sweep=grid), tmp_path_factory.mktemp("results") / "neighbours", workers=1)
 
 
 def test_runs_have_the_axes_that_they_read(folder: Path) -> None:
@@ -121,7 +122,8 @@ def test_the_text_has_every_objective(folder: Path) -> None:
 @pytest.mark.parametrize("losses", [["simper"], ["vpo"], ["rpo_loo", "discopop"], ["orpo", "simper"]])
 @pytest.mark.filterwarnings("ignore:loss discopop:UserWarning")
 def test_sweeps_without_any_loss_of_gpo_are_drawn(losses: list[str], tmp_path: Path) -> None:
-    out = run_sweep(small_sweep(sweep={"loss": losses, "beta": [0.3], "seeds": 1}), tmp_path / "out", workers=1)
+    with heard():
+        out = run_sweep(small_sweep(sweep={"loss": losses, "beta": [0.3], "seeds": 1}), tmp_path / "out", workers=1)
     names = {path.stem for path in draw_all(out)}
     assert {"tradeoff", "training", "mu_squared", "neighbours"} <= names
     for name in ("regularization", "across_beta"):

@@ -1,6 +1,7 @@
 """Imports point one way, and what is heavy is imported late."""
 
 import ast
+import os
 import subprocess
 import sys
 import tomllib
@@ -69,8 +70,9 @@ def test_losses_policies_and_training_need_numpy_and_torch_only(name: str) -> No
     ],
 )
 def test_what_is_heavy_comes_late(code: str, absent: set[str]) -> None:
+    paths = os.environ | {"PYTHONPATH": str(ROOT)}
     program = f"import sys; {code}; print(*sorted({absent!r} & set(sys.modules)))"
-    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", program], env=paths, capture_output=True, text=True, check=True)
     assert done.stdout.split() == []
 
 

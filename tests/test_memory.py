@@ -131,11 +131,20 @@ SWEEPS = {
 def test_peak_memory_stays_under_the_budget(tmp_path: Path, kind: str) -> None:
     """The sum over all processes of what is resident, looked at every few milliseconds."""
     budget = 1500
-    command = [sys.executable, "run.py", "sweep", "--out", str(tmp_path / "out"), "--memory", f"{budget}MiB", "--set"]
+    command = [
+        sys.executable,
+        str(ROOT / "run.py"),
+        "sweep",
+        "--out",
+        str(tmp_path / "out"),
+        "--memory",
+        f"{budget}MiB",
+        "--set",
+    ]
     command += ["train.steps=3", "train.checkpoints=2", "sweep.seeds=4", "sweep.beta=[0.1,1.0]", "reference.steps=20"]
     command += ['sweep.loss="hinge"', *SWEEPS[kind]]
     peaks = [0]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
         watcher = threading.Thread(target=watch, args=(process, peaks))
         watcher.start()
         errors = process.communicate()[1]

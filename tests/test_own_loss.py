@@ -87,6 +87,8 @@ class Stateful:
     pass
 '''
 
+ROOT = Path(__file__).parent.parent
+
 
 @pytest.fixture
 def mine(tmp_path: Path) -> Path:
@@ -235,8 +237,7 @@ def test_a_loss_that_raises_in_training_fails_its_stack_with_the_reason(mine: Pa
     sweep = sweep_of(tmp_path, "mine.py:raises_later", train={"learning_rate": 0.5})
     path = tmp_path / "sweep.toml"
     done = subprocess.run(
-        [sys.executable, "run.py", "sweep", str(path), "--out", str(tmp_path / "out")],
-        cwd=Path(__file__).parent.parent,
+        [sys.executable, str(ROOT / "run.py"), "sweep", str(path), "--out", str(tmp_path / "out")],
         capture_output=True,
         text=True,
         check=False,

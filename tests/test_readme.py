@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -12,6 +13,7 @@ import pytest
 import run
 from simulator import Sweep
 from simulator.config import Sweep as Config
+from tests.conftest import heard
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -55,11 +57,14 @@ def test_the_text_of_the_readme_is_about_a_megabyte(text: Path) -> None:
 
 @pytest.mark.parametrize("words", [words for words in COMMANDS if words[0] == "sweep"], ids=" ".join)
 def test_every_sweep_of_the_readme_can_be_planned(
-    words: list[str], text: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    words: list[str], text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.chdir(ROOT)
+    shutil.copytree(ROOT / "configs", tmp_path / "configs")
+    shutil.copy(ROOT / "README.md", tmp_path)
+    monkeypatch.chdir(tmp_path)
     words = [word.replace("docs.txt", str(text)).replace("my.txt", str(text)) for word in words]
-    assert run.main([*words, *([] if "--dry-run" in words else ["--dry-run"])]) == 0
+    with heard():
+        assert run.main([*words, *([] if "--dry-run" in words else ["--dry-run"])]) == 0
     assert "runs" in capsys.readouterr().out
 
 

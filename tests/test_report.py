@@ -28,8 +28,9 @@ from analysis.report.page import LIMIT
 from analysis.report.pictures import pictures_of
 from analysis.report.portraits import WIDTH
 from simulator import run_sweep
+from simulator.compatibility import clear
 from simulator.config import Sweep
-from simulator.folder import Folder, clear
+from simulator.folder import Folder
 from simulator.portrait import EDGES
 from tests.a_page import (
     BETAS,

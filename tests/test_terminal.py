@@ -174,7 +174,7 @@ def test_a_terminal_that_closes_saves_what_there_is(tmp_path: Path) -> None:
     until = time.monotonic() + 120
     said = b""
     os.set_blocking(terminal, False)
-    while time.monotonic() < until and b"of 2 runs" not in said:
+    while time.monotonic() < until and b"run-steps/s" not in said:
         time.sleep(0.05)
         try:
             said += os.read(terminal, 65536)

@@ -101,7 +101,7 @@ def test_what_is_in_the_text_is_fluent(path: Path, rng: np.random.Generator) -> 
         (None, "there is no such file"),
         (b"", "is empty; it must hold text"),
         (b"too short", "has only 9 bytes; prompts of 6 and responses of 10 tokens need at least 85"),
-        (b"\xff\xfe" + b"a" * 500, "is no UTF-8 text (byte 0 cannot be decoded)"),
+        (b"\xff\xfe" + b"a" * 500, "must be UTF-8 text, but is UTF-16; save it as UTF-8"),
     ],
 )
 def test_a_file_that_will_not_do_is_refused_with_a_reason(tmp_path: Path, content: bytes | None, said: str) -> None:

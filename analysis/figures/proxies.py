@@ -11,6 +11,7 @@ from analysis.figures.families import colours, shown
 from analysis.figures.style import DASHES, MARKERS, legend_beside, log_axis, seeds_note
 from analysis.intervals import over_seeds
 from analysis.paths import determined
+from analysis.results import MADE_BY
 
 PANELS = {
     "gold_loss": "cross-entropy on fresh pairs, soft labels [nats]",
@@ -20,7 +21,7 @@ PANELS = {
 }
 SAID = {
     *("proxy", "member", "seed", "best_step", "train_loss", "train_accuracy", "held_out_loss", "held_out_accuracy"),
-    *("scale", "wall_seconds", *PANELS),
+    *("scale", "wall_seconds", *PANELS, *MADE_BY),
 }
 NAMES = {"parameters": "proxy_parameters", "loss": "loss f ="}
 
