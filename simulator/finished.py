@@ -239,7 +239,7 @@ def unfailed(folder: Folder, read: Read) -> list[str]:
 
 
 def join_proxies(folder: Folder, members: Sequence[Member]) -> None:
-    """Write `proxies.parquet` from the parts, in the order of `members`, and vouch for it with what was there before."""
+    """Write `proxies.parquet` from the parts, in the order of `members`, and vouch for it beside what was there."""
     order = {member.name: i for i, member in enumerate(members)}
     parts = [folder.part(name, "proxies") for name in survey(folder).proxy_stacks]
     tables = [table for part in parts if len(table := pd.read_parquet(part))]
