@@ -56,6 +56,7 @@ def sweep(
     workers: int | None = None,
     memory: str | None = None,
     fresh: Switch = False,
+    accept_source: Switch = False,
     dry_run: Switch = False,
 ) -> None:
     """Run a sweep, or what is missing of it, and draw its figures.
@@ -76,6 +77,8 @@ def sweep(
         What they may take together, such as 2GiB (on a GPU, of its memory); half of what is free unless said.
     fresh
         Start over: remove the records that the folder holds.
+    accept_source
+        Go on with records that other code made, which may give other numbers; records and the page say so.
     dry_run
         Print what the sweep, or what is missing of it, would take, and do nothing.
 
@@ -84,11 +87,12 @@ def sweep(
 
     asked = Sweep.from_toml(config, settings)
     target = out or Path("results") / config.stem
+    how = {"memory": memory, "fresh": fresh, "accept_source": accept_source}
     if dry_run:
-        tell_plan(asked, target, device, workers, memory, fresh)
+        tell_plan(asked, target, device, workers, **how)
         return
     with shown_at_the_end(target):
-        run_watched(asked, target, device=device, workers=workers, memory=memory, fresh=fresh)
+        run_watched(asked, target, device=device, workers=workers, **how)
 
 
 @contextmanager
@@ -105,13 +109,13 @@ def shown_at_the_end(target: Path) -> Iterator[None]:
     show(target)
 
 
-def tell_plan(sweep: "Sweep", target: Path, device: str, workers: int | None, memory: str | None, fresh: bool) -> None:
-    """Print what a sweep would take."""
+def tell_plan(sweep: "Sweep", target: Path, device: str, workers: int | None, **how: Any) -> None:
+    """Print what a sweep would take; `how` as in `make_plan`."""
     from simulator.plan import make_plan
     from simulator.sweep import choose_device, processes_on
 
     at, processes = choose_device(device), processes_on(device, workers)
-    say(*make_plan(sweep, processes, memory=memory, device=at, out=target, fresh=fresh).lines(target))
+    say(*make_plan(sweep, processes, device=at, out=target, **how).lines(target))
 
 
 def show(folder: Path) -> None:
@@ -161,6 +165,7 @@ def reproduce(
     workers: int | None = None,
     memory: str | None = None,
     fresh: Switch = False,
+    accept_source: Switch = False,
     dry_run: Switch = False,
 ) -> None:
     """Run a published experiment, or what is missing of it, and judge its claims by rules written beforehand.
@@ -181,6 +186,8 @@ def reproduce(
         What they may take together, such as 2GiB (on a GPU, of its memory); half of what is free unless said.
     fresh
         Start over: remove the records that the folder holds.
+    accept_source
+        Go on with records that other code made, which may give other numbers; records and the page say so.
     dry_run
         Print what it would take, and do nothing.
 
@@ -196,14 +203,14 @@ def reproduce(
     if name not in PAPERS:
         raise ConfigError(f"reproduce {name}: must be one of {', '.join(PAPERS)}{nearest(name, PAPERS)}")
     paper, target = PAPERS[name], out or Path("results") / (f"{name}-quick" if quick else name)
-    everything = []
+    everything, how = [], {"memory": memory, "fresh": fresh, "accept_source": accept_source}
     for part, asked in paper.parts.items():
         sweep, folder = Sweep.from_toml(CONFIGS / asked.config, asked.quick if quick else ()), target / part
         say(f"{' '.join(filter(None, [name, part]))}: {asked.config}{' '.join(['', *asked.quick]) if quick else ''}")
         if dry_run:
-            tell_plan(sweep, folder, device, workers, memory, fresh)
+            tell_plan(sweep, folder, device, workers, **how)
             continue
-        run_watched(sweep, folder, device=device, workers=workers, memory=memory, fresh=fresh)
+        run_watched(sweep, folder, device=device, workers=workers, **how)
         told = entries(judged(name, part, folder), quick=quick, date=f"{date.today():%Y-%m-%d}", version=version())
         everything += told
         write_claims(told, folder)

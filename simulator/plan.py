@@ -16,7 +16,7 @@ import torch
 from simulator.best_of import ladder
 from simulator.compatibility import examine_folder
 from simulator.config import Sweep, with_hashes
-from simulator.finished import finished_runs
+from simulator.finished import finished_runs, is_complete
 from simulator.grid import cautions, cells, check_computing, expand, proxy_stacks, stacks, with_proxies, world_names
 from simulator.ground import architecture_of, examine_languages
 from simulator.memory import arrange, budget_of, shown_bytes
@@ -28,6 +28,7 @@ from simulator.oracle import TEMPERATURES
 from simulator.packing import packing
 from simulator.progress import clock
 from simulator.proxies import CHECKPOINTS, Member, needed, proxy_architecture
+from simulator.recorded import check_source, made
 from simulator.runs import Run
 from simulator.sampling import Lots
 from simulator.settings import Settings
@@ -176,11 +177,12 @@ def make_plan(
     device: torch.device | None = None,
     out: Path | None = None,
     fresh: bool = False,
+    accept_source: bool = False,
 ) -> Plan:
     """The plan of a sweep, on at most `workers` processes. Raises ConfigError.
 
     out: the folder whose finished runs need not be run, unless `fresh`; proxies are taken to be trained there if any
-    run is finished.
+    run is finished. accept_source: as in `run_sweep`.
     """
     runs = expand(sweep)
     for told in cautions(sweep, runs):
@@ -190,14 +192,16 @@ def make_plan(
     names = {run.run_id for run in runs} | {member.name for member in members}
     folder = examine_folder(out, sweep, names, fresh=fresh) if out else None
     done = finished_runs(folder) if folder and not fresh else frozenset()
+    if folder and not (fresh or accept_source or is_complete(folder, {run.run_id for run in runs})):
+        check_source(folder, made(folder))
     device = device or torch.device("cpu")
     check_computing(runs, device)
     budget = budget_of(memory, device)
     worlds = {name: settings for settings, name in world_names(runs)}
     examine_languages(worlds.values())
     arrangement = arrange(runs, processes=workers, **budget)
-    made, cut_runs = proxy_stacks(members, arrangement.sizes), stacks(runs, arrangement.sizes)
-    workers = min(arrangement.processes, max(len(made), len(cut_runs)))
+    of_proxies, of_runs = proxy_stacks(members, arrangement.sizes), stacks(runs, arrangement.sizes)
+    workers = min(arrangement.processes, max(len(of_proxies), len(of_runs)))
     with one_thread():
         per_unit = time_steps()
     left = [run for run in runs if run.run_id not in done] if done else runs
@@ -212,7 +216,7 @@ def make_plan(
         done=len(runs) - len(left),
         proxies=len(members),
         run_steps=sum(run.steps for run in runs) + sum(member.steps for member in members),
-        stacks=len(made) + len(cut_runs),
+        stacks=len(of_proxies) + len(of_runs),
         worlds=len(worlds),
         workers=workers,
         bytes=arrangement.bytes,

@@ -119,5 +119,17 @@ def curves(results: Path) -> pd.DataFrame:
 
 
 @pytest.fixture
+def long(request: pytest.FixtureRequest) -> bool:
+    """Whether the long form of a test is asked for."""
+    return extent(request.config) == "long"
+
+
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands draw no figures, which have tests of their own."""
+    monkeypatch.setattr("analysis.figures.draw_all", lambda folder: [])
+
+
+@pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(7)

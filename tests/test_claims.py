@@ -157,15 +157,16 @@ def test_a_run_that_diverged_is_left_out_whole_and_told() -> None:
     assert set(claims(gone, "gpo")["verdict"]) == {"undecided"}
 
 
-def test_noise_that_all_seeds_share_decides_nothing() -> None:
+def test_noise_that_all_seeds_share_decides_nothing(long: bool) -> None:
     """Gold that is 0 but for one error of the measurement, common to all seeds, is not above and not below 0."""
     rng = np.random.default_rng(0)
     quiet = gpo(lambda loss, kl: 0.0, aligned)
     found = []
-    for _ in range(20):
+    repeats = 20 if long else 8
+    for _ in range(repeats):
         moved = quiet.assign(gold=rng.normal(0, 0.2) * (quiet["step"] > 0), gold_se=0.2 * (quiet["step"] > 0))
         found.append(verdicts(moved, "gpo")["rise"])
-    assert found.count("undecided") >= 17
+    assert found.count("undecided") >= 0.85 * repeats
 
 
 def against_proxies(sign: float) -> pd.DataFrame:

@@ -17,7 +17,7 @@ import run
 from simulator import Sweep, run_sweep
 from simulator.folder import Folder
 from simulator.seals import read_seal
-from tests.conftest import heard
+from tests.conftest import extent, heard
 from tests.faults import leftovers, unreadable
 
 TABLES = ("curves", "responses", "gold_law", "margins")
@@ -85,7 +85,7 @@ def finished(config: Path, request: pytest.FixtureRequest, tmp_path_factory: pyt
     out = tmp_path_factory.mktemp("finished") / "out"
     with heard():
         run_sweep(Sweep.from_toml(config), out, workers=1)
-        if request.config.getoption("--long"):
+        if extent(request.config) != "suite":
             assert run.main(["report", str(out)]) == 0
     return out
 
@@ -105,13 +105,6 @@ def half(config: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-@pytest.fixture
-def undrawn(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Figures are drawn in the long form only."""
-    if not request.config.getoption("--long"):
-        monkeypatch.setattr("analysis.figures.draw_all", lambda _: [])
-
-
 def files_of(folder: Path) -> list[Path]:
     """Every file in a folder, by its path from there."""
     return sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
@@ -125,10 +118,11 @@ def tables_of(folder: Path) -> dict[str, bytes | str]:
 
 
 def cases(folder: Path, request: pytest.FixtureRequest, shift: int) -> list[tuple[Path, str]]:
-    """Files and damages: all in the long form, each file with one of them in the suite."""
-    files, kinds = files_of(folder), list(DAMAGES)
-    if request.config.getoption("--long"):
-        return [(path, kind) for path in files for kind in kinds]
+    """Files and damages: all in the long form, every eighth as a share, each file with one of them in the suite."""
+    files, kinds, much = files_of(folder), list(DAMAGES), extent(request.config)
+    if much != "suite":
+        every = [(path, kind) for path in files for kind in kinds]
+        return every if much == "long" else every[::8]
     return [(path, kinds[(place + shift) % len(kinds)]) for place, path in enumerate(files)]
 
 
@@ -178,7 +172,6 @@ def test_the_same_sweep_gives_the_same_tables(
 
 @pytest.mark.parametrize("part", range(PARTS))
 @pytest.mark.parametrize("which", ["finished", "half"])
-@pytest.mark.usefixtures("undrawn")
 def test_a_report_names_what_is_damaged(
     which: str,
     part: int,
@@ -188,6 +181,8 @@ def test_a_report_names_what_is_damaged(
     record_property: Callable[..., None],
 ) -> None:
     folder = request.getfixturevalue(which)
+    if extent(request.config) == "suite":
+        request.getfixturevalue("undrawn")
     some = part_of(cases(folder, request, shift=3), part)
     for path, kind in some:
         out = Path(shutil.copytree(folder, tmp_path / "out"))

@@ -16,9 +16,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from simulator import ConfigError, SweepError, run_sweep
+from simulator import ConfigError, Sweep, SweepError, run_sweep
 from simulator.files import StorageError
-from tests.conftest import SMALL, heard
+from tests.conftest import SMALL, extent, heard
 from tests.faults import deep_sweep, failing, leftovers, started, steady, unreadable
 
 ROOT = Path(__file__).parent.parent
@@ -47,11 +47,11 @@ def counted(whole: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Each `part` of the calls is every so many of them, from the first or a later one on.
 
-    All calls in the long form, a sixteenth of them as a fixed share, and two or three in the suite.
+    All calls in the long form, a sixteenth of them as a fixed share, and a few in the suite.
     """
     if "part" in metafunc.fixturenames:
-        long, share = (metafunc.config.getoption(name) for name in ("--long", "--share"))
-        parts = [(first, 16) for first in range(16)] if long else [(3, 16)] if share else [(40, 64)]
+        all_of = [(first, 16) for first in range(16)]
+        parts = {"long": all_of, "share": all_of[3:4], "suite": [(40, 128)]}[extent(metafunc.config)]
         metafunc.parametrize("part", parts, ids=lambda part: f"{part[0]} of {part[1]}")
 
 
@@ -63,7 +63,7 @@ def check_same(out: Path, whole: Path) -> None:
 
 
 def test_kills_at_random_moments(whole: Path, tmp_path: Path, request: pytest.FixtureRequest) -> None:
-    wanted = 100 if request.config.getoption("--long") else 16
+    wanted = {"long": 100, "share": 25, "suite": 8}[extent(request.config)]
     longest = 0.0
     for name in ("cold", "warm"):  # the server of processes starts with the first
         began = time.monotonic()
@@ -143,10 +143,10 @@ def test_the_command_is_killed_and_its_workers_end_with_it(tmp_path: Path, reque
     out, config = tmp_path / "out", tmp_path / "small.toml"
     world = [f"{name} = {value}" for name, value in SMALL["world"].items()]
     grid = ["[sweep]", 'loss = "squared"', "beta = [0.1, 1.0]", "seeds = 2", '"data.pairs" = [16, 24, 32]']
-    config.write_text("\n".join(["[world]", *world, "[reference]", "steps = 50", "[train]", "steps = 300", *grid]))
+    config.write_text("\n".join(["[world]", *world, "[reference]", "steps = 50", "[train]", "steps = 200", *grid]))
     command = [sys.executable, str(ROOT / "run.py"), "sweep", str(config), "--workers", "2", "--out"]
     rng = random.Random(1)
-    for _ in range(20 if request.config.getoption("--long") else 4):
+    for _ in range({"long": 20, "share": 6, "suite": 2}[extent(request.config)]):
         with subprocess.Popen([*command, str(out)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
             deadline = time.monotonic() + 60
             while process.poll() is None and not (out / "running.json").exists() and time.monotonic() < deadline:
@@ -155,7 +155,6 @@ def test_the_command_is_killed_and_its_workers_end_with_it(tmp_path: Path, reque
                 process.wait(rng.uniform(0.0, 4.0))
             process.kill()
     for folder in (out, tmp_path / "whole"):
-        done = subprocess.run([*command, str(folder)], capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
+        run_sweep(Sweep.from_toml(config), folder, workers=1)
     assert (out / "curves.parquet").read_bytes() == (tmp_path / "whole" / "curves.parquet").read_bytes()
     assert leftovers(out) == []

@@ -10,22 +10,23 @@ from analysis.tradeoffs import oracle_at, undominated
 from tests import planted
 from tests.planted import hump
 
-SWEEPS = 200
+SWEEPS = {True: 200, False: 70}  # planted, in the long form and in the suite
 
 
 @pytest.mark.parametrize(("seeds", "noise", "shared"), [(4, 0.0, 0.0), (8, 0.0, 0.0), (6, 0.1, 1.0)])
-def test_intervals_of_the_frontier_cover_the_truth(seeds: int, noise: float, shared: float) -> None:
+def test_intervals_of_the_frontier_cover_the_truth(seeds: int, noise: float, shared: float, long: bool) -> None:
     rng = np.random.default_rng(seeds)
     hits = []
-    for _ in range(SWEEPS):
+    for _ in range(SWEEPS[long]):
         curves = planted.sweep(rng, seeds=seeds, truth={"logistic": hump}, noise=noise, shared=shared, steps=2)
         table = frontier(curves)
         table = table[(table["kl"] > 0.3) & (table["kl"] < 4.2)]
         hits.append(((table["low"] <= hump(table["kl"])) & (hump(table["kl"]) <= table["high"])).mean())
-    assert 0.92 <= np.mean(hits) <= 0.98
+    least, most = (0.92, 0.98) if long else (0.89, 0.99)
+    assert least <= np.mean(hits) <= most
 
 
-def test_numbers_of_a_tradeoff_cover_the_truth() -> None:
+def test_numbers_of_a_tradeoff_cover_the_truth(long: bool) -> None:
     rng = np.random.default_rng(5)
     oracle = planted.oracle([0, 1, 2, 4, 8], [0, 2, 2.5, 2.8, 2.9])
     kl = np.linspace(0, 4.5, 301)
@@ -37,15 +38,15 @@ def test_numbers_of_a_tradeoff_cover_the_truth() -> None:
         "fall": 1.125 - float(hump(np.array(4.5))),
     }
     rows = []
-    for _ in range(SWEEPS):
+    for _ in range(SWEEPS[long]):
         curves = planted.sweep(rng, seeds=6, truth={"logistic": hump}, steps=2)
         rows.append(tradeoffs(pd.concat([oracle, curves], ignore_index=True), upto=4.5).iloc[0])
     table = pd.DataFrame(rows)
     table = table[table["reach"] >= 4.5]
-    assert len(table) > 0.9 * SWEEPS
+    assert len(table) > 0.85 * SWEEPS[long]
     for name, value in truth.items():
         covered = (table[f"{name}_low"] <= value) & (value <= table[f"{name}_high"])
-        assert 0.9 <= covered.mean() <= 0.99, name
+        assert (0.9 if long else 0.86) <= covered.mean() <= 0.99, name
         assert table[name].mean() == pytest.approx(value, abs=0.05), name
 
 

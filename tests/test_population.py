@@ -28,10 +28,10 @@ def fit(loss: str, first_wins: torch.Tensor, beta: float, responses: torch.Tenso
     generator = torch.Generator().manual_seed(0)
     reference = torch.randn(prompts, count, dtype=torch.float64, generator=generator).log_softmax(dim=1)
     logits = reference.clone().requires_grad_()
-    optimizer = torch.optim.Adam([logits], lr=0.02)
+    optimizer = torch.optim.Adam([logits], lr=0.05)
     scale = torch.full((prompts, 1), beta, dtype=torch.float64)
-    schedule = torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.999)
-    for _ in range(6000):
+    schedule = torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.998)
+    for _ in range(3000):
         ratio = logits.log_softmax(dim=1) - reference
         pairs = ratio[:, responses]
         parts = [Part(objective=OBJECTIVES[loss], rows=prompts, own={})]

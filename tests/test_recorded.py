@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+import run
 import simulator.provenance
 import simulator.stacks
 from analysis.results import sources
@@ -138,6 +139,21 @@ def test_other_code_that_is_accepted_is_told_of(out: Path, edit: Callable[[str, 
     said = f"different code made these runs, and their numbers may differ for it: 2 runs by {before}, 2 runs by"
     assert said in sources(out)
     assert said in text(out)
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_the_command_refuses_other_code_and_has_a_switch(
+    out: Path, edit: Callable[[str, str], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    (out.parent / "mine.toml").write_text(sweep_of().to_toml())
+    command = ["sweep", str(out.parent / "mine.toml"), "--out", str(out), "--workers", "1"]
+    edit(GOLD, "x = 1\n")
+    for more in ([], ["--dry-run"]):
+        assert run.main([*command, *more]) == 2
+        assert "with --accept-source\n" in capsys.readouterr().err
+    for more in (["--accept-source", "--dry-run"], ["--fresh", "--dry-run"], ["--accept-source"], [], ["--dry-run"]):
+        assert run.main([*command, *more]) == 0
+    assert "different code made these runs" in capsys.readouterr().out
 
 
 def test_where_source_json_is_gone_the_tables_say_it(out: Path, edit: Callable[[str, str], None]) -> None:

@@ -85,7 +85,7 @@ def test_the_exact_gradient_agrees_with_finite_differences(world: World) -> None
 
 
 @pytest.mark.parametrize("algorithm", ["rloo", "ppo"])
-def test_the_mean_gradient_is_the_exact_one(world: World, algorithm: str) -> None:
+def test_the_mean_gradient_is_the_exact_one(world: World, algorithm: str, long: bool) -> None:
     """Along the exact gradient and two other directions, within four standard errors."""
     (run,) = runs_of(seeds=1, penalty=(0.4,), rl={"algorithm": algorithm, "prompts": 3})
     task, parameters = task_of([run], world), moved(world, 1)
@@ -94,12 +94,12 @@ def test_the_mean_gradient_is_the_exact_one(world: World, algorithm: str) -> Non
     directions = torch.cat([exact[None], others])
     directions = directions / directions.norm(dim=1, keepdim=True)
     found = []
-    for step in range(1, 1501):
+    for step in range(1, 1501 if long else 501):
         gradient = gradient_of(parameters, task, roll_out(parameters, task, step))[0].double()
         found.append((directions @ gradient).numpy())
     mean, error = np.mean(found, axis=0), np.std(found, axis=0, ddof=1) / math.sqrt(len(found))
     assert (np.abs(mean - (directions @ exact).numpy()) < 4 * error).all()
-    assert error[0] < 0.1 * float(exact.norm())
+    assert error[0] < 0.2 * float(exact.norm())
 
 
 def test_leave_one_out_by_hand() -> None:

@@ -106,12 +106,12 @@ def test_samples_agree_with_sums_over_a_whole_sweep(truth: Truth) -> None:
 
 
 @pytest.mark.parametrize("measured", ["all", 24])
-def test_intervals_hold_the_truth_as_often_as_they_say(truth: Truth, measured: int | str) -> None:
-    """200 repeats, each with noise, a baseline and a choice of prompts of its own."""
+def test_intervals_hold_the_truth_as_often_as_they_say(truth: Truth, measured: int | str, long: bool) -> None:
+    """200 repeats in the long form, each with noise, a baseline and a choice of prompts of its own."""
     chosen = [5, 15, 30, 49]
     pairs = Preferences(**{name: value[chosen] for name, value in vars(truth.pairs).items()}).first(1)
     held: dict[str, list[np.ndarray]] = {name: [] for name in WITH_ERROR}
-    for repeat in range(200):
+    for repeat in range(200 if long else 70):
         world = sample_world(both("sampled", seed=1000 + repeat, measured=measured), truth.ground, CPU)
         with torch.no_grad():
             found, _ = world.measure(truth.policies[chosen], pairs, Data())
@@ -119,7 +119,8 @@ def test_intervals_hold_the_truth_as_often_as_they_say(truth: Truth, measured: i
         for name in WITH_ERROR:
             held[name].append(np.abs(errors(found, exact, name)) < 1.96)
     shares = {name: np.mean(hits) for name, hits in held.items()}
-    assert all(0.92 <= share <= 0.98 for share in shares.values()), shares
+    least, most = (0.92, 0.98) if long else (0.89, 0.995)
+    assert all(least <= share <= most for share in shares.values()), shares
 
 
 def test_common_noise_makes_differences_sharper_than_values(truth: Truth) -> None:
