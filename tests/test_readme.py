@@ -27,18 +27,27 @@ COMMANDS = [
 ]
 
 
-def test_the_gate_runs_the_test_command_of_the_readme() -> None:
-    assert re.search(r"<!-- test command -->\n```bash\n(.+)\n```", README).group(1).startswith("pip install")
+MARKED = {
+    "main command": "pip install -e . && python run.py sweep",
+    "test command": "pip install -e '.[test]' && python -m pytest",
+}
+
+
+@pytest.mark.parametrize("mark", MARKED)
+def test_the_gate_runs_a_command_of_the_readme(mark: str) -> None:
     gate = (ROOT / ".ci" / "run").read_text()
-    taken = re.search(r"sed -n '(.+?)' README.md \| grep -v -e '(.+?)' -e '(.+?)'", gate)
-    assert taken is not None
-    start, end = taken.group(1).removesuffix("p").split(",")
-    lines = README.splitlines()
-    first = next(i for i, line in enumerate(lines) if re.search(start.strip("/"), line))
-    last = next(i for i, line in enumerate(lines) if i > first and re.search(end.strip("/"), line))
-    kept = [line for line in lines[first : last + 1] if not re.search("|".join(taken.groups()[1:]), line)]
-    assert kept == ["pip install -e '.[test]' && python -m pytest"]
-    assert 'eval "$command"' in gate
+    (taken,) = re.findall(r'^  command="\$\((sed .+)\)"$', gate, flags=re.MULTILINE)
+    found = subprocess.run(
+        ["bash", "-c", f"mark='{mark}'; {taken}"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert found.stdout.splitlines() == [MARKED[mark]]
+
+
+def test_the_gate_runs_the_commands_of_the_readme_in_their_order() -> None:
+    gate = (ROOT / ".ci" / "run").read_text()
+    (marks,) = re.findall(r'^for mark in ((?:"[^"]+" ?)+); do$', gate, flags=re.MULTILINE)
+    assert shlex.split(marks) == list(MARKED) == re.findall(r"^<!-- (.+ command) -->$", README, flags=re.MULTILINE)
+    assert '\n  eval "$command"\n' in gate
 
 
 @pytest.fixture(scope="module")
