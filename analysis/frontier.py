@@ -32,6 +32,7 @@ POINTS = 101
 DRAWS = ("seed", "world_seed", "gold_seed")
 ALONG = ("beta", "training")
 ZERO = 1e-9  # nats; less is the reference
+ONE_POINT = 1e-9  # square roots of nats; points that are no farther apart are one
 
 Array = np.ndarray
 
@@ -100,6 +101,16 @@ class Replicate:
     error: Array
 
 
+def told_apart(kl: Array, gold: Array) -> tuple[Array, Array]:
+    """Points of rising KL [n], of which those that are one but for rounding are: the largest KL, the mean gold.
+
+    Best-of-n and the oracle end in many such points, where the response with the highest score is all but certain.
+    """
+    last = np.diff(np.sqrt(kl), append=np.inf) > ONE_POINT
+    group = np.cumsum(last) - last
+    return kl[last], np.bincount(group, gold) / np.bincount(group)
+
+
 def through(kl: Array, gold: Array, at: Array) -> Array:
     """Gold at each KL `at` on the curve through the reference and points kl [n], gold [n]; NaN beyond them."""
     known, place = np.unique(kl, return_inverse=True)
@@ -107,6 +118,7 @@ def through(kl: Array, gold: Array, at: Array) -> Array:
     known, mean = known[known > ZERO], mean[known > ZERO]
     if not len(known):
         return np.where(at == 0.0, 0.0, np.nan)
+    known, mean = told_apart(known, mean)
     distance = np.sqrt(np.concatenate([[0.0], known]))
     found = PchipInterpolator(distance, np.concatenate([[0.0], mean]), extrapolate=False)(np.sqrt(at))
     return np.where(at == known[-1], mean[-1], found)  # the root of the last may round to either side

@@ -24,7 +24,7 @@ import numpy as np
 import pandas as pd
 from scipy.interpolate import PchipInterpolator
 
-from analysis.frontier import Curves, check_above_zero, curves_at, families_of, reach_of
+from analysis.frontier import Curves, check_above_zero, curves_at, families_of, reach_of, told_apart
 from analysis.intervals import NORMAL, resamples, spread_of, student_half
 from analysis.results import oracle, trained, variants
 from analysis.summary import curve_settings, training_curves
@@ -45,8 +45,9 @@ def oracle_at(curves: pd.DataFrame, kl: Array) -> Array:
         return np.full(len(kl), np.nan)
     known = best.groupby("kl")["gold"].max()
     known = known[known.index > 1e-9]
-    curve = PchipInterpolator(np.sqrt([0.0, *known.index]), [0.0, *known])
-    return curve(np.sqrt(np.minimum(kl, known.index.max())))
+    points, most = told_apart(known.index.to_numpy(float), known.to_numpy(float))
+    curve = PchipInterpolator(np.sqrt([0.0, *points]), [0.0, *most])
+    return curve(np.sqrt(np.minimum(kl, points[-1])))
 
 
 def measures(kl: Array, gold: Array, best: Array) -> dict[str, Array]:

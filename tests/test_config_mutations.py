@@ -1,11 +1,14 @@
 """Whatever a sweep file says, a dry run plans it or refuses it in a few lines that name the key."""
 
+import re
 import shutil
+import subprocess
 import sys
 import time
 import tomllib
 import warnings
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from datetime import date, datetime
 from datetime import time as clock_time
@@ -15,15 +18,17 @@ from typing import Any
 import numpy as np
 import pytest
 import tomli_w
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 import run
 import simulator.plan
 from simulator.complaints import SHOWN, known_keys, printable
 from simulator.config import Sweep
+from tests.conftest import extent
 
-CONFIGS = sorted((Path(__file__).parent.parent / "configs").glob("*.toml"))
+ROOT = Path(__file__).parent.parent
+CONFIGS = sorted((ROOT / "configs").glob("*.toml"))
 SMALL = "[world]\nvocabulary = 4\nresponse_length = 3\nprompts = 3\n[sweep]\nbeta = [0.1, 1]\nseeds = 2\n"
 TEXTS = [path.read_text(encoding="utf-8") for path in CONFIGS] + [SMALL, ""]
 KEYS = [*known_keys(Sweep), "world", "sweep", "texts", "code", "world.language"]
@@ -37,7 +42,7 @@ Check = Callable[[Tables, list[str]], None]
 @pytest.fixture
 def refused(request: pytest.FixtureRequest, tmp_path: Path, capsys: Any, monkeypatch: Any) -> Callable[[str], str]:
     """A dry run of a text: what it was refused with, nothing where it was planned. Timed where --long is given."""
-    long = request.config.getoption("--long", default=False)
+    long = extent(request.config) == "long"
     if not long:
         monkeypatch.setattr(simulator.plan, "time_steps", lambda: np.array([1e-9, 1e-9]))
     path = tmp_path / "sweep.toml"
@@ -117,14 +122,16 @@ def put(tables: Tables, path: list[str], value: Any) -> None:
 
 
 @st.composite
-def mutated(draw: st.DrawFn) -> tuple[Tables, list[str]]:
+def mutated(
+    draw: st.DrawFn, texts: Sequence[str] = TEXTS, values: st.SearchStrategy[Any] = VALUES
+) -> tuple[Tables, list[str]]:
     """The tables of a valid config with one to four mutations, and the last parts of the keys that changed."""
-    tables = deepcopy(tomllib.loads(draw(st.sampled_from(TEXTS))))
+    tables = deepcopy(tomllib.loads(draw(st.sampled_from(texts))))
     changed = []
     for _ in range(draw(st.integers(1, 4))):
         key = draw(st.sampled_from(KEYS))
         kind = draw(st.sampled_from(["value", "value", "value", "axis", "nested axis", "unknown", "beside"]))
-        value = draw(VALUES if draw(st.booleans()) else MEANT)
+        value = draw(values if draw(st.booleans()) else MEANT)
         if kind == "unknown":
             path = [*key.split(".")[:-1], draw(TEXT)]
         elif kind == "beside":
@@ -148,11 +155,16 @@ def named(key: str) -> str:
     return printable(key)[:20] or '""'
 
 
-def examples(request: pytest.FixtureRequest, suite: int, long: int) -> Any:
+def examples(request: pytest.FixtureRequest, suite: int, long: int, share: int = 0) -> Any:
     """So many examples, of no matter how long."""
-    count = long if request.config.getoption("--long", default=False) else suite
+    count = {"suite": suite, "long": long, "share": share or suite}[extent(request.config)]
     return settings(
-        max_examples=count, deadline=None, database=None, suppress_health_check=list(HealthCheck), print_blob=True
+        max_examples=count,
+        deadline=None,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+        print_blob=True,
+        phases=[Phase.generate],  # an example that is made smaller costs as many sweeps again
     )
 
 
@@ -176,6 +188,64 @@ def test_mutated_tables_are_planned_or_refused_by_key(request: Any, refused: Cal
 
     check()
     tell(capsys, f"{ended}, the slowest in {max(TOOK):.2f} s")
+
+
+DEEP = """
+[world]
+vocabulary = 3
+response_length = 2
+prompts = 2
+[reference]
+steps = 10
+[data]
+pairs = 16
+[train]
+steps = 4
+checkpoints = 2
+[proxy]
+steps = 4
+members = 2
+[sweep]
+method = ["gpo", "rl", "best_of_n"]
+loss = ["logistic", "vpo"]
+beta = [0.1, 1]
+seeds = 2
+"""
+
+
+@pytest.mark.parametrize("part", range(4))
+def test_mutated_sweeps_are_run_or_refused_by_the_command(request: Any, part: int, tmp_path: Path, capsys: Any) -> None:
+    """In processes of their own: first the plan, then, where that is small, the sweep with its figures."""
+    ended: Counter[str] = Counter()
+    much = extent(request.config)
+    if much == "suite" and part:
+        pytest.skip("--share and --long have more")
+
+    def command(*arguments: str) -> "subprocess.CompletedProcess[str]":
+        whole = [sys.executable, str(ROOT / "run.py"), "sweep", str(tmp_path / "sweep.toml"), *arguments]
+        done = subprocess.run(whole, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=300)
+        assert done.returncode in (0, 1, 2), done.stderr
+        assert "Traceback" not in done.stderr
+        assert all(line.isprintable() for line in (done.stdout + done.stderr).splitlines())
+        return done
+
+    @seed(part)
+    @examples(request, 2, 40, share=4)
+    @given(mutated([SMALL, DEEP], MEANT | SCALARS))
+    def check(found: tuple[Tables, list[str]]) -> None:
+        (tmp_path / "sweep.toml").write_bytes(tomli_w.dumps(found[0]).encode("utf-8"))
+        plan = command("--dry-run")
+        ended["planned" if plan.returncode == 0 else "refused"] += 1
+        small = re.search(
+            r"^runs +\d{1,2}( and \d{1,2} proxies)?, .*^estimated time +about \d s", plan.stdout, re.M | re.S
+        )
+        if small:
+            done = command("--out", str(tmp_path / f"out{sum(ended.values())}"), "--workers", "1")
+            ended[f"run, with exit code {done.returncode}"] += 1
+
+    check()
+    assert ended["planned"] + ended["refused"] > 0
+    tell(capsys, f"{dict(ended)}")
 
 
 @st.composite

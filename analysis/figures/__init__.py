@@ -83,9 +83,11 @@ def save(figure: Figure, stem: Path) -> list[Path]:
     """Write the figure as `stem`.png and `stem`.svg, the same bytes for the same figure."""
     kinds: dict[str, dict[str, Any]] = {"png": {"dpi": 150}, "svg": {"metadata": {"Date": None}}}
     paths = {kind: stem.with_name(f"{stem.name}.{kind}") for kind in kinds}
+    if engine := figure.get_layout_engine():
+        engine.execute(figure)
+        figure.set_layout_engine(None)  # it is laid out, and each file would do so again
     for kind, how in kinds.items():
         write_whole(paths[kind], picture(figure, kind, **how))
-        figure.set_layout_engine("none")  # it is laid out, and that takes as long as drawing
     return list(paths.values())
 
 
