@@ -29,11 +29,11 @@ def test_intervals_of_the_frontier_cover_the_truth(seeds: int, noise: float, sha
 
 def test_points_that_are_one_but_for_rounding_are_one() -> None:
     """The end of best-of-n in a small world, where roots of KL are equal and KL is not."""
-    kl = np.array([0.5, 1.0, 3.0, 3.0 + 4.5e-16, 3.0 + 9e-16])
+    kl = np.concatenate([[0.5, 1.0], 3.0 + np.spacing(3.0) * np.arange(5)])
     assert len(set(kl)) > len(set(np.sqrt(kl)))
-    gold, at = np.array([0.3, 0.2, 0.1, 0.1, 0.1]), np.array([0.0, 0.7, 2.0, 3.0])
+    gold, at = np.array([0.3, 0.2, *[0.1] * 5]), np.array([0.0, 0.7, 2.0, 3.0])
     assert through(kl, gold, at) == pytest.approx(through(kl[:3], gold[:3], at), abs=1e-12)
-    rows = pd.DataFrame({"kl": kl, "gold": np.sort(gold), "beta": range(5), "method": "oracle", "status": "ok"})
+    rows = pd.DataFrame({"kl": kl, "gold": np.sort(gold), "beta": range(7), "method": "oracle", "status": "ok"})
     assert np.isfinite(oracle_at(rows.assign(run_id="oracle", step=0), np.array([0.2, 2.9, 5.0]))).all()
 
 
