@@ -65,9 +65,10 @@ def make_transformer(
     def normal(*shape: int, scale: float = 1.0) -> Tensor:
         return torch.from_numpy(rng.normal(scale=scale, size=shape)).float()
 
+    # Not in eval mode: torch then takes another path, with other last bits, unless a default device is set.
     with torch.random.fork_rng(devices=[]):  # torch draws weights of its own, which are overwritten below
         block = nn.TransformerEncoderLayer(WIDTH, HEADS, 4 * WIDTH, dropout=0.0, batch_first=True)
-        encoder = nn.TransformerEncoder(block, LAYERS, enable_nested_tensor=False).eval().requires_grad_(False)
+        encoder = nn.TransformerEncoder(block, LAYERS, enable_nested_tensor=False).requires_grad_(False)
     for name, weight in encoder.named_parameters():
         if weight.dim() == 2:
             weight.copy_(normal(*weight.shape, scale=weight.shape[1] ** -0.5))

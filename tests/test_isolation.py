@@ -54,6 +54,15 @@ def test_what_is_set_is_put_back(name: str) -> None:
     assert [part.read() for part in PARTS] == before
 
 
+def test_a_default_device_is_put_back_also_where_it_is_the_same() -> None:
+    """Torch routes every call through it, which costs time."""
+    modes = torch.overrides._get_current_function_mode_stack
+    with isolated():
+        torch.set_default_device("cpu")
+        assert len(modes()) == 1
+    assert modes() == []
+
+
 def leave(name: str, *given: int) -> None:
     with isolated():
         torch.set_default_dtype(torch.float64)

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 import simulator.stacks
 from simulator import ConfigError, Sweep, run_sweep
@@ -105,6 +106,18 @@ def test_world_facts(results: Path) -> None:
     excess = facts["reference_cross_entropy"] - facts["language_entropy"]
     assert 0 < excess < 0.15 * facts["language_entropy"]
     assert facts["reference_entropy"] < facts["largest_entropy"]
+
+
+def test_a_default_device_changes_no_byte(tmp_path: Path) -> None:
+    """It routes every call of torch through a mode, under which torch's own layers may take another path."""
+    sweep = small_sweep(sweep={"loss": ["hinge"], "beta": [0.1], "seeds": 1}, train={"steps": 4, "checkpoints": 2})
+    alone = run_sweep(sweep, tmp_path / "alone", workers=1)
+    torch.set_default_device("cpu")
+    try:
+        under = run_sweep(sweep, tmp_path / "under", workers=1)
+    finally:
+        torch.set_default_device(None)
+    assert (under / "curves.parquet").read_bytes() == (alone / "curves.parquet").read_bytes()
 
 
 def test_the_same_sweep_gives_the_same_bytes_in_one_process_and_in_two(tmp_path: Path) -> None:
