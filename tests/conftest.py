@@ -49,6 +49,27 @@ def extent(config: pytest.Config) -> str:
     return "long" if config.getoption("--long") else "share" if config.getoption("--share") else "suite"
 
 
+def is_slow(item: pytest.Item) -> bool:
+    """Whether a test waits for --share or --long: all of its parameters, those that are named, or all but those."""
+    marker = item.get_closest_marker("slow")
+    if marker is None:
+        return False
+    name = item.callspec.id if hasattr(item, "callspec") else ""
+    but = marker.kwargs.get("but", ())
+    kept = (but,) if isinstance(but, str) else but
+    known = {*marker.args, *kept}
+    assert not known or name, f"{item.nodeid}: has no parameters"
+    return name in marker.args if marker.args else name not in kept
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Slow tests are left out, unless a share of the long forms is asked for, or all."""
+    left_out = [item for item in items if extent(config) == "suite" and is_slow(item)]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in set(left_out)]
+
+
 @contextmanager
 def heard() -> Iterator[list[str]]:
     """What is warned of while the block runs, all of it."""

@@ -390,6 +390,7 @@ def test_without_trl_the_rest_is_shown(capsys: pytest.CaptureFixture[str], monke
     assert step.TRL not in told.out
 
 
+@pytest.mark.slow
 def test_ways_to_compute_a_step_are_measured(
     results_file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -434,6 +435,7 @@ def test_growth_is_measured(
     assert len(recorded(results_file, capsys.readouterr().out)) == 1 + 2
 
 
+@pytest.mark.slow
 def test_a_point_of_growth_is_a_process_of_its_own() -> None:
     cost = growth.cost(growth.written(growth.AXES["runs"](growth.MIDDLE, 0.125)))
     assert cost.seconds > 0

@@ -157,6 +157,7 @@ def test_a_run_that_diverged_is_left_out_whole_and_told() -> None:
     assert set(claims(gone, "gpo")["verdict"]) == {"undecided"}
 
 
+@pytest.mark.slow
 def test_noise_that_all_seeds_share_decides_nothing(long: bool) -> None:
     """Gold that is 0 but for one error of the measurement, common to all seeds, is not above and not below 0."""
     rng = np.random.default_rng(0)

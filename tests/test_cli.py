@@ -107,7 +107,8 @@ def test_help_names_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
     assert {"sweep", "report", "losses"} <= set(capsys.readouterr().out.split())
 
 
-@pytest.mark.parametrize("which", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.slow(but="SIGINT")
+@pytest.mark.parametrize("which", [signal.SIGINT, signal.SIGTERM], ids=lambda which: which.name)
 def test_an_interrupt_exits_130_and_the_same_command_goes_on(tmp_path: Path, which: signal.Signals) -> None:
     out = tmp_path / "out"
     command = [sys.executable, str(ROOT / "run.py"), "sweep", "--out", str(out), *QUICK, "--workers", "2"]
@@ -151,6 +152,7 @@ def test_a_second_interrupt_ends_at_once(tmp_path: Path) -> None:
     assert len(pd.read_parquet(out / "runs.parquet")) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("undrawn")
 def test_who_comes_second_is_told_who_was_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "out"

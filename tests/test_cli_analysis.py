@@ -40,6 +40,7 @@ def broken(folder: Path, results: Path, change: str) -> Path:
     return copy
 
 
+@pytest.mark.slow("truncated margins-margins.parquet: cannot be read as Parquet")
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -63,6 +64,7 @@ def test_a_report_on_what_cannot_be_read_is_refused(
     assert not (tmp_path / change / "report.html").exists()
 
 
+@pytest.mark.slow
 def test_a_report_on_an_older_layout_shows_what_is_there(
     results: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:

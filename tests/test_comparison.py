@@ -60,6 +60,7 @@ def test_equal_methods_are_found_equivalent_at_the_nominal_rate(equal: list[Comp
     assert np.mean([each.equivalent for each in comparisons(0.0, seeds=10, margin=0.4, sweeps=40)]) > 0.9
 
 
+@pytest.mark.slow
 def test_methods_that_differ_by_the_margin_are_hardly_ever_found_equivalent(long: bool) -> None:
     found = comparisons(0.1, margin=0.1, sweeps=SWEEPS[long])
     gap = float(np.mean([each.difference for each in found]))

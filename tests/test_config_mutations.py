@@ -155,9 +155,9 @@ def named(key: str) -> str:
     return printable(key)[:20] or '""'
 
 
-def examples(request: pytest.FixtureRequest, suite: int, long: int, share: int = 0) -> Any:
+def examples(request: pytest.FixtureRequest, suite: int, long: int) -> Any:
     """So many examples, of no matter how long."""
-    count = {"suite": suite, "long": long, "share": share or suite}[extent(request.config)]
+    count = long if extent(request.config) == "long" else suite
     return settings(
         max_examples=count,
         deadline=None,
@@ -213,13 +213,11 @@ seeds = 2
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", range(4))
 def test_mutated_sweeps_are_run_or_refused_by_the_command(request: Any, part: int, tmp_path: Path, capsys: Any) -> None:
     """In processes of their own: first the plan, then, where that is small, the sweep with its figures."""
     ended: Counter[str] = Counter()
-    much = extent(request.config)
-    if much == "suite" and part:
-        pytest.skip("--share and --long have more")
 
     def command(*arguments: str) -> "subprocess.CompletedProcess[str]":
         whole = [sys.executable, str(ROOT / "run.py"), "sweep", str(tmp_path / "sweep.toml"), *arguments]
@@ -230,7 +228,7 @@ def test_mutated_sweeps_are_run_or_refused_by_the_command(request: Any, part: in
         return done
 
     @seed(part)
-    @examples(request, 2, 40, share=4)
+    @examples(request, 3, 40)
     @given(mutated([SMALL, DEEP], MEANT | SCALARS))
     def check(found: tuple[Tables, list[str]]) -> None:
         (tmp_path / "sweep.toml").write_bytes(tomli_w.dumps(found[0]).encode("utf-8"))
@@ -334,6 +332,7 @@ def test_what_would_take_long_or_break_a_message_is_refused(what: str, refused: 
     assert named in refused(text)
 
 
+@pytest.mark.slow(but=("as many runs as there may be", "many checkpoints"))
 @pytest.mark.parametrize("what", PLANNED)
 def test_the_largest_grids_are_planned(what: str, refused: Callable[[str], str]) -> None:
     assert not refused(PLANNED[what])

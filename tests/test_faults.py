@@ -36,8 +36,9 @@ def counted(whole: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
     """How often it turns to the file system where that could change something, and to read a record."""
     made = {}
     for kind, how in (("writes", "EIO"), ("reads", "read EIO")):
+        out = tmp_path_factory.mktemp("counted") / "out"  # which is a call, too
         with failing(how, 0) as calls, steady():
-            run_sweep(deep_sweep(), tmp_path_factory.mktemp("counted") / "out", workers=1, save_every=0.0)
+            run_sweep(deep_sweep(), out, workers=1, save_every=0.0)
         made[kind] = len(calls)
     assert made["writes"] > 150
     assert made["reads"] > 20
@@ -51,7 +52,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """
     if "part" in metafunc.fixturenames:
         all_of = [(first, 16) for first in range(16)]
-        parts = {"long": all_of, "share": all_of[3:4], "suite": [(40, 128)]}[extent(metafunc.config)]
+        parts = {"long": all_of, "share": all_of[3:4], "suite": [(40, 200)]}[extent(metafunc.config)]
         metafunc.parametrize("part", parts, ids=lambda part: f"{part[0]} of {part[1]}")
 
 
@@ -139,6 +140,7 @@ def test_a_disk_that_fails_once_at_any_call(
     assert failed or how == "read EACCES"
 
 
+@pytest.mark.slow
 def test_the_command_is_killed_and_its_workers_end_with_it(tmp_path: Path, request: pytest.FixtureRequest) -> None:
     out, config = tmp_path / "out", tmp_path / "small.toml"
     world = [f"{name} = {value}" for name, value in SMALL["world"].items()]

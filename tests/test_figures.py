@@ -95,6 +95,7 @@ def test_losses_differ_in_colour_dash_and_marker() -> None:
         assert len({str(style[key]) for style in styles.values()}) == len(LOSSES)
 
 
+@pytest.mark.slow
 def test_further_axes_have_figures_of_their_own(tmp_path: Path) -> None:
     sweep = small_sweep(
         sweep={"loss": ["squared"], "beta": [0.1, 1.0], "seeds": 2, "data.pairs": [16, 32], "gold.fluency": [0.5]},
@@ -171,6 +172,7 @@ def test_a_loss_looks_the_same_in_every_sweep() -> None:
     assert loss_styles(["mine"])["mine"] not in loss_styles(LOSSES).values()
 
 
+@pytest.mark.slow
 def test_figures_of_an_axis_say_its_value(tmp_path: Path) -> None:
     both = pd.concat([planted(pairs=64), planted(pairs=256)])
     assert [at for at, _ in parts_of(both)] == [{"pairs": 64}, {"pairs": 256}]

@@ -43,6 +43,7 @@ def against(folder: Path) -> pd.DataFrame:
     return load(folder)
 
 
+@pytest.mark.slow
 def test_all_that_apply_are_written_and_none_of_offline_training(folder: Path) -> None:
     paths = draw_all(folder)
     assert {path.name for path in paths} == {
@@ -183,6 +184,7 @@ AWKWARD = {
 }
 
 
+@pytest.mark.slow(but=("gibbs alone", "a law that cannot be fitted", "axes of single methods"))
 @pytest.mark.parametrize("name", AWKWARD)
 def test_awkward_grids_are_reported_and_drawn(name: str, tmp_path: Path) -> None:
     """Axes that only some methods have, several worlds, and paths without a law."""

@@ -75,6 +75,7 @@ def test_without_beta_every_checkpoint_is_a_point_of_the_trade_off(folder: Path)
     assert table["kl"].max() > 0.9 * min(far["kl"], near["kl"])
 
 
+@pytest.mark.slow
 def test_every_figure_is_drawn_and_says_what_it_shows(folder: Path) -> None:
     names = {path.name for path in draw_all(folder)}
     assert {
@@ -119,6 +120,7 @@ def test_the_text_has_every_objective(folder: Path) -> None:
     assert np.isfinite(table["peak_gold"]).all()
 
 
+@pytest.mark.slow(but="losses0")
 @pytest.mark.parametrize("losses", [["simper"], ["vpo"], ["rpo_loo", "discopop"], ["orpo", "simper"]])
 @pytest.mark.filterwarnings("ignore:loss discopop:UserWarning")
 def test_sweeps_without_any_loss_of_gpo_are_drawn(losses: list[str], tmp_path: Path) -> None:

@@ -56,6 +56,7 @@ def same(out: Path, whole: Path) -> bool:
     return all((out / f"{name}.parquet").read_bytes() == (whole / f"{name}.parquet").read_bytes() for name in names)
 
 
+@pytest.mark.slow(but="1")
 @pytest.mark.parametrize("workers", [1, 2])
 def test_axes_in_another_order_are_the_same_sweep(tmp_path: Path, workers: int) -> None:
     axes = {"data.pairs": [16, 32], "train.batch": [8, 16]}

@@ -238,6 +238,7 @@ def wait_for(path: Path) -> None:
 LOOPS = ("while True: pass", "while True:\n    try: time.sleep(1)\n    except Exception: pass")
 
 
+@pytest.mark.slow(but="while True: pass")
 @pytest.mark.parametrize("loop", LOOPS)
 def test_ctrl_c_ends_a_trial_that_never_returns(tmp_path: Path, loop: str) -> None:
     source = f"import time\nfrom pathlib import Path\nPath('begun').touch()\n{loop}\n"

@@ -22,7 +22,7 @@ from simulator.memory import (
     run_bytes,
     world_bytes,
 )
-from tests.conftest import extent, small_sweep
+from tests.conftest import small_sweep
 
 ROOT = Path(__file__).parent.parent
 
@@ -127,11 +127,10 @@ SWEEPS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", SWEEPS)
-def test_peak_memory_stays_under_the_budget(tmp_path: Path, kind: str, request: pytest.FixtureRequest) -> None:
+def test_peak_memory_stays_under_the_budget(tmp_path: Path, kind: str) -> None:
     """The sum over all processes of what is resident, looked at every few milliseconds."""
-    if kind != "sampled, proxies" and extent(request.config) == "suite":
-        pytest.skip("--share and --long have all kinds of sweeps")
     budget = 1500
     command = [
         sys.executable,

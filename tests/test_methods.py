@@ -87,6 +87,7 @@ def test_estimates_from_a_pool_agree_with_the_exact_values(world: World, trained
     assert found["kl"].to_numpy() == pytest.approx(kl_bound(found["n"].to_numpy()))
 
 
+@pytest.mark.slow
 def test_standard_errors_of_the_pool_are_the_spread_over_worlds_samples(trained: Trained) -> None:
     """Worlds that differ in nothing but the noise of baseline and pool."""
     from dataclasses import replace
@@ -307,6 +308,7 @@ def test_a_sweep_of_everything_has_all_its_records(everything: Sweep, folder: Pa
     assert not list(folder.glob("parts/*"))
 
 
+@pytest.mark.slow(but="methods1")
 @pytest.mark.parametrize("methods", [["gpo", "best_of_n", "rl"], ["best_of_n"]])
 def test_a_sampled_sweep_has_its_records_too(methods: list[str], tmp_path: Path) -> None:
     sweep = small_sweep(

@@ -233,6 +233,7 @@ def test_a_loss_that_starts_the_wrong_way_is_told_once(mine: Path, tmp_path: Pat
         run_sweep(sweep_of(tmp_path, "mine.py:backwards"), tmp_path / "out", workers=1)
 
 
+@pytest.mark.slow
 def test_a_loss_that_raises_in_training_fails_its_stack_with_the_reason(mine: Path, tmp_path: Path) -> None:
     sweep = sweep_of(tmp_path, "mine.py:raises_later", train={"learning_rate": 0.5})
     path = tmp_path / "sweep.toml"
@@ -274,6 +275,7 @@ def test_what_a_loss_does_not_use_may_change(mine: Path, tmp_path: Path) -> None
         with_hashes(held, [])
 
 
+@pytest.mark.slow(but="True")
 @pytest.mark.parametrize("ended", [True, False])
 def test_runs_of_a_loss_that_changed_are_run_again_and_the_others_stay(
     mine: Path, tmp_path: Path, ended: bool, monkeypatch: pytest.MonkeyPatch

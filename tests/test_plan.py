@@ -25,6 +25,7 @@ def test_counts() -> None:
     assert few.stacks == len(stacks(runs, {run.shared: STACK_LIMIT for run in runs}))
 
 
+@pytest.mark.slow(but="more0")
 @pytest.mark.parametrize(
     "more", [{"train": {"steps": 4000}}, {"policy": {"width": 64}}, {"sweep": {"seeds": 40}}, {"train": {"batch": 48}}]
 )

@@ -46,6 +46,7 @@ def fit(loss: str, first_wins: torch.Tensor, beta: float, responses: torch.Tenso
     return (logits.log_softmax(dim=1) - reference).detach()
 
 
+@pytest.mark.slow(but=("squared", "exponential"))
 @pytest.mark.parametrize("loss", LINKS)
 def test_the_margin_reaches_the_link(loss: str) -> None:
     beta = 0.4
@@ -55,6 +56,7 @@ def test_the_margin_reaches_the_link(loss: str) -> None:
     assert reached == pytest.approx(LINKS[loss](GAPS), abs=5e-3)
 
 
+@pytest.mark.slow(but="logistic-1.0")
 @pytest.mark.parametrize(("loss", "share"), [("logistic", 1.0), ("savage", 1.0), ("exponential", 0.5)])
 def test_additive_links_give_the_gibbs_policy(loss: str, share: float, rng: np.random.Generator) -> None:
     """Where the link is linear, the fit over all pairs is the Gibbs policy at temperature beta / share."""

@@ -135,6 +135,7 @@ def test_training_is_that_of_a_plain_loop(world: World, rng: np.random.Generator
 AXES = {"data.pairs": [30, 48], "data.label_noise": [0.0, 0.25], "proxy.loss": ["hinge", "logistic"]}
 
 
+@pytest.mark.slow(but="8")
 @pytest.mark.parametrize("width", [8, 32])
 def test_a_stack_over_data_noise_seed_and_loss_gives_what_each_gives_alone(world: World, width: int) -> None:
     stack = members(AXES, proxy={"width": width})

@@ -32,6 +32,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache"
 
 
+@pytest.mark.slow
 def test_held_out_cross_entropy_comes_near_the_entropy_of_the_language(language) -> None:
     recipe = Recipe(prompt_length=2, steps=800, batch=64, learning_rate=0.01, seed=0)
     blocks = unstack(train_reference(language, ARCHITECTURE, recipe, CPU).unsqueeze(0), ARCHITECTURE)
@@ -127,6 +128,7 @@ def test_a_caller_that_wants_no_gradients_gets_a_trained_reference(language) -> 
     assert torch.equal(quiet, train_reference(language, ARCHITECTURE, RECIPE, CPU))
 
 
+@pytest.mark.slow
 def test_a_language_with_an_end_token_is_learned_up_to_its_entropy(rng) -> None:
     stopping = make_language(vocabulary=4, length=3, topics=2, branching=2, slip=0.05, stop=0.3, rng=rng)
     recipe = Recipe(prompt_length=2, steps=800, batch=64, learning_rate=0.01, seed=0)

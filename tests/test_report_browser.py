@@ -224,6 +224,7 @@ def test_further_axes_and_methods_are_chosen(visit: Any, tmp_path: Path) -> None
     assert "proxy" in metas
 
 
+@pytest.mark.slow
 def test_an_axis_that_some_methods_lack_leads_there_and_back(visit: Any, tmp_path: Path) -> None:
     rl = rows_of(("x",), 2).assign(method="rl", loss=None, proxy=1.0, label_noise=0.5, train_steps=16.0)
     noise = [
@@ -241,6 +242,7 @@ def test_an_axis_that_some_methods_lack_leads_there_and_back(visit: Any, tmp_pat
     assert names.all_inner_texts() == ["best-of-n"]
 
 
+@pytest.mark.slow
 def test_one_seed_says_so_and_draws_no_band(visit: Any, tmp_path: Path) -> None:
     seen = visit(plant(tmp_path / "one", rows_of(("logistic",), 1, (0.5,))))
     assert "One seed: no interval." in seen.page.inner_text("#note")
@@ -262,6 +264,7 @@ def test_users_words_do_nothing_and_are_shown(visit: Any, tmp_path: Path) -> Non
     assert EVIL in seen.page.inner_text("#claims")
 
 
+@pytest.mark.slow(but="360")
 @pytest.mark.parametrize("width", [360, 1280])
 def test_the_page_is_no_wider_than_the_screen(visit: Any, folder: Path, width: int) -> None:
     seen = visit(folder, viewport={"width": width, "height": 740})
@@ -277,6 +280,7 @@ def luminance(color: str) -> float:
     return float(np.dot([0.2126, 0.7152, 0.0722], linear))
 
 
+@pytest.mark.slow(but="dark")
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_text_stands_out_in_light_and_dark(visit: Any, folder: Path, scheme: str) -> None:
     seen = visit(folder, color_scheme=scheme)
@@ -292,6 +296,7 @@ def brightness(color: str) -> float:
     return sum(bytes.fromhex(color.removeprefix("#"))) / 3
 
 
+@pytest.mark.slow
 def test_charts_follow_the_scheme(visit: Any, folder: Path) -> None:
     seen = visit(folder, color_scheme="light")
     color = "document.getElementById('frontier').layout.font.color"

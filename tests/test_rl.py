@@ -84,6 +84,7 @@ def test_the_exact_gradient_agrees_with_finite_differences(world: World) -> None
     assert -(gradient * direction).sum(dim=1).numpy() == pytest.approx(slope.numpy(), rel=1e-5)
 
 
+@pytest.mark.slow(but="rloo")
 @pytest.mark.parametrize("algorithm", ["rloo", "ppo"])
 def test_the_mean_gradient_is_the_exact_one(world: World, algorithm: str, long: bool) -> None:
     """Along the exact gradient and two other directions, within four standard errors."""
@@ -136,6 +137,7 @@ def trained_proxy(run: Run, world: World) -> Proxy:
     return make_proxy([trained], world.listing, combine="mean", uncertainty=0.0)
 
 
+@pytest.mark.slow(but="exact-500")
 @pytest.mark.parametrize(("algorithm", "steps"), [("exact", 500), ("rloo", 700), ("ppo", 350)])
 def test_run_long_it_comes_to_the_optimum(algorithm: str, steps: int) -> None:
     """Within two per cent of the objective of the Gibbs policy, whose closed form no policy can beat."""
@@ -212,6 +214,7 @@ def test_a_run_that_diverges_is_marked(world: World) -> None:
     assert (state.diverged_at > 0).all()
 
 
+@pytest.mark.slow
 def test_in_a_sampled_world_it_climbs_the_networks_score() -> None:
     here = build_world(small_sweep(world={"kind": "sampled", "language": {"stop": 0.1}}))
     tables = {"world": {"kind": "sampled", "language": {"stop": 0.1}}}

@@ -89,6 +89,7 @@ def errors(found: Columns, exact: Columns, name: str) -> np.ndarray:
     return ((found[name] - exact[name]) / found[f"{name}_se"]).numpy()
 
 
+@pytest.mark.slow
 def test_samples_agree_with_sums_over_a_whole_sweep(truth: Truth) -> None:
     within = []
     for seed in (100, 101, 102):
@@ -105,6 +106,7 @@ def test_samples_agree_with_sums_over_a_whole_sweep(truth: Truth) -> None:
     assert np.mean(np.concatenate(within)) >= 0.99
 
 
+@pytest.mark.slow(but="24")
 @pytest.mark.parametrize("measured", ["all", 24])
 def test_intervals_hold_the_truth_as_often_as_they_say(truth: Truth, measured: int | str, long: bool) -> None:
     """200 repeats in the long form, each with noise, a baseline and a choice of prompts of its own."""

@@ -163,6 +163,7 @@ def test_head_ends_a_command_in_silence(tmp_path: Path) -> None:
     assert done.stdout.splitlines()[1] in ("0", "141")  # whether head was gone before the last line
 
 
+@pytest.mark.slow
 def test_a_terminal_that_closes_saves_what_there_is(tmp_path: Path) -> None:
     """A closed window or a lost connection is SIGHUP, after which the terminal takes nothing that is printed."""
     out, errors = tmp_path / "out", tmp_path / "errors"

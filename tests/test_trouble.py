@@ -151,6 +151,7 @@ def test_a_proxy_that_fails_takes_only_its_runs_with_it(tmp_path: Path, monkeypa
     assert runs.to_dict() == {0: "finished", 1: "failed", 2: "finished"}
 
 
+@pytest.mark.slow
 def test_a_loss_of_ones_own_that_raises_midway_fails_alone(tmp_path: Path) -> None:
     source = "def f(z):\n    if z.abs().max() > 30:\n        raise ValueError('too far')\n    return (z - 1) ** 2\n"
     (tmp_path / "mine.py").write_text(source)
@@ -195,6 +196,7 @@ def jobs_of(sweep: Sweep) -> list[Job]:
     return [Job(kind="runs", places=places) for places in alike]
 
 
+@pytest.mark.slow
 def test_a_place_in_the_way_is_named_by_the_workers(tmp_path: Path) -> None:
     sweep = tiny(**{"data.pairs": [16, 32]})
     folder = folder_of(sweep, tmp_path)
@@ -229,6 +231,7 @@ def test_a_worker_that_dies_is_replaced_and_its_stack_run_once_more(tmp_path: Pa
     assert any("exit code -9, perhaps for want of memory; it is run once more" in said for said in warned)
 
 
+@pytest.mark.slow
 def test_a_worker_that_dies_while_idle_is_replaced(tmp_path: Path) -> None:
     sweep = tiny(**{"data.pairs": [16, 32]})
     folder, before = folder_of(sweep, tmp_path), set(children())

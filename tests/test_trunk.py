@@ -164,6 +164,7 @@ def test_a_run_in_a_part_of_its_stack(how: Computing) -> None:
         assert (part - whole[:runs]).norm() <= 0.2 * whole[:runs].norm()
 
 
+@pytest.mark.slow
 def test_more_shapes_are_compiled_than_torch_allows_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
     compile_by = torch.compile
     monkeypatch.setattr(torch, "compile", lambda *args, **more: compile_by(*args, backend="eager", **more))
