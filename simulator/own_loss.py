@@ -35,6 +35,7 @@ from simulator.isolation import isolated
 from simulator.objective import Objective
 from simulator.own_function import blamed, examine, objective_of
 from simulator.used_code import used_code
+from simulator.user_text import without_mark
 
 RECORDS = (  # what a results directory has beside its config.toml
     *("curves.parquet", "runs.parquet", "losses.parquet", "proxies.parquet", "world.json"),
@@ -140,7 +141,10 @@ def load(name: str, path: Path) -> Loaded:
     """Load a file, take the function from it, and try it. Raises ConfigError."""
     module = ModuleType(f"own_loss_{hashlib.sha256(os.fsencode(path)).hexdigest()[:10]}")
     module.__file__ = str(path)
-    source = path.read_bytes()
+    try:
+        source = without_mark(path.read_bytes())
+    except ValueError as error:
+        raise ConfigError(f"sweep.loss = {name}: {path}: {error}") from None
     with blamed(name, path, f"{path.name} cannot be loaded"), importing_beside(path) as imported, isolated():
         sys.modules[module.__name__] = module
         exec(compile(source, str(path), "exec"), vars(module))

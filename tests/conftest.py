@@ -111,9 +111,9 @@ def watch_checkout(event: str, arguments: tuple[Any, ...]) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _in_a_folder_of_its_own(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a test leaves in the working folder is not in the checkout, and what lies in the checkout is not found."""
-    monkeypatch.chdir(tmp_path_factory.getbasetemp())
+    monkeypatch.chdir(tmp_path)
 
 
 @pytest.fixture(scope="session", autouse=True)

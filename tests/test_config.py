@@ -25,6 +25,29 @@ def refusal(text: str, tmp_path: Path, *overrides: str) -> str:
     return str(caught.value)
 
 
+def test_a_byte_order_mark_is_no_part_of_a_sweep(tmp_path: Path) -> None:
+    """Some editors of Windows begin UTF-8 with one; other encodings are named."""
+    path = tmp_path / "sweep.toml"
+    path.write_bytes(b"\xef\xbb\xbf" + "[data]\r\npairs = 7\r\n# größer\r\n".encode())
+    assert Sweep.from_toml(path).data.pairs == 7
+    for encoding, name in {"utf-16": "UTF-16", "utf-32": "UTF-32"}.items():
+        path.write_bytes("[data]\npairs = 7\n".encode(encoding))
+        with pytest.raises(ConfigError, match=rf"sweep\.toml: must be UTF-8 text, but is {name}; save it as UTF-8$"):
+            Sweep.from_toml(path)
+
+
+def test_where_a_wrong_value_came_from_is_said_last(tmp_path: Path) -> None:
+    file = f"(in {tmp_path / 'sweep.toml'})"
+    assert refusal("[data]\npairs = -1", tmp_path).endswith(f"must be greater than or equal to 1 {file}")
+    assert refusal("", tmp_path, "data.pairs=-1").endswith("must be greater than or equal to 1 (from --set)")
+    assert refusal("[data]\npairs = -1", tmp_path, "data.label_noise=0.1").endswith(file)
+    both = refusal("[data]\npairs = -1", tmp_path, "sweep.beta=[-2]").splitlines()
+    assert [line.rpartition(" (")[2] for line in both] == [file[1:], "from --set)"]
+    several = refusal("[measure]\nprompts = 30", tmp_path, "measure.baseline=8")
+    assert several.startswith("measure.prompts")
+    assert refusal("[world]\nseed = 1", tmp_path, "world.language.stop=0.1").endswith(", changed by --set)")
+
+
 def test_an_empty_file_is_the_quickstart(tmp_path: Path) -> None:
     assert read("", tmp_path) == Sweep.from_toml(CONFIGS / "quickstart.toml") == Sweep()
 

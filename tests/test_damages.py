@@ -20,6 +20,7 @@ from simulator.seals import read_seal
 from tests.conftest import extent, heard
 from tests.faults import leftovers, unreadable
 
+pytestmark = pytest.mark.long_form
 TABLES = ("curves", "responses", "gold_law", "margins")
 TIMED = ("runs", "proxies")  # these say how long each took, too
 SWEEP = """
@@ -118,11 +119,11 @@ def tables_of(folder: Path) -> dict[str, bytes | str]:
 
 
 def cases(folder: Path, request: pytest.FixtureRequest, shift: int) -> list[tuple[Path, str]]:
-    """Files and damages: all in the long form, every eighth as a share, each file with one of them in the suite."""
+    """Files and damages: all in the long form, every sixteenth as a share, each file with one of them in the suite."""
     files, kinds, much = files_of(folder), list(DAMAGES), extent(request.config)
     if much != "suite":
         every = [(path, kind) for path in files for kind in kinds]
-        return every if much == "long" else every[::8]
+        return every if much == "long" else every[::16]
     return [(path, kinds[(place + shift) % len(kinds)]) for place, path in enumerate(files)]
 
 

@@ -1,7 +1,7 @@
 """Nothing is lost: sweeps that are killed, or whose disk fails, go on and end with the same bytes.
 
 In the suite a few moments stand for all; `pytest tests/test_faults.py --long` takes 100 random ones, and every call to
-the file system; `--share` takes every sixteenth call.
+the file system; `--share` takes every 32nd call.
 """
 
 import random
@@ -21,6 +21,7 @@ from simulator.files import StorageError
 from tests.conftest import SMALL, extent, heard
 from tests.faults import deep_sweep, failing, leftovers, started, steady, unreadable
 
+pytestmark = pytest.mark.long_form
 ROOT = Path(__file__).parent.parent
 TABLES = ("curves", "responses", "gold_law", "margins")
 
@@ -48,11 +49,11 @@ def counted(whole: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Each `part` of the calls is every so many of them, from the first or a later one on.
 
-    All calls in the long form, a sixteenth of them as a fixed share, and a few in the suite.
+    All calls in the long form, every 32nd of them as a fixed share, and a few in the suite.
     """
     if "part" in metafunc.fixturenames:
         all_of = [(first, 16) for first in range(16)]
-        parts = {"long": all_of, "share": all_of[3:4], "suite": [(40, 200)]}[extent(metafunc.config)]
+        parts = {"long": all_of, "share": [(3, 32)], "suite": [(40, 200)]}[extent(metafunc.config)]
         metafunc.parametrize("part", parts, ids=lambda part: f"{part[0]} of {part[1]}")
 
 
@@ -64,7 +65,7 @@ def check_same(out: Path, whole: Path) -> None:
 
 
 def test_kills_at_random_moments(whole: Path, tmp_path: Path, request: pytest.FixtureRequest) -> None:
-    wanted = {"long": 100, "share": 25, "suite": 8}[extent(request.config)]
+    wanted = {"long": 100, "share": 16, "suite": 6}[extent(request.config)]
     longest = 0.0
     for name in ("cold", "warm"):  # the server of processes starts with the first
         began = time.monotonic()
@@ -148,7 +149,7 @@ def test_the_command_is_killed_and_its_workers_end_with_it(tmp_path: Path, reque
     config.write_text("\n".join(["[world]", *world, "[reference]", "steps = 50", "[train]", "steps = 200", *grid]))
     command = [sys.executable, str(ROOT / "run.py"), "sweep", str(config), "--workers", "2", "--out"]
     rng = random.Random(1)
-    for _ in range({"long": 20, "share": 6, "suite": 2}[extent(request.config)]):
+    for _ in range({"long": 20, "share": 4, "suite": 2}[extent(request.config)]):
         with subprocess.Popen([*command, str(out)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
             deadline = time.monotonic() + 60
             while process.poll() is None and not (out / "running.json").exists() and time.monotonic() < deadline:

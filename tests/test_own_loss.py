@@ -249,6 +249,19 @@ def test_a_loss_that_raises_in_training_fails_its_stack_with_the_reason(mine: Pa
     assert "Traceback" not in done.stderr
 
 
+def test_a_byte_order_mark_is_no_part_of_a_loss(tmp_path: Path) -> None:
+    """Some editors of Windows begin UTF-8 with one; what UTF-16 is, is said."""
+    text = "def f(z):\n    return (z - 1).square()  # größer\n"
+    (tmp_path / "plain.py").write_bytes(text.encode())
+    (tmp_path / "marked.py").write_bytes(b"\xef\xbb\xbf" + text.encode())
+    (tmp_path / "wide.py").write_bytes(text.encode("utf-16"))
+    plain, marked = (own_loss(f"{name}.py:f", tmp_path) for name in ("plain", "marked"))
+    z = torch.linspace(-2, 2, 9)
+    assert torch.equal(marked.objective.f(z), plain.objective.f(z))
+    with pytest.raises(ConfigError, match=r"wide\.py: must be UTF-8 text, but is UTF-16; save it as UTF-8"):
+        own_loss("wide.py:f", tmp_path)
+
+
 def test_code_is_never_loaded_from_a_results_directory(mine: Path, tmp_path: Path) -> None:
     out = run_sweep(sweep_of(tmp_path, "mine.py:again"), tmp_path / "out", workers=1)
     shutil.copy(mine, out / "mine.py")

@@ -117,6 +117,13 @@ def test_a_file_that_will_not_do_is_refused_with_a_reason(tmp_path: Path, conten
     assert not (tmp_path / "out").exists()
 
 
+def test_a_byte_order_mark_is_no_part_of_a_text(path: Path, tmp_path: Path) -> None:
+    """Some editors of Windows begin UTF-8 with one."""
+    marked = tmp_path / "marked.txt"
+    marked.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert opened(marked).fingerprint == opened(path).fingerprint
+
+
 def test_a_folder_and_a_huge_file_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="is a folder"):
         opened(tmp_path)
