@@ -83,7 +83,8 @@ def test_a_working_folder_that_is_gone_is_no_trouble(tmp_path: Path, monkeypatch
     monkeypatch.chdir(tmp_path / "gone")
     (tmp_path / "gone").rmdir()
     with isolated():
-        pass
+        torch.set_default_dtype(torch.float64)
+    assert torch.get_default_dtype() == torch.float32
 
 
 def complaint(folder: Path, body: str, name: str = "f") -> str:
