@@ -182,14 +182,21 @@ def test_a_file_that_cannot_be_loaded_is_the_users_mistake(
     assert not (tmp_path / "out").exists()
 
 
-def test_a_file_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.fixture
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Another working folder than that of the sweep."""
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def test_a_file_that_is_not_there(elsewhere: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "c.toml").write_text('[sweep]\nloss = ["hinge", "missing.py:f"]\n')
     assert main(["sweep", str(tmp_path / "c.toml"), "--dry-run"]) == 2
     told = capsys.readouterr().err
-    assert (
-        f"sweep.loss = missing.py:f: there is no file {tmp_path / 'missing.py'} nor {Path('missing.py').resolve()}"
-        in told
-    )
+    both = f"{tmp_path / 'missing.py'} nor {elsewhere.resolve() / 'missing.py'}"
+    assert f"sweep.loss = missing.py:f: there is no file {both}" in told
 
 
 def test_a_name_that_is_neither_says_how_to_name_a_file(capsys: pytest.CaptureFixture[str]) -> None:
@@ -262,15 +269,16 @@ def test_a_byte_order_mark_is_no_part_of_a_loss(tmp_path: Path) -> None:
         own_loss("wide.py:f", tmp_path)
 
 
+@pytest.mark.usefixtures("elsewhere")
 def test_code_is_never_loaded_from_a_results_directory(mine: Path, tmp_path: Path) -> None:
     out = run_sweep(sweep_of(tmp_path, "mine.py:again"), tmp_path / "out", workers=1)
     shutil.copy(mine, out / "mine.py")
     with pytest.raises(ConfigError, match="code is never loaded from a results directory such as"):
         expand(Sweep.from_toml(out / "config.toml"))
-    elsewhere = tmp_path / "elsewhere.toml"
-    elsewhere.write_text(f'[sweep]\nloss = "{out.resolve() / "mine.py"}:again"\n')
+    other = tmp_path / "other.toml"
+    other.write_text(f'[sweep]\nloss = "{out.resolve() / "mine.py"}:again"\n')
     with pytest.raises(ConfigError, match="never loaded from a results directory"):
-        expand(Sweep.from_toml(elsewhere))
+        expand(Sweep.from_toml(other))
 
 
 def test_what_a_loss_does_not_use_may_change(mine: Path, tmp_path: Path) -> None:
