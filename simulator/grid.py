@@ -162,7 +162,7 @@ def _cells_at(
                 check_proxies(settings)
         except ValueError as error:
             where = ", ".join(filter(None, [f'method = "{name}"', told(at)]))
-            raise ConfigError(f"[sweep] at {where}: {error}") from None
+            raise ConfigError(f"{error} (in [sweep], at {where})") from None
         tables = tables_read(method, point)
         axes = {key: value for key, value in at.items() if _has(tables, key) or key in method.told}
         alone = objective.name if objective and is_own(objective.name) else ""  # what it raises is its own affair

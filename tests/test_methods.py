@@ -215,7 +215,7 @@ def test_what_cannot_be_is_refused_with_the_key_and_the_rule(tables: dict[str, A
     with pytest.raises(ConfigError) as caught:
         runs_of("best_of_n", **tables)
     assert said in str(caught.value)
-    assert str(caught.value).startswith('[sweep] at method = "best_of_n"')
+    assert str(caught.value).endswith('(in [sweep], at method = "best_of_n")')
 
 
 @pytest.mark.parametrize(

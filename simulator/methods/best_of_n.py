@@ -32,7 +32,7 @@ def check(cell: Cell) -> None:
     if settings.world.kind == "sampled" and largest > pool:
         raise ValueError(
             f"best_of_n.largest (={largest}) must be at most best_of_n.pool (={pool}), the responses to each prompt "
-            "that it is estimated from"
+            'that it is estimated from where world.kind = "sampled"'
         )
 
 
