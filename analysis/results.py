@@ -20,6 +20,7 @@ MEASURED = (
     *("margin_q05", "margin_q25", "margin_q50", "margin_q75", "margin_q95"),
     *("kl_k1", "kl_k1_se", "kl_k2", "kl_k2_se", "kl_k3", "kl_k3_se"),
     *("n", "kl_bound", "tau", "proxy_parameters", "kl_source"),
+    *("kto_mismatched_logratio", "kto_reference_point", "chi_po_clipped", "dpop_penalized"),
 )
 PATHS = ("best_of_n", "rl", "gibbs")  # methods whose every row is a point of their trade-off
 GPO_LOSSES = ("logistic", "hinge", "squared", "exponential", "truncated_quadratic", "savage")

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+MASS = 1e-9  # how far from 1 the mass of a law may be
+
 
 @dataclass(frozen=True, kw_only=True)
 class Scale:
@@ -25,10 +27,13 @@ class Scale:
 def scale_under(probabilities: np.ndarray, scores: np.ndarray) -> Scale:
     """The scale on which `scores` [P, G] have mean 0 at each prompt and variance 1 over all of them.
 
-    Raises ValueError where the scores do not vary under `probabilities` [P, G], or are not finite.
+    Raises ValueError where the scores do not vary under `probabilities` [P, G], or are not finite, and ArithmeticError
+    where these do not add up to 1 at each prompt.
     """
     if not (np.isfinite(scores).all() and np.isfinite(probabilities).all()):
         raise ValueError("the gold reward or the reference is not finite")
+    if (off := np.abs(probabilities.sum(axis=1) - 1).max()) > MASS:
+        raise ArithmeticError(f"probabilities have a mass that is off 1 by {off:.3g}, so gold has no exact scale")
     mean = (probabilities * scores).sum(axis=1)
     variance = (probabilities * (scores - mean[:, None]) ** 2).sum(axis=1).mean()
     if not variance > 1e-20:

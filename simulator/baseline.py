@@ -121,6 +121,17 @@ class Baseline:
         return ahead(total(parts), total(self.parts)[None], share=share, influence=slope * (drifts[1] - drifts[0]))
 
 
+def share_of_identical(responses: Array) -> float:
+    """The share of pairs of two of the responses [n, b, T] to one prompt that are the same."""
+    count = responses.shape[1]
+    twice = sum(
+        int((times * (times - 1)).sum())
+        for some in responses
+        for times in [np.unique(some, axis=0, return_counts=True)[1]]
+    )
+    return twice / (len(responses) * count * (count - 1))
+
+
 def draw_baseline(
     settings: Settings, ground: Ground, prompts: Tensor, reference: Tensor, end: int | None
 ) -> tuple[Judge, Baseline, dict[str, Any]]:
@@ -168,6 +179,7 @@ def draw_baseline(
         "gold_deviation": judge.deviation,
         "gold_rules": content.rules(),
         "reference_entropy": float(-baseline.reference.mean()),
+        "identical_pairs": share_of_identical(responses.cpu().numpy()),
         "reference_length": float(lengths(texts[1]).mean()),
     }
     return judge, baseline, facts

@@ -20,6 +20,8 @@ import torch
 from scipy.special import gammaln
 from torch import Tensor
 
+from simulator.exact import whole
+
 Array = np.ndarray
 
 
@@ -38,6 +40,7 @@ def log_best_of_n(log_reference: Tensor, scores: Tensor, n: Tensor) -> Tensor:
     """log of the law of the best of n, float64 [Q, P, G], for log pi_ref and scores [P, G] and n [Q]."""
     rows = []
     for log_p, score in zip(log_reference.double(), scores, strict=True):
+        whole(log_p.exp(), "the reference")
         level, where = score.unique(return_inverse=True)
         mass = log_p.new_zeros(len(level)).index_add_(0, where, log_p.exp())
         mass = mass / mass.sum()

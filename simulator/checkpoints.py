@@ -13,6 +13,7 @@ from torch import Tensor
 
 from simulator.in_flight import named, part_of, scalar
 from simulator.measurement import Columns
+from simulator.objectives import WATCHED
 from simulator.runs import Run
 
 
@@ -74,9 +75,11 @@ def curve_rows(
     """
     frames = []
     for i, run in enumerate(runs):
-        curve = pd.DataFrame({"step": steps} | {name: values[:, i] for name, values in measured.items()})
+        own = run.objective.watched if run.objective else ()
+        columns = {name: values[:, i] for name, values in measured.items() if name in own or name not in WATCHED}
+        curve = pd.DataFrame({"step": steps} | columns)
         curve["status"] = "ok"
-        broken = curve.loc[~np.isfinite(curve[list(measured)]).all(axis=1), "step"].tolist()
+        broken = curve.loc[~np.isfinite(curve[list(columns)]).all(axis=1), "step"].tolist()
         ends = [step for step in (int(diverged_at[i]), *broken) if step >= 0]
         if ends:
             end = pd.DataFrame({"step": [min(ends)], "status": ["diverged"]})

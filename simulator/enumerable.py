@@ -17,13 +17,14 @@ from torch import Tensor
 from gold_rewards import scale_under
 from simulator.attention import REGISTER
 from simulator.enumeration import all_responses, leaf_log_probs, leaf_scores, node_log_probs
+from simulator.exact import whole
 from simulator.ground import Ground, content_of, fluency_under, refuse_gold, sizes
 from simulator.measurement import Columns, Yardstick, gold_rank, measure_law
 from simulator.network import ALIGNMENT, Architecture, unstack
 from simulator.objective import UnderReference
 from simulator.oracle import oracle_rows
 from simulator.portrait import EDGES, LIKELY, PROMPTS, Portrait, bins_of, likeliest
-from simulator.preferences import Candidates, Preferences, behaviour_law, draw_pairs, labelled
+from simulator.preferences import Candidates, Preferences, apart, behaviour_law, draw_pairs, inverse_law, labelled
 from simulator.scoring import Listing, Proxy, Scorer, TableScorer, numbers_of
 from simulator.settings import Data, Settings
 from simulator.streams import stream
@@ -77,10 +78,15 @@ class EnumerableWorld:
         return self.yardstick.reference
 
     def candidates(self, data: Data, seed: int, pairs: int, purpose: str, responses: int = 2) -> Candidates:
-        """Pairs of a seed from the behaviour policy, without labels; they follow from (seed, purpose)."""
+        """Pairs of a seed from the behaviour policy, without labels; they follow from (seed, purpose).
+
+        Raises ConfigError where `data.distinct` asks for different responses that do not come.
+        """
         prompt, response, draws = draw_pairs(
             self.behaviour(data), pairs=pairs, rng=stream(seed, purpose), responses=responses
         )
+        if data.distinct:
+            response = apart(response, lambda turn: self._again(data, prompt, seed, purpose, responses, turn))
         row, number = (torch.from_numpy(index).to(self.prompts.device) for index in (prompt, response))
         return Candidates(
             prompt=row,
@@ -88,6 +94,11 @@ class EnumerableWorld:
             reference=self.yardstick.reference[row.unsqueeze(1), number],
             draws=draws,
         )
+
+    def _again(self, data: Data, prompt: Array, seed: int, purpose: str, responses: int, turn: int) -> Array:
+        """Other responses [N, K] to the prompts of these rows [N]."""
+        draws = stream(seed, purpose, "again", turn).random((len(prompt), responses))
+        return inverse_law(self.behaviour(data), prompt, draws)
 
     def draw(self, data: Data, seed: int) -> Preferences:
         """The pairs of a seed that gold labelled."""
@@ -191,7 +202,7 @@ class EnumerableWorld:
 
     def _binned(self, laws: Tensor, where: Tensor) -> Tensor:
         """Probability in the bins `where` [P, G] of laws [R, P, G], as a mean over prompts, [R, B]."""
-        flat = laws.flatten(1) / len(self.prompts)
+        flat = whole(laws, "a policy").flatten(1) / len(self.prompts)
         return flat.new_zeros(len(flat), len(EDGES) - 1).index_add_(1, where.flatten(), flat)
 
     def _laws(self, parameters: Tensor, *, alone: bool) -> Tensor:
@@ -251,8 +262,8 @@ def list_world(settings: Settings, ground: Ground, device: torch.device) -> Enum
     responses = all_responses(vocabulary, length)
     fluency = score_all(fluency_under(ground.language), ground.prompts, responses)
     gold, scale = gold_scores(settings, ground.prompts, responses, log_probs.exp().numpy(), fluency)
-    said = np.exp(fluency * length)
-    law = log_probs.exp().numpy()
+    said = whole(np.exp(fluency * length), "the language")
+    law = whole(log_probs.exp().numpy(), "the reference")
     row, pair, _ = draw_pairs(law, pairs=FRESH_PAIRS, rng=stream(settings.world.seed, "fresh pairs"))
     world = EnumerableWorld(
         architecture=ground.architecture,
@@ -268,6 +279,7 @@ def list_world(settings: Settings, ground: Ground, device: torch.device) -> Enum
         facts={
             **sizes(settings, ground),
             "responses": len(responses),
+            "identical_pairs": float((law**2).sum(axis=1).mean()),
             "reference_cross_entropy": float(-(said * log_probs.numpy()).sum(axis=1).mean()),
             "reference_entropy": float(-(log_probs.exp() * log_probs).sum(dim=1).mean()),
             **scale,

@@ -22,6 +22,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from simulator.exact import whole
+
 Columns = dict[str, Tensor]
 
 MARGINS = {"margin_q05": 0.05, "margin_q25": 0.25, "margin_q50": 0.5, "margin_q75": 0.75, "margin_q95": 0.95}
@@ -51,7 +53,7 @@ class Yardstick:
 def gold_rank(reference: Tensor, gold: Tensor) -> Tensor:
     """P_ref(gold < g) + P_ref(gold = g) / 2 for each response's g, [P, G], from log pi_ref and gold [P, G]."""
     rows = []
-    for probability, score in zip(reference.exp(), gold, strict=True):
+    for probability, score in zip(whole(reference.exp(), "the reference"), gold, strict=True):
         level, where = score.unique(return_inverse=True)
         mass = probability.new_zeros(len(level)).index_add_(0, where, probability)
         rows.append((mass.cumsum(0) - mass / 2)[where])
@@ -69,11 +71,13 @@ def measure_law(
 ) -> Columns:
     """Every measurement of policies with log pi = `log_probs` [R, P, G] that needs no pairs, [R] each.
 
-    behaviour: mu, [P, G] or [R, P, G]. kl_estimators: those whose expectations are wanted too.
+    behaviour: mu, [P, G] or [R, P, G]. kl_estimators: those whose expectations are wanted too. Raises MassError where
+    one of the laws is not of mass 1.
     """
     ratio = log_probs - yardstick.reference
-    probability = log_probs.exp()
-    reference = yardstick.reference.exp()
+    probability = whole(log_probs.exp(), "a policy")
+    reference = whole(yardstick.reference.exp(), "the reference")
+    behaviour = whole(behaviour, "the behaviour policy")
 
     def mean(law: Tensor, value: Tensor) -> Tensor:
         return (law * value).sum(dim=-1)
@@ -103,17 +107,25 @@ def measure_law(
     }
 
 
+def quantile(ordered: Tensor, level: float) -> Tensor:
+    """The quantile [R] of rising values [R, N]: linear between neighbours (Hyndman & Fan 1996, definition 7)."""
+    place = level * (ordered.shape[1] - 1)
+    below = int(place)
+    above = min(below + 1, ordered.shape[1] - 1)
+    return torch.lerp(ordered[:, below], ordered[:, above], place - below)
+
+
 def measure_pairs(log_ratios: Tensor, losses: Tensor) -> Columns:
     """What a policy does on its own pairs, [R] each, from their log-ratios [R, N, K] and its loss on them [R].
 
     train_accuracy is the share of pairs whose margin rho is positive, an equal pair counting half. margin_q05 and so on
-    are quantiles of rho, in nats.
+    are quantiles of rho, in nats, see `quantile`.
     """
     chosen, rejected = log_ratios[..., 0], log_ratios[..., -1]
     margin = chosen - rejected
     ahead = torch.where(margin.abs() < TIE, 0.5, (margin > 0).double())
     ordered = margin.sort(dim=1).values
-    quantiles = {name: ordered[:, round(level * (ordered.shape[1] - 1))] for name, level in MARGINS.items()}
+    quantiles = {name: quantile(ordered, level) for name, level in MARGINS.items()}
     return quantiles | {
         "train_loss": losses,
         "train_accuracy": ahead.mean(dim=1),

@@ -159,7 +159,8 @@ class Objective:
     to a prompt it compares, by their scores, where it takes no labels. term: what else is in the loss. ignores: those
     of its parameters that say nothing. cost: gradients of a step, that of a plain pairwise loss being 1. calibrates: at
     how many prompts a step takes the expectation under the reference, in addition. length_normalized: whether it
-    divides log pi by the number of tokens. code: the SHA-256 of the user's code that it is, empty for ours.
+    divides log pi by the number of tokens. watched: quantities inside the loss that are recorded beside it, [r] each,
+    by the names of their columns. code: the SHA-256 of the user's code that it is, empty for ours.
     """
 
     name: str
@@ -177,6 +178,7 @@ class Objective:
     cost: Callable[[Own], float] = lambda own: 1.0
     calibrates: Callable[[Own], int] = lambda own: 0
     length_normalized: bool = False
+    watched: Mapping[str, Callable[[Pairs], Tensor]] = field(default_factory=dict)
     code: str = ""
 
     def shape(self, own: Own) -> LocalShape | None:
@@ -243,36 +245,53 @@ def filled(values: Tensor, filling: float) -> Tensor:
     return pad(values.transpose(1, 2), (0, -values.shape[1] % ALIGNMENT), value=filling).contiguous()
 
 
-def pair_losses(
-    policy: Tensor,
-    reference: Tensor,
-    lengths: Tensor,
-    beta: Tensor,
-    parts: Sequence[Part],
-    *,
-    scores: Tensor | None = None,
-    mismatched: Mapping[int, Tensor] | None = None,
-    fresh: bool = False,
-) -> Tensor:
-    """The loss of each pair, [R, B], without terms.
+@dataclass(frozen=True, kw_only=True)
+class OfParts:
+    """What the parts of a stack are given of their pairs, as in Pairs but with pairs before responses.
 
-    policy, reference, lengths, scores [R, B, K] as in Pairs, pairs before responses; beta [R, 1]. mismatched: that of
-    each part that reads it, by its number.
+    policy, reference, lengths, scores [R, B, K]; beta [R, 1]. mismatched: that of each part that reads it, by its
+    number.
     """
-    count = policy.shape[1]
-    found = []
-    for number, (part, rows) in enumerate(zip(parts, slices(parts), strict=True)):
-        other = (mismatched or {}).get(number)
-        pairs = Pairs(
+
+    policy: Tensor
+    reference: Tensor
+    lengths: Tensor
+    beta: Tensor
+    scores: Tensor | None = None
+    mismatched: Mapping[int, Tensor] = field(default_factory=dict)
+    fresh: bool = False
+
+    def pairs(self, part: Part, number: int, rows: slice) -> Pairs:
+        """The pairs of one part."""
+        policy, other = self.policy, self.mismatched.get(number)
+        return Pairs(
             policy=filled(policy[rows], -1.0),
-            reference=filled(reference[rows], -1.0),
-            lengths=filled(lengths[rows].to(policy.dtype), 1.0),
-            beta=beta[rows],
+            reference=filled(self.reference[rows], -1.0),
+            lengths=filled(self.lengths[rows].to(policy.dtype), 1.0),
+            beta=self.beta[rows],
             own=part.own,
-            count=count,
-            scores=None if scores is None else filled(scores[rows].to(policy.dtype), 0.0),
+            count=policy.shape[1],
+            scores=None if self.scores is None else filled(self.scores[rows].to(policy.dtype), 0.0),
             mismatched=None if other is None else filled(other, 0.0),
-            fresh=fresh,
+            fresh=self.fresh,
         )
-        found.append(part.objective.loss(pairs)[:, :count])
+
+
+def pair_losses(given: OfParts, parts: Sequence[Part]) -> Tensor:
+    """The loss of each pair, [R, B], without terms."""
+    count = given.policy.shape[1]
+    found = [
+        part.objective.loss(given.pairs(part, number, rows))[:, :count]
+        for number, (part, rows) in enumerate(zip(parts, slices(parts), strict=True))
+    ]
     return torch.cat(found)
+
+
+def watched(given: OfParts, parts: Sequence[Part]) -> dict[str, Tensor]:
+    """What objectives watch inside themselves, [R] each; 0 in the rows of those that do not."""
+    found: dict[str, Tensor] = {}
+    for number, (part, rows) in enumerate(zip(parts, slices(parts), strict=True)):
+        for name, value in part.objective.watched.items():
+            column = found.setdefault(name, given.policy.new_zeros(len(given.policy)))
+            column[rows] = value(given.pairs(part, number, rows))
+    return found

@@ -9,10 +9,12 @@ length, R runs, M inner nodes of the prefix tree, V vocabulary. The behaviour po
     mixture     (1 - share) pi_ref + share uniform, decided once per response
 
 Both responses of a pair are drawn from mu independently, so that the mu-weighted squared loss has the closed
-form 1/2 E_mu rho^2 = Var_mu(log pi - log pi_ref). The data of a seed is nested: its first 64 pairs are the
+form 1/2 E_mu rho^2 = Var_mu(log pi - log pi_ref). In a small world some pairs are two identical responses, whose labels
+say nothing; `data.distinct` draws those again. The data of a seed is nested: its first 64 pairs are the
 same whether 64 or 1024 are drawn, and runs that differ in beta or loss alone share them.
 """
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -22,9 +24,11 @@ import torch
 from torch import Tensor
 
 from gold_rewards import Labels, preference_probability
+from simulator.complaints import ConfigError
 from simulator.enumeration import leaf_log_probs
 
 Behaviour = Literal["reference", "tempered", "uniform", "mixture"]
+TURNS = 100  # draws of a pair whose responses are to differ
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,13 +166,48 @@ def draw_pairs(
     """
     draws = rng.random((pairs, responses + 2))
     prompt = (draws[:, 0] * len(law)).astype(np.int64)
+    return prompt, inverse_law(law, prompt, draws[:, 1:-1]), draws[:, -1]
+
+
+def inverse_law(law: np.ndarray, prompt: np.ndarray, draws: np.ndarray) -> np.ndarray:
+    """Numbers of responses [N, K] from `law` [P, G] at the prompts of these rows [N], for uniform draws [N, K]."""
     cumulative = law.cumsum(axis=1)
     cumulative /= cumulative[:, -1:]
-    response = np.empty((pairs, responses), dtype=np.int64)
+    response = np.empty(draws.shape, dtype=np.int64)
     for row in np.unique(prompt):
         here = prompt == row
-        response[here] = np.searchsorted(cumulative[row], draws[here, 1:-1], side="right")
-    return prompt, response, draws[:, -1]
+        response[here] = np.searchsorted(cumulative[row], draws[here], side="right")
+    return response
+
+
+def alike(responses: np.ndarray) -> np.ndarray:
+    """Which rows [N] have two responses that are the same, for responses [N, K] as numbers, or [N, K, T] as tokens."""
+    count, same = responses.shape[1], np.zeros(len(responses), dtype=bool)
+    for first, second in itertools.combinations(range(count), 2):
+        equal = responses[:, first] == responses[:, second]
+        same |= equal if equal.ndim == 1 else equal.all(axis=1)
+    return same
+
+
+def apart(responses: np.ndarray, again: Callable[[int], np.ndarray]) -> np.ndarray:
+    """Responses [N, K, …] of which those that are alike to one prompt are drawn again until all K of it differ.
+
+    again(turn): other responses to the same prompts, [N, K, …]. What is left follows the behaviour policy's law, given
+    that they differ. Raises ConfigError where they still do not after TURNS turns.
+    """
+    found = responses.copy()
+    for turn in range(1, TURNS + 1):
+        same = alike(found)
+        if not same.any():
+            return found
+        found[same] = again(turn)[same]
+    if (left := int(alike(found).sum())) == 0:
+        return found
+    raise ConfigError(
+        f"data.distinct = true: {left} of {len(found)} draws had no {responses.shape[1]} different responses after "
+        f"{TURNS} tries, since the behaviour policy nearly always says the same there; take longer responses, "
+        'data.behaviour = "mixture", or data.distinct = false'
+    )
 
 
 def chosen_first(

@@ -27,7 +27,7 @@ from simulator.ensemble import deviation_of, gold_unit
 from simulator.in_flight import named, part_of, scalar, stretches
 from simulator.method import Recorder
 from simulator.network import Architecture, initial_parameters, unstack
-from simulator.objective import Part, pair_losses
+from simulator.objective import OfParts, Part, pair_losses
 from simulator.objectives import OBJECTIVES
 from simulator.packing import whole_packing
 from simulator.preferences import Preferences, padded_preferences
@@ -197,7 +197,8 @@ def loss_and_accuracy(parameters: Tensor, problem: Problem, first: Sequence[int]
     places = [start + torch.arange(most) % number for start, number in zip(first, count, strict=True)]
     values = values_of(parameters, problem, torch.stack(places).to(parameters.device))
     nothing = torch.zeros_like(values)
-    losses = pair_losses(values, nothing, nothing + 1, problem.beta, problem.parts).cpu().numpy()
+    given = OfParts(policy=values, reference=nothing, lengths=nothing + 1, beta=problem.beta)
+    losses = pair_losses(given, problem.parts).cpu().numpy()
     gaps = (values[..., 0] - values[..., 1]).cpu().numpy()
     right = (np.sign(gaps) + 1) / 2
     return np.array(

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from simulator.files import write_whole
+from simulator.objectives import WATCHED
 from simulator.runs import Run
 from simulator.settings import ESTIMATORS, Settings
 from simulator.toml_input import flatten
@@ -25,7 +26,9 @@ MEASURED = [
 ]
 FAILED = "failed"
 DIVERGED = "its loss, its parameters or something measured was not finite"
-OF_SOME = ("n", "kl_bound", "tau", "proxy_parameters")  # measured or known for some methods only
+OF_SOME = ("n", "kl_bound", "tau", "proxy_parameters", *WATCHED)  # measured or known for some runs only
+ROUNDING = 1e-7  # what is closer to 0 is the rounding of a network, in nats or deviations
+SQUARES = ("kl", "mu_squared", *ON_REQUEST)  # quadratic in log-ratios, and so is their rounding
 
 
 def write_table(table: pd.DataFrame, path: Path) -> str:
@@ -46,7 +49,10 @@ def write_json(value: object, path: Path) -> str:
 
 
 def tidy(curves: pd.DataFrame) -> pd.DataFrame:
-    """Curves in the order and types of the contract; what was measured exactly has standard error 0."""
+    """Curves in the order and types of the contract; what was measured exactly has standard error 0.
+
+    What is 0 but for rounding, such as the KL of the reference to itself, is 0.
+    """
     curves = curves.copy()
     asked = [name for name in ON_REQUEST if name in curves]
     some = [name for name in OF_SOME if name in curves]
@@ -56,6 +62,10 @@ def tidy(curves: pd.DataFrame) -> pd.DataFrame:
     measured = [*MEASURED, *(column for name in asked for column in (name, f"{name}_se")), *some]
     axes = [name for name in curves if name not in [*LEADING, "step", *measured, "kl_source", "status"]]
     curves = curves.reindex(columns=[*LEADING, *axes, "step", *measured, "kl_source", "status"])
+    for name in measured:
+        if name in curves and name not in OF_SOME:
+            least = 100 * ROUNDING**2 if name in SQUARES else ROUNDING
+            curves[name] = curves[name].astype("float64").where(~(curves[name].abs() < least), 0.0)
     numbers = dict.fromkeys(["kappa", "label_noise", *measured], "float64")
     numbers |= {"loss": "str", "kl_source": "str", "beta": "float64"}
     return curves.astype(numbers | {"seed": "Int64", "pairs": "Int64", "step": "int64"})

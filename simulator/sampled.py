@@ -39,7 +39,7 @@ from simulator.objective import UnderReference
 from simulator.oracle import no_rows
 from simulator.packing import whole_packing
 from simulator.portrait import EDGES, LIKELY, PROMPTS, Portrait, bins_of, likeliest
-from simulator.preferences import Candidates, Preferences, behaviour_temperature, labelled
+from simulator.preferences import Candidates, Preferences, apart, behaviour_temperature, labelled
 from simulator.sampling import Lots, sample_lots
 from simulator.scoring import Listing, NetworkScorer, Proxy, Scorer
 from simulator.settings import Data, Measure, Settings
@@ -92,7 +92,7 @@ class SampledWorld:
 
     def candidates(self, data: Data, seed: int, pairs: int, purpose: str, responses: int = 2) -> Candidates:
         """Pairs of a seed from the behaviour policy, without labels; they follow from (seed, purpose)."""
-        behaviour = (data.behaviour, data.behaviour_temperature, data.uniform_share)
+        behaviour = (data.behaviour, data.behaviour_temperature, data.uniform_share, data.distinct)
         key = (behaviour, seed, pairs, purpose, responses)
         return self._kept(key, lambda: self._candidates(data, seed, pairs, purpose, responses))
 
@@ -156,12 +156,22 @@ class SampledWorld:
         row = torch.from_numpy((draws[:, 0] * len(self.prompts)).astype(np.int64)).to(self.prompts.device)
         prompts = self.prompts[row]
         responses = self._behave(data, prompts, count, seed, purpose)
+        if data.distinct:
+            responses = self._apart(data, prompts, responses, seed, purpose)
         return Candidates(
             prompt=row,
             responses=responses,
             reference=said(self._reference, self.architecture, prompts.unsqueeze(0), responses.unsqueeze(0))[0],
             draws=draws[:, 1],
         )
+
+    def _apart(self, data: Data, prompts: Tensor, responses: Tensor, seed: int, purpose: str) -> Tensor:
+        """Responses [N, K, T] to `prompts` [N, L], those that are alike to one prompt drawn again."""
+
+        def again(turn: int) -> Array:
+            return self._behave(data, prompts, responses.shape[1], seed, f"{purpose} again {turn}").cpu().numpy()
+
+        return torch.from_numpy(apart(responses.cpu().numpy(), again)).to(responses.device)
 
     def measure(
         self, parameters: Tensor, pairs: Preferences | None, data: Data, scorer: Scorer | None = None

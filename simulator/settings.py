@@ -232,7 +232,7 @@ class Data(Table):
     """[data]. Preference pairs of one seed, and who labels them; see simulator/preferences.py.
 
     Gold labels `pairs` of them. Where `labeller` is "proxy", those train a proxy, and policies learn from the `pool`
-    pairs that it labels.
+    pairs that it labels. `distinct`: a pair whose two responses are the same is drawn again.
     """
 
     pairs: Annotated[int, Field(ge=1, le=10**7)] = 1024
@@ -242,6 +242,7 @@ class Data(Table):
     labels: Labels = "bradley_terry"
     temperature: Positive = 1.0
     label_noise: Share = 0.0
+    distinct: bool = False
     labeller: Literal["gold", "proxy"] = "gold"
     pool: Annotated[int, Field(ge=1, le=10**7)] = 8192
 

@@ -35,6 +35,7 @@ from simulator.losses import Loss, sample_losses
 from simulator.memory import Arrangement, arrange, budget_of
 from simulator.own_loss import find, is_own, own_loss
 from simulator.pool import Failures, Hand, OutsideError, Watch, workers_on, working_here
+from simulator.provenance import results_source
 from simulator.proxies import Member, members_of, needed
 from simulator.recorded import check_references, check_source, made, write_source
 from simulator.records import tidy, write_json, write_table
@@ -93,7 +94,7 @@ def examine_worlds(
             warn(text)
         axes = {axis_column(key): value for key, value in run.axes.items() if key.split(".")[0] in MADE_OF}
         oracles[name] = world.oracle(name).assign(**axes)
-        facts.append({"name": name, **axes, **world.facts})
+        facts.append({"name": name, **axes, **world.facts, "results_source": results_source()})
     return pd.concat(oracles.values(), ignore_index=True), facts, worlds
 
 

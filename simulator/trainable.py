@@ -31,7 +31,7 @@ SILENT = 0.5  # share of pairs
 def cautions_of_training(runs: Sequence[Run]) -> list[str]:
     """Sentences on what cannot be trained, or is trained to prefer the worse, with the settings of some runs."""
     found = [*of_optimizer(runs), *of_slopes(runs), *of_lengths(runs), *of_labels(runs), *of_texts(runs)]
-    return list(dict.fromkeys([*found, *of_held_out(runs)]))
+    return list(dict.fromkeys([*found, *of_held_out(runs), *of_one_prompt(runs)]))
 
 
 def of_optimizer(runs: Sequence[Run]) -> Iterator[str]:
@@ -87,6 +87,16 @@ def of_lengths(runs: Sequence[Run]) -> Iterator[str]:
     if names:
         which, verb = ", ".join(map(str, names)), "divide" if len(names) > 1 else "divides"
         yield f"loss {which} {verb} by the number of tokens, which is the same for all responses of these worlds"
+
+
+def of_one_prompt(runs: Sequence[Run]) -> Iterator[str]:
+    """Losses that take responses to other prompts, in a world that has no other prompt."""
+    for run in runs:
+        if run.objective is not None and run.objective.mismatched and run.settings.world.prompts == 1:
+            yield (
+                f"loss {run.loss} compares with responses to other prompts, and world.prompts = 1: every response is "
+                "to the one prompt, so its reference point is that of matched pairs"
+            )
 
 
 def of_labels(runs: Sequence[Run]) -> Iterator[str]:

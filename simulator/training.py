@@ -25,7 +25,18 @@ from torch import Tensor
 from simulator.computing import EAGER, Computing, computing
 from simulator.in_flight import part_of, scalar
 from simulator.network import Architecture, Blocks, restack, unstack
-from simulator.objective import Memory, Part, Scene, Term, UnderReference, pair_losses, slices, tokens_of
+from simulator.objective import (
+    Memory,
+    OfParts,
+    Part,
+    Scene,
+    Term,
+    UnderReference,
+    pair_losses,
+    slices,
+    tokens_of,
+    watched,
+)
 from simulator.optimizer import Adam, adam_step, clip_rows, learning_rate_factor, start_adam
 from simulator.packing import Packing
 from simulator.streams import stream
@@ -223,16 +234,16 @@ def loss_and_gradient(parameters: Tensor, problem: Problem, chosen: Tensor | Non
     batch = take(problem, chosen)
     blocks = {name: view.detach().requires_grad_() for name, view in unstack(parameters, problem.architecture).items()}
     values = problem.value(blocks, problem.architecture, problem.packing, batch.prompts, batch.responses)
-    losses = pair_losses(
-        values,
-        batch.reference_log_probs,
-        tokens_of(batch.responses),
-        problem.beta,
-        problem.parts,
+    given = OfParts(
+        policy=values,
+        reference=batch.reference_log_probs,
+        lengths=tokens_of(batch.responses),
+        beta=problem.beta,
         scores=batch.scores,
         mismatched=mismatched_ratios(parameters, problem, batch),
         fresh=problem.fresh,
     )
+    losses = pair_losses(given, problem.parts)
     loss = losses.double().mean(dim=1)  # a sum of float32 may overflow where their mean does not
     gradients = torch.autograd.grad(loss.sum(), list(blocks.values()))
     return loss.detach(), restack(dict(zip(blocks, gradients, strict=True)), problem.architecture)
@@ -320,8 +331,11 @@ def blocks_of(pairs: int) -> list[slice]:
     return [slice(first, end) for first, end in zip(starts, [*starts[1:], pairs], strict=True)]
 
 
-def losses_on_pairs(state: State, problem: Problem, log_ratios: Tensor) -> Tensor:
-    """The loss [R], float64, on the first n pairs of each run, terms included, from log-ratios [R, n, K], nats."""
+def losses_on_pairs(state: State, problem: Problem, log_ratios: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    """The loss [R], float64, on the first n pairs of each run, terms included, from log-ratios [R, n, K], nats.
+
+    And what objectives watch inside their losses there, [R] each.
+    """
     pairs = log_ratios.shape[1]
     mismatched: dict[int, list[Tensor]] = {}
     added = log_ratios.new_zeros(len(log_ratios))
@@ -336,14 +350,13 @@ def losses_on_pairs(state: State, problem: Problem, log_ratios: Tensor) -> Tenso
             elif not some.start:
                 added[scene.rows] += term.value(scene, state.memory[number])
     reference = problem.reference_log_probs[:, :pairs].double()
-    losses = pair_losses(
-        log_ratios + reference,
-        reference,
-        tokens_of(problem.responses[:, :pairs]),
-        problem.beta,
-        problem.parts,
+    given = OfParts(
+        policy=log_ratios + reference,
+        reference=reference,
+        lengths=tokens_of(problem.responses[:, :pairs]),
+        beta=problem.beta,
         scores=None if problem.scores is None else problem.scores[:, :pairs],
         mismatched={number: torch.cat(ratios, dim=1) for number, ratios in mismatched.items()},
         fresh=problem.fresh,
     )
-    return losses.mean(dim=1) + added
+    return pair_losses(given, problem.parts).mean(dim=1) + added, watched(given, problem.parts)

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from simulator.enumeration import leaf_log_probs, node_log_probs
+from simulator.exact import whole
 from simulator.network import Architecture, Blocks, restack, unstack
 from simulator.packing import packing
 from simulator.training import BLOCK, batch_order
@@ -88,7 +89,7 @@ def exact_under_reference(architecture: Architecture, prompts: Tensor, nodes: Te
         prompts=prompts,
         length=architecture.context - prompts.shape[1] + 1,
         weights=node_weights(nodes),
-        log_reference=(log_law.exp() * log_law).sum(dim=1),
+        log_reference=(whole(log_law.exp(), "the reference") * log_law).sum(dim=1),
     )
 
 

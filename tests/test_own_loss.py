@@ -17,7 +17,7 @@ from simulator import Sweep, run_sweep
 from simulator.complaints import ConfigError
 from simulator.config import with_hashes
 from simulator.grid import cautions, expand
-from simulator.objective import Objective, Part, pair_losses
+from simulator.objective import Objective, OfParts, Part, pair_losses
 from simulator.own_function import GIVEN
 from simulator.own_loss import own_loss
 from simulator.sweep import SweepError
@@ -401,7 +401,8 @@ def test_a_function_that_reduces_over_pairs_sees_no_filling(tmp_path: Path) -> N
     ratios = torch.from_numpy(rng.normal(size=(2, 10, 2)))
     nothing = torch.zeros_like(ratios)
     parts = [Part(objective=centred, rows=2, own={})]
-    losses = pair_losses(ratios, nothing, nothing + 1, torch.ones(2, 1), parts).numpy()
+    given = OfParts(policy=ratios, reference=nothing, lengths=nothing + 1, beta=torch.ones(2, 1))
+    losses = pair_losses(given, parts).numpy()
     margin = (ratios[..., 0] - ratios[..., 1]).numpy()
     assert losses == pytest.approx(np.log1p(np.exp(margin.mean(axis=1, keepdims=True) - margin)))
 

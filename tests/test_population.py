@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy.special import expit
 
-from simulator.objective import Part, pair_losses
+from simulator.objective import OfParts, Part, pair_losses
 from simulator.objectives import OBJECTIVES
 
 GAPS = np.array([-2.5, -1.0, -0.3, 0.2, 0.7, 1.5, 2.0])  # gold of the first response less that of the second
@@ -17,6 +17,10 @@ LINKS = {
     "truncated_quadratic": lambda gap: np.tanh(gap / 2),
     "savage": lambda gap: gap,
 }
+
+
+def given(pairs: torch.Tensor, scale: torch.Tensor) -> OfParts:
+    return OfParts(policy=pairs, reference=torch.zeros_like(pairs), lengths=torch.ones_like(pairs), beta=scale)
 
 
 def fit(loss: str, first_wins: torch.Tensor, beta: float, responses: torch.Tensor) -> torch.Tensor:
@@ -35,9 +39,8 @@ def fit(loss: str, first_wins: torch.Tensor, beta: float, responses: torch.Tenso
         ratio = logits.log_softmax(dim=1) - reference
         pairs = ratio[:, responses]
         parts = [Part(objective=OBJECTIVES[loss], rows=prompts, own={})]
-        nothing = torch.zeros_like(pairs)
-        forward = pair_losses(pairs, nothing, nothing + 1, scale, parts)
-        backward = pair_losses(pairs.flip(-1), nothing, nothing + 1, scale, parts)
+        forward = pair_losses(given(pairs, scale), parts)
+        backward = pair_losses(given(pairs.flip(-1), scale), parts)
         value = (first_wins * forward + (1 - first_wins) * backward).sum()
         optimizer.zero_grad()
         value.backward()

@@ -5,8 +5,19 @@ import pytest
 from scipy.special import expit
 
 from gold_rewards import preference_probability
-from simulator.preferences import behaviour_law, behaviour_temperature, chosen_first, draw_pairs
-from simulator.world import World
+from simulator.complaints import ConfigError
+from simulator.preferences import (
+    alike,
+    apart,
+    behaviour_law,
+    behaviour_temperature,
+    chosen_first,
+    draw_pairs,
+    inverse_law,
+)
+from simulator.settings import Data
+from simulator.world import World, build_world
+from tests.conftest import small_sweep
 
 LAW = np.array([[0.5, 0.3, 0.2], [0.1, 0.1, 0.8]])
 GOLD = np.array([[0.0, 1.0, 2.0], [1.0, 1.0, -1.0]])
@@ -91,3 +102,41 @@ def test_behaviours_as_temperatures_of_sampling() -> None:
     assert at("tempered") == [[2, 2], [2, 2]]
     assert at("uniform") == [[np.inf, np.inf], [np.inf, np.inf]]
     assert at("mixture") == [[np.inf, 1], [np.inf, 1]]
+
+
+def test_pairs_that_are_drawn_apart_follow_the_law_of_pairs_that_differ() -> None:
+    """Independent truth: P(a, b) = mu(a) mu(b) / (1 - sum of mu^2), by listing all pairs."""
+    rng = np.random.default_rng(0)
+    prompt, response, _ = draw_pairs(LAW, pairs=120_000, rng=rng)
+    assert alike(response).mean() == pytest.approx((LAW**2).sum(axis=1).mean(), abs=0.005)
+    found = apart(response, lambda turn: inverse_law(LAW, prompt, rng.random(response.shape)))
+    assert not alike(found).any()
+    assert (found[~alike(response)] == response[~alike(response)]).all()
+    for p, mu in enumerate(LAW):
+        both = np.outer(mu, mu) * (1 - np.eye(3))
+        seen = np.zeros((3, 3))
+        np.add.at(seen, tuple(found[prompt == p].T), 1.0)
+        assert seen / seen.sum() == pytest.approx(both / both.sum(), abs=0.01)
+
+
+def test_responses_that_never_differ_are_refused_and_not_waited_for() -> None:
+    always = np.zeros((5, 2), dtype=int)
+    with pytest.raises(ConfigError, match=r"distinct = true: 5 of 5 draws had no 2 different responses after 100"):
+        apart(always, lambda turn: always)
+
+
+@pytest.mark.parametrize("kind", ["enumerable", "sampled"])
+def test_distinct_data_has_no_identical_pairs_and_is_nested(kind: str) -> None:
+    world = build_world(small_sweep(world={"kind": kind}).settings_at({}))
+    plain, distinct = Data(pairs=400), Data(pairs=400, distinct=True)
+    usual, pairs = (world.candidates(data, 0, 400, "pairs") for data in (plain, distinct))
+    twice = alike(usual.responses.numpy())
+    assert twice.mean() > 0.01
+    assert not alike(pairs.responses.numpy()).any()
+    assert twice.mean() == pytest.approx(world.facts["identical_pairs"], abs=0.05)
+    assert (usual.prompt == pairs.prompt).all()
+    assert (usual.responses[~twice] == pairs.responses[~twice]).all()
+    ranked = world.candidates(distinct, 0, 100, "pairs", responses=3)
+    assert not alike(ranked.responses.numpy()).any()
+    if kind == "enumerable":
+        assert (world.candidates(distinct, 0, 30, "pairs").responses == pairs.responses[:30]).all()

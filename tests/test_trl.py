@@ -21,7 +21,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from simulator.objective import Part, pair_losses
+from simulator.objective import OfParts, Part, pair_losses
 from simulator.objectives import OBJECTIVES
 
 os.environ["TRL_EXPERIMENTAL_SILENCE"] = "1"
@@ -57,15 +57,14 @@ class Given:
 
     def ours(self, name: str, beta: float, mismatched: Tensor | None = None, **own: float) -> Tensor:
         numbers = {key: torch.tensor([[value]], dtype=torch.float64) for key, value in own.items()}
-        losses = pair_losses(
-            self.policy[None],
-            self.reference[None],
-            self.lengths[None],
-            torch.tensor([[beta]], dtype=torch.float64),
-            [Part(objective=OBJECTIVES[name], rows=1, own=numbers)],
-            mismatched=None if mismatched is None else {0: mismatched[None]},
+        given = OfParts(
+            policy=self.policy[None],
+            reference=self.reference[None],
+            lengths=self.lengths[None],
+            beta=torch.tensor([[beta]], dtype=torch.float64),
+            mismatched={} if mismatched is None else {0: mismatched[None]},
         )
-        return losses.mean()
+        return pair_losses(given, [Part(objective=OBJECTIVES[name], rows=1, own=numbers)]).mean()
 
 
 def stub(**more: Any) -> SimpleNamespace:

@@ -199,7 +199,8 @@ def measure(
 ) -> tuple[Columns, Tensor]:
     """Every measured column of the stack as it stands, [R] each; and log-ratios of the first pairs, [R, n, K]."""
     columns, log_ratios = world.measure(state.parameters, pairs, settings.data, scorer)
-    return columns | measure_pairs(log_ratios, losses_on_pairs(state, problem, log_ratios)), log_ratios
+    losses, inside = losses_on_pairs(state, problem, log_ratios)
+    return columns | measure_pairs(log_ratios, losses) | inside, log_ratios
 
 
 def keep_margins(

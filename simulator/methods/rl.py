@@ -33,6 +33,7 @@ from simulator.checkpoints import Track, checkpoint_steps, curve_rows
 from simulator.computing import Computing, computing, computing_on
 from simulator.enumerable import EnumerableWorld
 from simulator.enumeration import leaf_log_probs, node_log_probs
+from simulator.exact import whole
 from simulator.in_flight import stretches
 from simulator.method import (
     LABELS,
@@ -176,7 +177,7 @@ def objective(blocks: Blocks, world: EnumerableWorld, tables: Tensor, penalty: T
     nodes = node_log_probs(blocks, world.architecture, world.prompts, world.responses.shape[1])
     log_probs = leaf_log_probs(nodes, world.architecture.vocabulary)
     gain = tables - penalty.unsqueeze(2) * (log_probs - world.log_law)
-    return (log_probs.exp() * gain).sum(dim=-1).mean(dim=-1)
+    return (whole(log_probs.exp(), "a policy") * gain).sum(dim=-1).mean(dim=-1)
 
 
 def gradient_of(parameters: Tensor, task: Task, rollout: Rollout | None) -> Tensor:

@@ -18,4 +18,6 @@ OBJECTIVES: dict[str, Objective] = {
     **ganpo.OBJECTIVES,
 }
 
-__all__ = ["OBJECTIVES"]
+WATCHED = tuple(dict.fromkeys(name for objective in OBJECTIVES.values() for name in objective.watched))
+
+__all__ = ["OBJECTIVES", "WATCHED"]

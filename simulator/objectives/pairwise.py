@@ -43,14 +43,25 @@ def kto(pairs: Pairs) -> Tensor:
 
     z₀ = max(0, mean of s over mismatched pairs), without a gradient: the responses of each pair of the batch, to the
     prompt of the pair before it. The two responses of a pair are two examples here, one desirable and one not, and
-    their losses are added; TRL's mean over examples is half of it.
+    their losses are added; TRL's mean over examples is half of it. Responses to other prompts are mostly far less
+    likely under the policy than under the reference, so z₀ is mostly 0. Columns show it, on the pairs that train_loss
+    is measured on: kto_mismatched_logratio, the mean of s over mismatched pairs, and kto_reference_point, z₀, in nats.
     """
-    assert pairs.mismatched is not None
-    known = pairs.mismatched[..., : pairs.count]
-    origin = known.mean(dim=2).mean(dim=1, keepdim=True).clamp(min=0.0)
+    origin = reference_point(pairs).unsqueeze(1)
     desirable = torch.sigmoid(-pairs.beta * (pairs.chosen - origin))
     undesirable = torch.sigmoid(-pairs.beta * (origin - pairs.rejected))
     return pairs.own["desirable"] * desirable + pairs.own["undesirable"] * undesirable
+
+
+def mismatched_logratio(pairs: Pairs) -> Tensor:
+    """The mean of s over mismatched pairs, [r], nats."""
+    assert pairs.mismatched is not None
+    return pairs.mismatched[..., : pairs.count].mean(dim=2).mean(dim=1)
+
+
+def reference_point(pairs: Pairs) -> Tensor:
+    """KTO's z₀, [r], nats."""
+    return mismatched_logratio(pairs).clamp(min=0.0)
 
 
 def chi_po(pairs: Pairs) -> Tensor:
@@ -59,9 +70,19 @@ def chi_po(pairs: Pairs) -> Tensor:
     From a secondary source. R is `bound`, how far rewards lie apart at most. Ratios above exp(20) count as that: the
     clip has cut them off long before.
     """
-    link = pairs.ratios + torch.exp(pairs.ratios.clamp(max=LARGEST))
-    gap, bound = pairs.beta * (link[:, 0] - link[:, -1]), 2 * pairs.own["bound"]
+    gap, bound = linked_gap(pairs), 2 * pairs.own["bound"]
     return softplus(-torch.minimum(torch.maximum(gap, -bound), bound))
+
+
+def linked_gap(pairs: Pairs) -> Tensor:
+    """β(φ(u_w) - φ(u_l)), [r, N]."""
+    link = pairs.ratios + torch.exp(pairs.ratios.clamp(max=LARGEST))
+    return pairs.beta * (link[:, 0] - link[:, -1])
+
+
+def share_of(pairs: Pairs, which: Tensor) -> Tensor:
+    """The share of the pairs, [r], that are among `which` [r, N]."""
+    return which[:, : pairs.count].to(pairs.policy.dtype).mean(dim=1)
 
 
 def dpop(pairs: Pairs) -> Tensor:
@@ -93,12 +114,19 @@ OBJECTIVES = named(
         parameters={"desirable": WEIGHT, "undesirable": WEIGHT},
         mismatched=True,
         cost=lambda own: 1.7,
+        watched={"kto_mismatched_logratio": mismatched_logratio, "kto_reference_point": reference_point},
     ),
     of_pairs(
         chi_po,
         table="chi_po",
         parameters={"bound": Parameter(default=4.0, least=1e-3, about="R, in deviations of gold")},
+        watched={"chi_po_clipped": lambda pairs: share_of(pairs, linked_gap(pairs).abs() >= 2 * pairs.own["bound"])},
     ),
-    of_pairs(dpop, table="dpop", parameters={"weight": Parameter(default=50.0, about="λ")}),
+    of_pairs(
+        dpop,
+        table="dpop",
+        parameters={"weight": Parameter(default=50.0, about="λ")},
+        watched={"dpop_penalized": lambda pairs: share_of(pairs, pairs.chosen < 0)},
+    ),
     of_pairs(dpo_sft, length_normalized=True, table="dpo_sft", parameters={"weight": WEIGHT}),
 )
