@@ -130,7 +130,7 @@ def show(folder: Path) -> None:
         say(all_there, f"`python run.py report {folder}` tells again what they came to")
         return
     from analysis.figures import drawable
-    from analysis.summary import text
+    from analysis.summary_text import text
 
     if drawable(folder):
         report(folder)
@@ -234,7 +234,7 @@ def report(folder: Path, /) -> None:
     from analysis.figures import draw_all
     from analysis.report import write_report
     from analysis.seals import blamed_on, damages, seal_report
-    from analysis.summary import text
+    from analysis.summary_text import text
 
     damaged = damages(folder)
     for sentence in damaged:

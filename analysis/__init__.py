@@ -7,6 +7,7 @@
 Nothing here trains, and nothing imports torch: all that is known of a sweep stands in its tables.
 """
 
+from analysis.collapse import Collapse, kappa_collapse
 from analysis.comparison import Comparison, compare, compare_all
 from analysis.counterexample import descend
 from analysis.frontier import frontier
@@ -14,9 +15,10 @@ from analysis.intervals import Estimate
 from analysis.laws import ScalingLaw, fit_scaling_law
 from analysis.papers import PAPERS
 from analysis.paths import fit_laws, trends
-from analysis.results import ResultsError, load, load_beside, load_losses, load_proxies, variants
-from analysis.summary import peaks, training_curves
-from analysis.theory import LINKS, Collapse, gradient_weights, kappa_collapse, margins_by_gap
+from analysis.results import ResultsError, load_beside, load_losses, load_proxies, variants
+from analysis.several import load
+from analysis.summary import best, peaks, training_curves
+from analysis.theory import LINKS, gradient_weights, margins_by_gap
 from analysis.tradeoffs import pareto_front, tradeoffs
 from analysis.verdicts import claims
 
@@ -28,6 +30,7 @@ __all__ = [
     "Estimate",
     "ResultsError",
     "ScalingLaw",
+    "best",
     "claims",
     "compare",
     "compare_all",

@@ -16,6 +16,7 @@ the area between the curves divided by that reach, in deviations of gold.
 To find no difference is not to find equivalence: with few seeds neither may be known, and the verdict is "undecided".
 """
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import combinations
@@ -24,7 +25,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.frontier import Curves, by_draw, check_above_zero, curves_at, families_of, reach_of
+from analysis.frontier import Curves, Names, by_draw, check_above_zero, curves_at, families_of, reach_of, told_of
 from analysis.intervals import LEVEL, Estimate, mean_of
 
 SIMILAR = 0.2  # deviations of gold: a small effect by the convention of Cohen 1988
@@ -44,7 +45,7 @@ class Comparison:
     smallest_everywhere at every tenth. least, most: the
     smallest and the largest difference at tenths of the reach, and least_low and most_high the ends of the intervals
     that hold all of these. above, below: the share of these KL where the interval is above, and below, zero. reach: in
-    nats. seeds: draws that both have.
+    nats. seeds: draws that both have. pooled: what is averaged over, as text.
     """
 
     a: Any
@@ -67,6 +68,7 @@ class Comparison:
     below: float
     reach: float
     seeds: int
+    pooled: str = ""
 
     @property
     def equivalent(self) -> bool:
@@ -117,28 +119,55 @@ def compare(
     curves: pd.DataFrame,
     a: Any,
     b: Any,
-    by: str = "loss",
+    by: Names = "loss",
     *,
+    pool: Names = (),
     margin: float = SIMILAR,
     upto: float | None = None,
 ) -> Comparison:
     """Compare two values of the column `by` across beta; see the module.
 
-    margin: of equivalence, in deviations of gold. upto: no farther than this KL, in nats. Raises ValueError where `by`
-    has no such value, or they share no seed.
+    by: one column, or several, of which a and b then name a value each, as ("logistic", 0.1). pool: further axes that
+    are averaged over. margin: of equivalence, in deviations of gold. upto: no farther than this KL, in nats. Raises
+    ValueError where `by` has no such value, where something else varies and is not in `pool`, or where they share no
+    seed; and ResultsError for rows that cannot belong together.
     """
-    apart, found = families_of(curves, by)
-    families = {value[0]: points for value, points in found}
-    for name in (a, b):
-        if name not in families:
-            raise ValueError(f"{by} = {name!r}: must be one of {', '.join(map(str, families))}")
+    families = families_of(curves, by, pool=pool)
+    if families.more:
+        told = told_of(pd.concat([points for _, points in families.each]), families.more) or ", ".join(families.more)
+        names = ", ".join(f'"{name}"' for name in (*families.by, *families.more))
+        raise ValueError(
+            f"the curves vary in {told}, too: take those of one value, name it in by=[{names}] with a value of each in "
+            f'a and b, or average over it with pool=["{families.more[0]}"]'
+        )
     check_above_zero(margin=margin, upto=upto)
-    reach = min(reach_of(families[name], apart) for name in (a, b))
+    each = dict(families.each)
+    keys = [value if isinstance(value, tuple) else (value,) for value in (a, b)]
+    for name, key in zip((a, b), keys, strict=True):
+        if key not in each:
+            known = ", ".join(str(value[0] if len(value) == 1 else value) for value in each)
+            raise ValueError(f"{by if isinstance(by, str) else list(by)} = {name!r}: must be one of {known}")
+    found = compare_families(a, b, *(each[key] for key in keys), apart=families.apart, margin=margin, upto=upto)
+    return replace(found, pooled=families.pooled)
+
+
+def compare_families(
+    a: Any,
+    b: Any,
+    of_a: pd.DataFrame,
+    of_b: pd.DataFrame,
+    *,
+    apart: Sequence[str],
+    margin: float = SIMILAR,
+    upto: float | None = None,
+) -> Comparison:
+    """Compare two families by their points, as far as both reach. apart: what tells families apart."""
+    reach = min(reach_of(points, apart) for points in (of_a, of_b))
     reach = reach if upto is None else min(reach, upto)
     if not reach > 0:
         raise ValueError(f"{a} and {b}: one of them never leaves the reference, so there is nothing to compare")
     grid = np.linspace(0.0, reach, POINTS)
-    return compared(a, b, *(curves_at(families[name], apart, grid) for name in (a, b)), margin=margin)
+    return compared(a, b, *(curves_at(points, apart, grid) for points in (of_a, of_b)), margin=margin)
 
 
 def compared(a: Any, b: Any, of_a: Curves, of_b: Curves, *, margin: float = SIMILAR) -> Comparison:
@@ -194,19 +223,33 @@ def p_value(estimate: Estimate) -> float:
 
 def compare_all(
     curves: pd.DataFrame,
-    by: str = "loss",
+    by: Names = "loss",
     *,
+    pool: Names = (),
     margin: float = SIMILAR,
     upto: float | None = None,
 ) -> pd.DataFrame:
-    """Every two values of the column `by` compared: the fields of Comparison that are numbers, and its verdict.
+    """Every two values of `by` compared: the fields of Comparison that are numbers, and its verdict.
 
-    Pairs that have no seed in common, or of which one never leaves the reference, are left out.
+    Each value of whatever else varies, and is not in `pool`, has rows and a column of its own. Pairs that have no seed
+    in common, or of which one never leaves the reference, are left out.
     """
-    values = [value[0] for value, _ in families_of(curves, by)[1]]
-    found = []
-    for a, b in combinations(values, 2):
+    check_above_zero(margin=margin, upto=upto)
+    families = families_of(curves, by, pool=pool)
+    count, rows = len(families.by), []
+    for (first, of_a), (second, of_b) in combinations(families.each, 2):
+        a, b = (value[0] if count == 1 else value[:count] for value in (first, second))
+        here = dict(zip(families.more, first[count:], strict=True))
+        if not same(first[count:], second[count:]):
+            continue
         with suppress(ValueError):
-            found.append(compare(curves, a, b, by, margin=margin, upto=upto))
-    names = [name for name in Comparison.__dataclass_fields__ if name not in ("estimate", "places")]
-    return pd.DataFrame([vars(each) | {"verdict": each.verdict} for each in found], columns=[*names, "verdict"])
+            found = compare_families(a, b, of_a, of_b, apart=families.apart, margin=margin, upto=upto)
+            rows.append(here | vars(replace(found, pooled=families.pooled)) | {"verdict": found.verdict})
+    left_out = ("estimate", "places", *(() if families.pooled else ("pooled",)))
+    names = [name for name in Comparison.__dataclass_fields__ if name not in left_out]
+    return pd.DataFrame(rows, columns=[*families.more, *names, "verdict"])
+
+
+def same(some: Sequence[Any], others: Sequence[Any]) -> bool:
+    """Whether values are the same, or missing in both."""
+    return all(one == other or (pd.isna(one) and pd.isna(other)) for one, other in zip(some, others, strict=True))

@@ -9,6 +9,9 @@ Between points gold is interpolated in d = sqrt(KL) by a monotone cubic (Fritsch
 which never overshoots them; near the reference gold is linear in d, and not in KL, which is quadratic in any change.
 Curves of replicates are averaged at equal KL, as far as all of them reach.
 
+Nothing that varies is averaged over unless that is asked for: each value of a further axis (label noise, the amount of
+data, the world) has a family of its own.
+
 What is resampled are draws: runs of the same seed in the same world share their pairs and err together, so their curves
 are averaged first. Intervals are those of analysis/intervals.py, with the root mean square of the standard errors of
 gold, where it was measured on samples, as what all draws share.
@@ -24,8 +27,10 @@ import numpy as np
 import pandas as pd
 from scipy.interpolate import PchipInterpolator
 
+from analysis.balance import balanced
+from analysis.checks import checked
 from analysis.intervals import NORMAL, over_seeds, resamples, spread_of, student_half
-from analysis.results import ends, policies, settings_of, variants, whole
+from analysis.results import ends, further_axes, policies, settings_of, variants, whole
 from analysis.summary import curve_settings
 
 POINTS = 101
@@ -131,6 +136,7 @@ def gold_at(points: pd.DataFrame, kl: Array) -> Array:
 
 def end_points(curves: pd.DataFrame) -> pd.DataFrame:
     """KL and gold at the end of training for each loss, beta and further axis: means over seeds with intervals."""
+    curves = checked(curves)
     return over_seeds(ends(curves), curve_settings(curves), ["kl", "gold"])
 
 
@@ -190,46 +196,122 @@ def check_above_zero(**values: float | None) -> None:
             raise ValueError(f"{name} (={value}) must be above 0")
 
 
-def families_of(
-    curves: pd.DataFrame, by: str, along: str = "beta"
-) -> tuple[list[str], list[tuple[tuple[Any, ...], pd.DataFrame]]]:
-    """The settings that tell families apart (`by`, and along training beta), and the points of each family.
+Names = str | Sequence[str]
 
-    Raises ValueError where `by` is none, or where curves of several methods would be averaged.
+
+@dataclass(frozen=True, kw_only=True)
+class Families:
+    """The families of policies that curves consist of.
+
+    by: the settings that were asked for. apart: these and all others that vary, which tell families apart. each: the
+    values of `apart` and the points of every family. pooled: what is averaged over since it was asked to be, as text.
     """
-    curves = variants(curves) if by == "loss" else curves
-    if by not in settings_of(curves):
-        raise ValueError(f"by = {by!r}: must be a setting of the curves: {', '.join(settings_of(curves))}")
+
+    by: tuple[str, ...]
+    apart: tuple[str, ...]
+    each: tuple[tuple[tuple[Any, ...], pd.DataFrame], ...]
+    pooled: str
+
+    @property
+    def more(self) -> tuple[str, ...]:
+        """The settings that were not asked for and vary, so that they tell families apart, too."""
+        return tuple(name for name in self.apart if name not in (*self.by, "beta"))
+
+
+def as_names(names: Names) -> tuple[str, ...]:
+    """One name or several as several."""
+    return (names,) if isinstance(names, str) else tuple(names)
+
+
+def families_of(curves: pd.DataFrame, by: Names, along: str = "beta", pool: Names = ()) -> Families:
+    """The families of curves: each combination of values of `by`, and of whatever else varies and is not in `pool`.
+
+    Raises ValueError where one of the names is no setting, or where curves of several methods would be averaged.
+    """
+    curves, asked, pooled = checked(curves), as_names(by), as_names(pool)
+    named = variants(curves)
+    curves = named if {*asked, *pooled} <= {*named} else curves
+    for word, names in (("by", asked), ("pool", pooled)):
+        wrong = [name for name in names if name not in settings_of(curves)]
+        if wrong or not (names or word == "pool"):
+            told = repr(wrong[0]) if wrong else "()"
+            raise ValueError(f"{word} = {told}: must be a setting of the curves: {', '.join(settings_of(curves))}")
     points = points_of(curves, along)
-    if len(points) and points[by].isna().all():
-        named = ", ".join(points["method"].unique())
-        raise ValueError(f'by = "{by}": the curves of {named} have none; take by = "method" or another setting')
+    for name in asked:
+        if len(points) and points[name].isna().all():
+            told = ", ".join(points["method"].unique())
+            raise ValueError(f'by = "{name}": the curves of {told} have none; take by = "method" or another setting')
     methods = list(points["method"].unique())
-    if by != "method" and len(methods) > 1:
-        raise ValueError(f'by = {by!r}: the curves are of {", ".join(methods)}; take those of one, or by = "method"')
-    apart = [by] if along == "beta" or by == "beta" else [by, "beta"]
-    return apart, list(points.groupby(apart, sort=False, dropna=by != "loss" or len(apart) == 1))
+    if "method" not in asked and len(methods) > 1:
+        told = repr(by) if isinstance(by, str) else repr(list(asked))
+        raise ValueError(f'by = {told}: the curves are of {", ".join(methods)}; take those of one, or by = "method"')
+    further = [name for name in ("loss", *further_axes(points)) if len(points[name].unique()) > 1]
+    more = [name for name in further if name not in (*asked, *pooled)]
+    by_beta = ["beta"] if along == "training" and "beta" not in asked else []
+    there = points[list(asked)].notna().all(axis=1)
+    apart = (*asked, *more, *by_beta)
+    groups = points[there].groupby(list(apart), sort=False, dropna=False)
+    across = along == "beta" and "beta" not in asked
+    each = tuple((value, without_holes(rows, apart) if across else rows) for value, rows in groups)
+    return Families(by=asked, apart=apart, each=each, pooled=told_of(points, pooled))
+
+
+def told_of(points: pd.DataFrame, pooled: Sequence[str]) -> str:
+    """What is averaged over, such as `label_noise 0, 0.1`, of the settings in `pooled` that vary."""
+    values = {name: sorted(points[name].dropna().unique()) for name in pooled}
+    told = {
+        name: ", ".join(f"{value:g}" if isinstance(value, float) else str(value) for value in some)
+        for name, some in values.items()
+    }
+    return "; ".join(f"{name} {told[name]}" for name, some in values.items() if len(some) > 1)
+
+
+def without_holes(points: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
+    """The points of one family across beta at the betas that every replicate has, as few left out as need be.
+
+    A beta at which some seeds diverged would be a mean over the other seeds. Paths, which have no beta of their own at
+    each point, are left alone.
+    """
+    apart = [name for name in settings_of(points) if name not in ("beta", "kappa", *by)]
+    replicate = points.groupby(apart, dropna=False, sort=False).ngroup()
+    if points["beta"].isna().any() or points.assign(replicate=replicate).duplicated(["replicate", "beta"]).any():
+        return points
+    table = points.assign(replicate=replicate).pivot_table(index="replicate", columns="beta", values="kl")
+    if not table.isna().any(axis=None):
+        return points
+    kept = balanced(table)
+    return points[replicate.isin(kept.index) & points["beta"].isin(kept.columns)]
 
 
 def frontier(
-    curves: pd.DataFrame, by: str = "loss", *, along: str = "beta", rng: np.random.Generator | None = None
+    curves: pd.DataFrame,
+    by: Names = "loss",
+    *,
+    along: str = "beta",
+    pool: Names = (),
+    rng: np.random.Generator | None = None,
 ) -> pd.DataFrame:
-    """Gold along KL for each value of the column `by`: columns `by`, kl, gold, low, high, replicates, seeds.
+    """Gold along KL for each value of `by`, one column or several.
 
-    `low` and `high` bound the mean with 95 % confidence and are NaN where there is only one draw of seeds. `curves` is
-    what `load` returns; runs that diverged are left out. Losses are told apart by the settings that only some of them
-    have, as `variants` does. Where some settings were not run with all seeds, means are of different draws. along:
-    "beta", or "training", where each beta has a curve of its own and a column. rng: for the bootstrap, the same numbers
-    every time unless given. Raises ValueError for what is no setting.
+    Columns: `by`, kl, gold, low, high, replicates, seeds.
+    Whatever else varies over the curves tells them apart, too, and has a column; nothing is averaged over but the
+    settings in `pool`, which the column `pooled` then names. `low` and `high` bound the mean with 95 % confidence and
+    are NaN where there is only one draw of seeds. `curves` is what `load` returns; runs that diverged are left out, and
+    across beta so is a beta that not every seed has a point at, so that all `seeds` enter at every KL. Losses are told
+    apart by the settings that only some of them have, as `variants` does. along: "beta", or "training", where each beta
+    has a curve of its own and a column. rng: for the bootstrap, the same numbers every time unless given. Raises
+    ValueError for what is no setting, and ResultsError for rows that cannot belong together.
     """
-    apart, families = families_of(curves, by, along)
-    names = [*apart, "kl", "gold", "low", "high", "replicates", "seeds"]
+    families = families_of(curves, by, along, pool)
+    apart, names = list(families.apart), ["kl", "gold", "low", "high", "replicates", "seeds"]
     tables = []
-    farthest = max((float(points["kl"].max()) for _, points in families), default=0.0)
-    for value, points in families:
+    farthest = max((float(points["kl"].max()) for _, points in families.each), default=0.0)
+    for value, points in families.each:
         found = curves_at(points, apart, np.linspace(0.0, farthest, POINTS))
         low, high = found.band(rng)
         told: dict[str, Any] = dict(zip(apart, value, strict=True))
         told |= {"kl": found.kl, "gold": found.mean, "low": low, "high": high}
         tables.append(pd.DataFrame(told | {"replicates": len(found.points), "seeds": len(found.draws)}))
-    return pd.concat(tables, ignore_index=True)[names] if tables else pd.DataFrame(columns=names)
+    pooled = {"pooled": families.pooled} if families.pooled else {}
+    table = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=[*apart, *names])
+    return table[[*apart, *names]].assign(**pooled)

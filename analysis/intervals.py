@@ -12,6 +12,9 @@ What is no mean over seeds, such as the height of a peak, has the standard error
 resampled whole, and the spread of what is computed from them, times sqrt(S / (S - 1)) for the S that a resample of S
 cannot vary, stands in for the standard error in Student's interval with S - 1 degrees of freedom. For a mean the two
 are the same. The percentiles of the bootstrap itself would be too narrow for the few seeds that sweeps have.
+
+An interval ends where what it is of ends: KL is not below 0 and a correlation not beyond 1 (BOUNDS, and the bounds of
+an Estimate). That takes nothing from its coverage.
 """
 
 import math
@@ -26,6 +29,13 @@ from scipy.stats import t as student
 LEVEL = 0.95
 NORMAL = float(norm.ppf((1 + LEVEL) / 2))
 RESAMPLES = 2000
+UNBOUNDED = (-math.inf, math.inf)
+NOT_BELOW_0, SHARE, CORRELATION = (0.0, math.inf), (0.0, 1.0), (-1.0, 1.0)
+BOUNDS = {  # of columns
+    **dict.fromkeys(("kl", "kl_bound", "kl_k2", "kl_k3", "mu_squared", "entropy", "length", "gold_loss"), NOT_BELOW_0),
+    **dict.fromkeys(("win_rate", "train_accuracy", "gold_accuracy", "held_out_accuracy"), SHARE),
+    **dict.fromkeys(("correlation", "shifted_correlation"), CORRELATION),
+}
 
 Array = np.ndarray
 
@@ -35,13 +45,15 @@ class Estimate:
     """A number and how well it is known.
 
     error: its standard error over seeds, with `freedom` degrees of freedom; NaN where there are none. shared: the
-    standard error that all seeds have in common. Both are 0 for what is exact.
+    standard error that all seeds have in common. Both are 0 for what is exact. bounds: what is possible, where
+    intervals end.
     """
 
     value: float
     error: float = 0.0
     freedom: int = 0
     shared: float = 0.0
+    bounds: tuple[float, float] = UNBOUNDED
 
     @property
     def total(self) -> tuple[float, float]:
@@ -57,7 +69,7 @@ class Estimate:
         if error == 0.0:
             return self.value, self.value
         half = float(student.ppf((1 + level) / 2, freedom)) * error if freedom > 0 else math.nan
-        return self.value - half, self.value + half
+        return max(self.value - half, self.bounds[0]), min(self.value + half, self.bounds[1])
 
     def beyond(self, bound: float) -> float:
         """The p-value of the one-sided test that the truth is at most `bound`; NaN where nothing is known."""
@@ -72,12 +84,12 @@ class Estimate:
         return math.isfinite(self.interval()[0])
 
 
-def mean_of(values: object, shared: float = 0.0) -> Estimate:
+def mean_of(values: object, shared: float = 0.0, bounds: tuple[float, float] = UNBOUNDED) -> Estimate:
     """The mean over seeds of `values` [S]; without an interval for one seed."""
     each = np.asarray(values, dtype=float)
     count = len(each)
     error = float(each.std(ddof=1) / math.sqrt(count)) if count > 1 else math.nan
-    return Estimate(value=float(each.mean()), error=error, freedom=count - 1, shared=shared)
+    return Estimate(value=float(each.mean()), error=error, freedom=count - 1, shared=shared, bounds=bounds)
 
 
 def resamples(count: int, rng: np.random.Generator | None = None, times: int = RESAMPLES) -> Array:
@@ -109,13 +121,13 @@ def half_width(deviation: pd.Series, count: pd.Series) -> pd.Series:
 def over_seeds(table: pd.DataFrame, by: Sequence[str], values: Sequence[str]) -> pd.DataFrame:
     """Mean of each of `values` over the rows of each group, with its interval: NAME, NAME_low, NAME_high, NAME_se.
 
-    `seeds` counts the rows of a group. Where `table` has NAME_se, it is the standard error of each measurement.
+    `seeds` counts the rows of a group that have the first of `values`; rows without a value do not enter its mean.
+    Where `table` has NAME_se, it is the standard error of each measurement.
     """
     groups = table.groupby(list(by), dropna=False, observed=True, sort=False)
-    count = groups.size()
-    columns: dict[str, pd.Series] = {"seeds": count}
+    columns: dict[str, pd.Series] = {"seeds": groups[values[0]].count()}
     for name in values:
-        mean, deviation = groups[name].mean(), groups[name].std()
+        mean, deviation, count = groups[name].mean(), groups[name].std(), groups[name].count()
         shared = 0.0
         if f"{name}_se" in table:
             shared = (table[f"{name}_se"] ** 2).groupby([table[key] for key in by], dropna=False, sort=False).mean()
@@ -123,8 +135,8 @@ def over_seeds(table: pd.DataFrame, by: Sequence[str], values: Sequence[str]) ->
         half = np.sqrt(half_width(deviation, count) ** 2 + NORMAL**2 * shared)
         columns |= {
             name: mean,
-            f"{name}_low": mean - half,
-            f"{name}_high": mean + half,
+            f"{name}_low": (mean - half).clip(lower=BOUNDS.get(name, UNBOUNDED)[0]),
+            f"{name}_high": (mean + half).clip(upper=BOUNDS.get(name, UNBOUNDED)[1]),
             f"{name}_se": np.sqrt(deviation**2 / count + shared),
         }
     return pd.DataFrame(columns).reset_index()

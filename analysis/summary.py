@@ -1,25 +1,34 @@
-"""What a sweep came to, by setting: the peak of gold along training, and how far it falls after it.
+"""What a sweep came to, by setting: the peak of gold along training, how far it falls after it, and the best beta.
 
-A peak that is looked for and measured on the same seeds comes out too high, and so does the fall from it. The
-fall is therefore cross-fitted: for each seed, the checkpoint of the peak is the one of the mean curve of all
-other seeds, and the fall is what this seed loses from there to its end. These losses share seeds, so their spread
-is too small a standard error for their mean; the jackknife over seeds (Tukey 1958) errs to the safe side. Where gold
-was measured on samples, seeds share the noise of the measurement, and a peak may be its peak; its variance at the peak
-and at the end is then added to that of the fall, as if the two were independent and shared whole.
+A peak that is looked for and measured on the same seeds comes out too high, and so does the fall from it. Both are
+therefore cross-fitted: for each seed, the place of the peak is that of the mean curve of all other seeds, and what
+counts is the gold of this seed there, and what it loses from there to its end. So is the best beta, whose place is a
+beta and a checkpoint. How sure a place is follows from a bootstrap over seeds: how often it is the best one, and where
+the middle 95 % of the best ones lie. These numbers of seeds share seeds, so their spread is too small a standard error
+for their mean; the jackknife over seeds (Tukey 1958) errs to the safe side. Where gold was measured on samples, seeds
+share the noise of the measurement, and a peak may be its peak; its variance, at the peak and at the end, is then added,
+as if the two were independent and shared whole. One seed has no other, so its peaks are what they were looked for as,
+and have no error.
+
+Shapes: S seeds, K places (checkpoints, or checkpoints of several betas), B resamples.
 """
 
 import math
-from pathlib import Path
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
 
-from analysis.intervals import half_width, over_seeds
-from analysis.names import printable, spelled
-from analysis.paths import fit_laws, trends
-from analysis.results import ends, expected, failures, finished, further_axes, load, offline, sources, trained, whole
+from analysis.balance import balanced
+from analysis.checks import checked
+from analysis.intervals import half_width, over_seeds, resamples
+from analysis.results import further_axes, trained, whole
 
 CURVE = ("method", "loss", "beta", "kappa")
+MIDDLE = (0.025, 0.975)
+RESAMPLED = 1000
+
+Array = np.ndarray
 
 
 def curve_settings(curves: pd.DataFrame) -> list[str]:
@@ -31,8 +40,10 @@ def training_curves(curves: pd.DataFrame) -> pd.DataFrame:
     """Mean over seeds, with intervals, at every checkpoint of each loss, beta and further axis.
 
     Columns: the settings, step, seeds, and kl, gold, proxy, mu_squared each with _low, _high and _se. A checkpoint
-    that some seed did not reach, since it diverged, is left out.
+    that some seed did not reach, since it diverged, is left out. Raises ResultsError for rows that cannot belong
+    together.
     """
+    curves = checked(curves)
     return _mean_curves(curves, curve_settings(curves))
 
 
@@ -50,54 +61,139 @@ def means_along(rows: pd.DataFrame, values: list[str]) -> pd.DataFrame:
     return means[means["seeds"] == len(rows["run_id"].unique())].sort_values("step", ignore_index=True)
 
 
-def peak_along(rows: pd.DataFrame) -> dict[str, float]:
-    """The row of `means_along` where mean gold of one path peaks."""
-    means = means_along(rows, ["gold"])
-    return dict(means.loc[means["gold"].idxmax()])
+def others_peak(gold: Array) -> Array:
+    """The place, for each seed, where the mean of all other seeds is highest, [S], for gold [S, K]; its own for one."""
+    others = gold.sum(axis=0) - gold if len(gold) > 1 else gold
+    return others.argmax(axis=1)
 
 
-def falls(gold: np.ndarray) -> np.ndarray:
-    """What each seed loses from the peak that the other seeds show to its end, [S], for gold [S, checkpoints]."""
-    seeds = len(gold)
-    others = (gold.sum(axis=0) - gold) / (seeds - 1) if seeds > 1 else gold
-    return gold[np.arange(seeds), others.argmax(axis=1)] - gold[:, -1]
+def peak_golds(gold: Array) -> Array:
+    """Gold of each seed where the others peak, [S], for gold [S, K]."""
+    return gold[np.arange(len(gold)), others_peak(gold)]
 
 
-def fall_with_error(gold: np.ndarray) -> tuple[float, float]:
-    """The mean fall over seeds and its jackknife standard error (NaN for one seed), for gold [S, checkpoints]."""
+def falls(gold: Array) -> Array:
+    """What each seed loses from the peak that the other seeds show to its end, [S], for gold [S, K]."""
+    return peak_golds(gold) - gold[:, -1]
+
+
+def jackknifed(of: Callable[[Array], Array], gold: Array) -> tuple[float, float]:
+    """The mean over seeds of what is cross-fitted, and its jackknife standard error, for gold [S, K].
+
+    The error is NaN for one seed. of: from gold [S, K] to a number for each seed, [S].
+    """
     seeds = len(gold)
     if seeds < 2:
-        return float(falls(gold).mean()), math.nan
-    without = np.array([falls(np.delete(gold, i, axis=0)).mean() for i in range(seeds)])
+        return float(of(gold).mean()), math.nan
+    without = np.array([of(np.delete(gold, i, axis=0)).mean() for i in range(seeds)])
     error = math.sqrt((seeds - 1) / seeds * ((without - without.mean()) ** 2).sum())
-    return float(falls(gold).mean()), error
+    return float(of(gold).mean()), error
 
 
-def peaks(curves: pd.DataFrame) -> pd.DataFrame:
-    """For each loss, beta and further axis: where the mean curve peaks, where it ends, and the fall between.
+def fall_with_error(gold: Array) -> tuple[float, float]:
+    """The mean fall over seeds and its jackknife standard error (NaN for one seed), for gold [S, K]."""
+    return jackknifed(falls, gold)
 
-    Columns: the settings, seeds, peak_step, peak_kl, peak_gold, end_kl, end_gold, and fall (cross-fitted) with
-    its standard error fall_se and the 95 % interval fall_low, fall_high. Runs that diverged are left out, and so are
-    settings of which no other run is there.
+
+def best_places(gold: Array, rng: np.random.Generator | None = None) -> Array:
+    """Where the mean of seeds in a bootstrap sample is highest, [B], for gold [S, K]; nothing for one seed."""
+    if len(gold) < 2:
+        return np.zeros(0, dtype=int)
+    return (resamples(len(gold), rng, RESAMPLED) @ gold).argmax(axis=1)
+
+
+def peaks(curves: pd.DataFrame, rng: np.random.Generator | None = None) -> pd.DataFrame:
+    """For each loss, beta and further axis: where gold peaks along training, where it ends, and the fall between.
+
+    Columns: the settings, seeds, peak_step (of the mean curve), peak_kl (there, with the 95 % interval of the place),
+    peak_gold and fall (both cross-fitted, each with NAME_se, NAME_low and NAME_high at 95 %), end_kl, end_gold. Runs
+    that diverged are left out, and so are settings of which no other run is there. rng: for the bootstrap, the same
+    numbers every time unless given. Raises ResultsError for rows that cannot belong together.
     """
+    curves = checked(curves)
     by, curves = curve_settings(curves), whole(curves)
     rows = []
     for setting, group in curves.groupby(by, dropna=False, sort=False):
         mean = _mean_curves(group, by)
         if mean.empty:
             continue
-        top, last = mean.loc[mean["gold"].idxmax()], mean.loc[mean["step"].idxmax()]
-        gold = _by_seed(group)
-        row = dict(zip(by, setting, strict=True)) | {"seeds": len(gold), "peak_step": int(top["step"])}
-        row |= {"peak_kl": top["kl"], "peak_gold": top["gold"], "end_kl": last["kl"], "end_gold": last["gold"]}
-        row["fall"], error = fall_with_error(gold)
-        noise = [_noise(group, step) for step in (top["step"], last["step"])]
-        row["fall_se"] = math.sqrt(error**2 + sum(noise))
+        gold, kl = by_seed(group), mean.set_index("step")["kl"]
+        top, last = gold.columns[gold.mean().argmax()], gold.columns[-1]
+        row = dict(zip(by, setting, strict=True)) | {"seeds": len(gold), "peak_step": int(top)}
+        row |= {"peak_kl": kl[top], "end_kl": kl[last], "end_gold": gold[last].mean()}
+        row |= ends_of("peak_kl", kl[gold.columns].to_numpy()[best_places(gold.to_numpy(), rng)])
+        noise = {"peak_gold": [_noise(group, top)], "fall": [_noise(group, step) for step in (top, last)]}
+        for name, of in (("peak_gold", peak_golds), ("fall", falls)):
+            row[name], error = jackknifed(of, gold.to_numpy())
+            row[f"{name}_se"] = math.sqrt(error**2 + sum(noise[name]))
         rows.append(row)
-    names = ["seeds", "peak_step", "peak_kl", "peak_gold", "end_kl", "end_gold", "fall", "fall_se"]
-    table = pd.DataFrame(rows, columns=[*by, *names])
-    half = half_width(table["fall_se"] * np.sqrt(table["seeds"]), table["seeds"])
-    return table.assign(fall_low=table["fall"] - half, fall_high=table["fall"] + half)
+    first = ["seeds", "peak_step", "peak_kl", "peak_gold", "end_kl", "end_gold", "fall"]
+    return with_intervals(pd.DataFrame(rows, columns=[*by, *first, *OTHERS]))
+
+
+OTHERS = ("peak_gold_se", "fall_se", "peak_kl_low", "peak_kl_high")
+
+
+def with_intervals(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with NAME_low and NAME_high for each NAME_se, over as many seeds as it has."""
+    found: dict[str, pd.Series] = {}
+    for name in [name.removesuffix("_se") for name in table if name.endswith("_se")]:
+        half = half_width(table[f"{name}_se"].astype(float) * np.sqrt(table["seeds"].astype(float)), table["seeds"])
+        found |= {f"{name}_low": table[name] - half, f"{name}_high": table[name] + half}
+    return table.assign(**found)
+
+
+def ends_of(name: str, values: Array) -> dict[str, float]:
+    """NAME_low and NAME_high: where the middle 95 % of the values lie; NaN where there are none."""
+    low, high = np.quantile(values, MIDDLE) if len(values) else (math.nan, math.nan)
+    return {f"{name}_low": float(low), f"{name}_high": float(high)}
+
+
+def best(curves: pd.DataFrame, rng: np.random.Generator | None = None) -> pd.DataFrame:
+    """For each loss and further axis: the beta and the checkpoint with the most gold, and how sure that is.
+
+    Columns: the settings but beta, seeds, best_beta, sure (the share of bootstrap samples of seeds in which this beta
+    is the best), best_beta_low and best_beta_high (where the best beta of the middle 95 % of samples lies), at_the_end
+    (whether it is the smallest or largest of the sweep, and may lie beyond), peak_gold (cross-fitted over beta and
+    checkpoints, with peak_gold_se, _low and _high), and peak_kl. Losses without a beta have an empty one. Runs that
+    diverged are left out, and betas at which some seed has none, as few as need be. rng: for the bootstrap. Raises
+    ResultsError for rows that cannot belong together.
+    """
+    curves = whole(checked(curves))
+    by = [name for name in curve_settings(curves) if name not in ("beta", "kappa")]
+    rows = []
+    for setting, group in curves.groupby(by, dropna=False, sort=False):
+        beta = group["beta"].fillna(0.0)
+        table = group.assign(beta=beta).pivot_table(index="seed", columns=["beta", "step"], values="gold")
+        gold = balanced(table)
+        if not gold.size:
+            continue
+        betas = gold.columns.get_level_values("beta").to_numpy(float)
+        top = int(gold.mean().to_numpy().argmax())
+        there = group[(beta == betas[top]) & (group["step"] == gold.columns[top][1]) & group["seed"].isin(gold.index)]
+        chosen = betas[best_places(gold.to_numpy(), rng)]
+        value, error = jackknifed(peak_golds, gold.to_numpy())
+        row = dict(zip(by, setting, strict=True)) | {"seeds": len(gold), "best_beta": betas[top]}
+        row |= {"sure": float((chosen == betas[top]).mean()) if len(chosen) else math.nan}
+        row |= ends_of("best_beta", chosen) | {"at_the_end": betas[top] in (betas.min(), betas.max())}
+        row |= {"peak_gold": value, "peak_gold_se": math.sqrt(error**2 + _noise(there, gold.columns[top][1]))}
+        rows.append(row | {"peak_kl": float(there["kl"].mean())})
+        if group["beta"].isna().all():
+            rows[-1] |= dict.fromkeys(("best_beta", "sure", "best_beta_low", "best_beta_high"), math.nan)
+            rows[-1]["at_the_end"] = False
+    first = ["seeds", "best_beta", "sure", "best_beta_low", "best_beta_high", "at_the_end", "peak_gold"]
+    return with_intervals(pd.DataFrame(rows, columns=[*by, *first, "peak_gold_se", "peak_kl"]))
+
+
+def peak_along(rows: pd.DataFrame) -> dict[str, float]:
+    """The peak of gold along one path: gold, cross-fitted, gold_low, gold_high, kl, and seeds."""
+    gold = by_seed(rows)
+    value, error = jackknifed(peak_golds, gold.to_numpy())
+    top = gold.columns[gold.mean().argmax()]
+    error = math.sqrt(error**2 + _noise(rows, top))
+    half = float(half_width(pd.Series([error * math.sqrt(len(gold))]), pd.Series([len(gold)])).iloc[0])
+    kl = float(rows.loc[rows["step"] == top, "kl"].mean())
+    return {"kl": kl, "gold": value, "gold_low": value - half, "gold_high": value + half, "seeds": len(gold)}
 
 
 def _noise(runs: pd.DataFrame, step: int) -> float:
@@ -105,109 +201,6 @@ def _noise(runs: pd.DataFrame, step: int) -> float:
     return float((runs.loc[runs["step"] == step, "gold_se"] ** 2).mean()) if "gold_se" in runs else 0.0
 
 
-def _by_seed(runs: pd.DataFrame) -> np.ndarray:
-    """Gold [S, checkpoints] of the runs of one setting, at the checkpoints that all of them reached."""
-    return runs.pivot(index="seed", columns="step", values="gold").dropna(axis="columns").to_numpy()
-
-
-def text(folder: str | Path) -> str:
-    """What a result directory came to, for a terminal: how its runs ended, and the best of each loss."""
-    curves = spelled(load(folder), printable)
-    rows = curves[curves["method"] != "oracle"]
-    runs, diverged = (part["run_id"].nunique() for part in (rows, rows[rows["status"] == "diverged"]))
-    so_far, failed = "" if finished(folder) else " so far", failures(folder)
-    of = f" of {expected(folder)}" if expected(folder) and so_far else ""
-    first = f"{runs}{of} run{'s' * (runs != 1)}{so_far}, {diverged} of them diverged"
-    if len(failed):
-        first += f"; {len(failed)} more failed, and `runs.parquet` says why"
-    if mixed := sources(folder):
-        first += f"\n{mixed}"
-    if ends(curves).empty:
-        hint = "; a smaller learning rate may help" if diverged else ""
-        return f"{first}; no figures, since nothing is left to draw{hint}"
-    return "\n".join([first, *_offline_text(curves), *_proxy_text(curves)])
-
-
-def _offline_text(curves: pd.DataFrame) -> list[str]:
-    """The best of each loss, where there is offline training."""
-    rows = offline(curves)
-    if ends(rows).empty:
-        return []
-    apart = [name for name in curve_settings(rows) if name not in ("method", "kappa", "beta")]
-    table = peaks(rows)
-    groups = table.groupby(apart, sort=False, dropna=False)
-    best = table.loc[groups["peak_gold"].idxmax()]
-    weakest = table.loc[
-        table["beta"].fillna(0.0).groupby([table[name] for name in apart], sort=False, dropna=False).idxmin()
-    ]
-    shown = best[[*apart, "beta", "peak_gold", "peak_kl"]].set_axis([*apart, "best beta", "peak gold", "at KL"], axis=1)
-    for column, name in (("beta", "smallest beta"), ("fall", "falls by"), ("fall_se", "se")):
-        shown[name] = weakest[column].to_numpy()
-    seeds = "(each seed from where the others peak: below 0 where it rises on)"
-    if table["beta"].isna().all():
-        heading = f"where mean gold peaks along training, and what is lost after it {seeds}"
-        return [heading, _table(shown.drop(columns=["best beta", "smallest beta"]))]
-    heading = "the beta whose mean gold peaks highest along training; what the smallest beta loses after its own peak"
-    return [f"{heading} {seeds}", _table(shown)]
-
-
-def _proxy_text(curves: pd.DataFrame) -> list[str]:
-    """Where each method against proxies peaks, and its law."""
-    rows = curves[~curves["method"].isin(["gpo", "oracle"])]
-    if trained(rows).empty:
-        return []
-    by = [name for name in curve_settings(rows) if name not in ("loss", "kappa") and not rows[name].isna().all()]
-    table = peaks(rows)
-    shown = table[[*by, "peak_gold", "peak_kl", "end_gold", "end_kl", "fall", "fall_se"]].rename(
-        columns={"peak_gold": "peak gold", "peak_kl": "at KL", "end_gold": "end gold", "end_kl": "end KL"}
-    )
-    laws = fit_laws(rows)
-    lines = [
-        "against proxies: where mean gold peaks along training, n or tau, and what is lost after it (each seed from "
-        "where the others peak)",
-        _table(shown.rename(columns={"fall": "falls by", "fall_se": "se"})),
-    ]
-    if laws.empty:
-        return lines
-    told = [name for name in laws if name in by or name == "proxy_parameters"]
-    table = laws[told].assign(
-        alpha=_between(laws, "law_alpha"),
-        beta_=_between(laws, "law_beta"),
-        **{name.replace("_", " "): _within(laws, name) for name in ("peak_d", "peak_gold")},
-        rmse=laws["rmse"],
-        **{"of the other form": laws["rival_rmse"]},
-    )
-    return [
-        *lines,
-        "laws of gold over d = sqrt(KL), with 95 % intervals: d (alpha - beta d) for best_of_n, d (alpha - beta log d) "
-        "for the others; a peak is told where it lies among the points; rmse in deviations of gold, and that of the "
-        "other form, which fits better where it is smaller",
-        _table(table.rename(columns={"beta": "penalty", "beta_": "beta"})),
-        *(line for against in ("proxy_parameters", "pairs") for line in _trend_text(rows, against)),
-    ]
-
-
-def _between(laws: pd.DataFrame, name: str) -> list[str]:
-    """Coefficients with their intervals, where there are any."""
-    rows = zip(laws[name], laws[f"{name}_low"], laws[f"{name}_high"], strict=True)
-    return [f"{at:.3g} [{low:.3g}, {high:.3g}]" if math.isfinite(low) else f"{at:.3g}" for at, low, high in rows]
-
-
-def _within(laws: pd.DataFrame, name: str) -> list[str]:
-    """Peaks that lie among the points."""
-    rows = zip(laws[name], laws["peak_d"], laws["reach"], strict=True)
-    return [f"{at:.3g}" if peak <= reach else "beyond" for at, peak, reach in rows]
-
-
-def _trend_text(rows: pd.DataFrame, against: str) -> list[str]:
-    """How coefficients change along a column that has three values or more."""
-    if against not in rows or len(rows[against].dropna().unique()) < 3:
-        return []
-    table = trends(rows[rows["method"].isin(["best_of_n", "rl"])], against)
-    return [f"change of the coefficients for each factor of ten in {against}, with 95 % intervals", _table(table)]
-
-
-def _table(table: pd.DataFrame) -> str:
-    numbers = table.select_dtypes("float").columns
-    table = table.assign(**{name: table[name].map("{:.3g}".format, na_action="ignore") for name in numbers})
-    return str(table.to_string(index=False, na_rep="-"))
+def by_seed(runs: pd.DataFrame, column: str = "gold") -> pd.DataFrame:
+    """A column [S, K] of the runs of one setting, at the checkpoints that all of them reached."""
+    return runs.pivot(index="seed", columns="step", values=column).dropna(axis="columns")

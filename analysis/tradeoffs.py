@@ -18,15 +18,26 @@ share moves whole curves; it is counted as moving gold everywhere at once.
 Shapes: S draws, G points of KL, B resamples.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy.interpolate import PchipInterpolator
 
-from analysis.frontier import Curves, check_above_zero, curves_at, families_of, reach_of, told_apart
+from analysis.checks import checked
+from analysis.frontier import (
+    Curves,
+    Names,
+    as_names,
+    check_above_zero,
+    curves_at,
+    families_of,
+    reach_of,
+    told_apart,
+)
 from analysis.intervals import NORMAL, resamples, spread_of, student_half
-from analysis.results import oracle, trained, variants
+from analysis.results import further_axes, oracle, trained, variants
 from analysis.summary import curve_settings, training_curves
 
 FINE = 301  # points of KL
@@ -38,9 +49,15 @@ MAXIMA = ("peak_gold", "fall", "gap")  # that few draws make too large
 Array = np.ndarray
 
 
-def oracle_at(curves: pd.DataFrame, kl: Array) -> Array:
-    """The most gold that any policy has at each `kl` [G]; NaN where it is not known, or there are several worlds."""
+def oracle_at(curves: pd.DataFrame, kl: Array, at: Mapping[str, Any] | None = None) -> Array:
+    """The most gold that any policy has at each `kl` [G]; NaN where it is not known, or there are several worlds.
+
+    at: settings of the world, of those that the oracles' rows have.
+    """
     best = oracle(curves)
+    for name, value in (at or {}).items():
+        if name in best and name not in ("beta", "loss", "method") and best[name].notna().any():
+            best = best[best[name].isna() | (best[name] == value)]
     if best.empty or best["beta"].duplicated().any():
         return np.full(len(kl), np.nan)
     known = best.groupby("kl")["gold"].max()
@@ -77,32 +94,35 @@ def shared_noise(found: Curves) -> dict[str, float]:
 
 def tradeoffs(
     curves: pd.DataFrame,
-    by: str = "loss",
+    by: Names = "loss",
     *,
     along: str = "beta",
+    pool: Names = (),
     upto: float | None = None,
     rng: np.random.Generator | None = None,
 ) -> pd.DataFrame:
-    """The numbers of the module for each value of the column `by`: NAME, NAME_low, NAME_high, and reach and seeds.
+    """The numbers of the module for each value of `by`: NAME, NAME_low, NAME_high, and reach and seeds.
 
-    Each row reaches as far as its own curves do (reach, nats). upto: no farther than this KL, so that areas and falls
-    of different rows can be compared. along: "beta", or "training", where each beta
-    has a row. Intervals have 95 % and are NaN for one draw of seeds. Regret and gap are NaN where no oracle is known,
-    or where there are several worlds. rng: for the bootstrap, the same numbers every time unless given.
+    by, along, pool: as in `frontier`; whatever else varies has rows of its own. Each row reaches as far as its own
+    curves do (reach, nats). upto: no farther than this KL, so that areas and falls of different rows can be compared.
+    Intervals have 95 % and are NaN for one draw of seeds. Regret and gap are NaN where no oracle is known, or where
+    several worlds are pooled. rng: for the bootstrap, the same numbers every time unless given. Raises ValueError for
+    what is no setting, and ResultsError for rows that cannot belong together.
     """
     check_above_zero(upto=upto)
-    apart, families = families_of(curves, by, along)
-    rows = []
-    for value, points in families:
+    curves = checked(curves)
+    families = families_of(curves, by, along, pool)
+    apart, rows = list(families.apart), []
+    for value, points in families.each:
         reach = reach_of(points, apart)
         reach = reach if upto is None else min(reach, upto)
         found = curves_at(points, apart, np.linspace(0.0, reach, FINE))
         told: dict[str, Any] = dict(zip(apart, value, strict=True))
-        rows.append(
-            told | {"seeds": len(found.draws), "reach": reach} | row_of(found, oracle_at(curves, found.kl), rng)
-        )
+        best = oracle_at(curves, found.kl, told)
+        rows.append(told | {"seeds": len(found.draws), "reach": reach} | row_of(found, best, rng))
     names = [name for measure in MEASURES for name in (measure, f"{measure}_low", f"{measure}_high")]
-    return pd.DataFrame(rows, columns=[*apart, "seeds", "reach", *names])
+    pooled = {"pooled": families.pooled} if families.pooled else {}
+    return pd.DataFrame(rows, columns=[*apart, "seeds", "reach", *names]).assign(**pooled)
 
 
 def between(name: str, found: Curves, value: dict[str, Array]) -> float:
@@ -135,20 +155,24 @@ def row_of(found: Curves, best: Array, rng: np.random.Generator | None) -> dict[
     return row
 
 
-def pareto_front(curves: pd.DataFrame, by: str = "loss", *, rng: np.random.Generator | None = None) -> pd.DataFrame:
+def pareto_front(curves: pd.DataFrame, by: Names = "loss", *, rng: np.random.Generator | None = None) -> pd.DataFrame:
     """Which settings and checkpoints are worth having: none other has as much gold for less KL, or more for as little.
 
     Points are means over seeds of every checkpoint, as `training_curves` gives them, of which the reference is there
-    once. Columns: theirs, front (whether the point is on the front of its value of `by`), overall (whether it is on
-    that of all), and share: how often it is on the front of all when seeds are resampled whole; NaN with one seed.
+    once. Columns: theirs, front (whether the point is on the front of its value of `by` and of each further axis),
+    overall (whether it is on that of all), and share: how often it is on the front of all when seeds are resampled
+    whole; NaN with one seed. Raises ValueError for what is no setting.
     """
-    curves = variants(curves) if by == "loss" else curves
+    names, curves = as_names(by), checked(curves)
+    curves = variants(curves) if "loss" in names else curves
     points = training_curves(curves)
     points = points[~(points.duplicated("step") & (points["step"] == 0))].reset_index(drop=True)
-    if by not in points:
-        raise ValueError(f"by = {by!r}: must be a column of the points: {', '.join(points)}")
+    for name in names:
+        if name not in points:
+            raise ValueError(f"by = {name!r}: must be a column of the points: {', '.join(points)}")
+    apart = [*names, *(name for name in further_axes(curves) if name not in names)]
     front = pd.Series(False, index=points.index)
-    for _, some in points.groupby(by, dropna=False):
+    for _, some in points.groupby(apart, dropna=False):
         front[some.index] = undominated(some["kl"].to_numpy(float), some["gold"].to_numpy(float))
     overall = undominated(points["kl"].to_numpy(float), points["gold"].to_numpy(float))
     return points.assign(front=front, overall=overall, share=shares(curves, points, rng))

@@ -119,9 +119,9 @@ def test_what_only_one_of_two_methods_has_is_not_a_difference_between_them() -> 
     clean = planted.sweep(rng, seeds=5, truth=truth, spread=0.02, steps=2).assign(label_noise=0.0)
     noisy = clean.assign(label_noise=0.25, gold=clean["gold"] - (clean["kl"] > 0), run_id=clean["run_id"] + "n")
     both = pd.concat([clean, noisy[noisy["loss"] == "hinge"]], ignore_index=True)
-    assert compare(both, "logistic", "hinge").difference == pytest.approx(
-        compare(clean, "logistic", "hinge").difference, abs=1e-9
-    )
+    pooled = compare(both, "logistic", "hinge", pool="label_noise")
+    assert pooled.difference == pytest.approx(compare(clean, "logistic", "hinge").difference, abs=1e-9)
+    assert pooled.pooled == "label_noise 0, 0.25"
 
 
 def test_one_seed_leaves_everything_undecided() -> None:

@@ -18,7 +18,7 @@ import run
 from analysis.figures import draw_all, picture_losses
 from analysis.names import drawn, in_a_file_name, printable, spelled
 from analysis.report import write_report
-from analysis.summary import text
+from analysis.summary_text import text
 from analysis.verdicts import text as verdicts_text
 from simulator import complaints
 from simulator.config import Sweep

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from analysis import ResultsError, load
 from analysis.figures import FIGURES, draw_all, drawable, parts_of, picture_losses
 from analysis.figures.style import RC, log_axis, loss_styles
-from analysis.summary import text
+from analysis.summary_text import text
 from simulator import run_sweep
 from simulator.losses import LOSSES, sample_losses
 from tests.conftest import small_sweep

@@ -12,7 +12,7 @@ from analysis.figures.neighbours import draw as draw_neighbours
 from analysis.figures.pace import draw as draw_pace
 from analysis.figures.style import loss_styles
 from analysis.results import offline, policies
-from analysis.summary import text
+from analysis.summary_text import text
 from simulator import run_sweep
 from simulator.objectives import OBJECTIVES
 from tests.conftest import heard, small_sweep

@@ -9,7 +9,7 @@ import pytest
 
 import simulator.sweep
 from analysis import load
-from analysis.summary import text
+from analysis.summary_text import text
 from simulator import ConfigError, Sweep, SweepError, run_sweep
 from simulator.finished import finished_runs, is_complete, kept_in
 from simulator.folder import PARTS, Folder

@@ -102,12 +102,14 @@ def test_draws_of_one_seed_are_resampled_together() -> None:
     rng = np.random.default_rng(3)
     one = planted.sweep(rng, seeds=4, truth={"logistic": hump}, steps=2)
     twice = pd.concat([one.assign(label_noise=0.0), one.assign(label_noise=0.25, run_id=one["run_id"] + "n")])
-    alone, both = frontier(one), frontier(twice)
+    alone, both = frontier(one), frontier(twice, pool="label_noise")
+    assert set(both["pooled"]) == {"label_noise 0, 0.25"}
     assert both["replicates"].iloc[0] == 8
     assert both["seeds"].iloc[0] == 4
     np.testing.assert_allclose(both["high"], alone["high"])
     worlds = pd.concat([one.assign(world_seed=0), one.assign(world_seed=1, run_id=one["run_id"] + "w")])
-    assert frontier(worlds)["seeds"].iloc[0] == 8
+    assert frontier(worlds, pool="world_seed")["seeds"].iloc[0] == 8
+    assert set(frontier(worlds)["seeds"]) == {4}
 
 
 def test_the_front_is_what_brute_force_finds() -> None:

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from analysis.figures import draw_all
-from analysis.summary import text
+from analysis.summary_text import text
 from simulator import ConfigError, Sweep, run_sweep
 from simulator.best_of import kl_bound, log_best_of_n
 from simulator.experiment import run_stack

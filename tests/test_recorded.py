@@ -13,7 +13,7 @@ import run
 import simulator.provenance
 import simulator.stacks
 from analysis.results import sources
-from analysis.summary import text
+from analysis.summary_text import text
 from simulator import ConfigError, Sweep, SweepError, run_sweep
 from simulator.files import StorageError
 from simulator.folder import Folder

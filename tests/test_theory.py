@@ -1,5 +1,7 @@
 """Theory beside data: planted collapses, links by minimization, the mixture in closed form."""
 
+import itertools
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,7 +11,8 @@ from scipy.special import expit
 from scipy.stats import norm
 
 from analysis import gradient_weights, kappa_collapse, load_beside, load_losses, margins_by_gap
-from analysis.counterexample import CENTRE, descend, regularizers
+from analysis.collapse import assignments, each_spread
+from analysis.counterexample import CENTRE, descend, regularizers, weights_of
 from analysis.theory import LINKS, MARGIN_COLUMNS
 
 KAPPA = {"logistic": 0.5, "squared": 1.0, "savage": 0.25}
@@ -23,11 +26,11 @@ F = {
 }
 
 
-def ladder(power: float, *, noise: float, seeds: int = 6) -> pd.DataFrame:
+def ladder(power: float, *, noise: float, seeds: int = 6, kappas: dict[str, float] = KAPPA) -> pd.DataFrame:
     """Runs whose KL is a function of beta kappa^power, with gold that is best at one value of it."""
     rng = np.random.default_rng(0)
     rows = []
-    for loss, kappa in KAPPA.items():
+    for loss, kappa in kappas.items():
         for beta in np.geomspace(0.01, 10, 9):
             for seed in range(seeds):
                 x = np.log(beta * kappa**power)
@@ -42,7 +45,7 @@ def ladder(power: float, *, noise: float, seeds: int = 6) -> pd.DataFrame:
 def test_kappa_removes_all_of_a_spread_that_is_its_own() -> None:
     found = kappa_collapse(ladder(1.0, noise=0.0))
     assert found.kl_removed.value == pytest.approx(1.0, abs=1e-6)
-    assert found.kl_spread_beta == pytest.approx(0.7 * np.std(np.log(list(KAPPA.values())), ddof=1), abs=1e-6)
+    assert found.kl.before == pytest.approx(0.7 * np.std(np.log(list(KAPPA.values())), ddof=1), abs=1e-6)
     assert found.best_removed.value == pytest.approx(1.0, abs=1e-6)
     for loss, kappa in KAPPA.items():
         assert np.log(found.best_beta[loss] * kappa) == pytest.approx(-1.0, abs=1e-6)
@@ -67,11 +70,72 @@ def test_losses_that_cannot_be_aligned_are_refused() -> None:
     with pytest.raises(ValueError, match="no two losses whose kappa differ"):
         kappa_collapse(curves[curves["loss"] == "logistic"])
     near = curves.assign(beta=1.0 + 0.1 * (curves["beta"] > 1)).drop_duplicates(["loss", "beta", "seed"])
-    with pytest.raises(ValueError, match="no range of beta kappa in common"):
+    with pytest.raises(ValueError, match="ranges of beta and of beta kappa have nothing in common"):
         kappa_collapse(near)
     assert kappa_collapse(curves.assign(gold=curves["kl"])).at_the_end == tuple(KAPPA)
     with pytest.raises(ValueError, match="fewer than two betas"):
         kappa_collapse(curves[curves["beta"] == curves["beta"].min()])
+
+
+FAMILIES = KAPPA | {"exponential": 1.0, "truncated_quadratic": 1.0, "a": 0.2, "b": 0.4, "c": 1.25}
+
+
+def test_kappa_that_plays_no_part_is_not_found() -> None:
+    """KL is the same function of beta for all losses; those of kappa 1 depart at the largest beta, and only there."""
+    for kappas in (
+        {"logistic": 0.5, "savage": 0.5, "squared": 1.0, "exponential": 1.0, "truncated_quadratic": 1.0},
+        FAMILIES,
+    ):
+        curves = ladder(0.0, noise=0.03, kappas=kappas, seeds=8)
+        far = curves["beta"].eq(curves["beta"].max()) & curves["kappa"].eq(1.0)
+        curves.loc[far, "kl"] *= 8.0
+        found = kappa_collapse(curves)
+        assert found.kl.removed.interval()[1] < 0
+        assert found.kl.excess.interval()[0] < 0
+        assert found.low >= 0.01
+        assert found.high <= 10 * min(1.0, *kappas.values()) * (1 + 1e-9)
+
+
+def test_kappa_is_told_from_kappa_given_to_other_losses() -> None:
+    true = kappa_collapse(ladder(1.0, noise=0.05, kappas=FAMILIES))
+    assert true.assignments == 8 * 7 * 6 * 5 * 4 * 3 * 2 // 6  # three losses share a kappa of 1
+    assert true.kl.p == pytest.approx(1 / true.assignments)
+    assert true.kl.excess.interval()[0] > 0
+    curves = ladder(1.0, noise=0.05, kappas=FAMILIES)
+    swapped = dict(zip(FAMILIES, reversed(FAMILIES.values()), strict=True))
+    wrong = kappa_collapse(curves.assign(kappa=curves["loss"].map(swapped)))
+    assert wrong.kl.excess.interval()[1] < 0
+    assert wrong.kl.p > 0.05
+
+
+def test_few_kappa_cannot_be_tested_and_say_so() -> None:
+    found = kappa_collapse(ladder(1.0, noise=0.05))
+    assert found.assignments == 6
+    assert found.few.startswith("there are 6 ways to give these kappa to these losses, and a test at 5 % needs 20: add")
+    assert not kappa_collapse(ladder(1.0, noise=0.05, kappas=FAMILIES)).few
+
+
+def test_assignments_are_all_different_orders() -> None:
+    true = np.array([0, 0, 1, 2, 2])
+    found = assignments(true)
+    assert {tuple(row) for row in found} == set(itertools.permutations(true.tolist()))
+    assert len(found) == 30
+    many = assignments(np.arange(10))
+    assert len(many) == 50_000
+    assert (many[0] == np.arange(10)).all()
+    assert (np.sort(many, axis=1) == np.arange(10)).all()
+
+
+def test_the_spread_of_an_assignment_is_that_of_curves_moved_by_it(rng: np.random.Generator) -> None:
+    x, kappas = np.log(np.geomspace(0.01, 10, 9)), np.log([0.5, 1.0])
+    curves, grid = rng.normal(size=(3, 9)), np.linspace(-3, 1, 21)
+    moved = np.array([[np.interp(grid, x + shift, curve) for shift in kappas] for curve in curves])
+    given = np.array([[0, 1, 1], [1, 0, 1]])
+    by_hand = [
+        np.std([np.interp(grid, x + kappas[k], c) for c, k in zip(curves, row, strict=True)], axis=0, ddof=1).mean()
+        for row in given
+    ]
+    assert each_spread(moved, given) == pytest.approx(by_hand)
 
 
 @pytest.mark.parametrize("loss", list(LINKS))
@@ -121,8 +185,30 @@ def test_the_mixture_is_what_quadrature_says() -> None:
     assert regularizers(1.0, np.log(1.5)) == pytest.approx((squared, kl), rel=1e-6)
 
 
+@pytest.mark.parametrize(("mean", "deviation"), [(2.4, 1.1), (1.0, 4.9), (0.3, 7.4), (0.0, 20.0)])
+def test_kl_of_a_wide_policy_has_all_of_its_mass(mean: float, deviation: float) -> None:
+    """Independent truth: the entropy of a Gaussian in closed form, and adaptive quadrature for the rest."""
+
+    def surprise(x: float) -> float:
+        log_reference = np.logaddexp(norm.logpdf(x, -CENTRE), norm.logpdf(x, CENTRE)) - np.log(2)
+        return -float(norm.pdf(x, mean, deviation) * log_reference)
+
+    ends = mean - 15 * deviation, mean + 15 * deviation
+    rest = quad(surprise, *ends, points=(-CENTRE, 0.0, CENTRE), limit=400, epsabs=1e-11)[0]
+    kl = rest - 0.5 * np.log(2 * np.pi * np.e * deviation**2)
+    assert regularizers(mean, np.log(deviation))[1] == pytest.approx(kl, rel=1e-7)
+    grid = np.linspace(-16, 16, 2001)
+    if deviation > 4:
+        with pytest.raises(ArithmeticError, match=r"the grid holds a mass of 0\.\d+ of a law"):
+            weights_of(norm.logpdf(grid, mean, deviation), grid)
+
+
 def test_the_squared_loss_falls_all_the_way_while_kl_rises() -> None:
     found = descend()
+    assert found.path["kl"].max() == pytest.approx(15.1024, abs=1e-4)
+    assert found.path["kl"].iloc[30] == pytest.approx(5.3035, abs=1e-4)
+    assert found.path["kl"].iloc[-1] == pytest.approx(1.14019, abs=1e-5)
+    assert found.path["deviation"].max() == pytest.approx(7.404, abs=1e-3)
     assert (np.diff(found.path["squared"]) < 0).all()
     assert found.kl_gained > 0.4
     assert found.squared_lost > 25

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 import simulator.stacks
-from analysis.summary import text
+from analysis.summary_text import text
 from simulator import ConfigError, Sweep, SweepError, run_sweep
 from simulator.files import StorageError
 from simulator.folder import Folder

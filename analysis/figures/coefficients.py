@@ -4,7 +4,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analysis.figures.families import METHOD_NAMES, shown, varying, with_labels
-from analysis.figures.style import DASHES, MARKERS, PALETTE, legend_below, log_axis
+from analysis.figures.style import DASHES, MARKERS, PALETTE, arms, legend_below, log_axis
 from analysis.paths import fit_laws
 
 FITTED = ("best_of_n", "rl")
@@ -34,9 +34,8 @@ def draw(curves: pd.DataFrame) -> Figure:
         table = table.sort_values(along)
         x = table[along].to_numpy(float)
         for axes, name in zip(grid, ("law_alpha", "law_beta"), strict=True):
-            half = ((table[f"{name}_high"] - table[f"{name}_low"]) / 2).fillna(0.0).to_numpy(float)
             label = ", ".join([METHOD_NAMES[setting[0]], *told])
-            axes.errorbar(x, table[name].to_numpy(float), yerr=half, elinewidth=0.7, label=label, **style)
+            axes.errorbar(x, table[name].to_numpy(float), yerr=arms(table, name), elinewidth=0.7, label=label, **style)
     units = {"α": "sd of gold per √nat", "β": "sd of gold per nat (best-of-n) or √nat (RL)"}
     for axes, (name, unit) in zip(grid, units.items(), strict=True):
         axes.set(xlabel=ALONG[along], ylabel=f"{name} [{unit}]")

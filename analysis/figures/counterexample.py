@@ -3,7 +3,7 @@
 import numpy as np
 from matplotlib.figure import Figure
 
-from analysis.counterexample import LOG_REFERENCE, Descent, X, log_gaussian
+from analysis.counterexample import Descent, X, log_gaussian, log_reference
 
 
 def draw(descent: Descent) -> Figure:
@@ -11,11 +11,13 @@ def draw(descent: Descent) -> Figure:
     path = descent.path
     figure = Figure(figsize=(10, 4.2), layout="constrained")
     densities, trace = figure.subplots(1, 2)
-    densities.fill_between(X, np.exp(LOG_REFERENCE), color="0.85", label=r"$\pi_\mathrm{ref} = \mu$")
+    densities.fill_between(X, np.exp(log_reference(X)), color="0.85", label=r"$\pi_\mathrm{ref} = \mu$")
     for place, color, style, name in ((0, "#0072B2", "-", "before"), (-1, "#D55E00", "--", "after")):
         row = path.iloc[place]
         told = f"{name}: KL {row['kl']:.2f} nats, squared loss {row['squared']:.3g} nats²"
-        densities.plot(X, np.exp(log_gaussian(row["mean"], row["deviation"])), color=color, linestyle=style, label=told)
+        densities.plot(
+            X, np.exp(log_gaussian(X, row["mean"], row["deviation"])), color=color, linestyle=style, label=told
+        )
     densities.set(xlim=(-9, 9), ylim=(0, 0.55), xlabel="response", ylabel="density")
     densities.legend(loc="upper center")
     trace.plot(path["squared"], path["kl"], marker=".", color="#009E73")

@@ -7,12 +7,12 @@ from matplotlib.figure import Figure
 
 from analysis.figures.coefficients import ALONG, along_of
 from analysis.figures.families import METHOD_NAMES, colours, shown, varying, with_labels
-from analysis.figures.style import DASHES, GOLD_LABEL, MARKERS, legend_beside, log_axis, panels, seeds_note
+from analysis.figures.style import DASHES, GOLD_LABEL, MARKERS, arms, legend_beside, log_axis, panels, seeds_note
 from analysis.summary import peak_along
 
 
 def draw(curves: pd.DataFrame) -> Figure:
-    """A panel for each method: the peak of mean gold, and the interval of gold there, against data or size.
+    """A panel for each method: the peak of gold, cross-fitted over seeds, and its interval, against data or size.
 
     A line for each combination of the other settings.
     """
@@ -29,14 +29,13 @@ def draw(curves: pd.DataFrame) -> Figure:
             told = [shown(name, value) for name, value in zip(apart, setting, strict=True) if pd.notna(value)]
             peaks = pd.DataFrame([{along: x, **peak_along(path)} for x, path in table.groupby(along)])
             tables.append(peaks)
-            half = ((peaks["gold_high"] - peaks["gold_low"]) / 2).fillna(0.0).to_numpy(float)
             style: dict[str, Any] = {"marker": MARKERS[number % 8], "linestyle": DASHES[number % 8], "color": color}
             x, gold = peaks[along].to_numpy(float), peaks["gold"].to_numpy(float)
-            axes.errorbar(x, gold, yerr=half, label=", ".join(told) or None, elinewidth=0.7, **style)
+            axes.errorbar(x, gold, yerr=arms(peaks, "gold"), label=", ".join(told) or None, elinewidth=0.7, **style)
         log_axis(axes, "x")
     figure.supxlabel(ALONG[along])
     figure.supylabel(f"most {GOLD_LABEL}")
-    figure.suptitle(f"The peak of gold along n or training; {seeds_note(pd.concat(tables))}")
+    figure.suptitle(f"The peak of gold along n or training, placed by the other seeds; {seeds_note(pd.concat(tables))}")
     if apart:
         legend_beside(figure, max(grid.values(), key=lambda axes: len(axes.get_legend_handles_labels()[1])))
     return figure

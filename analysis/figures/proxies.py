@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from analysis.figures.coefficients import ALONG
 from analysis.figures.families import colours, shown
-from analysis.figures.style import DASHES, MARKERS, legend_beside, log_axis, seeds_note
+from analysis.figures.style import DASHES, MARKERS, arms, legend_beside, log_axis, seeds_note
 from analysis.intervals import over_seeds
 from analysis.paths import determined
 from analysis.results import MADE_BY
@@ -54,9 +54,8 @@ def draw(proxies: pd.DataFrame) -> Figure:
         ]
         style: dict[str, Any] = {"color": color, "marker": MARKERS[number % 8], "linestyle": DASHES[number % 8]}
         for axes, name in zip(grid.flat, PANELS, strict=True):
-            half = ((table[f"{name}_high"] - table[f"{name}_low"]) / 2).fillna(0.0).to_numpy(float)
             x, y = table[along].to_numpy(float), table[name].to_numpy(float)
-            axes.errorbar(x, y, yerr=half, elinewidth=0.7, label=", ".join(told) or None, **style)
+            axes.errorbar(x, y, yerr=arms(table, name), elinewidth=0.7, label=", ".join(told) or None, **style)
     for axes, label in zip(grid.flat, PANELS.values(), strict=True):
         axes.set_ylabel(label)
     log_axis(grid[1, 0], "x")

@@ -111,14 +111,19 @@ def band(axes: Axes, table: pd.DataFrame, x: str, y: str, color: object) -> None
 
 def crosses(axes: Axes, table: pd.DataFrame, x: str, y: str, *, faint: bool = False, **style: Any) -> None:
     """Points with the intervals of both coordinates, where there are any, joined in the order of the table."""
-    errors = {}
+    errors: dict[str, Any] = {}
     for name, key in ((x, "xerr"), (y, "yerr")):
         if f"{name}_low" in table and table[f"{name}_low"].notna().any():
-            half = (table[f"{name}_high"] - table[f"{name}_low"]) / 2
-            errors[key] = half.fillna(0.0).to_numpy(float)
+            errors[key] = arms(table, name)
     drawn = axes.errorbar(table[x].to_numpy(float), table[y].to_numpy(float), **errors, elinewidth=0.7, **style)
     for bars in drawn.lines[2]:
         bars.set_alpha(0.4 if faint else 1.0)
+
+
+def arms(table: pd.DataFrame, name: str) -> np.ndarray:
+    """How far the interval of a column reaches below and above it, [2, n]; 0 where there is none."""
+    sides = [table[name] - table[f"{name}_low"], table[f"{name}_high"] - table[name]]
+    return np.stack([side.fillna(0.0).clip(lower=0.0).to_numpy(float) for side in sides])
 
 
 def draw_oracle(axes: Axes, curves: pd.DataFrame) -> None:

@@ -8,9 +8,22 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from analysis.claim import Claim, Finding, Paper, Part, Records, UnknownError, above, below, within
+from analysis.claim import (
+    LEAST,
+    LEAST_RATIO,
+    Claim,
+    Finding,
+    Paper,
+    Part,
+    Records,
+    UnknownError,
+    above,
+    below,
+    within,
+)
 from analysis.comparison import SIMILAR
-from analysis.intervals import Estimate
+from analysis.intervals import CORRELATION
+from analysis.numbers import number
 from analysis.papers.measures import (
     at_peak,
     fall,
@@ -30,6 +43,7 @@ from analysis.results import further_axes, whole
 ABOUT_EQUAL = round(float(np.log(1.5)), 3)
 FEW = 2000  # comparisons
 CHANCE = 0.05  # of accuracy above one half
+RANKS = 0.1  # a small correlation by the convention of Cohen 1988
 NEAR = 6.0  # nats, up to which the paper fitted
 
 
@@ -122,11 +136,14 @@ def spending(records: Records) -> Finding:
 def alike_at_proxy(records: Records) -> Finding:
     """The mean difference in gold of RL and best-of-n at equal proxy score, as far as both go, for each size."""
     found = {}
+    reaches = {}
     for bon, rl in both(records):
         swapped = [requires(table, "proxy").assign(kl=table["proxy"].clip(lower=0.0)) for table in (rl, bon)]
         size = f"{bon['proxy_parameters'].iloc[0]:,.0f} parameters"
-        found[size] = mean_over_seeds(mean_difference_at_kl(*swapped), noise_of(rl, bon))
-    return Finding(estimates=found)
+        each, reaches[size] = mean_difference_at_kl(*swapped)
+        found[size] = mean_over_seeds(each, noise_of(rl, bon))
+    far = ", ".join(f"{number(reach, 2)} ({size})" for size, reach in reaches.items())
+    return Finding(estimates=found, note=f"compared from a proxy score of 0 up to {far}")
 
 
 def near_chance(records: Records) -> Finding:
@@ -138,7 +155,9 @@ def near_chance(records: Records) -> Finding:
         raise UnknownError(f"no proxy learned from fewer than {FEW:,} comparisons")
     most = few[few["pairs"] == few["pairs"].max()]
     estimates = {
-        f"{size:,.0f} parameters": mean_over_seeds(table.groupby("seed")["gold_accuracy"].mean() - 0.5)
+        f"{size:,.0f} parameters": mean_over_seeds(
+            table.groupby("seed")["gold_accuracy"].mean() - 0.5, bounds=(-0.5, 0.5)
+        )
         for size, table in most.groupby("parameters")
     }
     return Finding(estimates=estimates, note=f"from {most['pairs'].iloc[0]:,} comparisons")
@@ -161,7 +180,7 @@ def robustness(records: Records) -> Finding:
     }
     if not each:
         raise UnknownError("there are fewer than three proxies for a seed")
-    return Finding(estimates={"best_of_n": mean_over_seeds(list(each.values()))})
+    return Finding(estimates={"best_of_n": mean_over_seeds(list(each.values()), bounds=CORRELATION)})
 
 
 def over_policies(of_rows: Callable[[pd.DataFrame], pd.Series]) -> Callable[[Records], Finding]:
@@ -182,7 +201,7 @@ def gain(rows: pd.DataFrame) -> pd.Series:
     return gold_at_others_peak(gold_by_seed(rows))
 
 
-def penalties(records: Records, column: str) -> dict[str, Estimate]:
+def penalties(records: Records, column: str) -> Finding:
     """The mean difference to no penalty of a column at equal KL, for each penalty, by seed."""
     rows = whole(records.curves)
     rows = requires(without_axes(rows[rows["method"] == "rl"]), column)
@@ -190,13 +209,18 @@ def penalties(records: Records, column: str) -> dict[str, Estimate]:
     others = sorted(beta for beta in rows["beta"].unique() if beta > 0)
     if least.empty or not others:
         raise UnknownError("there are no runs of rl with and without a penalty")
-    return {
-        f"penalty {beta:g}": mean_over_seeds(
-            mean_difference_at_kl(rows[rows["beta"] == beta], least, column),
-            noise_of(rows[rows["beta"] == beta], least, column=column),
-        )
-        for beta in others
-    }
+    found, reaches = {}, {}
+    for beta in others:
+        penalized, name = rows[rows["beta"] == beta], f"penalty {beta:g}"
+        each, reaches[name] = mean_difference_at_kl(penalized, least, column)
+        found[name] = mean_over_seeds(each, noise_of(penalized, least, column=column))
+    far = ", ".join(f"{number(reach, 2)} ({name})" for name, reach in reaches.items())
+    peak = at_peak(least, "kl").mean()
+    return Finding(
+        estimates=found,
+        note=f"compared from 0 up to {far} nats, as far as all seeds go with the penalty; without one gold peaks at "
+        f"{number(peak, 2)} nats",
+    )
 
 
 RL_QUICK = ("sweep.seeds=3", "train.steps=60", "train.checkpoints=12", "proxy.steps=400", "best_of_n.largest=4096")
@@ -221,88 +245,93 @@ GAO = Paper(
         Claim(
             part="size",
             name="fall-bon",
-            statement="Gold falls at last as best-of-n goes on, whatever the size of the proxy",
+            statement=f"Gold falls after its peak as best-of-n goes on, by more than {LEAST:g}, at every size of "
+            "the proxy",
             source=LAW,
             unit=GOLD,
-            rule=above(0),
+            rule=above(LEAST),
             estimate=falls("best_of_n"),
         ),
         Claim(
             part="size",
             name="fall-rl",
-            statement="Gold falls at last as RL goes on, whatever the size of the proxy",
+            statement=f"Gold falls after its peak as RL goes on, by more than {LEAST:g}, at every size of the proxy",
             source=LAW,
             unit=GOLD,
-            rule=above(0),
+            rule=above(LEAST),
             estimate=falls("rl"),
         ),
         Claim(
             part="size",
             name="form-bon",
-            statement="d (alpha - beta d) fits best-of-n better than d (alpha - beta log d) does",
+            statement="d (alpha - beta d) fits best-of-n better than d (alpha - beta log d): that misses by at "
+            "least 5 % more",
             source=LAW,
             unit=MISSED,
-            rule=above(0),
+            rule=above(LEAST_RATIO),
             estimate=better_form("best_of_n"),
         ),
         Claim(
             part="size",
             name="form-rl",
-            statement="d (alpha - beta log d) fits RL better than d (alpha - beta d) does",
+            statement="d (alpha - beta log d) fits RL better than d (alpha - beta d): that misses by at least 5 % more",
             source=LAW,
             unit=MISSED,
-            rule=above(0),
+            rule=above(LEAST_RATIO),
             estimate=better_form("rl"),
         ),
         Claim(
             part="size",
             name="predicts",
-            statement="The form for best-of-n, fitted up to 6 nats, predicts what comes beyond better than the other",
+            statement="The form for best-of-n, fitted up to 6 nats, predicts what comes beyond better than the "
+            "other, which misses by at least 5 % more",
             source="Gao et al., Sec. 3.1",
             unit=MISSED,
-            rule=above(0),
+            rule=above(LEAST_RATIO),
             estimate=better_form("best_of_n", "beyond_rmse"),
         ),
         Claim(
             part="size",
             name="alpha-bon",
-            statement="alpha rises with the logarithm of the proxy's parameters, for best-of-n",
+            statement=f"alpha of best-of-n rises by at least {LEAST:g} for each factor of ten in the proxy's "
+            "parameters",
             source="Gao et al., Sec. 3.2",
             unit=ALPHA,
-            rule=above(0),
+            rule=above(LEAST),
             estimate=coefficient("best_of_n", "law_alpha"),
         ),
         Claim(
             part="size",
             name="beta-bon",
-            statement="beta falls with the logarithm of the proxy's parameters, for best-of-n",
+            statement=f"beta of best-of-n falls by at least {LEAST:g} for each factor of ten in the proxy's parameters",
             source="Gao et al., Sec. 3.2",
             unit=BETA,
-            rule=below(0),
+            rule=below(-LEAST),
             estimate=coefficient("best_of_n", "law_beta"),
         ),
         Claim(
             part="size",
             name="beta-rl",
-            statement="beta falls with the logarithm of the proxy's parameters, for RL",
+            statement=f"beta of RL falls by at least {LEAST:g} for each factor of ten in the proxy's parameters",
             source="Gao et al., Sec. 3.2",
             unit=BETA,
-            rule=below(0),
+            rule=below(-LEAST),
             estimate=coefficient("rl", "law_beta"),
         ),
         Claim(
             part="size",
             name="spending",
-            statement="RL spends more KL than best-of-n for the same gain of gold",
+            statement="RL spends at least 5 % more KL than best-of-n for the same gain of gold, half of the "
+            "lesser peak",
             source="Gao et al., Sec. 3.5",
             unit="log of the ratio of KL where each first has half of the lesser peak",
-            rule=above(0),
+            rule=above(LEAST_RATIO),
             estimate=spending,
         ),
         Claim(
             part="size",
             name="alike",
-            statement="Against the proxy's score, RL and best-of-n have about the same gold, at every size",
+            statement=f"At equal proxy score, RL and best-of-n have the same gold within {SIMILAR:g}, at every size",
             source="Gao et al., Sec. 3.5",
             unit="deviations of gold at equal proxy score, mean over it",
             rule=within(SIMILAR),
@@ -311,7 +340,8 @@ GAO = Paper(
         Claim(
             part="data",
             name="few",
-            statement="With fewer than 2,000 comparisons a proxy is near chance, whatever its size",
+            statement=f"With fewer than {FEW:,} comparisons a proxy of every size orders fresh pairs at most "
+            f"{CHANCE:g} better than chance",
             source="Gao et al., Sec. 3.3",
             unit="accuracy on gold's preferences above one half",
             rule=below(CHANCE),
@@ -320,25 +350,26 @@ GAO = Paper(
         Claim(
             part="data",
             name="validation",
-            statement="Proxies with less loss on fresh comparisons lead to more gold",
+            statement="Proxies with less loss on fresh comparisons lead to more gold: their ranks correlate below "
+            f"{-RANKS:g}",
             source="Gao et al., Sec. 3.3",
             unit="Spearman's correlation of loss and peak of gold",
-            rule=below(0),
+            rule=below(-RANKS),
             estimate=robustness,
         ),
         Claim(
             part="policy",
             name="policy-gain",
-            statement="A larger policy gains less gold",
+            statement=f"A larger policy gains less gold, by at least {LEAST:g} for a factor of ten in width",
             source="Gao et al., Sec. 3.4",
             unit="deviations of gold at the peak for a factor of ten in width",
-            rule=below(0),
+            rule=below(-LEAST),
             estimate=over_policies(gain),
         ),
         Claim(
             part="policy",
             name="policy-kl",
-            statement="A larger policy peaks at about the same KL",
+            statement="A ten times wider policy peaks at the same KL within a factor of 1.5",
             source="Gao et al., Sec. 3.4",
             unit="log of KL at the peak for a factor of ten in width",
             rule=within(ABOUT_EQUAL),
@@ -347,20 +378,20 @@ GAO = Paper(
         Claim(
             part="penalty",
             name="penalty-proxy",
-            statement="A KL penalty raises the proxy's score at equal KL",
+            statement=f"A KL penalty raises the proxy's score at equal KL by at least {LEAST:g}",
             source="Gao et al., Sec. 3.6",
             unit="deviations of proxy at equal KL, mean over KL",
-            rule=above(0),
-            estimate=lambda records: Finding(estimates=penalties(records, "proxy")),
+            rule=above(LEAST),
+            estimate=lambda records: penalties(records, "proxy"),
         ),
         Claim(
             part="penalty",
             name="penalty-gold",
-            statement="A KL penalty does not improve the frontier of gold over KL",
-            source="Gao et al., Sec. 3.6",
+            statement=f"A KL penalty improves gold at equal KL by less than {LEAST:g}, as far as it lets policies go",
+            source="Gao et al., Sec. 3.6: it does not improve the frontier of gold over KL",
             unit="deviations of gold at equal KL, mean over KL",
-            rule=below(SIMILAR),
-            estimate=lambda records: Finding(estimates=penalties(records, "gold")),
+            rule=below(LEAST),
+            estimate=lambda records: penalties(records, "gold"),
         ),
     ),
 )

@@ -6,11 +6,25 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from analysis.claim import Claim, Finding, Paper, Part, Records, UnknownError, above, outside, within
+from analysis.claim import (
+    LEAST,
+    LEAST_RATIO,
+    Claim,
+    Finding,
+    Paper,
+    Part,
+    Records,
+    UnknownError,
+    above,
+    outside,
+    within,
+)
+from analysis.collapse import kappa_collapse
 from analysis.comparison import POINTS, SIMILAR, compared
 from analysis.counterexample import descend
 from analysis.frontier import curves_at, families_of, reach_of
 from analysis.intervals import Estimate
+from analysis.numbers import number
 from analysis.papers.measures import (
     fall,
     gold_at_others_peak,
@@ -21,8 +35,7 @@ from analysis.papers.measures import (
     requires,
     without_axes,
 )
-from analysis.results import GPO_LOSSES, ends, trained
-from analysis.theory import kappa_collapse
+from analysis.results import GPO_LOSSES, ends, trained, variants
 
 TEN = (8.0, 12.5)  # what counts as ten times
 FACTOR_OF_TWO = round(float(np.log(2)), 3)
@@ -87,12 +100,12 @@ def overoptimized(records: Records) -> Finding:
 
 def similar(records: Records) -> Finding:
     """The difference in gold of every two losses at ten KL, evenly up to where all of them reach."""
-    apart, families = families_of(six(records), "loss")
-    upto = min(reach_of(points, apart) for _, points in families)
+    families = families_of(six(records), "loss")
+    upto = min(reach_of(points, families.apart) for _, points in families.each)
     if not upto > 0:
         raise UnknownError("some loss never leaves the reference")
     grid = np.linspace(0.0, upto, POINTS)
-    found = {str(value[0]): curves_at(points, apart, grid) for value, points in families}
+    found = {str(value[0]): curves_at(points, families.apart, grid) for value, points in families.each}
     pairs = combinations(found, 2)
     comparisons = [compared(a, b, found[a], found[b]) for a, b in pairs]
     estimates = {
@@ -104,26 +117,44 @@ def similar(records: Records) -> Finding:
     average = max(each.smallest_margin for each in comparisons)
     alike = sum(each.equivalent for each in comparisons)
     note = (
-        f"{alike} of {len(comparisons)} pairs are similar at every KL; the smallest margin at which all would be is "
-        f"{everywhere:.2g}, and {average:.2g} on average over KL"
+        f"compared from 0 up to {number(upto, 2)} nats, as far as all seeds of all losses go; {alike} of "
+        f"{len(comparisons)} pairs are similar at every KL; the smallest margin at which all would be is "
+        f"{number(everywhere, 2)}, and {number(average, 2)} on average over KL"
     )
     return Finding(estimates=estimates, note=note)
 
 
+def with_kappa(records: Records) -> pd.DataFrame:
+    """The rows of all losses that are an f of beta rho, families with a parameter as variants. Raises UnknownError."""
+    curves = variants(records.curves)
+    return without_axes(curves[curves["method"].eq("gpo") & (curves["kappa"] > 0)])
+
+
 def kappa(records: Records, which: str) -> Finding:
-    """The share of the spread between losses that kappa removes."""
+    """The share of the spread between losses that kappa removes, and how much more than kappa given to other losses."""
     try:
-        found = kappa_collapse(six(records))
+        found = kappa_collapse(with_kappa(records))
     except ValueError as error:
         raise UnknownError(str(error)) from None
-    before, after = (getattr(found, f"{which}_spread_{axis}") for axis in ("beta", "kappa"))
-    note = f"the spread goes from {before:.2g} to {after:.2g} in the natural logarithm, over {', '.join(found.losses)}"
-    note += "; hinge, whose kappa is 0, cannot be aligned"
+    if found.few:
+        raise UnknownError(found.few)
+    shift = found.kl if which == "kl" else found.best
+    note = (
+        f"the spread goes from {number(shift.before, 2)} to {number(shift.after, 2)} in the natural logarithm, over "
+        f"{', '.join(found.losses)}; of {found.assignments:,} ways to give these kappa to these losses, "
+        f"{100 * shift.p:.2g} % remove as much"
+    )
+    if which == "kl":
+        note += f"; over one range, {number(found.low)} to {number(found.high)}, of beta and of beta kappa"
     if which == "best" and found.at_the_end:
         raise UnknownError(f"the best beta of {', '.join(found.at_the_end)} is the smallest or largest of the sweep")
     if which == "best":
-        note += "; best beta: " + ", ".join(f"{loss} {beta:.2g}" for loss, beta in found.best_beta.items())
-    return Finding(estimates={which: getattr(found, f"{which}_removed")}, note=note)
+        note += "; best beta: " + ", ".join(
+            f"{loss} {number(beta, 2)} (in {100 * found.sure[loss]:.0f} % of bootstrap samples)"
+            for loss, beta in found.best_beta.items()
+        )
+    estimates = {"kappa against beta": shift.removed, "kappa against other assignments of it": shift.excess}
+    return Finding(estimates=estimates, note=note)
 
 
 def not_kl(records: Records) -> Finding:
@@ -167,31 +198,33 @@ GPO = Paper(
     claims=(
         Claim(
             name="beta",
-            statement="A ten times smaller beta ends with more KL, with every loss and everywhere on the ladder",
+            statement="A ten times smaller beta ends with at least 5 % more KL, with every loss and everywhere on "
+            "the ladder",
             source="GPO, Sec. 5",
             unit="log of the ratio of KL",
-            rule=above(0),
+            rule=above(LEAST_RATIO),
             estimate=kl_against_beta,
         ),
         Claim(
             name="rise",
-            statement="At the smallest beta gold rises at first, with every loss",
+            statement=f"At the smallest beta gold rises at first, by more than {LEAST:g}, with every loss",
             source="GPO, Sec. 5",
             unit="deviations of gold",
-            rule=above(0),
+            rule=above(LEAST),
             estimate=rise,
         ),
         Claim(
             name="fall",
-            statement="At the smallest beta gold falls after its peak along training, with every loss",
+            statement=f"At the smallest beta gold falls after its peak along training, by more than {LEAST:g}, "
+            "with every loss",
             source="GPO, Sec. 5; Gao et al. 2023",
             unit="deviations of gold",
-            rule=above(0),
+            rule=above(LEAST),
             estimate=overoptimized,
         ),
         Claim(
             name="similar",
-            statement="All variants achieve similar trade-offs between KL and gold",
+            statement=f"At equal KL every two of the six losses have the same gold within {SIMILAR:g}",
             source="GPO, abstract",
             unit="deviations of gold at equal KL",
             rule=within(SIMILAR),
@@ -199,7 +232,8 @@ GPO = Paper(
         ),
         Claim(
             name="kappa",
-            statement="Losses agree better on KL at equal beta kappa than at equal beta",
+            statement="Losses agree better on KL at equal beta kappa than at equal beta, and than with 95 % of "
+            "other ways to give these kappa to these losses",
             source="GPO, Sec. 4, from its second-order view",
             unit="share of the spread over losses that kappa removes",
             rule=above(0),
@@ -207,7 +241,8 @@ GPO = Paper(
         ),
         Claim(
             name="best-beta",
-            statement="The best beta differs between variants as kappa predicts",
+            statement="The best beta times kappa differs less between losses than the best beta, and than with 95 "
+            "% of other ways to give these kappa to these losses",
             source="GPO, abstract and Sec. 5",
             unit="share of the spread over losses that kappa removes",
             rule=above(0),
@@ -223,7 +258,8 @@ GPO = Paper(
         ),
         Claim(
             name="kl-grows",
-            statement="Weakly regularized, KL grows while the mu-weighted squared loss stays small",
+            statement="Weakly regularized, KL grows while the mu-weighted squared loss stays small: to more than "
+            "twice the half of it that it is near the reference",
             source="GPO, Sec. 4",
             unit="log of KL over half of 1/2 E_mu rho^2, 0 near the reference",
             rule=above(FACTOR_OF_TWO),
@@ -239,10 +275,11 @@ GPO = Paper(
         ),
         Claim(
             name="tail",
-            statement="A tail that turns upward regularizes more: squared ends with less KL than its truncation",
+            statement="A tail that turns upward regularizes more: the truncation of the squared loss ends with at "
+            "least 5 % more KL",
             source="GPO, Sec. 4, on tails",
             unit="log of the ratio of KL at equal beta",
-            rule=above(0),
+            rule=above(LEAST_RATIO),
             estimate=tail,
         ),
     ),

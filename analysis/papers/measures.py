@@ -1,18 +1,21 @@
 """What claims of several papers are judged by: falls, peaks and differences, seed by seed.
 
-Every estimate is over seeds, which share their pairs between methods: differences are taken within a seed first.
+Every estimate is over seeds, which share their pairs between methods: differences are taken within a seed first. Two
+summaries that are compared have the same support: falls are over the same checkpoints, differences at equal KL over the
+KL that all seeds of both reach, and how far that is stands in the note of the claim.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
 from analysis.claim import UnknownError
 from analysis.frontier import gold_at
-from analysis.intervals import Estimate, mean_of
+from analysis.intervals import UNBOUNDED, Estimate, mean_of
+from analysis.numbers import number
 from analysis.results import further_axes, whole
-from analysis.summary import fall_with_error, falls
+from analysis.summary import fall_with_error, falls, peak_golds
 
 Array = np.ndarray
 
@@ -60,13 +63,15 @@ def gold_by_seed(rows: pd.DataFrame, column: str = "gold") -> pd.DataFrame:
     return table
 
 
-def mean_over_seeds(values: Sequence[float] | pd.Series, shared: float = 0.0) -> Estimate:
+def mean_over_seeds(
+    values: Sequence[float] | pd.Series, shared: float = 0.0, bounds: tuple[float, float] = UNBOUNDED
+) -> Estimate:
     """The mean over seeds of `values`, a number each; seeds without one are left out. Raises UnknownError."""
     known = np.asarray(values, dtype=float)
     known = known[np.isfinite(known)]
     if not len(known):
         raise UnknownError("no seed has a number")
-    return mean_of(known, shared)
+    return mean_of(known, shared, bounds)
 
 
 def fall(rows: pd.DataFrame) -> Estimate:
@@ -86,7 +91,10 @@ def weighed_falls(terms: Sequence[tuple[float, pd.DataFrame]]) -> Estimate:
     seeds = [seed for seed in tables[0].index if all(seed in table.index for table in tables)]
     if not seeds:
         raise UnknownError("no seed is in all of them")
-    golds = [table.loc[seeds].to_numpy(float) for table in tables]
+    steps = [step for step in tables[0] if all(step in table for table in tables)]
+    if not steps or any(table.columns[-1] != steps[-1] for table in tables):
+        raise UnknownError("they were not measured at the same last step, so their falls cannot be compared")
+    golds = [table.loc[seeds, steps].to_numpy(float) for table in tables]
     weights = [weight for weight, _ in terms]
 
     def total(kept: Array) -> float:
@@ -102,14 +110,21 @@ def weighed_falls(terms: Sequence[tuple[float, pd.DataFrame]]) -> Estimate:
 
 def gold_at_others_peak(gold: pd.DataFrame) -> pd.Series:
     """Gold of each seed where the mean of all other seeds peaks."""
-    return pd.Series(gold.to_numpy(float)[np.arange(len(gold)), others_peak(gold)], index=gold.index)
+    return pd.Series(peak_golds(gold.to_numpy(float)), index=gold.index)
 
 
-def others_peak(gold: pd.DataFrame) -> Array:
-    """The place, for each seed, where the mean of all other seeds peaks; where its own does if there is no other."""
-    values = gold.to_numpy(float)
-    others = values.sum(axis=0) - values if len(values) > 1 else values
-    return others.argmax(axis=1)
+def choices_apart(gold: Array) -> Array:
+    """Gold of each seed at the choice that is best for the others less that at the one that is worst for them, [S].
+
+    gold [S, choices]. A best and a worst that are looked for on the same seeds lie too far apart.
+    """
+    return peak_golds(gold) + peak_golds(-gold)
+
+
+def ends_note(ends: Mapping[str, pd.DataFrame]) -> str:
+    """How far policies went whose falls are compared, at the last step, by their names."""
+    far = {name: rows.loc[rows["step"] == rows["step"].max(), "kl"].mean() for name, rows in ends.items()}
+    return f"KL at the end: {', '.join(f'{name} {number(kl, 2)}' for name, kl in far.items())} nats"
 
 
 def at_peak(rows: pd.DataFrame, column: str) -> pd.Series:
@@ -146,16 +161,16 @@ def value_at_kl(points: pd.DataFrame, kl: Array, column: str = "gold") -> Array:
     return gold_at(rows[["kl"]].assign(gold=rows[column]), kl)
 
 
-def mean_difference_at_kl(a: pd.DataFrame, b: pd.DataFrame, column: str = "gold") -> pd.Series:
-    """The mean over KL of a - b at equal KL, by seed, as far as both paths of that seed go. Raises UnknownError."""
-    found = {}
-    for seed, rows in a.groupby("seed"):
-        other = b[b["seed"] == seed]
-        if other.empty:
-            continue
-        reach = min(float(rows["kl"].max()), float(other["kl"].max()))
-        grid = np.linspace(0.0, reach, 102)[1:]
-        found[seed] = float(np.nanmean(value_at_kl(rows, grid, column) - value_at_kl(other, grid, column)))
-    if not found:
+def mean_difference_at_kl(a: pd.DataFrame, b: pd.DataFrame, column: str = "gold") -> tuple[pd.Series, float]:
+    """The mean over KL of a - b at equal KL, by seed, and how far that goes: as all paths do. Raises UnknownError."""
+    of_a, of_b = (dict(iter(rows.groupby("seed"))) for rows in (a, b))
+    seeds = [seed for seed in of_a if seed in of_b]
+    if not seeds:
         raise UnknownError("no seed is in both")
-    return pd.Series(found)
+    reach = min(float(rows[seed]["kl"].max()) for rows in (of_a, of_b) for seed in seeds)
+    grid = np.linspace(0.0, reach, 102)[1:]
+    found = {
+        seed: float(np.nanmean(value_at_kl(of_a[seed], grid, column) - value_at_kl(of_b[seed], grid, column)))
+        for seed in seeds
+    }
+    return pd.Series(found), reach

@@ -7,9 +7,13 @@ al. 2026 (arXiv:2601.22083). Claims are judged at the middle learning rate, exce
 import numpy as np
 import pandas as pd
 
-from analysis.claim import Claim, Finding, Paper, Part, Records, UnknownError, above, below, within
+from analysis.claim import LEAST, Claim, Finding, Paper, Part, Records, UnknownError, above, below, within
 from analysis.comparison import SIMILAR, compare
+from analysis.intervals import Estimate
+from analysis.numbers import number
 from analysis.papers.measures import (
+    choices_apart,
+    ends_note,
     fall,
     log_kl_noise,
     mean_over_seeds,
@@ -18,6 +22,7 @@ from analysis.papers.measures import (
     without_axes,
 )
 from analysis.results import ends, variants, whole
+from analysis.summary import jackknifed
 
 RATE = "train_learning_rate"
 LITTLE = round(float(np.log(1.25)), 3)
@@ -65,12 +70,13 @@ def vpo_names(rows: pd.DataFrame) -> list[str]:
 def vpo_avoids(records: Records) -> Finding:
     """The falls of DPO and IPO at the smallest beta less that of each variant of VPO."""
     rows = middle(objectives(records))
-    found = {}
+    found, far = {}, dict[str, pd.DataFrame]()
     for name in vpo_names(rows):
         for loss, called in (("logistic", "DPO"), ("squared", "IPO")):
             vpo, other = (weakest(table) for table in of(rows, name, loss))
             found[f"{called} and {name}"] = weighed_falls([(1.0, other), (-1.0, vpo)])
-    return Finding(estimates=found)
+            far |= {called: other, name: vpo}
+    return Finding(estimates=found, note=ends_note(far))
 
 
 def vpo_falls(records: Records) -> Finding:
@@ -82,26 +88,26 @@ def vpo_falls(records: Records) -> Finding:
 def backward_stable(records: Records) -> Finding:
     """The falls of RPO's squared and forward forms at the smallest beta less that of its backward form."""
     forms = ("rpo_backward", "rpo_squared", "rpo_forward")
-    backward, *others = (weakest(rows) for rows in of(middle(objectives(records)), *forms))
-    return Finding(
-        estimates={
-            name: weighed_falls([(1.0, other), (-1.0, backward)]) for name, other in zip(forms[1:], others, strict=True)
-        }
-    )
+    each = {name: weakest(rows) for name, rows in zip(forms, of(middle(objectives(records)), *forms), strict=True)}
+    estimates = {name: weighed_falls([(1.0, each[name]), (-1.0, each[forms[0]])]) for name in forms[1:]}
+    return Finding(estimates=estimates, note=ends_note(each))
 
 
 def no_tuning(records: Records) -> Finding:
-    """Gold at the end of SimPER at its best learning rate less that at its worst, by seed."""
+    """Gold at the end of SimPER at its best learning rate less that at its worst, both those of the other seeds."""
     rows = objectives(records)
     (simper,) = of(rows, "simper")
     if RATE not in simper or simper[RATE].nunique() < 2:
         raise UnknownError("there is only one learning rate")
     table = ends(simper).pivot_table(index="seed", columns=RATE, values="gold").dropna()
     mean = table.mean()
-    gap = table[mean.idxmax()] - table[mean.idxmin()]
+    value, error = jackknifed(choices_apart, table.to_numpy(float))
     return Finding(
-        estimates={"simper": mean_over_seeds(gap, noise_of(simper, simper))},
-        note=f"best at {mean.idxmax():g}, worst at {mean.idxmin():g}",
+        estimates={
+            "simper": Estimate(value=value, error=error, freedom=len(table) - 1, shared=noise_of(simper, simper))
+        },
+        note=f"best at {mean.idxmax():g}, worst at {mean.idxmin():g}; each seed is taken at the best and the worst of "
+        "the others",
     )
 
 
@@ -109,7 +115,12 @@ def ganpo_over(records: Records, *others: str) -> Finding:
     """The mean difference in gold at equal KL of GANPO and others, across beta."""
     rows = middle(objectives(records))
     of(rows, "ganpo", *others)
-    return Finding(estimates={f"ganpo and {other}": compare(rows, "ganpo", other).estimate for other in others})
+    found = {f"ganpo and {other}": compare(rows, "ganpo", other) for other in others}
+    far = ", ".join(f"{number(each.reach, 2)} ({name})" for name, each in found.items())
+    return Finding(
+        estimates={name: each.estimate for name, each in found.items()},
+        note=f"compared from 0 up to {far} nats, as far as all seeds of both go",
+    )
 
 
 def ganpo_kl(records: Records) -> Finding:
@@ -139,15 +150,16 @@ NEIGHBOURS = Paper(
     claims=(
         Claim(
             name="vpo-less",
-            statement="Offline VPO overoptimizes less than DPO and IPO at the smallest beta, with every alpha",
+            statement=f"At the smallest beta gold of offline VPO falls by at least {LEAST:g} less than that of DPO "
+            "and of IPO, with every alpha, in the same steps",
             source="Cen et al., offline experiments",
             unit="deviations of gold, fall less VPO's",
-            rule=above(0),
+            rule=above(LEAST),
             estimate=vpo_avoids,
         ),
         Claim(
             name="vpo-none",
-            statement="Offline VPO avoids overoptimization at the smallest beta, with every alpha",
+            statement=f"At the smallest beta gold of offline VPO falls by less than {SIMILAR:g}, with every alpha",
             source="Cen et al., offline experiments",
             unit="deviations of gold",
             rule=below(SIMILAR),
@@ -155,15 +167,17 @@ NEIGHBOURS = Paper(
         ),
         Claim(
             name="rpo-backward",
-            statement="The backward KL is the stable form of RPO: it falls less than the squared and the forward form",
+            statement="The backward KL is the stable form of RPO: at the smallest beta its gold falls by at least "
+            f"{LEAST:g} less than that of the squared and the forward form, in the same steps",
             source="Sun et al., experiments",
             unit="deviations of gold, fall less that of the backward form",
-            rule=above(0),
+            rule=above(LEAST),
             estimate=backward_stable,
         ),
         Claim(
             name="simper",
-            statement="SimPER needs no tuning: the learning rate makes little difference",
+            statement=f"SimPER needs no tuning: its best learning rate ends with less than {SIMILAR:g} more gold "
+            "than its worst",
             source="Xiao et al., abstract",
             unit="deviations of gold, best less worst learning rate",
             rule=below(SIMILAR),
@@ -171,15 +185,15 @@ NEIGHBOURS = Paper(
         ),
         Claim(
             name="ganpo-better",
-            statement="GANPO has more gold than DPO at equal KL",
+            statement=f"GANPO has at least {LEAST:g} more gold than DPO at equal KL",
             source="Jiang et al., experiments",
             unit="deviations of gold at equal KL, mean over KL",
-            rule=above(0),
+            rule=above(LEAST),
             estimate=lambda records: ganpo_over(records, "logistic"),
         ),
         Claim(
             name="ganpo-cost",
-            statement="GANPO comes at no cost in KL: it ends as far as DPO at equal beta",
+            statement="GANPO comes at no cost in KL: at equal beta it ends with the KL of DPO within a factor of 1.25",
             source="Jiang et al., experiments",
             unit="log of the ratio of KL",
             rule=within(LITTLE),
@@ -187,10 +201,11 @@ NEIGHBOURS = Paper(
         ),
         Claim(
             name="ganpo-adversary",
-            statement="GANPO's gain is the adversary's: a frozen discriminator and an L2 penalty have less gold",
+            statement=f"GANPO's gain is the adversary's: it has at least {LEAST:g} more gold at equal KL than with "
+            "a frozen discriminator, and than with an L2 penalty",
             source="Jiang et al., motivation; the controls are ours",
             unit="deviations of gold at equal KL, mean over KL",
-            rule=above(0),
+            rule=above(LEAST),
             estimate=lambda records: ganpo_over(records, "ganpo_frozen", "ganpo_l2"),
         ),
     ),

@@ -80,6 +80,8 @@ def world_facts(world: dict[str, Any]) -> list[Fact]:
     for name, (label, unit) in told_of.items():
         if isinstance(world.get(name), int | float):
             facts.append((label, f"{_shown(world, name)}{unit}"))
+    if isinstance(share := world.get("identical_pairs"), int | float):
+        facts.append(("pairs of two identical responses", f"{100 * share:.2g} % of those that the reference draws"))
     return facts
 
 

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from analysis.numbers import ROUNDING
+
 DIGITS = 4
 
 
@@ -13,6 +15,8 @@ def rounded(value: float, digits: int = DIGITS) -> float | int | None:
     """A number of so many significant digits; None for what is no number."""
     if value is None or not math.isfinite(value):
         return None
+    if abs(value) < ROUNDING and digits >= DIGITS:
+        return 0
     short = float(f"{value:.{digits}g}")
     return int(short) if short.is_integer() and abs(short) < 1e15 else short
 

@@ -16,11 +16,13 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from analysis.files import write_whole
+from analysis.numbers import number
 from analysis.report.beside import load_claims, load_config, load_world
 from analysis.report.data import chosen_of, data_of
 from analysis.report.facts import machine_facts, source_facts, sweep_facts, training_facts, world_facts
 from analysis.report.pictures import pictures_of
 from analysis.results import ResultsError, ends, failures, finished, load, load_beside, sources, trained
+from analysis.verdicts import tally
 
 LIMIT = 8_000_000  # bytes of the page
 DATA = 1_900_000  # of them, for what the controls choose from
@@ -57,7 +59,8 @@ def page_of(folder: Path) -> str:
             *machine_facts(load_beside(folder, "runs")),
         ],
         "config": load_config(folder),
-        "claims": load_claims(folder),
+        "claims": (claims := load_claims(folder)),
+        "tally": tally(claims) if claims else "",
         "signs": SIGNS,
         "scored": any(series.method != "gpo" for _, found in chosen.parts for series in found),
         "has_oracle": any(len(part.best) for part, _ in chosen.parts),
@@ -80,7 +83,7 @@ def page_of(folder: Path) -> str:
 def environment() -> Environment:
     """Jinja with everything escaped that is not known to be safe."""
     made = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    made.filters["short"] = lambda value: f"{value:.3g}".replace("-", "−")
+    made.filters["short"] = lambda value: number(value).replace("-", "−")
     return made
 
 
