@@ -196,9 +196,11 @@ def reproduce(
 
     from analysis.figures import draw_worked
     from analysis.papers import PAPERS
-    from analysis.verdicts import entries, judged, text, write_claims
+    from analysis.results import made_by
+    from analysis.verdicts import corrected, entries, judged, text, write_claims
     from simulator.complaints import ConfigError, nearest
     from simulator.config import Sweep
+    from simulator.provenance import verdicts_source
 
     if name not in PAPERS:
         raise ConfigError(f"reproduce {name}: must be one of {', '.join(PAPERS)}{nearest(name, PAPERS)}")
@@ -211,12 +213,15 @@ def reproduce(
             tell_plan(sweep, folder, device, workers, **how)
             continue
         run_watched(sweep, folder, device=device, workers=workers, **how)
-        told = entries(judged(name, part, folder), quick=quick, date=f"{date.today():%Y-%m-%d}", version=version())
+        how_made = made_by(folder) | {"verdicts_source": verdicts_source()}
+        today = f"{date.today():%Y-%m-%d}"
+        told = entries(judged(name, part, folder), quick=quick, date=today, version=version(), made_by=how_made)
         everything += told
         write_claims(told, folder)
         draw_worked(folder, paper.worked)
         show(folder)
     if everything:
+        everything = corrected(everything)
         write_claims(everything, target)
         say(*text(everything).split("\n"), f"claims in {target / 'claims.json'}")
 

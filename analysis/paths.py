@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from analysis.checks import checked
 from analysis.intervals import over_seeds
 from analysis.laws import ScalingLaw, fit_scaling_law
 from analysis.results import settings_of, trained
@@ -30,7 +31,7 @@ def fit_laws(curves: pd.DataFrame, *, kl_below: float | None = None, by_seed: bo
     alpha and beta and their intervals are law_alpha, law_beta and so on, since beta is a setting, too. by_seed: a row
     for each seed, without intervals. A path whose points do not tell two coefficients apart is left out.
     """
-    rows = trained(curves)
+    rows = trained(checked(curves))
     by = [name for name in settings_of(rows) if name not in ("seed", "kappa")]
     by += [name for name in ("proxy_parameters",) if name in rows]
     by = [name for name in by if name in ("method", "proxy_parameters") or len(rows[name].unique()) > 1]
@@ -57,6 +58,7 @@ def trends(curves: pd.DataFrame, against: str, names: Sequence[str] = ("law_alph
     coefficients of one seed, as a mean over seeds with its interval; what seeds share of the noise of a measurement is
     added as in `fit_scaling_law`. Columns: the settings, coefficient, slope, slope_low, slope_high, seeds.
     """
+    curves = checked(curves)
     if against not in curves:
         known = [name for name in ("proxy_parameters", *settings_of(curves)) if name in curves]
         raise ValueError(f"against = {against!r}: must be a column of the curves with numbers: {', '.join(known)}")

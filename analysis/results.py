@@ -85,6 +85,13 @@ def sources(folder: str | Path) -> str:
     return f"different code made these runs, and their numbers may differ for it: {', '.join(parts)}" * (len(parts) > 1)
 
 
+def made_by(folder: str | Path) -> dict[str, str]:
+    """The code and the references that made the runs of a result directory, as hashes. Raises ResultsError."""
+    runs = load_beside(folder, "runs")
+    known = {name: runs[name].dropna().unique() for name in MADE_BY if name in runs}
+    return {name: ", ".join(map(str, values)) for name, values in known.items() if len(values)}
+
+
 def load(folder: str | Path) -> pd.DataFrame:
     """The curves of a sweep: `curves.parquet` or, while it runs, what is finished of it. Raises ResultsError.
 

@@ -28,6 +28,8 @@ OUTSIDE = frozenset(  # modules of simulator/ that determine no number of a run 
     )
 )
 
+SHOWING = frozenset(("__init__", "figures", "files", "names", "numbers", "report", "seals", "summary_text"))
+
 
 def sources() -> dict[str, str]:
     """The text of every module that makes records, by its path below the root of the source."""
@@ -53,6 +55,21 @@ def results_modules() -> Mapping[str, str]:
 def results_source() -> str:
     """Ten hexadecimal digits of the SHA-256 of the code that determines numbers."""
     return _hash(results_modules())
+
+
+@cache
+def verdicts_source() -> str:
+    """Ten hexadecimal digits of the SHA-256 of the code of analysis/ that determines verdicts and intervals.
+
+    What draws, writes pages or talks to people is named in SHOWING and does not count.
+    """
+    root = Path(__file__).resolve().parent.parent
+    paths = sorted((root / "analysis").rglob("*.py"))
+    names = {path: path.relative_to(root / "analysis").with_suffix("").parts for path in paths}
+    judging = [path for path in paths if names[path][0] not in SHOWING]
+    return _hash(
+        {path.relative_to(root).as_posix(): plain_source(path.read_text(encoding="utf-8")) for path in judging}
+    )
 
 
 def _hash(texts: Mapping[str, str]) -> str:

@@ -1,0 +1,159 @@
+"""Write the results and pictures of the documentation: `python docs/write.py`.
+
+Runs what is missing of the sweeps in results/ (about half an hour on two cores), and writes the claims of every paper
+into docs/claims.md, those of one into the README, the pictures into docs/, and into docs/made.json with which code all
+of it was made. Nothing of this is typed; a test fails where the code that determines results is no longer that of
+docs/made.json. The picture of the page needs Chromium.
+"""
+
+import hashlib
+import json
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+import run  # noqa: E402
+from analysis.numbers import number  # noqa: E402
+from analysis.papers import PAPERS  # noqa: E402
+from analysis.verdicts import tally  # noqa: E402
+from simulator.provenance import results_source, verdicts_source  # noqa: E402
+
+DOCS = ROOT / "docs"
+PICTURES = {  # of docs/, and what they are copied from
+    "tradeoff.png": "quickstart/figures/tradeoff.png",
+    "neighbours.png": "neighbours/figures/neighbours-train_learning_rate-0.003.png",
+    "overoptimization.png": "gao/size/figures/overoptimization.png",
+    "counterexample.png": "gpo/figures/counterexample.png",
+}
+PAGE = "report.png"
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+MARKS = {"holds": "**holds**", "fails": "**fails**", "undecided": "undecided"}
+
+Entry = dict[str, Any]
+
+
+def claims_table(entries: Sequence[Entry]) -> str:
+    """The claims of one paper as a Markdown table, and below it how many there are and what Holm would leave."""
+    lines = ["| claim | verdict | estimate and interval |", "|---|---|---|", *map(row, entries)]
+    return "\n".join([*lines, "", f"{tally(entries)}."])
+
+
+def row(entry: Entry) -> str:
+    """A claim as a row of the table."""
+    told = "; ".join(part for part in entry["note"].split("; ") if part).replace("|", "\\|")
+    return f"| {entry['statement']} | {MARKS[entry['verdict']]} | {estimate(entry)}{f'; {told}' if told else ''} |"
+
+
+def estimate(entry: Entry) -> str:
+    """The estimate of a claim with its interval and unit."""
+    if entry["estimate"] is None:
+        return "no number"
+    value = number(entry["estimate"])
+    if entry["interval"] is None:
+        return f"{value} {entry['unit']}"
+    low, high = entry["interval"]
+    between = "(exact)" if low == high else f"[{number(low)}, {number(high)}]"
+    level = "" if entry["level"] == 0.95 or low == high else f" ({100 * entry['level']:g} %)"
+    return f"{value} {between}{level} {entry['unit']}".replace("-", "−").replace("|", "\\|")
+
+
+def made_line(made: Entry) -> str:
+    """When and by which code results were made."""
+    return (
+        f"Written by `python docs/write.py` on {made['date']} with version {made['version']} (results "
+        f"`{made['results_source']}`, verdicts `{made['verdicts_source']}`)."
+    )
+
+
+def claims_page(claims: dict[str, list[Entry]], made: Entry) -> str:
+    """docs/claims.md."""
+    parts = ["# Published claims, tested", made_line(made)]
+    parts.append(
+        'A verdict is about these small worlds, not about the paper: "fails" says that it is not so here, in a world '
+        "where it could have been. Rules are beside the claims in `analysis/papers/`."
+    )
+    for name, entries in claims.items():
+        parts += [f"## `reproduce {name}`", PAPERS[name].title + ".", claims_table(entries)]
+    return "\n\n".join(parts) + "\n"
+
+
+def sections(claims: dict[str, list[Entry]], made: Entry) -> dict[str, str]:
+    """What stands between the marks of each name in the README."""
+    return {"claims of gpo": f"{made_line(made)}\n\n{claims_table(claims['gpo'])}"}
+
+
+def with_sections(readme: str, found: dict[str, str]) -> str:
+    """The README with these sections. Raises ValueError where a mark is not there once."""
+    for name, text in found.items():
+        begin, end = f"<!-- written: {name} -->", f"<!-- end: {name} -->"
+        if readme.count(begin) != 1 or readme.count(end) != 1:
+            raise ValueError(f"README.md: must have {begin} and {end} once")
+        readme = re.sub(f"{begin}.*?{end}", lambda _: f"{begin}\n{text}\n{end}", readme, flags=re.DOTALL)  # noqa: B023
+    return readme
+
+
+def screenshot(page: Path, target: Path) -> None:
+    """The first screen of the charts of a page, as a picture. Raises OSError where there is no browser."""
+    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if browser is None:
+        raise OSError(f"no browser to take {target} with; install one of {', '.join(BROWSERS)}")
+    with tempfile.TemporaryDirectory() as profile:
+        options = ["--headless=new", "--no-sandbox", "--hide-scrollbars", f"--user-data-dir={profile}"]
+        size = ["--window-size=1200,1500", "--force-device-scale-factor=1", "--virtual-time-budget=20000"]
+        command = [browser, *options, *size, f"--screenshot={target}", f"{page.resolve().as_uri()}#explore"]
+        subprocess.run(command, check=True, capture_output=True, timeout=300)
+
+
+def digest(path: Path) -> str:
+    """The SHA-256 of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def main(results: Path) -> int:
+    """Run what is missing, and write all of it; the exit code."""
+    commands = [["sweep", "--out", str(results / "quickstart")]]
+    commands += [["reproduce", name, "--out", str(results / name)] for name in PAPERS]
+    for command in commands:
+        run.say(f"+ run.py {' '.join(command)}")
+        if code := run.main(command):
+            return code
+    claims: dict[str, list[Entry]] = {
+        name: json.loads((results / name / "claims.json").read_text(encoding="utf-8")) for name in PAPERS
+    }
+    for name, entries in claims.items():
+        others = {entry["results_source"] for entry in entries} - {results_source()}
+        if others or any(entry["quick"] for entry in entries):
+            run.say(f"error: {results / name}: was made by other code, or is the quick version; remove it")
+            return 2
+    for name, source in PICTURES.items():
+        shutil.copyfile(results / source, DOCS / name)
+    screenshot(results / "quickstart" / "report.html", DOCS / PAGE)
+    made = {
+        "date": f"{date.today():%Y-%m-%d}",
+        "version": run.version(),
+        "results_source": results_source(),
+        "verdicts_source": verdicts_source(),
+        "references": sorted({entry["reference_sha256"] for entries in claims.values() for entry in entries}),
+        "pictures": {name: digest(DOCS / name) for name in (*PICTURES, PAGE)},
+    }
+    readme = ROOT / "README.md"
+    text = with_sections(readme.read_text(encoding="utf-8"), sections(claims, made))
+    readme.write_text(text, encoding="utf-8")
+    (DOCS / "claims.md").write_text(claims_page(claims, made), encoding="utf-8")
+    for name, value in (("claims.json", claims), ("made.json", made)):
+        content = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+        (DOCS / name).write_text(content, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "results"))
