@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis.figures.style import beta_bar, beta_scale, level, losses_of, panels
+from analysis.figures.style import beta_bar, beta_scale, level, losses_of, panels, seeds_of
 from analysis.theory import LINKS
 
 
@@ -40,6 +40,5 @@ def draw(table: pd.DataFrame) -> Figure:
     beta_bar(figure, colors, table["beta"], list(axes.values()))
     figure.supxlabel(r"gap of gold [sd under $\pi_\mathrm{ref}$ / temperature of labels]")
     figure.supylabel("z = βρ toward the response with more gold")
-    seeds = int(table["seeds"].max())
-    figure.suptitle(f"margins on a run's own pairs at the end of training, mean over {seeds} seed{'s' * (seeds > 1)}")
+    figure.suptitle(f"margins on a run's own pairs at the end of training, mean over {seeds_of(table)}")
     return figure

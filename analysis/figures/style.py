@@ -204,8 +204,14 @@ def legend_beside(figure: Figure, axes: Axes) -> None:
 
 def seeds_note(table: pd.DataFrame) -> str:
     """What the bands and bars of a figure are."""
-    fewest, most = int(table["seeds"].min()), int(table["seeds"].max())
+    most = int(table["seeds"].max())
     if most < 2:
         return "one seed: no intervals"
     few = "; few seeds, wide intervals" if most < 3 else ""
-    return f"mean and 95 % interval (Student's t) over {most if fewest == most else f'{fewest} to {most}'} seeds{few}"
+    return f"mean and 95 % interval (Student's t) over {seeds_of(table)}{few}"
+
+
+def seeds_of(table: pd.DataFrame) -> str:
+    """How many seeds enter the rows of a table: 4 seeds, or 3 to 4 seeds."""
+    fewest, most = int(table["seeds"].min()), int(table["seeds"].max())
+    return f"{most if fewest == most else f'{fewest} to {most}'} seed{'s' * (most > 1)}"

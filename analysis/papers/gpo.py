@@ -130,6 +130,12 @@ def with_kappa(records: Records) -> pd.DataFrame:
     return without_axes(curves[curves["method"].eq("gpo") & (curves["kappa"] > 0)])
 
 
+def plainly(loss: str) -> str:
+    """A loss in a list: `robust_dpo, epsilon 0.1` as robust_dpo (epsilon 0.1)."""
+    name, *settings = loss.split(", ")
+    return f"{name} ({', '.join(settings)})" if settings else name
+
+
 def kappa(records: Records, which: str) -> Finding:
     """The share of the spread between losses that kappa removes, and how much more than kappa given to other losses."""
     try:
@@ -141,16 +147,17 @@ def kappa(records: Records, which: str) -> Finding:
     shift = found.kl if which == "kl" else found.best
     note = (
         f"the spread goes from {number(shift.before, 2)} to {number(shift.after, 2)} in the natural logarithm, over "
-        f"{', '.join(found.losses)}; of {found.assignments:,} ways to give these kappa to these losses, "
+        f"{', '.join(map(plainly, found.losses))}; of {found.assignments:,} ways to give these kappa to these losses, "
         f"{100 * shift.p:.2g} % remove as much"
     )
     if which == "kl":
         note += f"; over one range, {number(found.low)} to {number(found.high)}, of beta and of beta kappa"
     if which == "best" and found.at_the_end:
-        raise UnknownError(f"the best beta of {', '.join(found.at_the_end)} is the smallest or largest of the sweep")
+        at_the_end = ", ".join(map(plainly, found.at_the_end))
+        raise UnknownError(f"the best beta of {at_the_end} is the smallest or largest of the sweep")
     if which == "best":
         note += "; best beta: " + ", ".join(
-            f"{loss} {number(beta, 2)} (in {100 * found.sure[loss]:.0f} % of bootstrap samples)"
+            f"{plainly(loss)} {number(beta, 2)} (in {100 * found.sure[loss]:.0f} % of bootstrap samples)"
             for loss, beta in found.best_beta.items()
         )
     estimates = {"kappa against beta": shift.removed, "kappa against other assignments of it": shift.excess}
