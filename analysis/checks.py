@@ -7,7 +7,7 @@ would be averaged as if they were seeds, so every function that takes curves ref
 import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
-from analysis.results import NEEDED, ResultsError, settings_of
+from analysis.results import ResultsError, require_curves, settings_of
 
 NUMBERS = ("beta", "step", "kl", "gold")
 TOGETHER = "load several folders with load([DIR, DIR]), which adds what differs between them as columns"
@@ -15,16 +15,7 @@ TOGETHER = "load several folders with load([DIR, DIR]), which adds what differs 
 
 def checked(curves: pd.DataFrame) -> pd.DataFrame:
     """The curves, whose oracle stands in them once, if their rows can belong together. Raises ResultsError."""
-    if not isinstance(curves, pd.DataFrame):
-        raise ResultsError(
-            f"curves (={type(curves).__name__}): must be the table that load(DIR) returns; call load on a folder first"
-        )
-    missing = [name for name in NEEDED if name not in curves]
-    if missing:
-        raise ResultsError(
-            f"curves: lack the column {missing[0]}; take the table that load(DIR) returns, with columns that are "
-            "neither dropped nor renamed"
-        )
+    require_curves(curves)
     wrong = [name for name in NUMBERS if not (is_numeric_dtype(curves[name]) or curves[name].isna().all())]
     if wrong:
         raise ResultsError(f"curves: the column {wrong[0]} must hold numbers, not {curves[wrong[0]].dtype}")

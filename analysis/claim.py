@@ -28,6 +28,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from analysis.checks import checked
 from analysis.intervals import Estimate
 from analysis.results import ResultsError, load, load_beside, load_proxies
 
@@ -292,4 +293,4 @@ def lost_in(records: Records) -> str:
 
 def records_in(folder: Path) -> Records:
     """The records of a result directory. Raises ResultsError."""
-    return Records(load(folder), folder)
+    return Records(checked(load(folder)), folder)

@@ -248,6 +248,6 @@ def intervals_of(
     for i, name in enumerate(names[:2]):
         found |= {f"{name}_low": float(coefficients[i] - half[i]), f"{name}_high": float(coefficients[i] + half[i])}
     for name, values in zip(names[2:], peak_of(form, *drawn.T), strict=True):
-        low, high = np.quantile(values, ends, method="nearest")
+        low, high = np.quantile(values, ends[0], method="lower"), np.quantile(values, ends[1], method="higher")
         found |= {f"{name}_low": float(low), f"{name}_high": float(high)}
     return found

@@ -173,6 +173,20 @@ def _read(paths: Iterable[Path], needed: Iterable[str] = NEEDED) -> pd.DataFrame
     return tables[0] if len(tables) == 1 else pd.concat(tables, ignore_index=True)
 
 
+def require_curves(curves: pd.DataFrame) -> None:
+    """Raises ResultsError where this is no table with the columns of curves."""
+    if not isinstance(curves, pd.DataFrame):
+        raise ResultsError(
+            f"curves (={type(curves).__name__}): must be the table that load(DIR) returns; call load on a folder first"
+        )
+    missing = [name for name in NEEDED if name not in curves]
+    if missing:
+        raise ResultsError(
+            f"curves: lack the column {missing[0]}; take the table that load(DIR) returns, with columns that are "
+            "neither dropped nor renamed"
+        )
+
+
 def trained(curves: pd.DataFrame) -> pd.DataFrame:
     """The rows of trained runs that have numbers: no oracle, and nothing from where a run diverged on."""
     return curves[(curves["method"] != "oracle") & (curves["status"] == "ok")]
@@ -226,8 +240,9 @@ def variants(curves: pd.DataFrame) -> pd.DataFrame:
     """The curves with settings that only some losses have, such as vpo_alpha, in the name of the loss: vpo, alpha 0.1.
 
     These settings are no columns any more, so that each variant of a loss stands beside the others as a loss of its
-    own.
+    own. Raises ResultsError for what is no table of curves.
     """
+    require_curves(curves)
     runs = trained(curves)
     runs = runs[runs["method"] == "gpo"]
     has = runs.groupby("loss")[further_axes(curves)].count() > 0

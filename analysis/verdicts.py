@@ -146,8 +146,8 @@ def tally(told: Sequence[Mapping[str, Any]]) -> str:
     counts = [f"{sum(entry['verdict'] == verdict for entry in told)} {verdict}" for verdict in VERDICTS]
     decided = [entry for entry in told if entry["verdict"] != "undecided"]
     lost = [str(entry["name"]) for entry in decided if entry.get("p_holm") is None or entry["p_holm"] >= ALPHA]
-    if not decided:
-        after = ""
+    if not decided or all(entry.get("p_holm") is None for entry in told):
+        after = ""  # nothing is decided, or an earlier version wrote no p-values
     elif not lost:
         after = f"; with Holm's correction over all {len(told)} at 5 % these stay as they are"
     else:

@@ -21,11 +21,11 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-import run  # noqa: E402
-from analysis.numbers import number  # noqa: E402
-from analysis.papers import PAPERS  # noqa: E402
-from analysis.verdicts import tally  # noqa: E402
-from simulator.provenance import results_source, verdicts_source  # noqa: E402
+import run
+from analysis.numbers import number
+from analysis.papers import PAPERS
+from analysis.verdicts import tally
+from simulator.provenance import results_source, verdicts_source
 
 DOCS = ROOT / "docs"
 PICTURES = {  # of docs/, and what they are copied from

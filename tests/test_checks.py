@@ -18,6 +18,7 @@ from analysis import (
     peaks,
     tradeoffs,
     training_curves,
+    variants,
 )
 from analysis.balance import balanced
 from analysis.results import oracle
@@ -60,6 +61,8 @@ def test_every_function_looks_at_what_it_is_given(name: str, sweep: pd.DataFrame
 def test_what_is_no_table_is_refused() -> None:
     with pytest.raises(ResultsError, match=r"curves \(=PosixPath\): must be the table that load\(DIR\) returns"):
         frontier(Path("results"))  # type: ignore[arg-type]
+    with pytest.raises(ResultsError, match="curves: lack the column run_id"):
+        variants(pd.DataFrame({"loss": ["a"]}))
 
 
 def test_the_oracle_stands_once_and_two_worlds_are_refused(sweep: pd.DataFrame) -> None:

@@ -10,8 +10,9 @@ import pytest
 
 import run
 from analysis import claims
-from analysis.claim import Part
+from analysis.claim import Part, holm
 from analysis.papers import PAPERS
+from simulator.provenance import results_source, verdicts_source
 
 
 def broken(folder: Path, results: Path, change: str) -> Path:
@@ -108,6 +109,13 @@ def test_reproduce_leaves_the_claims_of_every_part(
         assert len(json.loads((out / part / "claims.json").read_text())) == len(told) / 2
         assert (out / part / "figures" / "counterexample.png").exists()
         assert (out / part / "report.html").exists()
+        world = json.loads((out / part / "world.json").read_text())
+        own = [entry for entry in told if entry["reference_sha256"] == world["reference_sha256"]]
+        assert len(own) == len(told) / 2
+        assert {entry["results_source"] for entry in own} == {world["results_source"]} == {results_source()}
+        assert {entry["verdicts_source"] for entry in own} == {verdicts_source()}
+    assert [entry["p_holm"] for entry in told] == holm([entry["p"] for entry in told])
     said = capsys.readouterr().out
+    assert f"{len(told)} claims: " in said
     assert said.count("(quick)") == len(told)
     assert f"claims in {out / 'claims.json'}" in said
