@@ -43,9 +43,9 @@ def sampled(
 
 
 def listed(network: Transformer, prompts: Tensor, responses: Tensor) -> Tensor:
-    """log pi of all responses [G, T] to prompts [P, L], float64 [1, P, G]."""
+    """log pi of all responses [G, T] to prompts [P, L], float64 [1, P, G], of which each law is made to add up to 1."""
     laws = []
     for prompt in prompts:
         sequences = torch.cat([prompt.expand(len(responses), -1), responses], dim=1)
         laws.append(log_probs(network, sequences, len(prompt)).double())
-    return torch.stack(laws)[None]
+    return torch.stack(laws)[None].log_softmax(dim=-1)  # sums of float32 are off by their rounding

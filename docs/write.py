@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import tomllib
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
@@ -102,20 +103,28 @@ def with_sections(readme: str, found: dict[str, str]) -> str:
 
 
 def screenshot(page: Path, target: Path) -> None:
-    """The first screen of the charts of a page, as a picture. Raises OSError where there is no browser."""
+    """The charts of a page, without what was run, as a picture. Raises OSError where there is no browser."""
     browser = next(filter(None, map(shutil.which, BROWSERS)), None)
     if browser is None:
         raise OSError(f"no browser to take {target} with; install one of {', '.join(BROWSERS)}")
-    with tempfile.TemporaryDirectory() as profile:
-        options = ["--headless=new", "--no-sandbox", "--hide-scrollbars", f"--user-data-dir={profile}"]
+    with tempfile.TemporaryDirectory() as folder:
+        shown = Path(folder) / "page.html"
+        hidden = "<style>#run, nav { display: none }</style></head>"
+        shown.write_text(page.read_text(encoding="utf-8").replace("</head>", hidden, 1), encoding="utf-8")
+        options = ["--headless=new", "--no-sandbox", "--hide-scrollbars", f"--user-data-dir={folder}/profile"]
         size = ["--window-size=1200,1500", "--force-device-scale-factor=1", "--virtual-time-budget=20000"]
-        command = [browser, *options, *size, f"--screenshot={target}", f"{page.resolve().as_uri()}#explore"]
+        command = [browser, *options, *size, f"--screenshot={target}", shown.as_uri()]
         subprocess.run(command, check=True, capture_output=True, timeout=300)
 
 
 def digest(path: Path) -> str:
     """The SHA-256 of a file."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def references(entries: Sequence[Entry]) -> list[str]:
+    """The SHA-256 of every reference that the records of some claims were made with."""
+    return [each for entry in entries for each in entry["reference_sha256"].split(", ")]
 
 
 def main(results: Path) -> int:
@@ -139,10 +148,10 @@ def main(results: Path) -> int:
     screenshot(results / "quickstart" / "report.html", DOCS / PAGE)
     made = {
         "date": f"{date.today():%Y-%m-%d}",
-        "version": run.version(),
+        "version": tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"],
         "results_source": results_source(),
         "verdicts_source": verdicts_source(),
-        "references": sorted({entry["reference_sha256"] for entries in claims.values() for entry in entries}),
+        "references": sorted({each for entries in claims.values() for each in references(entries)}),
         "pictures": {name: digest(DOCS / name) for name in (*PICTURES, PAGE)},
     }
     readme = ROOT / "README.md"

@@ -45,8 +45,7 @@ def draw(curves: pd.DataFrame) -> Figure:
     figure.supylabel(GOLD_LABEL)
     shown = ", shown for three β" if means["seeds"].max() > 1 and len(betas) > 3 else ""
     figure.suptitle(
-        "Along training, averaged at equal steps (square: peak, as the other seeds place it; dot: end)\n"
-        f"{seeds_note(means)}{shown}"
+        f"Along training, averaged at equal steps (square: cross-fitted peak, dot: end)\n{seeds_note(means)}{shown}"
     )
     legend_inside(next(iter(grid.values())))
     beta_bar(figure, colors, means["beta"], list(grid.values()))

@@ -32,6 +32,7 @@ from analysis.papers.measures import (
     log_kl_noise,
     mean_over_seeds,
     noise_of,
+    plainly,
     requires,
     without_axes,
 )
@@ -128,12 +129,6 @@ def with_kappa(records: Records) -> pd.DataFrame:
     """The rows of all losses that are an f of beta rho, families with a parameter as variants. Raises UnknownError."""
     curves = variants(records.curves)
     return without_axes(curves[curves["method"].eq("gpo") & (curves["kappa"] > 0)])
-
-
-def plainly(loss: str) -> str:
-    """A loss in a list: `robust_dpo, epsilon 0.1` as robust_dpo (epsilon 0.1)."""
-    name, *settings = loss.split(", ")
-    return f"{name} ({', '.join(settings)})" if settings else name
 
 
 def kappa(records: Records, which: str) -> Finding:

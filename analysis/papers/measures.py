@@ -121,6 +121,12 @@ def choices_apart(gold: Array) -> Array:
     return peak_golds(gold) + peak_golds(-gold)
 
 
+def plainly(loss: str) -> str:
+    """A loss in a list: `robust_dpo, epsilon 0.1` as robust_dpo (epsilon 0.1)."""
+    name, *settings = loss.split(", ")
+    return f"{name} ({', '.join(settings)})" if settings else name
+
+
 def ends_note(ends: Mapping[str, pd.DataFrame]) -> str:
     """How far policies went whose falls are compared, at the last step, by their names."""
     far = {name: rows.loc[rows["step"] == rows["step"].max(), "kl"].mean() for name, rows in ends.items()}

@@ -18,6 +18,7 @@ from analysis.papers.measures import (
     log_kl_noise,
     mean_over_seeds,
     noise_of,
+    plainly,
     weighed_falls,
     without_axes,
 )
@@ -74,15 +75,15 @@ def vpo_avoids(records: Records) -> Finding:
     for name in vpo_names(rows):
         for loss, called in (("logistic", "DPO"), ("squared", "IPO")):
             vpo, other = (weakest(table) for table in of(rows, name, loss))
-            found[f"{called} and {name}"] = weighed_falls([(1.0, other), (-1.0, vpo)])
-            far |= {called: other, name: vpo}
+            found[f"{called} and {plainly(name)}"] = weighed_falls([(1.0, other), (-1.0, vpo)])
+            far |= {called: other, plainly(name): vpo}
     return Finding(estimates=found, note=ends_note(far))
 
 
 def vpo_falls(records: Records) -> Finding:
     """The fall of each variant of VPO at the smallest beta."""
     rows = middle(objectives(records))
-    return Finding(estimates={name: fall(weakest(of(rows, name)[0])) for name in vpo_names(rows)})
+    return Finding(estimates={plainly(name): fall(weakest(of(rows, name)[0])) for name in vpo_names(rows)})
 
 
 def backward_stable(records: Records) -> Finding:
