@@ -21,7 +21,7 @@ import pandas as pd
 
 from analysis.balance import balanced
 from analysis.checks import checked
-from analysis.intervals import half_width, over_seeds, resamples
+from analysis.intervals import half_width, over_seeds, resamples, spread_of
 from analysis.results import further_axes, trained, whole
 
 CURVE = ("method", "loss", "beta", "kappa")
@@ -90,9 +90,22 @@ def jackknifed(of: Callable[[Array], Array], gold: Array) -> tuple[float, float]
     return float(of(gold).mean()), error
 
 
-def fall_with_error(gold: Array) -> tuple[float, float]:
-    """The mean fall over seeds and its jackknife standard error (NaN for one seed), for gold [S, K]."""
-    return jackknifed(falls, gold)
+def plain_falls(gold: Array, weights: Array) -> Array:
+    """What means over seeds lose from their highest place to their end, [B], for gold [S, K] and weights [B, S]."""
+    means = weights @ gold
+    return means.max(axis=1) - means[:, -1]
+
+
+def fall_with_error(gold: Array, rng: np.random.Generator | None = None) -> tuple[float, float]:
+    """The mean fall over seeds and its jackknife standard error (NaN for one seed), for gold [S, K].
+
+    Where gold of all seeds is highest at the end whichever of them is left out, the jackknife knows no error; it is
+    then that of the bootstrap of what means lose.
+    """
+    value, error = jackknifed(falls, gold)
+    if error == 0.0:
+        error = float(spread_of(plain_falls(gold, resamples(len(gold), rng, RESAMPLED)), len(gold)))
+    return value, error
 
 
 def best_places(gold: Array, rng: np.random.Generator | None = None) -> Array:
@@ -123,9 +136,9 @@ def peaks(curves: pd.DataFrame, rng: np.random.Generator | None = None) -> pd.Da
         row |= {"peak_kl": kl[top], "end_kl": kl[last], "end_gold": gold[last].mean()}
         row |= ends_of("peak_kl", kl[gold.columns].to_numpy()[best_places(gold.to_numpy(), rng)])
         noise = {"peak_gold": [_noise(group, top)], "fall": [_noise(group, step) for step in (top, last)]}
-        for name, of in (("peak_gold", peak_golds), ("fall", falls)):
-            row[name], error = jackknifed(of, gold.to_numpy())
-            row[f"{name}_se"] = math.sqrt(error**2 + sum(noise[name]))
+        found = {"peak_gold": jackknifed(peak_golds, gold.to_numpy()), "fall": fall_with_error(gold.to_numpy(), rng)}
+        for name, (value, error) in found.items():
+            row |= {name: value, f"{name}_se": math.sqrt(error**2 + sum(noise[name]))}
         rows.append(row)
     first = ["seeds", "peak_step", "peak_kl", "peak_gold", "end_kl", "end_gold", "fall"]
     return with_intervals(pd.DataFrame(rows, columns=[*by, *first, *OTHERS]))

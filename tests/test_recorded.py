@@ -18,7 +18,7 @@ from simulator import ConfigError, Sweep, SweepError, run_sweep
 from simulator.files import StorageError
 from simulator.folder import Folder
 from simulator.ground import Ground
-from simulator.provenance import OUTSIDE, results_modules, results_source, source_hash
+from simulator.provenance import OUTSIDE, SHOWING, results_modules, results_source, source_hash, verdicts_source
 from simulator.recorded import check_as_begun, made
 from tests.conftest import heard, small_sweep
 
@@ -220,3 +220,10 @@ def test_proxies_say_how_they_were_made(tmp_path: Path) -> None:
         (results_source(), facts["reference_sha256"])
     }
     assert len(made(Folder(path=out))) == 2
+
+
+def test_what_only_shows_verdicts_is_named_and_there() -> None:
+    names = {path.stem for path in (ROOT / "analysis").glob("*.py")}
+    names |= {path.name for path in (ROOT / "analysis").iterdir() if (path / "__init__.py").exists()}
+    assert names >= SHOWING
+    assert len(verdicts_source()) == 10

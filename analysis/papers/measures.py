@@ -12,10 +12,10 @@ import pandas as pd
 
 from analysis.claim import UnknownError
 from analysis.frontier import gold_at
-from analysis.intervals import UNBOUNDED, Estimate, mean_of
+from analysis.intervals import UNBOUNDED, Estimate, mean_of, resamples, spread_of
 from analysis.numbers import number
 from analysis.results import further_axes, whole
-from analysis.summary import fall_with_error, falls, peak_golds
+from analysis.summary import RESAMPLED, fall_with_error, falls, peak_golds, plain_falls
 
 Array = np.ndarray
 
@@ -103,6 +103,10 @@ def weighed_falls(terms: Sequence[tuple[float, pd.DataFrame]]) -> Estimate:
     everyone = np.arange(len(seeds))
     left = np.array([total(np.delete(everyone, i)) for i in everyone]) if len(seeds) > 1 else np.full(1, np.nan)
     error = float(np.sqrt((len(seeds) - 1) / len(seeds) * ((left - left.mean()) ** 2).sum()))
+    if error == 0.0:  # as in fall_with_error
+        drawn = resamples(len(seeds), times=RESAMPLED)
+        plain = sum(weight * plain_falls(gold, drawn) for weight, gold in zip(weights, golds, strict=True))
+        error = float(spread_of(np.asarray(plain), len(seeds)))
     noise = np.sqrt(2 * sum((weight * noise_of(rows)) ** 2 for weight, rows in terms))
     error = error if len(seeds) > 1 else np.nan
     return Estimate(value=total(everyone), error=error, freedom=len(seeds) - 1, shared=float(noise))
