@@ -20,7 +20,7 @@ from simulator.folder import Folder
 from simulator.ground import Ground
 from simulator.provenance import OUTSIDE, SHOWING, results_modules, results_source, source_hash, verdicts_source
 from simulator.recorded import check_as_begun, made
-from tests.conftest import heard, small_sweep
+from tests.conftest import ROOT, heard, small_sweep
 
 GRID = {"loss": ["hinge"], "beta": [0.1], "seeds": 2, "data.pairs": [16, 32]}
 GOLD = "gold_rewards/transformer.py"
