@@ -302,7 +302,10 @@ def test_charts_follow_the_scheme(visit: Any, folder: Path) -> None:
     color = "document.getElementById('frontier').layout.font.color"
     light = seen.page.evaluate(color)
     seen.page.emulate_media(color_scheme="dark")
-    seen.page.wait_for_function(f"{color} !== '{light}'", timeout=5000)
+    for _ in range(300):  # the page's policy lets no browser poll by itself
+        if seen.page.evaluate(color) != light:
+            break
+        seen.page.wait_for_timeout(100)
     assert brightness(seen.page.evaluate(color)) > brightness(light)
 
 

@@ -171,6 +171,7 @@ def test_a_terminal_that_closes_saves_what_there_is(tmp_path: Path) -> None:
     command = [sys.executable, str(ROOT / "run.py"), "sweep", "--out", str(out), "--workers", "1", "--set", *settings]
     child, terminal = pty.fork()
     if child == 0:  # pragma: no cover
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the caller of these tests may have shut it off, as nohup does
         os.execv("/bin/sh", ["sh", "-c", 'exec "$@" 2>"$0"', str(errors), *command])
     until = time.monotonic() + 120
     said = b""
