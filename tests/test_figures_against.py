@@ -44,6 +44,18 @@ def against(folder: Path) -> pd.DataFrame:
     return load(folder)
 
 
+@pytest.mark.parametrize("name", AGAINST)
+def test_no_title_is_cut_off(name: str, against: pd.DataFrame) -> None:
+    two = against[against["method"].isin(["best_of_n", "rl"])]  # fewer panels, less room
+    with mpl.rc_context(RC):
+        figure = AGAINST[name][1](two)
+        figure.draw_without_rendering()
+    (title,) = [text for text in figure.findobj(mpl.text.Text) if text.get_text() == figure.get_suptitle()][:1]
+    extent = title.get_window_extent()
+    assert extent.x0 >= 0
+    assert extent.x1 <= figure.bbox.x1
+
+
 @pytest.mark.slow
 def test_all_that_apply_are_written_and_none_of_offline_training(folder: Path) -> None:
     paths = draw_all(folder)

@@ -35,7 +35,7 @@ def draw(curves: pd.DataFrame) -> Figure:
         log_axis(axes, "x")
     figure.supxlabel(ALONG[along])
     figure.supylabel(f"most {GOLD_LABEL}")
-    figure.suptitle(f"The peak of gold along n or training, placed by the other seeds; {seeds_note(pd.concat(tables))}")
+    figure.suptitle(f"The peak of gold along n or training, cross-fitted\n{seeds_note(pd.concat(tables))}")
     if apart:
         legend_beside(figure, max(grid.values(), key=lambda axes: len(axes.get_legend_handles_labels()[1])))
     return figure
