@@ -16,12 +16,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TextIO
 
 from cyclopts import App, CycloptsError, Parameter
 
-CONFIGS = Path(__file__).resolve().parent / "configs"
-QUICKSTART = CONFIGS / "quickstart.toml"
 STOPPING = b"\nstopping when what is being written is on disk; once more stops at once\n"
 
 if TYPE_CHECKING:
-    from simulator.config import Sweep
+    from simulator.sweeps.sweep import Sweep
 
 Switch = Annotated[bool, Parameter(negative=())]
 Settings = Annotated[tuple[str, ...], Parameter(name="--set", consume_multiple=(1, 10_000), negative=())]
@@ -47,7 +45,7 @@ app = App(
 
 @app.command
 def sweep(
-    config: Path = QUICKSTART,
+    config: Path = Path("quickstart"),
     /,
     *,
     out: Path | None = None,
@@ -64,7 +62,7 @@ def sweep(
     Parameters
     ----------
     config
-        The sweep, a TOML file.
+        The sweep: a TOML file, or the name of one that ships, such as gpo.
     out
         Where records and figures go; results/NAME for NAME.toml unless said.
     settings
@@ -83,7 +81,7 @@ def sweep(
         Print what the sweep, or what is missing of it, would take, and do nothing.
 
     """
-    from simulator.config import Sweep
+    from simulator.sweeps.sweep import Sweep
 
     asked = Sweep.from_toml(config, settings)
     target = out or Path("results") / config.stem
@@ -98,7 +96,7 @@ def sweep(
 @contextmanager
 def shown_at_the_end(target: Path) -> Iterator[None]:
     """Report on a sweep when the block ends, also where some of its runs failed."""
-    from simulator.sweep import SweepError
+    from simulator.common.errors import SweepError
 
     try:
         yield
@@ -111,8 +109,8 @@ def shown_at_the_end(target: Path) -> Iterator[None]:
 
 def tell_plan(sweep: "Sweep", target: Path, device: str, workers: int | None, **how: Any) -> None:
     """Print what a sweep would take; `how` as in `make_plan`."""
-    from simulator.plan import make_plan
-    from simulator.sweep import choose_device, processes_on
+    from simulator.execution.devices import choose_device, processes_on
+    from simulator.execution.estimate import make_plan
 
     at, processes = choose_device(device), processes_on(device, workers)
     say(*make_plan(sweep, processes, device=at, out=target, **how).lines(target))
@@ -123,14 +121,14 @@ def show(folder: Path) -> None:
 
     One whose page is younger than its records is left as it is.
     """
-    from simulator.finished import reported
-    from simulator.folder import Folder
+    from simulator.storage.inventory import reported
+    from simulator.storage.layout import Folder
 
     if all_there := reported(Folder(path=folder)):
         say(all_there, f"`python run.py report {folder}` tells again what they came to")
         return
     from analysis.figures import drawable
-    from analysis.summary_text import text
+    from analysis.report.terminal_text import text
 
     if drawable(folder):
         report(folder)
@@ -140,11 +138,11 @@ def show(folder: Path) -> None:
 
 def run_watched(sweep: "Sweep", target: Path, **how: Any) -> None:
     """Run a sweep with its progress on standard output; `how` as in `run_sweep`."""
-    from simulator.finished import kept_in
-    from simulator.folder import Folder
-    from simulator.interrupts import listening
-    from simulator.progress import shown_on
-    from simulator.sweep import run_sweep
+    from simulator.common.signals import listening
+    from simulator.execution.progress import shown_on
+    from simulator.execution.run_sweep import run_sweep
+    from simulator.storage.inventory import kept_in
+    from simulator.storage.layout import Folder
 
     try:
         with listening(STOPPING), shown_on(sys.stdout, sweep) as watch:
@@ -195,20 +193,21 @@ def reproduce(
     from datetime import date
 
     from analysis.figures import draw_worked
-    from analysis.papers import PAPERS
-    from analysis.results import made_by
-    from analysis.verdicts import corrected, entries, judged, text, write_claims
-    from simulator.complaints import ConfigError, nearest
-    from simulator.config import Sweep
-    from simulator.provenance import verdicts_source
+    from analysis.published.papers import PAPERS
+    from analysis.published.verdicts import corrected, entries, judged, text, write_claims
+    from analysis.records.load import made_by
+    from simulator.common.errors import ConfigError, nearest
+    from simulator.storage.provenance import verdicts_source
+    from simulator.sweeps.sweep import Sweep
 
     if name not in PAPERS:
         raise ConfigError(f"reproduce {name}: must be one of {', '.join(PAPERS)}{nearest(name, PAPERS)}")
     paper, target = PAPERS[name], out or Path("results") / (f"{name}-quick" if quick else name)
     everything, how = [], {"memory": memory, "fresh": fresh, "accept_source": accept_source}
     for part, asked in paper.parts.items():
-        sweep, folder = Sweep.from_toml(CONFIGS / asked.config, asked.quick if quick else ()), target / part
-        say(f"{' '.join(filter(None, [name, part]))}: {asked.config}{' '.join(['', *asked.quick]) if quick else ''}")
+        sweep, folder = Sweep.from_toml(asked.config, asked.quick if quick else ()), target / part
+        changed = " ".join(["", *asked.quick]) if quick else ""
+        say(f"{' '.join(filter(None, [name, part]))}: {asked.config}.toml{changed}")
         if dry_run:
             tell_plan(sweep, folder, device, workers, **how)
             continue
@@ -237,9 +236,9 @@ def report(folder: Path, /) -> None:
 
     """
     from analysis.figures import draw_all
+    from analysis.records.checksums import blamed_on, damages, seal_report
     from analysis.report import write_report
-    from analysis.seals import blamed_on, damages, seal_report
-    from analysis.summary_text import text
+    from analysis.report.terminal_text import text
 
     damaged = damages(folder)
     for sentence in damaged:
@@ -264,8 +263,9 @@ def losses(*names: str, picture: Path | None = None) -> None:
         Draw those that are functions of z into this file, a PNG, SVG or PDF; GPO's six unless some are named.
 
     """
-    from simulator.describe import chosen, describe, functions
-    from simulator.losses import LOSSES, sample_losses
+    from simulator.objectives.gpo import LOSSES
+    from simulator.objectives.local_shape import sample_losses
+    from simulator.objectives.loss_table import chosen, describe, functions
 
     say(*describe(chosen(names)).split("\n"))
     if picture:
@@ -287,14 +287,14 @@ def schema() -> None:
     """
     import json
 
-    from simulator.schema import schema
+    from simulator.sweeps.json_schema import schema
 
     say(*json.dumps(schema(), indent=2).split("\n"))
 
 
 def say(*lines: object, stream: TextIO | None = None) -> None:
     """Print lines, with nothing in them that acts on a terminal."""
-    from simulator.terminal import say
+    from simulator.common.terminal import say
 
     say(*lines, stream=stream)
 
@@ -316,9 +316,8 @@ def blame(error: Exception) -> int | None:
     """The exit code of an error that has a message for the user; None for one that nobody foresaw."""
     if isinstance(error, CycloptsError):
         return 2
-    from analysis.results import ResultsError, UnwritableError
-    from simulator.complaints import ConfigError
-    from simulator.sweep import SweepError
+    from analysis.records.load import ResultsError, UnwritableError
+    from simulator.common.errors import ConfigError, SweepError
 
     if isinstance(error, ConfigError | ResultsError) and not isinstance(error, UnwritableError):
         return 2
@@ -366,6 +365,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-if __name__ == "__main__":
+def command() -> None:
+    """The installed command `alignment-simulator`: `main`, with warnings as lines, and its exit code."""
     warnings.showwarning = tell
     sys.exit(main())
+
+
+if __name__ == "__main__":
+    command()

@@ -7,20 +7,20 @@
 Nothing here trains, and nothing imports torch: all that is known of a sweep stands in its tables.
 """
 
-from analysis.collapse import Collapse, kappa_collapse
-from analysis.comparison import Comparison, compare, compare_all
-from analysis.counterexample import descend
-from analysis.frontier import frontier
-from analysis.intervals import Estimate
-from analysis.laws import ScalingLaw, fit_scaling_law
-from analysis.papers import PAPERS
-from analysis.paths import fit_laws, trends
-from analysis.results import ResultsError, load_beside, load_losses, load_proxies, variants
-from analysis.several import load
-from analysis.summary import best, peaks, training_curves
-from analysis.theory import LINKS, gradient_weights, margins_by_gap
-from analysis.tradeoffs import pareto_front, tradeoffs
-from analysis.verdicts import claims
+from analysis.published.papers import PAPERS
+from analysis.published.verdicts import claims
+from analysis.records.load import ResultsError, load_beside, load_losses, load_proxies, variants
+from analysis.records.many import load
+from analysis.statistics.comparison import Comparison, compare, compare_all
+from analysis.statistics.frontier import frontier
+from analysis.statistics.gaussians import descend
+from analysis.statistics.intervals import Estimate
+from analysis.statistics.kappa_collapse import Collapse, kappa_collapse
+from analysis.statistics.law_fits import fit_laws, trends
+from analysis.statistics.laws import ScalingLaw, fit_scaling_law
+from analysis.statistics.peaks import best, peaks, training_curves
+from analysis.statistics.population_links import LINKS, gradient_weights, margins_by_gap
+from analysis.statistics.tradeoffs import pareto_front, tradeoffs
 
 __all__ = [
     "LINKS",

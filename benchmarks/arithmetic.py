@@ -13,7 +13,7 @@ pass. What is no product of matrices (norms, softmax, Adam) is not counted, thou
 from dataclasses import dataclass
 
 from benchmarks.cases import Case
-from simulator.network import Architecture
+from simulator.networks.architecture import Architecture
 
 PASSES = 3  # forward, and backward twice
 
@@ -29,7 +29,9 @@ class Layout:
 
 
 def packed(case: Case) -> Layout:
-    """Both responses behind one prompt, less their last tokens: S = L + 2 (T - 1), as in simulator/transformer.py."""
+    """Both responses behind one prompt, less their last tokens: S = L + 2 (T - 1), as in
+    simulator/networks/transformer.py.
+    """
     inner = 2 * (case.response_length - 1)
     return Layout(sequences=case.batch, places=case.prompt_length + inner, in_last_block=1 + inner, read=1 + inner)
 

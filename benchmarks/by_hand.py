@@ -3,10 +3,10 @@
 Shapes: N pairs, L prompt length, T response length, S = L + T - 1 places, d width, H heads of e channels, B pairs of a
 step, D numbers of a row of parameters.
 
-The network is that of simulator/transformer.py. Chosen and rejected responses are one batch of 2B sequences, each with
-a copy of its prompt; the reference is asked once, beforehand; logits are computed for the tokens of responses only.
-Of two ways to write a line the faster was kept: one fused Adam, cross entropy, softplus. Which attention is faster
-depends on the size, so there are both.
+The network is that of simulator/networks/transformer.py. Chosen and rejected responses are one batch of 2B sequences,
+each with a copy of its prompt; the reference is asked once, beforehand; logits are computed for the tokens of
+responses only. Of two ways to write a line the faster was kept: one fused Adam, cross entropy, softplus. Which
+attention is faster depends on the size, so there are both.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -19,9 +19,10 @@ from torch.nn.functional import cross_entropy, scaled_dot_product_attention, sof
 from torch.nn.utils import clip_grad_norm_
 
 from benchmarks.cases import BETA, CLIP, LEARNING_RATE, Case
-from simulator.network import Architecture, restack, unstack
-from simulator.streams import stream
-from simulator.training import Problem
+from simulator.common.random_streams import stream
+from simulator.networks.architecture import Architecture
+from simulator.networks.parameters import restack, unstack
+from simulator.training.problem import Problem
 
 Attention = Callable[[Tensor, Tensor, Tensor], Tensor]
 

@@ -46,7 +46,7 @@ from trl import DPOConfig, DPOTrainer
 
 from benchmarks.by_hand import Transformer, row_of, set_row
 from benchmarks.cases import BETA, CASES, CLIP, LEARNING_RATE, Case, Pairs, found
-from simulator.network import Architecture
+from simulator.networks.architecture import Architecture
 
 PAD = "pad"
 

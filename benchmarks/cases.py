@@ -15,13 +15,14 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
-from simulator.along import said
-from simulator.network import Architecture, initial_parameters, unstack
-from simulator.objective import Part
+from simulator.common.random_streams import stream
+from simulator.networks.architecture import Architecture
+from simulator.networks.packing import packing
+from simulator.networks.parameters import initial_parameters, unstack
+from simulator.networks.token_log_probs import said
 from simulator.objectives import OBJECTIVES
-from simulator.packing import packing
-from simulator.streams import stream
-from simulator.training import Problem, Schedule
+from simulator.objectives.objective import Part
+from simulator.training.problem import Problem, Schedule
 
 HEAD_WIDTH = 16
 BETA, LEARNING_RATE, CLIP = 0.1, 3e-4, 1.0

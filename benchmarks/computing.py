@@ -22,8 +22,8 @@ from benchmarks.planned import stack_of
 from benchmarks.results import Section, counted, on_device
 from benchmarks.rounds import Contender, clock, for_seconds, interleaved
 from benchmarks.step import OURS, table
-from simulator.computing import EAGER, Computing, can_compile
-from simulator.training import advance, start
+from simulator.networks.compute_mode import EAGER, Computing, can_compile
+from simulator.training.engine import advance, start
 
 WIDE = Case(name="wide", vocabulary=64, layers=2, width=256, prompt_length=8, response_length=16, batch=32)
 SIZES = {**CASES, WIDE.name: WIDE}

@@ -27,8 +27,8 @@ from benchmarks.options import above_zero, command_of, parser
 from benchmarks.processes import ONE_THREAD, peak_bytes, run_python
 from benchmarks.results import Section, Table, counted, number, tell
 from benchmarks.rounds import in_turns
-from simulator.terminal import say
-from simulator.training import advance, start
+from simulator.common.terminal import say
+from simulator.training.engine import advance, start
 
 FACTORS = (0.5, 1.0, 2.0, 4.0)
 LEAST_STEPS, SECONDS = 5, 1.0

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from benchmarks.by_hand import Transformer, log_probs
-from simulator.along import compare
-from simulator.sampling import Noise
+from simulator.networks.sampling import Noise
+from simulator.networks.token_log_probs import compare
 
 
 def draw(network: Transformer, prompts: Tensor, responses: int, length: int, noise: Noise) -> tuple[Tensor, Tensor]:
@@ -36,7 +36,7 @@ def logits_of(network: Transformer, prompts: Tensor, responses: Tensor) -> Tenso
 def sampled(
     network: Transformer, reference: Transformer, prompts: Tensor, responses: int, length: int, noise: Noise
 ) -> dict[str, Tensor]:
-    """What `simulator.along.follow` finds of one policy, [1, P, m] each."""
+    """What `simulator.networks.token_log_probs.follow` finds of one policy, [1, P, m] each."""
     drawn, logits = draw(network, prompts, responses, length, noise)
     along = compare(logits[None].unbind(dim=3), logits_of(reference, prompts, drawn)[None], drawn[None])
     return along | {"responses": drawn[None]}

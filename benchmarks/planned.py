@@ -5,9 +5,10 @@ from typing import Any, Literal
 import torch
 
 from benchmarks.cases import BETA, CLIP, LEARNING_RATE, Case
-from simulator.config import Sweep
-from simulator.grid import expand, stack_size
-from simulator.runs import Run
+from simulator.settings.run import Run
+from simulator.sweeps.grid import expand
+from simulator.sweeps.stacking import stack_size
+from simulator.sweeps.sweep import Sweep
 
 Kind = Literal["sampled", "enumerable"]
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import torch
 
 from benchmarks.rounds import Spread
-from simulator.files import write_whole
-from simulator.terminal import say
+from simulator.common.atomic_files import write_whole
+from simulator.common.terminal import say
 
 RESULTS = Path(__file__).resolve().parent / "RESULTS.md"
 TITLE = "# Results of the benchmarks\n\nEach section is written by its command with `--record`, and by nothing else.\n"

@@ -23,7 +23,7 @@ from benchmarks.options import timed_here
 from benchmarks.planned import stack_of
 from benchmarks.results import Section, Table, counted, on_device, shown, trl_is_here
 from benchmarks.rounds import Contender, clock, for_seconds, interleaved, ratio, spread
-from simulator.training import advance, start
+from simulator.training.engine import advance, start
 
 WARM_UP = 3  # steps of a training of TRL's that are not counted
 OURS, TRL = "ours", "TRL, lean"

@@ -14,15 +14,16 @@ from benchmarks import naive
 from benchmarks.by_hand import Transformer, network_of
 from benchmarks.cases import Case
 from benchmarks.planned import Kind, run_of, stack_of
-from simulator.along import follow
-from simulator.enumerable import EnumerableWorld
-from simulator.network import unstack
-from simulator.preferences import Preferences, stack_preferences
-from simulator.sampled import SampledWorld
-from simulator.sampling import Lots, Noise, gumbel_noise
-from simulator.settings import Settings
-from simulator.streams import stream
-from simulator.world import World, build_world
+from simulator.common.random_streams import stream
+from simulator.networks.parameters import unstack
+from simulator.networks.sampling import Lots, Noise, gumbel_noise
+from simulator.networks.token_log_probs import follow
+from simulator.preferences.pairs import Preferences, stack_preferences
+from simulator.settings.tables import Settings
+from simulator.worlds.build import build_world
+from simulator.worlds.enumerable import EnumerableWorld
+from simulator.worlds.protocol import World
+from simulator.worlds.sampled import SampledWorld
 
 AWAY = 0.05  # of a policy from the reference, in each parameter
 REFERENCE_STEPS = 50  # what the reference says does not change what it costs

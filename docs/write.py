@@ -23,10 +23,10 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 import run
-from analysis.numbers import number
-from analysis.papers import PAPERS
-from analysis.verdicts import tally
-from simulator.provenance import results_source, verdicts_source
+from analysis.published.papers import PAPERS
+from analysis.published.verdicts import tally
+from analysis.records.number_format import number
+from simulator.storage.provenance import results_source, verdicts_source
 
 DOCS = ROOT / "docs"
 PICTURES = {  # of docs/, and what they are copied from

@@ -7,17 +7,22 @@ run_sweep(Sweep.from_toml("configs/quickstart.toml"), out="results/quickstart")
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from simulator.complaints import ConfigError
-    from simulator.config import Sweep
-    from simulator.sweep import SweepError, run_sweep
+    from simulator.common.errors import ConfigError, SweepError
+    from simulator.execution.run_sweep import run_sweep
+    from simulator.sweeps.sweep import Sweep
 
 __all__ = ["ConfigError", "Sweep", "SweepError", "run_sweep"]
 
-_HOME = {"ConfigError": "complaints", "Sweep": "config", "SweepError": "sweep", "run_sweep": "sweep"}
+_HOME = {
+    "ConfigError": "common.errors",
+    "Sweep": "sweeps.sweep",
+    "SweepError": "common.errors",
+    "run_sweep": "execution.run_sweep",
+}
 
 
 def __getattr__(name: str) -> Any:
-    """Import what is asked for only then, so that `simulator.losses` needs nothing but torch."""
+    """Import what is asked for only then, so that `simulator.objectives.gpo` needs nothing but torch."""
     if name not in _HOME:
         raise AttributeError(f"module 'simulator' has no attribute {name!r}")
     from importlib import import_module

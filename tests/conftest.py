@@ -14,7 +14,8 @@ import pytest
 import torch
 
 from simulator import Sweep, run_sweep
-from simulator.world import World, build_world
+from simulator.worlds.build import build_world
+from simulator.worlds.protocol import World
 
 SMALL = {
     "world": {"vocabulary": 4, "response_length": 3, "prompts": 3, "seed": 1},

@@ -14,31 +14,20 @@ import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis.counterexample import descend
-from analysis.figures import (
-    across_beta,
-    coefficients,
-    counterexample,
-    links,
-    losses,
-    maxima,
-    mu_squared,
-    neighbours,
-    overoptimization,
-    pace,
-    penalty,
-    proxies,
-    regularization,
-    spending,
-    tradeoff,
-    training,
-    weights,
-)
-from analysis.figures.families import with_labels
+from analysis.figures.curve_groups import with_labels
+from analysis.figures.offline import across_beta, mu_squared, neighbours, regularization, tradeoff, training
+from analysis.figures.offline import learning_rate as pace
+from analysis.figures.proxies import coefficients, overoptimization, penalty
+from analysis.figures.proxies import peak_gold as maxima
+from analysis.figures.proxies import reward_models as proxies
+from analysis.figures.proxies import rl_vs_best_of_n as spending
 from analysis.figures.style import RC
-from analysis.files import write_whole
-from analysis.names import drawn, in_a_file_name, spelled
-from analysis.results import (
+from analysis.figures.theory import gaussians as counterexample
+from analysis.figures.theory import gradient_weights as weights
+from analysis.figures.theory import losses
+from analysis.figures.theory import population_links as links
+from analysis.records.atomic_files import write_whole
+from analysis.records.load import (
     ResultsError,
     ends,
     further_axes,
@@ -50,7 +39,9 @@ from analysis.results import (
     settings_of,
     trained,
 )
-from analysis.theory import gradient_weights, margins_by_gap
+from analysis.records.safe_names import drawn, in_a_file_name, spelled
+from analysis.statistics.gaussians import descend
+from analysis.statistics.population_links import gradient_weights, margins_by_gap
 
 Draw = Callable[[pd.DataFrame], Figure]
 Choice = tuple[Callable[[pd.DataFrame], bool], Draw]  # whether it has something to show, and the figure

@@ -18,7 +18,7 @@ from matplotlib.colors import ListedColormap, LogNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, NullLocator, StrMethodFormatter
 
-from analysis.results import GPO_LOSSES, oracle
+from analysis.records.load import GPO_LOSSES, oracle
 
 RC = {
     "font.size": 9,

@@ -12,12 +12,12 @@ import numpy as np
 import pandas as pd
 
 from analysis.figures.style import loss_styles, losses_of
-from analysis.report.levels import LEVELS, Level, left_out
-from analysis.report.numbers import listed, rounded, spread, told
-from analysis.report.parts import Axis, Part, axes_of, parts_of, policies_of
-from analysis.report.portraits import WIDTH, Laws, Responses, Said, law_json, laws_of
-from analysis.report.series import WORDS, Series, series_of
-from analysis.results import load_beside
+from analysis.records.load import load_beside
+from analysis.report.axis_selection import Axis, Part, axes_of, parts_of, policies_of
+from analysis.report.json_numbers import listed, rounded, spread, told
+from analysis.report.page_budget import LEVELS, Level, left_out
+from analysis.report.policy_summaries import WIDTH, Laws, Responses, Said, law_json, laws_of
+from analysis.report.slider_series import WORDS, Series, series_of
 
 COLUMNS = ("kl", "kl_low", "kl_high", "gold", "gold_low", "gold_high", "proxy")
 NAMES = {"beta": "β (small: weak regularization)", "step": "training step", "n": "n, the best of so many", "tau": "τ"}

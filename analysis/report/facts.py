@@ -5,9 +5,9 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.figures.families import METHOD_NAMES
-from analysis.report.numbers import told
-from analysis.results import further_axes
+from analysis.figures.curve_groups import METHOD_NAMES
+from analysis.records.load import further_axes
+from analysis.report.json_numbers import told
 
 Fact = tuple[str, str]
 METHODS = {"gpo": "training on pairs", **METHOD_NAMES}

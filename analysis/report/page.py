@@ -15,14 +15,14 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from analysis.files import write_whole
-from analysis.numbers import number
-from analysis.report.beside import load_claims, load_config, load_world
+from analysis.published.verdicts import tally
+from analysis.records.atomic_files import write_whole
+from analysis.records.load import ResultsError, ends, failures, finished, load, load_beside, sources, trained
+from analysis.records.number_format import number
 from analysis.report.data import chosen_of, data_of
 from analysis.report.facts import machine_facts, source_facts, sweep_facts, training_facts, world_facts
 from analysis.report.pictures import pictures_of
-from analysis.results import ResultsError, ends, failures, finished, load, load_beside, sources, trained
-from analysis.verdicts import tally
+from analysis.report.side_tables import load_claims, load_config, load_world
 
 LIMIT = 8_000_000  # bytes of the page
 DATA = 1_900_000  # of them, for what the controls choose from

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
 
-from analysis.results import ResultsError
+from analysis.records.load import ResultsError
 
 WIDTH, COLOURS = 1200, 256
 MARKUP = 600  # bytes of a figure on the page, without its picture and words

@@ -1,7 +1,8 @@
 """The best policy against a proxy at every penalty, in closed form: what perfect reinforcement learning would do.
 
-pi ∝ pi_ref exp(r / tau) maximizes E_pi r - tau KL(pi || pi_ref) for the proxy's score r; see simulator/oracle.py. A run
-follows tau from large to small, one row each, with tau in a column of its own. It needs a world that lists responses.
+pi ∝ pi_ref exp(r / tau) maximizes E_pi r - tau KL(pi || pi_ref) for the proxy's score r; see
+simulator/measurement/gibbs.py. A run follows tau from large to small, one row each, with tau in a column of its own.
+It needs a world that lists responses.
 """
 
 from collections.abc import Sequence
@@ -10,14 +11,15 @@ import numpy as np
 import pandas as pd
 import torch
 
-from simulator.checkpoints import curve_rows
-from simulator.enumerable import EnumerableWorld
-from simulator.interrupts import stop_if_wanted
-from simulator.method import LABELS, Method, Recorder, always, needs_listing, no_labelling, reads_proxies
-from simulator.oracle import TEMPERATURES, gibbs
-from simulator.runs import Run
-from simulator.scoring import Proxy
-from simulator.world import World
+from simulator.common.signals import stop_if_wanted
+from simulator.measurement.gibbs import TEMPERATURES, gibbs
+from simulator.methods.method import LABELS, Method, always, needs_listing, no_labelling, reads_proxies
+from simulator.proxies.scores import Proxy
+from simulator.settings.run import Run
+from simulator.training.checkpoints import curve_rows
+from simulator.training.recorder import Recorder
+from simulator.worlds.enumerable import EnumerableWorld
+from simulator.worlds.protocol import World
 
 
 def trace(runs: Sequence[Run], world: World, proxies: Sequence[Proxy], recorder: Recorder) -> pd.DataFrame:

@@ -4,9 +4,9 @@ To add one, write it in one of these modules, or in one of its own that is named
 Its parameters become a table of the sweep file, `[objective.TABLE]`.
 """
 
-from simulator.losses import LOSSES
-from simulator.objective import Objective, of_z
 from simulator.objectives import ganpo, margin, pairwise, reference_free, rpo, vpo
+from simulator.objectives.gpo import LOSSES
+from simulator.objectives.objective import Objective, of_z
 
 OBJECTIVES: dict[str, Objective] = {
     **{name: of_z(f) for name, f in LOSSES.items()},

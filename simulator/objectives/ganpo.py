@@ -29,12 +29,13 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad, softplus
 
-from simulator.losses import logistic
-from simulator.network import ALIGNMENT, Architecture, Blocks, restack, unstack
-from simulator.objective import Memory, Objective, Pairs, Parameter, Scene, Term, named
-from simulator.optimizer import Adam, adam_step
-from simulator.streams import stream
-from simulator.transformer import feed_forward, normed, read_out, response_states
+from simulator.common.random_streams import stream
+from simulator.networks.architecture import ALIGNMENT, Architecture
+from simulator.networks.optimizer import Adam, adam_step
+from simulator.networks.parameters import Blocks, restack, unstack
+from simulator.networks.transformer import feed_forward, normed, read_out, response_states
+from simulator.objectives.gpo import logistic
+from simulator.objectives.objective import Memory, Objective, Pairs, Parameter, Scene, Term, named
 
 DECAY = 0.9  # of the moving averages
 SLOWER = 0.5  # the discriminators' learning rate over the policy's

@@ -1,4 +1,4 @@
-"""Further losses that are functions of z = beta rho alone, beside GPO's six; see simulator/losses.py.
+"""Further losses that are functions of z = beta rho alone, beside GPO's six; see simulator/objectives/gpo.py.
 
 They have kappa like those, at their parameters, and agree with the code of their authors and of TRL's DPOTrainer.
 """
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from simulator.objective import Parameter, named, of_z
+from simulator.objectives.objective import Parameter, named, of_z
 
 FLIPS = Parameter(default=0.1, most=0.49, about="share of labels that are taken for wrong")
 

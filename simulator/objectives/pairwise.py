@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from simulator.objective import Pairs, Parameter, named, of_pairs
+from simulator.objectives.objective import Pairs, Parameter, named, of_pairs
 
 WEIGHT = Parameter(default=1.0, about="weight")
 LARGEST = 20.0  # nats; of a ratio that is exponentiated

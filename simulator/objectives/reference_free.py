@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from simulator.objective import Pairs, Parameter, named, of_pairs
+from simulator.objectives.objective import Pairs, Parameter, named, of_pairs
 
 SURE = -1e-6  # nats per token; odds of what is surer are taken for those at it
 

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from simulator.objective import Pairs, Parameter, named, of_pairs
+from simulator.objectives.objective import Pairs, Parameter, named, of_pairs
 
 PARAMETERS = {
     "eta": Parameter(default=1.0, about="η, how much a deviation of the reward counts"),

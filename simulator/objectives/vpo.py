@@ -16,7 +16,7 @@ rejected responses are means over the batch.
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from simulator.objective import Memory, Own, Pairs, Parameter, Scene, Term, named, of_pairs
+from simulator.objectives.objective import Memory, Own, Pairs, Parameter, Scene, Term, named, of_pairs
 
 
 def sign(own: Own, *, fresh: bool) -> float:

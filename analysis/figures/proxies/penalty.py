@@ -1,0 +1,47 @@
+"""A KL penalty in reinforcement learning: more of the proxy's score at a KL, and more gold?"""
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from analysis.figures.curve_groups import METHOD_NAMES, only, shown, varying, with_labels
+from analysis.figures.proxies.rl_vs_best_of_n import PROXY_LABEL
+from analysis.figures.style import GOLD_LABEL, KL_LABEL, ORACLE, band, beta_scale, legend_below, level, seeds_note
+from analysis.statistics.peaks import means_along
+
+OTHERS = {"best_of_n": "-.", "gibbs": ":"}
+
+
+def draw(curves: pd.DataFrame) -> Figure:
+    """The proxy's score and gold against KL along training, a colour for each penalty; the dots are its ends."""
+    rows = with_labels(curves)
+    rows, told = only(rows, [name for name in varying(rows) if name != "beta"], 0)
+    penalties = sorted(rows.loc[rows["method"] == "rl", "beta"].unique())
+    positive = pd.Series([value for value in penalties if value > 0] or [1.0])
+    scale = beta_scale(positive)
+    figure = Figure(figsize=(10, 4.8), layout="constrained")
+    grid = figure.subplots(1, 2)
+    tables = []
+    for value in penalties:
+        color = scale.to_rgba(value) if value > 0 else "#D55E00"
+        part = rows[(rows["method"] == "rl") & (rows["beta"] == value)]
+        mean = means_along(part, ["gold", "proxy"])
+        tables.append(mean)
+        for axes, y in zip(grid, ("proxy", "gold"), strict=True):
+            axes.plot(mean["kl"], mean[y], color=color, label=f"RL, {shown('beta', value)}")
+            axes.plot(mean["kl"].iloc[-1], mean[y].iloc[-1], "o", color=color, markeredgecolor="black")
+            band(axes, mean, "kl", y, color)
+    right = max(float(table["kl"].max()) for table in tables)
+    for method, dash in OTHERS.items():
+        part = rows[rows["method"] == method]
+        if part.empty:
+            continue
+        mean = means_along(part, ["gold", "proxy"])
+        for axes, y in zip(grid, ("proxy", "gold"), strict=True):
+            axes.plot(mean["kl"], mean[y], label=METHOD_NAMES[method], **ORACLE | {"linestyle": dash})
+    for axes, label in zip(grid, (PROXY_LABEL, GOLD_LABEL), strict=True):
+        axes.set(xlabel=KL_LABEL, ylabel=label, xlim=(0, 1.03 * right))
+    for axes, name in zip(grid, ("proxy", "gold"), strict=True):
+        level([axes], tables, (name,))
+    figure.suptitle(f"Along training at each penalty (dot: its end){told}; {seeds_note(pd.concat(tables))}")
+    legend_below(figure, grid[0])
+    return figure

@@ -1,0 +1,1 @@
+"""Figures of what theory says, beside data."""

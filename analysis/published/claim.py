@@ -1,0 +1,296 @@
+"""Published claims, and how records judge them.
+
+A claim is a function from records to estimates, with a rule written beside it, which is not changed to make data fit. A
+rule looks at intervals alone:
+
+    above(x)     holds if the 95 % interval lies above x, fails if it lies below
+    below(x)     holds if it lies below x, fails if it lies above
+    within(m)    holds if the 90 % interval lies within -m to m (two one-sided tests at 5 %), fails if it lies outside
+    outside(m)   holds if the 95 % interval lies outside -m to m, on either side, fails if it lies within
+
+and is undecided otherwise, as it is where there is no interval. A statement is worded as its rule: a bound names its
+bound, "no difference" is equivalence on both sides, and what raises, lowers or improves something does so by a least
+effect, LEAST or LEAST_RATIO; a smaller one counts as none.
+
+What is claimed of several losses, or sizes, has an estimate for each: it holds if the rule holds for every one (an
+intersection-union test, which needs no correction), and fails if it fails for any at a level corrected for their number
+(Bonferroni). The number told is that of the one that speaks least for the claim, or that it fails for.
+
+The p-value of a verdict is the smallest level at which it would be the same. Several claims of one paper are several
+tests: `holm` says what is left of them with the correction of Holm 1979 over all of the paper's claims.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import pandas as pd
+
+from analysis.records.checks import checked
+from analysis.records.load import ResultsError, load, load_beside, load_proxies
+from analysis.statistics.intervals import Estimate
+
+VERDICTS = ("holds", "fails", "undecided")
+ALPHA = 0.05
+LEAST = 0.05  # deviations of gold, or what else a claim's unit is; a smaller change counts as none
+LEAST_RATIO = round(math.log(1.05), 3)  # the same of ratios: 5 %, as a logarithm
+
+Interval = tuple[float, float]
+
+
+class UnknownError(ValueError):
+    """The records cannot tell; the text says why."""
+
+
+@dataclass(frozen=True)
+class Records:
+    """What claims are judged by. folder: None where only curves are at hand."""
+
+    curves: pd.DataFrame
+    folder: Path | None = None
+
+    @cached_property
+    def proxies(self) -> pd.DataFrame:
+        """The proxy reward models. Raises UnknownError where there are none."""
+        if self.folder is None or not (self.folder / "proxies.parquet").exists():
+            raise UnknownError("there is no table of proxies")
+        return load_proxies(self.folder)
+
+    @cached_property
+    def runs(self) -> pd.DataFrame:
+        """One row a run, with all settings. Raises UnknownError where it is not there."""
+        runs = pd.DataFrame() if self.folder is None else load_beside(self.folder, "runs")
+        if runs.empty:
+            raise UnknownError("there is no table of runs")
+        return runs
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """What a claim is judged by: an estimate for each thing that it is claimed of, by its name."""
+
+    estimates: Mapping[str, Estimate]
+    note: str = ""
+
+
+Bounded = Callable[[float, float], float]
+Tested = Callable[[Estimate], float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rule:
+    """When a claim holds. slack(low, high): how far an interval is inside, above 0 where the claim holds.
+
+    against(low, high): above 0 where it fails. level: of the interval. p_holds, p_fails: the smallest level at which an
+    estimate would make it hold, or fail; NaN where nothing is known of its error.
+    """
+
+    text: str
+    slack: Bounded
+    against: Bounded
+    p_holds: Tested
+    p_fails: Tested
+    level: float = 0.95
+
+
+def more_than(x: float) -> Tested:
+    """The one-sided p-value against an estimate being at most x."""
+    return lambda estimate: estimate.beyond(x)
+
+
+def less_than(x: float) -> Tested:
+    """The one-sided p-value against an estimate being at least x."""
+    return lambda estimate: replace(estimate, value=-estimate.value).beyond(-x)
+
+
+def on_two_sides(test: Tested) -> Tested:
+    """The p-value at which an interval with two sides excludes a bound."""
+    return lambda estimate: min(1.0, 2 * test(estimate))
+
+
+def above(x: float) -> Rule:
+    """More than x."""
+    return Rule(
+        text=f"holds if the 95 % interval lies above {x:g}, fails if it lies below",
+        slack=lambda low, high: low - x,
+        against=lambda low, high: x - high,
+        p_holds=on_two_sides(more_than(x)),
+        p_fails=on_two_sides(less_than(x)),
+    )
+
+
+def below(x: float) -> Rule:
+    """Less than x."""
+    return Rule(
+        text=f"holds if the 95 % interval lies below {x:g}, fails if it lies above",
+        slack=lambda low, high: x - high,
+        against=lambda low, high: low - x,
+        p_holds=on_two_sides(less_than(x)),
+        p_fails=on_two_sides(more_than(x)),
+    )
+
+
+def inside(margin: float) -> Tested:
+    """The p-value of two one-sided tests of an estimate being between -margin and margin."""
+    return lambda estimate: max(more_than(-margin)(estimate), less_than(margin)(estimate))
+
+
+def beside(margin: float) -> Tested:
+    """The one-sided p-value against an estimate being between -margin and margin."""
+    return lambda estimate: min(more_than(margin)(estimate), less_than(-margin)(estimate))
+
+
+def within(margin: float) -> Rule:
+    """Equivalent to 0."""
+    return Rule(
+        text=f"holds if the 90 % interval lies within -{margin:g} to {margin:g}, fails if it lies outside",
+        slack=lambda low, high: margin - max(-low, high),
+        against=lambda low, high: max(low, -high) - margin,
+        p_holds=inside(margin),
+        p_fails=beside(margin),
+        level=0.9,
+    )
+
+
+def outside(margin: float) -> Rule:
+    """Different from 0 by more than a margin."""
+    return Rule(
+        text=f"holds if the 95 % interval lies outside -{margin:g} to {margin:g}, fails if it lies within",
+        slack=lambda low, high: max(low, -high) - margin,
+        against=lambda low, high: margin - max(-low, high),
+        p_holds=on_two_sides(beside(margin)),
+        p_fails=on_two_sides(inside(margin)),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """One published claim. source: paper and place. part: of the experiment, whose sweep it is judged by.
+
+    estimate: raises UnknownError where records cannot tell. unit: of what it estimates.
+    """
+
+    name: str
+    statement: str
+    source: str
+    unit: str
+    rule: Rule
+    estimate: Callable[[Records], Finding]
+    part: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """One sweep of an experiment. config: its file in configs/. quick: keys that make it small, as KEY=VALUE."""
+
+    config: str
+    quick: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Paper:
+    """A published experiment: what it is, the sweeps that stand for it, by name, and its claims.
+
+    worked: figures of worked computations that belong to it, by their names in analysis/figures.
+    """
+
+    title: str
+    parts: Mapping[str, Part]
+    claims: tuple[Claim, ...]
+    worked: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """A claim judged: holds, fails or undecided; the estimate that speaks least for it, its interval, its seeds.
+
+    p: the smallest level at which the verdict would be the same; of an undecided one, at which there would be one.
+    """
+
+    verdict: str
+    estimate: float | None = None
+    interval: Interval | None = None
+    seeds: int | None = None
+    p: float | None = None
+    note: str = ""
+
+
+def judge(rule: Rule, finding: Finding) -> Verdict:
+    """The verdict of a rule on what was found."""
+    each = finding.estimates
+    if not each:
+        return Verdict(verdict="undecided", note=finding.note)
+    intervals = {name: estimate.interval(rule.level) for name, estimate in each.items()}
+    unknown = [name for name, estimate in each.items() if not estimate.known]
+    if unknown:
+        first = each[unknown[0]]
+        single = len(unknown) == len(each) and all(estimate.freedom < 1 for estimate in each.values())
+        said = "one seed: no interval" if single else f"no interval for {', '.join(unknown)}"
+        return Verdict(verdict="undecided", estimate=first.value, note=joined(said, finding.note))
+    stricter = 1 - (1 - rule.level) / len(each)
+    against = {name: rule.against(*estimate.interval(stricter)) for name, estimate in each.items()}
+    weakest = min(intervals, key=lambda name: rule.slack(*intervals[name]))
+    worst = max(against, key=lambda name: against[name])
+    p_holds = max(rule.p_holds(estimate) for estimate in each.values())
+    p_fails = min(1.0, len(each) * min(rule.p_fails(estimate) for estimate in each.values()))
+    verdict, shown, p = "undecided", weakest, min(p_holds, p_fails)
+    if all(rule.slack(*interval) > 0 for interval in intervals.values()):
+        verdict, p = "holds", p_holds
+    elif against[worst] > 0:
+        verdict, shown, p = "fails", worst, p_fails
+    told = f"{'fails' if shown == worst and verdict == 'fails' else 'least'} for {shown}, of {len(each)}"
+    corrected = f"one fails at {100 * stricter:.3g} %"
+    told = f"{told}: all have to hold, {corrected}" if len(each) > 1 else ""
+    return Verdict(
+        verdict=verdict,
+        estimate=each[shown].value,
+        interval=intervals[shown],
+        seeds=each[shown].freedom + 1 if each[shown].freedom > 0 else None,
+        p=p,
+        note=joined(told, finding.note),
+    )
+
+
+def holm(values: Sequence[float | None]) -> list[float | None]:
+    """p-values corrected for their number by Holm 1979; None, a test without one, counts and stays."""
+    order = sorted((i for i, p in enumerate(values) if p is not None), key=lambda i: values[i] or 0.0)
+    corrected: list[float | None] = [None] * len(values)
+    largest = 0.0
+    for rank, i in enumerate(order):
+        largest = max(largest, min(1.0, (len(values) - rank) * (values[i] or 0.0)))
+        corrected[i] = largest
+    return corrected
+
+
+def joined(*notes: str) -> str:
+    """Notes as one."""
+    return "; ".join(filter(None, notes))
+
+
+def decide(claim: Claim, records: Records) -> Verdict:
+    """The verdict on a claim; undecided where the records cannot tell."""
+    try:
+        found = judge(claim.rule, claim.estimate(records))
+    except ResultsError:
+        raise
+    except ValueError as error:
+        return Verdict(verdict="undecided", note=str(error))
+    return replace(found, note=joined(found.note, lost_in(records)))
+
+
+def lost_in(records: Records) -> str:
+    """What is left out of the records since it diverged."""
+    curves = records.curves
+    lost = curves.loc[curves["status"] == "diverged", "run_id"].nunique()
+    return (
+        f"{lost} of {curves.loc[curves['method'] != 'oracle', 'run_id'].nunique()} runs diverged and are left out"
+        if lost
+        else ""
+    )
+
+
+def records_in(folder: Path) -> Records:
+    """The records of a result directory. Raises ResultsError."""
+    return Records(checked(load(folder)), folder)

@@ -1,0 +1,288 @@
+"""Tang et al. 2024, Generalized Preference Optimization (arXiv:2402.05749): the six losses over a ladder of beta."""
+
+from collections.abc import Callable
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+
+from analysis.published.claim import (
+    LEAST,
+    LEAST_RATIO,
+    Claim,
+    Finding,
+    Paper,
+    Part,
+    Records,
+    UnknownError,
+    above,
+    outside,
+    within,
+)
+from analysis.published.measures import (
+    fall,
+    gold_at_others_peak,
+    gold_by_seed,
+    log_kl_noise,
+    mean_over_seeds,
+    noise_of,
+    plainly,
+    requires,
+    without_axes,
+)
+from analysis.records.load import GPO_LOSSES, ends, trained, variants
+from analysis.records.number_format import number
+from analysis.statistics.comparison import POINTS, SIMILAR, compared
+from analysis.statistics.frontier import curves_at, families_of, reach_of
+from analysis.statistics.gaussians import descend
+from analysis.statistics.intervals import Estimate
+from analysis.statistics.kappa_collapse import kappa_collapse
+
+TEN = (8.0, 12.5)  # what counts as ten times
+FACTOR_OF_TWO = round(float(np.log(2)), 3)
+
+
+def six(records: Records) -> pd.DataFrame:
+    """The rows of the six losses and the oracle. Raises UnknownError where fewer than two of them are there."""
+    curves = records.curves
+    curves = curves[(curves["method"] == "oracle") | (curves["method"].eq("gpo") & curves["loss"].isin(GPO_LOSSES))]
+    curves = curves[~curves["run_id"].isin(curves.loc[curves["status"] == "diverged", "run_id"])]
+    if trained(curves)["loss"].nunique() < 2:
+        raise UnknownError("fewer than two of the six losses are there, without runs that diverged")
+    return without_axes(curves)
+
+
+def of_each_loss(records: Records, estimate: Callable[[pd.DataFrame], Estimate]) -> dict[str, Estimate]:
+    """An estimate from the rows of each loss."""
+    return {str(loss): estimate(rows) for loss, rows in trained(six(records)).groupby("loss", sort=False)}
+
+
+def weakest_regularization(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows at the smallest beta."""
+    return rows[rows["beta"] == rows["beta"].min()]
+
+
+def moved(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows after the first step."""
+    return rows[rows["step"] > 0]
+
+
+def kl_against_beta(records: Records) -> Finding:
+    """log KL at the end of training at beta less that at ten times beta, for every loss and every such beta."""
+    last = ends(six(records))
+    last = last[(last["kl"] > 0) & last["beta"].notna()].assign(log_kl=lambda rows: np.log(rows["kl"]))
+    found = {}
+    for loss, rows in last.groupby("loss", sort=False):
+        table = rows.pivot_table(index="seed", columns="beta", values="log_kl")
+        for beta in table:
+            for other in (other for other in table if TEN[0] < other / beta < TEN[1]):
+                noise = log_kl_noise(*(rows[rows["beta"] == one] for one in (beta, other)))
+                name = f"{loss} from {beta:g} to {other:g}"
+                found[name] = mean_over_seeds((table[beta] - table[other]).dropna(), noise)
+    if not found:
+        raise UnknownError("there are no two betas of which one is about ten times the other")
+    return Finding(estimates=found)
+
+
+def rise(records: Records) -> Finding:
+    """Gold at the smallest beta, where after the first step it peaks along training for the other seeds."""
+
+    def height(rows: pd.DataFrame) -> Estimate:
+        weakest = moved(weakest_regularization(rows))
+        return mean_over_seeds(gold_at_others_peak(gold_by_seed(weakest)), noise_of(weakest))
+
+    return Finding(estimates=of_each_loss(records, height))
+
+
+def overoptimized(records: Records) -> Finding:
+    """The fall at the smallest beta."""
+    return Finding(estimates=of_each_loss(records, lambda rows: fall(weakest_regularization(rows))))
+
+
+def similar(records: Records) -> Finding:
+    """The difference in gold of every two losses at ten KL, evenly up to where all of them reach."""
+    families = families_of(six(records), "loss")
+    upto = min(reach_of(points, families.apart) for _, points in families.each)
+    if not upto > 0:
+        raise UnknownError("some loss never leaves the reference")
+    grid = np.linspace(0.0, upto, POINTS)
+    found = {str(value[0]): curves_at(points, families.apart, grid) for value, points in families.each}
+    pairs = combinations(found, 2)
+    comparisons = [compared(a, b, found[a], found[b]) for a, b in pairs]
+    estimates = {
+        f"{each.a} and {each.b} at {(place + 1) * upto / 10:.2g} nats": estimate
+        for each in comparisons
+        for place, estimate in enumerate(each.places)
+    }
+    everywhere = max(each.smallest_everywhere for each in comparisons)
+    average = max(each.smallest_margin for each in comparisons)
+    alike = sum(each.equivalent for each in comparisons)
+    note = (
+        f"compared from 0 up to {number(upto, 2)} nats, as far as all seeds of all losses go; {alike} of "
+        f"{len(comparisons)} pairs are similar at every KL; the smallest margin at which all would be is "
+        f"{number(everywhere, 2)}, and {number(average, 2)} on average over KL"
+    )
+    return Finding(estimates=estimates, note=note)
+
+
+def with_kappa(records: Records) -> pd.DataFrame:
+    """The rows of all losses that are an f of beta rho, families with a parameter as variants. Raises UnknownError."""
+    curves = variants(records.curves)
+    return without_axes(curves[curves["method"].eq("gpo") & (curves["kappa"] > 0)])
+
+
+def kappa(records: Records, which: str) -> Finding:
+    """The share of the spread between losses that kappa removes, and how much more than kappa given to other losses."""
+    try:
+        found = kappa_collapse(with_kappa(records))
+    except ValueError as error:
+        raise UnknownError(str(error)) from None
+    if found.few:
+        raise UnknownError(found.few)
+    shift = found.kl if which == "kl" else found.best
+    note = (
+        f"the spread goes from {number(shift.before, 2)} to {number(shift.after, 2)} in the natural logarithm, over "
+        f"{', '.join(map(plainly, found.losses))}; of {found.assignments:,} ways to give these kappa to these losses, "
+        f"{100 * shift.p:.2g} % remove as much"
+    )
+    if which == "kl":
+        note += f"; over one range, {number(found.low)} to {number(found.high)}, of beta and of beta kappa"
+    if which == "best" and found.at_the_end:
+        at_the_end = ", ".join(map(plainly, found.at_the_end))
+        raise UnknownError(f"the best beta of {at_the_end} is the smallest or largest of the sweep")
+    if which == "best":
+        note += "; best beta: " + ", ".join(
+            f"{plainly(loss)} {number(beta, 2)} (in {100 * found.sure[loss]:.0f} % of bootstrap samples)"
+            for loss, beta in found.best_beta.items()
+        )
+    estimates = {"kappa against beta": shift.removed, "kappa against other assignments of it": shift.excess}
+    return Finding(estimates=estimates, note=note)
+
+
+def not_kl(records: Records) -> Finding:
+    """log of KL over half the mu-weighted squared loss at the end of training at the smallest beta."""
+
+    def ratio(rows: pd.DataFrame) -> Estimate:
+        last = ends(weakest_regularization(requires(rows, "mu_squared")))
+        last = last[(last["kl"] > 0) & (last["mu_squared"] > 0)]
+        return mean_over_seeds(np.log(2 * last["kl"] / last["mu_squared"]), log_kl_noise(last))
+
+    return Finding(estimates=of_each_loss(records, ratio))
+
+
+def mixture(records: Records) -> Finding:
+    """KL that is gained while the squared loss is minimized, where everything is known in closed form."""
+    six(records)
+    path = descend()
+    first, last = path.path["squared"].iloc[[0, -1]]
+    highest = path.path["kl"].max()
+    note = f"exact, no data; squared loss from {first:.3g} to {last:.2g} nats^2; KL at most {highest:.3g} on the way"
+    return Finding(estimates={"mixture": Estimate(value=path.kl_gained)}, note=note)
+
+
+def tail(records: Records) -> Finding:
+    """log KL of the truncated quadratic loss less that of the squared loss, at equal beta, by seed."""
+    last = ends(six(records))
+    last = last[last["kl"] > 0].assign(log_kl=np.log(last["kl"]))
+    groups = last.groupby("loss")
+    tables = {loss: rows.pivot_table(index="seed", columns="beta", values="log_kl") for loss, rows in groups}
+    if not {"squared", "truncated_quadratic"} <= tables.keys():
+        raise UnknownError("squared and truncated_quadratic are not both there")
+    gap = (tables["truncated_quadratic"] - tables["squared"]).dropna(axis="columns").mean(axis=1)
+    noise = log_kl_noise(*(last[last["loss"] == loss] for loss in ("squared", "truncated_quadratic")))
+    return Finding(estimates={"tail": mean_over_seeds(gap, noise)})
+
+
+GPO = Paper(
+    title="Generalized Preference Optimization (Tang et al. 2024, arXiv:2402.05749)",
+    worked=("counterexample",),
+    parts={"": Part(config="gpo", quick=("sweep.seeds=3", "train.steps=200", "train.checkpoints=12"))},
+    claims=(
+        Claim(
+            name="beta",
+            statement="A ten times smaller beta ends with at least 5 % more KL, with every loss and everywhere on "
+            "the ladder",
+            source="GPO, Sec. 5",
+            unit="log of the ratio of KL",
+            rule=above(LEAST_RATIO),
+            estimate=kl_against_beta,
+        ),
+        Claim(
+            name="rise",
+            statement=f"At the smallest beta gold rises at first, by more than {LEAST:g}, with every loss",
+            source="GPO, Sec. 5",
+            unit="deviations of gold",
+            rule=above(LEAST),
+            estimate=rise,
+        ),
+        Claim(
+            name="fall",
+            statement=f"At the smallest beta gold falls after its peak along training, by more than {LEAST:g}, "
+            "with every loss",
+            source="GPO, Sec. 5; Gao et al. 2023",
+            unit="deviations of gold",
+            rule=above(LEAST),
+            estimate=overoptimized,
+        ),
+        Claim(
+            name="similar",
+            statement=f"At equal KL every two of the six losses have the same gold within {SIMILAR:g}",
+            source="GPO, abstract",
+            unit="deviations of gold at equal KL",
+            rule=within(SIMILAR),
+            estimate=similar,
+        ),
+        Claim(
+            name="kappa",
+            statement="Losses agree better on KL at equal beta kappa than at equal beta, and than with 95 % of "
+            "other ways to give these kappa to these losses",
+            source="GPO, Sec. 4, from its second-order view",
+            unit="share of the spread over losses that kappa removes",
+            rule=above(0),
+            estimate=lambda records: kappa(records, "kl"),
+        ),
+        Claim(
+            name="best-beta",
+            statement="The best beta times kappa differs less between losses than the best beta, and than with 95 "
+            "% of other ways to give these kappa to these losses",
+            source="GPO, abstract and Sec. 5",
+            unit="share of the spread over losses that kappa removes",
+            rule=above(0),
+            estimate=lambda records: kappa(records, "best"),
+        ),
+        Claim(
+            name="not-kl",
+            statement="Offline regularization is not KL: weakly regularized, they differ by more than a factor of two",
+            source="GPO, Sec. 4",
+            unit="log of KL over half of 1/2 E_mu rho^2, 0 near the reference",
+            rule=outside(FACTOR_OF_TWO),
+            estimate=not_kl,
+        ),
+        Claim(
+            name="kl-grows",
+            statement="Weakly regularized, KL grows while the mu-weighted squared loss stays small: to more than "
+            "twice the half of it that it is near the reference",
+            source="GPO, Sec. 4",
+            unit="log of KL over half of 1/2 E_mu rho^2, 0 near the reference",
+            rule=above(FACTOR_OF_TWO),
+            estimate=not_kl,
+        ),
+        Claim(
+            name="mixture",
+            statement="Minimizing the mu-weighted squared loss can raise KL (mixture of two Gaussians)",
+            source="GPO, Sec. 4",
+            unit="nats",
+            rule=above(0),
+            estimate=mixture,
+        ),
+        Claim(
+            name="tail",
+            statement="A tail that turns upward regularizes more: the truncation of the squared loss ends with at "
+            "least 5 % more KL",
+            source="GPO, Sec. 4, on tails",
+            unit="log of the ratio of KL at equal beta",
+            rule=above(LEAST_RATIO),
+            estimate=tail,
+        ),
+    ),
+)

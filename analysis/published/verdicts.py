@@ -1,0 +1,167 @@
+"""The claims table: which published claims hold in the records of a result directory."""
+
+import json
+import math
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from analysis.published.claim import ALPHA, VERDICTS, Claim, Records, decide, holm, records_in
+from analysis.published.papers import PAPERS
+from analysis.records.atomic_files import write_whole
+from analysis.records.checks import checked
+from analysis.records.number_format import number
+from analysis.records.safe_names import printable
+
+COLUMNS = (
+    *("paper", "name", "statement", "source", "verdict", "estimate", "low", "high", "level", "seeds"),
+    *("p", "p_holm", "unit", "rule", "note"),
+)
+QUICK = "quick version, small on purpose"
+
+
+def claims(source: str | Path | pd.DataFrame, paper: str | None = None) -> pd.DataFrame:
+    """Published claims, judged by a result directory, or by its curves.
+
+    paper: one of PAPERS, all of whose claims are then told; otherwise those of all papers that the records can judge.
+    Columns: paper, name, statement, source, verdict (holds, fails or undecided), estimate, low and high with the level
+    that the rule looks at, seeds, p (the smallest level at which the verdict would be the same), p_holm (the same with
+    Holm's correction over all claims of the paper), unit, rule, note, which says where the records are of the quick
+    version.
+    Where an experiment has several sweeps, this is one of them, and claims of others are undecided. Raises ResultsError
+    where the directory cannot be read, and ValueError for a paper that is none.
+    """
+    if paper is not None and paper not in PAPERS:
+        raise ValueError(f"paper = {paper!r}: must be one of {', '.join(PAPERS)}")
+    records = Records(checked(source)) if isinstance(source, pd.DataFrame) else records_in(Path(source))
+    names = [paper] if paper else list(PAPERS)
+    rows = corrected([row_of(name, claim, records) for name in names for claim in PAPERS[name].claims])
+    told = rows if paper else [row for row in rows if not math.isnan(row["estimate"])]
+    if records.folder is not None and quick_in(records.folder):
+        told = [row | {"note": "; ".join(filter(None, [QUICK, row["note"]]))} for row in told]
+    return pd.DataFrame(told, columns=list(COLUMNS))
+
+
+def quick_in(folder: Path) -> bool:
+    """Whether the claims of a folder were judged by the quick version of an experiment."""
+    try:
+        told = json.loads((folder / "claims.json").read_text(encoding="utf-8"))
+        return any(entry["quick"] for entry in told)
+    except (OSError, ValueError, KeyError, TypeError):
+        return False  # no claims there, or not ours
+
+
+def row_of(paper: str, claim: Claim, records: Records) -> dict[str, Any]:
+    """A claim judged, as a row of the table."""
+    found = decide(claim, records)
+    low, high = found.interval or (math.nan, math.nan)
+    return {
+        "paper": paper,
+        "name": claim.name,
+        "statement": claim.statement,
+        "source": claim.source,
+        "estimate": math.nan if found.estimate is None else found.estimate,
+        "low": low,
+        "high": high,
+        "level": claim.rule.level,
+        "seeds": math.nan if found.seeds is None else found.seeds,
+        "p": math.nan if found.p is None else found.p,
+        "p_holm": math.nan,
+        "unit": claim.unit,
+        "rule": claim.rule.text,
+        "verdict": found.verdict,
+        "note": found.note,
+    }
+
+
+def corrected(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows of the table, or entries of claims.json, with Holm's correction over all of each paper that are there."""
+    found = [dict(row) for row in rows]
+    for paper in dict.fromkeys(row["paper"] for row in rows):
+        own = [row for row in found if row["paper"] == paper]
+        known = [None if row["p"] is None or math.isnan(row["p"]) else row["p"] for row in own]
+        for row, p in zip(own, holm(known), strict=True):
+            row["p_holm"] = p if p is not None else None if row["p"] is None else math.nan
+    return found
+
+
+def judged(paper: str, part: str, folder: Path) -> list[dict[str, Any]]:
+    """The rows of the claims of one part of an experiment. Raises ResultsError."""
+    records = records_in(folder)
+    return corrected([row_of(paper, claim, records) for claim in PAPERS[paper].claims if claim.part == part])
+
+
+def entries(
+    rows: Iterable[dict[str, Any]], *, quick: bool, date: str, version: str, made_by: Mapping[str, str] | None = None
+) -> list[dict[str, Any]]:
+    """Rows as the entries of claims.json, which has null where there is no number.
+
+    made_by: hashes of what the verdicts follow from, such as the code and the reference of the records.
+    """
+    told = []
+    for row in rows:
+        kept = {name: value for name, value in row.items() if name not in ("low", "high")}
+        unknown = not math.isfinite(row["low"])
+        kept["seeds"] = None if math.isnan(row["seeds"]) else int(row["seeds"])
+        kept["estimate"] = row["estimate"] if math.isfinite(row["estimate"]) else None
+        kept["interval"] = None if unknown else [row["low"], row["high"]]
+        kept |= {name: None if math.isnan(row[name]) else row[name] for name in ("p", "p_holm")}
+        if quick:
+            kept["note"] = "; ".join(filter(None, [QUICK, row["note"]]))
+        told.append(kept | {"quick": quick, "date": date, "version": version} | dict(made_by or {}))
+    return told
+
+
+def write_claims(told: Sequence[dict[str, Any]], folder: Path) -> Path:
+    """Write entries into `claims.json` of a folder, whole or not at all. Raises ResultsError where it cannot be."""
+    content = json.dumps(told, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+    return write_whole(folder / "claims.json", content.encode())
+
+
+def text(told: Sequence[dict[str, Any]], width: int = 100) -> str:
+    """Entries of claims.json for a terminal, and how many hold."""
+    lines = []
+    told = [
+        {key: printable(value) if isinstance(value, str) else value for key, value in each.items()} for each in told
+    ]
+    for entry in told:
+        verdict = entry["verdict"] + " (quick)" * entry["quick"]
+        indent = " " * 19
+        lines.append(
+            textwrap.fill(entry["statement"], width, initial_indent=f"{verdict:<19}", subsequent_indent=indent)
+        )
+        lines.append(textwrap.fill(number_of(entry), width, initial_indent=indent, subsequent_indent=indent))
+        if entry["note"]:
+            lines.append(textwrap.fill(entry["note"], width, initial_indent=indent, subsequent_indent=indent))
+        lines.append(f"{indent}{entry['source']}")
+    quick = " (quick version)" if any(entry["quick"] for entry in told) else ""
+    return "\n".join([*lines, textwrap.fill(f"{tally(told)}{quick}", width)])
+
+
+def tally(told: Sequence[Mapping[str, Any]]) -> str:
+    """How many claims there are, how many hold and fail, and which of them would with Holm's correction over all."""
+    counts = [f"{sum(entry['verdict'] == verdict for entry in told)} {verdict}" for verdict in VERDICTS]
+    decided = [entry for entry in told if entry["verdict"] != "undecided"]
+    lost = [str(entry["name"]) for entry in decided if entry.get("p_holm") is None or entry["p_holm"] >= ALPHA]
+    if not decided or all(entry.get("p_holm") is None for entry in told):
+        after = ""  # nothing is decided, or an earlier version wrote no p-values
+    elif not lost:
+        after = f"; with Holm's correction over all {len(told)} at 5 % these stay as they are"
+    else:
+        after = f"; with Holm's correction over all {len(told)} at 5 % undecided, too: {', '.join(lost)}"
+    return f"{len(told)} claims: {', '.join(counts)}{after}"
+
+
+def number_of(entry: dict[str, Any]) -> str:
+    """The estimate of an entry with its interval, its unit and its rule."""
+    if entry["estimate"] is None:
+        return f"no number ({entry['unit']}); {entry['rule']}"
+    estimate = number(entry["estimate"])
+    if entry["interval"] is None:
+        return f"{estimate}, no interval ({entry['unit']}); {entry['rule']}"
+    low, high = entry["interval"]
+    between = "exact" if low == high else f"[{number(low)}, {number(high)}]"
+    return f"{estimate} {between} ({entry['unit']}); {entry['rule']}"

@@ -1,0 +1,1 @@
+"""Result directories, read and written."""

@@ -1,0 +1,99 @@
+"""What can be chosen on the page: one combination of the further axes at a time, and in it families of policies.
+
+A family is a loss (with the settings that only it has), or a method against proxies. A method that does not have an
+axis at all, such as best-of-n a number of training steps, stands beside the others at each of its values.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from analysis.figures.curve_groups import METHOD_NAMES, with_labels
+from analysis.figures.style import losses_of
+from analysis.records.load import further_axes, offline, oracle, whole
+
+NONE = "none"  # a method that has an axis, in runs that have no value of it
+
+
+@dataclass(frozen=True, kw_only=True)
+class Axis:
+    """A further axis: its column, and its values in the order of the page."""
+
+    name: str
+    choices: list[Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """The runs at one combination of the axes.
+
+    settings: the value of each axis that says anything here. best: the oracle.
+    """
+
+    settings: dict[str, Any]
+    families: dict[str, pd.DataFrame]
+    best: pd.DataFrame
+
+
+def policies_of(curves: pd.DataFrame) -> pd.DataFrame:
+    """All checkpoints of runs that did not diverge, with the column `family`."""
+    rows = whole(curves)
+    pairs, against = offline(rows), with_labels(rows)
+    tables = [pairs.assign(family=pairs["loss"]), against.assign(family=against["method"].map(METHOD_NAMES))]
+    return pd.concat([table for table in tables if len(table)], ignore_index=True)
+
+
+def axes_of(rows: pd.DataFrame) -> list[Axis]:
+    """The axes that have several values in the methods that have them."""
+    found = []
+    for name in further_axes(rows.drop(columns="family")):
+        has = rows.groupby("method")[name].count() > 0
+        values = _plain(rows.loc[rows["method"].isin(has.index[has]), name])
+        known = [value for value in values if value != NONE]
+        if len(values) > 1:
+            known = known if any(isinstance(value, str) for value in known) else sorted(known)
+            found.append(Axis(name=name, choices=known + [NONE] * (NONE in values)))
+    return found
+
+
+def _plain(column: pd.Series) -> list[Any]:
+    return [NONE if pd.isna(value) else value for value in column.unique().tolist()]
+
+
+def parts_of(curves: pd.DataFrame, rows: pd.DataFrame, axes: Sequence[Axis]) -> list[Part]:
+    """Every combination of the axes that some runs have, with the families there, in the order of the axes' values."""
+    held: dict[str, dict[tuple[tuple[str, Any], ...], pd.DataFrame]] = {}
+    for method, table in rows.groupby("method", sort=False):
+        names = [axis.name for axis in axes if table[axis.name].notna().any()]
+        groups = table.groupby(names, dropna=False, sort=False) if names else [((), table)]
+        held[method] = {_key(names, values): part for values, part in groups}
+    combinations: list[dict[str, Any]] = []
+    for key in sorted((key for groups in held.values() for key in groups), key=len, reverse=True):
+        if not any(dict(key).items() <= other.items() for other in combinations):
+            combinations.append(dict(key))
+    place = {axis.name: axis.choices for axis in axes}
+    combinations.sort(key=lambda at: [place[name].index(at[name]) if name in at else -1 for name in place])
+    best = oracle(curves)
+    return [Part(settings=at, families=_families(held, at), best=_oracle_at(best, at)) for at in combinations]
+
+
+def _key(names: Sequence[str], values: Any) -> tuple[tuple[str, Any], ...]:
+    return tuple((name, NONE if pd.isna(value) else value) for name, value in zip(names, values, strict=True))
+
+
+def _families(held: dict[str, dict[tuple[tuple[str, Any], ...], pd.DataFrame]], at: dict[str, Any]) -> dict[str, Any]:
+    here = [part for groups in held.values() for key, part in groups.items() if dict(key).items() <= at.items()]
+    rows = pd.concat(here, ignore_index=True)
+    groups = dict(list(rows.groupby("family", sort=False)))
+    order = [*losses_of(rows), *METHOD_NAMES.values()]
+    return {name: groups[name] for name in dict.fromkeys(order) if name in groups}
+
+
+def _oracle_at(best: pd.DataFrame, at: dict[str, Any]) -> pd.DataFrame:
+    """The oracle of the world that has these values; none where that leaves several worlds."""
+    for name, value in at.items():
+        if name in best:
+            best = best[best[name].isna() | (best[name] == value)]
+    return best.iloc[:0] if best["beta"].duplicated().any() else best

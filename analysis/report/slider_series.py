@@ -1,0 +1,103 @@
+"""The numbers of one family of policies in one part of a sweep: what its slider goes through, and where that lies.
+
+The slider goes through beta (of losses, and of reinforcement learning at several penalties), or along the path of a
+policy: the checkpoints of what has no beta, n of best-of-n, tau of Gibbs.
+
+Shapes: C curves (one for each stop of a slider over beta, else one), S seeds, T checkpoints, N stops.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from analysis.records.load import ends
+from analysis.statistics.frontier import frontier
+from analysis.statistics.intervals import over_seeds
+
+VALUES = ("kl", "gold", "proxy")
+WORDS = {"beta": "β", "step": "step", "n": "n", "tau": "τ"}
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True, kw_only=True)
+class Series:
+    """A family of policies.
+
+    by: what its slider goes through, a key of WORDS. stops [N]. means: a row for each stop, kl, gold and proxy as means
+    over seeds with intervals (NaN for one seed). curve: the frontier, as `analysis.statistics.frontier` has it. paths
+    [C, S, T, 3]: kl, gold and proxy at each checkpoint, NaN where there is no run. runs [C, S]: their names, "" where
+    there is none.
+    """
+
+    name: str
+    method: str
+    by: str
+    stops: list[float]
+    seeds: list[int]
+    steps: list[int]
+    means: pd.DataFrame
+    curve: pd.DataFrame
+    paths: Array
+    runs: list[list[str]]
+
+    @property
+    def mean_paths(self) -> Array:
+        """The means over the seeds that are there, [C, T, 3]."""
+        there = np.isfinite(self.paths)
+        total = np.where(there, self.paths, 0.0).sum(axis=1)
+        with np.errstate(invalid="ignore"):
+            return total / there.sum(axis=1)
+
+
+def slider_of(rows: pd.DataFrame) -> str:
+    """What the slider of a family goes through."""
+    method, betas = rows["method"].iloc[0], rows["beta"].nunique()
+    if method in ("best_of_n", "gibbs"):
+        name = {"best_of_n": "n", "gibbs": "tau"}[method]
+        return name if name in rows and rows[name].notna().all() else "step"
+    return "beta" if betas > (1 if method == "rl" else 0) else "step"
+
+
+def series_of(name: str, rows: pd.DataFrame) -> Series:
+    """The numbers of the family `rows`, checkpoints of runs that did not diverge."""
+    rows = rows.reindex(columns=[*rows, *(value for value in VALUES if value not in rows)])
+    method, by = str(rows["method"].iloc[0]), slider_of(rows)
+    values = [value for value in VALUES if rows[value].notna().any()]
+    if by == "beta":
+        means = over_seeds(ends(rows), ["beta"], values).sort_values("beta", ignore_index=True)
+        stops = means["beta"].tolist()
+    else:
+        means = over_seeds(rows, ["step"], values).sort_values("step", ignore_index=True)
+        stops = rows.groupby("step")[by].first().tolist() if by != "step" else means["step"].tolist()
+    paths, runs, seeds, steps = _paths(rows, stops if by == "beta" else None)
+    whose = rows.drop(columns="family") if "family" in rows else rows
+    curve = frontier(whose, by="loss" if method == "gpo" else "method")
+    return Series(
+        name=name,
+        method=method,
+        by=by,
+        stops=stops,
+        seeds=seeds,
+        steps=steps,
+        means=means,
+        curve=curve,
+        paths=paths,
+        runs=runs,
+    )
+
+
+def _paths(rows: pd.DataFrame, betas: list[float] | None) -> tuple[Array, list[list[str]], list[int], list[int]]:
+    """The values of all checkpoints [C, S, T, 3], with the runs [C, S], seeds and steps that they are of."""
+    seeds, steps = (sorted(rows[name].dropna().astype(int).unique().tolist()) for name in ("seed", "step"))
+    count = 1 if betas is None else len(betas)
+    curve = np.zeros(len(rows), dtype=int) if betas is None else np.searchsorted(betas, rows["beta"].to_numpy(float))
+    seed = np.searchsorted(seeds, rows["seed"].to_numpy(int))
+    step = np.searchsorted(steps, rows["step"].to_numpy(int))
+    paths = np.full((count, len(seeds), len(steps), len(VALUES)), np.nan)
+    paths[curve, seed, step] = rows[list(VALUES)].to_numpy(float)
+    runs = [[""] * len(seeds) for _ in range(count)]
+    for at, which, run in zip(curve, seed, rows["run_id"], strict=True):
+        runs[at][which] = run
+    return paths, runs, seeds, steps

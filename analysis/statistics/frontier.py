@@ -1,0 +1,317 @@
+"""The trade-off that a family of policies offers: gold at each KL, across beta or along training.
+
+Across beta, the policies of one replicate (a seed, and every setting that is neither beta nor the one compared) at the
+end of training are points (KL, gold), one for each beta. Against proxies they are the points of a path: all n of
+best-of-n, all tau of Gibbs, the checkpoints of reinforcement learning at its smallest penalty. Along training, the
+points of a run are its checkpoints, as far as each goes on from the reference. The reference is the point (0, 0).
+
+Between points gold is interpolated in d = sqrt(KL) by a monotone cubic (Fritsch & Carlson 1980, as in scipy's PCHIP),
+which never overshoots them; near the reference gold is linear in d, and not in KL, which is quadratic in any change.
+Curves of replicates are averaged at equal KL, as far as all of them reach.
+
+Nothing that varies is averaged over unless that is asked for: each value of a further axis (label noise, the amount of
+data, the world) has a family of its own.
+
+What is resampled are draws: runs of the same seed in the same world share their pairs and err together, so their curves
+are averaged first. Intervals are those of analysis/statistics/intervals.py, with the root mean square of the standard
+errors of gold, where it was measured on samples, as what all draws share.
+
+Shapes: S draws, G points of KL, B resamples.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.interpolate import PchipInterpolator
+
+from analysis.records.checks import checked
+from analysis.records.load import ends, further_axes, policies, settings_of, variants, whole
+from analysis.statistics.balance import balanced
+from analysis.statistics.intervals import NORMAL, over_seeds, resamples, spread_of, student_half
+from analysis.statistics.peaks import curve_settings
+
+POINTS = 101
+DRAWS = ("seed", "world_seed", "gold_seed")
+ALONG = ("beta", "training")
+ZERO = 1e-9  # nats; less is the reference
+ONE_POINT = 1e-9  # square roots of nats; points that are no farther apart are one
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True, kw_only=True)
+class Curves:
+    """Gold [N, G] of each replicate at common KL [G], in deviations under the reference; no NaN.
+
+    names [N]: of the replicates, the draw and the other settings of each. noise [G]: the standard error that measuring
+    gave to gold, 0 where it is exact. points: the KL at which each replicate was measured, rising from 0.
+    """
+
+    kl: Array
+    each: Array
+    names: tuple[tuple[Any, Any], ...]
+    noise: Array
+    points: tuple[Array, ...]
+
+    @property
+    def draws(self) -> tuple[Any, ...]:
+        """The draws that there are, [S]."""
+        return tuple(dict.fromkeys(draw for draw, _ in self.names))
+
+    @property
+    def gold(self) -> Array:
+        """Gold of each draw, [S, G], a mean over its replicates."""
+        return by_draw(self.each, [draw for draw, _ in self.names])
+
+    def spacing(self, kl: float) -> float:
+        """How far apart the points on both sides of `kl` lie, a mean over replicates."""
+        after = [np.clip(np.searchsorted(known, kl), 1, len(known) - 1) for known in self.points]
+        return float(np.mean([known[i] - known[i - 1] for known, i in zip(self.points, after, strict=True)]))
+
+    @property
+    def mean(self) -> Array:
+        """The mean over draws, [G]."""
+        return self.gold.mean(axis=0)
+
+    def band(self, rng: np.random.Generator | None = None) -> tuple[Array, Array]:
+        """The interval of the mean at each KL, [G] each."""
+        count = len(self.gold)
+        error = spread_of(resamples(count, rng) @ self.gold, count)
+        half = np.hypot(student_half(error, count - 1), NORMAL * self.noise)
+        return self.mean - half, self.mean + half
+
+
+def by_draw(values: Array, draws: Sequence[Any]) -> Array:
+    """The mean of values [N, G] over those of each draw [N], [S, G] in the order in which draws come."""
+    place = {draw: i for i, draw in enumerate(dict.fromkeys(draws))}
+    rows = np.array([place[draw] for draw in draws], dtype=int)
+    summed = np.zeros((len(place), values.shape[1]))
+    np.add.at(summed, rows, values)
+    return summed / np.bincount(rows, minlength=len(place))[:, None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Replicate:
+    """The points of one replicate by rising KL, [n] each: kl, gold, and the standard error of gold.
+
+    name: its draw, and its other settings.
+    """
+
+    name: tuple[Any, Any]
+    kl: Array
+    gold: Array
+    error: Array
+
+
+def told_apart(kl: Array, gold: Array) -> tuple[Array, Array]:
+    """Points of rising KL [n], of which those that are one but for rounding are: the largest KL, the mean gold.
+
+    Best-of-n and the oracle end in many such points, where the response with the highest score is all but certain.
+    """
+    last = np.diff(np.sqrt(kl), append=np.inf) > ONE_POINT
+    group = np.cumsum(last) - last
+    return kl[last], np.bincount(group, gold) / np.bincount(group)
+
+
+def through(kl: Array, gold: Array, at: Array) -> Array:
+    """Gold at each KL `at` on the curve through the reference and points kl [n], gold [n]; NaN beyond them."""
+    known, place = np.unique(kl, return_inverse=True)
+    mean = np.bincount(place, gold) / np.bincount(place) if len(known) else gold
+    known, mean = known[known > ZERO], mean[known > ZERO]
+    if not len(known):
+        return np.where(at == 0.0, 0.0, np.nan)
+    known, mean = told_apart(known, mean)
+    distance = np.sqrt(np.concatenate([[0.0], known]))
+    found = PchipInterpolator(distance, np.concatenate([[0.0], mean]), extrapolate=False)(np.sqrt(at))
+    return np.where(at == known[-1], mean[-1], found)  # the root of the last may round to either side
+
+
+def gold_at(points: pd.DataFrame, kl: Array) -> Array:
+    """Gold at each `kl` on the curve through the reference and `points` (columns kl, gold); NaN beyond them."""
+    return through(points["kl"].to_numpy(float), points["gold"].to_numpy(float), kl)
+
+
+def end_points(curves: pd.DataFrame) -> pd.DataFrame:
+    """KL and gold at the end of training for each loss, beta and further axis: means over seeds with intervals."""
+    curves = checked(curves)
+    return over_seeds(ends(curves), curve_settings(curves), ["kl", "gold"])
+
+
+def points_of(curves: pd.DataFrame, along: str) -> pd.DataFrame:
+    """The rows that trade-offs consist of, across beta or along training."""
+    if along not in ALONG:
+        raise ValueError(f"along = {along!r}: must be one of {', '.join(ALONG)}")
+    if along == "beta":
+        return policies(curves)
+    rows = whole(curves).sort_values("step", kind="stable")
+    return rows[rows["kl"] >= rows.groupby("run_id")["kl"].cummax()]
+
+
+def replicates_of(points: pd.DataFrame, by: Sequence[str]) -> list[Replicate]:
+    """The replicates of one family; `by` are the settings that tell families apart."""
+    apart = [name for name in settings_of(points) if name not in ("beta", "kappa", *by)]
+    drawn = [name for name in DRAWS if name in points]
+    number = points.groupby(apart, dropna=False, sort=False).ngroup().to_numpy()
+    kl, gold = (points[name].to_numpy(float) for name in ("kl", "gold"))
+    error = points["gold_se"].fillna(0.0).to_numpy(float) if "gold_se" in points else np.zeros(len(points))
+    order = np.lexsort((kl, number))
+    first = np.unique(number[order], return_index=True)[1]
+    head = points.iloc[order[first]]
+    others = [name for name in apart if name not in drawn]
+    draws, rest = (list(map(tuple, head[some].astype(object).fillna("").to_numpy())) for some in (drawn, others))
+    parts = [np.split(values[order], first[1:]) for values in (kl, gold, error)]
+    return [
+        Replicate(name=name, kl=kl, gold=gold, error=error)
+        for name, kl, gold, error in zip(zip(draws, rest, strict=True), *parts, strict=True)
+    ]
+
+
+def reach_of(points: pd.DataFrame, by: Sequence[str]) -> float:
+    """The KL that every replicate reaches."""
+    return min((float(each.kl[-1]) for each in replicates_of(points, by)), default=0.0)
+
+
+def curves_at(points: pd.DataFrame, by: Sequence[str], kl: Array) -> Curves:
+    """The curves of one family at `kl` [G], as far as all of its replicates reach."""
+    replicates = replicates_of(points, by)
+    gold = np.array([through(each.kl, each.gold, kl) for each in replicates])
+    reached = np.isfinite(gold).all(axis=0)
+    noise = np.array([np.interp(kl[reached], each.kl, each.error) for each in replicates])
+    return Curves(
+        kl=kl[reached],
+        each=gold[:, reached],
+        names=tuple(each.name for each in replicates),
+        noise=np.sqrt((noise**2).mean(axis=0)),
+        points=tuple(np.unique([0.0, *np.maximum(each.kl, 0.0)]) for each in replicates),
+    )
+
+
+def check_above_zero(**values: float | None) -> None:
+    """Raises ValueError for a value that is there and not above 0."""
+    for name, value in values.items():
+        if value is not None and not value > 0:
+            raise ValueError(f"{name} (={value}) must be above 0")
+
+
+Names = str | Sequence[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Families:
+    """The families of policies that curves consist of.
+
+    by: the settings that were asked for. apart: these and all others that vary, which tell families apart. each: the
+    values of `apart` and the points of every family. pooled: what is averaged over since it was asked to be, as text.
+    """
+
+    by: tuple[str, ...]
+    apart: tuple[str, ...]
+    each: tuple[tuple[tuple[Any, ...], pd.DataFrame], ...]
+    pooled: str
+
+    @property
+    def more(self) -> tuple[str, ...]:
+        """The settings that were not asked for and vary, so that they tell families apart, too."""
+        return tuple(name for name in self.apart if name not in (*self.by, "beta"))
+
+
+def as_names(names: Names) -> tuple[str, ...]:
+    """One name or several as several."""
+    return (names,) if isinstance(names, str) else tuple(names)
+
+
+def families_of(curves: pd.DataFrame, by: Names, along: str = "beta", pool: Names = ()) -> Families:
+    """The families of curves: each combination of values of `by`, and of whatever else varies and is not in `pool`.
+
+    Raises ValueError where one of the names is no setting, or where curves of several methods would be averaged.
+    """
+    curves, asked, pooled = checked(curves), as_names(by), as_names(pool)
+    named = variants(curves)
+    curves = named if {*asked, *pooled} <= {*named} else curves
+    for word, names in (("by", asked), ("pool", pooled)):
+        wrong = [name for name in names if name not in settings_of(curves)]
+        if wrong or not (names or word == "pool"):
+            told = repr(wrong[0]) if wrong else "()"
+            raise ValueError(f"{word} = {told}: must be a setting of the curves: {', '.join(settings_of(curves))}")
+    points = points_of(curves, along)
+    for name in asked:
+        if len(points) and points[name].isna().all():
+            told = ", ".join(points["method"].unique())
+            raise ValueError(f'by = "{name}": the curves of {told} have none; take by = "method" or another setting')
+    methods = list(points["method"].unique())
+    if "method" not in asked and len(methods) > 1:
+        told = repr(by) if isinstance(by, str) else repr(list(asked))
+        raise ValueError(f'by = {told}: the curves are of {", ".join(methods)}; take those of one, or by = "method"')
+    further = [name for name in ("loss", *further_axes(points)) if len(points[name].unique()) > 1]
+    more = [name for name in further if name not in (*asked, *pooled)]
+    by_beta = ["beta"] if along == "training" and "beta" not in asked else []
+    there = points[list(asked)].notna().all(axis=1)
+    apart = (*asked, *more, *by_beta)
+    groups = points[there].groupby(list(apart), sort=False, dropna=False)
+    across = along == "beta" and "beta" not in asked
+    each = tuple((value, without_holes(rows, apart) if across else rows) for value, rows in groups)
+    return Families(by=asked, apart=apart, each=each, pooled=told_of(points, pooled))
+
+
+def told_of(points: pd.DataFrame, pooled: Sequence[str]) -> str:
+    """What is averaged over, such as `label_noise 0, 0.1`, of the settings in `pooled` that vary."""
+    values = {name: sorted(points[name].dropna().unique()) for name in pooled}
+    told = {
+        name: ", ".join(f"{value:g}" if isinstance(value, float) else str(value) for value in some)
+        for name, some in values.items()
+    }
+    return "; ".join(f"{name} {told[name]}" for name, some in values.items() if len(some) > 1)
+
+
+def without_holes(points: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
+    """The points of one family across beta at the betas that every replicate has, as few left out as need be.
+
+    A beta at which some seeds diverged would be a mean over the other seeds. Paths, which have no beta of their own at
+    each point, are left alone.
+    """
+    apart = [name for name in settings_of(points) if name not in ("beta", "kappa", *by)]
+    replicate = points.groupby(apart, dropna=False, sort=False).ngroup()
+    if points["beta"].isna().any() or points.assign(replicate=replicate).duplicated(["replicate", "beta"]).any():
+        return points
+    table = points.assign(replicate=replicate).pivot_table(index="replicate", columns="beta", values="kl")
+    if not table.isna().any(axis=None):
+        return points
+    kept = balanced(table)
+    return points[replicate.isin(kept.index) & points["beta"].isin(kept.columns)]
+
+
+def frontier(
+    curves: pd.DataFrame,
+    by: Names = "loss",
+    *,
+    along: str = "beta",
+    pool: Names = (),
+    rng: np.random.Generator | None = None,
+) -> pd.DataFrame:
+    """Gold along KL for each value of `by`, one column or several.
+
+    Columns: `by`, kl, gold, low, high, replicates, seeds.
+    Whatever else varies over the curves tells them apart, too, and has a column; nothing is averaged over but the
+    settings in `pool`, which the column `pooled` then names. `low` and `high` bound the mean with 95 % confidence and
+    are NaN where there is only one draw of seeds. `curves` is what `load` returns; runs that diverged are left out, and
+    across beta so is a beta that not every seed has a point at, so that all `seeds` enter at every KL. Losses are told
+    apart by the settings that only some of them have, as `variants` does. along: "beta", or "training", where each beta
+    has a curve of its own and a column. rng: for the bootstrap, the same numbers every time unless given. Raises
+    ValueError for what is no setting, and ResultsError for rows that cannot belong together.
+    """
+    families = families_of(curves, by, along, pool)
+    apart, names = list(families.apart), ["kl", "gold", "low", "high", "replicates", "seeds"]
+    tables = []
+    farthest = max((float(points["kl"].max()) for _, points in families.each), default=0.0)
+    for value, points in families.each:
+        found = curves_at(points, apart, np.linspace(0.0, farthest, POINTS))
+        low, high = found.band(rng)
+        told: dict[str, Any] = dict(zip(apart, value, strict=True))
+        told |= {"kl": found.kl, "gold": found.mean, "low": low, "high": high}
+        tables.append(pd.DataFrame(told | {"replicates": len(found.points), "seeds": len(found.draws)}))
+    pooled = {"pooled": families.pooled} if families.pooled else {}
+    table = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=[*apart, *names])
+    return table[[*apart, *names]].assign(**pooled)

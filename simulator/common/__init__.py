@@ -1,0 +1,1 @@
+"""What every other folder uses, without any science: errors, files, signals, random streams, names."""

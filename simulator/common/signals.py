@@ -1,0 +1,97 @@
+"""Ctrl-C, SIGTERM and SIGHUP: the first waits until it does no harm, the second ends the process at once.
+
+While `listening`, the first of either raises KeyboardInterrupt in the main thread, but not within `held_off`: there it
+waits until the block ends, so that a file is written to its end. A stack in training holds it off, too, and stops at
+the next place where its state can be saved; see `simulator/training/snapshots.py`. What the second leaves behind is
+what any other sudden death would: files that are whole.
+"""
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from types import FrameType
+
+INTERRUPTED = 130
+exit_now = os._exit  # which code of the user's own may find replaced
+# A lost terminal is heard where there is such a signal, and all but those that a caller such as nohup has shut off.
+SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+SHOW_CURSOR = b"\x1b[?25h"  # a progress bar hides it
+
+
+@dataclass
+class Heard:
+    """What this process has heard, in how many blocks it holds that off, and whether it listens."""
+
+    asked: bool = False
+    holding: int = 0
+    listening: bool = False
+
+
+HEARD = Heard()
+
+
+def wanted() -> bool:
+    """Whether the process was asked to stop."""
+    return HEARD.asked
+
+
+def is_false_alarm() -> bool:
+    """Whether a KeyboardInterrupt is none: this process listens to signals, and has heard none."""
+    return HEARD.listening and not HEARD.asked
+
+
+def stop_if_wanted() -> None:
+    """Raises KeyboardInterrupt where the process was asked to stop, whatever holds it off."""
+    if HEARD.asked:
+        raise KeyboardInterrupt
+
+
+@contextmanager
+def held_off() -> Iterator[None]:
+    """An interrupt waits until the block ends."""
+    HEARD.holding += 1
+    try:
+        yield
+    finally:
+        HEARD.holding -= 1
+    if not HEARD.holding:
+        stop_if_wanted()
+
+
+@contextmanager
+def listening(answer: bytes = b"", *, once: bool = False) -> Iterator[None]:
+    """Hear Ctrl-C, SIGTERM and SIGHUP while the block runs; the first is answered on standard error.
+
+    once: hear no second.
+
+    Elsewhere than in the main thread, where Python hears no signals, nothing changes.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def hear(number: int, frame: FrameType | None) -> None:
+        if HEARD.asked and once:
+            return
+        if HEARD.asked:
+            if sys.__stdout__ is not None and sys.__stdout__.isatty():
+                os.write(sys.__stdout__.fileno(), SHOW_CURSOR)
+            exit_now(INTERRUPTED)
+        HEARD.asked = True
+        with suppress(OSError):  # nobody listens
+            os.write(2, answer)
+        if not HEARD.holding:
+            raise KeyboardInterrupt
+
+    before = {which: signal.signal(which, hear) for which in SIGNALS if signal.getsignal(which) != signal.SIG_IGN}
+    HEARD.listening = True
+    try:
+        yield
+    finally:
+        for which, handler in before.items():
+            signal.signal(which, handler)
+        HEARD.asked = HEARD.listening = False

@@ -1,0 +1,65 @@
+"""What is printed for people: a line at a time, with nothing in it that acts on a terminal.
+
+A terminal that is gone is no error. Where the reader of a pipe is gone, the first line raises BrokenPipeError, and what
+follows goes nowhere.
+"""
+
+import errno
+import os
+import stat
+import sys
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TextIO
+
+from simulator.common.errors import printable
+
+
+def say(*lines: object, stream: TextIO | None = None) -> None:
+    """Print lines, each printable, on standard output unless a stream is given. Raises OSError where that fails."""
+    stream = stream or sys.stdout
+    try:
+        stream.write("".join(f"{printable(str(line))}\n" for line in lines))
+        stream.flush()
+    except OSError as error:
+        gone = error.errno == errno.EIO and is_terminal(stream)
+        if gone or isinstance(error, BrokenPipeError):
+            forget(stream)
+        if not gone:
+            raise
+
+
+def is_terminal(stream: TextIO) -> bool:
+    """Whether a stream is a terminal, or was one before that was closed."""
+    with suppress(OSError, ValueError):
+        return stat.S_ISCHR(os.fstat(stream.fileno()).st_mode)
+    return False
+
+
+def forget(stream: TextIO) -> None:
+    """Let whatever is still written to a stream go nowhere."""
+    with suppress(OSError, ValueError):
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, stream.fileno())
+        os.close(null)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unminded:
+    """A stream for what may be lost: a write that fails is none. What else a stream has is that of `stream`."""
+
+    stream: TextIO
+
+    def write(self, text: str) -> int:
+        """Write what can be written."""
+        with suppress(OSError):
+            self.stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush what can be flushed."""
+        with suppress(OSError):
+            self.stream.flush()
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.stream, name)

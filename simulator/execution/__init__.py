@@ -1,0 +1,1 @@
+"""Who runs a stack: a whole sweep, its worker processes, its progress, and what it will take."""

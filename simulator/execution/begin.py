@@ -1,0 +1,128 @@
+"""What a sweep writes before any run is trained: its worlds, its code, its losses."""
+
+import json
+import warnings
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+
+from simulator.common.atomic_files import make_folder, set_aside, write_whole
+from simulator.common.errors import ConfigError
+from simulator.execution.stack_job import world_in
+from simulator.objectives.gpo import Loss
+from simulator.objectives.local_shape import sample_losses
+from simulator.objectives.own_loss import find, is_own, own_loss
+from simulator.settings.run import Run, axis_column
+from simulator.settings.world_spec import MADE_OF, world_name
+from simulator.storage.layout import PARTIAL, Folder, remove
+from simulator.storage.origins import write_source
+from simulator.storage.provenance import results_source
+from simulator.storage.tables import write_json, write_table
+from simulator.sweeps.cautions import silent_pairs
+from simulator.sweeps.memory_budget import Arrangement
+from simulator.sweeps.sweep import Sweep
+from simulator.worlds.protocol import World
+
+
+def examine_worlds(
+    sweep: Sweep, runs: Sequence[Run], device: torch.device
+) -> tuple[pd.DataFrame, list[dict[str, Any]], dict[str, World]]:
+    """The records of the oracles of all worlds of the runs, the facts of each, and the last of them by its name.
+
+    Raises ConfigError.
+    """
+    worlds: dict[str, World] = {}
+    oracles: dict[str, pd.DataFrame] = {}
+    facts = []
+    alike: dict[str, list[Run]] = {}
+    for run in {id(run.settings): run for run in runs}.values():
+        alike.setdefault(world_name(run.settings), []).append(run)
+    for name, (run, *others) in alike.items():
+        world = world_in(worlds, sweep, run.settings, device)
+        for text in dict.fromkeys(filter(None, (silent_pairs(world, one) for one in (run, *others)))):
+            warn(text)
+        axes = {axis_column(key): value for key, value in run.axes.items() if key.split(".")[0] in MADE_OF}
+        oracles[name] = world.oracle(name).assign(**axes)
+        facts.append({"name": name, **axes, **world.facts, "results_source": results_source()})
+    return pd.concat(oracles.values(), ignore_index=True), facts, worlds
+
+
+def begin(folder: Folder, sweep: Sweep, runs: Sequence[Run], facts: Sequence[Mapping[str, Any]]) -> None:
+    """Write what is known before any run is trained: the sweep, its code, its worlds and its losses.
+
+    Nothing vouches for these files while they are written. Raises StorageError.
+    """
+    for place in PARTIAL:
+        remove(folder, [f"{place}.*.partial"])
+    folder.start_seal.unlink(missing_ok=True)
+    ended = folder.seal.exists()
+    if not (ended and folder.config.exists()):
+        write_whole(folder.config, sweep.to_toml().encode())
+    if not (ended and folder.source.exists()):
+        write_source(folder)
+    if not (ended and folder.world.exists() and folder.losses.exists()):
+        write_json(facts[0] if len(facts) == 1 else {"worlds": facts}, folder.world)
+        write_table(pd.DataFrame(sample_losses(functions_of(runs))), folder.losses)
+    write_code(folder, sweep)
+    make_folder(folder.parts)
+
+
+def write_code(folder: Folder, sweep: Sweep) -> None:
+    """Keep a copy of the user's code that the losses of the sweep use, for readers: it is never run from there.
+
+    One that is there and is other code is set aside. Raises StorageError.
+    """
+    for name in filter(is_own, sweep.sweep.loss):
+        file = Path(name.rpartition(":")[0])
+        inside = file.parent if not (file.is_absolute() or ".." in file.parts) else Path()
+        for place, content in own_loss(name, sweep.beside).copies.items():
+            path = folder.code / inside / place
+            if path.exists() and path.read_bytes() == content:
+                continue
+            make_folder(path.parent, parents=True)
+            if path.exists():
+                set_aside(path, "before")
+            write_whole(path, content)
+
+
+def kept_sizes(folder: Folder, arrangement: Arrangement) -> Mapping[str, int]:
+    """How many runs are stacked: as when the sweep began, where memory still allows it, so that stacks are the same.
+
+    Raises StorageError.
+    """
+    try:
+        before = json.loads(folder.sizes.read_bytes())
+        if all(0 < before[name] <= most for name, most in arrangement.most.items()):
+            return {name: int(before[name]) for name in arrangement.most}
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    write_json(arrangement.sizes, folder.sizes)
+    return arrangement.sizes
+
+
+def keep_apart(sweep: Sweep, out: Path) -> None:
+    """Raises ConfigError where code of the user's own lies where records would go: it would not be loaded again."""
+    for name in filter(is_own, sweep.sweep.loss):
+        if out.resolve() in find(name, sweep.beside).parents:
+            raise ConfigError(f"--out {out}: holds the code of sweep.loss = {name}; choose another --out")
+
+
+def functions_of(runs: Sequence[Run]) -> dict[str, Loss]:
+    """The losses of some runs that are functions of beta rho, at the parameters of the first of each."""
+    first = {run.loss: run for run in reversed(runs) if run.loss and run.objective and run.objective.f}
+    functions: dict[str, Loss] = {}
+    for name in dict.fromkeys(run.loss for run in runs if run.loss in first):
+        run = first[name]
+        assert run.objective is not None
+        assert run.objective.f is not None
+        functions[str(name)] = partial(run.objective.f, **run.settings.objective.own(run.objective.table))
+    return functions
+
+
+def warn(text: str) -> None:
+    """Warn the user."""
+    warnings.warn(text, UserWarning, stacklevel=2)

@@ -1,0 +1,101 @@
+"""How far a sweep is: a live line on a terminal, a plain line now and then elsewhere."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import IO, TextIO, cast
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+
+from simulator.common.terminal import Unminded, say
+from simulator.execution.worker_pool import Watch
+from simulator.proxies.reward_model import needed
+from simulator.sweeps.grid import expand
+from simulator.sweeps.stacking import with_proxies
+from simulator.sweeps.sweep import Sweep
+
+PLAIN_EVERY = 10.0  # seconds between plain lines
+EARLY = 0.1  # share of the work before which the time left is not foretold
+
+
+@dataclass(kw_only=True)
+class Tally:
+    """Counts of one sweep. What was found finished when it began counts as done but not towards the speed."""
+
+    runs: int
+    run_steps: int
+    proxies: int = 0
+    proxy_steps: int = 0
+    done_runs: int = 0
+    done_steps: int = 0
+    worked_steps: int = 0
+    told: bool = False
+    began: float = field(default_factory=time.monotonic)
+
+    def add(self, steps: int, runs: int, *, worked: bool) -> None:
+        """Count steps and runs that are done in addition."""
+        self.told = True
+        self.done_steps += steps
+        self.done_runs += runs
+        self.worked_steps += steps if worked else 0
+
+    def line(self) -> str:
+        """The counts as text: runs done, run-steps per second, time left."""
+        begun = self.done_runs or self.done_steps >= self.proxy_steps  # proxies come first
+        text = f"{self.done_runs} of {self.runs} runs" if begun else f"training {self.proxies} proxies"
+        elapsed = time.monotonic() - self.began
+        left = self.run_steps - self.done_steps
+        if self.worked_steps and elapsed > 0:
+            speed = self.worked_steps / elapsed
+            text += f", {speed:,.0f} run-steps/s"
+            if self.worked_steps >= EARLY * (self.worked_steps + left):  # the first checkpoints are close together
+                text += f", {clock(left / speed)} left"
+        return text
+
+
+def clock(seconds: float) -> str:
+    """A time span as people say it."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = seconds / 60
+    return f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"
+
+
+@contextmanager
+def shown_on(stream: TextIO, sweep: Sweep) -> Iterator[Watch]:
+    """Show on `stream` how far `sweep` is while the block runs; what it yields is `run_sweep`'s `watch`."""
+    runs = expand(sweep)
+    proxies = needed(with_proxies(runs))
+    proxy_steps = sum(member.steps for member in proxies)
+    steps = sum(run.steps for run in runs) + proxy_steps
+    tally = Tally(runs=len(runs), run_steps=steps, proxies=len(proxies), proxy_steps=proxy_steps)
+    also = f" and {len(proxies)} prox{'ies' if len(proxies) > 1 else 'y'}" if proxies else ""
+    header = f"{tally.runs} run{'s' * (tally.runs != 1)}{also}, {tally.run_steps:,} run-steps"
+    whatever = Unminded(stream=stream)
+    if stream.isatty():
+        columns = (TextColumn("{task.description}"), BarColumn())
+        with Progress(*columns, console=Console(file=cast(IO[str], whatever)), transient=True) as progress:
+            task = progress.add_task("making the world", total=tally.run_steps)
+
+            def live(run_steps: int, runs: int, worked: bool) -> None:
+                if not tally.told:
+                    progress.console.print(header, highlight=False)
+                tally.add(run_steps, runs, worked=worked)
+                progress.update(task, completed=tally.done_steps, description=tally.line())
+
+            yield live
+    else:
+        last = time.monotonic()
+
+        def plain(run_steps: int, runs: int, worked: bool) -> None:
+            nonlocal last
+            if not tally.told:
+                say(header, stream=cast(TextIO, whatever))
+            tally.add(run_steps, runs, worked=worked)
+            if time.monotonic() - last >= PLAIN_EVERY:
+                last = time.monotonic()
+                say(tally.line(), stream=cast(TextIO, whatever))
+
+        yield plain

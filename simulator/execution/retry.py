@@ -1,0 +1,107 @@
+"""Jobs: what a process is given to do at once, and what is tried after one failed.
+
+A run's numbers do not depend on which others are stacked with it, so a stack that fails can go on in halves: where
+memory ran out, these fit, and where one run is to blame, it is found and the others finish. A process that died is
+given its job once more, from its last saved state, before the job is cut. What comes from outside, such as a full disk,
+would hit every other job too, and ends the sweep.
+"""
+
+import gc
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import torch
+
+from simulator.common.atomic_files import StorageError, remedy
+from simulator.common.errors import ConfigError
+from simulator.common.signals import INTERRUPTED
+
+Kind = Literal["runs", "proxies"]
+Cause = Literal["outside", "memory", "ended", "inside"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """A stack: of runs, by their places in the grid, or of proxies, by their places among those that it needs.
+
+    again: whether a process died over it.
+    """
+
+    kind: Kind
+    places: tuple[int, ...]
+    again: bool = False
+
+    def cut(self) -> list["Job"]:
+        """Two halves, or nothing where there is one place only."""
+        half = len(self.places) // 2
+        parts = (self.places[:half], self.places[half:]) if half else ()
+        return [replace(self, places=part, again=False) for part in parts]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trouble:
+    """Why a job failed. text: one line for people. detail: where in the code, of what nobody foresaw."""
+
+    cause: Cause
+    text: str
+    detail: str = ""
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory is used up; torch has no class of its own for that on a CPU."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return isinstance(error, RuntimeError) and "alloc" in str(error) and "memory" in str(error)
+
+
+def trouble_of(error: Exception | SystemExit) -> Trouble:
+    """What an error means for the job that it ended."""
+    if isinstance(error, ConfigError):
+        return Trouble(cause="inside", text=str(error))
+    detail = "".join(traceback.format_exception(error)).strip()
+    if isinstance(error, OSError):
+        foreseen = isinstance(error, StorageError) or error.errno is None
+        text = str(error) if foreseen else f"{error.filename or 'a file'}: {error.strerror}; {remedy(error)}"
+        return Trouble(cause="outside", text=text, detail="" if isinstance(error, StorageError) else detail)
+    if out_of_memory(error):
+        gc.collect()
+        return Trouble(cause="memory", text="memory ran out", detail=detail)
+    said = str(error).splitlines()
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f" ({frames[-1].filename.rpartition('/')[2]}, line {frames[-1].lineno})" if frames else ""
+    text = f"{': '.join([type(error).__name__, *said[:1]])}{where}"
+    return Trouble(cause="inside", text=text, detail=detail)
+
+
+def ended(exit_code: int | None, code: Sequence[str] = ()) -> Trouble:
+    """The trouble of a job whose process died: by a signal, or by itself, as any other process would, too.
+
+    code: the losses of the user's own that it ran, which then are to blame.
+    """
+    perhaps = ", perhaps for want of memory" if exit_code == -9 else ""
+    by_itself = exit_code is not None and exit_code >= 0 and exit_code != INTERRUPTED
+    text = f"its process ended with exit code {exit_code}{perhaps}"
+    if code:
+        return Trouble(cause="inside", text=f"sweep.loss = {', '.join(code)}: {text}")
+    return Trouble(cause="outside" if by_itself else "ended", text=text)
+
+
+def next_try(job: Job, trouble: Trouble) -> list[Job]:
+    """What is tried after a job failed; nothing where it stays failed."""
+    if trouble.cause == "outside":
+        return []
+    if trouble.cause == "ended" and not job.again:
+        return [replace(job, again=True)]
+    return job.cut()
+
+
+def told(job: Job, trouble: Trouble, then: Sequence[Job]) -> str:
+    """What is said of a job that goes on otherwise; nothing where that is no news."""
+    if not then or trouble.cause == "inside":
+        return ""
+    count, what = len(job.places), "runs" if job.kind == "runs" else "proxies"
+    if len(then) == 1:
+        return f"a stack of {count} {what}: {trouble.text}; it is run once more"
+    return f"a stack of {count} {what}: {trouble.text}; it goes on in two halves"

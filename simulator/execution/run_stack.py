@@ -1,0 +1,47 @@
+"""One stack of runs from its world to its records: the main job's straight line.
+
+    world -> proxies -> preference data -> trained runs -> measured checkpoints -> records
+
+What lies between proxies and records is the method's; see simulator/methods/.
+"""
+
+from collections.abc import Callable, Sequence
+
+import pandas as pd
+
+from simulator.methods import METHODS
+from simulator.proxies.reward_model import members_of
+from simulator.proxies.scores import Proxy, Trained, make_proxy
+from simulator.settings.run import Run
+from simulator.training.recorder import Recorder
+from simulator.worlds.protocol import World
+
+
+def proxies_for(runs: Sequence[Run], world: World, trained: Callable[[str], Trained]) -> list[Proxy]:
+    """The proxy of each run, none where they need none; `trained` gives the networks by name."""
+    found: dict[tuple[object, ...], Proxy] = {}
+    chosen = []
+    for run in runs:
+        names = tuple(member.name for member in members_of(run))
+        if not names:
+            continue
+        asked = run.settings.proxy
+        key = (names, asked.combine, asked.uncertainty)
+        if key not in found:
+            members = [trained(name) for name in names]
+            found[key] = make_proxy(members, world.listing, combine=asked.combine, uncertainty=asked.uncertainty)
+        chosen.append(found[key])
+    return chosen
+
+
+def run_stack(runs: Sequence[Run], world: World, proxies: Sequence[Proxy], recorder: Recorder) -> pd.DataFrame:
+    """Train and measure the runs of one stack; the rows of `curves.parquet` that they make.
+
+    proxies: one for each run, or none at all. The recorder is told of steps, given the rows of further tables, which
+    are named in `folder.BESIDE`, and has the state to go on from.
+    """
+    curves = METHODS[runs[0].method].trace(runs, world, proxies, recorder)
+    if not proxies:
+        return curves
+    sizes = {run.run_id: proxy.members[0].architecture.parameters for run, proxy in zip(runs, proxies, strict=True)}
+    return curves.assign(proxy_parameters=curves["run_id"].map(sizes))

@@ -1,0 +1,188 @@
+"""A whole sweep, from its settings to the tables in its folder.
+
+    config -> world -> preference data -> trained runs -> measured checkpoints -> records
+
+The grid becomes stacks; what a stack goes through is told in `experiment.run_stack`. The proxies that runs need are
+trained first. Stacks are independent, so on a CPU they are handed to worker processes of one thread each, and which
+worker ran which stack cannot be seen in the result.
+"""
+
+import warnings
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from simulator.common.atomic_files import StorageError, make_folder, storing
+from simulator.common.errors import SHOWN, SweepError
+from simulator.execution.begin import begin, examine_worlds, keep_apart, kept_sizes, warn
+from simulator.execution.devices import choose_device, processes_on
+from simulator.execution.retry import Job
+from simulator.execution.stack_job import Desk, do, one_thread
+from simulator.execution.worker_pool import Failures, Hand, OutsideError, Watch, workers_on, working_here
+from simulator.proxies.reward_model import Member, members_of, needed
+from simulator.settings.run import Run
+from simulator.storage.compatibility import clear, examine_folder
+from simulator.storage.inventory import is_complete, survey
+from simulator.storage.layout import Folder
+from simulator.storage.lock import holding, refuse_if_held
+from simulator.storage.merge import join, join_proxies, remove_parts, seal_start, seal_tables
+from simulator.storage.origins import check_references, check_source, made
+from simulator.storage.recovery import mend
+from simulator.storage.tables import tidy, write_table
+from simulator.sweeps.cautions import cautions
+from simulator.sweeps.grid import check_computing, expand
+from simulator.sweeps.memory_budget import arrange, budget_of
+from simulator.sweeps.stacking import proxy_stacks, stacks, with_proxies
+from simulator.sweeps.sweep import Sweep, with_hashes
+from simulator.training.snapshots import EVERY
+
+
+def run_sweep(
+    sweep: Sweep,
+    out: str | Path,
+    *,
+    device: str = "auto",
+    workers: int | None = None,
+    memory: str | None = None,
+    fresh: bool = False,
+    accept_source: bool = False,
+    watch: Watch = lambda run_steps, runs, worked: None,
+    save_every: float = EVERY,
+) -> Path:
+    """Run a sweep, or what is missing of it, and return its folder, `out`.
+
+    device: "auto", "cpu" or "cuda". workers: processes on a CPU, by default one for each core. memory: what all
+    processes together may take, such as "2GiB"; on a GPU, of its memory; by default half of what is free. fresh: remove
+    what the folder holds. accept_source: go on although the records were made by other code, which may give other
+    numbers; `runs.parquet` then says which code made each run. `watch(run_steps, runs, worked)` is given how many
+    steps, summed over runs, and how many runs are done in addition, and whether by work or found in the folder.
+    save_every: seconds between two saved states of a stack in training. Raises ConfigError if the sweep or the folder
+    is wrong or somebody else writes into it, before any work, and SweepError if some runs could not be finished, of
+    which `runs.parquet` then says why, or if something from outside, such as a full disk, has ended the sweep.
+    """
+    runs = expand(sweep)
+    members = needed(with_proxies(runs))
+    sweep = with_hashes(sweep, [run.settings.world.language.text for run in runs])
+    chosen, processes = choose_device(device), processes_on(device, workers)
+    keep_apart(sweep, Path(out))
+    ids = {run.run_id for run in runs}
+    names = ids | {member.name for member in members}
+    folder = examine_folder(Path(out), sweep, names, fresh=fresh)
+    if not fresh and is_complete(folder, ids):
+        watch(steps_of(runs) + steps_of(members), len(runs), False)
+        return folder.path
+    if not (fresh or accept_source):
+        check_source(folder, made(folder))
+    check_computing(runs, chosen)
+    budget = budget_of(memory, chosen)
+    arrangement = arrange(runs, processes=processes, **budget)
+    watch(0, 0, False)
+    refuse_if_held(folder)
+    for told in cautions(sweep, runs):
+        warn(told)
+    with one_thread():
+        oracle, facts, worlds = examine_worlds(sweep, runs, chosen)
+        make_folder(folder.path, parents=True)
+        with holding(folder, len(runs)), ending(folder):
+            examine_folder(folder.path, sweep, names, fresh=fresh)  # nobody else was kept from writing until now
+            if fresh:
+                clear(folder)
+            mend(folder, ids, warn)
+            records = made(folder)
+            if not accept_source:
+                check_source(folder, records)
+            check_references(folder, records, [*runs, *members], {fact["name"]: fact for fact in facts})
+            begin(folder, sweep, runs, facts)
+            if folder.seal.exists():
+                seal_tables(folder, {})
+                remove_parts(folder)
+                watch(steps_of(runs) + steps_of(members), len(runs), False)
+                return folder.path
+            write_table(tidy(oracle), folder.oracle)
+            sizes = kept_sizes(folder, arrangement)
+            seal_start(folder)
+            desk = Desk(
+                folder=folder, sweep=sweep, runs=runs, members=members, device=chosen, every=save_every, worlds=worlds
+            )
+            failed = finish(desk, sizes, arrangement.processes, watch)
+            complain_of(join(folder, runs, failed), len(runs), folder)
+    return folder.path
+
+
+@contextmanager
+def ending(folder: Folder) -> Iterator[None]:
+    """What comes from outside, such as a full disk, ends the sweep with SweepError, which says what is kept."""
+    try:
+        with storing(folder.path):
+            yield
+    except (StorageError, OutsideError) as error:
+        raise SweepError(
+            str(error), f"the sweep has ended; what is finished is kept in {folder.path}, and the same command goes on"
+        ) from error
+
+
+def steps_of(some: Sequence[Run] | Sequence[Member]) -> int:
+    """Steps of training, summed."""
+    return sum(one.steps for one in some)
+
+
+def finish(desk: Desk, sizes: Mapping[str, int], processes: int, watch: Watch) -> dict[str, str]:
+    """Train what is missing, proxies first; why some runs could not be finished, by run_id.
+
+    Raises OutsideError where something from outside ends the sweep.
+    """
+    folder, runs, members = desk.folder, desk.runs, desk.members
+    done = survey(folder)
+    left = [[member for member in stack if member.name not in done.proxies] for stack in proxy_stacks(members, sizes)]
+    found = [[run for run in stack if run.run_id not in done.runs] for stack in stacks(runs, sizes)]
+    spared = steps_of(runs) + steps_of(members)
+    spared -= sum(steps_of(stack) for stack in left) + sum(steps_of(stack) for stack in found)
+    watch(spared, sum(run.run_id in done.runs for run in runs), False)
+    place = {member.name: i for i, member in enumerate(members)} | {run.run_id: i for i, run in enumerate(runs)}
+    of_members = [Job(kind="proxies", places=tuple(place[one.name] for one in stack)) for stack in left if stack]
+    of_runs = [Job(kind="runs", places=tuple(place[one.run_id] for one in stack)) for stack in found if stack]
+    with handing(desk, min(processes, max(len(of_members), len(of_runs), 1))) as hand:
+        unmade = reasons(hand(of_members, watch), [member.name for member in members])
+        join_proxies(folder, members)
+        barred = {run.run_id: why for run in runs if (why := missing(run, unmade))}
+        able = [replace(job, places=tuple(at for at in job.places if runs[at].run_id not in barred)) for job in of_runs]
+        failed = hand([job for job in able if job.places], watch)
+    for trouble in dict.fromkeys(failed.values()):
+        if trouble.detail:
+            warnings.warn(f"nobody foresaw this:\n{trouble.detail}", UserWarning, stacklevel=2)
+    return barred | reasons(failed, [run.run_id for run in runs])
+
+
+def reasons(failed: Failures, names: Sequence[str]) -> dict[str, str]:
+    """Why each run, or each proxy, failed, by its name among `names`."""
+    return {names[place]: trouble.text for job, trouble in failed.items() for place in job.places}
+
+
+def missing(run: Run, unmade: Mapping[str, str]) -> str:
+    """Why a run cannot be: a proxy that it needs could not be trained."""
+    why = [unmade[member.name] for member in members_of(run) if member.name in unmade]
+    return f"a proxy that it needs could not be trained: {why[0]}" if why else ""
+
+
+def complain_of(failed: Mapping[str, str], count: int, folder: Folder) -> None:
+    """Raises SweepError if there is something to complain of: how many runs failed, for each reason."""
+    if failed:
+        told = Counter(failed.values()).most_common(SHOWN)
+        others = f"the others are kept in {folder.path}, and " if len(failed) < count else ""
+        raise SweepError(
+            f"{len(failed)} of {count} runs failed; {others}the same command tries these again",
+            *(f"{number} run{'s' * (number > 1)}: {why}" for why, number in told),
+        )
+
+
+@contextmanager
+def handing(desk: Desk, processes: int) -> Iterator[Hand]:
+    """Hands jobs to worker processes, or does them here where one is enough."""
+    if processes > 1:
+        desk.worlds.clear()
+        with workers_on(desk.folder, processes, desk.every, desk.sweep.beside) as hand:
+            yield hand
+    else:
+        yield working_here(lambda job, tick, found: do(job, desk, tick, found))

@@ -1,0 +1,131 @@
+"""One stack from its world to the folder: what a process does with a job."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+import pandas as pd
+import torch
+
+from simulator.common.atomic_files import StorageError
+from simulator.common.errors import ConfigError
+from simulator.common.signals import held_off
+from simulator.execution.retry import Job
+from simulator.execution.run_stack import proxies_for, run_stack
+from simulator.proxies.reward_model import Member, members_of
+from simulator.proxies.training import train_members
+from simulator.settings.run import Run
+from simulator.settings.tables import Settings
+from simulator.settings.world_spec import world_name
+from simulator.storage.checksums import write_seal
+from simulator.storage.layout import Folder, stack_name
+from simulator.storage.origins import COLUMNS, check_as_begun
+from simulator.storage.provenance import made_by
+from simulator.storage.proxy_files import load_proxy, save_proxy
+from simulator.storage.tables import run_rows, tidy, write_table
+from simulator.sweeps.sweep import Sweep, check_text
+from simulator.training.recorder import Recorder, Tick
+from simulator.training.snapshots import Saver
+from simulator.worlds.build import build_world
+from simulator.worlds.protocol import World
+
+
+@dataclass(frozen=True, kw_only=True)
+class Desk:
+    """What a process works with: the folder, the sweep with all its runs and proxies, and the world that it has made.
+
+    every: seconds between two saved states of a stack.
+    """
+
+    folder: Folder
+    sweep: Sweep
+    runs: Sequence[Run]
+    members: Sequence[Member]
+    device: torch.device
+    every: float
+    worlds: dict[str, World]
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Torch on one thread, and as it was afterwards."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def world_in(worlds: dict[str, World], sweep: Sweep, settings: Settings, device: torch.device) -> World:
+    """The world of `settings`, made unless it is the one that `worlds` holds; it holds one at a time.
+
+    Raises ConfigError where it is made of another text than the sweep says.
+    """
+    name = world_name(settings)
+    if name not in worlds:
+        worlds.clear()
+        world = build_world(settings, device)
+        if settings.world.language.text:
+            check_text(sweep, settings.world.language.text, world.facts["text_sha256"])
+        worlds[name] = world
+    return worlds[name]
+
+
+def do(job: Job, desk: Desk, tick: Tick, found: Tick) -> None:
+    """Finish a job, and leave its records in the folder.
+
+    tick and found: as in Recorder. An interrupt waits until the state of the stack is saved. Raises StorageError where
+    records cannot be written or the world is not what it was, and whatever a stack may raise.
+    """
+    some: Sequence[Run | Member] = [(desk.runs if job.kind == "runs" else desk.members)[place] for place in job.places]
+    try:
+        world = world_in(desk.worlds, desk.sweep, some[0].settings, desk.device)
+    except ConfigError as error:
+        raise StorageError(str(error)) from error
+    check_as_begun(desk.folder, world_name(some[0].settings), world.facts["reference_sha256"])
+    name = stack_name(some)
+    of = origin(world) | {"stack": name, "kind": job.kind, "device": desk.device.type}
+    saver = Saver(path=desk.folder.in_flight(name), of=of, every=desk.every)
+    finish: Callable[..., None] = finish_stack if job.kind == "runs" else finish_proxies
+    with held_off():
+        finish(some, world, desk, Recorder(tick=tick, found=found, saver=saver))
+        saver.drop()
+
+
+def origin(world: World) -> dict[str, str]:
+    """Which program makes a record, and in a world with which reference."""
+    return made_by() | {"reference_sha256": world.facts["reference_sha256"]}
+
+
+def finish_stack(stack: Sequence[Run], world: World, desk: Desk, recorder: Recorder) -> None:
+    """Run one stack and leave its records in the folder, where the proxies that it needs must be."""
+    began, folder, name = time.perf_counter(), desk.folder, stack_name(stack)
+    members = {member.name: member for run in stack for member in members_of(run)}
+    proxies = proxies_for(stack, world, lambda name: load_proxy(folder, members[name]))
+    tables: dict[str, pd.DataFrame] = {}
+    curves = run_stack(stack, world, proxies, replace(recorder, keep=tables.__setitem__))
+    seconds = (time.perf_counter() - began) / len(stack)
+    tables["curves"] = tidy(curves)
+    tables["runs"] = run_rows(stack, curves, {"wall_seconds": seconds, "device": str(desk.device), **origin(world)})
+    paths = {kind: folder.part(name, kind) for kind in tables}
+    write_seal(
+        folder.part_seal(name),
+        folder.path,
+        {paths[kind]: write_table(table, paths[kind]) for kind, table in tables.items()},
+    )
+
+
+def finish_proxies(stack: Sequence[Member], world: World, desk: Desk, recorder: Recorder) -> None:
+    """Train one stack of proxies and leave them, and what is said of them, in the folder."""
+    began, folder, name = time.perf_counter(), desk.folder, stack_name(stack)
+    with torch.no_grad():
+        trained = train_members(stack, world, recorder)
+    seconds = (time.perf_counter() - began) / len(stack)
+    networks = [folder.network(member.name) for member in stack]
+    sums = {path: save_proxy(proxy, path) for path, (proxy, _) in zip(networks, trained, strict=True)}
+    said = folder.part(name, "proxies")
+    also = {"wall_seconds": seconds} | {name: origin(world)[name] for name in COLUMNS}
+    sums[said] = write_table(pd.DataFrame([facts | also for _, facts in trained]), said)
+    write_seal(folder.part_seal(name), folder.path, sums)

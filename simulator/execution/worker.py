@@ -1,0 +1,124 @@
+"""A process that runs stacks: `python -m simulator.execution.worker DIR DEVICE SECONDS [BESIDE]`.
+
+It reads the sweep from DIR/config.toml, whose code of the user's own is looked up in BESIDE, and never in DIR; then one
+job after another from standard input, each as a line of JSON: {"kind": "runs", "places": […]}, of runs in the grid, or
+of proxies among those that the grid needs. It answers on what was standard output with lines of JSON: {"code": […]} the
+losses of the user's own that it is about to run, {"found": n} steps that a saved state had taken, {"steps": n} now and
+then, and at last {"done": true} once the stack's records are on disk, or {"trouble": …}. Code of the user's own finds
+an empty standard input, and what it prints goes to standard error. The state of a stack is saved every so many SECONDS.
+
+It ends at once when its input does, that is, when the process that hands out jobs is gone: nobody else may write into
+DIR then. Asked to stop by SIGTERM, once or several times, it saves the state of its stack first.
+
+One thread: on a CPU two such processes finish sooner than one with two threads, and their sums do not
+depend on how many cores the machine has.
+"""
+
+import json
+import os
+import queue
+import sys
+import threading
+import warnings
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TextIO
+
+import torch
+
+from simulator.common.signals import INTERRUPTED, exit_now, listening, stop_if_wanted
+from simulator.common.terminal import say
+from simulator.execution.retry import Job, trouble_of
+from simulator.execution.stack_job import Desk, do, one_thread
+from simulator.objectives.own_loss import is_own
+from simulator.proxies.reward_model import needed
+from simulator.storage.layout import Folder
+from simulator.sweeps.grid import expand
+from simulator.sweeps.stacking import with_proxies
+from simulator.sweeps.sweep import Sweep, code_of
+
+
+@dataclass(frozen=True, kw_only=True)
+class Channel:
+    """Where jobs come from and answers go, by descriptors of its own that code of the user's does not know."""
+
+    jobs: TextIO
+    answers: TextIO
+
+    def say(self, **answer: object) -> None:
+        """Send an answer."""
+        self.answers.write(f"{json.dumps(answer)}\n")
+        self.answers.flush()
+
+
+def open_channel() -> Channel:
+    """The channel on what are standard input and output, which become the null device and standard error."""
+    channel = Channel(jobs=os.fdopen(os.dup(0)), answers=os.fdopen(os.dup(1), "w"))
+    null = os.open(os.devnull, os.O_RDWR)
+    os.dup2(null, 0)
+    os.dup2(2 if sys.stderr is not None else null, 1)
+    os.close(null)
+    return channel
+
+
+def lines_of(jobs: TextIO) -> "queue.SimpleQueue[str]":
+    """Lines of a stream as they come; the process ends when they do."""
+    lines: queue.SimpleQueue[str] = queue.SimpleQueue()
+
+    def read() -> None:
+        for line in jobs:
+            lines.put(line)
+        exit_now(0)
+
+    threading.Thread(target=read, daemon=True).start()
+    return lines
+
+
+def serve(folder: Folder, device: torch.device, every: float, beside: Path | None, channel: Channel) -> None:
+    """Answer the channel until it ends."""
+    lines = lines_of(channel.jobs)
+    sweep = Sweep.from_toml(folder.config, beside=beside)
+    channel.say(code=[name for name in sweep.sweep.loss if is_own(name)])
+    code_of(sweep)
+    runs = expand(sweep)
+    members = needed(with_proxies(runs))
+    desk = Desk(folder=folder, sweep=sweep, runs=runs, members=members, device=device, every=every, worlds={})
+    while True:
+        stop_if_wanted()  # an error may have come before the end of what held it off
+        asked = json.loads(lines.get())
+        job = Job(kind=asked["kind"], places=tuple(asked["places"]))
+        losses = {runs[place].loss for place in job.places} if job.kind == "runs" else set()
+        channel.say(code=sorted(name for name in losses if name and is_own(name)))
+        answer(job, desk, channel.say)
+
+
+def answer(job: Job, desk: Desk, say: Callable[..., None]) -> None:
+    """Do a job, and say how it goes."""
+    try:
+        do(job, desk, lambda steps: say(steps=steps), lambda steps: say(found=steps))
+    except (Exception, SystemExit) as error:  # code of the user's own may end a process
+        say(trouble=asdict(trouble_of(error)))
+        return
+    say(done=True)
+
+
+def warn(message: Warning | str, *_: object, **__: object) -> None:
+    """A warning as a line of standard error, unless that is gone."""
+    with suppress(OSError):
+        say(f"warning: {message}", stream=sys.stderr)
+
+
+if __name__ == "__main__":
+    place, where, seconds, *rest = sys.argv[1:]
+    warnings.showwarning = warn
+    with suppress(KeyboardInterrupt, BrokenPipeError), listening(once=True), one_thread():
+        serve(
+            Folder(path=Path(place)),
+            torch.device(where),
+            float(seconds),
+            Path(rest[0]) if rest else None,
+            open_channel(),
+        )
+    exit_now(INTERRUPTED)

@@ -1,0 +1,270 @@
+"""Handing jobs out, to worker processes or to this one, until each is done or stays failed.
+
+What is tried after a failure is decided in `simulator/execution/retry.py`; the workers' side is
+`simulator/execution/worker.py`.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from simulator.common.signals import stop_if_wanted
+from simulator.execution.retry import Job, Trouble, ended, next_try, told, trouble_of
+from simulator.storage.layout import Folder
+from simulator.training.recorder import Tick
+
+GRACE = 20.0  # seconds
+SLOW = 3.0  # seconds
+ANSWERS = ("code", "steps", "found", "done", "trouble")
+SOURCE = Path(__file__).resolve().parents[2]
+ENVIRONMENT = {
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "PYTHONPATH": os.pathsep.join(filter(None, [str(SOURCE), os.environ.get("PYTHONPATH")])),
+}
+
+Watch = Callable[[int, int, bool], None]
+Failures = dict[Job, Trouble]
+Hand = Callable[[Sequence[Job], Watch], Failures]
+Do = Callable[[Job, Tick, Tick], Trouble | None]  # a job, told of steps taken and of steps found
+
+
+class OutsideError(RuntimeError):
+    """What would hit every other job too has ended one; the text says what."""
+
+
+@dataclass(kw_only=True)
+class Counter:
+    """Steps and runs of jobs, told to a watch by one thread at a time; what a failed job had done is taken back."""
+
+    watch: Watch
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    steps: dict[Job, list[int]] = field(default_factory=dict)
+
+    def took(self, job: Job, steps: int, *, worked: bool) -> None:
+        """A job has taken steps, or found them taken."""
+        with self.lock:
+            self.steps.setdefault(job, [0, 0])[worked] += steps
+            self.watch(steps * len(job.places), 0, worked)
+
+    def ended(self, job: Job, *, done: bool) -> None:
+        """A job is done, or failed."""
+        with self.lock:
+            found, worked = self.steps.pop(job, [0, 0])
+            if done:
+                self.watch(0, len(job.places) if job.kind == "runs" else 0, True)
+            else:
+                self.watch(-found * len(job.places), 0, False)
+                self.watch(-worked * len(job.places), 0, True)
+
+
+@dataclass(kw_only=True)
+class Heap:
+    """Jobs that wait, those that failed, and how many are being done."""
+
+    waiting: list[Job]
+    failed: Failures = field(default_factory=dict)
+    busy: int = 0
+    closed: bool = False
+    changed: threading.Condition = field(default_factory=threading.Condition)
+
+    def take(self) -> Job | None:
+        """The next job; waits while one that is being done may yet come back; None where none will."""
+        with self.changed:
+            while not self.waiting and self.busy and not self.closed:
+                self.changed.wait()
+            if self.closed or not self.waiting:
+                return None
+            self.busy += 1
+            return self.waiting.pop(0)
+
+    def give_back(self, job: Job, trouble: Trouble | None) -> None:
+        """A job is done, or failed and is tried otherwise. Raises OutsideError."""
+        with self.changed:
+            self.busy -= 1
+            self.changed.notify_all()
+            if trouble is None or self.closed:
+                return
+            if trouble.cause == "outside":
+                self.closed = True
+                raise OutsideError(trouble.text)
+            then = next_try(job, trouble)
+            self.waiting[:0] = then
+            if not then:
+                self.failed[job] = trouble
+        if said := told(job, trouble, then):
+            warnings.warn(said, UserWarning, stacklevel=2)
+
+    def close(self) -> None:
+        """Nothing more is to be done."""
+        with self.changed:
+            self.closed = True
+            self.changed.notify_all()
+
+
+def work_off(heap: Heap, counter: Counter, do: Do) -> None:
+    """Do one job after another until none is left. Raises OutsideError."""
+    while job := heap.take():
+        trouble = do(job, partial(counter.took, job, worked=True), partial(counter.took, job, worked=False))
+        counter.ended(job, done=trouble is None)
+        heap.give_back(job, trouble)
+
+
+def working_here(do: Callable[[Job, Tick, Tick], None]) -> Hand:
+    """Has jobs done in this process. `do` may raise."""
+
+    def tried(job: Job, tick: Tick, found: Tick) -> Trouble | None:
+        try:
+            do(job, tick, found)
+        except Exception as error:
+            stop_if_wanted()
+            return trouble_of(error)
+        return None
+
+    def hand(jobs: Sequence[Job], watch: Watch) -> Failures:
+        heap = Heap(waiting=list(jobs))
+        work_off(heap, Counter(watch=watch), tried)
+        return heap.failed
+
+    return hand
+
+
+def start_worker(folder: Folder, every: float, beside: Path | None) -> subprocess.Popen[str]:
+    """A worker on the CPU, in a process group of its own, so that an interrupt reaches it only through us.
+
+    Its import path is safe: a file in the working folder that is named like a module hides none.
+    """
+    where = [] if beside is None else [str(beside.resolve())]
+    return subprocess.Popen(
+        [
+            sys.executable,
+            "-P",
+            "-m",
+            "simulator.execution.worker",
+            str(folder.path.resolve()),
+            "cpu",
+            str(every),
+            *where,
+        ],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | ENVIRONMENT,
+        start_new_session=True,
+    )
+
+
+def ask(worker: subprocess.Popen[str], job: Job, tick: Tick, found: Tick) -> Trouble | None:
+    """Have a worker do a job: why it failed, or None. Of a worker that died, or answers nonsense, there is an end."""
+    assert worker.stdin is not None
+    assert worker.stdout is not None
+    code: list[str] = []
+    try:
+        worker.stdin.write(f"{json.dumps({'kind': job.kind, 'places': job.places})}\n")
+        worker.stdin.flush()
+    except BrokenPipeError:
+        return ended(worker.wait())
+    for line in worker.stdout:
+        answer = read_answer(line)
+        if answer is None:
+            worker.kill()
+            return ended(worker.wait(), code)
+        if "code" in answer:
+            code = answer["code"]
+        elif "steps" in answer:
+            tick(answer["steps"])
+        elif "found" in answer:
+            found(answer["found"])
+        else:
+            return Trouble(**answer["trouble"]) if "trouble" in answer else None
+    return ended(worker.wait(), code)
+
+
+def read_answer(line: str) -> dict[str, Any] | None:
+    """What a worker says; None where it is no answer, since something else wrote into its channel."""
+    try:
+        answer = json.loads(line)
+    except ValueError:
+        return None
+    known = isinstance(answer, dict) and len(answer) == 1 and next(iter(answer)) in ANSWERS
+    return answer if known else None
+
+
+@contextmanager
+def workers_on(folder: Folder, workers: int, every: float, beside: Path | None = None) -> Iterator[Hand]:
+    """`workers` processes for the sweep in a folder, to hand jobs to while the block runs.
+
+    every: seconds between two saved states of a stack. beside: where files that the sweep names are looked up first. A
+    process that dies is replaced.
+    """
+    crew = [start_worker(folder, every, beside) for _ in range(workers)]
+
+    def attend(number: int, heap: Heap, counter: Counter) -> None:
+        def do(job: Job, tick: Tick, found: Tick) -> Trouble | None:
+            trouble = ask(crew[number], job, tick, found)
+            if crew[number].poll() is not None and not heap.closed:
+                close([crew[number]])
+                crew[number] = start_worker(folder, every, beside)
+            return trouble
+
+        try:
+            work_off(heap, counter, do)
+        except BaseException:
+            stop(heap)
+            raise
+
+    def stop(heap: Heap) -> None:
+        heap.close()
+        for process in crew:
+            process.terminate()  # one that is already stopping does not mind
+
+    def hand(jobs: Sequence[Job], watch: Watch) -> Failures:
+        heap, counter = Heap(waiting=list(jobs)), Counter(watch=watch)
+        with ThreadPoolExecutor(workers) as threads:
+            try:
+                for thread in [threads.submit(attend, number, heap, counter) for number in range(workers)]:
+                    thread.result()
+            except BaseException:
+                stop(heap)
+                raise
+        return heap.failed
+
+    try:
+        yield hand
+    finally:
+        close(crew)
+
+
+def close(crew: Sequence[subprocess.Popen[str]]) -> None:
+    """End workers; one in the middle of a stack is given time to save its state, and this is said if it takes long."""
+    for process in crew:
+        process.terminate()
+    began = time.monotonic()
+    for process in crew:
+        for until in (SLOW, GRACE):
+            try:
+                process.wait(max(0.0, began + until - time.monotonic()))
+                break
+            except subprocess.TimeoutExpired:
+                if until == SLOW:
+                    told = f"a worker is still in its stack; it is ended after {GRACE:g} s"
+                    warnings.warn(told, UserWarning, stacklevel=2)
+        else:
+            process.kill()
+            process.wait()
+        for pipe in (process.stdin, process.stdout):
+            if pipe:
+                with suppress(OSError):  # what a process that died was still to be told
+                    pipe.close()

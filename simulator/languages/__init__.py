@@ -1,0 +1,1 @@
+"""What a reference learns to speak: a Markov grammar, or a text."""

@@ -1,0 +1,134 @@
+"""What is measured of a policy, and how by summing over every response.
+
+Shapes: R runs, P prompts, G responses, N pairs of one run. With s = log pi - log pi_ref in nats, and every
+mean over prompts unweighted:
+
+    kl           KL(pi || pi_ref) = E_pi s, nats per response
+    gold         E_pi gold, in standard deviations of gold under the reference, whose mean is 0
+    proxy        the implicit reward s, recentred and rescaled like gold: (E_pi s - E_ref s) / sd_ref(s); beta
+                 cancels, and the reference itself has 0
+    win_rate     probability that gold prefers pi's response to the reference's, ties counting half
+    mu_squared   1/2 E_mu rho^2 = Var_mu(s), nats^2, for two independent draws from mu
+    entropy      -E_pi log pi, nats
+    length       tokens of a response, its end token included
+    kl_k1, k2, k3  what estimators of KL from single samples expect (Schulman 2020, "Approximating KL divergence"):
+                 with u = pi_ref / pi at a draw from pi, -log u, 1/2 log^2 u, and u - 1 - log u. The first and the third
+                 have KL as their mean, the second has not, and only the first can be negative.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from simulator.measurement.probability_mass import whole
+
+Columns = dict[str, Tensor]
+
+MARGINS = {"margin_q05": 0.05, "margin_q25": 0.25, "margin_q50": 0.5, "margin_q75": 0.75, "margin_q95": 0.95}
+TIE = 1e-5  # nats; margins below it are rounding errors of the network
+
+
+@dataclass(frozen=True, kw_only=True)
+class Yardstick:
+    """What policies are measured against; float64 tensors [P, G], for responses of `length` tokens.
+
+    reference: log pi_ref. gold: standardized. gold_rank: probability that a response of the reference has
+    less gold, plus half the probability that it has as much.
+    """
+
+    reference: Tensor
+    gold: Tensor
+    gold_rank: Tensor
+    length: int
+
+    def to(self, device: torch.device) -> "Yardstick":
+        """The same tensors on `device`."""
+        return replace(
+            self, reference=self.reference.to(device), gold=self.gold.to(device), gold_rank=self.gold_rank.to(device)
+        )
+
+
+def gold_rank(reference: Tensor, gold: Tensor) -> Tensor:
+    """P_ref(gold < g) + P_ref(gold = g) / 2 for each response's g, [P, G], from log pi_ref and gold [P, G]."""
+    rows = []
+    for probability, score in zip(whole(reference.exp(), "the reference"), gold, strict=True):
+        level, where = score.unique(return_inverse=True)
+        mass = probability.new_zeros(len(level)).index_add_(0, where, probability)
+        rows.append((mass.cumsum(0) - mass / 2)[where])
+    return torch.stack(rows)
+
+
+def kl_estimates(ratio: Tensor, names: Sequence[str]) -> Columns:
+    """The estimators of these names at draws with s = `ratio`, same shape."""
+    values = {"k1": ratio, "k2": ratio.square() / 2, "k3": torch.expm1(-ratio) + ratio}
+    return {f"kl_{name}": values[name] for name in names}
+
+
+def measure_law(
+    log_probs: Tensor, yardstick: Yardstick, behaviour: Tensor, kl_estimators: Sequence[str] = ()
+) -> Columns:
+    """Every measurement of policies with log pi = `log_probs` [R, P, G] that needs no pairs, [R] each.
+
+    behaviour: mu, [P, G] or [R, P, G]. kl_estimators: those whose expectations are wanted too. Raises MassError where
+    one of the laws is not of mass 1.
+    """
+    ratio = log_probs - yardstick.reference
+    probability = whole(log_probs.exp(), "a policy")
+    reference = whole(yardstick.reference.exp(), "the reference")
+    behaviour = whole(behaviour, "the behaviour policy")
+
+    def mean(law: Tensor, value: Tensor) -> Tensor:
+        return (law * value).sum(dim=-1)
+
+    def variance(law: Tensor, centre: Tensor) -> Tensor:
+        return mean(law, (ratio - centre.unsqueeze(-1)).square_()).mean(dim=-1)
+
+    kl, of_reference = mean(probability, ratio), mean(reference, ratio)
+    expected = {
+        "k1": lambda: kl,
+        "k2": lambda: mean(probability, ratio.square() / 2),
+        "k3": lambda: (reference - probability + probability * ratio).sum(dim=-1),  # also where u is huge and pi is 0
+    }
+    under_reference = variance(reference, of_reference)
+    alike = behaviour.shape == reference.shape and torch.equal(behaviour, reference)
+    spread = under_reference.sqrt()
+    gain = (kl - of_reference).mean(dim=-1)
+    return {
+        "kl": kl.mean(dim=-1),
+        "gold": mean(probability, yardstick.gold).mean(dim=-1),
+        "proxy": torch.where(spread == 0, 0.0, gain / spread),
+        "win_rate": mean(probability, yardstick.gold_rank).mean(dim=-1),
+        "mu_squared": under_reference if alike else variance(behaviour, mean(behaviour, ratio)),
+        "entropy": -mean(probability, log_probs).mean(dim=-1),
+        "length": torch.full_like(spread, yardstick.length),
+        **{f"kl_{name}": expected[name]().mean(dim=-1) for name in kl_estimators},
+    }
+
+
+def quantile(ordered: Tensor, level: float) -> Tensor:
+    """The quantile [R] of rising values [R, N]: linear between neighbours (Hyndman & Fan 1996, definition 7)."""
+    place = level * (ordered.shape[1] - 1)
+    below = int(place)
+    above = min(below + 1, ordered.shape[1] - 1)
+    return torch.lerp(ordered[:, below], ordered[:, above], place - below)
+
+
+def measure_pairs(log_ratios: Tensor, losses: Tensor) -> Columns:
+    """What a policy does on its own pairs, [R] each, from their log-ratios [R, N, K] and its loss on them [R].
+
+    train_accuracy is the share of pairs whose margin rho is positive, an equal pair counting half. margin_q05 and so on
+    are quantiles of rho, in nats, see `quantile`.
+    """
+    chosen, rejected = log_ratios[..., 0], log_ratios[..., -1]
+    margin = chosen - rejected
+    ahead = torch.where(margin.abs() < TIE, 0.5, (margin > 0).double())
+    ordered = margin.sort(dim=1).values
+    quantiles = {name: quantile(ordered, level) for name, level in MARGINS.items()}
+    return quantiles | {
+        "train_loss": losses,
+        "train_accuracy": ahead.mean(dim=1),
+        "chosen_logratio": chosen.mean(dim=1),
+        "rejected_logratio": rejected.mean(dim=1),
+    }

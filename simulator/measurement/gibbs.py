@@ -1,0 +1,45 @@
+"""The best that any policy can do: the Gibbs frontier.
+
+Of all policies with a given KL to the reference, the one with the most expected reward r is, at each prompt,
+
+    pi(y | x) = pi_ref(y | x) exp(r(x, y) / tau) / Z(x)
+
+for some tau > 0, the optimum of E_pi r - tau KL(pi || pi_ref) (e.g. Rafailov et al. 2023, arXiv:2305.18290,
+Eq. 4). With r = gold and tau from large to small, these policies trace the oracle frontier. One tau serves all
+prompts, since the objective is a mean over them. Shapes: P prompts, G responses, Q temperatures.
+"""
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from simulator.measurement.exact import Yardstick, measure_law
+
+TEMPERATURES = np.geomspace(100.0, 0.01, 97)
+
+
+def gibbs(reference: Tensor, reward: Tensor, temperature: Tensor) -> Tensor:
+    """log pi of the Gibbs policies, [Q, P, G], from log pi_ref and reward [P, G] and temperature [Q]."""
+    tilted = reference + reward / temperature[:, None, None]
+    return torch.log_softmax(tilted, dim=-1)
+
+
+def oracle_rows(yardstick: Yardstick, name: str) -> pd.DataFrame:
+    """Records of the oracle frontier, one row a temperature, which stands in the column `beta`.
+
+    There are no pairs, no training and no seed behind these rows, so those columns are empty.
+    """
+    rows = []
+    for temperature in TEMPERATURES:
+        log_probs = gibbs(yardstick.reference, yardstick.gold, torch.tensor([temperature]))
+        measured = measure_law(log_probs, yardstick, yardstick.reference.exp())
+        rows.append({"beta": temperature} | {column: value.item() for column, value in measured.items()})
+    table = pd.DataFrame(rows).drop(columns="mu_squared")
+    return table.assign(run_id=[f"oracle-{name}-{t:.4g}" for t in TEMPERATURES], method="oracle", step=0, status="ok")
+
+
+def no_rows() -> pd.DataFrame:
+    """The records of a world whose oracle is not known."""
+    names = pd.DataFrame({"run_id": [], "method": [], "status": []}, dtype="str")
+    return names.assign(step=0, **dict.fromkeys(("beta", "kl", "gold", "proxy", "win_rate", "entropy", "length"), 0.0))

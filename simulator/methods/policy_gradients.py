@@ -1,0 +1,226 @@
+"""RL_DOC"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from simulator.measurement.probability_mass import whole
+from simulator.methods.final_tables import keep_portrait
+from simulator.networks.compute_mode import Computing, computing, computing_on
+from simulator.networks.optimizer import adam_step, clip_rows, learning_rate_factor
+from simulator.networks.packing import packing
+from simulator.networks.parameters import Blocks, restack, unstack
+from simulator.networks.prefix_tree import leaf_log_probs, node_log_probs
+from simulator.networks.transformer import response_log_probs
+from simulator.preferences.rollouts import draw_responses
+from simulator.proxies.scores import Proxy
+from simulator.settings.run import Run
+from simulator.settings.tables import Rl
+from simulator.training.batches import batch_order
+from simulator.training.checkpoints import Track, checkpoint_steps, curve_rows
+from simulator.training.engine import start
+from simulator.training.problem import Schedule, State, state_from, state_tensors
+from simulator.training.recorder import Recorder
+from simulator.training.snapshots import stretches
+from simulator.worlds.enumerable import EnumerableWorld
+from simulator.worlds.listing import Scorer
+from simulator.worlds.protocol import World
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """What a stack of runs climbs. penalty, learning_rate and clip (of gradients) [R, 1]: per run.
+
+    seeds: one per run, names the streams of its prompts and responses. how: how passes for gradients are computed.
+    """
+
+    world: World
+    scorer: Scorer
+    rl: Rl
+    penalty: Tensor
+    learning_rate: Tensor
+    clip: Tensor
+    weight_decay: float
+    schedule: Schedule
+    seeds: tuple[int, ...]
+    how: Computing
+
+    @property
+    def prompts(self) -> int:
+        """B."""
+        return min(self.rl.prompts, len(self.world.prompts))
+
+    def rows(self, rows: slice) -> "Task":
+        """The task of some of the runs."""
+        return replace(
+            self,
+            scorer=self.scorer.rows(rows),
+            penalty=self.penalty[rows],
+            learning_rate=self.learning_rate[rows],
+            clip=self.clip[rows],
+            seeds=self.seeds[rows],
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rollout:
+    """Responses of the policies: rows of the prompts [R, B], responses [R, B, K, T], and of each token log pi.
+
+    old [R, B, K, T] is what the policy that drew them says; advantage [R, B, K].
+    """
+
+    prompt: Tensor
+    responses: Tensor
+    old: Tensor
+    advantage: Tensor
+
+
+def log_probs_of(blocks: Blocks, world: World, prompt: Tensor, responses: Tensor) -> Tensor:
+    """log pi of every token, [R, B, K, T], of responses [R, B, K, T] to the prompts of these rows [R, B]."""
+    count, length = responses.shape[2:]
+    packed = packing(prompt_length=world.prompts.shape[1], response_length=length, responses=1, device=responses.device)
+    asked = world.prompts[prompt].repeat_interleave(count, dim=1)
+    single = responses.flatten(1, 2).unsqueeze(2)
+    return response_log_probs(blocks, world.architecture, packed, asked, single).view(responses.shape)
+
+
+def leave_one_out(returns: Tensor) -> Tensor:
+    """Each return less the mean of the others to the same prompt, for returns [..., K]."""
+    count = returns.shape[-1]
+    return (returns - returns.mean(dim=-1, keepdim=True)) * (count / (count - 1))
+
+
+def roll_out(parameters: Tensor, task: Task, step: int) -> Rollout:
+    """Responses of the policies [R, D] at one step, and how much better each is than the others."""
+    world = task.world
+    order = {seed: batch_order(seed, len(world.prompts), task.prompts, step - 1, 1)[0] for seed in set(task.seeds)}
+    prompt = torch.from_numpy(np.stack([order[seed] for seed in task.seeds])).to(parameters.device)
+    responses = draw_responses(
+        parameters, world, prompt, seeds=task.seeds, responses=task.rl.responses, purpose=("rl", step)
+    )
+    old = log_probs_of(unstack(parameters, world.architecture), world, prompt, responses)
+    ratio = old.double().sum(dim=-1) - world.log_reference(prompt, responses)
+    returns = task.scorer.of(prompt, responses) - task.penalty.unsqueeze(2) * ratio
+    return Rollout(prompt=prompt, responses=responses, old=old, advantage=leave_one_out(returns).float())
+
+
+def reinforce(log_probs: Tensor, rollout: Rollout) -> Tensor:
+    """The surrogate of rloo, [R], for log pi of every token [R, B, K, T]."""
+    return -(rollout.advantage * log_probs.sum(dim=-1)).mean(dim=(1, 2))
+
+
+def clipped(log_probs: Tensor, rollout: Rollout, clip: float) -> Tensor:
+    """The surrogate of ppo, [R], for log pi of every token [R, B, K, T]. Tokens after the end say nothing."""
+    said = rollout.responses >= 0
+    ratio = (log_probs - rollout.old).exp()
+    advantage = rollout.advantage.unsqueeze(-1)
+    gain = torch.minimum(ratio * advantage, ratio.clamp(1 - clip, 1 + clip) * advantage)
+    return -(gain * said).sum(dim=-1).mean(dim=(1, 2))
+
+
+def objective(blocks: Blocks, world: EnumerableWorld, tables: Tensor, penalty: Tensor) -> Tensor:
+    """E_pi r - tau KL(pi || pi_ref), [R], for scores [R, P, G] and tau [R, 1]: a sum over every response."""
+    nodes = node_log_probs(blocks, world.architecture, world.prompts, world.responses.shape[1])
+    log_probs = leaf_log_probs(nodes, world.architecture.vocabulary)
+    gain = tables - penalty.unsqueeze(2) * (log_probs - world.log_law)
+    return (whole(log_probs.exp(), "a policy") * gain).sum(dim=-1).mean(dim=-1)
+
+
+def gradient_of(parameters: Tensor, task: Task, rollout: Rollout | None) -> Tensor:
+    """The gradient [R, D] of what is made small: the surrogate on a rollout, or minus the objective without one.
+
+    The latter is taken run by run: a tree of prefixes is large enough alone, and its sums are the same in any stack.
+    """
+    if rollout is None and len(parameters) > 1:
+        rows = [slice(row, row + 1) for row in range(len(parameters))]
+        return torch.cat([gradient_of(parameters[row], task.rows(row), None) for row in rows])
+    world = task.world
+    blocks = {name: view.detach().requires_grad_() for name, view in unstack(parameters, world.architecture).items()}
+    with torch.enable_grad():
+        if rollout is None:
+            assert isinstance(world, EnumerableWorld)
+            loss = -objective(blocks, world, task.scorer.tables, task.penalty)
+        else:
+            log_probs = log_probs_of(blocks, world, rollout.prompt, rollout.responses)
+            ppo = task.rl.algorithm == "ppo"
+            loss = clipped(log_probs, rollout, task.rl.clip) if ppo else reinforce(log_probs, rollout)
+        gradients = torch.autograd.grad(loss.sum(), list(blocks.values()))
+    return restack(dict(zip(blocks, gradients, strict=True)), world.architecture)
+
+
+def climb(state: State, task: Task, steps: int) -> State:
+    """Train every run of the stack for `steps` more steps. `state`'s tensors are updated in place."""
+    diverged_at = state.diverged_at
+    times = task.rl.reuse if task.rl.algorithm == "ppo" else 1
+    for step in range(state.step + 1, state.step + steps + 1):
+        rollout = None if task.rl.algorithm == "exact" else roll_out(state.parameters, task, step)
+        schedule = task.schedule
+        factor = learning_rate_factor(step, steps=schedule.steps, warmup=schedule.warmup, schedule=schedule.kind)
+        for again in range(times):
+            with computing(task.how):
+                gradient = gradient_of(state.parameters, task, rollout)
+            adam_step(
+                state.parameters,
+                clip_rows(gradient, task.clip),
+                state.optimizer,
+                step=(step - 1) * times + again + 1,
+                rate=task.learning_rate * factor,
+                weight_decay=task.weight_decay,
+            )
+        broken = ~state.parameters.isfinite().all(dim=1)
+        diverged_at = torch.where((diverged_at < 0) & broken, step, diverged_at)
+    return replace(state, step=state.step + steps, diverged_at=diverged_at)
+
+
+def set_task(runs: Sequence[Run], world: World, proxies: Sequence[Proxy]) -> Task:
+    """What the runs of a stack climb, each against its proxy."""
+    settings = runs[0].settings
+    train = settings.train
+
+    def per_run(values: Sequence[float | None]) -> Tensor:
+        return torch.tensor(values, dtype=torch.float32, device=world.prompts.device).unsqueeze(1)
+
+    return Task(
+        world=world,
+        scorer=world.scorer(proxies),
+        rl=settings.rl,
+        penalty=per_run([run.beta for run in runs]),
+        learning_rate=per_run([run.settings.train.learning_rate for run in runs]),
+        clip=per_run([run.settings.train.clip or math.inf for run in runs]),
+        weight_decay=train.weight_decay if train.optimizer == "adamw" else 0.0,
+        schedule=Schedule(steps=train.steps, warmup=train.warmup, kind=train.schedule),
+        seeds=tuple(run.seed for run in runs),
+        how=computing_on(train.precision, train.compile, train.steps, world.prompts.device),
+    )
+
+
+def trace(runs: Sequence[Run], world: World, proxies: Sequence[Proxy], recorder: Recorder) -> pd.DataFrame:
+    """The records of the runs of a stack along their training."""
+    data = runs[0].settings.data
+    with torch.no_grad():
+        task = set_task(runs, world, proxies)
+        state = start(world.reference, len(runs))
+        steps = checkpoint_steps(task.schedule.steps, runs[0].settings.train.checkpoints)
+        track = Track(rows=len(steps))
+        if found := recorder.saver.found():
+            state = state_from(found, state)
+            track.go_on(found)
+            recorder.found(state.step)
+
+        def tensors() -> dict[str, Tensor]:
+            return {**state_tensors(state), **track.tensors()}
+
+        for after in steps[track.row :]:
+            for some in stretches(after - state.step, recorder.saver):
+                state = climb(state, task, some)
+                recorder.tick(some)
+                recorder.saver.rest(tensors)
+            track.note(world.measure(state.parameters, None, data, task.scorer)[0])
+            recorder.saver.rest(tensors)
+        keep_portrait(runs, world, state.parameters, state.diverged_at, task.scorer, recorder.keep)
+    return curve_rows(runs, steps, track.measured, state.diverged_at.cpu().numpy(), kl_source=world.kl_source)

@@ -1,0 +1,1 @@
+"""Stacks of small transformers as one program."""

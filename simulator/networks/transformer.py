@@ -1,0 +1,137 @@
+"""A stack of small causal transformers, evaluated as one program.
+
+Shapes: R runs, N sequences, K responses packed behind one prompt, L prompt length, T response length,
+S = L + K (T - 1) packed positions, d width, V vocabulary.
+
+The block is the pre-norm one (Xiong et al. 2020, arXiv:2002.04745), without biases and with the layer
+norm's gain absorbed by the weight that follows it; the MLP is four times as wide, with ReLU. What a gradient is taken
+of goes through `simulator/networks/backbone.py`, which has all of it up to the read-out.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+from torch.nn.functional import embedding, layer_norm, pad
+
+from simulator.networks.architecture import Architecture
+from simulator.networks.attention import REGISTER
+from simulator.networks.backbone import packed_states, rows_of
+from simulator.networks.packing import Packing, pack
+from simulator.networks.parameters import Blocks
+
+
+def embed(blocks: Blocks, tokens: Tensor, position: Tensor) -> Tensor:
+    """Token plus position embeddings [R, N, S, d] for tokens [R, N, S] at places of `position` [S]."""
+    table = blocks["token"]
+    rows = rows_of(tokens, table.shape[1])
+    return embedding(rows, table.flatten(0, 1)) + blocks["position"][:, None, position]
+
+
+def normed(x: Tensor) -> Tensor:
+    """Layer normalization of the last axis, without gain or bias."""
+    return layer_norm(x, x.shape[-1:])
+
+
+def feed_forward(blocks: Blocks, layer: int, x: Tensor) -> Tensor:
+    """The MLP half of a block, residual included, for x [R, places, d]."""
+    hidden = torch.bmm(normed(x), blocks[f"{layer}.up"]).relu_()
+    return x + torch.bmm(hidden, blocks[f"{layer}.down"])
+
+
+def read_out(x: Tensor, weights: Tensor) -> Tensor:
+    """The product of x [R, places, d] and weights [R, d, outputs].
+
+    A product with one column is a sum, since batched products with one round differently alone and in a stack.
+    """
+    if weights.shape[2] > 1:
+        return torch.bmm(x, weights)
+    return (x * weights.transpose(1, 2)).sum(dim=2, keepdim=True)
+
+
+def packed_logits(blocks: Blocks, architecture: Architecture, packed: Packing, tokens: Tensor) -> Tensor:
+    """The outputs [R, N, places read, V], next-token logits of a policy, at the places that are read.
+
+    tokens [R, N, S] are packed as `packed` says.
+    """
+    runs, count, _ = tokens.shape
+    return read_out(packed_states(blocks, architecture, packed, tokens), blocks["unembed"]).view(
+        runs, count, -1, blocks["unembed"].shape[2]
+    )
+
+
+class Said(torch.autograd.Function):
+    """Log-probabilities of tokens from the states that predict them; it can be differentiated once.
+
+    A vocabulary of less than a vector register is filled up with tokens that are never said, since a softmax over few
+    numbers is slow.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, states: Tensor, unembed: Tensor, source: Tensor, tokens: Tensor) -> Tensor:
+        """For states [R, N Q, d], unembed [R, d, V], source [K T] (which of Q states) and tokens [R, N, K T]."""
+        vocabulary = unembed.shape[2]
+        width = max(vocabulary, REGISTER)
+        weights = pad(unembed, (0, width - vocabulary))
+        logits = torch.bmm(states, weights)
+        logits[..., vocabulary:] = -torch.inf
+        torch.log_softmax(logits, dim=-1, out=logits)
+        column = source * width + tokens
+        if any(ctx.needs_input_grad):
+            ctx.vocabulary = vocabulary
+            ctx.save_for_backward(states, weights, logits, column)
+        return logits.view(*tokens.shape[:2], -1).gather(2, column)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> Any:
+        """The gradient of states and unembed."""
+        states, weights, logits, column = ctx.saved_tensors
+        slope = logits.new_zeros(*column.shape[:2], logits[0].numel() // column.shape[1])
+        slope = slope.scatter_add_(2, column, gradients[0]).view(logits.shape)
+        slope = torch.ops.aten._log_softmax_backward_data(slope, logits, -1, logits.dtype)
+        unembed = torch.bmm(states.transpose(1, 2), slope)[..., : ctx.vocabulary]
+        return torch.bmm(slope, weights.transpose(1, 2)), unembed, None, None
+
+
+def response_states(
+    blocks: Blocks, architecture: Architecture, packed: Packing, prompts: Tensor, responses: Tensor
+) -> Tensor:
+    """What each token of responses [R, N, K, T] to prompts [R, N, L] is predicted from, [R, N, K, T, d]."""
+    runs, count = responses.shape[:2]
+    states = packed_states(blocks, architecture, packed, pack(prompts, responses)).view(
+        runs, count, -1, architecture.width
+    )
+    return states[:, :, packed.source].unflatten(2, responses.shape[2:])
+
+
+def response_log_probs(
+    blocks: Blocks, architecture: Architecture, packed: Packing, prompts: Tensor, responses: Tensor
+) -> Tensor:
+    """log pi(token | prompt, earlier tokens) of each response's tokens, in nats, [R, N, K, T].
+
+    prompts [R, N, L] and responses [R, N, K, T] are token ids; where a response is over it has negative ones, whose
+    log-probability is 0.
+    """
+    states = packed_states(blocks, architecture, packed, pack(prompts, responses))
+    said: Tensor = Said.apply(states, blocks["unembed"], packed.source, responses.clamp(min=0).flatten(2))
+    return said.view(responses.shape).masked_fill(responses < 0, 0.0)
+
+
+def sequence_log_probs(
+    blocks: Blocks, architecture: Architecture, packed: Packing, prompts: Tensor, responses: Tensor
+) -> Tensor:
+    """log pi(response | prompt) in nats, [R, N, K], for prompts [R, N, L] and responses [R, N, K, T]."""
+    return response_log_probs(blocks, architecture, packed, prompts, responses).sum(dim=-1)
+
+
+def sequence_scores(
+    blocks: Blocks, architecture: Architecture, packed: Packing, prompts: Tensor, responses: Tensor
+) -> Tensor:
+    """What a network of one output says of responses [R, N, K, T] to prompts [R, N, L], as `whole_packing` packs them.
+
+    Where a response is over it has -1, which counts as the last token of the network's vocabulary. [R, N, K].
+    """
+    said = responses.remainder(architecture.vocabulary)
+    return packed_logits(blocks, architecture, packed, torch.cat([prompts, said.flatten(2)], dim=2))[..., 0]

@@ -1,0 +1,297 @@
+"""What a pairwise objective is: a function of what policy and reference say of labelled pairs; see objectives/.
+
+Shapes: r runs of one objective, N pairs of one run, K responses to one prompt (2 but for objectives of more), T
+response length, D numbers of one run's row of parameters. Behind the pairs may come others that fill them up to whole
+vector registers, so that sums and elementwise functions treat a run alike wherever it lies in a stack.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+from simulator.networks.architecture import ALIGNMENT, Architecture
+from simulator.networks.packing import Packing
+from simulator.objectives.local_shape import LocalShape, local_shape
+
+Own = Mapping[str, Any]
+Memory = dict[str, Tensor]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parameter:
+    """What an objective has beside beta: a number with its bounds, or one of some words.
+
+    about: for whoever sets it.
+    """
+
+    default: float | str
+    about: str
+    least: float = 0.0
+    most: float = 1e6
+    whole: bool = False
+    words: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pairs:
+    """What an objective is given of its pairs.
+
+    policy, reference [r, K, N]: log pi and log pi_ref of the responses in nats, chosen first; K > 2 responses come by
+    falling reward. lengths [r, K, N]: tokens. beta [r, 1]. own: its parameters, numbers [r, 1] each, words, and whole
+    numbers. count: how many of the N are pairs and no filling. scores [r, K, N]: rewards. mismatched [r, K, N]:
+    log-ratios of the responses to the prompt of another pair, without a gradient. Only who reads these two is given
+    them. fresh: whether pairs are drawn from the policy as it trains.
+    """
+
+    policy: Tensor
+    reference: Tensor
+    lengths: Tensor
+    beta: Tensor
+    own: Own
+    count: int
+    scores: Tensor | None = None
+    mismatched: Tensor | None = None
+    fresh: bool = False
+
+    def of(self, rows: slice) -> "Pairs":
+        """The pairs of some of the runs."""
+        tensors: dict[str, Any] = {name: value[rows] for name, value in vars(self).items() if isinstance(value, Tensor)}
+        own = {name: value[rows] if isinstance(value, Tensor) else value for name, value in self.own.items()}
+        return replace(self, own=own, **tensors)
+
+    @property
+    def ratios(self) -> Tensor:
+        """s = log pi - log pi_ref, [r, K, N]."""
+        return self.policy - self.reference
+
+    @property
+    def chosen(self) -> Tensor:
+        """s of the chosen responses, [r, N]."""
+        return self.ratios[:, 0]
+
+    @property
+    def rejected(self) -> Tensor:
+        """s of the rejected responses, [r, N]."""
+        return self.ratios[:, -1]
+
+    @property
+    def z(self) -> Tensor:
+        """beta times the margin rho, [r, N]."""
+        return self.beta * (self.chosen - self.rejected)
+
+    @property
+    def per_token(self) -> Tensor:
+        """log pi over the number of tokens, [r, K, N]."""
+        return self.policy / self.lengths
+
+    @property
+    def rewards(self) -> Tensor:
+        """The scores, [r, K, N]."""
+        assert self.scores is not None
+        return self.scores
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scene:
+    """What a term of a loss sees of its rows at one step, or of all pairs when it is measured.
+
+    parameters [r, D]; reference [D], those of pi_ref; prompts [r, B, L] and responses [r, B, K, T] of the batch; own as
+    in Pairs; beta and rate, the learning rate, [r, 1]; seeds and `rows`: of the runs in their stack. under_reference:
+    see `UnderReference`.
+    """
+
+    architecture: Architecture
+    packing: Packing
+    parameters: Tensor
+    reference: Tensor
+    prompts: Tensor
+    responses: Tensor
+    own: Own
+    beta: Tensor
+    rate: Tensor
+    seeds: Sequence[int]
+    rows: slice
+    step: int
+    fresh: bool
+    under_reference: "UnderReference | None"
+
+
+class UnderReference(Protocol):
+    """The expectation of log pi - log pi_ref under the reference, exact where responses are listed."""
+
+    def gradient(
+        self, parameters: Tensor, seeds: Sequence[int], rows: slice, *, step: int, prompts: int
+    ) -> tuple[Tensor, Tensor]:
+        """Its value [r] and gradient [r, D], for parameters [r, D] at some prompts of a step."""
+        ...
+
+    def value(self, parameters: Tensor, rows: slice) -> Tensor:
+        """Its value [r] over all prompts."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Term:
+    """A part of a loss that is not a mean over functions of one pair.
+
+    start(scene): what it remembers, tensors with r rows. step(scene, memory): its value [r] and gradient [r, D]; what
+    it remembers is updated in place. value(scene, memory): the value alone, for a measurement that changes nothing.
+    of_pairs: whether it looks at the scene's pairs.
+    """
+
+    start: Callable[[Scene], Memory]
+    step: Callable[[Scene, Memory], tuple[Tensor, Tensor]]
+    value: Callable[[Scene, Memory], Tensor]
+    of_pairs: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Objective:
+    """A row of OBJECTIVES.
+
+    loss: of each pair, [r, N], unreduced. formula: one line for people. f: the loss as a function of z = beta rho where
+    it is one, given its parameters. has_beta: whether beta means anything to it. table: which of [objective.…] has its
+    parameters. scored, mismatched: whether it reads these of Pairs. ranked: the parameter that says how many responses
+    to a prompt it compares, by their scores, where it takes no labels. term: what else is in the loss. ignores: those
+    of its parameters that say nothing. cost: gradients of a step, that of a plain pairwise loss being 1. calibrates: at
+    how many prompts a step takes the expectation under the reference, in addition. length_normalized: whether it
+    divides log pi by the number of tokens. watched: quantities inside the loss that are recorded beside it, [r] each,
+    by the names of their columns. code: the SHA-256 of the user's code that it is, empty for ours.
+    """
+
+    name: str
+    loss: Callable[[Pairs], Tensor]
+    formula: str
+    f: Callable[..., Tensor] | None = None
+    has_beta: bool = True
+    table: str = ""
+    parameters: Mapping[str, Parameter] = field(default_factory=dict)
+    scored: bool = False
+    mismatched: bool = False
+    ranked: str = ""
+    term: Callable[[Own], Term | None] = lambda own: None
+    ignores: Callable[[Own], Sequence[str]] = lambda own: ()
+    cost: Callable[[Own], float] = lambda own: 1.0
+    calibrates: Callable[[Own], int] = lambda own: 0
+    length_normalized: bool = False
+    watched: Mapping[str, Callable[[Pairs], Tensor]] = field(default_factory=dict)
+    code: str = ""
+
+    def shape(self, own: Own) -> LocalShape | None:
+        """What f does around z = 0 at these parameters, None where there is no f."""
+        f = self.f
+        return None if f is None else local_shape(lambda z: f(z, **own))
+
+    def kappa(self, own: Own) -> float | None:
+        """kappa at these parameters, None where there is no f, or f starts by pushing margins down."""
+        shape = self.shape(own)
+        return shape.kappa if shape and shape.slope < 0 else None
+
+
+def of_z(f: Callable[..., Tensor], **more: Any) -> Objective:
+    """The objective that is the mean of f(beta rho); f is given its parameters by name."""
+    return Objective(
+        name=f.__name__, loss=lambda pairs: f(pairs.z, **pairs.own), f=f, formula=first_sentence(f), **more
+    )
+
+
+def of_pairs(loss: Callable[[Pairs], Tensor], **more: Any) -> Objective:
+    """The objective whose loss is a function of pairs."""
+    return Objective(name=loss.__name__, loss=loss, formula=first_sentence(loss), **more)
+
+
+def first_sentence(function: Callable[..., Any]) -> str:
+    """The formula in a docstring: all before its first full stop."""
+    return " ".join((function.__doc__ or "").split()).split(". ")[0].removesuffix(".")
+
+
+def named(*objectives: Objective) -> dict[str, Objective]:
+    """Objectives by their names."""
+    return {objective.name: objective for objective in objectives}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """Neighbouring rows of a stack with one objective.
+
+    own: its parameters, numbers [rows, 1] each; words and whole numbers are those of all rows.
+    """
+
+    objective: Objective
+    rows: int
+    own: Own
+
+
+def slices(parts: Sequence[Part]) -> list[slice]:
+    """The rows of each part in their stack."""
+    ends, found = 0, []
+    for part in parts:
+        found.append(slice(ends, ends + part.rows))
+        ends += part.rows
+    return found
+
+
+def tokens_of(responses: Tensor) -> Tensor:
+    """How many tokens responses [..., T] have, int64 [...]; they are -1 behind their end."""
+    return (responses >= 0).sum(dim=-1)
+
+
+def filled(values: Tensor, filling: float) -> Tensor:
+    """Values [r, B, K] as [r, K, N], N being B filled up to a multiple of ALIGNMENT."""
+    return pad(values.transpose(1, 2), (0, -values.shape[1] % ALIGNMENT), value=filling).contiguous()
+
+
+@dataclass(frozen=True, kw_only=True)
+class OfParts:
+    """What the parts of a stack are given of their pairs, as in Pairs but with pairs before responses.
+
+    policy, reference, lengths, scores [R, B, K]; beta [R, 1]. mismatched: that of each part that reads it, by its
+    number.
+    """
+
+    policy: Tensor
+    reference: Tensor
+    lengths: Tensor
+    beta: Tensor
+    scores: Tensor | None = None
+    mismatched: Mapping[int, Tensor] = field(default_factory=dict)
+    fresh: bool = False
+
+    def pairs(self, part: Part, number: int, rows: slice) -> Pairs:
+        """The pairs of one part."""
+        policy, other = self.policy, self.mismatched.get(number)
+        return Pairs(
+            policy=filled(policy[rows], -1.0),
+            reference=filled(self.reference[rows], -1.0),
+            lengths=filled(self.lengths[rows].to(policy.dtype), 1.0),
+            beta=self.beta[rows],
+            own=part.own,
+            count=policy.shape[1],
+            scores=None if self.scores is None else filled(self.scores[rows].to(policy.dtype), 0.0),
+            mismatched=None if other is None else filled(other, 0.0),
+            fresh=self.fresh,
+        )
+
+
+def pair_losses(given: OfParts, parts: Sequence[Part]) -> Tensor:
+    """The loss of each pair, [R, B], without terms."""
+    count = given.policy.shape[1]
+    found = [
+        part.objective.loss(given.pairs(part, number, rows))[:, :count]
+        for number, (part, rows) in enumerate(zip(parts, slices(parts), strict=True))
+    ]
+    return torch.cat(found)
+
+
+def watched(given: OfParts, parts: Sequence[Part]) -> dict[str, Tensor]:
+    """What objectives watch inside themselves, [R] each; 0 in the rows of those that do not."""
+    found: dict[str, Tensor] = {}
+    for number, (part, rows) in enumerate(zip(parts, slices(parts), strict=True)):
+        for name, value in part.objective.watched.items():
+            column = found.setdefault(name, given.policy.new_zeros(len(given.policy)))
+            column[rows] = value(given.pairs(part, number, rows))
+    return found

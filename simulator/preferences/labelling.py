@@ -1,0 +1,91 @@
+"""The pairs that the runs of a stack are trained on: drawn, and labelled or ranked as each objective wants them.
+
+Shapes: R runs, N pairs of one run, K responses of each.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from simulator.preferences.online import draw_fresh
+from simulator.preferences.pairs import Preferences, labelled, more_preferences, ranked, stack_preferences
+from simulator.settings.run import Cell, Run, objective_of, own_of
+from simulator.training.problem import State
+from simulator.worlds.behaviour import Candidates
+from simulator.worlds.listing import Scorer
+from simulator.worlds.protocol import World
+
+
+def responses(cell: Cell) -> int:
+    """K: how many responses to a prompt are compared."""
+    objective = objective_of(cell)
+    return int(own_of(cell)[objective.ranked]) if objective.ranked else 2
+
+
+def arrange_pairs(
+    drawn: Sequence[Candidates], runs: Sequence[Run], world: World, scorer: Scorer | None, labeller: str
+) -> Preferences:
+    """The responses of every run as its objective wants them, [R, N, K, …]: labelled by gold or the proxy, or ranked.
+
+    scores: the rewards that the objective of some run reads, from where it says.
+    """
+    scored = any(objective_of(run).scored for run in runs)
+    judged: dict[int, np.ndarray] = {}  # runs of one seed share their pairs
+    rows = []
+    for number, (run, pairs) in enumerate(zip(runs, drawn, strict=True)):
+        data, objective = run.settings.data, objective_of(run)
+        reward = own_of(run).get("reward", labeller) if objective.scored else labeller
+        score, asked = {}, (pairs.prompt[None], pairs.responses[None])
+        needed = {reward} if objective.ranked else {labeller, reward}
+        if "gold" in needed:
+            if id(pairs) not in judged:
+                judged[id(pairs)] = world.gold_of(*asked)[0].cpu().numpy()
+            score["gold"] = judged[id(pairs)]
+        if "proxy" in needed:
+            assert scorer is not None
+            score["proxy"] = scorer.rows(slice(number, number + 1)).of(*asked)[0].cpu().numpy()
+        if objective.ranked:
+            arranged = ranked(pairs, score[reward])
+        elif labeller == "proxy":
+            arranged = labelled(
+                pairs, score["proxy"], score[reward], labels="deterministic", temperature=1.0, noise=0.0
+            )
+        else:
+            arranged = labelled(
+                pairs,
+                score["gold"],
+                score[reward],
+                labels=data.labels,
+                temperature=data.temperature,
+                noise=data.label_noise,
+            )
+        rows.append(arranged if scored else arranged.without_scores())
+    return stack_preferences(rows)
+
+
+def preferences(runs: Sequence[Run], world: World, scorer: Scorer | None) -> Preferences:
+    """The pairs of every run before its training, [R, N, K, …]."""
+    data, count = runs[0].settings.data, responses(runs[0])
+    purpose = "pool" if data.labeller == "proxy" else "pairs"
+    drawn = {
+        seed: world.candidates(data, seed, data.learned_from, purpose, count)
+        for seed in dict.fromkeys(run.seed for run in runs)
+    }
+    return arrange_pairs([drawn[run.seed] for run in runs], runs, world, scorer, data.labeller)
+
+
+def refresh(
+    state: State, pairs: Preferences, runs: Sequence[Run], world: World, scorer: Scorer | None, turn: int
+) -> Preferences:
+    """The pairs of every run once a round of fresh ones is there."""
+    online = runs[0].settings.online
+    drawn = draw_fresh(
+        state.parameters,
+        world,
+        pairs=online.pairs,
+        responses=pairs.responses.shape[2],
+        seeds=[run.seed for run in runs],
+        turn=turn,
+    )
+    fresh = arrange_pairs(drawn, runs, world, scorer, online.labeller)
+    return fresh if online.keep == "newest" else more_preferences(pairs, fresh)

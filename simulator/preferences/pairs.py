@@ -1,0 +1,126 @@
+"""Preference data: pairs of responses from a behaviour policy, labelled by gold or by a proxy.
+
+Shapes: P prompts, G responses in all, N pairs, K responses to a prompt (2, or more where they are ranked), T response
+length, R runs, M inner nodes of the prefix tree, V vocabulary. The behaviour policy mu is one of
+
+    reference   pi_ref
+    tempered    pi_ref with every next-token law raised to 1 / temperature and renormalized
+    uniform     every token alike, and so every response of full length
+    mixture     (1 - share) pi_ref + share uniform, decided once per response
+
+Both responses of a pair are drawn from mu independently, so that the mu-weighted squared loss has the closed
+form 1/2 E_mu rho^2 = Var_mu(log pi - log pi_ref). In a small world some pairs are two identical responses, whose labels
+say nothing; `data.distinct` draws those again. The data of a seed is nested: its first 64 pairs are the
+same whether 64 or 1024 are drawn, and runs that differ in beta or loss alone share them.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gold_rewards import Labels, preference_probability
+from simulator.worlds.behaviour import Candidates
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preferences:
+    """The labelled pairs of one run, or of R runs with a leading axis.
+
+    prompt [N]: row of the prompt. responses [N, K, T]: token ids, chosen first; where there are more than two, they
+    come by falling reward. reference [N, K]: log pi_ref, nats. scores [N, K]: rewards, where some objective reads them.
+    """
+
+    prompt: Tensor
+    responses: Tensor
+    reference: Tensor
+    scores: Tensor | None = None
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> "Preferences":
+        return Preferences(**{name: change(held) for name, held in vars(self).items() if held is not None})
+
+    def rows(self, rows: slice) -> "Preferences":
+        """The pairs of some of the runs."""
+        return self._each(lambda held: held[rows])
+
+    def at(self, places: Tensor) -> "Preferences":
+        """Some pairs of one run."""
+        return self._each(lambda held: held[places])
+
+    def without_scores(self) -> "Preferences":
+        """The pairs alone."""
+        return replace(self, scores=None)
+
+    def first(self, count: int) -> "Preferences":
+        """The first pairs of every run."""
+        return self._each(lambda held: held[:, :count])
+
+    def tensors(self) -> dict[str, Tensor]:
+        """What is held, by its names here."""
+        return {name: value for name, value in vars(self).items() if value is not None}
+
+
+def labelled(
+    pairs: Candidates,
+    scores: np.ndarray,
+    rewards: np.ndarray | None = None,
+    *,
+    labels: Labels,
+    temperature: float,
+    noise: float,
+) -> Preferences:
+    """The pairs with the chosen response first, as `scores` [N, 2] decide. `rewards` [N, 2] are kept, or the scores."""
+    order = torch.from_numpy(chosen_first(scores, pairs.draws, labels=labels, temperature=temperature, noise=noise)).to(
+        pairs.prompt.device
+    )
+    return arranged(pairs, scores if rewards is None else rewards, order)
+
+
+def ranked(pairs: Candidates, scores: np.ndarray) -> Preferences:
+    """The responses to each prompt by falling `scores` [N, K], without labels."""
+    order = torch.from_numpy(np.argsort(-scores, axis=1, kind="stable")).to(pairs.prompt.device)
+    return arranged(pairs, scores, order)
+
+
+def arranged(pairs: Candidates, scores: np.ndarray, order: Tensor) -> Preferences:
+    """The responses of each pair in the order [N, K]."""
+    return Preferences(
+        prompt=pairs.prompt,
+        responses=pairs.responses.gather(1, order.unsqueeze(2).expand_as(pairs.responses)),
+        reference=pairs.reference.gather(1, order),
+        scores=torch.from_numpy(scores).to(order.device).gather(1, order),
+    )
+
+
+def padded_preferences(data: Sequence[Preferences]) -> Preferences:
+    """The pairs of several runs along a leading axis, each filled up to the most with its first pair."""
+    most = max(len(pairs.prompt) for pairs in data)
+    places = [torch.arange(most, device=pairs.prompt.device) for pairs in data]
+    filled = [torch.where(place < len(pairs.prompt), place, 0) for place, pairs in zip(places, data, strict=True)]
+    return stack_preferences([pairs.at(places) for pairs, places in zip(data, filled, strict=True)])
+
+
+def stack_preferences(data: Sequence[Preferences]) -> Preferences:
+    """The pairs of several runs along a leading axis."""
+    held = [name for name, value in vars(data[0]).items() if value is not None]
+    return Preferences(**{name: torch.stack([getattr(pairs, name) for pairs in data]) for name in held})
+
+
+def more_preferences(before: Preferences, more: Preferences) -> Preferences:
+    """The pairs of R runs with more behind them."""
+    held = [name for name, value in vars(before).items() if value is not None]
+    return Preferences(**{name: torch.cat([getattr(before, name), getattr(more, name)], dim=1) for name in held})
+
+
+def chosen_first(
+    gold: np.ndarray, draws: np.ndarray, *, labels: Labels, temperature: float, noise: float
+) -> np.ndarray:
+    """The order [N, 2] that puts the chosen response of each pair first.
+
+    gold [N, 2]: of both responses; `draws` [N], uniform on [0, 1), decide between them.
+    """
+    probability = preference_probability(gold[:, 0], gold[:, 1], labels=labels, temperature=temperature, noise=noise)
+    second = (draws >= probability).astype(np.int64)
+    return np.stack([second, 1 - second], axis=1)

@@ -1,0 +1,48 @@
+"""Responses that the policies of a stack give while they train.
+
+Shapes: R runs, B prompts of each, K responses to a prompt, T response length, V vocabulary, D parameters.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from simulator.common.random_streams import stream
+from simulator.networks.parameters import unstack
+from simulator.networks.sampling import LEAST, Lots, sample
+from simulator.worlds.protocol import World
+from simulator.worlds.sampled import SampledWorld
+
+
+def draw_responses(
+    parameters: Tensor,
+    world: World,
+    prompt: Tensor,
+    *,
+    seeds: Sequence[int],
+    responses: int,
+    purpose: Sequence[str | int],
+) -> Tensor:
+    """Responses [R, B, K, T] of the policies [R, D] to the prompts of these rows [R, B].
+
+    A run's noise is that of (its seed, *purpose), whatever else is in the stack.
+    """
+    lots = Lots(prompts=prompt.shape[1], responses=responses)
+    rows = torch.arange(lots.count * lots.size, device=prompt.device).clamp(max=lots.prompts - 1)
+    length = world.architecture.context - world.prompts.shape[1] + 1
+    shape = (length, len(rows), lots.responses, world.architecture.vocabulary)
+    waiting = {seed: stream(seed, *purpose).standard_exponential(shape, dtype=np.float32) for seed in set(seeds)}
+    noise = torch.from_numpy(np.stack([waiting[seed] for seed in seeds], axis=1)).to(prompt.device)
+    tokens = iter(noise.clamp_(min=LEAST).log_().neg_())
+    drawn = sample(
+        unstack(parameters, world.architecture),
+        world.architecture,
+        world.prompts[prompt[:, rows]],
+        responses=lots.responses,
+        length=length,
+        noise=lambda: next(tokens),
+        end=world.end if isinstance(world, SampledWorld) else None,
+    )
+    return drawn[:, : lots.prompts]

@@ -1,0 +1,1 @@
+"""Reward models that learn from gold's labels."""

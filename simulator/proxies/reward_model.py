@@ -1,0 +1,112 @@
+"""Proxy reward models: which ones a sweep needs, and their network."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from simulator.common.identity import digest, leave_out
+from simulator.networks.architecture import Architecture
+from simulator.settings.relevant_keys import read_tables
+from simulator.settings.run import Run
+from simulator.settings.tables import Settings
+from simulator.settings.world_spec import MADE_OF
+
+CHECKPOINTS = 24
+
+
+READS = (*MADE_OF, "data", "proxy")
+
+
+OPTIMIZED = {"proxy": ("members", "combine", "uncertainty"), "data": ("labeller", "pool")}  # say nothing of a member
+
+
+PER_ROW = {
+    "data": ("pairs", "labels", "temperature", "label_noise"),
+    "proxy": ("loss", "learning_rate"),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Member:
+    """One reward model that a sweep needs: those of an ensemble are numbered by `member`.
+
+    name: shared by two only if they are the same. shared: what those have in common that train together.
+    """
+
+    settings: Settings
+    seed: int
+    member: int
+    axes: dict[str, Any]
+    name: str
+    shared: str
+
+    @property
+    def pairs(self) -> int:
+        """Comparisons, held-out ones included."""
+        return self.settings.data.pairs
+
+    @property
+    def steps(self) -> int:
+        """Of its training."""
+        return self.settings.proxy.steps
+
+    @property
+    def held_out(self) -> int:
+        """Comparisons that are held out."""
+        return held_out(self.settings)
+
+
+def held_out(settings: Settings) -> int:
+    """How many comparisons are held out. Raises ValueError where that leaves nothing on one side."""
+    pairs, share = settings.data.pairs, settings.proxy.held_out
+    count = round(share * pairs)
+    if count < 1 or count >= pairs:
+        side = "no held-out pair to choose the best checkpoint by" if count < 1 else "no pair to train the proxy on"
+        raise ValueError(f"proxy.held_out (={share:g}) of data.pairs (={pairs}) leaves {side}")
+    return count
+
+
+@lru_cache(maxsize=4096)
+def identity(settings: Settings) -> tuple[str, str]:
+    """What is equal for settings with the same proxies but for seed and member, and for those that train together."""
+    tables = leave_out(read_tables(settings, READS), OPTIMIZED)
+    return digest(tables), digest(leave_out(tables, PER_ROW))
+
+
+def members_of(run: Run) -> tuple[Member, ...]:
+    """The proxies that a run needs, in the order of their ensemble; none where it needs none."""
+    if not run.proxies:
+        return ()
+    settings, (named, shared) = run.settings, identity(run.settings)
+    dropped = {f"{table}.{key}" for table, keys in OPTIMIZED.items() for key in keys}
+    axes = {key: value for key, value in run.axes.items() if key.split(".")[0] in READS and key not in dropped}
+    return tuple(
+        Member(
+            settings=settings,
+            seed=run.seed,
+            member=member,
+            axes=axes,
+            name=f"{settings.proxy.width}-{run.seed}-{member}-{digest([named, run.seed, member])}",
+            shared=shared,
+        )
+        for member in range(settings.proxy.members)
+    )
+
+
+def needed(runs: Sequence[Run]) -> list[Member]:
+    """Every proxy that some run needs, once."""
+    return list({member.name: member for run in runs for member in members_of(run)}.values())
+
+
+def proxy_architecture(settings: Settings) -> Architecture:
+    """The network of the proxies; where responses may end early, one more token stands for what comes after."""
+    world, proxy = settings.world, settings.proxy
+    return Architecture(
+        vocabulary=world.vocabulary + world.language.ends,
+        context=world.prompt_length + world.response_length,
+        layers=proxy.layers,
+        width=proxy.width,
+        heads=proxy.heads,
+        outputs=1,
+    )

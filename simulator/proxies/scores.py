@@ -1,0 +1,183 @@
+"""What a trained proxy says, in gold's unit, of responses at hand.
+
+Shapes: R runs, m members of an ensemble, n prompts and G responses to each of a listing, N pairs, B prompts, K
+responses to each, T response length, D parameters.
+
+Every world has a listing: responses to prompts with a probability and gold for each. Where all responses can be listed
+they are all there and the probability is the reference's; elsewhere they are a sample of the reference. It gives scores
+their zero and their unit; see simulator/measurement/ensemble.py.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy.special import expit
+from torch import Tensor
+
+from simulator.measurement.ensemble import COMBINATIONS, Unit, gold_unit, standard_unit
+from simulator.networks.architecture import Architecture
+from simulator.networks.packing import whole_packing
+from simulator.networks.parameters import unstack
+from simulator.networks.prefix_tree import numbers_of
+from simulator.networks.token_log_probs import AT_ONCE, numbers_for_one
+from simulator.networks.transformer import sequence_scores
+from simulator.worlds.listing import Listing
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """A trained network: parameters [D], and its scores [n, G] of the listing, as it gives them."""
+
+    architecture: Architecture
+    parameters: Tensor
+    scores: Array
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proxy:
+    """One score made of the networks of an ensemble, each in its own unit; `table` [n, G]: of the listing.
+
+    drift [n, G]: what each response of the listing does to the logarithm of the last unit, where the listing is a
+    sample; see `drift_of`.
+    """
+
+    members: tuple[Trained, ...]
+    units: tuple[Unit, ...]
+    combine: str
+    uncertainty: float
+    unit: Unit
+    table: Array
+    drift: Array
+
+
+def drift_of(table: Array, listing: Listing, gold_gaps: Array) -> Array:
+    """The influence of each response of a sampled listing on log a, a being the number of `recalibration`, [n, G].
+
+    a is where the mean over pairs of psi = (sigma(a gap) - sigma(gold gap)) gap vanishes, so a pair moves log a by
+    -psi / mean (sigma'(a gap) a gap^2). It is written twice on the pair's first response, so that the mean over
+    responses is that over pairs, and so is its variance. table: the scores in that unit.
+    """
+    row, first, second = listing.pairs.T
+    gaps = table[row, first] - table[row, second]
+    slope = float((expit(gaps) * expit(-gaps) * gaps**2).mean())
+    drift = np.zeros(table.shape)
+    if slope > 0:
+        pairs_each = len(row) / table.size  # for each response of the listing
+        np.add.at(drift, (row, first), -(expit(gaps) - expit(gold_gaps)) * gaps / slope / pairs_each)
+    return drift
+
+
+def make_proxy(members: Sequence[Trained], listing: Listing, *, combine: str, uncertainty: float) -> Proxy:
+    """The proxy that an ensemble of trained networks is."""
+    units = tuple(standard_unit(listing.law, member.scores) for member in members)
+    each = np.stack([unit.apply(member.scores) for unit, member in zip(units, members, strict=True)])
+    combined = COMBINATIONS[combine](each, uncertainty)
+    row, first, second = listing.pairs.T
+    gold_gaps = listing.gold[row, first] - listing.gold[row, second]
+    unit = gold_unit(listing.law, combined, combined[row, first] - combined[row, second], gold_gaps)
+    table = unit.apply(combined)
+    return Proxy(
+        members=tuple(members),
+        units=units,
+        combine=combine,
+        uncertainty=uncertainty,
+        unit=unit,
+        table=table,
+        drift=drift_of(table, listing, gold_gaps),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableScorer:
+    """Scores looked up where every response is listed, in the order of their numbers."""
+
+    tables: Tensor
+    vocabulary: int
+
+    @property
+    def drifts(self) -> Tensor:
+        """Zero: where all responses are listed there is no chance in them."""
+        return torch.zeros_like(self.tables)
+
+    def of(self, prompt: Tensor, responses: Tensor) -> Tensor:
+        """Scores of responses [R, B, K, T] to the prompts of these rows [R, B], float64 [R, B, K]."""
+        run = torch.arange(len(prompt), device=prompt.device)[:, None, None]
+        return self.tables[run, prompt.unsqueeze(2), numbers_of(responses, self.vocabulary)]
+
+    def rows(self, rows: slice) -> "TableScorer":
+        """The proxies of some of the runs."""
+        return TableScorer(tables=self.tables[rows], vocabulary=self.vocabulary)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkScorer:
+    """Scores by the networks themselves. prompts [P, L]; listed [P]: the row of each in the listing, or -1.
+
+    The zero of a prompt that is not in the listing is the mean of those that are.
+    """
+
+    proxies: tuple[Proxy, ...]
+    prompts: Tensor
+    listed: Tensor
+
+    @property
+    def tables(self) -> Tensor:
+        """Scores of the listing, float64 [R, n, G]."""
+        return torch.from_numpy(np.stack([proxy.table for proxy in self.proxies])).to(self.prompts.device)
+
+    def rows(self, rows: slice) -> "NetworkScorer":
+        """The proxies of some of the runs."""
+        return NetworkScorer(proxies=self.proxies[rows], prompts=self.prompts, listed=self.listed)
+
+    @property
+    def drifts(self) -> Tensor:
+        """What each response of the listing does to the proxies' units, float64 [R, n, G]."""
+        return torch.from_numpy(np.stack([proxy.drift for proxy in self.proxies])).to(self.prompts.device)
+
+    def of(self, prompt: Tensor, responses: Tensor) -> Tensor:
+        """Scores of responses [R, B, K, T] to the prompts of these rows [R, B], float64 [R, B, K]."""
+        found = torch.empty(responses.shape[:3], dtype=torch.float64, device=responses.device)
+        for proxy in {id(proxy): proxy for proxy in self.proxies}.values():
+            rows = [row for row, other in enumerate(self.proxies) if other is proxy]
+            found[rows] = self._by(proxy, prompt[rows], responses[rows])
+        return found
+
+    def _by(self, proxy: Proxy, prompt: Tensor, responses: Tensor) -> Tensor:
+        architecture = proxy.members[0].architecture
+        parameters = torch.stack([member.parameters for member in proxy.members]).to(prompt.device)
+        blocks, prompt_length = unstack(parameters, architecture), self.prompts.shape[1]
+        packed = whole_packing(
+            prompt_length=prompt_length, response_length=responses.shape[3], responses=1, device=prompt.device
+        )
+        asked = prompt.unsqueeze(2).expand(responses.shape[:3]).flatten()
+        texts = responses.flatten(0, 2).unsqueeze(1)
+        raw = torch.empty(len(proxy.members), len(asked), dtype=torch.float64, device=prompt.device)
+        size = max(1, AT_ONCE // (numbers_for_one(architecture, prompt_length) * len(parameters)))
+        for first in range(0, len(asked), size):
+            some = slice(first, first + size)
+            shape = (len(parameters), -1, -1)
+            raw[:, some] = sequence_scores(
+                blocks,
+                architecture,
+                packed,
+                self.prompts[asked[some]].expand(shape),
+                texts[some].expand(*shape, -1),
+            )[..., 0]
+        place = self.listed[asked].cpu().numpy()
+        each = np.stack(
+            [
+                (scores - _centre(unit, place)) * unit.factor
+                for scores, unit in zip(raw.cpu().numpy(), proxy.units, strict=True)
+            ]
+        )
+        combined = COMBINATIONS[proxy.combine](each, proxy.uncertainty)
+        scores = (combined - _centre(proxy.unit, place)) * proxy.unit.factor
+        return torch.from_numpy(scores).to(prompt.device).view(responses.shape[:3])
+
+
+def _centre(unit: Unit, place: Array) -> Array:
+    return np.where(place < 0, unit.centre.mean(), unit.centre[place])

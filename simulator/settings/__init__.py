@@ -1,0 +1,1 @@
+"""The tables of a sweep file, for one run."""

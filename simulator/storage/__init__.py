@@ -1,0 +1,1 @@
+"""The result directory: what lies where, written whole, checked, repaired and joined."""

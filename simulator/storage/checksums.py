@@ -1,0 +1,65 @@
+"""Seals: lists of checksums, written after the files that they vouch for, so that what they list is there and whole.
+
+A seal is in the format of `sha256sum`: `sha256sum -c SHA256SUMS` in a result directory checks it without us. A stack
+of runs, or of proxies, counts as finished once its seal is there and every file is as it says.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from simulator.common.atomic_files import hash_of_file, write_whole
+
+LINE = re.compile(r"([0-9a-f]{64}) [ *](.+)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seal:
+    """What a seal says: the SHA-256 of each file, by its path inside the result directory.
+
+    altered: those of its files that are there and are not as it says, and gone: those that are not there.
+    """
+
+    sums: Mapping[str, str]
+    altered: tuple[str, ...]
+    gone: tuple[str, ...]
+
+    @property
+    def whole(self) -> bool:
+        """Whether every file is as it says."""
+        return not (self.altered or self.gone)
+
+
+def write_seal(path: Path, root: Path, sums: Mapping[Path, str]) -> None:
+    """Vouch at `path` for files in the result directory `root`, whose SHA-256 are known. Raises StorageError."""
+    lines = [f"{digest}  {file.relative_to(root).as_posix()}\n" for file, digest in sums.items()]
+    write_whole(path, "".join([*lines, end_of(len(lines))]).encode())
+
+
+def end_of(count: int) -> str:
+    """The last line of a seal of so many files, a comment, without which it was cut off."""
+    return f"# {count} files\n"
+
+
+def read_seal(path: Path, root: Path) -> Seal | None:
+    """What the seal at `path` says of `root`, checked now; None where it is itself damaged, or names a file elsewhere.
+
+    Raises StorageError.
+    """
+    try:
+        *lines, last = path.read_bytes().decode().splitlines(keepends=True) or [""]
+    except UnicodeDecodeError:
+        return None
+    found = [LINE.fullmatch(line.rstrip("\n")) for line in lines]
+    if last != end_of(len(found)) or not all(found):
+        return None
+    sums = {match[2]: match[1] for match in found if match}
+    if any(PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts for name in sums):
+        return None
+    now = {name: hash_of_file(root / name) for name in sums}
+    return Seal(
+        sums=sums,
+        altered=tuple(name for name, digest in now.items() if digest not in (None, sums[name])),
+        gone=tuple(name for name, digest in now.items() if digest is None),
+    )

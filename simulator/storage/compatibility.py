@@ -1,0 +1,129 @@
+"""Whether a result directory may be used for a sweep: it is empty, or holds records of that very sweep.
+
+`config.toml` says of which sweep the records are. Where it is gone or damaged the records themselves do: the name of a
+run follows from every setting that it reads, so records of which each is one of the sweep's are the sweep's.
+"""
+
+import os
+from collections.abc import Collection
+from pathlib import Path
+
+from simulator.common.errors import ConfigError, shown
+from simulator.settings.tables import flat_settings
+from simulator.storage.checksums import Seal, read_seal
+from simulator.storage.layout import RECORDS, Folder, remove
+from simulator.storage.origins import made
+from simulator.sweeps.sweep import Sweep
+
+REMEDY = "choose another --out, or start over with --fresh"
+ANYBODYS = (
+    "holds files with the names of records, and neither a whole config.toml nor checksums nor readable tables say that "
+    "a sweep wrote them; choose another --out"
+)
+
+
+def examine_folder(path: Path, sweep: Sweep, names: Collection[str], *, fresh: bool) -> Folder:
+    """The folder at `path`, whether it is there or not; changes nothing.
+
+    names: of all runs and proxies of the sweep. Raises ConfigError where it could not be written, or holds the records
+    of another sweep, or where `fresh` would remove what no sweep wrote.
+    """
+    if str(path) in ("", "."):
+        raise ConfigError("--out: must name a folder of its own, such as results/mine")
+    try:
+        there = path
+        while not there.exists() and there != there.parent:
+            there = there.parent
+    except OSError as error:
+        raise ConfigError(f"--out {path}: cannot be written ({error.strerror or error})") from None
+    if not there.is_dir():
+        raise ConfigError(f"--out {path}: cannot be written ({there} is not a directory)")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise ConfigError(f"--out {path}: cannot be written (no permission in {there})")
+    folder = Folder(path=path)
+    if fresh:
+        removable(folder)
+    else:
+        check_same_sweep(folder, sweep, names)
+    return folder
+
+
+def seals_of(folder: Folder) -> list[Seal]:
+    """The whole seals of a folder: of its tables, of what the sweep began with, and of stacks. Raises StorageError."""
+    paths = [folder.seal, folder.start_seal, *sorted(folder.parts.glob("*.sha256"))]
+    return [seal for path in paths if path.exists() and (seal := read_seal(path, folder.path))]
+
+
+def held_by(folder: Folder) -> Sweep | None:
+    """The sweep whose folder this is. Raises ConfigError where its config.toml is none that we wrote."""
+    if not folder.config.exists():
+        return None
+    try:
+        return Sweep.from_toml(folder.config)
+    except ConfigError as error:
+        raise ConfigError(
+            f"--out {folder.path}: holds a config.toml that is not of this version, or not whole; bring it back, or "
+            "choose another --out",
+            *str(error).split("\n"),
+        ) from None
+
+
+def check_same_sweep(folder: Folder, sweep: Sweep, names: Collection[str]) -> None:
+    """Raises ConfigError if the folder holds records, and they are not those of `sweep`.
+
+    names: of its runs and proxies.
+    """
+    if not folder.has_records:
+        held_by(folder)
+        return
+    try:
+        held = held_by(folder)
+    except ConfigError:
+        held = None
+    differs = difference(held, sweep) if held else "whose config.toml is gone, or not whole"
+    if not differs:
+        return
+    records, trusted = made(folder), held and not any("config.toml" in seal.altered for seal in seals_of(folder))
+    if not held and not vouched(folder):
+        raise ConfigError(f"--out {folder.path}: {ANYBODYS}")
+    if trusted or any(one.name not in names for one in records):
+        raise ConfigError(f"--out {folder.path}: holds the records of another sweep, {differs}; {REMEDY}")
+
+
+def vouched(folder: Folder) -> bool:
+    """Whether a seal, or a table of runs or proxies, says that a sweep wrote what is there. Raises StorageError."""
+    return bool(made(folder)) or any(seal.sums.keys() - {*seal.altered, *seal.gone} for seal in seals_of(folder))
+
+
+def difference(held: Sweep, sweep: Sweep) -> str:
+    """The first setting or text in which the sweep of the records, `held`, differs from `sweep`; empty if none does."""
+    for name in held.texts.keys() & sweep.texts.keys():
+        if held.texts[name] != sweep.texts[name]:
+            return f"whose text {name} has changed since: bring that file back, its SHA-256 was {held.texts[name]}"
+    there, here = (flat_settings(each) for each in (held, sweep))
+    for name in sorted(there.keys() | here.keys()):
+        if there.get(name) != here.get(name) and not name.startswith("code"):  # runs of other code have other names
+            return f"where {name} = {shown(there.get(name))} and not {shown(here.get(name))}"
+    return ""
+
+
+def removable(folder: Folder) -> bool:
+    """Whether the folder holds what a sweep wrote, and may be emptied of it.
+
+    Raises ConfigError where it holds files of these names that may be anybody's.
+    """
+    if vouched(folder) or held_by(folder):
+        return True
+    if folder.has_records:
+        raise ConfigError(f"--out {folder.path}: {ANYBODYS}")
+    return False
+
+
+def clear(folder: Folder) -> None:
+    """Remove the records of a sweep, and nothing that a sweep did not write. Raises ConfigError and StorageError.
+
+    `config.toml` goes last, so that a folder that a kill leaves half emptied still says whose it is.
+    """
+    if removable(folder):
+        remove(folder, RECORDS)
+        folder.config.unlink(missing_ok=True)

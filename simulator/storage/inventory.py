@@ -1,0 +1,110 @@
+"""What of a sweep is finished: found, mended where somebody changed it, and joined into its tables at the end.
+
+Every file that a seal vouches for is read before it is relied on. One that is not as it was written is told of and set
+aside under another name, never deleted, and what it recorded is run again.
+"""
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+from pyarrow import ArrowException
+from pyarrow.parquet import read_table
+
+from simulator.storage.checksums import read_seal
+from simulator.storage.layout import BESIDE, PARTS, Folder
+from simulator.storage.tables import FAILED
+
+OF_RUNS = ("curves", "runs", *BESIDE)
+
+
+Read = Callable[[Path, str], list[str]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finished:
+    """What is finished: stacks of runs, and of proxies, by their names, and what was in them by its own."""
+
+    stacks: tuple[str, ...]
+    runs: frozenset[str]
+    proxy_stacks: tuple[str, ...]
+    proxies: frozenset[str]
+
+
+def is_complete(folder: Folder, runs: Collection[str]) -> bool:
+    """Whether the records of all `runs` are there, by run_id, as they were written, and nothing else.
+
+    Raises StorageError.
+    """
+    others = any(path.exists() for path in (folder.running, folder.lock))
+    if others or not folder.seal.exists() or any(any(folder.path.glob(part)) for part in PARTS):
+        return False
+    seal = read_seal(folder.seal, folder.path)
+    if seal is None or not seal.whole or folder.config.relative_to(folder.path).as_posix() not in seal.sums:
+        return False
+    return not any_failed(folder) and set(column(folder.runs, "run_id")) == set(runs)
+
+
+def any_failed(folder: Folder) -> bool:
+    """Whether the tables say that runs failed."""
+    return FAILED in column(folder.runs, "status")
+
+
+def column(path: Path, name: str) -> list[str]:
+    """One column of a table; of many small tables this is what takes least. Raises OSError and ArrowException."""
+    values: list[str] = read_table(path, columns=[name]).column(0).to_pylist()
+    return values
+
+
+def legible(path: Path, name: str) -> list[str]:
+    """One column of a table, or nothing where it cannot be read."""
+    try:
+        return column(path, name)
+    except (OSError, ArrowException):
+        return []
+
+
+def survey(folder: Folder, read: Read = column) -> Finished:
+    """What is finished in a mended folder; read: `column`, or `legible` where the folder was not mended yet.
+
+    Raises OSError and ArrowException, unless `legible` reads.
+    """
+    names = [path.name.removesuffix(".sha256") for path in sorted(folder.parts.glob("*.sha256"))]
+    runs = {name: read(path, "run_id") for name in names if (path := folder.part(name, "runs")).exists()}
+    proxies = {name: read(path, "proxy") for name in names if (path := folder.part(name, "proxies")).exists()}
+    return Finished(
+        stacks=tuple(runs),
+        runs=frozenset(run for found in runs.values() for run in found),
+        proxy_stacks=tuple(proxies),
+        proxies=frozenset(proxy for found in proxies.values() for proxy in found),
+    )
+
+
+def unfailed(folder: Folder, read: Read) -> list[str]:
+    """The run_id of every run of the tables that did not fail."""
+    told_of = zip(read(folder.runs, "run_id"), read(folder.runs, "status"), strict=True)
+    return [run_id for run_id, status in told_of if status != FAILED]
+
+
+def finished_runs(folder: Folder) -> frozenset[str]:
+    """The run_id of every run whose records are there, by what the folder says of itself; changes nothing."""
+    return survey(folder, legible).runs | frozenset(unfailed(folder, legible) if folder.seal.exists() else ())
+
+
+def kept_in(folder: Folder) -> str:
+    """What a folder keeps of a sweep that was stopped, for people."""
+    count, under_way = len(finished_runs(folder)), len(list(folder.parts.glob("*.safetensors")))
+    also = f", and the state of {under_way} stack{'s' * (under_way > 1)} under way" if under_way else ""
+    return f"what is finished is kept in {folder.path}: {count} run{'s' * (count != 1)}{also}"
+
+
+def reported(folder: Folder) -> str:
+    """How many runs a folder holds and where its page is; nothing where the page was not made of these records."""
+    seal = read_seal(folder.report_seal, folder.path) if folder.report_seal.exists() else None
+    shows = [path for path in (folder.seal, folder.path / "claims.json") if path.exists()]
+    if seal is None or not seal.whole or not folder.seal.exists():
+        return ""
+    if any(path.name not in seal.sums for path in (*shows, folder.page)):
+        return ""
+    ends = column(folder.runs, "status")
+    return f"all {len(ends):,} runs were there, {ends.count('diverged'):,} of them diverged; the page is {folder.page}"

@@ -1,0 +1,165 @@
+"""The result directory of one sweep: what lies where.
+
+While a sweep runs, every finished stack has tables in `parts/` and then a seal; its runs count as finished once the
+seal is there and the tables are as it says (`simulator/storage/checksums.py`). When all are, they are joined into
+`curves.parquet` and `runs.parquet`, in the order of the grid, `SHA256SUMS` vouches for all records, and the parts go.
+Until then `parts/SHA256SUMS` vouches for what the sweep began with, such as `config.toml`. A trained proxy lies in
+`proxies/`, and stays there; what is said of all of them is joined into `proxies.parquet`. The page and the figures,
+which are made of the records, have a seal of their own, `report.sha256`.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from simulator.common.identity import digest
+from simulator.proxies.reward_model import Member
+from simulator.settings.run import Run
+
+BESIDE = ("responses", "gold_law", "margins")  # tables of trained policies at the end, for people to look at
+KINDS = ("curves", "runs", "proxies", *BESIDE)
+PARTS = (
+    *(f"parts/*.{kind}.parquet" for kind in KINDS),
+    *("parts/*.sha256", "parts/*.safetensors", "parts/sizes.json", "parts/SHA256SUMS"),
+)
+PARTIAL = ("", "parts/", "proxies/", "figures/")
+RECORDS = (
+    *("world.json", "source.json", "losses.parquet", "report.html", "claims.json", "SHA256SUMS", "report.sha256"),
+    *(*(f"{kind}.parquet" for kind in KINDS), *PARTS, "proxies/*.npz", "figures/*.png", "figures/*.svg"),
+    "code/**/*.py",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Folder:
+    """The result directory of one sweep."""
+
+    path: Path
+
+    @property
+    def config(self) -> Path:
+        """The resolved sweep."""
+        return self.path / "config.toml"
+
+    @property
+    def curves(self) -> Path:
+        """One row per run and checkpoint."""
+        return self.path / "curves.parquet"
+
+    @property
+    def runs(self) -> Path:
+        """One row per run."""
+        return self.path / "runs.parquet"
+
+    @property
+    def world(self) -> Path:
+        """The facts of the world, or of all worlds."""
+        return self.path / "world.json"
+
+    @property
+    def losses(self) -> Path:
+        """The losses of the sweep as functions."""
+        return self.path / "losses.parquet"
+
+    @property
+    def proxies(self) -> Path:
+        """One row per proxy reward model, where there are any."""
+        return self.path / "proxies.parquet"
+
+    @property
+    def seal(self) -> Path:
+        """What vouches for all of these once the sweep has ended."""
+        return self.path / "SHA256SUMS"
+
+    @property
+    def start_seal(self) -> Path:
+        """What vouches for what a sweep that has not ended began with."""
+        return self.parts / "SHA256SUMS"
+
+    @property
+    def report_seal(self) -> Path:
+        """What vouches for the page and the figures, and for the records that they were made of."""
+        return self.path / "report.sha256"
+
+    @property
+    def source(self) -> Path:
+        """Which code determined the numbers of the records: the hash of each of its modules."""
+        return self.path / "source.json"
+
+    @property
+    def code(self) -> Path:
+        """Copies of the user's code that the losses of the sweep use, for readers."""
+        return self.path / "code"
+
+    @property
+    def page(self) -> Path:
+        """What a report makes of them."""
+        return self.path / "report.html"
+
+    @property
+    def running(self) -> Path:
+        """The process that writes here, while one does."""
+        return self.path / "running.json"
+
+    @property
+    def lock(self) -> Path:
+        """The file that the process that writes here holds locked."""
+        return self.path / ".lock"
+
+    @property
+    def parts(self) -> Path:
+        """The records of finished stacks until the sweep ends."""
+        return self.path / "parts"
+
+    @property
+    def oracle(self) -> Path:
+        """The oracle's curves until the sweep ends."""
+        return self.parts / "oracle.curves.parquet"
+
+    @property
+    def sizes(self) -> Path:
+        """How many runs are stacked, so that a sweep that goes on has the stacks that it began with."""
+        return self.parts / "sizes.json"
+
+    def beside(self, kind: str) -> Path:
+        """One of the tables named in BESIDE."""
+        return self.path / f"{kind}.parquet"
+
+    def part(self, stack: str, kind: str) -> Path:
+        """Where a stack's table of a `kind`, such as "curves" or "runs", lies until the sweep ends."""
+        return self.parts / f"{stack}.{kind}.parquet"
+
+    def part_seal(self, stack: str) -> Path:
+        """What vouches for what a stack left."""
+        return self.parts / f"{stack}.sha256"
+
+    def in_flight(self, stack: str) -> Path:
+        """The state of a stack in training."""
+        return self.parts / f"{stack}.safetensors"
+
+    def network(self, name: str) -> Path:
+        """Where the proxy of this name lies."""
+        return self.path / "proxies" / f"{name}.npz"
+
+    @property
+    def has_records(self) -> bool:
+        """Whether anything was measured here."""
+        tables = (self.curves, self.runs, self.proxies, self.seal)
+        parts = ("parts/*.runs.parquet", "parts/*.proxies.parquet", "parts/*.safetensors", "proxies/*.npz")
+        return any(path.exists() for path in tables) or any(any(self.path.glob(part)) for part in parts)
+
+
+def stack_name(stack: Sequence[Run | Member]) -> str:
+    """A name that follows from what is in a stack."""
+    return digest([one.run_id if isinstance(one, Run) else one.name for one in stack])
+
+
+def remove(folder: Folder, patterns: Iterable[str]) -> None:
+    """Remove the files of these patterns, and the inner folders that are empty without them."""
+    for pattern in patterns:
+        for path in folder.path.glob(pattern):
+            path.unlink(missing_ok=True)
+    inside = [path for name in ("parts", "proxies", "figures", "code") for path in (folder.path / name).glob("**/")]
+    for inner in sorted(inside, reverse=True):  # the innermost first
+        if inner.is_dir() and not any(inner.iterdir()):
+            inner.rmdir()

@@ -1,0 +1,72 @@
+"""One writer: a result directory is held by the process whose sweep it is.
+
+The lock is one of the operating system's, so that it goes with the process that holds it, however that ends. Beside it
+lies `running.json`, which says who holds it, for whoever comes second, and how many runs there will be, for whoever
+looks at what there is so far.
+"""
+
+import json
+import os
+import platform
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from filelock import FileLock, Timeout
+
+from simulator.common.atomic_files import storage_error, write_whole
+from simulator.common.errors import ConfigError
+from simulator.storage.layout import Folder
+
+PATIENCE = 3.0  # seconds for one that is just ending
+
+
+def refusal(folder: Folder) -> ConfigError:
+    """What the second is told: who is first."""
+    try:
+        told = json.loads(folder.running.read_bytes())
+        who = f"process {told['pid']} on {told['host']}, since {told['since']}"
+    except (OSError, ValueError, KeyError, TypeError):
+        who = "a process that has not said which"
+    return ConfigError(
+        f"--out {folder.path}: another sweep is writing there ({who}); wait for it, or choose another --out"
+    )
+
+
+def refuse_if_held(folder: Folder) -> None:
+    """Raises ConfigError where somebody holds the folder now."""
+    if folder.lock.exists():
+        with locked(folder, PATIENCE):
+            pass
+
+
+@contextmanager
+def locked(folder: Folder, patience: float) -> Iterator[None]:
+    """Hold the folder while the block runs. Raises ConfigError where somebody else does, and StorageError."""
+    lock = FileLock(folder.lock)
+    try:
+        lock.acquire(timeout=patience)
+    except Timeout:
+        raise refusal(folder) from None
+    except OSError as error:
+        raise storage_error(folder.lock, error) from error
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # who waits for it looks whether it is still the one in the folder
+            folder.lock.unlink()
+        lock.release()
+
+
+@contextmanager
+def holding(folder: Folder, runs: int) -> Iterator[None]:
+    """Hold the folder while the block runs, and say so in it. Raises ConfigError and StorageError."""
+    with locked(folder, PATIENCE):
+        since = time.strftime("%Y-%m-%d %H:%M:%S %z")
+        told = {"host": platform.node(), "pid": os.getpid(), "since": since, "runs": runs}
+        write_whole(folder.running, (json.dumps(told, indent=2) + "\n").encode())
+        try:
+            yield
+        finally:
+            with suppress(OSError):
+                folder.running.unlink(missing_ok=True)

@@ -1,0 +1,98 @@
+"""The parts of a sweep, joined into its tables at the end."""
+
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from simulator.common.atomic_files import hash_of_file, remedy
+from simulator.proxies.reward_model import Member
+from simulator.settings.run import Run, axis_column
+from simulator.storage.checksums import read_seal, write_seal
+from simulator.storage.inventory import OF_RUNS, survey
+from simulator.storage.layout import BESIDE, PARTS, Folder, remove
+from simulator.storage.tables import failed_rows, tidy, write_table
+
+NO_RECORD = "it left no record"
+
+
+def join_proxies(folder: Folder, members: Sequence[Member]) -> None:
+    """Write `proxies.parquet` from the parts, in the order of `members`, and vouch for it beside what was there."""
+    order = {member.name: i for i, member in enumerate(members)}
+    parts = [folder.part(name, "proxies") for name in survey(folder).proxy_stacks]
+    tables = [table for part in parts if len(table := pd.read_parquet(part))]
+    if tables:
+        table = pd.concat(tables, ignore_index=True)
+        table = table[table["proxy"].isin(order)].drop_duplicates("proxy", keep="last")
+        digest = write_table(table.sort_values("proxy", key=lambda names: names.map(order)), folder.proxies)
+        if begun := read_seal(folder.start_seal, folder.path) if folder.start_seal.exists() else None:
+            before = {folder.path / name: known for name, known in begun.sums.items()}
+            write_seal(folder.start_seal, folder.path, before | {folder.proxies: digest})
+
+
+def join(folder: Folder, runs: Sequence[Run], failed: Mapping[str, str]) -> dict[str, str]:
+    """Write the tables from the parts, runs in the order of the grid, vouch for them, and remove the parts.
+
+    failed: why, of runs that could not be finished, by their run_id. It comes back, with every run that left no record.
+    """
+    order = {run.run_id: i for i, run in enumerate(runs)}
+    axes = list(dict.fromkeys(axis_column(name) for run in runs for name in run.axes))
+    done, sums = survey(folder), {}
+    failed = {name: failed.get(name, NO_RECORD) for name in order if name not in done.runs}
+
+    def joined(kind: str, keys: list[str] | None, *more: pd.DataFrame) -> pd.DataFrame | None:
+        paths = [path for name in done.stacks if (path := folder.part(name, kind)).exists()]
+        tables = [table for path in paths if len(table := pd.read_parquet(path))] + [
+            table for table in more if len(table)
+        ]
+        if not tables:
+            return None
+        table = pd.concat(tables, ignore_index=True)
+        table = table[table["run_id"].isin(order)].drop_duplicates(keys)
+        table = table.sort_values("run_id", key=lambda ids: ids.map(order), kind="stable", ignore_index=True)
+        last = [name for name in axes if name in table]
+        return table[[name for name in table if name not in last] + last]
+
+    for kind in BESIDE:
+        if (table := joined(kind, None)) is not None:
+            sums[folder.beside(kind)] = write_table(table, folder.beside(kind))
+    curves = [
+        table for table in (joined("curves", ["run_id", "step"]), pd.read_parquet(folder.oracle)) if table is not None
+    ]
+    sums[folder.curves] = write_table(tidy(pd.concat(curves, ignore_index=True)), folder.curves)
+    rows = joined("runs", ["run_id"], failed_rows([run for run in runs if run.run_id in failed], failed))
+    assert rows is not None
+    sums[folder.runs] = write_table(rows, folder.runs)
+    seal_tables(folder, sums)
+    remove_parts(folder)
+    return failed
+
+
+def remove_parts(folder: Folder) -> None:
+    """Remove the parts, of which all is in the tables by now; one that stays does no harm, and is warned of."""
+    for pattern in PARTS:
+        try:
+            remove(folder, [pattern])
+        except OSError as error:
+            told = f"{error.filename or folder.parts}: cannot be removed ({error.strerror or error}); {remedy(error)}"
+            warnings.warn(f"{told}, or remove it later", UserWarning, stacklevel=2)
+
+
+def seal_tables(folder: Folder, sums: Mapping[Path, str]) -> None:
+    """Vouch for all records of a sweep that has ended. sums: those that are known."""
+    records = [folder.beside(kind) for kind in OF_RUNS] + [*begun_with(folder), folder.proxies]
+    records += sorted((folder.path / "proxies").glob("*.npz"))
+    found = {path: sums.get(path) or hash_of_file(path) for path in records}
+    write_seal(folder.seal, folder.path, {path: digest for path, digest in found.items() if digest})
+
+
+def begun_with(folder: Folder) -> list[Path]:
+    """The records that are there before any run is trained."""
+    return [folder.config, folder.source, folder.world, folder.losses, *sorted(folder.code.rglob("*.py"))]
+
+
+def seal_start(folder: Folder) -> None:
+    """Vouch for the files that a sweep began with, until it ends. Raises StorageError."""
+    found = {path: hash_of_file(path) for path in (*begun_with(folder), folder.oracle, folder.sizes)}
+    write_seal(folder.start_seal, folder.path, {path: digest for path, digest in found.items() if digest})

@@ -1,0 +1,111 @@
+"""Which program made a record: versions, a hash of our whole source, and one of the code that determines numbers.
+
+Two programs with the same `results_source` give a run the same numbers on one machine. It is a hash of the modules of
+the experiment (world, gold, preferences, training, measurement) as `plain_source` has them, so that comments and
+docstrings do not count. What starts processes, writes files or talks to people is named in OUTSIDE and does not count;
+a module that is not named there does.
+"""
+
+import hashlib
+import platform
+from collections.abc import Mapping
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from simulator.common.plain_source import plain_source
+
+OURS = ("simulator", "gold_rewards")
+INSIDE = ("storage/tables", "execution/run_stack")  # that do, in folders that otherwise do not
+OUTSIDE = frozenset(  # modules and folders of simulator/ that determine no number of a run whose settings are given
+    (
+        *("__init__", "common/__init__", "common/atomic_files", "common/errors", "common/plain_source"),
+        *("common/signals", "common/terminal", "user_code/__init__", "user_code/used_code", "objectives/loss_table"),
+        *("objectives/own_loss", "settings/config_errors", "storage/", "sweeps/", "execution/"),
+    )
+)
+
+SHOWING = frozenset(  # modules and folders of analysis/ that only show, read or write
+    (
+        *("__init__", "figures/", "report/", "records/__init__", "records/atomic_files", "records/checksums"),
+        *("records/number_format", "records/safe_names"),
+    )
+)
+
+
+def sources() -> dict[str, str]:
+    """The text of every module that makes records, by its path below the root of the source."""
+    root = Path(__file__).resolve().parents[2]
+    paths = sorted(path for package in OURS for path in (root / package).rglob("*.py"))
+    return {path.relative_to(root).as_posix(): path.read_text(encoding="utf-8") for path in paths}
+
+
+@cache
+def source_hash() -> str:
+    """Ten hexadecimal digits of the SHA-256 of the code that makes records."""
+    return _hash(sources())
+
+
+@cache
+def results_modules() -> Mapping[str, str]:
+    """The hash of each module that determines numbers, by its path."""
+    return {path: _hash({path: plain_source(text)}) for path, text in sources().items() if determines_numbers(path)}
+
+
+def determines_numbers(path: str) -> bool:
+    """Whether a module, by its path such as `simulator/training/engine.py`, has part in the numbers of records."""
+    name = path.removeprefix("simulator/").removesuffix(".py")
+    return name in INSIDE or not (name in OUTSIDE or f"{name.partition('/')[0]}/" in OUTSIDE)
+
+
+@cache
+def results_source() -> str:
+    """Ten hexadecimal digits of the SHA-256 of the code that determines numbers."""
+    return _hash(results_modules())
+
+
+@cache
+def verdicts_source() -> str:
+    """Ten hexadecimal digits of the SHA-256 of the code of analysis/ that determines verdicts and intervals.
+
+    What draws, writes pages or talks to people is named in SHOWING and does not count.
+    """
+    root = Path(__file__).resolve().parents[2]
+    paths = sorted((root / "analysis").rglob("*.py"))
+    names = {path: path.relative_to(root / "analysis").with_suffix("").as_posix() for path in paths}
+    judging = [path for path, name in names.items() if not {name, f"{name.partition('/')[0]}/"} & SHOWING]
+    return _hash(
+        {path.relative_to(root).as_posix(): plain_source(path.read_text(encoding="utf-8")) for path in judging}
+    )
+
+
+def _hash(texts: Mapping[str, str]) -> str:
+    together = hashlib.sha256()
+    for name, text in texts.items():
+        together.update(name.encode() + b"\0" + text.encode() + b"\0")
+    return together.hexdigest()[:10]
+
+
+def changed_modules(before: Mapping[str, str]) -> list[str]:
+    """The modules that determine numbers and are not as in `before`, which is an earlier `results_modules`."""
+    now = results_modules()
+    return sorted(path for path in before.keys() | now.keys() if before.get(path) != now.get(path))
+
+
+def made_by() -> dict[str, str]:
+    """Columns of `runs.parquet`."""
+    try:
+        ours = version("alignment-simulator")
+    except PackageNotFoundError:
+        ours = "not installed"
+    return {
+        "simulator_version": ours,
+        "simulator_source": source_hash(),
+        "results_source": results_source(),
+        "python_version": platform.python_version(),
+        "torch_version": torch.__version__,
+        "numpy_version": np.__version__,
+    }

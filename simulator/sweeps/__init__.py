@@ -1,0 +1,1 @@
+"""What varies in a sweep, what its runs are, how they are stacked, and what they hold in memory."""

@@ -1,0 +1,292 @@
+"""What a sweep is: the settings that its runs share, and the grid of what varies.
+
+A sweep file has, beside the tables of simulator/settings/tables.py, one for the grid, `[sweep]`. Any key of another
+table may be listed there by its full name, such as `"data.pairs" = [64, 256]`, and becomes an axis of the grid.
+"""
+
+import hashlib
+import math
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+import tomli_w
+from pydantic import AfterValidator, Field, PrivateAttr, ValidationError, model_validator
+
+from simulator.common.errors import ConfigError, nearest, short
+from simulator.languages.text import read_text
+from simulator.methods import METHODS
+from simulator.methods.method import Choices
+from simulator.objectives import OBJECTIVES
+from simulator.objectives.gpo import LOSSES
+from simulator.objectives.own_loss import is_own, own_loss
+from simulator.settings.config_errors import complain, known_keys, told
+from simulator.settings.table import TEXT, Positive, Table, choice, distinct, one_of, path_like
+from simulator.settings.tables import ALSO_KNOWN_AS, Settings
+from simulator.settings.toml import SIZE_LIMIT, check_values, flatten, override, place, read_toml
+
+SHIPPED = Path(__file__).resolve().parent / "shipped"  # sweeps that come with the package
+RUN_LIMIT = 50_000
+CELL_LIMIT = 512  # of methods, objectives and values of further axes: the grid without beta and seed
+LIST_LIMIT = 1_000
+LOSS_LIMIT = 100
+TEXTS_LIMIT = 2**26  # bytes of all text files together
+
+METHOD_KNOWN_AS = (
+    dict.fromkeys(("dpo", "ipo", "slic"), "gpo") | dict.fromkeys(("ppo", "rloo"), "rl") | {"bon": "best_of_n"}
+) | {name: f'gpo with sweep.loss = "{name}"' for name in OBJECTIVES}
+AXES = frozenset(known_keys(Settings))
+known_loss = one_of([*OBJECTIVES, "my_file.py:function"], known_as=ALSO_KNOWN_AS)
+
+
+def loss_name(value: str) -> str:
+    """One of our objectives, or a file of the user's with a function in it."""
+    if is_own(value):
+        return os.path.normpath(value)
+    if value.endswith(".py") or ".py:" in value:
+        raise ValueError(f"{short(value)}: must name a function in the file, as {short(value.split(':')[0])}:function")
+    return known_loss(value)
+
+
+def is_axis(name: str) -> bool:
+    """Whether a dotted name is a key, or a table, that all of a run's settings have."""
+    return name in AXES or any(key.startswith(f"{name}.") for key in AXES)
+
+
+MethodName = Annotated[str, AfterValidator(one_of(METHODS, known_as=METHOD_KNOWN_AS)), choice(METHODS)]
+LossName = Annotated[str, Field(max_length=TEXT), AfterValidator(path_like), AfterValidator(loss_name)]
+Penalty = Annotated[float, Field(ge=0, le=1e12)]
+Hash = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+
+
+class Grid(Table):
+    """[sweep]. The grid: every method, its strengths, every seed, and every value of every further axis.
+
+    loss and beta are those of "gpo": any of OBJECTIVES, or `my_file.py:function`. penalty, of KL, is that of "rl"; the
+    other methods follow one of their own.
+    """
+
+    method: Annotated[
+        tuple[MethodName, ...], Field(strict=False, max_length=len(METHODS)), AfterValidator(distinct)
+    ] = ("gpo",)
+    loss: Annotated[tuple[LossName, ...], Field(strict=False, max_length=LOSS_LIMIT), AfterValidator(distinct)] = tuple(
+        LOSSES
+    )
+    beta: Annotated[tuple[Positive, ...], Field(strict=False, max_length=LIST_LIMIT), AfterValidator(distinct)] = (
+        *(0.01, 0.03, 0.1, 0.2),
+        *(0.5, 1.0, 3.0, 10.0),
+    )
+    penalty: Annotated[tuple[Penalty, ...], Field(strict=False, max_length=LIST_LIMIT), AfterValidator(distinct)] = (
+        0.0,
+    )
+    seeds: Annotated[int, Field(ge=1, le=RUN_LIMIT)] = 4
+    axes: dict[str, Annotated[tuple[Any, ...], Field(strict=False), AfterValidator(distinct)]] = Field(
+        default_factory=dict
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _gather_axes(cls, table: Any) -> Any:
+        """Single values become lists of one; `"data.pairs"` and nested `data.pairs` become axes."""
+        if not isinstance(table, dict):
+            return table
+        gathered: dict[str, Any] = {"axes": {}}
+        for key, value in table.items():
+            apart = "." in key or isinstance(value, dict)
+            for name, found in flatten(key, value) if apart else [(key, value)]:
+                values = found if isinstance(found, list | tuple) else [found]
+                if len(values) > LIST_LIMIT:
+                    raise ValueError(f"{short(name)} lists {len(values):,} values; it must list at most {LIST_LIMIT:,}")
+                if name in gathered["axes"]:
+                    raise ValueError(f"{short(name)} comes twice, as a quoted key and as one of a table")
+                if apart and is_axis(name):
+                    gathered["axes"][name] = values
+                elif key == "axes":
+                    raise ValueError('axes is no key; what varies is named itself, such as "data.pairs" = [64, 256]')
+                else:
+                    gathered[name] = values if key in ("method", "loss", "beta", "penalty") and not apart else found
+        return gathered
+
+    @model_validator(mode="after")
+    def _is_bounded(self) -> Self:
+        for count, most, what in (
+            (self.runs, RUN_LIMIT, "runs"),
+            (self.cells, CELL_LIMIT, "cells before beta and seeds"),
+        ):
+            if count > most:
+                lists = {
+                    "method": self.method,
+                    "loss": self.loss,
+                    "beta": self.beta,
+                    "penalty": self.penalty,
+                } | self.axes
+                sizes = [f"{len(values)} {name}" for name, values in lists.items() if len(values) > 1]
+                which = f"{' × '.join(sizes)}; {self.seeds} seeds"
+                raise ValueError(f"the grid has {count:,} {what}; it must have at most {most:,} ({which})")
+        return self
+
+    @property
+    def points(self) -> int:
+        """How many combinations of values the further axes have."""
+        return math.prod(map(len, self.axes.values()))
+
+    @property
+    def cells(self) -> int:
+        """How many combinations the grid has before beta, penalty and seed."""
+        return self.points * sum(len(self.loss) if METHODS[name].pairwise else 1 for name in self.method)
+
+    @property
+    def runs(self) -> int:
+        """How many runs the grid has, those that some axis makes no difference to counted again."""
+        some = [OBJECTIVES.get(name, OBJECTIVES["logistic"]) for name in self.loss]
+        given = Choices(loss=some, beta=self.beta, penalty=self.penalty)
+        return self.points * self.seeds * sum(len(METHODS[name].strengths(given)) for name in self.method)
+
+
+class Sweep(Settings):
+    """A whole sweep: `Settings` shared by all its runs, and the grid of what varies.
+
+    texts: the SHA-256 of each text file that a language is read from, and code: of what each loss of the user's own
+    uses, so that records never mix two of them.
+    """
+
+    sweep: Grid = Grid()
+    texts: dict[str, Hash] = Field(default_factory=dict, max_length=LIST_LIMIT)
+    code: dict[str, Hash] = Field(default_factory=dict, max_length=LIST_LIMIT)
+    _beside: Path | None = PrivateAttr(default=None)
+
+    def __eq__(self, other: object) -> bool:
+        """Whether the settings are equal, wherever they were read from."""
+        return isinstance(other, Sweep) and self.model_dump() == other.model_dump()
+
+    __hash__ = Settings.__hash__
+
+    @property
+    def beside(self) -> Path | None:
+        """The folder of the sweep file, where files that it names are looked up first."""
+        return self._beside
+
+    @classmethod
+    def from_toml(cls, path: str | Path, overrides: Sequence[str] = (), *, beside: Path | None = None) -> Self:
+        """Read a sweep file, or the sweep of this name that ships; each of `overrides`, such as "world.prompts=4",
+        replaces one key.
+
+        beside: where files that it names are looked up first; its own folder unless said. Raises ConfigError, which
+        says what is wrong and where.
+        """
+        path = shipped_or_own(path)
+        tables = read_toml(path)
+        changed = [override(tables, text) for text in overrides]
+        try:
+            check_values(tables)
+            sweep = cls.model_validate(tables)
+            sweep._beside = beside or path.parent
+            return sweep
+        except ValidationError as error:
+            raise ConfigError(*complain(error, cls, origin=lambda key: origin(key, path, changed))) from None
+        except ConfigError as error:
+            key = str(error).partition(" = ")[0]
+            raise ConfigError(f"{error} ({origin(key, path, changed)})") from None
+
+    def settings_at(self, point: Mapping[str, Any]) -> Settings:
+        """The settings at one point of the grid, given by dotted key and value. Raises ConfigError."""
+        tables = self.model_dump(exclude={"sweep", "texts", "code"})
+        for name, value in point.items():
+            place(tables, name, value)
+        try:
+            return Settings.model_validate(tables)
+        except ValidationError as error:
+            lines = complain(error, Settings, origin=lambda key: place_in_grid(key, point))
+            raise ConfigError(*lines) from None
+
+    def to_toml(self) -> str:
+        """The resolved sweep, defaults included, as TOML that reads back to an equal sweep."""
+        tables = self.model_dump(mode="json")
+        tables["sweep"] |= tables["sweep"].pop("axes")
+        for name in ("texts", "code"):
+            if not tables[name]:
+                del tables[name]
+        return tomli_w.dumps(tables)
+
+
+def shipped_sweeps() -> dict[str, Path]:
+    """The sweep files that come with the package, by their names."""
+    return {path.stem: path for path in sorted(SHIPPED.glob("*.toml"))}
+
+
+def shipped_or_own(name: str | Path) -> Path:
+    """The file of a sweep: the user's at that path, or else the one of that name that ships. Raises ConfigError."""
+    path, shipped = Path(name), shipped_sweeps()
+    if path.suffix or path.is_file() or len(path.parts) != 1:
+        return path
+    if path.name not in shipped:
+        raise ConfigError(
+            f"{short(path.name)}: must be a sweep file such as mine.toml, or the name of one that ships: "
+            f"{', '.join(shipped)}{nearest(path.name, shipped)}"
+        )
+    return shipped[path.name]
+
+
+def origin(key: str, path: Path, changed: Iterable[str]) -> str:
+    """Where a key of a sweep came from, in a few words: its file, or one of the keys that --set has `changed`."""
+    ours = SHIPPED in path.resolve().parents
+    file, key = (path.name if ours else str(path)), key.partition("[")[0]
+    if any(f"{key}.".startswith(f"{name}.") for name in changed):
+        return "from --set"
+    also = any(f"{name}.".startswith(f"{key}.") or not key for name in changed)
+    return f"in {file}{', changed by --set' if also else ''}"
+
+
+def place_in_grid(key: str, point: Mapping[str, Any]) -> str:
+    """Where in the grid a key has a value that it must not have, in a few words."""
+    others = {name: value for name, value in point.items() if name != key}
+    return f"in [sweep], at {told(others)}" if others else "in [sweep]"
+
+
+def check_text(sweep: Sweep, name: str, there: str) -> None:
+    """Raises ConfigError where the SHA-256 of the text file `name`, `there`, is not what the sweep's `texts` says."""
+    if name in sweep.texts and there != sweep.texts[name]:
+        raise ConfigError(
+            f"world.language.text = {name}: is not the file that this sweep is about (its SHA-256 is {there}, and "
+            f"texts says {sweep.texts[name]}); bring that file back, or choose another --out"
+        )
+
+
+def with_hashes(sweep: Sweep, names: Iterable[str]) -> Sweep:
+    """The sweep with the hashes of the text files of these names, and of the code of its losses.
+
+    Raises ConfigError where one is not as it says.
+    """
+    found, size = {}, 0
+    for name in dict.fromkeys(filter(None, names)):
+        text = read_text(name)
+        size += len(text)
+        if size > TEXTS_LIMIT:
+            raise ConfigError(
+                f"world.language.text = {name}: all texts together must have at most {TEXTS_LIMIT:,} bytes"
+            )
+        found[name] = hashlib.sha256(text).hexdigest()
+        check_text(sweep, name, found[name])
+    hashed = sweep.model_copy(update={"texts": found, "code": code_of(sweep)})
+    if (size := len(hashed.to_toml().encode())) > SIZE_LIMIT:
+        raise ConfigError(
+            f"[sweep]: with its defaults and hashes it has {size:,} bytes; at most {SIZE_LIMIT:,} can be kept"
+        )
+    return hashed
+
+
+def code_of(sweep: Sweep) -> dict[str, str]:
+    """The SHA-256 of the code that each loss of the user's own uses, by the name of the loss.
+
+    Raises ConfigError where it is not what the sweep says.
+    """
+    found = {}
+    for name in filter(is_own, sweep.sweep.loss):
+        found[name] = there = own_loss(name, sweep.beside).code
+        if sweep.code.get(name, there) != there:
+            raise ConfigError(
+                f"sweep.loss = {name}: is not the code that this sweep is about (the SHA-256 of what it uses is "
+                f"{there}, and code says {sweep.code[name]}); bring that code back, or choose another --out"
+            )
+    return found

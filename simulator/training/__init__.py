@@ -1,0 +1,1 @@
+"""The training engine: a stack of runs, taken some steps further, measured, saved and resumed."""

@@ -1,0 +1,88 @@
+"""Checkpoints: when they come, and how what is measured there becomes records.
+
+Shapes: R runs, C checkpoints.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from simulator.measurement.exact import Columns
+from simulator.objectives import WATCHED
+from simulator.settings.run import Run
+from simulator.training.snapshots import named, part_of, scalar
+
+
+def checkpoint_steps(steps: int, count: int) -> list[int]:
+    """`count` different steps from 0 to `steps`, spaced evenly in the logarithm as far as whole numbers allow."""
+    if count > steps:
+        return list(range(steps + 1))
+    chosen = [0]
+    for left in range(count - 1, 0, -1):
+        last = max(chosen[-1], 1)
+        ideal = last * (steps / last) ** (1 / left) if len(chosen) > 1 else 1.0
+        chosen.append(min(max(round(ideal), chosen[-1] + 1), steps - left + 1))
+    return chosen
+
+
+@dataclass(kw_only=True)
+class Track:
+    """What was measured at the first `row` of `rows` checkpoints, in arrays [C, R] that are made at the first.
+
+    Small tensors that outlive a checkpoint would lie between the large ones of the next, and memory would grow.
+    """
+
+    rows: int
+    row: int = 0
+    measured: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def note(self, columns: Columns) -> None:
+        """Write what was measured, [R] each, at the next checkpoint."""
+        for name, value in columns.items():
+            table = self.measured.setdefault(name, np.zeros((self.rows, len(value))))
+            table[self.row] = value.cpu().numpy()
+        self.row += 1
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All of it as named tensors, to be saved."""
+        tables = {name: torch.from_numpy(table) for name, table in self.measured.items()}
+        return {"row": scalar(self.row), **named("measured", tables)}
+
+    def go_on(self, state: Mapping[str, Tensor]) -> None:
+        """Be what `tensors` told."""
+        self.row = int(state["row"])
+        self.measured = {name: table.numpy() for name, table in part_of(state, "measured").items()}
+
+
+def curve_rows(
+    runs: Sequence[Run],
+    steps: Sequence[int],
+    measured: Mapping[str, np.ndarray],
+    diverged_at: np.ndarray,
+    *,
+    kl_source: str,
+) -> pd.DataFrame:
+    """Records of the runs, one row a run and checkpoint, in the order of `runs`, from measured columns [C, R].
+
+    kl_source: how KL came about.
+
+    A run diverges at the step that `diverged_at` [R] says (-1 for none), or at the first checkpoint where something
+    measured is not finite. It keeps its rows from before, and one more without numbers says at which step.
+    """
+    frames = []
+    for i, run in enumerate(runs):
+        own = run.objective.watched if run.objective else ()
+        columns = {name: values[:, i] for name, values in measured.items() if name in own or name not in WATCHED}
+        curve = pd.DataFrame({"step": steps} | columns)
+        curve["status"] = "ok"
+        broken = curve.loc[~np.isfinite(curve[list(columns)]).all(axis=1), "step"].tolist()
+        ends = [step for step in (int(diverged_at[i]), *broken) if step >= 0]
+        if ends:
+            end = pd.DataFrame({"step": [min(ends)], "status": ["diverged"]})
+            curve = pd.concat([curve[curve["step"] < min(ends)], end], ignore_index=True)
+        frames.append(curve.assign(**run.columns(), kl_source=kl_source))
+    return pd.concat(frames, ignore_index=True)

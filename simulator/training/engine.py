@@ -1,0 +1,193 @@
+"""The training engine: a stack of runs, taken k steps further by one program.
+
+Shapes: R runs, N pairs of one run, B pairs of one batch, K responses of a pair (two, or more for objectives that
+compare more), L prompt length, T response length, D numbers of one run's row of parameters.
+
+`advance(state, problem, steps)` is the seam: it takes R runs as they stand and returns them `steps` steps on.
+Another engine may take its place as long as it keeps these two records. All that differs between runs (loss,
+beta, learning rate, clipping, data) lies in vectors along the run axis, and no operation mixes two rows, so a
+run's numbers do not depend on its neighbours.
+
+A stack may as well be of reward models: `value` then is their score of a response, and the reference's is 0.
+
+A run whose loss or parameters stop being finite has diverged; the step is noted and its row left alone,
+since no number of it can reach another row. A state can be saved after any step, and training goes on from it as if
+nothing had been (`simulator/training/snapshots.py`).
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from simulator.networks.compute_mode import computing
+from simulator.networks.optimizer import adam_step, clip_rows, learning_rate_factor, start_adam
+from simulator.networks.parameters import restack, unstack
+from simulator.objectives.objective import OfParts, Scene, Term, pair_losses, slices, tokens_of, watched
+from simulator.training.batches import batches
+from simulator.training.problem import Batch, Problem, State, take
+
+STRETCH = 512  # steps whose batches are drawn at once
+
+
+BLOCK = 64  # pairs that a measurement reads together
+
+
+def start(reference: Tensor, runs: int, problem: Problem | None = None) -> State:
+    """`runs` policies at step 0, each a copy of the reference's parameters [D]; what its terms begin with, too."""
+    parameters = reference.expand(runs, -1).clone()
+    diverged_at = torch.full((runs,), -1, dtype=torch.int64, device=reference.device)
+    memory = {}
+    if problem is not None:
+        one = take(problem, torch.zeros(runs, 1, dtype=torch.int64, device=parameters.device))
+        for number, term, scene in scenes(parameters, problem, one, 0, problem.learning_rate):
+            memory[number] = term.start(scene)
+    return State(
+        step=0, parameters=parameters, optimizer=start_adam(parameters), memory=memory, diverged_at=diverged_at
+    )
+
+
+def mismatched_ratios(parameters: Tensor, problem: Problem, batch: Batch) -> dict[int, Tensor]:
+    """Log-ratios [r, B, K] of each pair's responses to the prompt of the pair before it, for parts that read them."""
+    found = {}
+    for number, (part, rows) in enumerate(zip(problem.parts, slices(problem.parts), strict=True)):
+        if part.objective.mismatched:
+            assert problem.reference is not None
+            prompts, responses = batch.prompts[rows].roll(1, dims=1), batch.responses[rows]
+            said = []
+            with torch.no_grad():
+                for some in (parameters[rows], problem.reference.expand(part.rows, -1)):
+                    blocks = unstack(some, problem.architecture)
+                    said.append(problem.value(blocks, problem.architecture, problem.packing, prompts, responses))
+            found[number] = said[0] - said[1]
+    return found
+
+
+def scenes(
+    parameters: Tensor, problem: Problem, batch: Batch, step: int, rate: Tensor
+) -> Iterator[tuple[int, Term, Scene]]:
+    """The number, term and scene of each part that has a term, on a batch at the learning rates `rate` [R, 1]."""
+    for number, (part, rows) in enumerate(zip(problem.parts, slices(problem.parts), strict=True)):
+        term = part.objective.term(part.own)
+        if term is not None:
+            assert problem.reference is not None
+            yield (
+                number,
+                term,
+                Scene(
+                    architecture=problem.architecture,
+                    packing=problem.packing,
+                    parameters=parameters[rows],
+                    reference=problem.reference,
+                    prompts=batch.prompts[rows],
+                    responses=batch.responses[rows],
+                    own=part.own,
+                    beta=problem.beta[rows],
+                    rate=rate[rows],
+                    seeds=problem.batch_seeds[rows],
+                    rows=rows,
+                    step=step,
+                    fresh=problem.fresh,
+                    under_reference=problem.under_reference,
+                ),
+            )
+
+
+def loss_and_gradient(parameters: Tensor, problem: Problem, chosen: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Mean loss [R], float64, and its gradient [R, D] on the pairs `chosen` [R, B], or on all pairs; without terms."""
+    batch = take(problem, chosen)
+    blocks = {name: view.detach().requires_grad_() for name, view in unstack(parameters, problem.architecture).items()}
+    values = problem.value(blocks, problem.architecture, problem.packing, batch.prompts, batch.responses)
+    given = OfParts(
+        policy=values,
+        reference=batch.reference_log_probs,
+        lengths=tokens_of(batch.responses),
+        beta=problem.beta,
+        scores=batch.scores,
+        mismatched=mismatched_ratios(parameters, problem, batch),
+        fresh=problem.fresh,
+    )
+    losses = pair_losses(given, problem.parts)
+    loss = losses.double().mean(dim=1)  # a sum of float32 may overflow where their mean does not
+    gradients = torch.autograd.grad(loss.sum(), list(blocks.values()))
+    return loss.detach(), restack(dict(zip(blocks, gradients, strict=True)), problem.architecture)
+
+
+def add_terms(
+    loss: Tensor, gradient: Tensor, state: State, problem: Problem, chosen: Tensor | None, rate: Tensor
+) -> None:
+    """Add to loss [R] and gradient [R, D], in place, what the terms of the parts are at the step after `state`."""
+    if not state.memory:
+        return
+    for number, term, scene in scenes(state.parameters, problem, take(problem, chosen), state.step + 1, rate):
+        value, slope = term.step(scene, state.memory[number])
+        loss[scene.rows] += value
+        gradient[scene.rows] += slope
+
+
+def advance(state: State, problem: Problem, steps: int) -> State:
+    """Train every run of the stack for `steps` more steps. `state`'s tensors are updated in place."""
+    while steps > STRETCH:
+        state, steps = advance(state, problem, STRETCH), steps - STRETCH
+    with computing(problem.how):
+        return _advance(state, problem, steps)
+
+
+def _advance(state: State, problem: Problem, steps: int) -> State:
+    order = batches(problem, state.step - problem.began, steps)
+    for k in range(steps):
+        step, chosen = state.step + 1, None if order is None else order[k]
+        schedule = problem.schedule
+        factor = learning_rate_factor(step, steps=schedule.steps, warmup=schedule.warmup, schedule=schedule.kind)
+        rate = problem.learning_rate * factor
+        loss, gradient = loss_and_gradient(state.parameters, problem, chosen)
+        add_terms(loss, gradient, state, problem, chosen, rate)
+        adam_step(
+            state.parameters,
+            clip_rows(gradient, problem.clip),
+            state.optimizer,
+            step=step,
+            rate=rate,
+            weight_decay=problem.weight_decay,
+        )
+        diverged_at = torch.where((state.diverged_at < 0) & ~loss.isfinite(), step, state.diverged_at)
+        state = replace(state, step=step, diverged_at=diverged_at)
+    return state
+
+
+def blocks_of(pairs: int) -> list[slice]:
+    """BLOCK pairs after another; none is alone, since a pair has a neighbour then."""
+    starts = [first for first in range(0, pairs, BLOCK) if first == 0 or first < pairs - 1]
+    return [slice(first, end) for first, end in zip(starts, [*starts[1:], pairs], strict=True)]
+
+
+def losses_on_pairs(state: State, problem: Problem, log_ratios: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    """The loss [R], float64, on the first n pairs of each run, terms included, from log-ratios [R, n, K], nats.
+
+    And what objectives watch inside their losses there, [R] each.
+    """
+    pairs = log_ratios.shape[1]
+    mismatched: dict[int, list[Tensor]] = {}
+    added = log_ratios.new_zeros(len(log_ratios))
+    for some in blocks_of(pairs):
+        whole = torch.arange(some.start, some.stop, device=log_ratios.device).expand(len(log_ratios), -1)
+        batch = take(problem, whole)
+        for number, ratios in mismatched_ratios(state.parameters, problem, batch).items():
+            mismatched.setdefault(number, []).append(ratios.double())
+        for number, term, scene in scenes(state.parameters, problem, batch, state.step, problem.learning_rate):
+            if term.of_pairs:
+                added[scene.rows] += term.value(scene, state.memory[number]) * ((some.stop - some.start) / pairs)
+            elif not some.start:
+                added[scene.rows] += term.value(scene, state.memory[number])
+    reference = problem.reference_log_probs[:, :pairs].double()
+    given = OfParts(
+        policy=log_ratios + reference,
+        reference=reference,
+        lengths=tokens_of(problem.responses[:, :pairs]),
+        beta=problem.beta,
+        scores=None if problem.scores is None else problem.scores[:, :pairs],
+        mismatched={number: torch.cat(ratios, dim=1) for number, ratios in mismatched.items()},
+        fresh=problem.fresh,
+    )
+    return pair_losses(given, problem.parts).mean(dim=1) + added, watched(given, problem.parts)

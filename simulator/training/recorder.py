@@ -1,0 +1,27 @@
+"""What a stack in training tells: its steps, further tables, and its state to go on from."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from simulator.training.snapshots import Saver
+
+Tick = Callable[[int], None]
+
+
+Keep = Callable[[str, pd.DataFrame], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recorder:
+    """What a method tells while it works.
+
+    tick: how many steps each run has taken since the last time, and found, once, how many were found taken. keep: rows
+    of further tables, by their names. saver: the state of a stack, to go on from.
+    """
+
+    tick: Tick = lambda steps: None
+    found: Tick = lambda steps: None
+    keep: Keep = lambda name, table: None
+    saver: Saver = field(default_factory=Saver)

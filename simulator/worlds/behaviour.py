@@ -1,0 +1,117 @@
+"""Pairs of responses from a behaviour policy, without labels.
+
+Shapes: P prompts, G responses in all, N pairs, K responses to a prompt (2, or more where they are ranked), T response
+length, M inner nodes of the prefix tree, V vocabulary. The behaviour policy mu is one of
+
+    reference   pi_ref
+    tempered    pi_ref with every next-token law raised to 1 / temperature and renormalized
+    uniform     every token alike, and so every response of full length
+    mixture     (1 - share) pi_ref + share uniform, decided once per response
+
+Both responses of a pair are drawn from mu independently, so that the mu-weighted squared loss has the closed
+form 1/2 E_mu rho^2 = Var_mu(log pi - log pi_ref). In a small world some pairs are two identical responses, whose labels
+say nothing; `data.distinct` draws those again.
+"""
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from torch import Tensor
+
+from simulator.common.errors import ConfigError
+from simulator.networks.prefix_tree import leaf_log_probs
+from simulator.settings.tables import Behaviour
+
+TURNS = 100  # draws of a pair whose responses are to differ
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidates:
+    """Pairs, or K responses to a prompt, without labels: as in Preferences, in the order in which they were drawn.
+
+    draws [N]: uniform on [0, 1), to decide between them.
+    """
+
+    prompt: Tensor
+    responses: Tensor
+    reference: Tensor
+    draws: np.ndarray
+
+
+def behaviour_law(behaviour: Behaviour, nodes: Tensor, *, temperature: float, uniform_share: float) -> np.ndarray:
+    """mu over all responses, [P, G], from the reference's log-probabilities at the inner nodes [P, M, V]."""
+    vocabulary = nodes.shape[-1]
+    tempered = behaviour == "tempered"
+    law_nodes = (nodes / temperature).log_softmax(dim=-1) if tempered else nodes
+    law = leaf_log_probs(law_nodes.unsqueeze(0), vocabulary)[0].exp().numpy()
+    share = {"uniform": 1.0, "mixture": uniform_share}.get(behaviour, 0.0)
+    return (1 - share) * law + share / law.shape[1]
+
+
+def behaviour_temperature(
+    behaviour: Behaviour, draws: np.ndarray, *, temperature: float, uniform_share: float
+) -> np.ndarray:
+    """The temperature that each response of mu is sampled at, float32 like `draws`, which are uniform on [0, 1).
+
+    Uniform is sampling at an infinite temperature.
+    """
+    constant = {"reference": 1.0, "tempered": temperature, "uniform": np.inf}
+    if behaviour == "mixture":
+        return np.where(draws < uniform_share, np.inf, 1.0).astype(np.float32)
+    return np.full(draws.shape, constant[behaviour], dtype=np.float32)
+
+
+def draw_pairs(
+    law: np.ndarray, *, pairs: int, rng: np.random.Generator, responses: int = 2
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Draw `pairs` pairs from `law` [P, G]: prompts [N], numbers of responses [N, K], and a uniform draw [N] each.
+
+    Prompts are drawn uniformly. Every pair takes four numbers from `rng`, whatever the settings, so that
+    settings can be compared on the same draws; K responses to a prompt take K + 2.
+    """
+    draws = rng.random((pairs, responses + 2))
+    prompt = (draws[:, 0] * len(law)).astype(np.int64)
+    return prompt, inverse_law(law, prompt, draws[:, 1:-1]), draws[:, -1]
+
+
+def inverse_law(law: np.ndarray, prompt: np.ndarray, draws: np.ndarray) -> np.ndarray:
+    """Numbers of responses [N, K] from `law` [P, G] at the prompts of these rows [N], for uniform draws [N, K]."""
+    cumulative = law.cumsum(axis=1)
+    cumulative /= cumulative[:, -1:]
+    response = np.empty(draws.shape, dtype=np.int64)
+    for row in np.unique(prompt):
+        here = prompt == row
+        response[here] = np.searchsorted(cumulative[row], draws[here], side="right")
+    return response
+
+
+def alike(responses: np.ndarray) -> np.ndarray:
+    """Which rows [N] have two responses that are the same, for responses [N, K] as numbers, or [N, K, T] as tokens."""
+    count, same = responses.shape[1], np.zeros(len(responses), dtype=bool)
+    for first, second in itertools.combinations(range(count), 2):
+        equal = responses[:, first] == responses[:, second]
+        same |= equal if equal.ndim == 1 else equal.all(axis=1)
+    return same
+
+
+def apart(responses: np.ndarray, again: Callable[[int], np.ndarray]) -> np.ndarray:
+    """Responses [N, K, …] of which those that are alike to one prompt are drawn again until all K of it differ.
+
+    again(turn): other responses to the same prompts, [N, K, …]. What is left follows the behaviour policy's law, given
+    that they differ. Raises ConfigError where they still do not after TURNS turns.
+    """
+    found = responses.copy()
+    for turn in range(1, TURNS + 1):
+        same = alike(found)
+        if not same.any():
+            return found
+        found[same] = again(turn)[same]
+    if (left := int(alike(found).sum())) == 0:
+        return found
+    raise ConfigError(
+        f"data.distinct = true: {left} of {len(found)} draws had no {responses.shape[1]} different responses after "
+        f"{TURNS} tries, since the behaviour policy nearly always says the same there; take longer responses, "
+        'data.behaviour = "mixture", or data.distinct = false'
+    )

@@ -1,0 +1,161 @@
+"""What every world stands on: a language, prompts in it, a reference that learned it, and a gold reward.
+
+Shapes: P prompts, L prompt length, N texts, T response length, D parameters. Gold is content plus fluency. Fluency is
+the log-likelihood under the language itself, in nats per token: what a policy says outside of the language costs
+gold, and pairs drawn from the reference hardly show such responses. That, not the content, is what lets gold fall
+when a policy is pushed too far.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gold_rewards import GOLD_REWARDS, GoldReward
+from simulator.common.errors import ConfigError
+from simulator.common.random_streams import stream
+from simulator.languages.language import Language, lengths
+from simulator.languages.markov import DRAWS, make_language
+from simulator.languages.text import open_text, text_bytes
+from simulator.networks.architecture import Architecture
+from simulator.settings.tables import Settings
+from simulator.worlds.reference import Recipe, cached_reference, reference_hash
+
+Array = np.ndarray
+EXAMINED = 3 * 10**8  # comparisons of numbers in a second or so
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ground:
+    """language; architecture of policy and reference; prompts [P, L]; reference [D], the parameters of pi_ref."""
+
+    language: Language
+    architecture: Architecture
+    prompts: Array
+    reference: Tensor
+
+
+def architecture_of(settings: Settings) -> Architecture:
+    """The network that the settings ask for."""
+    world, policy = settings.world, settings.policy
+    return Architecture(
+        vocabulary=world.vocabulary,
+        context=world.prompt_length + world.response_length - 1,
+        layers=policy.layers,
+        width=policy.width,
+        heads=policy.heads,
+    )
+
+
+def language_of(settings: Settings) -> Language:
+    """The language that the settings name. Raises ConfigError where it is a text that will not do."""
+    world = settings.world
+    if world.language.text:
+        return open_text(
+            world.language.text,
+            held_out=world.language.held_out,
+            end=world.language.end,
+            prompt_length=world.prompt_length,
+            response_length=world.response_length,
+        )
+    return make_language(
+        vocabulary=world.vocabulary,
+        length=world.response_length,
+        topics=world.topics,
+        branching=world.branching,
+        slip=world.language.slip,
+        stop=world.language.stop,
+        rng=stream(world.seed, "language"),
+    )
+
+
+def language_and_prompts(settings: Settings) -> tuple[Language, Array]:
+    """The language of `settings`, and the prompts in it [P, L]. Raises ConfigError where there are none such."""
+    world = settings.world
+    language = language_of(settings)
+    try:
+        prompts = language.draw_prompts(
+            prompts=world.prompts, length=world.prompt_length, rng=stream(world.seed, "prompts")
+        )
+    except ValueError as error:
+        raise ConfigError(f"world.prompts = {world.prompts}: {error}") from None
+    return language, prompts
+
+
+def examine_languages(worlds: Iterable[Settings]) -> None:
+    """Raises ConfigError where a language has no prompts as they are asked for, as far as that is soon found out.
+
+    What takes long is left to the making of the world, which says the same.
+    """
+    left = EXAMINED
+    for settings in {settings.world: settings for settings in worlds}.values():
+        left -= examining(settings)
+        if left < 0:
+            return
+        language_and_prompts(settings)
+
+
+def examining(settings: Settings) -> int:
+    """What it takes to draw prompts, at most, in comparisons of numbers."""
+    world = settings.world
+    if world.language.text:
+        return 100 * text_bytes(world.language.text)
+    drawn = 2 * world.prompts * DRAWS
+    return 20 * world.topics * world.spoken**2 + drawn * (world.prompt_length * world.spoken + 20)
+
+
+def make_ground(settings: Settings, device: torch.device) -> Ground:
+    """Make what the world of `settings` stands on; the reference is trained on `device`. Raises ConfigError."""
+    world = settings.world
+    architecture = architecture_of(settings)
+    language, prompts = language_and_prompts(settings)
+    recipe = Recipe(prompt_length=world.prompt_length, seed=world.seed, **settings.reference.model_dump())
+    reference = cached_reference(language, architecture, recipe, device)
+    if not reference.isfinite().all():
+        rate = settings.reference.learning_rate
+        raise ConfigError(f"reference.learning_rate = {rate:g}: the reference diverged in training; take a smaller one")
+    return Ground(language=language, architecture=architecture, prompts=prompts, reference=reference)
+
+
+def content_of(settings: Settings) -> GoldReward:
+    """The gold reward for content that the settings name."""
+    world, gold = settings.world, settings.gold
+    return GOLD_REWARDS[gold.reward](
+        vocabulary=world.vocabulary,
+        prompt_length=world.prompt_length,
+        response_length=world.response_length,
+        rng=stream(gold.seed, "gold", gold.reward),
+    )
+
+
+def fluency_under(language: Language) -> Callable[[Array, Array], Array]:
+    """Fluency [N] of responses [N, T] to prompts [N, L]: log-likelihood under the language, in nats per token."""
+    return lambda prompts, responses: language.log_likelihood(prompts, responses) / lengths(responses)
+
+
+def sizes(settings: Settings, ground: Ground) -> dict[str, Any]:
+    """The facts of a world that its settings and its language give."""
+    world = settings.world
+    return {
+        "kind": world.kind,
+        "vocabulary": world.vocabulary,
+        "response_length": world.response_length,
+        "prompts": world.prompts,
+        "prompt_length": world.prompt_length,
+        "policy_parameters": ground.architecture.parameters,
+        "gold_reward": settings.gold.reward,
+        "gold_fluency": settings.gold.fluency,
+        "reference_sha256": reference_hash(ground.reference),
+        "world_seed": world.seed,
+        "gold_seed": settings.gold.seed,
+        "largest_entropy": float(world.response_length * np.log(world.vocabulary)),
+        **ground.language.facts(ground.prompts),
+    }
+
+
+def refuse_gold(settings: Settings, error: ValueError) -> ConfigError:
+    """What is said where gold has no scale."""
+    return ConfigError(f"gold.reward = {settings.gold.reward}, gold.seed = {settings.gold.seed}: {error}")

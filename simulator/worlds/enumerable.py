@@ -1,0 +1,291 @@
+"""A world whose every response is listed, so that policies are measured exactly.
+
+Shapes: R runs, P prompts, L prompt length, G = V^T responses of T tokens, M inner nodes of the prefix tree,
+V vocabulary, D parameters, N pairs. Gold is in standard deviations under the reference: content and fluency
+each, and once more their sum.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from gold_rewards import scale_under
+from simulator.common.random_streams import stream
+from simulator.measurement.exact import Columns, Yardstick, gold_rank, measure_law
+from simulator.measurement.gibbs import oracle_rows
+from simulator.measurement.policy_summary import EDGES, LIKELY, PROMPTS, Portrait, bins_of, likeliest
+from simulator.measurement.probability_mass import whole
+from simulator.networks.architecture import ALIGNMENT, Architecture
+from simulator.networks.attention import REGISTER
+from simulator.networks.parameters import unstack
+from simulator.networks.prefix_tree import all_responses, leaf_log_probs, leaf_scores, node_log_probs, numbers_of
+from simulator.objectives.objective import UnderReference
+from simulator.preferences.pairs import Preferences, labelled
+from simulator.proxies.scores import Proxy, TableScorer
+from simulator.settings.tables import Data, Settings
+from simulator.training.forward_kl import exact_under_reference
+from simulator.worlds.behaviour import Candidates, apart, behaviour_law, draw_pairs, inverse_law
+from simulator.worlds.components import Ground, content_of, fluency_under, refuse_gold, sizes
+from simulator.worlds.listing import Listing, Scorer
+
+MEASURE_FLOATS = 2**19  # P * G * runs measured at once, so that memory does not grow with the stack
+FRESH_PAIRS = 8192  # that proxies are compared with gold on
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True, kw_only=True)
+class EnumerableWorld:
+    """What all runs in a world share.
+
+    prompts [P, L] and responses [G, T] are token ids; reference [D] are the parameters of pi_ref, and
+    reference_nodes [P, M, V] its next-token log-probabilities. kl_estimators: those recorded beside the KL.
+    listing: all responses, with the reference's law. facts: what `world.json` says of the world.
+    """
+
+    architecture: Architecture
+    prompts: Tensor
+    responses: Tensor
+    reference: Tensor
+    reference_nodes: Tensor
+    yardstick: Yardstick
+    kl_estimators: tuple[str, ...]
+    listing: Listing
+    facts: dict[str, Any]
+    kl_source: str = "exact"
+
+    def to(self, device: torch.device) -> "EnumerableWorld":
+        """The same world with its tensors on `device`."""
+        tensors: dict[str, Any] = {
+            name: value.to(device) for name, value in vars(self).items() if isinstance(value, Tensor)
+        }
+        return replace(self, **tensors, yardstick=self.yardstick.to(device))
+
+    def behaviour(self, data: Data) -> Array:
+        """mu over all responses, [P, G]."""
+        return behaviour_law(
+            data.behaviour,
+            self.reference_nodes.cpu(),
+            temperature=data.behaviour_temperature,
+            uniform_share=data.uniform_share,
+        )
+
+    @property
+    def log_law(self) -> Tensor:
+        """log pi_ref of every response, [P, G]."""
+        return self.yardstick.reference
+
+    def candidates(self, data: Data, seed: int, pairs: int, purpose: str, responses: int = 2) -> Candidates:
+        """Pairs of a seed from the behaviour policy, without labels; they follow from (seed, purpose).
+
+        Raises ConfigError where `data.distinct` asks for different responses that do not come.
+        """
+        prompt, response, draws = draw_pairs(
+            self.behaviour(data), pairs=pairs, rng=stream(seed, purpose), responses=responses
+        )
+        if data.distinct:
+            response = apart(response, lambda turn: self._again(data, prompt, seed, purpose, responses, turn))
+        row, number = (torch.from_numpy(index).to(self.prompts.device) for index in (prompt, response))
+        return Candidates(
+            prompt=row,
+            responses=self.responses[number],
+            reference=self.yardstick.reference[row.unsqueeze(1), number],
+            draws=draws,
+        )
+
+    def _again(self, data: Data, prompt: Array, seed: int, purpose: str, responses: int, turn: int) -> Array:
+        """Other responses [N, K] to the prompts of these rows [N]."""
+        draws = stream(seed, purpose, "again", turn).random((len(prompt), responses))
+        return inverse_law(self.behaviour(data), prompt, draws)
+
+    def draw(self, data: Data, seed: int) -> Preferences:
+        """The pairs of a seed that gold labelled."""
+        pairs = self.candidates(data, seed, data.pairs, "pairs")
+        gold = self.gold_of(pairs.prompt[None], pairs.responses[None])[0].cpu().numpy()
+        return labelled(pairs, gold, labels=data.labels, temperature=data.temperature, noise=data.label_noise)
+
+    def log_reference(self, prompt: Tensor, responses: Tensor) -> Tensor:
+        """log pi_ref of responses [R, B, K, T] to the prompts of these rows [R, B], float64 [R, B, K]."""
+        return self.yardstick.reference[prompt.unsqueeze(2), numbers_of(responses, self.architecture.vocabulary)]
+
+    def gold_of(self, prompt: Tensor, responses: Tensor) -> Tensor:
+        """Gold of responses [R, B, K, T] to the prompts of these rows [R, B], float64 [R, B, K]."""
+        return self.yardstick.gold[prompt.unsqueeze(2), numbers_of(responses, self.architecture.vocabulary)]
+
+    def under_reference(self, seeds: Sequence[int]) -> UnderReference:
+        """The exact expectation under the reference."""
+        return exact_under_reference(self.architecture, self.prompts, self.reference_nodes)
+
+    def score_listed(self, parameters: Tensor, architecture: Architecture) -> Tensor:
+        """What networks with `parameters` [M, D] say of the listing, float64 [M, P, G]."""
+        found = torch.empty((len(parameters), *self.log_law.shape), dtype=torch.float64, device=parameters.device)
+        size = max(1, MEASURE_FLOATS // (4 * self.log_law.shape[1] * max(1, architecture.width // 64)))
+        for number in range(len(parameters)):
+            blocks = unstack(parameters[number : number + 1], architecture)
+            for first in range(0, len(self.prompts), size):
+                some = slice(first, first + size)
+                found[number, some] = leaf_scores(blocks, architecture, self.prompts[some], self.responses.shape[1])[0]
+        return found
+
+    def scorer(self, proxies: Sequence[Proxy]) -> TableScorer:
+        """The proxies of a stack of runs, to score with."""
+        tables = np.stack([proxy.table for proxy in proxies])
+        return TableScorer(
+            tables=torch.from_numpy(tables).to(self.prompts.device), vocabulary=self.architecture.vocabulary
+        )
+
+    def measure_law(self, log_probs: Tensor, data: Data, scorer: Scorer | None = None) -> Columns:
+        """Every column that needs no pairs, [R] each, of policies with log pi = `log_probs` [R, P, G]."""
+        return self._columns(log_probs, torch.from_numpy(self.behaviour(data)).to(self.prompts.device), scorer)
+
+    def _columns(self, log_probs: Tensor, behaviour: Tensor, scorer: Scorer | None) -> Columns:
+        columns = measure_law(log_probs, self.yardstick, behaviour, self.kl_estimators)
+        if scorer is not None:
+            columns["proxy"] = (log_probs.exp() * scorer.tables).sum(dim=-1).mean(dim=-1)
+        return columns
+
+    def measure(
+        self, parameters: Tensor, pairs: Preferences | None, data: Data, scorer: Scorer | None = None
+    ) -> tuple[Columns, Tensor]:
+        """Every column that needs no loss, [R] each, for parameters [R, D]; and the log-ratios of pairs, [R, N, 2].
+
+        With a scorer, the column `proxy` is its scores' and not the implicit reward's. Without pairs, N is 0.
+        """
+        prompts, responses = self.yardstick.reference.shape
+        size = max(1, MEASURE_FLOATS // (prompts * responses))
+        behaviour = torch.from_numpy(self.behaviour(data)).to(self.prompts.device)
+        columns: Columns = {}
+        ratios = torch.empty_like(pairs.reference) if pairs else self.log_law.new_empty(len(parameters), 0, 2)
+        for first in range(0, len(parameters), size):
+            rows = slice(first, first + size)
+            log_probs = self._laws(parameters[rows], alone=size == 1)
+            for name, value in self._columns(log_probs, behaviour, scorer and scorer.rows(rows)).items():
+                columns.setdefault(name, value.new_empty(len(parameters)))[rows] = value
+            if pairs:
+                here = pairs.rows(rows)
+                run = torch.arange(len(log_probs), device=log_probs.device)[:, None, None]
+                number = numbers_of(here.responses, self.architecture.vocabulary)
+                ratios[rows] = log_probs[run, here.prompt.unsqueeze(2), number] - here.reference
+        return columns, ratios
+
+    def portray(self, parameters: Tensor, scorer: Scorer | None = None) -> Portrait:
+        """What policies with `parameters` [R, D] say; the column `proxy` is log pi / pi_ref without a scorer."""
+        runs, prompts, bins = len(parameters), min(PROMPTS, len(self.prompts)), len(EDGES) - 1
+        where = bins_of(self.yardstick.gold)
+        known = likeliest(self.log_law[:prompts], LIKELY)
+        shape = (runs, prompts, 2 * known.shape[1])
+        found = {name: self.log_law.new_empty(shape) for name in ("log_probs", "reference", "gold", "proxy")}
+        numbers = where.new_empty(shape)
+        law = self.log_law.new_empty(runs, bins)
+        size = max(1, MEASURE_FLOATS // self.log_law.numel())
+        for first in range(0, runs, size):
+            rows = slice(first, first + size)
+            log_probs = self._laws(parameters[rows], alone=size == 1)
+            law[rows] = self._binned(log_probs.exp(), where)
+            shown = log_probs[:, :prompts]
+            place = torch.cat([likeliest(shown, LIKELY), known.expand(len(shown), -1, -1)], dim=-1)
+            numbers[rows] = place
+            found["log_probs"][rows] = shown.gather(-1, place)
+            scores = shown - self.log_law[:prompts] if scorer is None else scorer.rows(rows).tables[:, :prompts]
+            found["proxy"][rows] = scores.gather(-1, place)
+            for name, table in (("reference", self.log_law), ("gold", self.yardstick.gold)):
+                found[name][rows] = table[:prompts].expand_as(shown).gather(-1, place)
+        return Portrait(
+            prompts=self.prompts[:prompts],
+            responses=self.responses[numbers],
+            law=law,
+            reference_law=self._binned(self.log_law.exp()[None], where)[0],
+            **found,
+        )
+
+    def _binned(self, laws: Tensor, where: Tensor) -> Tensor:
+        """Probability in the bins `where` [P, G] of laws [R, P, G], as a mean over prompts, [R, B]."""
+        flat = whole(laws, "a policy").flatten(1) / len(self.prompts)
+        return flat.new_zeros(len(flat), len(EDGES) - 1).index_add_(1, where.flatten(), flat)
+
+    def _laws(self, parameters: Tensor, *, alone: bool) -> Tensor:
+        """log pi of every response, [R, P, G], of policies [R, D].
+
+        Unless all are taken alone, the last one is taken again where the policies before it would round otherwise: some
+        sums over one do, and so does the end of what does not fill whole vector registers.
+        """
+        prompts, vocabulary = len(self.prompts), self.architecture.vocabulary
+        ends = -(-ALIGNMENT // (prompts * vocabulary)) if prompts % REGISTER else int(len(parameters) == 1)
+        again = parameters[-1:].expand(0 if alone else ends, -1)
+        blocks = unstack(torch.cat([parameters, again]), self.architecture)
+        nodes = node_log_probs(blocks, self.architecture, self.prompts, self.responses.shape[1])
+        return leaf_log_probs(nodes[: len(parameters)], vocabulary)
+
+    def oracle(self, name: str) -> pd.DataFrame:
+        """Records of the oracle frontier of this world, whose name is `name`."""
+        return oracle_rows(self.yardstick, name)
+
+
+def score_all(score: Callable[[Array, Array], Array], prompts: Array, responses: Array) -> Array:
+    """`score` of every response [G, T] to every prompt [P, L], as [P, G]."""
+    return np.stack([score(np.repeat(row[None], len(responses), axis=0), responses) for row in prompts])
+
+
+def gold_scores(
+    settings: Settings, prompts: Array, responses: Array, law: Array, fluency: Array
+) -> tuple[Tensor, dict[str, Any]]:
+    """Gold [P, G] in standard deviations under the reference, and the facts of its scale.
+
+    law [P, G] is the reference's, and fluency [P, G] in nats per token.
+    """
+    reward = content_of(settings)
+    content = score_all(reward, prompts, responses)
+    try:
+        content_scale, fluency_scale = scale_under(law, content), scale_under(law, fluency)
+        total = content_scale.apply(content) + settings.gold.fluency * fluency_scale.apply(fluency)
+        total_scale = scale_under(law, total)
+    except ValueError as error:
+        raise refuse_gold(settings, error) from None
+    scores = total_scale.apply(total)
+    return torch.from_numpy(scores), {
+        "gold_content_deviation": content_scale.deviation,
+        "gold_fluency_deviation": fluency_scale.deviation,
+        "gold_deviation": total_scale.deviation,
+        "gold_best": float(scores.max(axis=1).mean()),
+        "gold_rules": reward.rules(),
+    }
+
+
+def list_world(settings: Settings, ground: Ground, device: torch.device) -> EnumerableWorld:
+    """The world of `settings` on `ground`, made on the CPU and then moved. Raises ConfigError if gold has no scale."""
+    vocabulary, length = settings.world.vocabulary, settings.world.response_length
+    blocks = unstack(ground.reference.unsqueeze(0), ground.architecture)
+    nodes = node_log_probs(blocks, ground.architecture, torch.from_numpy(ground.prompts), length)
+    log_probs = leaf_log_probs(nodes, vocabulary)[0]
+    responses = all_responses(vocabulary, length)
+    fluency = score_all(fluency_under(ground.language), ground.prompts, responses)
+    gold, scale = gold_scores(settings, ground.prompts, responses, log_probs.exp().numpy(), fluency)
+    said = whole(np.exp(fluency * length), "the language")
+    law = whole(log_probs.exp().numpy(), "the reference")
+    row, pair, _ = draw_pairs(law, pairs=FRESH_PAIRS, rng=stream(settings.world.seed, "fresh pairs"))
+    world = EnumerableWorld(
+        architecture=ground.architecture,
+        prompts=torch.from_numpy(ground.prompts),
+        responses=torch.from_numpy(responses),
+        reference=ground.reference,
+        reference_nodes=nodes[0],
+        yardstick=Yardstick(reference=log_probs, gold=gold, gold_rank=gold_rank(log_probs, gold), length=length),
+        kl_estimators=settings.measure.kl_estimators,
+        listing=Listing(
+            law=law / law.sum(axis=1, keepdims=True), gold=gold.numpy(), pairs=np.column_stack([row, pair])
+        ),
+        facts={
+            **sizes(settings, ground),
+            "responses": len(responses),
+            "identical_pairs": float((law**2).sum(axis=1).mean()),
+            "reference_cross_entropy": float(-(said * log_probs.numpy()).sum(axis=1).mean()),
+            "reference_entropy": float(-(log_probs.exp() * log_probs).sum(dim=1).mean()),
+            **scale,
+        },
+    )
+    return world.to(device)

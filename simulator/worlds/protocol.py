@@ -1,0 +1,102 @@
+"""Worlds: what all runs of a sweep, or of one point of it, share.
+
+Shapes: R runs, P prompts, L prompt length, D parameters, N pairs.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import pandas as pd
+from torch import Tensor
+
+from simulator.measurement.exact import Columns
+from simulator.measurement.policy_summary import Portrait
+from simulator.networks.architecture import Architecture
+from simulator.objectives.objective import UnderReference
+from simulator.preferences.pairs import Preferences
+from simulator.proxies.scores import Proxy
+from simulator.settings.tables import Data
+from simulator.worlds.behaviour import Candidates
+from simulator.worlds.listing import Listing, Scorer
+
+
+class World(Protocol):
+    """A place where policies are trained and measured; simulator/worlds/enumerable.py and simulator/worlds/sampled.py
+    are two.
+    """
+
+    @property
+    def architecture(self) -> Architecture:
+        """The network of policies and reference."""
+        ...
+
+    @property
+    def prompts(self) -> Tensor:
+        """Token ids [P, L]."""
+        ...
+
+    @property
+    def reference(self) -> Tensor:
+        """The parameters of pi_ref, [D]."""
+        ...
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What `world.json` says of the world."""
+        ...
+
+    @property
+    def kl_source(self) -> str:
+        """How KL comes about: "exact" or "sampled"."""
+        ...
+
+    @property
+    def listing(self) -> Listing:
+        """Responses of the reference that give proxies their zero and their unit."""
+        ...
+
+    def candidates(self, data: Data, seed: int, pairs: int, purpose: str, responses: int = 2) -> Candidates:
+        """Pairs of a seed from the behaviour policy, without labels; they follow from (seed, purpose)."""
+        ...
+
+    def draw(self, data: Data, seed: int) -> Preferences:
+        """The pairs of a seed that gold labelled."""
+        ...
+
+    def log_reference(self, prompt: Tensor, responses: Tensor) -> Tensor:
+        """log pi_ref of responses [R, B, K, T] to the prompts of these rows [R, B], float64 [R, B, K]."""
+        ...
+
+    def gold_of(self, prompt: Tensor, responses: Tensor) -> Tensor:
+        """Gold of responses [R, B, K, T] to the prompts of these rows [R, B], float64 [R, B, K]."""
+        ...
+
+    def under_reference(self, seeds: Sequence[int]) -> UnderReference:
+        """The expectation under the reference that some objectives ask for, for runs of these seeds."""
+        ...
+
+    def score_listed(self, parameters: Tensor, architecture: Architecture) -> Tensor:
+        """What networks with `parameters` [M, D] say of the listing, float64 [M, n, G]."""
+        ...
+
+    def scorer(self, proxies: Sequence[Proxy]) -> Scorer:
+        """The proxies of a stack of runs, to score with."""
+        ...
+
+    def measure(
+        self, parameters: Tensor, pairs: Preferences | None, data: Data, scorer: Scorer | None = None
+    ) -> tuple[Columns, Tensor]:
+        """Every column that needs no loss, [R] each, for parameters [R, D]; and log-ratios of pairs, [R, n, 2].
+
+        The pairs of the runs are [R, N, …]; the first n of them are looked at. With a scorer, the column `proxy` is its
+        scores' and not the implicit reward's.
+        """
+        ...
+
+    def portray(self, parameters: Tensor, scorer: Scorer | None = None) -> Portrait:
+        """What policies with `parameters` [R, D] say; the column `proxy` is log pi / pi_ref without a scorer."""
+        ...
+
+    def oracle(self, name: str) -> pd.DataFrame:
+        """Records of the oracle frontier of this world, whose name is `name`; no rows where it is not known."""
+        ...

@@ -1,0 +1,185 @@
+"""The baseline of a sampled world: responses of the reference, and the scale that they give to gold.
+
+Shapes: R runs, n measured prompts, L prompt length, m responses of a policy to each and b of the reference, T response
+length, N texts.
+
+Gold is made as in an enumerable world, but with means and deviations of the baseline. It is, for content c and fluency
+f with deviations d_c and d_f, correlation r and weight w,
+
+    gold = (c / d_c + w f / d_f) / S - its mean at the prompt,    S^2 = 1 + w^2 + 2 w r,
+
+and d_c, d_f, r and the means are estimates whose chance all runs share. Estimates of gold and of win rates hold it by
+the influence functions of these statistics. A baseline response with standardized content x and fluency y moves log
+d_c by (x^2 - 1) / 2, log d_f by (y^2 - 1) / 2, and r by x y - r (x^2 + y^2) / 2.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gold_rewards import GoldReward, scale_of_samples
+from simulator.languages.language import lengths
+from simulator.measurement.estimators import Estimate, ahead, two_samples
+from simulator.networks.parameters import unstack
+from simulator.networks.sampling import sample_lots
+from simulator.networks.token_log_probs import AT_ONCE, numbers_for_one, said
+from simulator.settings.tables import Settings
+from simulator.worlds.components import Ground, content_of, fluency_under, refuse_gold
+
+GOLD_DIGITS = 5  # scores closer than that are a tie; networks round differently in different company
+JUDGED = 8192  # texts at once, so that memory does not grow with the samples
+TILT = 0.05  # change of content's weight, in logarithms, over which the slope of a win rate is taken
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judge:
+    """Gold of any response but for the mean of its prompt: content plus weighted fluency, over `deviation`."""
+
+    content: GoldReward
+    fluency: Callable[[Array, Array], Array]
+    content_deviation: float
+    fluency_deviation: float
+    fluency_weight: float
+    deviation: float
+
+    def parts(self, prompts: Array, responses: Array) -> Array:
+        """What content and fluency give to the score of responses [N, T] to prompts [N, L], [2, N].
+
+        Policies that are drawn from with the same noise often say the same, which is judged once.
+        """
+        texts = np.concatenate([prompts, responses], axis=1).astype(np.int32)
+        _, first, place = np.unique(texts, axis=0, return_index=True, return_inverse=True)
+        asked, answers = prompts[first], responses[first]
+        some = [slice(start, start + JUDGED) for start in range(0, len(first), JUDGED)]
+        content = np.concatenate([self.content(asked[rows], answers[rows]) for rows in some])
+        fluency = np.concatenate([self.fluency(asked[rows], answers[rows]) for rows in some])
+        weighted = self.fluency_weight * fluency / self.fluency_deviation
+        return (np.stack([content / self.content_deviation, weighted]) / self.deviation)[:, place.reshape(-1)]
+
+
+def total(parts: Tensor) -> Tensor:
+    """The scores of `parts` [2, …], rounded so that equal responses have equal scores."""
+    return parts.sum(dim=0).round(decimals=GOLD_DIGITS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Baseline:
+    """Responses of the reference [n, b, T], log pi_ref of each [n, b], and what the judge makes of them, [2, n, b]."""
+
+    responses: Tensor
+    reference: Tensor
+    parts: Tensor
+
+    @property
+    def off(self) -> Tensor:
+        """The parts without their means at each prompt."""
+        return self.parts - self.parts.mean(dim=-1, keepdim=True)
+
+    @property
+    def deviations(self) -> Tensor:
+        """The deviation of each part, [2]; 0 for fluency without weight."""
+        count = self.parts.shape[-1]
+        return (self.off.square().mean(dim=(1, 2)) * count / (count - 1)).sqrt()
+
+    @property
+    def drifts(self) -> Tensor:
+        """Influences of each response on log d_c, log d_f and r, [3, n, b], with mean 0."""
+        unit = self.deviations[:, None, None]
+        x, y = self.off / torch.where(unit > 0, unit, 1.0)
+        r = (x * y).mean()
+        drifts = torch.stack([x.square() / 2, y.square() / 2, x * y - r * (x.square() + y.square()) / 2])
+        return drifts - drifts.mean(dim=(1, 2), keepdim=True)
+
+    def moved(self, content: Tensor | float, fluency: Tensor | float) -> Tensor:
+        """What each response of the baseline does to gold's unit, for policies of these mean parts, [.., n, b]."""
+        drifts = self.drifts
+        return content * drifts[0] + fluency * drifts[1] + (content + fluency) * self.deviations.prod() * drifts[2]
+
+    def gold(self, parts: Tensor, *, share: float) -> Estimate:
+        """Gold of policies whose responses have `parts` [2, R, n, m]."""
+        scores, own = total(parts), total(self.parts)
+        gold = scores - own.mean(dim=-1, keepdim=True)
+        content, fluency = (parts - self.parts.mean(dim=-1)[:, None, :, None]).mean(dim=(2, 3))[..., None, None]
+        centred = own - own.mean(dim=-1, keepdim=True)
+        return two_samples([gold, -centred - self.moved(content, fluency)], share=share)
+
+    def win_rate(self, parts: Tensor, *, share: float) -> Estimate:
+        """The probability that policies' responses, with `parts` [2, R, n, m], have more gold than the reference's."""
+        tilted = []
+        for tilt in (TILT, -TILT):
+            weight = torch.tensor([tilt, 0.0], dtype=parts.dtype).exp().to(parts.device)
+            scores, others = (part * weight.view(2, *[1] * (part.dim() - 1)) for part in (parts, self.parts))
+            tilted.append(ahead(total(scores), total(others)[None], share=share).mean)
+        slope = ((tilted[0] - tilted[1]) / (2 * TILT))[:, None, None]
+        drifts = self.drifts
+        return ahead(total(parts), total(self.parts)[None], share=share, influence=slope * (drifts[1] - drifts[0]))
+
+
+def share_of_identical(responses: Array) -> float:
+    """The share of pairs of two of the responses [n, b, T] to one prompt that are the same."""
+    count = responses.shape[1]
+    twice = sum(
+        int((times * (times - 1)).sum())
+        for some in responses
+        for times in [np.unique(some, axis=0, return_counts=True)[1]]
+    )
+    return twice / (len(responses) * count * (count - 1))
+
+
+def draw_baseline(
+    settings: Settings, ground: Ground, prompts: Tensor, reference: Tensor, end: int | None
+) -> tuple[Judge, Baseline, dict[str, Any]]:
+    """The baseline of the measured prompts [n, L], the judge that it gives a scale, and the facts of both."""
+    blocks = unstack(reference.unsqueeze(0), ground.architecture)
+    length, count = settings.world.response_length, settings.measure.baseline
+    responses = sample_lots(
+        blocks,
+        ground.architecture,
+        prompts,
+        temperature=torch.ones(len(prompts), count, device=prompts.device),
+        length=length,
+        end=end,
+        seed=settings.world.seed,
+        purpose="baseline",
+        at_once=AT_ONCE // numbers_for_one(ground.architecture, prompts.shape[1]),
+    )
+    asked = prompts.repeat_interleave(count, dim=0)
+    texts = asked.cpu().numpy(), responses.flatten(0, 1).cpu().numpy()
+    content, fluency = content_of(settings), fluency_under(ground.language)
+    shape = (len(prompts), count)
+    try:
+        parts = [scale_of_samples(score(*texts).reshape(shape)).deviation for score in (content, fluency)]
+        judge = Judge(
+            content=content,
+            fluency=fluency,
+            content_deviation=parts[0],
+            fluency_deviation=parts[1],
+            fluency_weight=settings.gold.fluency,
+            deviation=1.0,
+        )
+        whole = judge.parts(*texts).sum(axis=0).reshape(shape)
+        judge = replace(judge, deviation=scale_of_samples(whole).deviation)
+    except ValueError as error:
+        raise refuse_gold(settings, error) from None
+    single = responses.flatten(0, 1).unsqueeze(1)
+    baseline = Baseline(
+        responses=responses,
+        reference=said(blocks, ground.architecture, asked[None], single[None]).view(shape),
+        parts=torch.from_numpy(judge.parts(*texts)).view(2, *shape).to(prompts.device),
+    )
+    facts = {
+        "gold_content_deviation": judge.content_deviation,
+        "gold_fluency_deviation": judge.fluency_deviation,
+        "gold_deviation": judge.deviation,
+        "gold_rules": content.rules(),
+        "reference_entropy": float(-baseline.reference.mean()),
+        "identical_pairs": share_of_identical(responses.cpu().numpy()),
+        "reference_length": float(lengths(texts[1]).mean()),
+    }
+    return judge, baseline, facts

@@ -1,0 +1,410 @@
+"""A world of any size, where policies are measured on samples of their own.
+
+Shapes: R runs, P prompts, of which n are measured on, L prompt length, m responses to each, T response
+length, V vocabulary, D parameters, N pairs, b responses of the baseline to each measured prompt.
+
+With y a response that the policy drew, s = log pi(y) - log pi_ref(y) in nats, and laws of the next token taken along y:
+
+    kl          sum over tokens of KL(pi(. | y_<t) || pi_ref(. | y_<t)): the Rao-Blackwellized estimator, unbiased and
+                never negative (Amini, Vieira & Cotterell 2025, arXiv:2504.10637)
+    entropy     sum over tokens of the entropy of pi(. | y_<t)
+    gold        gold(y), in standard deviations of gold over the baseline, which has mean 0 at each prompt
+    win_rate    share of the baseline's responses to the same prompt that have less gold, ties counting half
+    proxy       (E_pi s - E_ref s) / sd_ref(s), the first term being the KL above
+                with a proxy: its score of y, which has mean 0 over the baseline at each prompt
+    mu_squared  Var_mu(s) over draws of the behaviour policy
+    kl_k1, …    the estimators at s; see simulator/measurement/exact.py
+
+The baseline are responses of the reference. They are drawn once, so what chance does to them is shared by all runs;
+the standard errors contain it. The noise that responses are drawn with is the same for all runs and checkpoints of a
+world, too; see simulator/networks/sampling.py.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from simulator.common.random_streams import stream
+from simulator.measurement.estimators import Estimate, clustered, implicit_reward, two_samples
+from simulator.measurement.exact import TIE, Columns, kl_estimates
+from simulator.measurement.gibbs import no_rows
+from simulator.measurement.policy_summary import EDGES, LIKELY, PROMPTS, Portrait, bins_of, likeliest
+from simulator.networks.architecture import Architecture
+from simulator.networks.packing import whole_packing
+from simulator.networks.parameters import Blocks, unstack
+from simulator.networks.sampling import Lots, sample_lots
+from simulator.networks.token_log_probs import AT_ONCE, follow, numbers_for_one, runs_at_once, said
+from simulator.networks.transformer import sequence_scores
+from simulator.objectives.objective import UnderReference
+from simulator.preferences.pairs import Preferences, labelled
+from simulator.proxies.scores import NetworkScorer, Proxy
+from simulator.settings.tables import Data, Measure, Settings
+from simulator.training.forward_kl import POOL, DrawnUnderReference
+from simulator.worlds.behaviour import Candidates, apart, behaviour_temperature
+from simulator.worlds.components import Ground, sizes
+from simulator.worlds.listing import Listing, Scorer
+from simulator.worlds.reference_sample import Baseline, Judge, draw_baseline, total
+
+KEPT_BYTES = 2**25  # of pairs
+PORTRAYED = 8  # prompts that the law of gold is told at
+UNSEEN = 1024  # texts that the reference's cross-entropy is measured on
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True, kw_only=True)
+class SampledWorld:
+    """What all runs in a world share.
+
+    prompts [P, L] are token ids, of which policies are measured on some, measured [n, L], the rows `few` [n]; reference
+    [D] are the parameters of pi_ref. asked: how to measure. end: the token that ends a response, or None. seed: of the
+    noise. share: n / P. listing: the baseline. facts: what `world.json` says of the world. drawn: pairs and responses
+    of the behaviour policy, kept for the next stack.
+    """
+
+    architecture: Architecture
+    prompts: Tensor
+    measured: Tensor
+    few: Tensor
+    reference: Tensor
+    end: int | None
+    judge: Judge
+    baseline: Baseline
+    asked: Measure
+    seed: int
+    share: float
+    listing: Listing
+    facts: dict[str, Any]
+    drawn: dict[Any, Any] = field(default_factory=dict, compare=False)
+    kl_source: str = "sampled"
+
+    def draw(self, data: Data, seed: int) -> Preferences:
+        """The pairs of a seed that gold labelled."""
+
+        def make() -> Preferences:
+            pairs = self._candidates(data, seed, data.pairs, "pairs")
+            gold = self.gold_of(pairs.prompt[None], pairs.responses[None])[0].cpu().numpy()
+            return labelled(pairs, gold, labels=data.labels, temperature=data.temperature, noise=data.label_noise)
+
+        return self._kept((data, seed), make)
+
+    def candidates(self, data: Data, seed: int, pairs: int, purpose: str, responses: int = 2) -> Candidates:
+        """Pairs of a seed from the behaviour policy, without labels; they follow from (seed, purpose)."""
+        behaviour = (data.behaviour, data.behaviour_temperature, data.uniform_share, data.distinct)
+        key = (behaviour, seed, pairs, purpose, responses)
+        return self._kept(key, lambda: self._candidates(data, seed, pairs, purpose, responses))
+
+    def log_reference(self, prompt: Tensor, responses: Tensor) -> Tensor:
+        """log pi_ref of responses [R, B, K, T] to the prompts of these rows [R, B], float64 [R, B, K]."""
+        asked = self.prompts[prompt].unsqueeze(2).expand(*responses.shape[:3], -1).flatten(0, 2)
+        single = responses.flatten(0, 2)[None, :, None]
+        return said(self._reference, self.architecture, asked[None], single).view(responses.shape[:3])
+
+    def gold_of(self, prompt: Tensor, responses: Tensor) -> Tensor:
+        """Gold of responses [R, B, K, T] to the prompts of these rows [R, B], float64 [R, B, K].
+
+        It has no zero at each prompt: what is compared are responses to the same one.
+        """
+        asked = self.prompts[prompt].unsqueeze(2).expand(*responses.shape[:3], -1)
+        return total(self._parts(asked, responses))
+
+    def under_reference(self, seeds: Sequence[int]) -> UnderReference:
+        """The mean over responses of the reference that each run has drawn for it."""
+        data = Data(behaviour="reference")
+        drawn = [self.candidates(data, seed, POOL, "under reference") for seed in seeds]
+        return DrawnUnderReference(
+            architecture=self.architecture,
+            prompts=torch.stack([self.prompts[pairs.prompt] for pairs in drawn]),
+            responses=torch.stack([pairs.responses for pairs in drawn]),
+            reference=torch.stack([pairs.reference for pairs in drawn]),
+        )
+
+    def score_listed(self, parameters: Tensor, architecture: Architecture) -> Tensor:
+        """What networks with `parameters` [M, D] say of the listing, float64 [M, n, b]."""
+        prompts, listed = self.measured, self.baseline.responses
+        packed = whole_packing(
+            prompt_length=prompts.shape[1], response_length=listed.shape[2], responses=1, device=prompts.device
+        )
+        asked, texts = prompts.repeat_interleave(listed.shape[1], dim=0), listed.flatten(0, 1).unsqueeze(1)
+        found = torch.empty((len(parameters), len(asked)), dtype=torch.float64, device=prompts.device)
+        size = max(1, AT_ONCE // numbers_for_one(architecture, prompts.shape[1]))
+        for number in range(len(parameters)):
+            blocks = unstack(parameters[number : number + 1], architecture)
+            for first in range(0, len(asked), size):
+                some = slice(first, first + size)
+                scores = sequence_scores(blocks, architecture, packed, asked[None, some], texts[None, some])
+                found[number, some] = scores[0, :, 0].double()
+        return found.view(len(parameters), *listed.shape[:2])
+
+    def scorer(self, proxies: Sequence[Proxy]) -> NetworkScorer:
+        """The proxies of a stack of runs, to score with."""
+        listed = torch.full((len(self.prompts),), -1, device=self.prompts.device)
+        listed[self.few] = torch.arange(len(self.few), device=listed.device)
+        return NetworkScorer(proxies=tuple(proxies), prompts=self.prompts, listed=listed)
+
+    def _kept(self, key: Any, make: Callable[[], Any]) -> Any:
+        if key not in self.drawn:
+            self.drawn[key] = make()
+            while sum(map(bytes_of, self.drawn.values())) > KEPT_BYTES and len(self.drawn) > 1:
+                del self.drawn[next(iter(self.drawn))]
+        return self.drawn[key]
+
+    def _candidates(self, data: Data, seed: int, pairs: int, purpose: str, count: int = 2) -> Candidates:
+        draws = stream(seed, purpose).random((pairs, 2))
+        row = torch.from_numpy((draws[:, 0] * len(self.prompts)).astype(np.int64)).to(self.prompts.device)
+        prompts = self.prompts[row]
+        responses = self._behave(data, prompts, count, seed, purpose)
+        if data.distinct:
+            responses = self._apart(data, prompts, responses, seed, purpose)
+        return Candidates(
+            prompt=row,
+            responses=responses,
+            reference=said(self._reference, self.architecture, prompts.unsqueeze(0), responses.unsqueeze(0))[0],
+            draws=draws[:, 1],
+        )
+
+    def _apart(self, data: Data, prompts: Tensor, responses: Tensor, seed: int, purpose: str) -> Tensor:
+        """Responses [N, K, T] to `prompts` [N, L], those that are alike to one prompt drawn again."""
+
+        def again(turn: int) -> Array:
+            return self._behave(data, prompts, responses.shape[1], seed, f"{purpose} again {turn}").cpu().numpy()
+
+        return torch.from_numpy(apart(responses.cpu().numpy(), again)).to(responses.device)
+
+    def measure(
+        self, parameters: Tensor, pairs: Preferences | None, data: Data, scorer: Scorer | None = None
+    ) -> tuple[Columns, Tensor]:
+        """Every column that needs no loss, [R] each, for parameters [R, D]; and the log-ratios of the first pairs.
+
+        Those are [R, n, 2] for the first n = `measure.pairs` of each run's pairs, or all; none without pairs. With a
+        scorer, the column `proxy` is its scores' and not the implicit reward's.
+        """
+        lots = Lots(prompts=len(self.measured), responses=self.asked.samples)
+        size = runs_at_once(self.architecture, self.prompts.shape[1], lots)
+        columns: Columns = {}
+        few = pairs.first(self.asked.pairs) if pairs else None
+        shape = few.reference.shape if few else (len(parameters), 0, 2)
+        ratios = torch.empty(shape, dtype=torch.float64, device=parameters.device)
+        for first in range(0, len(parameters), size):
+            rows = slice(first, first + size)
+            if few:
+                ratios[rows] = self._on_pairs(parameters[rows], few.rows(rows))
+            for name, value in self._measure(parameters[rows], data, scorer and scorer.rows(rows)).items():
+                columns.setdefault(name, value.new_empty(len(parameters)))[rows] = value
+        return columns, ratios
+
+    def portray(self, parameters: Tensor, scorer: Scorer | None = None) -> Portrait:
+        """What policies with `parameters` [R, D] say; the column `proxy` is log pi / pi_ref without a scorer.
+
+        The likeliest of the responses that they draw, and of the baseline, with gold above the baseline's mean.
+        """
+        few = self.measured[:PORTRAYED]
+        shown, count = few[:PROMPTS], min(LIKELY, self.asked.samples, self.baseline.responses.shape[1])
+        zero = total(self.baseline.parts).mean(dim=-1, keepdim=True)[: len(few)]
+        known = self.baseline.responses[: len(few)]
+        place = likeliest(self.baseline.reference[: len(shown)], count)
+        usual = torch.stack([texts[rows] for texts, rows in zip(known, place, strict=False)])
+        said_first: list[Tensor] = []
+        found: dict[str, list[Tensor]] = {name: [] for name in ("log_probs", "reference", "gold", "proxy", "law")}
+        for number in range(len(parameters)):
+            blocks = unstack(parameters[number : number + 1], self.architecture)
+            drawn = self._drawn(blocks, few)
+            gold = total(self.judged(few, drawn)) - zero
+            found["law"].append(histogram(gold)[0])
+            own = self._log_probs(blocks, drawn[:, : len(shown)])
+            best = torch.stack([texts[rows] for texts, rows in zip(drawn[0], likeliest(own[0], count), strict=False)])
+            texts = torch.cat([best, usual], dim=1)[None]
+            said_first.append(texts)
+            found["log_probs"].append(self._log_probs(blocks, texts)[0])
+            found["reference"].append(self._log_probs(self._reference, texts)[0])
+            found["gold"].append((total(self.judged(shown, texts)) - zero[: len(shown)])[0])
+            if scorer is None:
+                found["proxy"].append(found["log_probs"][-1] - found["reference"][-1])
+            else:
+                rows = slice(number, number + 1)
+                found["proxy"].append(scorer.rows(rows).of(self.few[None, : len(shown)], texts)[0])
+        return Portrait(
+            prompts=shown,
+            responses=torch.cat(said_first),
+            reference_law=histogram((total(self.baseline.parts)[: len(few)] - zero)[None])[0],
+            **{name: torch.stack(values) for name, values in found.items()},
+        )
+
+    def _drawn(self, blocks: Blocks, prompts: Tensor) -> Tensor:
+        """Responses of policies to `prompts`, [R, n, m, T], with noise that all share."""
+        found = follow(
+            blocks,
+            self._reference,
+            self.architecture,
+            prompts,
+            responses=self.asked.samples,
+            end=self.end,
+            seed=self.seed,
+            purpose="portrait",
+        )
+        return found["responses"]
+
+    def _log_probs(self, blocks: Blocks, responses: Tensor) -> Tensor:
+        """log pi of responses [R, n, m, T] to the first n measured prompts, [R, n, m]."""
+        asked = self.measured[: responses.shape[1]].repeat_interleave(responses.shape[2], dim=0)
+        single = responses.flatten(1, 2).unsqueeze(2)
+        prompts = asked.expand(len(responses), -1, -1)
+        return said(blocks, self.architecture, prompts, single).view(responses.shape[:3])
+
+    def oracle(self, name: str) -> pd.DataFrame:
+        """No rows: the best policy is known where every response can be listed."""
+        return no_rows()
+
+    @property
+    def _reference(self) -> Blocks:
+        return unstack(self.reference.unsqueeze(0), self.architecture)
+
+    def _behave(self, data: Data, prompts: Tensor, responses: int, seed: int, purpose: str) -> Tensor:
+        """Responses of the behaviour policy to `prompts`, [P, m, T]."""
+        uniform = stream(seed, purpose, "temperature").random((len(prompts), responses))
+        temperature = behaviour_temperature(
+            data.behaviour, uniform, temperature=data.behaviour_temperature, uniform_share=data.uniform_share
+        )
+        return sample_lots(
+            self._reference,
+            self.architecture,
+            prompts,
+            temperature=torch.from_numpy(temperature).to(prompts.device),
+            length=self.baseline.responses.shape[2],
+            end=self.end,
+            seed=seed,
+            purpose=purpose,
+            at_once=AT_ONCE // numbers_for_one(self.architecture, prompts.shape[1]),
+        )
+
+    def judged(self, prompts: Tensor, responses: Tensor) -> Tensor:
+        """The parts of the judge's scores, [2, R, P, m], of responses [R, P, m, T] to prompts [P, L]."""
+        return self._parts(prompts[:, None].expand(*responses.shape[:3], -1), responses)
+
+    def _parts(self, prompts: Tensor, responses: Tensor) -> Tensor:
+        """As `judged`, for a prompt of its own for each response, [R, P, m, L]."""
+        parts = self.judge.parts(prompts.flatten(0, 2).cpu().numpy(), responses.flatten(0, 2).cpu().numpy())
+        return torch.from_numpy(parts).view(2, *responses.shape[:3]).to(responses.device)
+
+    def _on_pairs(self, parameters: Tensor, pairs: Preferences) -> Tensor:
+        blocks = unstack(parameters, self.architecture)
+        return said(blocks, self.architecture, self.prompts[pairs.prompt], pairs.responses) - pairs.reference
+
+    def proxy(self, scores: Tensor, scorer: Scorer) -> Estimate:
+        """The mean of proxies' scores [R, n, m] of a policy's responses; its error has the chance in zero and unit."""
+        mean = scores.mean(dim=(1, 2), keepdim=True)
+        return two_samples([scores, mean * scorer.drifts - scorer.tables], share=self.share)
+
+    def _measure(self, parameters: Tensor, data: Data, scorer: Scorer | None) -> Columns:
+        blocks = unstack(parameters, self.architecture)
+        found = follow(
+            blocks,
+            self._reference,
+            self.architecture,
+            self.measured,
+            responses=self.asked.samples,
+            end=self.end,
+            seed=self.seed,
+            purpose="measure",
+        )
+        at_baseline = self._ratios(blocks, self.baseline.responses, self.baseline.reference)
+        at_behaviour = at_baseline if data.behaviour == "reference" else self._ratios(blocks, *self._behaviour(data))
+        judged = self.judged(self.measured, found["responses"])
+        summed = {name: found[name] for name in ("kl", "entropy", "length")}
+        summed |= kl_estimates(found["ratio"], self.asked.kl_estimators)
+        estimates = {name: clustered(values, share=self.share) for name, values in summed.items()} | {
+            "gold": self.baseline.gold(judged, share=self.share),
+            "win_rate": self.baseline.win_rate(judged, share=self.share),
+            "proxy": implicit_reward(found["kl"], at_baseline, share=self.share, least=TIE),
+        }
+        if scorer is not None:
+            asked = self.few.expand(len(parameters), -1)
+            estimates["proxy"] = self.proxy(scorer.of(asked, found["responses"]), scorer)
+        columns = {name: estimate.mean for name, estimate in estimates.items()}
+        columns |= {f"{name}_se": estimate.error for name, estimate in estimates.items()}
+        columns["mu_squared"] = at_behaviour.var(dim=-1).mean(dim=-1)
+        return columns
+
+    def _ratios(self, blocks: Blocks, responses: Tensor, reference: Tensor) -> Tensor:
+        """log pi - log pi_ref, [R, n, m], of the first m of the responses [n, m', T], whose log pi_ref is given."""
+        runs, some = blocks["token"].shape[0], responses[:, : self.asked.samples]
+        prompts = self.measured.repeat_interleave(some.shape[1], dim=0).expand(runs, -1, -1)
+        single = some.flatten(0, 1).unsqueeze(1).expand(runs, -1, -1, -1)
+        log_probs = said(blocks, self.architecture, prompts, single).view(runs, *some.shape[:2])
+        return log_probs - reference[:, : some.shape[1]]
+
+    def _behaviour(self, data: Data) -> tuple[Tensor, Tensor]:
+        """Responses of the behaviour policy to the measured prompts, [n, m, T], and their log pi_ref [n, m]."""
+
+        def make() -> tuple[Tensor, Tensor]:
+            drawn = self._behave(data, self.measured, self.asked.samples, self.seed, "behaviour")
+            nothing = torch.zeros(drawn.shape[:2], dtype=torch.float64, device=drawn.device)
+            return drawn, self._ratios(self._reference, drawn, nothing)[0]
+
+        return self._kept((data.behaviour, data.behaviour_temperature, data.uniform_share), make)
+
+
+def histogram(gold: Tensor) -> Tensor:
+    """The share of gold [R, n, m] in each bin, [R, B]."""
+    where = bins_of(gold).flatten(1)
+    share = torch.full_like(where, 1 / where.shape[1], dtype=torch.float64)
+    return share.new_zeros(len(where), len(EDGES) - 1).scatter_add_(1, where, share)
+
+
+def bytes_of(tensors: Preferences | Candidates | tuple[Tensor, Tensor]) -> int:
+    """What a set of pairs, or of responses, takes."""
+    held = tensors if isinstance(tensors, tuple) else vars(tensors).values()
+    return sum(tensor.nbytes for tensor in held if tensor is not None)
+
+
+def list_baseline(baseline: Baseline) -> Listing:
+    """The baseline as a listing: each response as likely as the others at its prompt, and paired with one of them."""
+    scores = total(baseline.parts).cpu().numpy()
+    prompts, count = scores.shape
+    row = np.arange(prompts).repeat(count // 2)
+    first = np.tile(np.arange(count // 2), prompts)
+    return Listing(
+        law=np.full(scores.shape, 1 / count),
+        gold=scores - scores.mean(axis=1, keepdims=True),
+        pairs=np.column_stack([row, first, first + count // 2]),
+    )
+
+
+def cross_entropy(settings: Settings, ground: Ground, reference: Tensor) -> float:
+    """The reference's cross-entropy on texts that it has not seen, in nats per response."""
+    rng = stream(settings.world.seed, "unseen")
+    texts = ground.language.draw_unseen(count=UNSEEN, prompt_length=ground.prompts.shape[1], rng=rng)
+    prompts, responses = (torch.from_numpy(tokens).to(reference.device)[None] for tokens in texts)
+    blocks = unstack(reference.unsqueeze(0), ground.architecture)
+    return float(-said(blocks, ground.architecture, prompts, responses.unsqueeze(2)).mean())
+
+
+def sample_world(settings: Settings, ground: Ground, device: torch.device) -> SampledWorld:
+    """The world of `settings` on `ground`. Raises ConfigError where gold has no scale."""
+    prompts, reference = torch.from_numpy(ground.prompts).to(device), ground.reference.to(device)
+    end = ground.language.end
+    few = stream(settings.world.seed, "measured").permutation(len(prompts))[: settings.measured_prompts]
+    rows = torch.from_numpy(np.sort(few)).to(device)
+    measured = prompts[rows]
+    judge, baseline, facts = draw_baseline(settings, ground, measured, reference, end)
+    unseen = cross_entropy(settings, ground, reference)
+    return SampledWorld(
+        architecture=ground.architecture,
+        prompts=prompts,
+        measured=measured,
+        few=rows,
+        reference=reference,
+        end=end,
+        judge=judge,
+        baseline=baseline,
+        asked=settings.measure,
+        seed=settings.world.seed,
+        share=settings.measured_prompts / settings.world.prompts,
+        listing=list_baseline(baseline),
+        facts={**sizes(settings, ground), "reference_cross_entropy": unseen, **facts},
+    )

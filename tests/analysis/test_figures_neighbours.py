@@ -1,0 +1,149 @@
+"""Figures and text where objectives are many: variants of one, those without beta, and every style told apart."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from analysis import frontier, load, peaks, variants
+from analysis.figures import TOGETHER, draw_all, showing
+from analysis.figures.offline.learning_rate import draw as draw_pace
+from analysis.figures.offline.neighbours import draw as draw_neighbours
+from analysis.figures.style import loss_styles
+from analysis.records.load import offline, policies
+from analysis.report.terminal_text import text
+from simulator import run_sweep
+from simulator.objectives import OBJECTIVES
+from tests.analysis.test_figures import texts
+from tests.conftest import heard, small_sweep
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A sweep of losses with and without beta and parameters, over two learning rates."""
+    grid = {
+        "loss": ["logistic", "vpo", "simper", "orpo"],
+        "beta": [0.1, 1.0],
+        "seeds": 2,
+        "objective.vpo.alpha": [0.1, 1.0],
+        "train.learning_rate": [0.003, 0.01],
+    }
+    with heard():
+        return run_sweep(small_sweep(sweep=grid), tmp_path_factory.mktemp("results") / "neighbours", workers=1)
+
+
+def test_runs_have_the_axes_that_they_read(folder: Path) -> None:
+    curves = load(folder)
+    runs = curves[curves["method"] == "gpo"].drop_duplicates("run_id")
+    assert runs.groupby("loss").size().to_dict() == {"logistic": 8, "vpo": 16, "simper": 4, "orpo": 4}
+    assert runs.loc[runs["loss"] != "vpo", "vpo_alpha"].isna().all()
+    assert set(runs.loc[runs["loss"] == "vpo", "vpo_alpha"]) == {0.1, 1.0}
+    assert runs.loc[runs["loss"].isin(["simper", "orpo"]), "beta"].isna().all()
+
+
+def test_variants_of_one_objective_stand_side_by_side(folder: Path) -> None:
+    curves = load(folder)
+    told = variants(curves)
+    assert set(told["loss"].dropna()) == {"logistic", "vpo, alpha 0.1", "vpo, alpha 1", "simper", "orpo"}
+    assert "vpo_alpha" not in told
+    assert "train_learning_rate" in told
+    assert len(told) == len(curves)
+    same = told["loss"].eq("vpo, alpha 0.1") == (curves["loss"].eq("vpo") & curves["vpo_alpha"].eq(0.1))
+    assert same.all()
+    assert variants(told) is told
+
+
+def test_a_frontier_by_loss_takes_variants_for_losses(folder: Path) -> None:
+    curves = load(folder)
+    table = frontier(curves[curves["train_learning_rate"].eq(0.01)], by="loss")
+    assert set(table["loss"]) == {"logistic", "vpo, alpha 0.1", "vpo, alpha 1", "simper", "orpo"}
+    assert set(table["replicates"]) == {2}
+
+
+def test_without_beta_every_checkpoint_is_a_point_of_the_trade_off(folder: Path) -> None:
+    curves = load(folder)
+    points = policies(curves)
+    counts = points.groupby("loss")["step"].nunique()
+    assert counts["logistic"] == 1
+    assert counts["simper"] > 3
+    rows = curves[(curves["loss"] == "simper") & (curves["train_learning_rate"] == 0.01)]
+    table = frontier(rows)
+    far = rows[rows["seed"] == 0].sort_values("kl").iloc[-1]
+    near = rows[rows["seed"] == 1].sort_values("kl").iloc[-1]
+    assert table["kl"].max() <= min(far["kl"], near["kl"]) + 1e-9
+    assert table["kl"].max() > 0.9 * min(far["kl"], near["kl"])
+
+
+@pytest.mark.slow
+def test_every_figure_is_drawn_and_says_what_it_shows(folder: Path) -> None:
+    names = {path.name for path in draw_all(folder)}
+    assert {
+        "pace.png",
+        "neighbours-train_learning_rate-0.003.svg",
+        "regularization-train_learning_rate-0.01.png",
+    } <= names
+    curves = offline(load(folder))
+    part = curves[curves["train_learning_rate"].isna() | curves["train_learning_rate"].eq(0.01)]
+    words = texts(draw_neighbours(part))
+    for told in (
+        "vpo, alpha 0.1",
+        "vpo, alpha 1",
+        "simper",
+        "orpo",
+        "pale: GPO's losses",
+        "without β along its training",
+    ):
+        assert told in words
+    words = texts(draw_pace(curves))
+    for told in ("simper", "orpo", "learning rate 0.003", "learning rate 0.01", "training steps", "nats per response"):
+        assert told in words
+    assert "logistic" not in words
+
+
+def test_the_pace_is_that_of_the_table(folder: Path) -> None:
+    curves = offline(load(folder))
+    figure = draw_pace(curves)
+    rows = curves[(curves["loss"] == "simper") & (curves["train_learning_rate"] == 0.003) & (curves["step"] > 0)]
+    mean = rows.groupby("step")[["kl", "gold"]].mean()
+    panel = next(axes for axes in figure.axes if axes.get_title() == "simper")
+    assert panel.lines[0].get_ydata() == pytest.approx(mean["kl"].to_numpy())
+    assert panel.lines[0].get_xdata() == pytest.approx(mean.index.to_numpy(float))
+
+
+def test_the_text_has_every_objective(folder: Path) -> None:
+    told = text(folder)
+    for name in ("logistic", "vpo, alpha 0.1", "vpo, alpha 1", "simper", "orpo"):
+        assert name in told
+    table = peaks(load(folder))
+    assert len(table) == (2 + 2 * 2 + 1 + 1) * 2
+    assert np.isfinite(table["peak_gold"]).all()
+
+
+@pytest.mark.slow(but="losses0")
+@pytest.mark.parametrize("losses", [["simper"], ["vpo"], ["rpo_loo", "discopop"], ["orpo", "simper"]])
+@pytest.mark.filterwarnings("ignore:loss discopop:UserWarning")
+def test_sweeps_without_any_loss_of_gpo_are_drawn(losses: list[str], tmp_path: Path) -> None:
+    with heard():
+        out = run_sweep(small_sweep(sweep={"loss": losses, "beta": [0.3], "seeds": 1}), tmp_path / "out", workers=1)
+    names = {path.stem for path in draw_all(out)}
+    assert {"tradeoff", "training", "mu_squared", "neighbours"} <= names
+    for name in ("regularization", "across_beta"):
+        assert (name in names) == (not set(losses) <= {"simper", "orpo"})
+    assert ("losses" in names) == ("discopop" in losses)
+    assert ("pace" in names) == bool({"simper", "orpo"} & set(losses))
+    for name in losses:
+        assert name in text(out)
+
+
+def test_no_two_objectives_look_alike() -> None:
+    styles = loss_styles(OBJECTIVES)
+    looks = [(style["color"], str(style["linestyle"]), style["marker"]) for style in styles.values()]
+    assert len(set(looks)) == len(OBJECTIVES)
+    without_dashes = [(style["color"], style["marker"]) for style in styles.values()]
+    assert len(set(without_dashes)) == len(OBJECTIVES)
+
+
+def test_a_sweep_of_gpo_alone_has_no_neighbours(curves: pd.DataFrame) -> None:
+    assert "neighbours" not in showing(curves)
+    assert not any(applies(curves) for applies, _ in TOGETHER.values())

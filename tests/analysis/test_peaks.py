@@ -1,0 +1,171 @@
+"""Peaks and the best beta are cross-fitted, intervals stay within what is possible, and text says what it counts."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from analysis import best, peaks
+from analysis.published.claim import Finding, above, below, holm, judge, outside, within
+from analysis.records.number_format import number, with_error
+from analysis.report.terminal_text import text, which_diverged
+from analysis.statistics.intervals import CORRELATION, NOT_BELOW_0, Estimate, over_seeds
+from analysis.statistics.peaks import fall_with_error
+from tests.helpers import synthetic_curves as planted
+
+FLAT = {"a": lambda kl: 0.5 * np.sqrt(kl) / np.sqrt(5.5)}
+
+
+def test_the_peak_of_nothing_but_noise_is_not_above_it() -> None:
+    """Gold is 1 everywhere but for noise: the maximum of means is too high, what is cross-fitted is not."""
+    found, plain = [], []
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        curves = planted.sweep(rng, seeds=4, truth={"a": lambda kl: 0.0 * kl}, steps=8)
+        curves["gold"] = 1.0 + rng.normal(0, 0.3, len(curves))
+        row = best(curves).iloc[0]
+        found.append(row["peak_gold"])
+        plain.append(curves.groupby(["beta", "step"])["gold"].mean().max())
+        assert row["peak_gold_low"] < row["peak_gold"] < row["peak_gold_high"]
+    assert np.mean(plain) > 1.25
+    assert np.mean(found) == pytest.approx(1.0, abs=0.06)
+
+
+def test_cross_fitting_is_what_it_is_by_hand() -> None:
+    curves = planted.sweep(np.random.default_rng(1), seeds=3, truth={"a": planted.hump}, steps=5, spread=0.4)
+    table = curves.pivot_table(index="seed", columns=["beta", "step"], values="gold")
+    by_hand = [table.loc[seed, table.drop(index=seed).mean().idxmax()] for seed in table.index]
+    row = best(curves).iloc[0]
+    assert row["peak_gold"] == pytest.approx(np.mean(by_hand))
+    assert row["best_beta"] == table.mean().idxmax()[0]
+    along = peaks(curves).set_index("beta")
+    for beta in table.columns.get_level_values("beta").unique():
+        one = table[beta]
+        own = [one.loc[seed, one.drop(index=seed).mean().idxmax()] for seed in one.index]
+        assert along.loc[beta, "peak_gold"] == pytest.approx(np.mean(own))
+        assert along.loc[beta, "peak_step"] == one.mean().idxmax()
+        assert along.loc[beta, "peak_kl_low"] <= along.loc[beta, "peak_kl"] + 1e-9
+
+
+def test_a_fall_of_0_is_not_known_better_than_seeds_tell() -> None:
+    """Whichever seed is left out the end is the highest, and yet one draw in a few says otherwise."""
+    gold = np.array([[0.0, 1.0, 1.3], [0.0, 1.0, 1.3], [0.0, 1.0, 1.3], [0.0, 1.6, 1.3]])
+    value, error = fall_with_error(gold)
+    assert value == 0.0
+    assert 0.02 < error < 0.5
+    assert fall_with_error(np.array([[0.0, 0.5, 1.0]] * 4)) == (0.0, 0.0)
+
+
+def test_how_sure_the_best_beta_is() -> None:
+    """One beta is far ahead, and then two are equal."""
+    curves = planted.sweep(np.random.default_rng(2), seeds=6, truth={"a": planted.hump}, steps=3, spread=0.02)
+    clear = curves.assign(gold=curves["gold"] + 3.0 * curves["beta"].eq(0.3) * (curves["step"] == 2))
+    row = best(clear).iloc[0]
+    assert (row["best_beta"], row["sure"], row["best_beta_low"], row["best_beta_high"]) == (0.3, 1.0, 0.3, 0.3)
+    assert not row["at_the_end"]
+    noise = np.random.default_rng(3).normal(0, 0.3, len(curves))
+    level = curves.assign(gold=noise)
+    assert best(level).iloc[0]["sure"] < 0.9
+    edge = curves.assign(gold=curves["kl"])
+    assert best(edge).iloc[0]["at_the_end"]
+    assert math.isnan(best(curves[curves["seed"] == 0]).iloc[0]["sure"])
+
+
+def test_a_loss_without_beta_has_no_best_one() -> None:
+    curves = planted.sweep(np.random.default_rng(2), seeds=3, truth={"simper": planted.hump}, betas=(0.1,), steps=4)
+    row = best(curves.assign(beta=np.nan)).iloc[0]
+    assert math.isnan(row["best_beta"])
+    assert row["peak_gold"] > 0
+
+
+def test_intervals_end_where_what_they_are_of_ends() -> None:
+    assert Estimate(value=-0.8, error=0.3, freedom=3, bounds=CORRELATION).interval()[0] == -1.0
+    assert Estimate(value=0.02, error=0.3, freedom=3, bounds=NOT_BELOW_0).interval()[0] == 0.0
+    assert math.isnan(Estimate(value=0.02, error=math.nan, bounds=NOT_BELOW_0).interval()[0])
+    rows = pd.DataFrame({"loss": "a", "seed": [0, 1], "kl": [0.01, 0.4], "win_rate": [0.6, 0.99], "gold": [-1.0, 1.0]})
+    table = over_seeds(rows, ["loss"], ["kl", "win_rate", "gold"]).iloc[0]
+    assert table["kl_low"] == 0.0
+    assert table["win_rate_high"] == 1.0
+    assert table["gold_low"] < -5
+
+
+def test_a_mean_counts_the_seeds_that_enter_it() -> None:
+    rows = pd.DataFrame({"loss": "a", "gold": [1.0, 2.0, np.nan, np.nan]})
+    two = over_seeds(rows.dropna(), ["loss"], ["gold"]).iloc[0]
+    four = over_seeds(rows, ["loss"], ["gold"]).iloc[0]
+    assert four["seeds"] == two["seeds"] == 2
+    assert four["gold_low"] == two["gold_low"]
+
+
+@pytest.mark.parametrize("rule", [above(0.1), below(0.1), within(0.2), outside(0.2)])
+def test_a_p_value_is_the_level_at_which_a_verdict_turns(rule, rng: np.random.Generator) -> None:
+    """Independent of how it is computed: intervals of level 1 - p, or 1 - 2p for equivalence, just touch the bound."""
+    for _ in range(40):
+        estimates = {
+            str(i): Estimate(value=rng.normal(0, 0.3), error=rng.uniform(0.01, 0.2), freedom=5) for i in range(3)
+        }
+        found = judge(rule, Finding(estimates=estimates))
+        assert (found.verdict != "undecided") == (found.p < 0.05)
+        if found.verdict == "undecided" or not 1e-6 < found.p < 0.05:
+            continue
+        width = 2 if rule.level == 0.9 else 1
+        for factor, stays in ((1.001, True), (0.999, False)):
+            p = found.p * factor
+            if found.verdict == "holds":
+                inside = all(rule.slack(*each.interval(1 - width * p)) > 0 for each in estimates.values())
+            else:
+                inside = any(rule.against(*each.interval(1 - width * p / 3)) > 0 for each in estimates.values())
+            assert inside == stays
+
+
+def test_holm_against_the_definition() -> None:
+    """The smallest level at which Holm's procedure rejects each, by trying levels."""
+    values = [0.01, 0.04, 0.03, 0.005, None, 0.8]
+    found = holm(values)
+    assert found[4] is None
+    for level in np.linspace(0.001, 0.999, 500):
+        ordered = sorted((p, i) for i, p in enumerate(values) if p is not None)
+        rejected = set()
+        for rank, (p, i) in enumerate(ordered):
+            if p * (len(values) - rank) > level:
+                break
+            rejected.add(i)
+        assert rejected == {i for i, p in enumerate(found) if p is not None and p <= level}
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(2.78e-17, "0"), (-7.63e-17, "0"), (-3.4e-18, "0"), (0.0, "0"), (-0.0, "0"), (math.nan, "-"), (1.2345, "1.23")],
+)
+def test_zero_is_printed_as_zero(value: float, shown: str) -> None:
+    assert number(value) == shown
+
+
+def test_numbers_have_the_digits_that_their_error_allows() -> None:
+    assert with_error(1.1649, 0.2731) == "1.16 ± 0.27"
+    assert with_error(0.26, 1.13) == "0.3 ± 1.1"
+    assert with_error(-0.0001, 0.05) == "0.000 ± 0.050"
+    assert with_error(1.1649, math.nan) == "1.16"
+    assert with_error(2.0, 0.0) == "2.000 ± 0.000"
+
+
+def test_the_terminal_says_which_runs_diverged() -> None:
+    curves = planted.sweep(np.random.default_rng(0), seeds=4, truth={"a": planted.hump, "b": planted.hump}, steps=3)
+    lost = (curves["loss"] == "a") & (curves["beta"] == 0.01) & (curves["seed"] < 2) & (curves["step"] == 2)
+    curves["status"] = curves["status"].where(~lost, "diverged")
+    assert which_diverged(curves) == "a at beta 0.01 (2 of 4 seeds)"
+
+
+def test_the_terminal_has_a_heading_short_columns_and_plain_words(results) -> None:
+    lines = text(results).split("\n")
+    assert lines[0] == "54 runs, 0 of them diverged"
+    assert lines[2] == "The most gold of each loss, over beta and training"
+    assert max(map(len, lines)) <= 100
+    below_table = " ".join(lines[lines.index(next(line for line in lines if line.startswith("Gold is in"))) :])
+    for words in (
+        "± is half of a 95 % interval over 3 seeds",
+        "Peaks are looked for on the other seeds",
+        "sure: how often",
+    ):
+        assert words in below_table

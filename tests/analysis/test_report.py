@@ -1,0 +1,414 @@
+"""The page of a result directory: its numbers are those of the tables, and what is broken or missing is said."""
+
+import base64
+import io
+import itertools
+import json
+import re
+import shutil
+import stat
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+from PIL import Image
+
+import run
+from analysis import ResultsError, frontier, load, load_beside
+from analysis.figures.style import PALETTE
+from analysis.report import write_report
+from analysis.report.data import chosen_of, data_of, in_script
+from analysis.report.json_numbers import rounded, spread
+from analysis.report.page import LIMIT
+from analysis.report.page_budget import LEVELS
+from analysis.report.pictures import pictures_of
+from analysis.report.policy_summaries import WIDTH
+from analysis.report.side_tables import load_claims
+from simulator import run_sweep
+from simulator.measurement.policy_summary import EDGES
+from simulator.storage.compatibility import clear
+from simulator.storage.layout import Folder
+from simulator.sweeps.sweep import Sweep
+from tests.conftest import small_sweep
+from tests.helpers.report_fixture import (
+    BETAS,
+    CLAIM,
+    EVIL,
+    STEPS,
+    beside,
+    best_of_n,
+    data_in,
+    gold_of,
+    kl_of,
+    oracle,
+    plant,
+    rows_of,
+)
+
+LOSSES = ("logistic", "hinge")
+
+
+@pytest.fixture
+def curves() -> pd.DataFrame:
+    return pd.concat([rows_of(LOSSES, 3), oracle()], ignore_index=True)
+
+
+def page(folder: Path) -> str:
+    return write_report(folder).read_text(encoding="utf-8")
+
+
+def family(data: Any, name: str, part: int = 0) -> Any:
+    (found,) = [each for each in data["parts"][part]["families"] if each["name"] == name]
+    return found
+
+
+def test_the_ends_of_runs_and_their_means_are_those_of_the_table(tmp_path: Path, curves: pd.DataFrame) -> None:
+    data = data_in(page(plant(tmp_path / "a", curves)))
+    for place, loss in enumerate(LOSSES):
+        told = family(data, loss)
+        assert told["stops"] == list(BETAS)
+        assert told["seeds"] == [0, 1, 2]
+        for i, beta in enumerate(BETAS):
+            kl = [kl_of(place, beta, seed, STEPS[-1]) for seed in range(3)]
+            gold = [gold_of(each, seed) for seed, each in enumerate(kl)]
+            for seed in range(3):
+                assert told["ends"][i][seed][:2] == pytest.approx([kl[seed], gold[seed]], rel=1e-3)
+                path = [kl_of(place, beta, seed, step) for step in STEPS]
+                assert told["each"][i][seed][0] == pytest.approx(path, rel=1e-3)
+            assert told["means"]["gold"][i] == pytest.approx(np.mean(gold), rel=1e-3)
+            half = 4.302653 * np.std(gold, ddof=1) / np.sqrt(3)  # Student's t with two degrees of freedom
+            assert told["means"]["gold_high"][i] - told["means"]["gold"][i] == pytest.approx(half, abs=1e-3)
+            assert told["means"]["kl"][i] == pytest.approx(np.mean(kl), rel=1e-3)
+
+
+def test_the_frontier_is_that_of_the_analysis(tmp_path: Path, curves: pd.DataFrame) -> None:
+    told = family(data_in(page(plant(tmp_path / "a", curves))), "hinge")["frontier"]
+    table = frontier(curves)
+    table = table[table["loss"] == "hinge"]
+    for name in ("gold", "low", "high"):
+        there = np.interp(told["kl"], table["kl"], table[name])
+        assert told[name] == pytest.approx(there, abs=2e-3)
+
+
+def test_responses_and_laws_are_those_of_the_tables(tmp_path: Path, curves: pd.DataFrame) -> None:
+    tables = beside(curves)
+    data = data_in(page(plant(tmp_path / "a", curves, tables)))
+    assert data["prompts"] == ["p", "q"]
+    told = family(data, "hinge")
+    for i, beta in enumerate(BETAS):
+        laws = []
+        for seed in range(3):
+            run = f"gpo-hinge-{beta:g}-{seed}"
+            rows = tables["responses"][tables["responses"]["run_id"] == run]
+            said = told["said"][i][seed]
+            assert said["ratio"] is True
+            assert [item[0] for item in said["rows"]] == [0, 1, 2, 3]
+            assert [item[1] for item in said["rows"]] == pytest.approx(rows["probability"].tolist(), rel=1e-2)
+            assert [data["items"][item[0]][1] for item in said["rows"]] == rows["response"].tolist()
+            law = tables["gold_law"][tables["gold_law"]["run_id"] == run]
+            first, values = told["law"][i][seed]
+            places = [data["bins"]["first"] + data["bins"]["width"] * (first + k) for k in range(len(values))]
+            shown = {at: value for at, value in zip(places, values, strict=True) if value}
+            assert shown == pytest.approx(dict(zip(law["gold"], law["probability"], strict=True)), rel=1e-2)
+            laws.append(law["probability"].to_numpy())
+        assert [value for value in told["laws"][i][1] if value] == pytest.approx(np.mean(laws, axis=0), rel=1e-2)
+    assert [value for value in data["parts"][0]["reference"][1] if value] == [0.5, 0.4, 0.1]
+
+
+def test_a_sweep_that_ran_has_a_page_whose_marks_are_its_ends(results: Path, tmp_path: Path) -> None:
+    text = page(shutil.copytree(results, tmp_path / "copy"))
+    curves, data = load(results), data_in(text)
+    last = curves[(curves["method"] == "gpo") & (curves["step"] == curves["step"].max())]
+    for loss, rows in last.groupby("loss"):
+        told = family(data, str(loss))
+        for (beta, seed), row in rows.set_index(["beta", "seed"]).iterrows():
+            end = told["ends"][told["stops"].index(beta)][told["seeds"].index(seed)]
+            assert end[:2] == pytest.approx([row["kl"], row["gold"]], rel=1e-3, abs=1e-9)
+        assert all(said["rows"] for each in told["said"] for said in each)
+    assert len(text.encode()) < LIMIT
+
+
+def test_each_further_axis_has_its_values_and_parts(tmp_path: Path) -> None:
+    curves = pd.concat([rows_of(LOSSES, 2, label_noise=0.25), rows_of(LOSSES, 2, label_noise=0.0), oracle()])
+    data = data_in(page(plant(tmp_path / "a", curves)))
+    assert data["axes"] == [{"name": "label_noise", "label": "label noise", "values": ["0", "0.25"]}]
+    assert [part["at"] for part in data["parts"]] == [[0], [1]]
+    assert all(part["oracle"]["kl"] for part in data["parts"])
+
+
+def test_methods_without_an_axis_stand_at_each_of_its_values(tmp_path: Path) -> None:
+    both = [rows_of(("logistic",), 2, train_steps=float(steps)) for steps in (16, 32)]
+    curves = pd.concat([*both, best_of_n(2), oracle()], ignore_index=True)
+    data = data_in(page(plant(tmp_path / "a", curves)))
+    assert [[each["name"] for each in part["families"]] for part in data["parts"]] == 2 * [["logistic", "best-of-n"]]
+    told = family(data, "best-of-n", 1)
+    assert told["by"] == "n"
+    assert told["stops"] == [1, 2, 4, 8, 16]
+    rows = best_of_n(2)
+    mean = rows.groupby("n")[["kl", "gold", "proxy"]].mean()
+    for name in mean:
+        assert told["means"][name] == pytest.approx(mean[name].tolist(), rel=1e-3, abs=1e-9)
+
+
+def test_ends_and_penalties_of_reinforcement_learning(tmp_path: Path) -> None:
+    rows = rows_of(("x",), 2).assign(method="rl", loss=None, proxy=1.0)
+    several = data_in(page(plant(tmp_path / "a", rows)))
+    assert (family(several, "RL")["by"], family(several, "RL")["stops"]) == ("β", list(BETAS))
+    one = data_in(page(plant(tmp_path / "b", rows[rows["beta"] == BETAS[0]])))
+    assert (family(one, "RL")["by"], family(one, "RL")["stops"]) == ("step", list(STEPS))
+
+
+def test_losses_without_beta_go_along_training(tmp_path: Path) -> None:
+    curves = pd.concat([rows_of(("logistic",), 2), rows_of(("simper",), 2, (1.0,)).assign(beta=np.nan)])
+    told = family(data_in(page(plant(tmp_path / "a", curves))), "simper")
+    assert told["by"] == "step"
+    assert told["means"]["kl"] == pytest.approx(
+        [np.mean([kl_of(0, 1.0, seed, step) for seed in range(2)]) for step in STEPS], rel=1e-3, abs=1e-9
+    )
+
+
+def test_one_seed_has_no_interval(tmp_path: Path) -> None:
+    told = family(data_in(page(plant(tmp_path / "a", rows_of(LOSSES, 1)))), "logistic")
+    assert told["of"] == 1
+    assert told["means"]["gold_low"] == [None] * 3
+    assert "low" not in told["frontier"]
+
+
+def test_a_run_that_diverged_is_left_out_and_told(tmp_path: Path, curves: pd.DataFrame) -> None:
+    gone = curves["run_id"].eq("gpo-logistic-0.1-1") & curves["step"].eq(16)
+    curves.loc[gone, ["kl", "gold", "status"]] = [np.nan, np.nan, "diverged"]
+    text = page(plant(tmp_path / "a", curves))
+    told = family(data_in(text), "logistic")
+    assert told["counts"] == [2, 3, 3]
+    assert told["ends"][0][1][0] is None
+    assert "18; 1 diverged" in text
+    assert "logistic at β = 0.1 (1)" in text
+
+
+def test_side_tables_may_be_missing(tmp_path: Path, curves: pd.DataFrame) -> None:
+    folder = plant(tmp_path / "a", curves)
+    for name in ("runs.parquet", "world.json", "config.toml"):
+        (folder / name).unlink()
+    assert "is not recorded in this folder" in page(folder)
+    assert load_beside(folder, "responses").empty
+
+
+def test_a_running_sweep_has_a_page_from_its_parts(tmp_path: Path, curves: pd.DataFrame) -> None:
+    folder = plant(tmp_path / "a", curves, beside(curves))
+    (folder / "parts").mkdir()
+    for kind in ("curves", "runs", "responses", "gold_law"):
+        (folder / f"{kind}.parquet").rename(folder / "parts" / f"x.{kind}.parquet")
+    text = page(folder)
+    assert "18 so far" in text
+    assert family(data_in(text), "hinge")["said"][0][0]["rows"]
+
+
+@pytest.mark.parametrize("name", ["responses", "gold_law", "runs"])
+def test_a_broken_table_is_named(tmp_path: Path, curves: pd.DataFrame, name: str) -> None:
+    folder = plant(tmp_path / "a", curves)
+    (folder / f"{name}.parquet").write_bytes(b"no table")
+    with pytest.raises(ResultsError, match=f"{name}.parquet: cannot be read"):
+        write_report(folder)
+    pd.DataFrame({"run_id": ["a"]}).to_parquet(folder / f"{name}.parquet")
+    with pytest.raises(ResultsError, match=f"{name}.parquet: lacks the column"):
+        write_report(folder)
+
+
+def test_nothing_to_show_is_said(tmp_path: Path, curves: pd.DataFrame) -> None:
+    with pytest.raises(ResultsError, match="is no result directory"):
+        write_report(tmp_path)
+    lost = curves.assign(status=np.where((curves["method"] == "gpo") & (curves["step"] == 16), "diverged", "ok"))
+    with pytest.raises(ResultsError, match="every run diverged, so there is nothing to show"):
+        write_report(plant(tmp_path / "a", lost))
+
+
+def test_a_page_that_cannot_be_written_is_said_and_leaves_nothing(tmp_path: Path, curves: pd.DataFrame) -> None:
+    folder = plant(tmp_path / "a", curves)
+    (folder / "report.html").mkdir()
+    with pytest.raises(ResultsError, match=r"report\.html: cannot be written"):
+        write_report(folder)
+    assert not list(folder.glob(".*"))
+
+
+def test_the_same_folder_gives_the_same_bytes_for_all_to_read(tmp_path: Path, curves: pd.DataFrame) -> None:
+    folder = plant(tmp_path / "a", curves, beside(curves))
+    before = write_report(folder).read_bytes()
+    path = write_report(str(folder))
+    assert path == folder / "report.html"
+    assert path.read_bytes() == before
+    assert stat.S_IMODE(path.stat().st_mode) == 0o644
+    assert not list(folder.glob(".*"))
+
+
+def test_users_words_are_text(tmp_path: Path) -> None:
+    curves = rows_of((EVIL,), 2)
+    folder = plant(tmp_path / "<b>a&amp;", curves, beside(curves, EVIL))
+    (folder / "claims.json").write_text(json.dumps([CLAIM]))
+    text = page(folder)
+    assert "<img src=x" not in text
+    assert "<h1>&lt;b&gt;a&amp;amp;</h1>" in text
+    assert "Gold peaks &lt;b&gt;within&lt;/b&gt; training" in text
+    assert "# &lt;i&gt;" in text
+    data = data_in(text)
+    assert data["parts"][0]["families"][0]["name"] == EVIL
+    assert data["items"][0][1] == EVIL
+
+
+def test_nothing_in_a_script_element_can_end_it() -> None:
+    value = [EVIL, "<!--<script>", "\u2028"]
+    text = in_script(json.dumps(value, ensure_ascii=False))
+    assert not set(text) & set("<>&\u2028")
+    assert json.loads(text) == value
+
+
+def test_claims_have_their_verdicts_in_words(tmp_path: Path, curves: pd.DataFrame) -> None:
+    folder = plant(tmp_path / "a", curves)
+    assert 'id="claims"' not in page(folder)
+    bare = {"statement": "Nobody knows", "verdict": "undecided"}
+    (folder / "claims.json").write_text(json.dumps([CLAIM, CLAIM | {"verdict": "fails", "quick": False}, bare]))
+    text = page(folder)
+    cells = re.findall(r'class="verdict (\w+)"><span aria-hidden="true">(.)</span> (\w+)<', text)
+    assert cells == [("holds", "✓", "holds"), ("fails", "✗", "fails"), ("undecided", "?", "undecided")]
+    assert text.count("0.25 [0.1, 0.4]") == 2
+    assert text.count("Quick version.") == 1
+
+
+@pytest.mark.parametrize(
+    ("claims", "message"),
+    [
+        ("{", r"claims\.json: is no JSON"),
+        ("{}", r"claims\.json: must be a JSON list"),
+        ("[1]", r"claims\.json: claim 1: must be an object"),
+        (json.dumps([CLAIM, CLAIM | {"verdict": "yes"}]), r"claim 2: verdict is 'yes'; must be one of holds, fails"),
+        (json.dumps([CLAIM | {"interval": [1]}]), r"claim 1: interval is \[1\]"),
+        (json.dumps([CLAIM | {"estimate": "1"}]), r"claim 1: estimate is '1'"),
+        (json.dumps([{"verdict": "holds"}]), "lacks its statement"),
+    ],
+)
+def test_malformed_claims_are_named(tmp_path: Path, claims: str, message: str) -> None:
+    (tmp_path / "claims.json").write_text(claims)
+    with pytest.raises(ResultsError, match=message):
+        load_claims(tmp_path)
+
+
+def test_figures_are_scaled_down_and_those_beyond_the_budget_named(
+    tmp_path: Path, curves: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = plant(tmp_path / "a", curves)
+    (source,) = re.findall(r'<img src="data:image/png;base64,([^"]+)"', page(folder))
+    with Image.open(io.BytesIO(base64.b64decode(source))) as image:
+        assert image.size == (1200, 600)
+    noise = np.random.default_rng(0).integers(0, 256, (150, 150, 3), dtype=np.uint8)
+    for number in range(3):
+        Image.fromarray(noise).save(folder / "figures" / f"unknown-{number}.png")
+    whole = len(page(folder).encode())
+    monkeypatch.setattr("analysis.report.page.LIMIT", whole - 1000)
+    text = page(folder)
+    assert len(text.encode()) < whole - 1000
+    assert 'alt="Gold against KL: all' in text
+    assert re.search(r"only in the folder <code>figures</code>: .*unknown-2\.", text)
+    (folder / "figures" / "tradeoff.png").write_bytes(b"broken")
+    with pytest.raises(ResultsError, match=r"tradeoff\.png: cannot be read as PNG"):
+        write_report(folder)
+
+
+def test_figures_keep_the_colours_of_losses(tmp_path: Path) -> None:
+    curves = rows_of(LOSSES, 2)
+    folder = plant(tmp_path / "a", curves)
+    figure = Figure(figsize=(8, 5), layout="constrained")
+    axes = figure.subplots()
+    axes.imshow(np.linspace(0, 1, 256)[None], cmap="cividis", aspect="auto", extent=(0, 8, -2, 0))
+    for place, color in enumerate(PALETTE):
+        axes.plot([0, 4, 8], [place, place + 1, place], "o-", color=color, markersize=4)
+        axes.fill_between([0, 4, 8], place + 0.2, place + 0.8, color=color, alpha=0.15, linewidth=0)
+    figure.savefig(folder / "figures" / "tradeoff.png", dpi=150)
+    with Image.open(folder / "figures" / "tradeoff.png") as image:
+        before = np.asarray(image.convert("RGB"), dtype=int)
+    (picture,), _ = pictures_of(folder, LIMIT)
+    with Image.open(io.BytesIO(base64.b64decode(picture.source.split(",")[1]))) as image:
+        after = np.asarray(image.convert("RGB"), dtype=int)
+    for color in ("#ffffff", *PALETTE):
+        there = (before == [int(color[i : i + 2], 16) for i in (1, 3, 5)]).all(axis=-1)
+        assert there.sum() > 20
+        assert np.abs(after - before)[there].max() <= 16, color
+
+
+def test_figures_of_an_axis_say_its_values(tmp_path: Path, curves: pd.DataFrame) -> None:
+    folder = plant(tmp_path / "a", curves)
+    (folder / "figures" / "tradeoff.png").rename(
+        folder / "figures" / "tradeoff-label_noise-0.25-train_learning_rate-1e-05.png"
+    )
+    assert "Here label noise = 0.25, train learning rate = 1e-05." in page(folder)
+
+
+def test_the_command_report_writes_the_page_and_names_it(
+    tmp_path: Path, curves: pd.DataFrame, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = plant(tmp_path / "a", curves)
+    monkeypatch.setattr("analysis.figures.draw_all", lambda _: [])
+    assert run.main(["report", str(folder)]) == 0
+    assert f"page in {folder / 'report.html'}" in capsys.readouterr().out
+    assert "<strong>tradeoff</strong>" in (folder / "report.html").read_text(encoding="utf-8")
+
+
+def test_many_runs_fit_and_what_was_left_out_is_told(tmp_path: Path) -> None:
+    curves = rows_of(LOSSES, 40, tuple(np.geomspace(0.01, 10, 10)))
+    chosen = chosen_of(plant(tmp_path / "a", curves, beside(curves)), curves)
+    whole, nothing = data_of(chosen, LIMIT)
+    assert nothing == []
+    less, told = data_of(chosen, len(whole) // 2)
+    assert len(less) < len(whole) // 2
+    assert "of 40" in told[-1]
+    least, told = data_of(chosen, 0)
+    assert len(least) < len(less) / 4
+    assert told == [
+        "single runs are those of the first seed of 40, while means are over all",
+        "responses and laws of gold are left out",
+    ]
+    ends = [family(json.loads(text), "hinge")["means"] for text in (whole, least)]
+    assert ends[0] == ends[1]
+
+
+def test_each_level_holds_no_more_than_the_one_before() -> None:
+    for more, less in itertools.pairwise(LEVELS):
+        for name in ("portraits", "prompts", "likely", "points", "seeds", "parts"):
+            assert getattr(less, name) <= getattr(more, name)
+
+
+def test_nothing_on_the_page_is_loaded_from_elsewhere(tmp_path: Path, curves: pd.DataFrame) -> None:
+    text = page(plant(tmp_path / "a", curves))
+    scripts = re.findall(r"<script>(.*?)</script>", text, flags=re.DOTALL)
+    assert len(scripts) == 2
+    outside = text
+    for script in scripts:
+        outside = outside.replace(script, "")
+    assert not re.search(r"""(?:src|href)=["'](?!data:|#)""", outside)
+    assert "http" not in outside.replace("http-equiv", "")
+    assert "default-src 'none'" in outside
+
+
+def test_starting_over_removes_the_page(tmp_path: Path) -> None:
+    sweep: Sweep = small_sweep(sweep={"loss": ["logistic"], "beta": [1.0], "seeds": 1}, train={"steps": 4})
+    folder = run_sweep(sweep, tmp_path / "a", workers=1)
+    path = write_report(folder)
+    clear(Folder(path=folder))
+    assert not path.exists()
+
+
+def test_bins_of_gold_are_those_of_the_records() -> None:
+    np.testing.assert_allclose(np.diff(EDGES), WIDTH)
+
+
+def test_numbers_are_short_and_never_nan() -> None:
+    assert [rounded(value) for value in (1.23456, 2.0, float("nan"), float("inf"), -0.000123456)] == [
+        1.235,
+        2,
+        None,
+        None,
+        -0.0001235,
+    ]
+    assert spread(5, 10) == [0, 1, 2, 3, 4]
+    assert spread(101, 3) == [0, 50, 100]

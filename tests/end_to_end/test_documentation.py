@@ -1,0 +1,85 @@
+"""Results in the documentation were written by docs/write.py, by code that determines today's numbers."""
+
+import hashlib
+import importlib.util
+import json
+import tomllib
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from analysis.published.papers import PAPERS
+from simulator.storage.provenance import results_source, verdicts_source
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+AGAIN = (
+    "results of the documentation are of other code: run `python docs/write.py`, and raise the version if they changed"
+)
+
+
+@pytest.fixture(scope="module")
+def writer() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("write_documentation", DOCS / "write.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def made() -> dict:
+    return json.loads((DOCS / "made.json").read_text(encoding="utf-8"))
+
+
+def test_results_are_of_the_code_of_today(made: dict) -> None:
+    assert made["results_source"] == results_source(), AGAIN
+    assert made["verdicts_source"] == verdicts_source(), AGAIN
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    assert made["version"] == version, AGAIN
+    assert made["references"]
+
+
+def test_every_picture_is_one_that_was_written(made: dict, writer: ModuleType) -> None:
+    pictures = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in DOCS.glob("*.png")}
+    assert pictures == made["pictures"]
+    assert set(pictures) == {*writer.PICTURES, writer.PAGE}
+
+
+def test_text_says_what_the_records_of_the_claims_say(made: dict, writer: ModuleType) -> None:
+    claims = json.loads((DOCS / "claims.json").read_text(encoding="utf-8"))
+    assert list(claims) == list(PAPERS)
+    for name, entries in claims.items():
+        assert [entry["name"] for entry in entries] == [claim.name for claim in PAPERS[name].claims]
+        assert [entry["statement"] for entry in entries] == [claim.statement for claim in PAPERS[name].claims]
+        assert {entry["results_source"] for entry in entries} == {made["results_source"]}
+        assert {entry["verdicts_source"] for entry in entries} == {made["verdicts_source"]}
+        assert not any(entry["quick"] for entry in entries)
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert writer.with_sections(readme, writer.sections(claims, made)) == readme
+    assert (DOCS / "claims.md").read_text(encoding="utf-8") == writer.claims_page(claims, made)
+
+
+def test_a_mark_that_is_missing_is_named(writer: ModuleType) -> None:
+    with pytest.raises(ValueError, match="must have <!-- written: x --> and <!-- end: x --> once"):
+        writer.with_sections("nothing", {"x": "text"})
+    found = writer.with_sections("a\n<!-- written: x -->\nold\n<!-- end: x -->\nb", {"x": "new \\1"})
+    assert found == "a\n<!-- written: x -->\nnew \\1\n<!-- end: x -->\nb"
+
+
+def test_a_claim_as_a_row(writer: ModuleType) -> None:
+    entry = {
+        "name": "a",
+        "statement": "It rises",
+        "verdict": "holds",
+        "estimate": 0.5,
+        "interval": [-0.25, 0.75],
+        "level": 0.9,
+        "unit": "nats",
+        "note": "1 | 2",
+    }
+    assert writer.row(entry) == "| It rises | **holds** | 0.5 [−0.25, 0.75] (90 %) nats; 1 \\| 2 |"
+    assert "0.5 (exact) nats" in writer.row(entry | {"interval": [0.5, 0.5]})
+    assert "no number" in writer.row(entry | {"estimate": None, "interval": None})

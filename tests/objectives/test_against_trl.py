@@ -1,0 +1,198 @@
+"""Losses that Hugging Face TRL has too, against TRL's own code, values and gradients, on random log-probabilities.
+
+TRL's trainers are asked for the loss of a batch with a model that returns given log-probabilities. Conventions:
+
+    squared       TRL's IPO takes beta for tau and divides log-ratios by the number of tokens. At beta = 2 tau / |y|,
+                  for responses equally long, ours is 4 tau^2 times theirs.
+    kto           TRL's mean is over examples, two of each pair.
+    simpo         TRL's gamma_logratios is gamma / beta inside the brackets: the same loss.
+    orpo          TRL's beta is the weight of the odds ratio; its NLL is a mean over all tokens of the batch.
+    dpo_sft       TRL's SFT term is a mean over all tokens of the batch.
+"""
+
+import os
+import warnings
+from collections import defaultdict
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from simulator.objectives import OBJECTIVES
+from simulator.objectives.objective import OfParts, Part, pair_losses
+
+os.environ["TRL_EXPERIMENTAL_SILENCE"] = "1"
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    pytest.importorskip("trl", reason="the extra `test` installs TRL, which these losses are compared with")
+    from trl import DPOTrainer, KTOTrainer
+    from trl.experimental.cpo import CPOTrainer
+    from trl.experimental.orpo import ORPOTrainer
+
+BATCH, TOKENS = 16, 5
+BETAS = (0.1, 0.7, 2.0)
+
+
+class Given:
+    """Log-probabilities of tokens [B, 2, T] under a policy and a reference, and which are there."""
+
+    def __init__(self, seed: int, *, equally_long: bool) -> None:
+        rng = np.random.default_rng(seed)
+        count = np.full((BATCH, 2), TOKENS) if equally_long else rng.integers(1, TOKENS + 1, size=(BATCH, 2))
+        self.there = torch.from_numpy(np.arange(TOKENS) < count[:, :, None])
+        policy, reference = (-rng.exponential(size=(BATCH, 2, TOKENS)) - 0.05 for _ in range(2))
+        self.tokens = (torch.from_numpy(policy) * self.there).requires_grad_()
+        self.reference = (torch.from_numpy(reference) * self.there).sum(dim=2)
+
+    @property
+    def policy(self) -> Tensor:
+        return self.tokens.sum(dim=2)
+
+    @property
+    def lengths(self) -> Tensor:
+        return self.there.sum(dim=2)
+
+    def ours(self, name: str, beta: float, mismatched: Tensor | None = None, **own: float) -> Tensor:
+        numbers = {key: torch.tensor([[value]], dtype=torch.float64) for key, value in own.items()}
+        given = OfParts(
+            policy=self.policy[None],
+            reference=self.reference[None],
+            lengths=self.lengths[None],
+            beta=torch.tensor([[beta]], dtype=torch.float64),
+            mismatched={} if mismatched is None else {0: mismatched[None]},
+        )
+        return pair_losses(given, [Part(objective=OBJECTIVES[name], rows=1, own=numbers)]).mean()
+
+
+def stub(**more: Any) -> SimpleNamespace:
+    """What TRL's methods look at of their trainer."""
+    same = SimpleNamespace(device="cpu", gather=lambda x: x, gather_for_metrics=lambda x: x)
+    return SimpleNamespace(
+        model=SimpleNamespace(training=False),
+        accelerator=same,
+        aux_loss_enabled=False,
+        ld_alpha=None,
+        precompute_ref_logps=True,
+        f_divergence_type="reverse_kl",
+        use_weighting=False,
+        _metrics={"eval": defaultdict(list)},
+        _total_train_tokens=0,
+        calculate_KL=True,
+        **more,
+    )
+
+
+def outputs_of(given: Given) -> SimpleNamespace:
+    log_probs = given.tokens.transpose(0, 1).flatten(0, 1)
+    nothing = torch.zeros_like(log_probs)
+    return SimpleNamespace(log_probs=log_probs, entropy=nothing, mean_logits=nothing, is_top1=nothing.bool())
+
+
+def inputs_of(given: Given) -> dict[str, Tensor]:
+    mask = given.there.transpose(0, 1).flatten(0, 1).long()
+    whole = torch.cat([torch.zeros(2 * BATCH, 1, dtype=torch.int64), mask], dim=1)  # a prompt of one token
+    return {"input_ids": torch.ones_like(whole), "attention_mask": torch.ones_like(whole), "completion_mask": whole}
+
+
+def theirs(
+    given: Given, loss_type: list[str], beta: float, weights: list[float] | None = None, **args: float
+) -> Tensor:
+    trainer = stub(
+        loss_types=loss_type,
+        loss_weights=weights or [1.0],
+        beta=beta,
+        label_smoothing=args.pop("label_smoothing", 0.0),
+        args=SimpleNamespace(**args),
+    )
+    chosen, rejected = given.reference.unbind(dim=1)
+    inputs = inputs_of(given) | {"ref_chosen_logps": chosen, "ref_rejected_logps": rejected}
+    return DPOTrainer._compute_loss(trainer, lambda **_: outputs_of(given), inputs, return_outputs=False)
+
+
+def assert_equal(given: Given, ours: Tensor, theirs: Tensor) -> None:
+    assert ours.item() == pytest.approx(theirs.item(), rel=1e-6, abs=1e-6)
+    (slope,), (expected,) = (torch.autograd.grad(loss, given.tokens) for loss in (ours, theirs))
+    assert expected.abs().max() > 1e-4
+    assert slope.numpy() == pytest.approx(expected.numpy(), rel=1e-6, abs=1e-6)
+
+
+@pytest.mark.parametrize("beta", BETAS)
+@pytest.mark.parametrize(
+    ("name", "loss_type", "own", "args"),
+    [
+        ("logistic", "sigmoid", {}, {}),
+        ("hinge", "hinge", {}, {}),
+        ("robust_dpo", "robust", {"epsilon": 0.1}, {"label_smoothing": 0.1}),
+        ("exo_pair", "exo_pair", {"epsilon": 1e-3}, {"label_smoothing": 1e-3}),
+        ("nca_pair", "nca_pair", {}, {}),
+        ("sppo_hard", "sppo_hard", {}, {}),
+        ("apo_zero", "apo_zero", {}, {}),
+        ("apo_down", "apo_down", {}, {}),
+        ("discopop", "discopop", {"tau": 0.05}, {"discopop_tau": 0.05}),
+        ("discopop", "discopop", {"tau": 0.3}, {"discopop_tau": 0.3}),
+    ],
+)
+def test_losses_of_the_dpo_trainer(
+    name: str, loss_type: str, own: dict[str, float], args: dict[str, float], beta: float
+) -> None:
+    given = Given(1, equally_long=False)
+    assert_equal(given, given.ours(name, beta, **own), theirs(given, [loss_type], beta, **args))
+
+
+@pytest.mark.parametrize("tau", BETAS)
+def test_the_squared_loss_is_ipo_per_token(tau: float) -> None:
+    given = Given(2, equally_long=True)
+    assert_equal(given, given.ours("squared", 2 * tau / TOKENS), 4 * tau**2 * theirs(given, ["ipo"], tau))
+
+
+@pytest.mark.parametrize("weight", [0.5, 2.0])
+def test_dpo_with_an_sft_term(weight: float) -> None:
+    given = Given(3, equally_long=True)
+    both = theirs(given, ["sigmoid", "sft"], 0.3, [1.0, weight])
+    assert_equal(given, given.ours("dpo_sft", 0.3, weight=weight), both)
+
+
+@pytest.mark.parametrize("beta", BETAS)
+def test_conservative_dpo(beta: float) -> None:
+    """Label smoothing has left the DPO trainer, and is CPO's, which has no reference."""
+    given = Given(4, equally_long=False)
+    trainer = stub(alpha=0.0, loss_type="sigmoid", beta=beta, label_smoothing=0.1)
+    losses, _, _ = CPOTrainer.cpo_loss(trainer, *(given.policy - given.reference).unbind(dim=1))
+    assert_equal(given, given.ours("conservative_dpo", beta, epsilon=0.1), losses.mean())
+
+
+@pytest.mark.parametrize("beta", BETAS)
+def test_simpo(beta: float) -> None:
+    given = Given(5, equally_long=False)
+    trainer = stub(alpha=0.0, loss_type="simpo", beta=beta, label_smoothing=0.0, simpo_gamma=0.5)
+    losses, _, _ = CPOTrainer.cpo_loss(trainer, *(given.policy / given.lengths).unbind(dim=1))
+    assert_equal(given, given.ours("simpo", beta, margin=0.5), losses.mean())
+
+
+@pytest.mark.parametrize("weight", [0.1, 1.0])
+def test_orpo(weight: float) -> None:
+    given = Given(6, equally_long=True)
+    per_token = given.policy / given.lengths
+    gained, *_ = ORPOTrainer.odds_ratio_loss(stub(beta=weight), *per_token.unbind(dim=1))
+    expected = -per_token[:, 0].mean() - gained.mean()
+    assert_equal(given, given.ours("orpo", 1.0, weight=weight), expected.double())
+
+
+@pytest.mark.parametrize("shift", [-1.0, 1.0])
+def test_kto(shift: float) -> None:
+    """With mean mismatched log-ratios below 0, where the origin is 0, and above it."""
+    given, beta = Given(7, equally_long=False), 0.4
+    mismatched = torch.from_numpy(np.random.default_rng(8).normal(loc=shift, size=(BATCH, 2)))
+    trainer = stub(loss_type="kto", beta=beta, desirable_weight=1.3, undesirable_weight=0.7)
+    trainer._compute_kl_logps = lambda model, batch: mismatched.flatten()
+    batch = inputs_of(given) | {
+        "label": torch.arange(2 * BATCH) < BATCH,
+        "ref_logps": given.reference.T.flatten(),
+        "ref_KL_logps": torch.zeros(2 * BATCH, dtype=torch.float64),
+    }
+    expected = KTOTrainer._compute_loss(trainer, lambda **_: outputs_of(given), batch, return_outputs=False)
+    ours = given.ours("kto", beta, mismatched, desirable=1.3, undesirable=0.7)
+    assert_equal(given, ours, 2 * expected)

@@ -1,0 +1,236 @@
+"""Keys that no run reads: they change no number, name no run, and are reported."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from simulator.execution.run_stack import proxies_for, run_stack
+from simulator.proxies.reward_model import needed
+from simulator.proxies.training import train_members
+from simulator.settings.tables import Settings, flat_settings
+from simulator.settings.toml import flatten, place
+from simulator.settings.world_spec import world_name
+from simulator.sweeps.cautions import cautions
+from simulator.sweeps.grid import expand, tables_read
+from simulator.sweeps.stacking import method_of
+from simulator.training.recorder import Recorder
+from simulator.worlds.build import build_world
+from simulator.worlds.protocol import World
+from tests.conftest import small_sweep
+
+SHORT = {
+    "world": {"vocabulary": 3, "response_length": 2, "prompts": 2},
+    "reference": {"steps": 20},
+    "data": {"pairs": 24, "pool": 24},
+    "train": {"steps": 4, "checkpoints": 3, "batch": 8},
+    "proxy": {"steps": 3, "width": 4},
+    "best_of_n": {"largest": 4, "pool": 16},
+    "measure": {"samples": 4, "baseline": 8, "pairs": 6},
+}
+ONE = {"beta": [0.5], "seeds": 1}
+SWEEPS: Mapping[str, dict[str, Any]] = {
+    "offline": {"sweep": {"loss": ["logistic"], **ONE}},
+    "adamw, tempered": {
+        "sweep": {"loss": ["kto"], **ONE},
+        "train": {"optimizer": "adamw"},
+        "data": {"behaviour": "tempered", "labels": "deterministic"},
+    },
+    "online, mixture": {
+        "sweep": {"loss": ["vpo"], **ONE},
+        "online": {"refresh": 2, "pairs": 8},
+        "data": {"behaviour": "mixture"},
+    },
+    "ranked by gold": {"sweep": {"loss": ["rpo_loo"], **ONE}},
+    "labelled by proxies": {"sweep": {"loss": ["hinge"], **ONE}, "data": {"labeller": "proxy"}},
+    "rloo": {"sweep": {"method": ["rl"], "seeds": 1}},
+    "ppo": {"sweep": {"method": ["rl"], "seeds": 1}, "rl": {"algorithm": "ppo"}},
+    "exact": {"sweep": {"method": ["rl"], "seeds": 1}, "rl": {"algorithm": "exact"}},
+    "best of n": {"sweep": {"method": ["best_of_n"], "seeds": 1}, "proxy": {"members": 2}},
+    "optimum": {"sweep": {"method": ["gibbs"], "seeds": 1}},
+    "sampled": {"sweep": {"loss": ["squared"], **ONE}, "world": {"kind": "sampled"}},
+    "sampled, rloo": {"sweep": {"method": ["rl"], "seeds": 1}, "world": {"kind": "sampled"}},
+    "sampled, best of n": {"sweep": {"method": ["best_of_n"], "seeds": 1}, "world": {"kind": "sampled"}},
+}
+WORLDS: dict[str, World] = {}
+OTHERS = {  # another value of a key, where twice the value, or the opposite, is none
+    "data.labels": "deterministic",
+    "data.labeller": "proxy",
+    "data.behaviour": "uniform",
+    "data.label_noise": 0.25,
+    "train.optimizer": "adamw",
+    "train.schedule": "linear",
+    "train.warmup": 1,
+    "train.precision": "bfloat16",
+    "train.compile": "never",
+    "online.keep": "newest",
+    "online.labeller": "proxy",
+    "rl.algorithm": "exact",
+    "rl.clip": 0.3,
+    "proxy.loss": "hinge",
+    "proxy.combine": "worst_case",
+    "proxy.learning_rate": 0.3,
+    "measure.kl_estimators": ("k1",),
+    "measure.prompts": 2,
+    "objective.vpo.calibration": "chosen",
+    "objective.vpo.stance": "pessimistic",
+    "objective.rpo.reward": "proxy",
+    "objective.conservative_dpo.epsilon": 0.2,
+    "objective.robust_dpo.epsilon": 0.2,
+}
+
+
+def settings_of(kind: str) -> dict[str, Any]:
+    tables = SWEEPS[kind]
+    return {name: {**SHORT.get(name, {}), **tables.get(name, {})} for name in {**SHORT, **tables}}
+
+
+def curves_of(sweep: Any) -> pd.DataFrame:
+    """The curves of the one run of a sweep, without what names it."""
+    (run,) = expand(sweep)
+    name = world_name(run.settings)
+    world = WORLDS.get(name) or WORLDS.setdefault(name, build_world(run.settings))
+    members = needed([run])
+    trained = [proxy for proxy, _ in train_members(members, world, Recorder())] if members else []
+    by_name = {member.name: proxy for member, proxy in zip(members, trained, strict=True)}
+    curves = run_stack([run], world, proxies_for([run], world, by_name.__getitem__), Recorder())
+    return curves.drop(columns=["run_id", "pairs", "label_noise", "beta", "kappa"])
+
+
+def other(key: str, value: Any) -> Any:
+    if key == "online.refresh":
+        return 3 if value else 1000  # steps that are never taken
+    if key in OTHERS:
+        return OTHERS[key]
+    return 2 * value if isinstance(value, int | float) and value else 3
+
+
+def unread_of(kind: str) -> Iterator[tuple[str, Any]]:
+    """The keys that the one run of a sweep does not read, with another value of each."""
+    (run,) = expand(small_sweep(**settings_of(kind)))
+    read = {name.removeprefix(".") for name, _ in flatten("", tables_read(method_of(run), run))}
+    for key, value in flat_settings(run.settings).items():
+        if key not in read and not key.startswith(("objective.", "world.language")):
+            yield key, other(key, value)
+
+
+@pytest.mark.parametrize("kind", SWEEPS)
+def test_what_is_said_to_be_unread_changes_nothing(kind: str, request: pytest.FixtureRequest) -> None:
+    keys = dict(unread_of(kind))
+    together = small_sweep(**with_keys(settings_of(kind), keys))
+    plain = curves_of(small_sweep(**settings_of(kind)))
+    pd.testing.assert_frame_equal(curves_of(together), plain, check_exact=True)
+    assert expand(together)[0].run_id == expand(small_sweep(**settings_of(kind)))[0].run_id
+    for key, value in keys.items() if request.config.getoption("--long") else ():
+        alone = small_sweep(**with_keys(settings_of(kind), {key: value}))
+        pd.testing.assert_frame_equal(curves_of(alone), plain, check_exact=True)
+
+
+def with_keys(tables: dict[str, Any], keys: Mapping[str, Any]) -> dict[str, Any]:
+    changed = {name: dict(table) for name, table in tables.items()}
+    for key, value in keys.items():
+        place(changed, key, value)
+    return changed
+
+
+READ = {  # of each, what must change when the key does
+    "offline": ("train.learning_rate", "train.steps", "train.batch", "train.clip", "data.pairs", "data.temperature"),
+    "adamw, tempered": ("train.weight_decay", "data.behaviour_temperature", "objective.kto.desirable"),
+    "online, mixture": ("online.pairs", "online.refresh", "online.keep", "data.uniform_share", "objective.vpo.alpha"),
+    "ranked by gold": ("objective.rpo.eta", "data.pairs", "measure.kl_estimators"),
+    "labelled by proxies": ("data.pool", "proxy.width", "proxy.steps", "proxy.weight_decay", "data.label_noise"),
+    "rloo": ("rl.responses", "proxy.width", "train.learning_rate"),
+    "ppo": ("rl.reuse", "rl.responses", "train.steps"),
+    "exact": ("train.learning_rate", "proxy.batch"),
+    "best of n": ("best_of_n.largest", "proxy.combine", "proxy.members", "data.label_noise"),
+    "optimum": ("proxy.width", "gold.seed", "world.seed"),
+    "sampled": ("measure.samples", "measure.baseline", "measure.pairs", "train.steps"),
+    "sampled, rloo": ("measure.samples", "measure.baseline", "rl.responses"),
+    "sampled, best of n": ("best_of_n.pool", "measure.baseline"),
+}
+
+
+@pytest.mark.parametrize("kind", SWEEPS)
+def test_what_is_read_changes_something_and_names_another_run(kind: str) -> None:
+    plain = small_sweep(**settings_of(kind))
+    flat, curves = flat_settings(expand(plain)[0].settings), curves_of(plain)
+    for key in READ[kind]:
+        changed = small_sweep(**with_keys(settings_of(kind), {key: other(key, flat[key])}))
+        assert expand(changed)[0].run_id != expand(plain)[0].run_id, key
+        assert not curves_of(changed).equals(curves), key
+
+
+def test_every_key_is_read_by_some_method() -> None:
+    """But those of a text, which these worlds have not, and of the objectives that they do not train."""
+    read = {
+        name.removeprefix(".")
+        for kind in SWEEPS
+        for run in expand(small_sweep(**settings_of(kind)))
+        for name, _ in flatten("", tables_read(method_of(run), run))
+    }
+    left = {key for key in flat_settings(Settings()) if key not in read and not key.startswith("objective.")}
+    assert left == {"rl.clip", "proxy.uncertainty", "online.labeller"} - read
+
+
+def said(**tables: Any) -> list[str]:
+    sweep = small_sweep(**tables)
+    return cautions(sweep, expand(sweep))
+
+
+@pytest.mark.parametrize(
+    ("tables", "sentence"),
+    [
+        (
+            {"train": {"weight_decay": 0.5}},
+            'train.weight_decay = 0.5: no run of this sweep reads it; only train.optimizer = "adamw" does',
+        ),
+        (
+            {"objective": {"kto": {"desirable": 2.0}}},
+            "objective.kto.desirable = 2.0: no run of this sweep reads it; only sweep.loss kto does",
+        ),
+        (
+            {"objective": {"conservative_dpo": {"epsilon": 0.2}}},
+            "objective.conservative_dpo.epsilon = 0.2: no run of this sweep reads it; "
+            "only sweep.loss conservative_dpo does",
+        ),
+        ({"proxy": {"members": 3}}, "proxy.members = 3: no run of this sweep reads it; only a method against proxies"),
+        (
+            {"rl": {"clip": 0.3}},
+            'rl.clip = 0.3: no run of this sweep reads it; only sweep.method "rl" and rl.algorithm',
+        ),
+        (
+            {"measure": {"samples": 5}},
+            'measure.samples = 5: no run of this sweep reads it; only world.kind = "sampled"',
+        ),
+        ({"online": {"refresh": 1000}}, "online.refresh = 1000: no run of this sweep reads it; only sweep.method"),
+        ({"sweep": {"penalty": [0.5]}}, 'sweep.penalty: no run of this sweep reads it; only sweep.method "rl" does'),
+        ({"sweep": {"method": ["best_of_n"]}}, "sweep.beta: no run of this sweep reads it; only sweep.method"),
+        ({"sweep": {"loss": ["simper"]}}, "sweep.beta: no run of this sweep reads it; only sweep.method"),
+    ],
+)
+def test_a_key_that_no_run_reads_is_reported(tables: dict[str, Any], sentence: str) -> None:
+    found = [line for line in said(**tables) if line.startswith(sentence)]
+    assert len(found) == 1, said(**tables)
+
+
+def test_an_axis_that_no_run_reads_is_dropped_and_reported() -> None:
+    sweep = small_sweep(sweep={"loss": ["hinge"], "seeds": 2, "train.weight_decay": [0.0, 0.1, 0.5]})
+    runs = expand(sweep)
+    assert len(runs) == 3 * 2
+    assert all(not run.axes for run in runs)
+    (line,) = cautions(sweep, runs)
+    assert line == (
+        'sweep.train.weight_decay: no run of this sweep reads it, so it is dropped; only train.optimizer = "adamw" does'
+    )
+    read = small_sweep(
+        sweep={"loss": ["hinge"], "seeds": 2, "train.weight_decay": [0.0, 0.5]}, train={"optimizer": "adamw"}
+    )
+    assert len(expand(read)) == 2 * 3 * 2
+    assert cautions(read, expand(read)) == []
+
+
+def test_what_is_read_is_not_reported() -> None:
+    assert said() == []
+    assert said(objective={"vpo": {"alpha": 0.7}}, sweep={"loss": ["vpo"]}) == []
+    assert said(rl={"clip": 0.3, "algorithm": "ppo"}, sweep={"method": ["rl"], "beta": [0.1]}, train={}) != []

@@ -1,0 +1,251 @@
+"""A sweep goes on only with the code and the reference that made its records."""
+
+import json
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import run
+import simulator.execution.stack_job
+import simulator.storage.provenance
+from analysis.records.load import sources
+from analysis.report.terminal_text import text
+from simulator import ConfigError, Sweep, SweepError, run_sweep
+from simulator.common.atomic_files import StorageError
+from simulator.storage.layout import Folder
+from simulator.storage.origins import check_as_begun, made
+from simulator.storage.provenance import (
+    INSIDE,
+    OUTSIDE,
+    SHOWING,
+    determines_numbers,
+    results_modules,
+    results_source,
+    source_hash,
+    verdicts_source,
+)
+from simulator.worlds.components import Ground
+from tests.conftest import ROOT, heard, small_sweep
+
+GRID = {"loss": ["hinge"], "beta": [0.1], "seeds": 2, "data.pairs": [16, 32]}
+GOLD = "gold_rewards/transformer.py"
+
+
+def sweep_of(**grid: object) -> Sweep:
+    return small_sweep(sweep=GRID | grid, train={"steps": 4, "checkpoints": 2})
+
+
+@pytest.fixture(scope="module")
+def half(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which one of two stacks is finished."""
+    out, calls, finish = (
+        tmp_path_factory.mktemp("half") / "out",
+        iter(range(9)),
+        simulator.execution.stack_job.finish_stack,
+    )
+
+    def one(*arguments: object) -> None:
+        if next(calls):
+            raise KeyboardInterrupt
+        finish(*arguments)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("simulator.execution.stack_job.finish_stack", one)
+        with pytest.raises(KeyboardInterrupt):
+            run_sweep(sweep_of(), out, workers=1)
+    assert len(made(Folder(path=out))) == 2
+    return out
+
+
+@pytest.fixture
+def out(half: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(half, tmp_path / "out"))
+
+
+@pytest.fixture
+def edit(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str, str], None]]:
+    """Replaces the text of a module, as far as hashes of the code know."""
+    texts = dict(simulator.storage.provenance.sources())
+    cached = (source_hash, results_modules, results_source)
+
+    def change(path: str, to: str) -> None:
+        texts[path] = to
+        for function in cached:
+            function.cache_clear()
+
+    monkeypatch.setattr(simulator.storage.provenance, "sources", lambda: texts)
+    yield change
+    monkeypatch.undo()
+    for function in cached:
+        function.cache_clear()
+
+
+def edited(path: str, before: str, after: str) -> tuple[str, str]:
+    text = simulator.storage.provenance.sources()[path]
+    assert before in text
+    return path, text.replace(before, after, 1)
+
+
+def test_what_determines_numbers_is_in_the_hash_and_what_does_not_is_not(edit: Callable[[str, str], None]) -> None:
+    before = results_source(), source_hash()
+    for path in (
+        "simulator/execution/worker_pool.py",
+        "simulator/storage/inventory.py",
+        "simulator/execution/progress.py",
+    ):
+        edit(path, "x = 1\n")
+    assert results_source() == before[0]
+    assert source_hash() != before[1]
+    for path in (GOLD, "simulator/training/engine.py", "simulator/objectives/rpo.py", "simulator/measurement/exact.py"):
+        now = results_source()
+        edit(path, "x = 1\n")
+        assert results_source() != now
+    edit("simulator/brand_new.py", "x = 1\n")
+    assert "simulator/brand_new.py" in results_modules()
+
+
+def test_comments_and_docstrings_are_not_in_the_hash(edit: Callable[[str, str], None]) -> None:
+    before = results_source()
+    edit(*edited(GOLD, '"""', '"""Better said. '))
+    edit(*edited("simulator/training/engine.py", "STRETCH = 512", "# why\n\nSTRETCH = 512  # how"))
+    assert results_source() == before
+    edit(*edited("simulator/training/engine.py", "STRETCH = 512", "STRETCH = 511"))
+    assert results_source() != before
+
+
+def test_what_determines_numbers_uses_nothing_from_outside_but_messages_and_files() -> None:
+    """Or else a module outside of the hash could determine them."""
+    harmless = {"common/errors", "common/atomic_files", "common/signals", "common/terminal"}
+    for path in results_modules():
+        text = simulator.storage.provenance.sources()[path]
+        used = re.findall(r"^\s*from simulator\.([\w.]+) import", text, re.MULTILINE)
+        outside = {
+            name.replace(".", "/") for name in used if not determines_numbers(f"simulator/{name.replace('.', '/')}.py")
+        }
+        assert outside <= harmless, path
+
+
+def test_the_modules_outside_are_there() -> None:
+    names = {path.removeprefix("simulator/").removesuffix(".py") for path in simulator.storage.provenance.sources()}
+    assert names | {f"{name.partition('/')[0]}/" for name in names} >= OUTSIDE
+    assert names >= set(INSIDE)
+
+
+def test_other_code_does_not_go_on_and_is_named(out: Path, edit: Callable[[str, str], None]) -> None:
+    edit(GOLD, "x = 1\n")
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    with pytest.raises(ConfigError, match=rf"made by other code, .* \(changed: {GOLD}\); .* with --accept-source$"):
+        run_sweep(sweep_of(), out, workers=1)
+    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
+
+
+def test_other_code_that_determines_nothing_goes_on(out: Path, edit: Callable[[str, str], None]) -> None:
+    edit("simulator/execution/worker_pool.py", "x = 1\n")
+    edit(*edited(GOLD, '"""', '"""Better said. '))
+    run_sweep(sweep_of(), out, workers=1)
+    assert sources(out) == ""
+    assert len(set(pd.read_parquet(out / "runs.parquet")["simulator_source"])) == 2
+
+
+def test_other_code_that_is_accepted_is_told_of(out: Path, edit: Callable[[str, str], None]) -> None:
+    before = results_source()
+    edit(GOLD, "x = 1\n")
+    run_sweep(sweep_of(), out, workers=1, accept_source=True)
+    counts = pd.read_parquet(out / "runs.parquet")["results_source"].value_counts().to_dict()
+    assert counts == {before: 2, results_source(): 2}
+    said = f"different code made these runs, and their numbers may differ for it: 2 runs by {before}, 2 runs by"
+    assert said in sources(out)
+    assert said in text(out)
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_the_command_refuses_other_code_and_has_a_switch(
+    out: Path, edit: Callable[[str, str], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    (out.parent / "mine.toml").write_text(sweep_of().to_toml())
+    command = ["sweep", str(out.parent / "mine.toml"), "--out", str(out), "--workers", "1"]
+    edit(GOLD, "x = 1\n")
+    for more in ([], ["--dry-run"]):
+        assert run.main([*command, *more]) == 2
+        assert "with --accept-source\n" in capsys.readouterr().err
+    for more in (["--accept-source", "--dry-run"], ["--fresh", "--dry-run"], ["--accept-source"], [], ["--dry-run"]):
+        assert run.main([*command, *more]) == 0
+    assert "different code made these runs" in capsys.readouterr().out
+
+
+def test_where_source_json_is_gone_the_tables_say_it(out: Path, edit: Callable[[str, str], None]) -> None:
+    (out / "source.json").unlink()
+    edit(GOLD, "x = 1\n")
+    with pytest.raises(ConfigError, match=r"made by other code, .* \(source\.json does not say which modules"):
+        run_sweep(sweep_of(), out, workers=1)
+
+
+def test_another_reference_does_not_go_on(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a machine whose training gives another one."""
+    make = simulator.worlds.components.make_ground
+
+    def elsewhere(*arguments: object) -> Ground:
+        ground = make(*arguments)
+        reference = ground.reference.clone()
+        reference[3] *= 1 + 1e-6
+        return Ground(**{**vars(ground), "reference": reference})
+
+    with monkeypatch.context() as patch:
+        patch.setattr("simulator.worlds.build.make_ground", elsewhere)
+        with pytest.raises((ConfigError, SweepError), match=r"made with another reference \(SHA-256 [0-9a-f]{64}, and"):
+            run_sweep(sweep_of(), out, workers=1)
+    run_sweep(sweep_of(), out, workers=1)
+    assert set(pd.read_parquet(out / "runs.parquet")["reference_sha256"]) == {
+        json.loads((out / "world.json").read_text())["reference_sha256"]
+    }
+
+
+def test_a_cache_that_is_damaged_between_two_starts_changes_nothing(
+    out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = run_sweep(sweep_of(), tmp_path / "whole", workers=1)
+    monkeypatch.setenv("SIMULATOR_CACHE", str(tmp_path / "cache"))
+    run_sweep(sweep_of(), tmp_path / "warm", workers=1)
+    (path,) = (tmp_path / "cache").iterdir()
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 0x80  # a sign
+    path.write_bytes(content)
+    with heard() as told:
+        run_sweep(sweep_of(), out, workers=1)
+    assert any("is damaged; the reference is trained again" in said for said in told)
+    assert (out / "curves.parquet").read_bytes() == (whole / "curves.parquet").read_bytes()
+
+
+def test_a_process_with_other_code_or_another_reference_does_no_job(
+    out: Path, edit: Callable[[str, str], None]
+) -> None:
+    folder, facts = Folder(path=out), json.loads((out / "world.json").read_text())
+    check_as_begun(folder, facts["name"], facts["reference_sha256"])
+    with pytest.raises(StorageError, match="is not the one that the sweep began with"):
+        check_as_begun(folder, facts["name"], "0" * 64)
+    edit(GOLD, "x = 1\n")
+    with pytest.raises(StorageError, match="the code of the simulator has changed since the sweep"):
+        check_as_begun(folder, facts["name"], facts["reference_sha256"])
+
+
+def test_proxies_say_how_they_were_made(tmp_path: Path) -> None:
+    sweep = small_sweep(sweep={"method": ["best_of_n"], "seeds": 1}, proxy={"steps": 2}, best_of_n={"largest": 2})
+    with heard():  # of settings that best-of-n does not read
+        out = run_sweep(sweep, tmp_path / "out", workers=1)
+    facts = json.loads((out / "world.json").read_text())
+    assert {(one.source, one.reference) for one in made(Folder(path=out))} == {
+        (results_source(), facts["reference_sha256"])
+    }
+    assert len(made(Folder(path=out))) == 2
+
+
+def test_what_only_shows_verdicts_is_named_and_there() -> None:
+    root = ROOT / "analysis"
+    names = {path.relative_to(root).with_suffix("").as_posix() for path in root.rglob("*.py")}
+    names |= {f"{path.name}/" for path in root.iterdir() if (path / "__init__.py").exists()}
+    assert names >= SHOWING
+    assert len(verdicts_source()) == 10

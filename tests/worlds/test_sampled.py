@@ -1,0 +1,277 @@
+"""A world that is small enough to be both: what is sampled in it against what is exact."""
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torch import Tensor
+
+from simulator import Sweep, run_sweep
+from simulator.measurement.exact import Columns
+from simulator.methods.pairwise_training import pose
+from simulator.networks.packing import FILL
+from simulator.networks.parameters import unstack
+from simulator.networks.token_log_probs import divergence, said
+from simulator.preferences.pairs import Preferences, stack_preferences
+from simulator.settings.tables import Data
+from simulator.sweeps.grid import expand
+from simulator.training.engine import advance, start
+from simulator.worlds.build import build_world
+from simulator.worlds.components import Ground, make_ground
+from simulator.worlds.enumerable import EnumerableWorld, list_world
+from simulator.worlds.reference_sample import total
+from simulator.worlds.sampled import sample_world
+from tests.conftest import small_sweep
+
+CPU = torch.device("cpu")
+WITH_ERROR = ("kl", "gold", "proxy", "win_rate", "entropy")
+
+
+def both(kind: str, *, seed: int = 1, measured: int | str = "all", samples: int = 16) -> Sweep:
+    return small_sweep(
+        world={
+            "kind": kind,
+            "vocabulary": 6,
+            "response_length": 4,
+            "prompts": 40,
+            "prompt_length": 3,
+            "seed": seed,
+        },
+        measure={"samples": samples, "baseline": 48, "prompts": measured},
+        data={"pairs": 128},
+        gold={"reward": "motif"},
+        policy={"layers": 1, "width": 16},
+        sweep={"loss": ["logistic", "squared", "hinge"], "beta": [0.1, 1.0], "seeds": 2},
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Truth:
+    """One world listed, the policies of a sweep in it at five checkpoints [60, D], and what is true of them."""
+
+    ground: Ground
+    listed: EnumerableWorld
+    policies: Tensor
+    pairs: Preferences
+    exact: Columns
+
+    def of(self, chosen: Sequence[int]) -> Columns:
+        """What is true of some of the policies."""
+        return {name: value[chosen] for name, value in self.exact.items()}
+
+
+@pytest.fixture(scope="module")
+def truth() -> Truth:
+    settings = both("enumerable")
+    ground = make_ground(settings, CPU)
+    listed = list_world(settings, ground, CPU)
+    runs = expand(settings)
+    pairs = stack_preferences([listed.draw(run.settings.data, run.seed) for run in runs])
+    problem = pose(runs, listed, pairs)
+    state, seen = start(listed.reference, len(runs)), []
+    for steps in (2, 4, 10, 20, 60):
+        state = advance(state, problem, steps)
+        seen.append(state.parameters.clone())
+    policies, fivefold = torch.cat(seen), stack_preferences([pairs.rows(i) for i in range(len(runs))] * 5)
+    with torch.no_grad():
+        exact, _ = listed.measure(policies, fivefold, settings.data)
+    return Truth(ground=ground, listed=listed, policies=policies, pairs=fivefold, exact=exact)
+
+
+def errors(found: Columns, exact: Columns, name: str) -> np.ndarray:
+    """How many standard errors each estimate is from the truth."""
+    return ((found[name] - exact[name]) / found[f"{name}_se"]).numpy()
+
+
+@pytest.mark.slow
+def test_samples_agree_with_sums_over_a_whole_sweep(truth: Truth) -> None:
+    within = []
+    for seed in (100, 101, 102):
+        world = sample_world(both("sampled", seed=seed), truth.ground, CPU)
+        with torch.no_grad():
+            found, ratios = world.measure(truth.policies, truth.pairs, Data())
+            _, exact_ratios = truth.listed.measure(truth.policies, truth.pairs, Data())
+        exact = truth.exact
+        within += [np.abs(errors(found, exact, name)) < 3 for name in WITH_ERROR]
+        assert ratios.numpy() == pytest.approx(exact_ratios.numpy(), abs=5e-5)
+        assert found["mu_squared"].numpy() == pytest.approx(exact["mu_squared"].numpy(), rel=0.3)
+        assert (found["kl"] >= 0).all()
+    assert np.concatenate(within).size == 900
+    assert np.mean(np.concatenate(within)) >= 0.99
+
+
+@pytest.mark.slow(but="24")
+@pytest.mark.parametrize("measured", ["all", 24])
+def test_intervals_hold_the_truth_as_often_as_they_say(truth: Truth, measured: int | str, long: bool) -> None:
+    """200 repeats in the long form, each with noise, a baseline and a choice of prompts of its own."""
+    chosen = [5, 15, 30, 49]
+    pairs = Preferences(**{name: value[chosen] for name, value in vars(truth.pairs).items()}).first(1)
+    held: dict[str, list[np.ndarray]] = {name: [] for name in WITH_ERROR}
+    for repeat in range(200 if long else 70):
+        world = sample_world(both("sampled", seed=1000 + repeat, measured=measured), truth.ground, CPU)
+        with torch.no_grad():
+            found, _ = world.measure(truth.policies[chosen], pairs, Data())
+        exact = truth.of(chosen)
+        for name in WITH_ERROR:
+            held[name].append(np.abs(errors(found, exact, name)) < 1.96)
+    shares = {name: np.mean(hits) for name, hits in held.items()}
+    least, most = (0.92, 0.98) if long else (0.89, 0.995)
+    assert all(least <= share <= most for share in shares.values()), shares
+
+
+def test_common_noise_makes_differences_sharper_than_values(truth: Truth) -> None:
+    """Two policies a small step apart, in twenty worlds: their difference varies less than either."""
+    policy = truth.policies[20]
+    near = torch.stack([policy, policy + 0.01 * policy.std() * torch.sign(truth.policies[21])])
+    pairs = Preferences(**{name: value[:2] for name, value in vars(truth.pairs).items()}).first(1)
+    found = []
+    for seed in range(20):
+        world = sample_world(both("sampled", seed=seed), truth.ground, CPU)
+        with torch.no_grad():
+            found.append(world.measure(near, pairs, Data())[0]["gold"].numpy())
+    values = np.array(found)
+    assert np.ptp(values, axis=1).max() > 0
+    assert (values[:, 0] - values[:, 1]).std() < 0.5 * values.std(axis=0).min()
+
+
+def stopping() -> Sweep:
+    """Two spoken tokens and an end, up to three tokens."""
+    return small_sweep(
+        world={
+            "kind": "sampled",
+            "vocabulary": 3,
+            "response_length": 3,
+            "prompts": 4,
+            "prompt_length": 3,
+            "language": {"stop": 0.3},
+        },
+        measure={"samples": 512, "baseline": 512},
+        gold={"reward": "motif"},
+    )
+
+
+def test_responses_that_end_are_measured_as_what_they_are() -> None:
+    """Against sums over every response that can be said, filled or not."""
+    world = build_world(stopping())
+    assert world.end == 2
+    texts = [list(body) for body in itertools.product((0, 1), (0, 1), (0, 1, 2))]
+    texts += [[*body, 2] + [FILL] * (2 - n) for n in (0, 1) for body in itertools.product((0, 1), repeat=n)]
+    every = torch.tensor(texts)
+    noise = torch.randn(1, len(world.reference), generator=torch.Generator().manual_seed(0))
+    policy = world.reference + 0.2 * noise
+    prompts = world.prompts.repeat_interleave(len(every), dim=0)[None]
+    single = every.repeat(len(world.prompts), 1)[None, :, None]
+    with torch.no_grad():
+        log_pi, log_ref = (
+            said(unstack(rows, world.architecture), world.architecture, prompts, single).view(4, len(every))
+            for rows in (policy, world.reference[None])
+        )
+        data = stopping().data
+        pairs = stack_preferences([world.draw(data, 0)])
+        found, _ = world.measure(policy, pairs, data)
+    pi = log_pi.exp()
+    assert pi.sum(dim=1).numpy() == pytest.approx(1, abs=1e-5)
+    gold = total(world.judged(world.prompts, every[None, None].expand(1, 4, -1, -1)))[0]
+    below = torch.stack(
+        [(gold[p][None] < gold[p][:, None]) + 0.5 * (gold[p][None] == gold[p][:, None]) for p in range(4)]
+    )
+    exact = {
+        "kl": (pi * (log_pi - log_ref)).sum(dim=1).mean(),
+        "entropy": -(pi * log_pi).sum(dim=1).mean(),
+        "length": (pi * (every != FILL).sum(dim=1)).sum(dim=1).mean(),
+        "gold": ((pi - log_ref.exp()) * gold).sum(dim=1).mean(),
+        "win_rate": (pi * (below * log_ref.exp()[:, None]).sum(dim=2)).sum(dim=1).mean(),
+    }
+    for name, value in exact.items():
+        assert abs(found[name].item() - value.item()) < 4 * found[f"{name}_se"].item(), name
+        assert found[f"{name}_se"].item() < 0.06
+    assert found["length"].item() < 2.5
+
+
+def test_the_sampled_world_draws_nested_pairs_of_the_behaviour_policy() -> None:
+    world = build_world(stopping())
+    few, many = (world.draw(Data(pairs=pairs), 3) for pairs in (40, 100))
+    for name in ("prompt", "responses", "reference"):
+        assert torch.equal(getattr(few, name), getattr(many, name)[:40])
+    uniform = world.draw(Data(pairs=4000, behaviour="uniform", labels="deterministic"), 0)
+    first = uniform.responses[..., 0].flatten()
+    assert np.bincount(first.numpy(), minlength=3) / len(first) == pytest.approx([1 / 3] * 3, abs=0.03)
+    judged = world.judged(world.prompts[uniform.prompt], uniform.responses[None])
+    gold = total(judged)[0].unbind(dim=1)
+    assert (gold[0] >= gold[1]).all()
+    assert not torch.equal(world.draw(Data(pairs=40), 4).responses, few.responses)
+
+
+def test_the_kl_of_a_token_is_exact_finite_and_never_negative() -> None:
+    rng = np.random.default_rng(0)
+    logits = torch.from_numpy(rng.normal(size=(3, 2, 50, 9)) * np.reshape([1.0, 1e-4, 40.0], (3, 1, 1, 1)))
+    log_pi, log_ref = logits.log_softmax(dim=-1).unbind(dim=1)
+    found = divergence(log_pi, log_ref - log_pi)
+    assert found.numpy() == pytest.approx((log_pi.exp() * (log_pi - log_ref)).sum(dim=-1).numpy(), rel=1e-6, abs=1e-15)
+    assert (found >= 0).all()
+    extreme = torch.tensor([[0.0, -800.0], [0.0, 0.0]], dtype=torch.float64).log_softmax(dim=-1)
+    assert divergence(extreme[0], extreme[1] - extreme[0]).item() == pytest.approx(np.log(2))
+    assert divergence(extreme[1], extreme[0] - extreme[1]).item() == pytest.approx(400 - np.log(2))
+
+
+def test_the_prompts_that_are_measured_are_any_of_them() -> None:
+    """Over worlds, each prompt is measured as often as any other."""
+    count = np.zeros(12)
+    ground = make_ground(small_sweep(**MANY_PROMPTS), CPU)
+    for seed in range(60):
+        settings = small_sweep(**MANY_PROMPTS | {"world": MANY_PROMPTS["world"] | {"seed": seed}})
+        measured = sample_world(settings, ground, CPU).measured
+        count += (torch.from_numpy(ground.prompts)[:, None] == measured).all(dim=2).sum(dim=1).numpy()
+    assert count.sum() == 60 * 3
+    assert count.max() < 30
+    assert ((count - 15) ** 2 / 15).sum() < 11 + 4 * np.sqrt(22)
+
+
+MANY_PROMPTS: dict[str, Any] = {
+    "world": {"kind": "sampled", "prompts": 12, "response_length": 2, "prompt_length": 3},
+    "measure": {"prompts": 3, "samples": 2, "baseline": 4},
+    "reference": {"steps": 20},
+    "policy": {"width": 8, "layers": 1},
+}
+
+
+SAMPLED: dict[str, Any] = {
+    "world": {"kind": "sampled", "vocabulary": 12, "response_length": 8, "prompts": 6, "language": {"stop": 0.1}},
+    "measure": {"samples": 6, "baseline": 32, "kl_estimators": True, "prompts": 4},
+    "policy": {"layers": 2, "width": 16},
+    "sweep": {"loss": ["logistic", "hinge"], "beta": [0.1, 1.0], "seeds": 2},
+    "train": {"steps": 12, "checkpoints": 4},
+}
+
+
+@pytest.fixture(scope="module")
+def records(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
+    folder = run_sweep(small_sweep(**SAMPLED), tmp_path_factory.mktemp("sampled") / "out", workers=1)
+    return pd.read_parquet(folder / "curves.parquet")
+
+
+def test_records_of_a_sampled_sweep_are_those_of_any_sweep(records: pd.DataFrame, curves: pd.DataFrame) -> None:
+    assert [name for name in records if not name.startswith("kl_k")] == list(curves)
+    assert {f"kl_k{i}{suffix}" for i in (1, 2, 3) for suffix in ("", "_se")} <= set(records)
+    assert (records["method"] == "gpo").all()
+    assert (records["status"] == "ok").all()
+    moved = records[records["step"] > 0]
+    assert (moved[["kl_se", "gold_se", "proxy_se", "win_rate_se"]] > 0).all().all()
+    start = records[records["step"] == 0]
+    assert (start[["kl", "proxy", "mu_squared"]].abs() < 1e-9).all().all()
+    assert ((start["gold"] / start["gold_se"]).abs() < 4).all()
+    assert records["length"].between(1, 8).all()
+
+
+def test_a_sampled_sweep_gives_the_same_bytes_again_in_other_stacks_and_processes(
+    records: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("simulator.sweeps.memory_budget.stack_size", lambda _: 3)
+    folder = run_sweep(small_sweep(**SAMPLED), tmp_path / "again", workers=2, memory="8GiB")
+    pd.testing.assert_frame_equal(pd.read_parquet(folder / "curves.parquet"), records, check_exact=True)
