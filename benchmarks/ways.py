@@ -18,6 +18,7 @@ from simulator.common.random_streams import stream
 from simulator.networks.parameters import unstack
 from simulator.networks.sampling import Lots, Noise, gumbel_noise
 from simulator.networks.token_log_probs import follow
+from simulator.preferences.draw import draw_labelled
 from simulator.preferences.pairs import Preferences, stack_preferences
 from simulator.settings.tables import Settings
 from simulator.worlds.build import build_world
@@ -73,7 +74,7 @@ def scene_of(case: Case, kind: Kind, runs: int, device: torch.device) -> Scene:
         settings=settings,
         world=world,
         policies=world.reference + torch.from_numpy(away).float().to(device),
-        pairs=stack_preferences([world.draw(settings.data, seed) for seed in range(runs)]),
+        pairs=stack_preferences([draw_labelled(world, settings.data, seed) for seed in range(runs)]),
     )
 
 

@@ -1,51 +1,74 @@
-"""Policies against a proxy whose law is known in closed form. Shapes: Q policies of each run, R runs."""
+"""Policies against a proxy that need no training: best-of-n, and the Gibbs policies. Shapes: Q policies of each run,
+R runs, P prompts, G responses to each.
+"""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import cast
 
 import numpy as np
 import pandas as pd
 import torch
+from torch import Tensor
 
 from simulator.common.signals import stop_if_wanted
 from simulator.measurement.best_of_n import kl_bound, ladder, log_best_of_n
+from simulator.measurement.gibbs import TEMPERATURES, gibbs
 from simulator.methods.best_of_n_sampled import best_of_pool
-from simulator.proxies.scores import Proxy
+from simulator.proxies.scores import Proxy, scorer_of
 from simulator.settings.run import Run
 from simulator.training.checkpoints import curve_rows
 from simulator.training.recorder import Recorder
-from simulator.worlds.enumerable import EnumerableWorld
-from simulator.worlds.protocol import World
+from simulator.worlds.listing import Scorer
+from simulator.worlds.protocol import ListedWorld, World, listed
 from simulator.worlds.sampled import SampledWorld
 
 Array = np.ndarray
+Law = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
-def exact(
-    runs: Sequence[Run], world: EnumerableWorld, proxies: Sequence[Proxy], ladder: Sequence[int]
+def measure_laws(
+    runs: Sequence[Run], world: ListedWorld, scorer: Scorer, law: Law, strengths: Sequence[float]
 ) -> dict[str, Array]:
-    """Every column, [Q, R] each, from the law of the best of n."""
-    scorer = world.scorer(proxies)
+    """Every column, [Q, R] each, of policies whose law follows from a score and a strength.
+
+    law(log pi_ref [P, G], scores [P, G], strength [1]): log pi, [1, P, G].
+    """
     measured: dict[str, Array] = {}
     for number, run in enumerate(runs):
-        stop_if_wanted()
         one = scorer.rows(slice(number, number + 1))
-        for row, n in enumerate(ladder):
-            law = log_best_of_n(world.log_law, one.tables[0], torch.tensor([n], device=one.tables.device))
-            for name, value in world.measure_law(law, run.settings.data, one).items():
-                measured.setdefault(name, np.empty((len(ladder), len(runs))))[row, number] = value.item()
+        for row, strength in enumerate(strengths):
+            stop_if_wanted()
+            log_probs = law(world.log_law, one.tables[0], torch.from_numpy(np.array([strength])).to(one.tables.device))
+            for name, value in world.measure_law(log_probs, run.settings.data, one).items():
+                measured.setdefault(name, np.empty((len(strengths), len(runs))))[row, number] = value.item()
     return measured
 
 
-def trace(runs: Sequence[Run], world: World, proxies: Sequence[Proxy], recorder: Recorder) -> pd.DataFrame:
+def repeated(values: Array, runs: Sequence[Run]) -> Array:
+    """Values [Q] for each run, [Q, R]."""
+    return np.repeat(values[:, None], len(runs), axis=1)
+
+
+def best_of_n_rows(runs: Sequence[Run], world: World, proxies: Sequence[Proxy], recorder: Recorder) -> pd.DataFrame:
     """The records of best-of-n against each run's proxy; n stands in the column `n` and is the step, too."""
     rungs = ladder(runs[0].settings.best_of_n.largest)
-    n = np.repeat(np.array(rungs, dtype=float)[:, None], len(runs), axis=1)
-    if isinstance(world, EnumerableWorld):
-        measured, source = exact(runs, world, proxies, rungs), "exact"
+    n, scorer = repeated(np.array(rungs, dtype=float), runs), scorer_of(world, proxies)
+    if world.lists_responses:
+        measured, source = measure_laws(runs, listed(world), scorer, log_best_of_n, rungs), "exact"
     else:
-        assert isinstance(world, SampledWorld)
         pool = runs[0].settings.best_of_n.pool
-        measured, source = best_of_pool(world, world.scorer(proxies), pool, rungs) | {"kl": kl_bound(n)}, "bound"
-    measured |= {"n": n, "kl_bound": kl_bound(n)}
+        measured = best_of_pool(cast(SampledWorld, world), scorer, pool, rungs)
+        measured, source = measured | {"kl": kl_bound(n)}, "bound"
     recorder.tick(1)
+    measured |= {"n": n, "kl_bound": kl_bound(n)}
     return curve_rows(runs, rungs, measured, np.full(len(runs), -1), kl_source=source)
+
+
+def gibbs_rows(runs: Sequence[Run], world: World, proxies: Sequence[Proxy], recorder: Recorder) -> pd.DataFrame:
+    """The records of the Gibbs policies of each run's proxy, from a large tau to a small one."""
+    scorer = scorer_of(world, proxies)
+    measured = measure_laws(runs, listed(world), scorer, gibbs, TEMPERATURES.tolist())
+    measured["tau"] = repeated(TEMPERATURES, runs)
+    recorder.tick(1)
+    steps = list(range(1, len(TEMPERATURES) + 1))
+    return curve_rows(runs, steps, measured, np.full(len(runs), -1), kl_source=world.kl_source)

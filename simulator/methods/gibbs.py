@@ -5,40 +5,8 @@ simulator/measurement/gibbs.py. A run follows tau from large to small, one row e
 It needs a world that lists responses.
 """
 
-from collections.abc import Sequence
-
-import numpy as np
-import pandas as pd
-import torch
-
-from simulator.common.signals import stop_if_wanted
-from simulator.measurement.gibbs import TEMPERATURES, gibbs
+from simulator.methods.closed_form import gibbs_rows
 from simulator.methods.method import LABELS, Method, always, needs_listing, no_labelling, reads_proxies
-from simulator.proxies.scores import Proxy
-from simulator.settings.run import Run
-from simulator.training.checkpoints import curve_rows
-from simulator.training.recorder import Recorder
-from simulator.worlds.enumerable import EnumerableWorld
-from simulator.worlds.protocol import World
-
-
-def trace(runs: Sequence[Run], world: World, proxies: Sequence[Proxy], recorder: Recorder) -> pd.DataFrame:
-    """The records of the Gibbs policies of each run's proxy."""
-    assert isinstance(world, EnumerableWorld)
-    scorer = world.scorer(proxies)
-    measured: dict[str, np.ndarray] = {}
-    for row, temperature in enumerate(TEMPERATURES):
-        stop_if_wanted()
-        for number in range(len(runs)):
-            one = scorer.rows(slice(number, number + 1))
-            law = gibbs(world.log_law, one.tables[0], torch.tensor([temperature], device=one.tables.device))
-            for name, value in world.measure_law(law, runs[number].settings.data, one).items():
-                measured.setdefault(name, np.empty((len(TEMPERATURES), len(runs))))[row, number] = value.item()
-    measured["tau"] = np.repeat(TEMPERATURES[:, None], len(runs), axis=1)
-    recorder.tick(1)
-    steps = list(range(1, len(TEMPERATURES) + 1))
-    return curve_rows(runs, steps, measured, np.full(len(runs), -1), kl_source=world.kl_source)
-
 
 GIBBS = Method(
     strengths=lambda grid: [(None, None)],
@@ -50,5 +18,5 @@ GIBBS = Method(
     steps=lambda cell: 1,
     network=lambda cell: (0, 0),
     passes=lambda cell: 1,
-    trace=trace,
+    trace=gibbs_rows,
 )

@@ -19,7 +19,7 @@ from simulator.objectives.objective import Part, UnderReference
 from simulator.preferences.labelling import preferences, refresh
 from simulator.preferences.online import round_at, segments
 from simulator.preferences.pairs import Preferences
-from simulator.proxies.scores import Proxy
+from simulator.proxies.scores import Proxy, scorer_of
 from simulator.settings.run import Run, apart, objective_of, own_of
 from simulator.settings.tables import Settings
 from simulator.training.checkpoints import Track, checkpoint_steps, curve_rows
@@ -116,7 +116,7 @@ def train(runs: Sequence[Run], world: World, proxies: Sequence[Proxy], recorder:
     """World, preference data, trained runs, measured checkpoints, records."""
     settings, keep = runs[0].settings, recorder.keep
     refreshed = settings.online.refresh
-    scorer = world.scorer(proxies) if proxies else None
+    scorer = scorer_of(world, proxies) if proxies else None
     with torch.no_grad():
         pairs = preferences(runs, world, scorer)
         problem = pose(runs, world, pairs)

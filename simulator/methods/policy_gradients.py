@@ -18,7 +18,7 @@ from simulator.networks.parameters import Blocks, restack, unstack
 from simulator.networks.prefix_tree import leaf_log_probs, node_log_probs
 from simulator.networks.transformer import response_log_probs
 from simulator.preferences.rollouts import draw_responses
-from simulator.proxies.scores import Proxy
+from simulator.proxies.scores import Proxy, scorer_of
 from simulator.settings.run import Run
 from simulator.settings.tables import Rl
 from simulator.training.batches import batch_order
@@ -27,9 +27,8 @@ from simulator.training.engine import start
 from simulator.training.problem import Schedule, State, state_from, state_tensors
 from simulator.training.recorder import Recorder
 from simulator.training.snapshots import stretches
-from simulator.worlds.enumerable import EnumerableWorld
 from simulator.worlds.listing import Scorer
-from simulator.worlds.protocol import World
+from simulator.worlds.protocol import ListedWorld, World, listed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,7 +122,7 @@ def clipped(log_probs: Tensor, rollout: Rollout, clip: float) -> Tensor:
     return -(gain * said).sum(dim=-1).mean(dim=(1, 2))
 
 
-def objective(blocks: Blocks, world: EnumerableWorld, tables: Tensor, penalty: Tensor) -> Tensor:
+def objective(blocks: Blocks, world: ListedWorld, tables: Tensor, penalty: Tensor) -> Tensor:
     """E_pi r - tau KL(pi || pi_ref), [R], for scores [R, P, G] and tau [R, 1]: a sum over every response."""
     nodes = node_log_probs(blocks, world.architecture, world.prompts, world.responses.shape[1])
     log_probs = leaf_log_probs(nodes, world.architecture.vocabulary)
@@ -143,8 +142,7 @@ def gradient_of(parameters: Tensor, task: Task, rollout: Rollout | None) -> Tens
     blocks = {name: view.detach().requires_grad_() for name, view in unstack(parameters, world.architecture).items()}
     with torch.enable_grad():
         if rollout is None:
-            assert isinstance(world, EnumerableWorld)
-            loss = -objective(blocks, world, task.scorer.tables, task.penalty)
+            loss = -objective(blocks, listed(world), task.scorer.tables, task.penalty)
         else:
             log_probs = log_probs_of(blocks, world, rollout.prompt, rollout.responses)
             ppo = task.rl.algorithm == "ppo"
@@ -187,7 +185,7 @@ def set_task(runs: Sequence[Run], world: World, proxies: Sequence[Proxy]) -> Tas
 
     return Task(
         world=world,
-        scorer=world.scorer(proxies),
+        scorer=scorer_of(world, proxies),
         rl=settings.rl,
         penalty=per_run([run.beta for run in runs]),
         learning_rate=per_run([run.settings.train.learning_rate for run in runs]),

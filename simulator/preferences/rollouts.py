@@ -13,7 +13,6 @@ from simulator.common.random_streams import stream
 from simulator.networks.parameters import unstack
 from simulator.networks.sampling import LEAST, Lots, sample
 from simulator.worlds.protocol import World
-from simulator.worlds.sampled import SampledWorld
 
 
 def draw_responses(
@@ -43,6 +42,6 @@ def draw_responses(
         responses=lots.responses,
         length=length,
         noise=lambda: next(tokens),
-        end=world.end if isinstance(world, SampledWorld) else None,
+        end=world.end,
     )
     return drawn[:, : lots.prompts]

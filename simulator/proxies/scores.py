@@ -23,7 +23,8 @@ from simulator.networks.parameters import unstack
 from simulator.networks.prefix_tree import numbers_of
 from simulator.networks.token_log_probs import AT_ONCE, numbers_for_one
 from simulator.networks.transformer import sequence_scores
-from simulator.worlds.listing import Listing
+from simulator.worlds.listing import Listing, Scorer
+from simulator.worlds.protocol import World
 
 Array = np.ndarray
 
@@ -181,3 +182,15 @@ class NetworkScorer:
 
 def _centre(unit: Unit, place: Array) -> Array:
     return np.where(place < 0, unit.centre.mean(), unit.centre[place])
+
+
+def scorer_of(world: World, proxies: Sequence[Proxy]) -> Scorer:
+    """The proxies of a stack of runs, to score with: looked up where every response is listed."""
+    device = world.prompts.device
+    if world.lists_responses:
+        tables = torch.from_numpy(np.stack([proxy.table for proxy in proxies])).to(device)
+        return TableScorer(tables=tables, vocabulary=world.architecture.vocabulary)
+    rows = torch.from_numpy(world.listing.rows).to(device)
+    listed = torch.full((len(world.prompts),), -1, device=device)
+    listed[rows] = torch.arange(len(rows), device=device)
+    return NetworkScorer(proxies=tuple(proxies), prompts=world.prompts, listed=listed)

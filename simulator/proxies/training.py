@@ -25,6 +25,7 @@ from simulator.networks.parameters import initial_parameters, unstack
 from simulator.networks.transformer import sequence_scores
 from simulator.objectives import OBJECTIVES
 from simulator.objectives.objective import OfParts, Part, pair_losses
+from simulator.preferences.draw import draw_labelled
 from simulator.preferences.pairs import Preferences, padded_preferences
 from simulator.proxies.agreement import against_gold
 from simulator.proxies.reward_model import CHECKPOINTS, Member, proxy_architecture
@@ -117,7 +118,7 @@ def train_members(members: Sequence[Member], world: World, recorder: Recorder) -
     to go on from.
     """
     data = {(member.settings.data, member.seed): None for member in members}
-    drawn = {key: world.draw(*key) for key in data}
+    drawn = {key: draw_labelled(world, *key) for key in data}
     pairs = padded_preferences([drawn[member.settings.data, member.seed] for member in members])
     problem = pose(members, world, pairs)
     state = start(torch.zeros(problem.architecture.row, device=world.prompts.device), len(members))

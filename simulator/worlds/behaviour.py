@@ -16,6 +16,7 @@ say nothing; `data.distinct` draws those again.
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol, Self
 
 import numpy as np
 from torch import Tensor
@@ -25,6 +26,33 @@ from simulator.networks.prefix_tree import leaf_log_probs
 from simulator.settings.tables import Behaviour
 
 TURNS = 100  # draws of a pair whose responses are to differ
+
+
+class Answers(Protocol):
+    """Responses of R runs to prompts, such as labelled pairs, for a world to measure policies on."""
+
+    @property
+    def prompt(self) -> Tensor:
+        """Rows of the prompts, [R, N]."""
+        ...
+
+    @property
+    def responses(self) -> Tensor:
+        """Token ids [R, N, K, T]."""
+        ...
+
+    @property
+    def reference(self) -> Tensor:
+        """log pi_ref of each response, nats, float64 [R, N, K]."""
+        ...
+
+    def rows(self, rows: slice) -> Self:
+        """Those of some of the runs."""
+        ...
+
+    def first(self, count: int) -> Self:
+        """The first `count` of every run."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -25,11 +25,9 @@ from simulator.networks.attention import REGISTER
 from simulator.networks.parameters import unstack
 from simulator.networks.prefix_tree import all_responses, leaf_log_probs, leaf_scores, node_log_probs, numbers_of
 from simulator.objectives.objective import UnderReference
-from simulator.preferences.pairs import Preferences, labelled
-from simulator.proxies.scores import Proxy, TableScorer
 from simulator.settings.tables import Data, Settings
 from simulator.training.forward_kl import exact_under_reference
-from simulator.worlds.behaviour import Candidates, apart, behaviour_law, draw_pairs, inverse_law
+from simulator.worlds.behaviour import Answers, Candidates, apart, behaviour_law, draw_pairs, inverse_law
 from simulator.worlds.components import Ground, content_of, fluency_under, refuse_gold, sizes
 from simulator.worlds.listing import Listing, Scorer
 
@@ -58,6 +56,8 @@ class EnumerableWorld:
     listing: Listing
     facts: dict[str, Any]
     kl_source: str = "exact"
+    end: int | None = None
+    lists_responses: bool = True
 
     def to(self, device: torch.device) -> "EnumerableWorld":
         """The same world with its tensors on `device`."""
@@ -103,12 +103,6 @@ class EnumerableWorld:
         draws = stream(seed, purpose, "again", turn).random((len(prompt), responses))
         return inverse_law(self.behaviour(data), prompt, draws)
 
-    def draw(self, data: Data, seed: int) -> Preferences:
-        """The pairs of a seed that gold labelled."""
-        pairs = self.candidates(data, seed, data.pairs, "pairs")
-        gold = self.gold_of(pairs.prompt[None], pairs.responses[None])[0].cpu().numpy()
-        return labelled(pairs, gold, labels=data.labels, temperature=data.temperature, noise=data.label_noise)
-
     def log_reference(self, prompt: Tensor, responses: Tensor) -> Tensor:
         """log pi_ref of responses [R, B, K, T] to the prompts of these rows [R, B], float64 [R, B, K]."""
         return self.yardstick.reference[prompt.unsqueeze(2), numbers_of(responses, self.architecture.vocabulary)]
@@ -132,13 +126,6 @@ class EnumerableWorld:
                 found[number, some] = leaf_scores(blocks, architecture, self.prompts[some], self.responses.shape[1])[0]
         return found
 
-    def scorer(self, proxies: Sequence[Proxy]) -> TableScorer:
-        """The proxies of a stack of runs, to score with."""
-        tables = np.stack([proxy.table for proxy in proxies])
-        return TableScorer(
-            tables=torch.from_numpy(tables).to(self.prompts.device), vocabulary=self.architecture.vocabulary
-        )
-
     def measure_law(self, log_probs: Tensor, data: Data, scorer: Scorer | None = None) -> Columns:
         """Every column that needs no pairs, [R] each, of policies with log pi = `log_probs` [R, P, G]."""
         return self._columns(log_probs, torch.from_numpy(self.behaviour(data)).to(self.prompts.device), scorer)
@@ -150,7 +137,7 @@ class EnumerableWorld:
         return columns
 
     def measure(
-        self, parameters: Tensor, pairs: Preferences | None, data: Data, scorer: Scorer | None = None
+        self, parameters: Tensor, pairs: Answers | None, data: Data, scorer: Scorer | None = None
     ) -> tuple[Columns, Tensor]:
         """Every column that needs no loss, [R] each, for parameters [R, D]; and the log-ratios of pairs, [R, N, 2].
 
@@ -277,7 +264,10 @@ def list_world(settings: Settings, ground: Ground, device: torch.device) -> Enum
         yardstick=Yardstick(reference=log_probs, gold=gold, gold_rank=gold_rank(log_probs, gold), length=length),
         kl_estimators=settings.measure.kl_estimators,
         listing=Listing(
-            law=law / law.sum(axis=1, keepdims=True), gold=gold.numpy(), pairs=np.column_stack([row, pair])
+            rows=np.arange(len(ground.prompts)),
+            law=law / law.sum(axis=1, keepdims=True),
+            gold=gold.numpy(),
+            pairs=np.column_stack([row, pair]),
         ),
         facts={
             **sizes(settings, ground),

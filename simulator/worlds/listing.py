@@ -15,14 +15,12 @@ Array = np.ndarray
 
 @dataclass(frozen=True, kw_only=True)
 class Listing:
-    """law [n, G], which sums to 1 at each prompt, and gold [n, G]; pairs [N, 3]: a row, and two responses to it.
+    """Responses of the reference to some prompts of a world, which give proxies their zero and their unit."""
 
-    The pairs are drawn from the law, and no proxy has learned from them.
-    """
-
-    law: Array
-    gold: Array
-    pairs: Array
+    rows: Array  # [n]: which of the world's prompts
+    law: Array  # [n, G]: probabilities, which sum to 1 at each prompt
+    gold: Array  # [n, G]: standard deviations under the reference
+    pairs: Array  # [N, 3]: a row, and two responses to it, drawn from the law; no proxy has learned from them
 
 
 class Scorer(Protocol):

@@ -4,7 +4,7 @@ Shapes: R runs, P prompts, L prompt length, D parameters, N pairs.
 """
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import pandas as pd
 from torch import Tensor
@@ -13,10 +13,8 @@ from simulator.measurement.exact import Columns
 from simulator.measurement.policy_summary import Portrait
 from simulator.networks.architecture import Architecture
 from simulator.objectives.objective import UnderReference
-from simulator.preferences.pairs import Preferences
-from simulator.proxies.scores import Proxy
 from simulator.settings.tables import Data
-from simulator.worlds.behaviour import Candidates
+from simulator.worlds.behaviour import Answers, Candidates
 from simulator.worlds.listing import Listing, Scorer
 
 
@@ -51,16 +49,22 @@ class World(Protocol):
         ...
 
     @property
+    def end(self) -> int | None:
+        """The token that ends a response; None where every response has all tokens."""
+        ...
+
+    @property
+    def lists_responses(self) -> bool:
+        """Whether every response is listed, so that laws are known; such a world is a `ListedWorld`."""
+        ...
+
+    @property
     def listing(self) -> Listing:
         """Responses of the reference that give proxies their zero and their unit."""
         ...
 
     def candidates(self, data: Data, seed: int, pairs: int, purpose: str, responses: int = 2) -> Candidates:
         """Pairs of a seed from the behaviour policy, without labels; they follow from (seed, purpose)."""
-        ...
-
-    def draw(self, data: Data, seed: int) -> Preferences:
-        """The pairs of a seed that gold labelled."""
         ...
 
     def log_reference(self, prompt: Tensor, responses: Tensor) -> Tensor:
@@ -79,12 +83,8 @@ class World(Protocol):
         """What networks with `parameters` [M, D] say of the listing, float64 [M, n, G]."""
         ...
 
-    def scorer(self, proxies: Sequence[Proxy]) -> Scorer:
-        """The proxies of a stack of runs, to score with."""
-        ...
-
     def measure(
-        self, parameters: Tensor, pairs: Preferences | None, data: Data, scorer: Scorer | None = None
+        self, parameters: Tensor, pairs: Answers | None, data: Data, scorer: Scorer | None = None
     ) -> tuple[Columns, Tensor]:
         """Every column that needs no loss, [R] each, for parameters [R, D]; and log-ratios of pairs, [R, n, 2].
 
@@ -100,3 +100,28 @@ class World(Protocol):
     def oracle(self, name: str) -> pd.DataFrame:
         """Records of the oracle frontier of this world, whose name is `name`; no rows where it is not known."""
         ...
+
+
+class ListedWorld(World, Protocol):
+    """A world whose every response is listed; G responses to each prompt."""
+
+    @property
+    def responses(self) -> Tensor:
+        """Token ids of all responses, in the order of their numbers, [G, T]."""
+        ...
+
+    @property
+    def log_law(self) -> Tensor:
+        """log pi_ref of every response, [P, G]."""
+        ...
+
+    def measure_law(self, log_probs: Tensor, data: Data, scorer: Scorer | None = None) -> Columns:
+        """Every column that needs no pairs, [R] each, of policies with log pi = `log_probs` [R, P, G]."""
+        ...
+
+
+def listed(world: World) -> ListedWorld:
+    """The world, for what only a listing allows. Raises TypeError where responses are not listed."""
+    if not world.lists_responses:
+        raise TypeError("responses of this world are not listed")
+    return cast(ListedWorld, world)

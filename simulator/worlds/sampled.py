@@ -41,11 +41,9 @@ from simulator.networks.sampling import Lots, sample_lots
 from simulator.networks.token_log_probs import AT_ONCE, follow, numbers_for_one, runs_at_once, said
 from simulator.networks.transformer import sequence_scores
 from simulator.objectives.objective import UnderReference
-from simulator.preferences.pairs import Preferences, labelled
-from simulator.proxies.scores import NetworkScorer, Proxy
 from simulator.settings.tables import Data, Measure, Settings
 from simulator.training.forward_kl import POOL, DrawnUnderReference
-from simulator.worlds.behaviour import Candidates, apart, behaviour_temperature
+from simulator.worlds.behaviour import Answers, Candidates, apart, behaviour_temperature
 from simulator.worlds.components import Ground, sizes
 from simulator.worlds.listing import Listing, Scorer
 from simulator.worlds.reference_sample import Baseline, Judge, draw_baseline, total
@@ -82,16 +80,7 @@ class SampledWorld:
     facts: dict[str, Any]
     drawn: dict[Any, Any] = field(default_factory=dict, compare=False)
     kl_source: str = "sampled"
-
-    def draw(self, data: Data, seed: int) -> Preferences:
-        """The pairs of a seed that gold labelled."""
-
-        def make() -> Preferences:
-            pairs = self._candidates(data, seed, data.pairs, "pairs")
-            gold = self.gold_of(pairs.prompt[None], pairs.responses[None])[0].cpu().numpy()
-            return labelled(pairs, gold, labels=data.labels, temperature=data.temperature, noise=data.label_noise)
-
-        return self._kept((data, seed), make)
+    lists_responses: bool = False
 
     def candidates(self, data: Data, seed: int, pairs: int, purpose: str, responses: int = 2) -> Candidates:
         """Pairs of a seed from the behaviour policy, without labels; they follow from (seed, purpose)."""
@@ -141,12 +130,6 @@ class SampledWorld:
                 found[number, some] = scores[0, :, 0].double()
         return found.view(len(parameters), *listed.shape[:2])
 
-    def scorer(self, proxies: Sequence[Proxy]) -> NetworkScorer:
-        """The proxies of a stack of runs, to score with."""
-        listed = torch.full((len(self.prompts),), -1, device=self.prompts.device)
-        listed[self.few] = torch.arange(len(self.few), device=listed.device)
-        return NetworkScorer(proxies=tuple(proxies), prompts=self.prompts, listed=listed)
-
     def _kept(self, key: Any, make: Callable[[], Any]) -> Any:
         if key not in self.drawn:
             self.drawn[key] = make()
@@ -177,7 +160,7 @@ class SampledWorld:
         return torch.from_numpy(apart(responses.cpu().numpy(), again)).to(responses.device)
 
     def measure(
-        self, parameters: Tensor, pairs: Preferences | None, data: Data, scorer: Scorer | None = None
+        self, parameters: Tensor, pairs: Answers | None, data: Data, scorer: Scorer | None = None
     ) -> tuple[Columns, Tensor]:
         """Every column that needs no loss, [R] each, for parameters [R, D]; and the log-ratios of the first pairs.
 
@@ -291,7 +274,7 @@ class SampledWorld:
         parts = self.judge.parts(prompts.flatten(0, 2).cpu().numpy(), responses.flatten(0, 2).cpu().numpy())
         return torch.from_numpy(parts).view(2, *responses.shape[:3]).to(responses.device)
 
-    def _on_pairs(self, parameters: Tensor, pairs: Preferences) -> Tensor:
+    def _on_pairs(self, parameters: Tensor, pairs: Answers) -> Tensor:
         blocks = unstack(parameters, self.architecture)
         return said(blocks, self.architecture, self.prompts[pairs.prompt], pairs.responses) - pairs.reference
 
@@ -356,19 +339,20 @@ def histogram(gold: Tensor) -> Tensor:
     return share.new_zeros(len(where), len(EDGES) - 1).scatter_add_(1, where, share)
 
 
-def bytes_of(tensors: Preferences | Candidates | tuple[Tensor, Tensor]) -> int:
+def bytes_of(tensors: Candidates | tuple[Tensor, Tensor]) -> int:
     """What a set of pairs, or of responses, takes."""
     held = tensors if isinstance(tensors, tuple) else vars(tensors).values()
     return sum(tensor.nbytes for tensor in held if tensor is not None)
 
 
-def list_baseline(baseline: Baseline) -> Listing:
-    """The baseline as a listing: each response as likely as the others at its prompt, and paired with one of them."""
+def list_baseline(baseline: Baseline, prompts: Tensor) -> Listing:
+    """The baseline at the prompts of these rows [n] as a listing: each response is as likely as others."""
     scores = total(baseline.parts).cpu().numpy()
-    prompts, count = scores.shape
-    row = np.arange(prompts).repeat(count // 2)
-    first = np.tile(np.arange(count // 2), prompts)
+    count = scores.shape[1]
+    row = np.arange(len(scores)).repeat(count // 2)
+    first = np.tile(np.arange(count // 2), len(scores))
     return Listing(
+        rows=prompts.cpu().numpy(),
         law=np.full(scores.shape, 1 / count),
         gold=scores - scores.mean(axis=1, keepdims=True),
         pairs=np.column_stack([row, first, first + count // 2]),
@@ -405,6 +389,6 @@ def sample_world(settings: Settings, ground: Ground, device: torch.device) -> Sa
         asked=settings.measure,
         seed=settings.world.seed,
         share=settings.measured_prompts / settings.world.prompts,
-        listing=list_baseline(baseline),
+        listing=list_baseline(baseline, rows),
         facts={**sizes(settings, ground), "reference_cross_entropy": unseen, **facts},
     )

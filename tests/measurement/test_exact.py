@@ -10,6 +10,7 @@ from simulator.networks.packing import packing
 from simulator.networks.parameters import unstack
 from simulator.networks.prefix_tree import leaf_log_probs, node_log_probs
 from simulator.networks.transformer import response_log_probs
+from simulator.preferences.draw import draw_labelled
 from simulator.preferences.pairs import stack_preferences
 from simulator.worlds.protocol import World
 from tests.conftest import small_sweep
@@ -115,7 +116,7 @@ def test_pair_measures_by_hand() -> None:
 
 def test_log_ratios_of_pairs_are_those_of_the_responses_in_them(world: World) -> None:
     data = small_sweep().data
-    pairs = stack_preferences([world.draw(data, seed) for seed in (0, 1)])
+    pairs = stack_preferences([draw_labelled(world, data, seed) for seed in (0, 1)])
     noise = torch.randn(2, len(world.reference), generator=torch.Generator().manual_seed(3))
     parameters = world.reference + 0.1 * noise
     with torch.no_grad():

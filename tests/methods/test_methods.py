@@ -15,9 +15,10 @@ from simulator import ConfigError, Sweep, run_sweep
 from simulator.execution.run_stack import run_stack
 from simulator.measurement.best_of_n import kl_bound, log_best_of_n
 from simulator.methods import METHODS
+from simulator.preferences.draw import draw_labelled
 from simulator.preferences.labelling import preferences
 from simulator.proxies.reward_model import needed
-from simulator.proxies.scores import Proxy, Trained, make_proxy
+from simulator.proxies.scores import Proxy, Trained, make_proxy, scorer_of
 from simulator.proxies.training import train_members
 from simulator.settings.run import Run
 from simulator.sweeps.grid import expand
@@ -134,14 +135,14 @@ def test_pairs_of_the_pool_are_labelled_by_the_proxy_and_new(kind: str, trained:
     tables = {"world": {"kind": kind}, "data": {"labeller": "proxy", "pool": 300, "label_noise": 0.4}}
     here = build_world(small_sweep(**tables))
     runs = runs_of("gpo", seeds=2, **tables)
-    scorer = here.scorer([proxy_in(here, trained)] * 2)
+    scorer = scorer_of(here, [proxy_in(here, trained)] * 2)
     with torch.no_grad():
         pairs = preferences(runs, here, scorer)
         scores = scorer.of(pairs.prompt, pairs.responses)
     assert pairs.prompt.shape == (2, 300)
     assert (scores[..., 0] >= scores[..., 1] - 1e-6).all()
     assert (scores[..., 0] > scores[..., 1]).double().mean() > 0.5
-    by_gold = here.draw(runs[0].settings.data, 0)
+    by_gold = draw_labelled(here, runs[0].settings.data, 0)
     assert not torch.equal(pairs.prompt[0, : len(by_gold.prompt)], by_gold.prompt)
     curves = trace(runs, here, [proxy_in(here, trained)] * 2)
     first, last = (curves.loc[curves["step"] == step, "proxy"].to_numpy() for step in (0, 40))
@@ -406,7 +407,7 @@ def test_a_pool_is_drawn_in_pieces_and_its_beginning_does_not_depend_on_its_size
     from simulator.methods import best_of_n_sampled as pooled
 
     here = build_world(small_sweep(world=SAMPLED, measure={"baseline": 8}))
-    scorer = here.scorer([proxy_in(here, trained)])
+    scorer = scorer_of(here, [proxy_in(here, trained)])
     with torch.no_grad():
         few, many = (pooled.read_pool(here, scorer, size) for size in (77, pooled.CHUNK + 77))
     for name, values in few[0].items():

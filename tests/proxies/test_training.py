@@ -13,10 +13,11 @@ from simulator.networks.packing import whole_packing
 from simulator.networks.parameters import initial_parameters, unstack
 from simulator.networks.prefix_tree import all_responses, leaf_scores
 from simulator.networks.transformer import sequence_scores
+from simulator.preferences.draw import draw_labelled
 from simulator.preferences.pairs import padded_preferences
 from simulator.proxies.agreement import against_gold, correlation
 from simulator.proxies.reward_model import Member, members_of, needed, proxy_architecture
-from simulator.proxies.scores import make_proxy
+from simulator.proxies.scores import make_proxy, scorer_of
 from simulator.proxies.training import pose, train_members, values_of
 from simulator.sweeps.grid import expand
 from simulator.sweeps.stacking import proxy_stacks
@@ -110,7 +111,7 @@ def test_sizes_are_a_factor_of_four_apart_from_hundreds_to_a_million() -> None:
 def test_training_is_that_of_a_plain_loop(world: World, rng: np.random.Generator) -> None:
     """One proxy by torch's own AdamW and clipping, on the labelled pairs that are not held out."""
     (member,) = members({"seeds": 1}, proxy={"weight_decay": 0.1, "loss": "squared"})
-    pairs = padded_preferences([world.draw(member.settings.data, member.seed)])
+    pairs = padded_preferences([draw_labelled(world, member.settings.data, member.seed)])
     problem = pose([member], world, pairs)
     problem = replace(problem, schedule=Schedule(steps=25, warmup=0, kind="constant"))
     kept = member.pairs - member.held_out
@@ -151,7 +152,7 @@ def test_a_stack_over_data_noise_seed_and_loss_gives_what_each_gives_alone(world
 
 def test_held_out_pairs_are_the_last_and_never_trained_on(world: World) -> None:
     (member,) = members({"seeds": 1}, proxy={"held_out": 0.25})
-    pairs = padded_preferences([world.draw(member.settings.data, member.seed)])
+    pairs = padded_preferences([draw_labelled(world, member.settings.data, member.seed)])
     problem = pose([member], world, pairs)
     assert problem.counts == (36,)
     ((trained, facts),) = train([member], world)
@@ -213,7 +214,7 @@ def test_correlation_is_that_of_scores_about_the_mean_of_their_prompt(rng: np.ra
 def test_against_gold_by_planted_scores(rng: np.random.Generator) -> None:
     gold = rng.normal(size=(2, 400))
     pairs = np.column_stack([np.repeat([0, 1], 200), rng.integers(400, size=(400, 2))])
-    listing = Listing(law=np.full((2, 400), 1 / 400), gold=gold, pairs=pairs)
+    listing = Listing(rows=np.arange(2), law=np.full((2, 400), 1 / 400), gold=gold, pairs=pairs)
     perfect = against_gold(listing, 8 * gold + 3)
     assert perfect["correlation"] == pytest.approx(1.0)
     assert perfect["shifted_correlation"] == pytest.approx(1.0)
@@ -236,7 +237,7 @@ def test_scores_of_the_listing_are_those_of_the_same_responses_read_anew(kind: s
     proxies = [
         make_proxy(trained[i : i + 2], here.listing, combine="uncertainty_weighted", uncertainty=0.5) for i in (0, 2)
     ]
-    scorer = here.scorer(proxies)
+    scorer = scorer_of(here, proxies)
     rows = torch.arange(3).expand(2, 3)
     listed = here.responses.expand(3, -1, -1) if kind == "enumerable" else here.baseline.responses
     again = scorer.of(rows, listed.expand(2, -1, -1, -1))

@@ -13,6 +13,7 @@ from simulator.methods.pairwise_training import pose
 from simulator.networks.parameters import unstack
 from simulator.networks.transformer import response_log_probs
 from simulator.objectives.gpo import LOSSES
+from simulator.preferences.draw import draw_labelled
 from simulator.preferences.pairs import stack_preferences
 from simulator.settings.run import Run
 from simulator.sweeps.grid import expand
@@ -31,7 +32,7 @@ def runs_of(**grid: object) -> list[Run]:
 
 
 def problem_of(runs: list[Run], world: World) -> Problem:
-    return pose(runs, world, stack_preferences([world.draw(run.settings.data, run.seed) for run in runs]))
+    return pose(runs, world, stack_preferences([draw_labelled(world, run.settings.data, run.seed) for run in runs]))
 
 
 def test_batches_are_epochs_in_new_orders() -> None:

@@ -18,6 +18,7 @@ from simulator.methods.pairwise_training import pose
 from simulator.networks.packing import FILL
 from simulator.networks.parameters import unstack
 from simulator.networks.token_log_probs import divergence, said
+from simulator.preferences.draw import draw_labelled
 from simulator.preferences.pairs import Preferences, stack_preferences
 from simulator.settings.tables import Data
 from simulator.sweeps.grid import expand
@@ -72,7 +73,7 @@ def truth() -> Truth:
     ground = make_ground(settings, CPU)
     listed = list_world(settings, ground, CPU)
     runs = expand(settings)
-    pairs = stack_preferences([listed.draw(run.settings.data, run.seed) for run in runs])
+    pairs = stack_preferences([draw_labelled(listed, run.settings.data, run.seed) for run in runs])
     problem = pose(runs, listed, pairs)
     state, seen = start(listed.reference, len(runs)), []
     for steps in (2, 4, 10, 20, 60):
@@ -173,7 +174,7 @@ def test_responses_that_end_are_measured_as_what_they_are() -> None:
             for rows in (policy, world.reference[None])
         )
         data = stopping().data
-        pairs = stack_preferences([world.draw(data, 0)])
+        pairs = stack_preferences([draw_labelled(world, data, 0)])
         found, _ = world.measure(policy, pairs, data)
     pi = log_pi.exp()
     assert pi.sum(dim=1).numpy() == pytest.approx(1, abs=1e-5)
@@ -196,16 +197,16 @@ def test_responses_that_end_are_measured_as_what_they_are() -> None:
 
 def test_the_sampled_world_draws_nested_pairs_of_the_behaviour_policy() -> None:
     world = build_world(stopping())
-    few, many = (world.draw(Data(pairs=pairs), 3) for pairs in (40, 100))
+    few, many = (draw_labelled(world, Data(pairs=pairs), 3) for pairs in (40, 100))
     for name in ("prompt", "responses", "reference"):
         assert torch.equal(getattr(few, name), getattr(many, name)[:40])
-    uniform = world.draw(Data(pairs=4000, behaviour="uniform", labels="deterministic"), 0)
+    uniform = draw_labelled(world, Data(pairs=4000, behaviour="uniform", labels="deterministic"), 0)
     first = uniform.responses[..., 0].flatten()
     assert np.bincount(first.numpy(), minlength=3) / len(first) == pytest.approx([1 / 3] * 3, abs=0.03)
     judged = world.judged(world.prompts[uniform.prompt], uniform.responses[None])
     gold = total(judged)[0].unbind(dim=1)
     assert (gold[0] >= gold[1]).all()
-    assert not torch.equal(world.draw(Data(pairs=40), 4).responses, few.responses)
+    assert not torch.equal(draw_labelled(world, Data(pairs=40), 4).responses, few.responses)
 
 
 def test_the_kl_of_a_token_is_exact_finite_and_never_negative() -> None:

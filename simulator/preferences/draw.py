@@ -1,0 +1,15 @@
+"""Pairs that gold labelled, before any training."""
+
+from simulator.preferences.pairs import Preferences, labelled
+from simulator.settings.tables import Data
+from simulator.worlds.protocol import World
+
+
+def draw_labelled(world: World, data: Data, seed: int) -> Preferences:
+    """The pairs of a seed, `data.pairs` of them, that gold labelled.
+
+    Raises ConfigError where `data.distinct` asks for different responses that do not come.
+    """
+    pairs = world.candidates(data, seed, data.pairs, "pairs")
+    gold = world.gold_of(pairs.prompt[None], pairs.responses[None])[0].cpu().numpy()
+    return labelled(pairs, gold, labels=data.labels, temperature=data.temperature, noise=data.label_noise)
