@@ -263,9 +263,9 @@ def losses(*names: str, picture: Path | None = None) -> None:
         Draw those that are functions of z into this file, a PNG, SVG or PDF; GPO's six unless some are named.
 
     """
-    from simulator.objectives.gpo import LOSSES
     from simulator.objectives.local_shape import sample_losses
     from simulator.objectives.loss_table import chosen, describe, functions
+    from simulator.objectives.losses.gpo import LOSSES
 
     say(*describe(chosen(names)).split("\n"))
     if picture:

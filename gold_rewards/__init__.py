@@ -10,11 +10,11 @@ from typing import Protocol
 
 import numpy as np
 
-from gold_rewards.additive import make_additive
 from gold_rewards.labels import Labels, preference_probability
-from gold_rewards.motif import make_motif
+from gold_rewards.rewards.additive import make_additive
+from gold_rewards.rewards.motif import make_motif
+from gold_rewards.rewards.transformer import make_transformer
 from gold_rewards.scale import Scale, scale_of_samples, scale_under
-from gold_rewards.transformer import make_transformer
 
 
 class GoldReward(Protocol):

@@ -9,7 +9,6 @@ Bradley & Terry 1952. Either label is then flipped with probability `noise` (the
 from typing import Literal
 
 import numpy as np
-from scipy.special import expit
 
 Labels = Literal["deterministic", "bradley_terry"]
 
@@ -18,6 +17,8 @@ def preference_probability(
     first: np.ndarray, second: np.ndarray, *, labels: Labels, temperature: float, noise: float
 ) -> np.ndarray:
     """Probability [N] that the first response is labelled chosen, for gold scores `first`, `second` [N]."""
+    from scipy.special import expit
+
     gap = first - second
     clean = expit(gap / temperature) if labels == "bradley_terry" else (np.sign(gap) + 1) / 2
     return (1 - noise) * clean + noise * (1 - clean)

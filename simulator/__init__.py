@@ -22,7 +22,7 @@ _HOME = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import what is asked for only then, so that `simulator.objectives.gpo` needs nothing but torch."""
+    """Import what is asked for only then, so that `simulator.objectives.losses.gpo` needs nothing but torch."""
     if name not in _HOME:
         raise AttributeError(f"module 'simulator' has no attribute {name!r}")
     from importlib import import_module

@@ -32,7 +32,7 @@ OURS = {*PACKAGES, "run", "tests", "benchmarks"}
 MOST_MODULES, MOST_LINES, MOST_OF_A_FUNCTION = 12, 300, 50
 LEAN = (
     "simulator/networks",
-    "simulator/objectives/gpo.py",
+    "simulator/objectives/losses/gpo.py",
     "simulator/training/engine.py",
     "simulator/training/problem.py",
 )
@@ -123,7 +123,10 @@ def test_losses_policies_and_training_need_numpy_and_torch_only(place: str) -> N
     [
         ("import run", {"torch", "pandas", "matplotlib", "scipy"}),
         ("import analysis, analysis.figures", {"torch", "simulator"}),
-        ("import simulator.objectives.gpo, simulator.training.engine", {"pandas", "scipy", "pydantic", "matplotlib"}),
+        (
+            "import simulator.objectives.losses.gpo, simulator.training.engine",
+            {"pandas", "scipy", "pydantic", "matplotlib"},
+        ),
     ],
 )
 def test_what_is_heavy_comes_late(code: str, absent: set[str]) -> None:

@@ -13,11 +13,11 @@ import torch
 from simulator.common.atomic_files import make_folder, set_aside, write_whole
 from simulator.common.errors import ConfigError
 from simulator.execution.stack_job import world_in
-from simulator.objectives.gpo import Loss
-from simulator.objectives.local_shape import sample_losses
+from simulator.objectives.local_shape import Loss, sample_losses
 from simulator.objectives.own_loss import find, is_own, own_loss
+from simulator.settings.relevant_keys import world_name
 from simulator.settings.run import Run, axis_column
-from simulator.settings.world_spec import MADE_OF, world_name
+from simulator.settings.world_spec import WORLD_TABLES
 from simulator.storage.layout import PARTIAL, Folder, remove
 from simulator.storage.origins import write_source
 from simulator.storage.provenance import results_source
@@ -45,7 +45,7 @@ def examine_worlds(
         world = world_in(worlds, sweep, run.settings, device)
         for text in dict.fromkeys(filter(None, (silent_pairs(world, one) for one in (run, *others)))):
             warn(text)
-        axes = {axis_column(key): value for key, value in run.axes.items() if key.split(".")[0] in MADE_OF}
+        axes = {axis_column(key): value for key, value in run.axes.items() if key.split(".")[0] in WORLD_TABLES}
         oracles[name] = world.oracle(name).assign(**axes)
         facts.append({"name": name, **axes, **world.facts, "results_source": results_source()})
     return pd.concat(oracles.values(), ignore_index=True), facts, worlds

@@ -15,8 +15,7 @@ import torch
 
 from simulator.execution.progress import clock
 from simulator.execution.stack_job import one_thread
-from simulator.measurement.best_of_n import ladder
-from simulator.measurement.gibbs import TEMPERATURES
+from simulator.measurement.ladder import TEMPERATURES, ladder
 from simulator.methods import METHODS
 from simulator.networks.architecture import Architecture
 from simulator.networks.packing import packing

@@ -15,9 +15,9 @@ from simulator.execution.retry import Job
 from simulator.execution.run_stack import proxies_for, run_stack
 from simulator.proxies.reward_model import Member, members_of
 from simulator.proxies.training import train_members
+from simulator.settings.relevant_keys import world_name
 from simulator.settings.run import Run
 from simulator.settings.tables import Settings
-from simulator.settings.world_spec import world_name
 from simulator.storage.checksums import write_seal
 from simulator.storage.layout import Folder, stack_name
 from simulator.storage.origins import COLUMNS, check_as_begun

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from simulator.networks.packing import FILL
+from simulator.networks.architecture import FILL
 
 Array = np.ndarray
 

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from simulator.languages.language import Array, filled_after
-from simulator.networks.packing import FILL
+from simulator.networks.architecture import FILL
 
 DRAWS = 100  # of twice as many prompts as are wanted, until there are enough different ones
 

@@ -19,7 +19,7 @@ from simulator.common.errors import ConfigError
 from simulator.common.text_encoding import without_mark
 from simulator.languages import ngram
 from simulator.languages.language import Array, filled_after
-from simulator.networks.packing import FILL
+from simulator.networks.architecture import FILL
 
 TEXT_LIMIT = 2**24
 PARTS = 10

@@ -25,12 +25,6 @@ from simulator.measurement.probability_mass import whole
 Array = np.ndarray
 
 
-def ladder(largest: int) -> list[int]:
-    """The n that are recorded: about two for each factor of two, from 1 to `largest`."""
-    halves = {round(2 ** (k / 2)) for k in range(2 * largest.bit_length() + 1)}
-    return sorted({1, largest} | {n for n in halves if n <= largest})
-
-
 def kl_bound(n: Array) -> Array:
     """log n - (n - 1)/n, nats."""
     return np.log(n) - (n - 1) / n

@@ -22,8 +22,6 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 import numpy as np
-from scipy.optimize import brentq
-from scipy.special import expit
 
 Array = np.ndarray
 Combination = Callable[[Array, float], Array]
@@ -88,6 +86,9 @@ def recalibration(gaps: Array, gold_gaps: Array) -> float:
 
     0 where the gaps have nothing to do with gold's, or point the other way.
     """
+    from scipy.optimize import brentq
+    from scipy.special import expit
+
     soft = expit(gold_gaps)
 
     def slope(a: float) -> float:

@@ -9,14 +9,12 @@ Eq. 4). With r = gold and tau from large to small, these policies trace the orac
 prompts, since the objective is a mean over them. Shapes: P prompts, G responses, Q temperatures.
 """
 
-import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
 
 from simulator.measurement.exact import Yardstick, measure_law
-
-TEMPERATURES = np.geomspace(100.0, 0.01, 97)
+from simulator.measurement.ladder import TEMPERATURES
 
 
 def gibbs(reference: Tensor, reward: Tensor, temperature: Tensor) -> Tensor:

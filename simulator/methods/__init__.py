@@ -1,11 +1,12 @@
-"""Methods: ways to make policies out of a reference. To add one, write its module and name it in METHODS."""
+"""Methods: ways to make policies out of a reference. To add one, write its module here; see method.py."""
 
-from simulator.methods.best_of_n import BEST_OF_N
-from simulator.methods.gibbs import GIBBS
-from simulator.methods.gpo import GPO
+from simulator.common.discovery import modules_in
 from simulator.methods.method import Method
-from simulator.methods.rl import RL
 
-METHODS: dict[str, Method] = {"gpo": GPO, "best_of_n": BEST_OF_N, "rl": RL, "gibbs": GIBBS}
+METHODS: dict[str, Method] = {
+    module.METHOD.card.name: module.METHOD
+    for module in modules_in("simulator.methods", first="gpo")
+    if hasattr(module, "METHOD")
+}
 
 __all__ = ["METHODS"]

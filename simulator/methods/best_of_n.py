@@ -5,31 +5,64 @@ has a pool of responses of the reference, and columns are the unbiased estimates
 then the analytic bound log n - (n - 1)/n, and `kl_source` says so. `kl_bound` has it in both worlds.
 """
 
-from simulator.methods.closed_form import best_of_n_rows
-from simulator.methods.method import LABELS, Method, always, no_labelling, reads_proxies
-from simulator.settings.run import Cell
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, ClassVar
+
+from pydantic import Field
+
+from simulator.measurement.ladder import ladder
+from simulator.methods.method import Card, Footprint, Method, Reads, once, reads_proxies
+from simulator.settings.run import Cell, Run
+from simulator.settings.tables import MethodTable
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from simulator.proxies.scores import Proxy
+    from simulator.training.recorder import Recorder
+    from simulator.worlds.protocol import World
 
 
-def check(cell: Cell) -> None:
+class BestOfN(MethodTable):
+    """[best_of_n]. n runs from 1 to `largest`; where responses cannot be listed, each prompt has a `pool` of them."""
+
+    key: ClassVar = "best_of_n"
+    largest: Annotated[int, Field(ge=1, le=10**9)] = 4096
+    pool: Annotated[int, Field(ge=2, le=10**6)] = 8192
+
+
+def reads(cell: Cell) -> Reads:
     """Raises ValueError where n is larger than the pool that it would be estimated from."""
-    settings = cell.settings
-    largest, pool = settings.best_of_n.largest, settings.best_of_n.pool
-    if settings.world.kind == "sampled" and largest > pool:
+    own, listed = cell.settings.of(BestOfN), cell.settings.spec.lists_responses
+    if not listed and own.largest > own.pool:
         raise ValueError(
-            f"best_of_n.largest (={largest}) must be at most best_of_n.pool (={pool}), the responses to each prompt "
-            'that it is estimated from where world.kind = "sampled"'
+            f"best_of_n.largest (={own.largest}) must be at most best_of_n.pool (={own.pool}), the responses to each "
+            'prompt that it is estimated from where world.kind = "sampled"'
         )
+    ignores = {"measure": ("pairs", "samples")} | ({"best_of_n": ("pool",)} if listed else {})
+    return reads_proxies(cell, "best_of_n", ignores=ignores)
 
 
-BEST_OF_N = Method(
-    strengths=lambda grid: [(None, None)],
-    proxies=always,
-    reads=reads_proxies("best_of_n"),
-    ignores=lambda cell: {**no_labelling(cell), "measure": ("pairs", "samples")},
-    per_row=lambda cell: {"data": (*LABELS, "pairs"), "proxy": None},
-    check=check,
-    steps=lambda cell: 1,
-    network=lambda cell: (0, 0),
-    passes=lambda cell: 1,
-    trace=best_of_n_rows,
+def footprint(cell: Cell) -> Footprint:
+    """Laws of every n where responses are listed, a pool elsewhere."""
+    own = cell.settings.of(BestOfN)
+    return Footprint(laws=len(ladder(own.largest))) if cell.settings.spec.lists_responses else Footprint(pool=own.pool)
+
+
+def run(runs: Sequence[Run], world: World, proxies: Sequence[Proxy], recorder: Recorder) -> pd.DataFrame:
+    """The rows of the runs of a stack."""
+    from simulator.methods.algorithms.closed_form import best_of_n_rows
+
+    return best_of_n_rows(runs, world, proxies, recorder)
+
+
+METHOD = Method(
+    card=Card(name="best_of_n", label="best-of-n", trajectory=True, along="n", law="bon"),
+    grid=once,
+    reads=reads,
+    footprint=footprint,
+    run=run,
+    table=BestOfN,
 )

@@ -5,18 +5,40 @@ simulator/measurement/gibbs.py. A run follows tau from large to small, one row e
 It needs a world that lists responses.
 """
 
-from simulator.methods.closed_form import gibbs_rows
-from simulator.methods.method import LABELS, Method, always, needs_listing, no_labelling, reads_proxies
+from __future__ import annotations
 
-GIBBS = Method(
-    strengths=lambda grid: [(None, None)],
-    proxies=always,
-    reads=reads_proxies(),
-    ignores=no_labelling,
-    per_row=lambda cell: {"data": (*LABELS, "pairs"), "proxy": None},
-    check=lambda cell: needs_listing('method "gibbs"', cell.settings),
-    steps=lambda cell: 1,
-    network=lambda cell: (0, 0),
-    passes=lambda cell: 1,
-    trace=gibbs_rows,
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from simulator.measurement.ladder import TEMPERATURES
+from simulator.methods.method import Card, Footprint, Method, Reads, needs_listing, once, reads_proxies
+from simulator.settings.run import Cell, Run
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from simulator.proxies.scores import Proxy
+    from simulator.training.recorder import Recorder
+    from simulator.worlds.protocol import World
+
+
+def reads(cell: Cell) -> Reads:
+    """Raises ValueError where responses are not listed."""
+    needs_listing('method "gibbs"', cell.settings)
+    return reads_proxies(cell)
+
+
+def run(runs: Sequence[Run], world: World, proxies: Sequence[Proxy], recorder: Recorder) -> pd.DataFrame:
+    """The rows of the runs of a stack."""
+    from simulator.methods.algorithms.closed_form import gibbs_rows
+
+    return gibbs_rows(runs, world, proxies, recorder)
+
+
+METHOD = Method(
+    card=Card(name="gibbs", label="Gibbs (perfect RL)", trajectory=True, along="tau"),
+    grid=once,
+    reads=reads,
+    footprint=lambda cell: Footprint(laws=len(TEMPERATURES)),
+    run=run,
 )

@@ -6,45 +6,68 @@ drawn once, from the behaviour policy; with `online.refresh` the policy draws mo
 of one run, K responses of each.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-import pandas as pd
-
-from simulator.methods.method import LABELS, Choices, Keys, Method, proxy_keys
+from simulator.methods.method import LABELS, Card, Choices, Footprint, Keys, Method, Reads, Strength, proxy_keys
 from simulator.objectives import OBJECTIVES
-from simulator.objectives.objective import Objective
-from simulator.preferences.labelling import responses
-from simulator.preferences.online import rounds
-from simulator.proxies.scores import Proxy
-from simulator.settings.run import Cell, Run, objective_of, own_of
-from simulator.settings.world_spec import MADE_OF
-from simulator.training.recorder import Recorder
-from simulator.worlds.protocol import World
+from simulator.settings.run import Cell, Run, objective_of, own_of, responses_compared
+from simulator.settings.world_spec import WORLD_TABLES
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from simulator.proxies.scores import Proxy
+    from simulator.training.recorder import Recorder
+    from simulator.worlds.protocol import World
 
 
-def strengths(grid: Choices) -> Sequence[tuple[Objective, float | None]]:
+def grid(choices: Choices) -> Sequence[Strength]:
     """Every objective at every beta, or once where it has none."""
-    return [(objective, beta) for objective in grid.loss for beta in (grid.beta if objective.has_beta else (None,))]
+    return [
+        (objective, beta) for objective in choices.loss for beta in (choices.beta if objective.has_beta else (None,))
+    ]
+
+
+def rounds(cell: Cell) -> int:
+    """How often fresh pairs are drawn."""
+    return cell.settings.online.rounds(cell.settings.train.steps)
 
 
 def by_proxy(cell: Cell) -> bool:
     """Whether a proxy labels pairs, at the beginning or later, or has the rewards that the objective reads."""
     settings, objective = cell.settings, objective_of(cell)
-    labelled_later = turns(cell) > 0 and settings.online.labeller == "proxy" and not objective.ranked
+    labelled_later = rounds(cell) > 0 and settings.online.labeller == "proxy" and not objective.ranked
     rewarded = objective.scored and own_of(cell).get("reward") == "proxy"
     return settings.data.labeller == "proxy" or labelled_later or rewarded
 
 
-def turns(cell: Cell) -> int:
-    """How often fresh pairs are drawn."""
-    return rounds(cell.settings.online, cell.settings.train.steps)
-
-
-def reads(cell: Cell) -> Sequence[str]:
-    """The tables of settings that matter."""
+def reads(cell: Cell) -> Reads:
+    """Raises ValueError where a batch has no other pair to compare with."""
+    check_batches(cell)
     own = ("objective",) if objective_of(cell).table else ()
-    online = ("online",) if turns(cell) else ()
-    return (*MADE_OF, "data", "train", *own, *online, *(("proxy",) if by_proxy(cell) else ()))
+    online = ("online",) if rounds(cell) else ()
+    proxy = ("proxy",) if by_proxy(cell) else ()
+    return Reads(
+        tables=(*WORLD_TABLES, "data", "train", *own, *online, *proxy),
+        ignores=ignores(cell),
+        per_row=per_row(cell),
+        proxies=by_proxy(cell),
+        always_report=("online.refresh",),
+    )
+
+
+def check_batches(cell: Cell) -> None:
+    """Raises ValueError where an objective compares pairs of a batch, and batches have one."""
+    settings, objective = cell.settings, objective_of(cell)
+    batch = min(settings.train.batch, settings.data.learned_from, settings.online.pairs if rounds(cell) else 10**9)
+    if objective.mismatched and batch < 2:
+        raise ValueError(
+            f'loss "{objective.name}" compares a pair with others of its batch, and batches have one pair: train.batch '
+            f"(={settings.train.batch}), and the pairs that there are, must be at least 2"
+        )
 
 
 def ignores(cell: Cell) -> Keys:
@@ -68,68 +91,52 @@ def per_row(cell: Cell) -> Keys:
     return train | {"data": (*LABELS, *(("pairs",) if pool else ())), "proxy": None}
 
 
-def held(cell: Cell) -> int:
-    """N at most, once the last fresh pairs are there."""
+def footprint(cell: Cell) -> Footprint:
+    """What a step takes a gradient of, what terms need included."""
+    settings, objective, own = cell.settings, objective_of(cell), own_of(cell)
+    world, pairs, count = settings.world, most_pairs(cell), responses_compared(cell)
+    batch = min(settings.train.batch, pairs)
+    tokens = batch * (world.prompt_length + count * (world.response_length - 1))
+    calibrated = calibrated_tokens(cell)
+    return Footprint(
+        steps=settings.train.steps,
+        sequences=batch,
+        tokens=tokens,
+        gradients=objective.cost(own) + calibrated / tokens,
+        pairs=pairs,
+        responses=count,
+        enumerated_tokens=calibrated,
+    )
+
+
+def most_pairs(cell: Cell) -> int:
+    """N, once the last fresh pairs are there."""
     first, online = cell.settings.data.learned_from, cell.settings.online
-    if online.keep == "newest" and turns(cell):
+    if online.keep == "newest" and rounds(cell):
         return max(first, online.pairs)
-    return first + turns(cell) * online.pairs
+    return first + rounds(cell) * online.pairs
 
 
-def network(cell: Cell) -> tuple[int, int]:
-    """Sequences, and tokens of all, in one step of training."""
-    world = cell.settings.world
-    batch = min(cell.settings.train.batch, held(cell))
-    return batch, batch * (world.prompt_length + responses(cell) * (world.response_length - 1))
-
-
-def passes(cell: Cell) -> float:
-    """How many gradients are taken in a step, what terms need included."""
-    objective, own = objective_of(cell), own_of(cell)
-    return objective.cost(own) + calibrated_places(cell) / network(cell)[1]
-
-
-def calibrated_places(cell: Cell) -> int:
+def calibrated_tokens(cell: Cell) -> int:
     """Tokens that the expectation under the reference takes a gradient of in a step."""
     world, prompts = cell.settings.world, objective_of(cell).calibrates(own_of(cell))
-    if world.kind == "sampled":
+    if not cell.settings.spec.lists_responses:
         return prompts * (world.prompt_length + 2 * (world.response_length - 1))
     inner = sum(world.vocabulary**t for t in range(1, world.response_length))
     return min(prompts, world.prompts) * (world.prompt_length + inner)
 
 
-def check(cell: Cell) -> None:
-    """Raises ValueError where a batch has no other pair to compare with."""
-    settings, objective = cell.settings, objective_of(cell)
-    batch = min(settings.train.batch, settings.data.learned_from, settings.online.pairs if turns(cell) else 10**9)
-    if objective.mismatched and batch < 2:
-        raise ValueError(
-            f'loss "{objective.name}" compares a pair with others of its batch, and batches have one pair: train.batch '
-            f"(={settings.train.batch}), and the pairs that there are, must be at least 2"
-        )
-
-
-def trace(runs: Sequence[Run], world: World, proxies: Sequence[Proxy], recorder: Recorder) -> pd.DataFrame:
-    """World, preference data, trained runs, measured checkpoints, records."""
-    from simulator.methods.pairwise_training import train
+def run(runs: Sequence[Run], world: World, proxies: Sequence[Proxy], recorder: Recorder) -> pd.DataFrame:
+    """The rows of the runs of a stack."""
+    from simulator.methods.algorithms.pairwise_training import train
 
     return train(runs, world, proxies, recorder)
 
 
-GPO = Method(
-    strengths=strengths,
-    proxies=by_proxy,
+METHOD = Method(
+    card=Card(name="gpo", label="training on pairs", varies=("loss", "beta"), against_proxy=False),
+    grid=grid,
     reads=reads,
-    ignores=ignores,
-    per_row=per_row,
-    check=check,
-    steps=lambda cell: cell.settings.train.steps,
-    network=network,
-    passes=passes,
-    trace=trace,
-    pairwise=True,
-    told=("online.refresh",),
-    responses=responses,
-    held=held,
-    listed=calibrated_places,
+    footprint=footprint,
+    run=run,
 )

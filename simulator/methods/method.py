@@ -1,30 +1,75 @@
-"""What a method is: a way to make policies, and what a sweep has to know to plan it. See simulator/methods/."""
+"""What a method is: a way to make policies, which describes itself in five things.
+
+To add one, write a module in this folder with a METHOD in it: its card, its grid, which settings it reads, what a run of
+it takes, and how a stack of runs is run. A method with settings of its own has a table for them, too.
+"""
+
+from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-
-import pandas as pd
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from simulator.objectives.objective import Objective
-from simulator.proxies.scores import Proxy
 from simulator.settings.run import Cell, Run
-from simulator.settings.tables import Settings
-from simulator.settings.world_spec import MADE_OF
-from simulator.training.recorder import Recorder
-from simulator.worlds.protocol import World
+from simulator.settings.tables import MethodTable, Settings
+from simulator.settings.world_spec import WORLD_TABLES
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from simulator.proxies.scores import Proxy
+    from simulator.training.recorder import Recorder
+    from simulator.worlds.protocol import World
 
 Keys = Mapping[str, Sequence[str] | None]
-
-
-Trace = Callable[[Sequence[Run], World, Sequence[Proxy], Recorder], pd.DataFrame]
-
+Strength = tuple[Objective | None, float | None]
 
 LABELS = ("labels", "temperature", "label_noise")
 
 
 @dataclass(frozen=True, kw_only=True)
+class Card:
+    """What a method is to people and to figures; a sweep leaves it beside its tables, for analysis."""
+
+    name: str  # in sweep files, and in the column `method`
+    label: str  # in figures
+    varies: tuple[str, ...] = ()  # keys of [sweep] that its runs vary over, beside seeds
+    against_proxy: bool = True  # whether it optimizes a proxy, and not pairs
+    trajectory: bool = False  # whether every row of a run is a point of its trade-off, and not its last alone
+    along: str = "step"  # the column that numbers the rows of a run
+    law: str = "rl"  # the form of the scaling law that its rows follow: "rl" or "bon"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reads:
+    """Which settings matter to a run."""
+
+    tables: Sequence[str]
+    ignores: Keys = field(default_factory=dict)  # keys of these tables that do not
+    per_row: Keys = field(default_factory=dict)  # keys that may differ within a stack, None for a whole table
+    proxies: bool = False  # whether a proxy has part in the run
+    always_report: Sequence[str] = ()  # keys that records tell as axes even where they make no difference
+
+
+@dataclass(frozen=True, kw_only=True)
+class Footprint:
+    """What a run takes, beside its world and its proxies."""
+
+    steps: int = 1  # of training
+    sequences: int = 0  # that go through the policy's network at once
+    tokens: int = 0  # of all of these
+    gradients: float = 1.0  # passes forward and backward in a step
+    pairs: int = 0  # of its data, at most
+    responses: int = 0  # to each prompt of its data
+    enumerated_tokens: int = 0  # that an expectation under the reference takes a gradient of in a step
+    laws: int = 0  # over all responses that are measured
+    pool: int = 0  # responses of the reference to each measured prompt, read by policy and proxies
+
+
+@dataclass(frozen=True, kw_only=True)
 class Choices:
-    """The values of `[sweep]` that a method may take its strengths from."""
+    """The values of `[sweep]` that a method may take its grid from."""
 
     loss: Sequence[Objective]
     beta: Sequence[float]
@@ -33,36 +78,30 @@ class Choices:
 
 @dataclass(frozen=True, kw_only=True)
 class Method:
-    """A row of METHODS.
+    """A way to make policies, and what a sweep has to know to plan it.
 
-    strengths: the objective and beta of every run at one point of the further axes and for one seed. proxies: whether a
-    proxy has part in a run. reads: tables of settings that matter to it, and ignores: keys of these that do not.
-    per_row: keys that may differ within a stack, None for a whole table. check: raises ValueError where settings allow
-    no run. steps: of training. network: sequences, and tokens of all, that go through the policy's network at once, and
-    passes: how often in a step, forward and backward. pairwise: whether it has the objectives of `sweep.loss`. told:
-    keys that records tell as axes even where they make no difference. responses: to a prompt of its data. held: pairs
-    of its data at most, 0 where it has none. listed: tokens that an expectation under the reference takes a gradient of
-    in a step.
-
-    trace(runs, world, proxies, recorder): train and measure the runs of a stack, with a proxy for each or none at all,
-    from the state that the recorder's saver has found, if any; the rows of `curves.parquet`.
+    card: what it is called. grid: the objective and beta of every run at one point of the further axes and for one
+    seed. reads: which settings matter to a cell; raises ValueError where they allow no run. footprint: what a run
+    takes. run(runs, world, proxies, recorder): train and measure the runs of a stack, with a proxy for each or none at
+    all, from the state that the recorder's saver has found, if any; the rows of `curves.parquet`. table: its settings.
     """
 
-    strengths: Callable[[Choices], Sequence[tuple[Objective | None, float | None]]]
-    proxies: Callable[[Cell], bool]
-    reads: Callable[[Cell], Sequence[str]]
-    ignores: Callable[[Cell], Keys]
-    per_row: Callable[[Cell], Keys]
-    check: Callable[[Cell], None]
-    steps: Callable[[Cell], int]
-    network: Callable[[Cell], tuple[int, int]]
-    passes: Callable[[Cell], float]
-    trace: Trace
-    pairwise: bool = False
-    told: Sequence[str] = ()
-    responses: Callable[[Cell], int] = lambda cell: 0
-    held: Callable[[Cell], int] = lambda cell: 0
-    listed: Callable[[Cell], int] = lambda cell: 0
+    card: Card
+    grid: Callable[[Choices], Sequence[Strength]]
+    reads: Callable[[Cell], Reads]
+    footprint: Callable[[Cell], Footprint]
+    run: Callable[[Sequence[Run], World, Sequence[Proxy], Recorder], pd.DataFrame]
+    table: type[MethodTable] | None = None
+
+    @property
+    def pairwise(self) -> bool:
+        """Whether it has the objectives of `sweep.loss`."""
+        return "loss" in self.card.varies
+
+
+def once(choices: Choices) -> Sequence[Strength]:
+    """The grid of a method without objective and strength."""
+    return [(None, None)]
 
 
 def proxy_keys(settings: Settings) -> Sequence[str]:
@@ -72,22 +111,21 @@ def proxy_keys(settings: Settings) -> Sequence[str]:
     return () if settings.proxy.combine == "uncertainty_weighted" else ("uncertainty",)
 
 
-def no_labelling(cell: Cell) -> Keys:
-    """What says nothing to a method against proxies: how they would label, and how pairs would be measured."""
-    return {"data": ("labeller", "pool"), "proxy": proxy_keys(cell.settings), "measure": ("pairs",)}
+def reads_proxies(cell: Cell, *tables: str, ignores: Keys | None = None, per_row: Keys | None = None) -> Reads:
+    """For methods against proxies: what makes the world and the proxies, and `tables` of their own.
 
-
-def always(cell: Cell) -> bool:
-    """For methods that optimize a proxy whatever the settings."""
-    return True
-
-
-def reads_proxies(*tables: str) -> Callable[[Cell], Sequence[str]]:
-    """For methods against proxies: what makes the world and the proxies, and `tables` of their own."""
-    return lambda cell: (*MADE_OF, "data", "proxy", *tables)
+    How proxies would label says nothing to them, nor how pairs would be measured.
+    """
+    unread: Keys = {"data": ("labeller", "pool"), "proxy": proxy_keys(cell.settings), "measure": ("pairs",)}
+    return Reads(
+        tables=(*WORLD_TABLES, "data", "proxy", *tables),
+        ignores={**unread, **(ignores or {})},
+        per_row={"data": (*LABELS, "pairs"), "proxy": None, **(per_row or {})},
+        proxies=True,
+    )
 
 
 def needs_listing(method: str, settings: Settings) -> None:
     """Raises ValueError in a world whose responses are not listed."""
-    if settings.world.kind != "enumerable":
+    if not settings.spec.lists_responses:
         raise ValueError(f'{method} needs world.kind = "enumerable", where every response is listed')

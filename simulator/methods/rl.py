@@ -19,55 +19,85 @@ The score of log(pi / pi_ref) inside G has mean zero, so that the penalty's grad
 differentiated.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-from simulator.methods.method import LABELS, Choices, Keys, Method, always, needs_listing, no_labelling, reads_proxies
-from simulator.methods.policy_gradients import trace
-from simulator.settings.run import Cell
+from pydantic import Field
 
+from simulator.methods.method import Card, Choices, Footprint, Method, Reads, Strength, needs_listing, reads_proxies
+from simulator.settings.run import Cell, Run
+from simulator.settings.tables import MethodTable
 
-def places(cell: Cell) -> tuple[int, int]:
-    """Sequences, and tokens of all, that a gradient is taken of."""
-    world, rl = cell.settings.world, cell.settings.rl
-    if rl.algorithm == "exact":
-        inner = sum(world.vocabulary**t for t in range(1, world.response_length))
-        return world.prompts, world.prompts * (world.prompt_length + inner)
-    sequences = min(rl.prompts, world.prompts) * rl.responses
-    return sequences, sequences * (world.prompt_length + world.response_length - 1)
+if TYPE_CHECKING:
+    import pandas as pd
 
-
-def passes(cell: Cell) -> float:
-    """How many gradients are taken in a step; drawing the responses counts as half of one."""
-    rl = cell.settings.rl
-    return {"exact": 1.0, "rloo": 1.5, "ppo": rl.reuse + 0.5}[rl.algorithm]
+    from simulator.proxies.scores import Proxy
+    from simulator.training.recorder import Recorder
+    from simulator.worlds.protocol import World
 
 
-def check(cell: Cell) -> None:
-    """Raises ValueError where the exact gradient is asked for and is not known."""
-    if cell.settings.rl.algorithm == "exact":
-        needs_listing('rl.algorithm = "exact"', cell.settings)
+IGNORES = {"exact": ("prompts", "responses", "clip", "reuse"), "rloo": ("clip", "reuse"), "ppo": ()}  # of [rl]
 
 
-def strengths(grid: Choices) -> Sequence[tuple[None, float]]:
+class Rl(MethodTable):
+    """[rl]. Policy gradients against a proxy; see simulator/methods/rl.py.
+
+    Each step takes `responses` of the policy to each of `prompts` prompts, or to all where there are fewer. `clip` and
+    `reuse`, the steps of the optimizer on the same responses, are PPO's.
+    """
+
+    key: ClassVar = "rl"
+    algorithm: Literal["rloo", "ppo", "exact"] = "rloo"
+    prompts: Annotated[int, Field(ge=1, le=10**6)] = 16
+    responses: Annotated[int, Field(ge=2, le=10**4)] = 8
+    clip: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    reuse: Annotated[int, Field(ge=1, le=1000)] = 4
+
+
+def grid(choices: Choices) -> Sequence[Strength]:
     """Every penalty."""
-    return [(None, penalty) for penalty in grid.penalty]
+    return [(None, penalty) for penalty in choices.penalty]
 
 
-def ignores(cell: Cell) -> Keys:
-    """What an algorithm does not look at."""
-    drawn = {"exact": ("prompts", "responses", "clip", "reuse"), "rloo": ("clip", "reuse"), "ppo": ()}
-    return {**no_labelling(cell), "rl": drawn[cell.settings.rl.algorithm], "train": ("batch",)}
+def reads(cell: Cell) -> Reads:
+    """Raises ValueError where the exact gradient is asked for and is not known."""
+    algorithm = cell.settings.of(Rl).algorithm
+    if algorithm == "exact":
+        needs_listing('rl.algorithm = "exact"', cell.settings)
+    ignores = {"rl": IGNORES[algorithm], "train": ("batch",)}
+    return reads_proxies(cell, "train", "rl", ignores=ignores, per_row={"train": ("learning_rate", "clip")})
 
 
-RL = Method(
-    strengths=strengths,
-    proxies=always,
-    reads=reads_proxies("train", "rl"),
-    ignores=ignores,
-    per_row=lambda cell: {"data": (*LABELS, "pairs"), "proxy": None, "train": ("learning_rate", "clip")},
-    check=check,
-    steps=lambda cell: cell.settings.train.steps,
-    network=places,
-    passes=passes,
-    trace=trace,
+def footprint(cell: Cell) -> Footprint:
+    """What a gradient is taken of; drawing the responses counts as half of a gradient."""
+    world, own, steps = cell.settings.world, cell.settings.of(Rl), cell.settings.train.steps
+    if own.algorithm == "exact":
+        inner = sum(world.vocabulary**t for t in range(1, world.response_length))
+        tokens = world.prompts * (world.prompt_length + inner)
+        return Footprint(steps=steps, sequences=world.prompts, tokens=tokens)
+    sequences = min(own.prompts, world.prompts) * own.responses
+    return Footprint(
+        steps=steps,
+        sequences=sequences,
+        tokens=sequences * (world.prompt_length + world.response_length - 1),
+        gradients=(own.reuse if own.algorithm == "ppo" else 1) + 0.5,
+    )
+
+
+def run(runs: Sequence[Run], world: World, proxies: Sequence[Proxy], recorder: Recorder) -> pd.DataFrame:
+    """The rows of the runs of a stack."""
+    from simulator.methods.algorithms.policy_gradients import climb_and_measure
+
+    return climb_and_measure(runs, world, proxies, recorder)
+
+
+METHOD = Method(
+    card=Card(name="rl", label="RL", varies=("penalty",), trajectory=True),
+    grid=grid,
+    reads=reads,
+    footprint=footprint,
+    run=run,
+    table=Rl,
 )

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+FILL = -1  # the id behind the end of a response
 ALIGNMENT = 64  # numbers; a whole step of any vectorized loop on today's machines
 
 

@@ -14,6 +14,8 @@ Euclidean norm of the eager float32 gradient: 1e-4 compiled; 0.2 in bfloat16, wh
 stack, within the same tolerance. Rounding grows along training, as it does between two machines.
 """
 
+from __future__ import annotations
+
 import os
 import shutil
 from collections.abc import Iterator
@@ -23,7 +25,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Literal
 
-import torch
+from simulator.common.lazy import torch
 
 Precision = Literal["float32", "bfloat16"]
 Compile = Literal["auto", "never", "always"]

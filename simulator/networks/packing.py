@@ -69,6 +69,3 @@ def whole_packing(*, prompt_length: int, response_length: int, responses: int, d
 def pack(prompts: Tensor, responses: Tensor) -> Tensor:
     """Packed tokens [R, N, S] of responses [R, N, K, T] less their last tokens, behind prompts [R, N, L]."""
     return torch.cat([prompts, responses.clamp(min=0)[..., :-1].flatten(2)], dim=2)
-
-
-FILL = -1

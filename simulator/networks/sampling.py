@@ -22,8 +22,7 @@ import torch
 from torch import Tensor
 
 from simulator.common.random_streams import stream
-from simulator.networks.architecture import ALIGNMENT, Architecture
-from simulator.networks.packing import FILL
+from simulator.networks.architecture import ALIGNMENT, FILL, Architecture
 from simulator.networks.parameters import Blocks
 from simulator.networks.transformer import embed, feed_forward, normed
 

@@ -1,23 +1,18 @@
 """Pairwise objectives: GPO's six, and what users compare with them.
 
-To add one, write it in one of these modules, or in one of its own that is named here, and name it in its OBJECTIVES.
-Its parameters become a table of the sweep file, `[objective.TABLE]`.
+To add one, write it in a module of losses/, and name it in the OBJECTIVES of that module. Its parameters become a table
+of the sweep file, `[objective.TABLE]`.
 """
 
-from simulator.objectives import ganpo, margin, pairwise, reference_free, rpo, vpo
-from simulator.objectives.gpo import LOSSES
-from simulator.objectives.objective import Objective, of_z
+from simulator.common.discovery import modules_in
+from simulator.objectives.objective import Objective
 
 OBJECTIVES: dict[str, Objective] = {
-    **{name: of_z(f) for name, f in LOSSES.items()},
-    **margin.OBJECTIVES,
-    **pairwise.OBJECTIVES,
-    **reference_free.OBJECTIVES,
-    **vpo.OBJECTIVES,
-    **rpo.OBJECTIVES,
-    **ganpo.OBJECTIVES,
+    name: objective
+    for module in modules_in("simulator.objectives.losses", first="gpo")
+    for name, objective in module.OBJECTIVES.items()
 }
-
+KNOWN_AS = {name: objective.name for objective in OBJECTIVES.values() for name in objective.known.names}
 WATCHED = tuple(dict.fromkeys(name for objective in OBJECTIVES.values() for name in objective.watched))
 
-__all__ = ["OBJECTIVES", "WATCHED"]
+__all__ = ["KNOWN_AS", "OBJECTIVES", "WATCHED"]

@@ -1,13 +1,20 @@
 """What f(z) does around z = 0, where training starts, and as a curve."""
 
+from __future__ import annotations
+
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
-from simulator.objectives.gpo import Loss
+from simulator.common.lazy import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Loss = Callable[["Tensor"], "Tensor"]
 
 
 @dataclass(frozen=True, kw_only=True)

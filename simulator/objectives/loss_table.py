@@ -6,8 +6,7 @@ from functools import partial
 from simulator.common.errors import ConfigError, nearest
 from simulator.objectives import OBJECTIVES
 from simulator.objectives.custom import caution
-from simulator.objectives.gpo import Loss
-from simulator.objectives.local_shape import local_shape
+from simulator.objectives.local_shape import Loss, local_shape
 from simulator.objectives.objective import Objective, Own
 from simulator.objectives.own_loss import is_own, own_loss
 

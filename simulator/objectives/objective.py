@@ -5,20 +5,23 @@ response length, D numbers of one run's row of parameters. Behind the pairs may 
 vector registers, so that sums and elementwise functions treat a run alike wherever it lies in a stack.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-import torch
-from torch import Tensor
-from torch.nn.functional import pad
-
+from simulator.common.lazy import functional, torch
 from simulator.networks.architecture import ALIGNMENT, Architecture
-from simulator.networks.packing import Packing
 from simulator.objectives.local_shape import LocalShape, local_shape
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from simulator.networks.packing import Packing
+
 Own = Mapping[str, Any]
-Memory = dict[str, Tensor]
+Memory = dict[str, "Tensor"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,10 +60,12 @@ class Pairs:
     mismatched: Tensor | None = None
     fresh: bool = False
 
-    def of(self, rows: slice) -> "Pairs":
+    def of(self, rows: slice) -> Pairs:
         """The pairs of some of the runs."""
-        tensors: dict[str, Any] = {name: value[rows] for name, value in vars(self).items() if isinstance(value, Tensor)}
-        own = {name: value[rows] if isinstance(value, Tensor) else value for name, value in self.own.items()}
+        tensors: dict[str, Any] = {
+            name: value[rows] for name, value in vars(self).items() if isinstance(value, torch.Tensor)
+        }
+        own = {name: value[rows] if isinstance(value, torch.Tensor) else value for name, value in self.own.items()}
         return replace(self, own=own, **tensors)
 
     @property
@@ -117,7 +122,7 @@ class Scene:
     rows: slice
     step: int
     fresh: bool
-    under_reference: "UnderReference | None"
+    under_reference: UnderReference | None
 
 
 class UnderReference(Protocol):
@@ -150,6 +155,14 @@ class Term:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Known:
+    """Other names that people have for an objective, in small letters, and what is to be said when one comes."""
+
+    names: tuple[str, ...] = ()
+    told: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Objective:
     """A row of OBJECTIVES.
 
@@ -160,7 +173,7 @@ class Objective:
     of its parameters that say nothing. cost: gradients of a step, that of a plain pairwise loss being 1. calibrates: at
     how many prompts a step takes the expectation under the reference, in addition. length_normalized: whether it
     divides log pi by the number of tokens. watched: quantities inside the loss that are recorded beside it, [r] each,
-    by the names of their columns. code: the SHA-256 of the user's code that it is, empty for ours.
+    by the names of their columns. known: other names. code: the SHA-256 of the user's code that it is, empty for ours.
     """
 
     name: str
@@ -179,6 +192,7 @@ class Objective:
     calibrates: Callable[[Own], int] = lambda own: 0
     length_normalized: bool = False
     watched: Mapping[str, Callable[[Pairs], Tensor]] = field(default_factory=dict)
+    known: Known = Known()
     code: str = ""
 
     def shape(self, own: Own) -> LocalShape | None:
@@ -242,7 +256,7 @@ def tokens_of(responses: Tensor) -> Tensor:
 
 def filled(values: Tensor, filling: float) -> Tensor:
     """Values [r, B, K] as [r, K, N], N being B filled up to a multiple of ALIGNMENT."""
-    return pad(values.transpose(1, 2), (0, -values.shape[1] % ALIGNMENT), value=filling).contiguous()
+    return functional.pad(values.transpose(1, 2), (0, -values.shape[1] % ALIGNMENT), value=filling).contiguous()
 
 
 @dataclass(frozen=True, kw_only=True)

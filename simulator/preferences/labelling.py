@@ -9,17 +9,11 @@ import numpy as np
 
 from simulator.preferences.online import draw_fresh
 from simulator.preferences.pairs import Preferences, labelled, more_preferences, ranked, stack_preferences
-from simulator.settings.run import Cell, Run, objective_of, own_of
+from simulator.settings.run import Run, objective_of, own_of, responses_compared
 from simulator.training.problem import State
 from simulator.worlds.behaviour import Candidates
 from simulator.worlds.listing import Scorer
 from simulator.worlds.protocol import World
-
-
-def responses(cell: Cell) -> int:
-    """K: how many responses to a prompt are compared."""
-    objective = objective_of(cell)
-    return int(own_of(cell)[objective.ranked]) if objective.ranked else 2
 
 
 def arrange_pairs(
@@ -65,7 +59,7 @@ def arrange_pairs(
 
 def preferences(runs: Sequence[Run], world: World, scorer: Scorer | None) -> Preferences:
     """The pairs of every run before its training, [R, N, K, …]."""
-    data, count = runs[0].settings.data, responses(runs[0])
+    data, count = runs[0].settings.data, responses_compared(runs[0])
     purpose = "pool" if data.labeller == "proxy" else "pairs"
     drawn = {
         seed: world.candidates(data, seed, data.learned_from, purpose, count)

@@ -16,7 +16,6 @@ from torch import Tensor
 
 from simulator.common.random_streams import stream
 from simulator.preferences.rollouts import draw_responses
-from simulator.settings.tables import Online
 from simulator.worlds.behaviour import Candidates
 from simulator.worlds.protocol import World
 
@@ -27,17 +26,6 @@ def segments(begin: int, end: int, refresh: int) -> list[tuple[int, int]]:
     """The steps from `begin` to `end`, cut where a round begins, as pairs of a first step and the next one's."""
     cuts = [step for step in range(begin + 1, end) if refresh and step % refresh == 0]
     return list(zip([begin, *cuts], [*cuts, end], strict=True)) if begin < end else []
-
-
-def round_at(step: int, online: Online, steps: int) -> int:
-    """The round that begins after `step` of `steps` steps, 0 where none does."""
-    begins = online.refresh and step and step % online.refresh == 0 and step < steps
-    return step // online.refresh if begins else 0
-
-
-def rounds(online: Online, steps: int) -> int:
-    """How many rounds of fresh pairs a run of so many steps has."""
-    return (steps - 1) // online.refresh if online.refresh else 0
 
 
 def draw_fresh(

@@ -10,12 +10,12 @@ from simulator.networks.architecture import Architecture
 from simulator.settings.relevant_keys import read_tables
 from simulator.settings.run import Run
 from simulator.settings.tables import Settings
-from simulator.settings.world_spec import MADE_OF
+from simulator.settings.world_spec import WORLD_TABLES
 
 CHECKPOINTS = 24
 
 
-READS = (*MADE_OF, "data", "proxy")
+READS = (*WORLD_TABLES, "data", "proxy")
 
 
 OPTIMIZED = {"proxy": ("members", "combine", "uncertainty"), "data": ("labeller", "pool")}  # say nothing of a member

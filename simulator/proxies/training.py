@@ -3,16 +3,17 @@
 Shapes: M proxies of a stack, N pairs of one, D parameters, P prompts, G responses of the world's listing to each.
 
 A proxy is a causal transformer that reads a prompt and a whole response and gives one number at the last token. It is
-trained as a classifier of pairs with any f of simulator/objectives/gpo.py, by E f(r(chosen) - r(rejected)) (Tang et
-al. 2024, arXiv:2402.05749, Sec. 2; with the logistic f this is the Bradley-Terry likelihood of Gao et al. 2023,
-arXiv:2210.10760). The last share of its pairs is held out, and of all checkpoints the one with the least loss there is
-kept; what is recorded of held-out pairs is therefore a little too good, and what is recorded of fresh ones is not.
-Proxies of one architecture train as one stack over data size, label noise, seed, f and member of an ensemble, by the
-engine that trains policies.
+trained as a classifier of pairs with any f of simulator/objectives/losses/gpo.py, by E f(r(chosen) - r(rejected))
+(Tang et al. 2024, arXiv:2402.05749, Sec. 2; with the logistic f this is the Bradley-Terry likelihood of Gao et al.
+2023, arXiv:2210.10760). The last share of its pairs is held out, and of all checkpoints the one with the least loss
+there is kept; what is recorded of held-out pairs is therefore a little too good, and what is recorded of fresh ones is
+not. Proxies of one architecture train as one stack over data size, label noise, seed, f and member of an ensemble, by
+the engine that trains policies.
 """
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -33,9 +34,10 @@ from simulator.proxies.scores import Trained
 from simulator.settings.run import axis_column
 from simulator.training.checkpoints import checkpoint_steps
 from simulator.training.engine import BLOCK, advance, start
+from simulator.training.loop import train_and_measure
 from simulator.training.problem import Problem, Schedule, state_from, state_tensors
 from simulator.training.recorder import Recorder
-from simulator.training.snapshots import named, part_of, scalar, stretches
+from simulator.training.snapshots import named, part_of, scalar
 from simulator.worlds.protocol import World
 
 Array = np.ndarray
@@ -111,12 +113,65 @@ def loss_and_accuracy(parameters: Tensor, problem: Problem, first: Sequence[int]
     )
 
 
-def train_members(members: Sequence[Member], world: World, recorder: Recorder) -> list[tuple[Trained, dict[str, Any]]]:
-    """Train a stack of proxies; each with the facts that `proxies.parquet` says of it.
+@dataclass
+class ProxyLearner:
+    """A stack of proxies in training, and what each was at the checkpoint with the least loss on held-out pairs.
 
-    A proxy whose loss stopped being finite keeps what it was before. The recorder is told of steps, and has the state
-    to go on from.
+    best: parameters [M, D], loss and step [M], and row, the number of checkpoints.
     """
+
+    members: Sequence[Member]
+    problem: Problem
+    state: State
+    best: dict[str, Tensor]
+
+    @property
+    def step(self) -> int:
+        """How many steps it has taken."""
+        return self.state.step
+
+    @property
+    def measured(self) -> int:
+        """At how many checkpoints it was measured."""
+        return int(self.best["row"])
+
+    @property
+    def unseen(self) -> tuple[list[int], list[int]]:
+        """Where the held-out pairs of each member begin, and how many there are."""
+        return [m.pairs - m.held_out for m in self.members], [m.held_out for m in self.members]
+
+    def next_stop(self, checkpoint: int) -> int:
+        """The checkpoint."""
+        return checkpoint
+
+    def advance(self, steps: int) -> None:
+        """Take steps."""
+        with torch.enable_grad():
+            self.state = advance(self.state, self.problem, steps)
+
+    def measure(self) -> None:
+        """Keep what is better on held-out pairs than before."""
+        loss, best = (
+            torch.from_numpy(loss_and_accuracy(self.state.parameters, self.problem, *self.unseen)[0]),
+            self.best,
+        )
+        better = loss < best["loss"]
+        best["loss"][better], best["step"][better] = loss[better], self.step
+        best["parameters"][better] = self.state.parameters[better]
+        best["row"] += 1
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Its state."""
+        return {**state_tensors(self.state), **named("best", self.best)}
+
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        """Stand where `tensors` were saved."""
+        self.best = {name: value.to(self.best[name].device) for name, value in part_of(tensors, "best").items()}
+        self.state = state_from(tensors, self.state)
+
+
+def new_learner(members: Sequence[Member], world: World) -> ProxyLearner:
+    """A stack of proxies before its first step, with its pairs."""
     data = {(member.settings.data, member.seed): None for member in members}
     drawn = {key: draw_labelled(world, *key) for key in data}
     pairs = padded_preferences([drawn[member.settings.data, member.seed] for member in members])
@@ -131,44 +186,29 @@ def train_members(members: Sequence[Member], world: World, recorder: Recorder) -
         "step": torch.zeros(len(members), dtype=torch.int64),
         "row": scalar(1),
     }
-    if found := recorder.saver.found():
-        best = {name: value.to(best[name].device) for name, value in part_of(found, "best").items()}
-        state = state_from(found, state)
-        recorder.found(state.step)
-    unseen = [m.pairs - m.held_out for m in members], [m.held_out for m in members]
-    steps = checkpoint_steps(problem.schedule.steps, CHECKPOINTS)
+    return ProxyLearner(members=members, problem=problem, state=state, best=best)
 
-    def tensors() -> dict[str, Tensor]:
-        return {**state_tensors(state), **named("best", best)}
 
-    for after in steps[int(best["row"]) :]:
-        for some in stretches(after - state.step, recorder.saver):
-            with torch.enable_grad():
-                state = advance(state, problem, some)
-            recorder.tick(some)
-            recorder.saver.rest(tensors)
-        loss = torch.from_numpy(loss_and_accuracy(state.parameters, problem, *unseen)[0])
-        better = loss < best["loss"]
-        best["loss"][better], best["step"][better] = loss[better], after
-        best["parameters"][better] = state.parameters[better]
-        best["row"] += 1
-    kept = best["parameters"]
-    train = loss_and_accuracy(kept, problem, [0] * len(members), [min(READ, m.pairs - m.held_out) for m in members])
-    held = loss_and_accuracy(kept, problem, *unseen)
+def train_members(members: Sequence[Member], world: World, recorder: Recorder) -> list[tuple[Trained, dict[str, Any]]]:
+    """Train a stack of proxies; each with the facts that `proxies.parquet` says of it.
+
+    A proxy whose loss stopped being finite keeps what it was before. The recorder is told of steps, and has the state
+    to go on from.
+    """
+    learner = new_learner(members, world)
+    problem = learner.problem
+    train_and_measure(learner, checkpoint_steps(problem.schedule.steps, CHECKPOINTS), recorder)
+    kept, firsts = learner.best["parameters"], [0] * len(members)
+    train = loss_and_accuracy(kept, problem, firsts, [min(READ, m.pairs - m.held_out) for m in members])
+    held = loss_and_accuracy(kept, problem, *learner.unseen)
     scores = world.score_listed(kept, problem.architecture).cpu().numpy()
     return [
         (
             Trained(architecture=problem.architecture, parameters=kept[i].cpu(), scores=scores[i].astype(np.float64)),
             {
-                "proxy": member.name,
-                "loss": member.settings.proxy.loss,
-                "seed": member.seed,
-                "member": member.member,
-                "pairs": member.pairs,
-                "label_noise": member.settings.data.label_noise,
-                **{axis_column(name): value for name, value in member.axes.items()},
+                **facts_of(member),
                 "parameters": problem.architecture.parameters,
-                "best_step": int(best["step"][i]),
+                "best_step": int(learner.best["step"][i]),
                 "train_loss": train[0, i],
                 "train_accuracy": train[1, i],
                 "held_out_loss": held[0, i],
@@ -178,3 +218,16 @@ def train_members(members: Sequence[Member], world: World, recorder: Recorder) -
         )
         for i, member in enumerate(members)
     ]
+
+
+def facts_of(member: Member) -> dict[str, Any]:
+    """What `proxies.parquet` says of a proxy before it is trained."""
+    return {
+        "proxy": member.name,
+        "loss": member.settings.proxy.loss,
+        "seed": member.seed,
+        "member": member.member,
+        "pairs": member.pairs,
+        "label_noise": member.settings.data.label_noise,
+        **{axis_column(name): value for name, value in member.axes.items()},
+    }

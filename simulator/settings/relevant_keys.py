@@ -7,9 +7,10 @@ keys, an axis of one makes no further run, and whoever sets one is warned.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from simulator.common.identity import leave_out
+from simulator.common.identity import digest, leave_out
 from simulator.objectives import OBJECTIVES
 from simulator.settings.tables import Settings
+from simulator.settings.world_spec import WORLD_TABLES
 
 NEEDS = {  # what reads a key, or a table
     "train.weight_decay": 'train.optimizer = "adamw"',
@@ -40,7 +41,7 @@ NEEDS = {  # what reads a key, or a table
 
 def unread_keys(settings: Settings) -> Mapping[str, Sequence[str]]:
     """The keys that nothing reads, by their table, whatever the method."""
-    data, listed = settings.data, settings.world.kind == "enumerable"
+    data, listed = settings.data, settings.spec.lists_responses
     of_behaviour = {"tempered": ("uniform_share",), "mixture": ("behaviour_temperature",)}
     return {
         "data": (
@@ -49,7 +50,6 @@ def unread_keys(settings: Settings) -> Mapping[str, Sequence[str]]:
         ),
         "train": () if settings.train.optimizer == "adamw" else ("weight_decay",),
         "measure": ("prompts", "samples", "baseline", "pairs") if listed else (),
-        "best_of_n": ("pool",) if listed else (),
     }
 
 
@@ -66,3 +66,8 @@ def needs(key: str) -> str:
         return f"; only sweep.loss {' or '.join(names)} does"
     known = NEEDS.get(key) or NEEDS.get(table)
     return f"; only {known} does" if known else ""
+
+
+def world_name(settings: Settings) -> str:
+    """A name that two settings share only if their worlds are the same."""
+    return digest(read_tables(settings, WORLD_TABLES))

@@ -35,6 +35,12 @@ def own_of(cell: Cell) -> Own:
     return cell.settings.objective.own(objective_of(cell).table)
 
 
+def responses_compared(cell: Cell) -> int:
+    """K: how many responses to a prompt its objective compares."""
+    objective = objective_of(cell)
+    return int(own_of(cell)[objective.ranked]) if objective.ranked else 2
+
+
 @dataclass(frozen=True, kw_only=True)
 class Run:
     """One cell of the grid.

@@ -1,12 +1,242 @@
-"""What makes a world: the tables that it follows from, and its name."""
+"""What makes a world: the tables of a sweep file that it follows from."""
 
-from simulator.common.identity import digest
-from simulator.settings.relevant_keys import read_tables
-from simulator.settings.tables import Settings
+from dataclasses import dataclass, fields
+from typing import Annotated, Any, Literal, Self
 
-MADE_OF = ("world", "reference", "gold", "policy", "measure")  # the tables that a world follows from
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+
+from gold_rewards import GOLD_REWARDS
+from simulator.languages.text import BYTES
+from simulator.settings.table import (
+    Count,
+    Heads,
+    Layers,
+    PathText,
+    Positive,
+    Seed,
+    Table,
+    Width,
+    at_least,
+    choice,
+    one_byte,
+    one_of,
+)
+
+ENUMERABLE_LIMIT = 2**23
 
 
-def world_name(settings: Settings) -> str:
-    """A name that two settings share only if their worlds are the same."""
-    return digest(read_tables(settings, MADE_OF))
+ESTIMATORS = ("k1", "k2", "k3")
+
+
+RewardName = Annotated[str, AfterValidator(one_of(GOLD_REWARDS)), choice(GOLD_REWARDS)]
+
+
+Estimator = Annotated[str, AfterValidator(one_of(ESTIMATORS)), choice(ESTIMATORS)]
+
+
+def all_or_none(value: Any) -> Any:
+    """`true` for every estimator, `false` for none; one name for itself."""
+    if isinstance(value, bool):
+        return ESTIMATORS if value else ()
+    if isinstance(value, list | tuple) and len(value) > len(ESTIMATORS):
+        raise PydanticCustomError("too_many", "must list at most {most} names", {"most": len(ESTIMATORS)})
+    return (value,) if isinstance(value, str) else value
+
+
+Slip = Annotated[float, Field(gt=0, lt=1, json_schema_extra={"minimum": 1e-9}), AfterValidator(at_least(1e-9))]
+
+
+EndByte = Annotated[
+    str, Field(max_length=1, json_schema_extra={"not": {"pattern": r"[^\x00-\x7f]"}}), AfterValidator(one_byte)
+]
+
+
+class Language(Table):
+    """[world.language]. What the reference learns: a Markov grammar (simulator/languages/markov.py), or the bytes of a
+    `text`.
+
+    topics, branching, slip and stop shape the grammar; held_out and end belong to a text (simulator/languages/text.py).
+    """
+
+    topics: Count | Literal["auto"] = "auto"
+    branching: Count | Literal["auto"] = "auto"
+    slip: Slip = 0.02
+    stop: Annotated[float, Field(ge=0, le=0.99)] = 0.0
+    text: PathText = ""
+    held_out: Annotated[float, Field(ge=0.01, le=0.9)] = 0.1
+    end: EndByte = ""
+
+    @property
+    def ends(self) -> bool:
+        """Whether responses may end before their last token."""
+        return bool(self.end or self.stop)
+
+    @model_validator(mode="after")
+    def _is_one_of_two(self) -> Self:
+        foreign = ("topics", "branching", "slip", "stop") if self.text else ("held_out", "end")
+        for name in foreign:
+            if getattr(self, name) != type(self).model_fields[name].default:
+                rule = "belongs to the synthetic language, not to a text" if self.text else "needs language.text"
+                raise ValueError(f"{name} (={getattr(self, name)!r}) {rule}")
+        return self
+
+
+class World(Table):
+    """[world]. Prompts, and responses of at most `response_length` tokens out of `vocabulary`.
+
+    In an `enumerable` world every response is listed and all is exact; in a `sampled` one of any size, policies are
+    measured on samples. A text has its 256 bytes as vocabulary and is sampled, unless said.
+    """
+
+    kind: Literal["enumerable", "sampled"] = "enumerable"
+    vocabulary: Annotated[int, Field(ge=2, le=1024)] = 8
+    response_length: Annotated[int, Field(ge=1, le=256)] = 4
+    prompts: Count = 16
+    prompt_length: Annotated[int, Field(ge=1, le=256)] = 2
+    language: Language = Language()
+    seed: Seed = 0
+
+    @property
+    def spoken(self) -> int:
+        """Tokens of the synthetic language but the one that ends a response."""
+        return self.vocabulary - (self.language.stop > 0)
+
+    @property
+    def topics(self) -> int:
+        """Topics of the language; "auto" means 4, or as many as there are tokens."""
+        return min(4, self.spoken) if self.language.topics == "auto" else self.language.topics
+
+    @property
+    def branching(self) -> int:
+        """Grammatical successors of a token; "auto" means V^(2/3), for two thirds of the largest entropy."""
+        auto = self.language.branching == "auto"
+        return round(self.spoken ** (2 / 3)) if auto else int(self.language.branching)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _takes_bytes(cls, table: Any) -> Any:
+        """A text brings its vocabulary along, and is too large to be listed."""
+        if not isinstance(table, dict):
+            return table
+        language = table.get("language")
+        text = language.get("text") if isinstance(language, dict) else getattr(language, "text", "")
+        return {"kind": "sampled", "vocabulary": BYTES} | table if text else table
+
+    @model_validator(mode="after")
+    def _speaks(self) -> Self:
+        if self.language.text:
+            if self.vocabulary != BYTES:
+                raise ValueError(
+                    f"vocabulary (={self.vocabulary}) must be {BYTES} with language.text, whose bytes are the tokens; "
+                    'kind is then "sampled", too'
+                )
+            return self
+        for name, value in (("topics", self.topics), ("branching", self.branching)):
+            if value > self.spoken:
+                end = " less the end token" if self.language.stop else ""
+                raise ValueError(f"language.{name} (={value}) must be at most vocabulary{end} (={self.spoken})")
+        readable = self.topics * self.spoken ** (self.prompt_length - 1)
+        if self.prompts > readable:
+            raise ValueError(
+                f"prompts (={self.prompts}) must be at most topics * vocabulary^(prompt_length - 1) (={readable}), "
+                "the number of different prompts"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _can_be_listed(self) -> Self:
+        if self.kind != "enumerable":
+            return self
+        if self.language.ends:
+            raise ValueError('responses that end early (language.stop, language.end) need kind = "sampled"')
+        if self.prompts * self.vocabulary**self.response_length > ENUMERABLE_LIMIT:
+            raise ValueError(
+                f"prompts * vocabulary^response_length (={self.prompts} * {self.vocabulary}^{self.response_length}) "
+                f"must be at most {ENUMERABLE_LIMIT:,} for every response to be listed: lower vocabulary, "
+                'response_length or prompts, or take kind = "sampled"'
+            )
+        return self
+
+
+class Reference(Table):
+    """[reference]. Maximum-likelihood training of the reference; its architecture is that of [policy]."""
+
+    steps: Count = 2000
+    batch: Count = 128
+    learning_rate: Positive = 0.01
+
+
+class Gold(Table):
+    """[gold]. Content (`reward`) plus `fluency` times fluency, each in standard deviations under the reference."""
+
+    reward: RewardName = "transformer"
+    fluency: Annotated[float, Field(ge=0, le=1000)] = 1.0
+    seed: Seed = 0
+
+
+class Network(Table):
+    """The sizes of a transformer."""
+
+    layers: Layers = 1
+    width: Width = 16
+    heads: Heads = 2
+
+    @model_validator(mode="after")
+    def _divides(self) -> Self:
+        if self.width % self.heads:
+            raise ValueError(f"width (={self.width}) must be divisible by heads (={self.heads})")
+        return self
+
+
+class Policy(Network):
+    """[policy]. Architecture of the policy and of the reference that it starts from."""
+
+
+class Measure(Table):
+    """[measure]. How policies are measured where responses cannot be listed, and which KL estimators are recorded.
+
+    Each policy answers `samples` times to each of the first `prompts` prompts. `baseline` responses of the reference to
+    each of these prompts fix the scale of gold. On a run's own pairs it is measured on the first `pairs`.
+    """
+
+    prompts: Annotated[int, Field(ge=2, le=10**9)] | Literal["all"] = "all"
+    samples: Annotated[int, Field(ge=2, le=10**6)] = 32
+    baseline: Annotated[int, Field(ge=2, le=10**6)] = 256
+    pairs: Count = 1024
+    kl_estimators: Annotated[
+        tuple[Estimator, ...], Field(strict=False, max_length=len(ESTIMATORS)), BeforeValidator(all_or_none)
+    ] = ()
+
+    def prompts_of(self, world: World) -> int:
+        """How many prompts of a world policies are measured on."""
+        return world.prompts if self.prompts == "all" else self.prompts
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorldSpec:
+    """What makes a world: the tables that it follows from."""
+
+    world: World
+    reference: Reference
+    gold: Gold
+    policy: Policy
+    measure: Measure
+
+    @property
+    def measured_prompts(self) -> int:
+        """How many prompts policies are measured on."""
+        return self.measure.prompts_of(self.world)
+
+    @property
+    def lists_responses(self) -> bool:
+        """Whether every response of the world is listed."""
+        return self.world.kind == "enumerable"
+
+
+WORLD_TABLES = tuple(field.name for field in fields(WorldSpec))

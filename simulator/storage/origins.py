@@ -17,8 +17,8 @@ from pyarrow.parquet import ParquetFile
 from simulator.common.atomic_files import StorageError, unreadable
 from simulator.common.errors import SHOWN, ConfigError
 from simulator.proxies.reward_model import Member
+from simulator.settings.relevant_keys import world_name
 from simulator.settings.run import Run
-from simulator.settings.world_spec import world_name
 from simulator.storage.layout import Folder
 from simulator.storage.provenance import changed_modules, results_modules, results_source
 from simulator.storage.tables import write_json

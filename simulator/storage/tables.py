@@ -11,7 +11,8 @@ import pandas as pd
 from simulator.common.atomic_files import write_whole
 from simulator.objectives import WATCHED
 from simulator.settings.run import Run
-from simulator.settings.tables import ESTIMATORS, flat_settings
+from simulator.settings.tables import flat_settings
+from simulator.settings.world_spec import ESTIMATORS
 
 LEADING = ["run_id", "method", "loss", "beta", "kappa", "seed", "pairs", "label_noise"]
 WITH_ERROR = ("kl", "gold", "proxy", "win_rate")

@@ -19,11 +19,11 @@ from simulator.proxies.reward_model import held_out
 from simulator.settings.config_errors import told
 from simulator.settings.relevant_keys import needs
 from simulator.settings.run import Run
-from simulator.settings.tables import Settings, flat_settings
+from simulator.settings.tables import flat_settings
 from simulator.settings.toml import flatten
 from simulator.sweeps.grid import tables_read
-from simulator.sweeps.stacking import cells, method_of
-from simulator.sweeps.sweep import Sweep
+from simulator.sweeps.stacking import cells, footprint_of, method_of
+from simulator.sweeps.sweep import RunSettings, Sweep
 from simulator.worlds.protocol import World
 
 LEAST_SLOPE = 3 * EPSILON  # of the loss along a log-ratio, at the start
@@ -43,7 +43,7 @@ def cautions_of_training(runs: Sequence[Run]) -> list[str]:
 
 def of_optimizer(runs: Sequence[Run]) -> Iterator[str]:
     """Learning rates and clips that the optimizer, or float32, does not resolve."""
-    for settings in {id(run.settings): run.settings for run in runs if run.method in ("gpo", "rl")}.values():
+    for settings in {id(run.settings): run.settings for run in runs if footprint_of(run).tokens}.values():
         train, size = settings.train, 1 / math.sqrt(settings.policy.width)
         rate, way = f"train.learning_rate = {train.learning_rate:g}", train.learning_rate * train.steps
         if train.learning_rate < RESOLUTION * size:
@@ -163,9 +163,10 @@ def cautions(sweep: Sweep, runs: Sequence[Run]) -> list[str]:
 def unread(sweep: Sweep, runs: Sequence[Run]) -> list[str]:
     """A sentence on each key that was set, that is, differs from its default, and that no run reads."""
     some = [run for run, _ in cells(runs)]
-    read = {name.removeprefix(".") for run in some for name, _ in flatten("", tables_read(method_of(run), run))}
-    told_of = read | {name for run in some for name in method_of(run).told}
-    default, axes, said = flat_settings(Settings()), sweep.sweep.axes, []
+    reads_of = [(run.settings, method_of(run).reads(run)) for run in some]
+    read = {name.removeprefix(".") for pair in reads_of for name, _ in flatten("", tables_read(*pair))}
+    told_of = read | {name for _, reads in reads_of for name in reads.always_report}
+    default, axes, said = flat_settings(RunSettings()), sweep.sweep.axes, []
     for key, value in flat_settings(sweep.settings_at({})).items():
         if key not in read and key not in axes and value != default[key]:
             said.append(f"{key} = {shown(value)}: no run of this sweep reads it{needs(key)}")
@@ -176,7 +177,7 @@ def unread(sweep: Sweep, runs: Sequence[Run]) -> list[str]:
     reads = {
         "loss": bool(objectives),
         "beta": any(objective.has_beta for objective in objectives),
-        "penalty": any(run.method == "rl" for run in some),
+        "penalty": any("penalty" in method_of(run).card.varies for run in some),
     }
     usual = type(sweep.sweep)()
     unread_here = [key for key, is_read in reads.items() if not is_read]

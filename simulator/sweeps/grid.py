@@ -1,22 +1,16 @@
-"""From a sweep to its runs, and from runs to the stacks that train together.
+"""From a sweep to its runs, in an order that follows from the sweep alone."""
 
-Runs that share everything but what a stack holds per row (loss, beta, seed, learning rate, clipping, labels; proxies,
-where a method looks their scores up) can train as one program; they are cut into stacks of bounded size. The order of
-the runs follows from the sweep alone; how they are cut may depend on the machine, since what comes of a run does not
-depend on the cut.
-"""
+from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 from simulator.common.errors import ConfigError
 from simulator.common.identity import digest, leave_out
 from simulator.methods import METHODS
-from simulator.methods.method import Choices, Method
+from simulator.methods.method import Choices, Reads
 from simulator.networks.compute_mode import computing_on
 from simulator.objectives import OBJECTIVES
 from simulator.objectives.objective import Objective
@@ -24,24 +18,79 @@ from simulator.objectives.own_loss import is_own, own_loss
 from simulator.proxies.reward_model import held_out
 from simulator.settings.config_errors import told
 from simulator.settings.relevant_keys import read_tables
-from simulator.settings.run import Cell, Run
+from simulator.settings.run import Run
 from simulator.settings.tables import Settings
 from simulator.sweeps.sweep import Sweep
 
+if TYPE_CHECKING:
+    import torch
+
 PROXY_LIMIT = 5_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class GridCell:
+    """Runs that differ in nothing but beta and seed; the fields are those of a Run."""
+
+    method: str
+    objective: Objective | None
+    axes: Mapping[str, Any]
+    settings: Settings
+    proxies: bool
+    name: str
+    shared: str
+    steps: int
+    betas: tuple[float | None, ...]
+
+    @property
+    def loss(self) -> str | None:
+        """The name of the objective."""
+        return self.objective.name if self.objective else None
+
+    def runs(self, seeds: int, kappa: float | None) -> Iterator[Run]:
+        """A run for each beta and seed."""
+        for beta, seed in itertools.product(self.betas, range(seeds)):
+            yield Run(
+                method=self.method,
+                objective=self.objective,
+                loss=self.loss,
+                beta=beta,
+                kappa=kappa,
+                seed=seed,
+                axes=self.axes,
+                settings=self.settings,
+                proxies=self.proxies,
+                name=self.name,
+                shared=self.shared,
+                steps=self.steps,
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Point:
+    """What decides which settings a run reads: a Cell without beta and seed."""
+
+    settings: Settings
+    objective: Objective | None
 
 
 def expand(sweep: Sweep) -> list[Run]:
     """All runs of a sweep, in the order of its grid. Raises ConfigError.
 
-    A run that some axis makes no difference to is there once, without that axis.
+    A run that some axis makes no difference to is there once, without that axis. Kappas are computed when the whole
+    grid is found right, since they need torch.
     """
+    cells = list(cells_of(sweep))
+    kappas: dict[tuple[Any, ...], float | None] = {}
+    return [run for cell in cells for run in cell.runs(sweep.sweep.seeds, kappa_of(cell, kappas))]
+
+
+def cells_of(sweep: Sweep) -> Iterator[GridCell]:
+    """Every cell of the grid that differs from those before it. Raises ConfigError."""
     grid = sweep.sweep
     pairwise = any(METHODS[name].pairwise for name in grid.method)
     losses = [objective_named(sweep, name) for name in grid.loss] if pairwise else []
     choices = Choices(loss=losses, beta=grid.beta, penalty=grid.penalty)
-    runs: list[Run] = []
-    kappas: dict[tuple[Any, ...], float | None] = {}
     seen: set[tuple[str, str | None, str]] = set()
     proxies = 0
     for values in itertools.product(*grid.axes.values()):
@@ -49,28 +98,18 @@ def expand(sweep: Sweep) -> list[Run]:
         settings = sweep.settings_at(at)
         members = 0
         for name in grid.method:
-            for cell, strengths in _cells_at(name, at, settings, choices, kappas):
-                place = name, cell["loss"], cell["name"]
+            for cell in cells_at(name, at, settings, choices):
+                place = name, cell.loss, cell.name
                 if place not in seen:
                     seen.add(place)
-                    each = itertools.product(strengths, range(grid.seeds))
-                    runs += [Run(beta=beta, seed=seed, **cell) for beta, seed in each]
-                    members = settings.proxy.members if cell["proxies"] else members
+                    yield cell
+                    members = settings.proxy.members if cell.proxies else members
         proxies += members * grid.seeds
         if proxies > PROXY_LIMIT:
             raise ConfigError(
                 f"[sweep]: the grid needs more than {PROXY_LIMIT:,} proxies; lower proxy.members, sweep.seeds or the "
                 "number of values of further axes"
             )
-    return runs
-
-
-@dataclass(frozen=True, kw_only=True)
-class Point:
-    """A cell of the grid before it has a beta and a seed."""
-
-    settings: Settings
-    objective: Objective | None
 
 
 def objective_named(sweep: Sweep, name: str) -> Objective:
@@ -78,57 +117,47 @@ def objective_named(sweep: Sweep, name: str) -> Objective:
     return OBJECTIVES[name] if name in OBJECTIVES else own_loss(name, sweep.beside).objective
 
 
-def _cells_at(
-    name: str,
-    at: Mapping[str, Any],
-    settings: Settings,
-    choices: Choices,
-    kappas: dict[tuple[Any, ...], float | None],
-) -> Iterator[tuple[dict[str, Any], list[float | None]]]:
-    """All that runs of one method at one point are but their beta and seed, and the betas of each. Raises ConfigError.
-
-    kappas: those that are known already, by the objective and its parameters.
-    """
+def cells_at(name: str, at: Mapping[str, Any], settings: Settings, choices: Choices) -> Iterator[GridCell]:
+    """The cells of one method at one point of the further axes. Raises ConfigError."""
     method = METHODS[name]
-    for objective, some in itertools.groupby(method.strengths(choices), key=lambda strength: strength[0]):
+    for objective, strengths in itertools.groupby(method.grid(choices), key=lambda strength: strength[0]):
         point = Point(settings=settings, objective=objective)
-        proxies = method.proxies(point)
         try:
-            method.check(point)
-            if proxies:
+            reads = method.reads(point)
+            if reads.proxies:
                 check_proxies(settings)
         except ValueError as error:
             where = ", ".join(filter(None, [f'method = "{name}"', told(at)]))
             raise ConfigError(f"{error} (in [sweep], at {where})") from None
-        tables = tables_read(method, point)
-        axes = {key: value for key, value in at.items() if _has(tables, key) or key in method.told}
+        tables, footprint = tables_read(settings, reads), method.footprint(point)
         alone = objective.name if objective and is_own(objective.name) else ""  # what it raises is its own affair
-        alike = [name, alone, proxies, method.responses(point), leave_out(tables, method.per_row(point))]
-        cell = {
-            "method": name,
-            "objective": objective,
-            "loss": objective.name if objective else None,
-            "kappa": _kappa(objective, settings, kappas) if objective else None,
-            "axes": axes,
-            "settings": settings,
-            "proxies": proxies,
-            "name": digest([tables, objective.code] if objective and objective.code else tables),
-            "shared": digest(alike),
-            "steps": method.steps(point),
-        }
-        yield cell, [beta for _, beta in some]
+        alike = [name, alone, reads.proxies, footprint.responses, leave_out(tables, reads.per_row)]
+        yield GridCell(
+            method=name,
+            objective=objective,
+            axes={key: value for key, value in at.items() if _has(tables, key) or key in reads.always_report},
+            settings=settings,
+            proxies=reads.proxies,
+            name=digest([tables, objective.code] if objective and objective.code else tables),
+            shared=digest(alike),
+            steps=footprint.steps,
+            betas=tuple(beta for _, beta in strengths),
+        )
 
 
-def tables_read(method: Method, cell: Cell) -> dict[str, Any]:
-    """The tables that a method reads of the settings of a cell, without the keys that say nothing there."""
-    return leave_out(read_tables(cell.settings, method.reads(cell)), method.ignores(cell))
+def tables_read(settings: Settings, reads: Reads) -> dict[str, Any]:
+    """The tables of the settings that a method reads, without the keys that say nothing there."""
+    return leave_out(read_tables(settings, reads.tables), reads.ignores)
 
 
-def _kappa(objective: Objective, settings: Settings, known: dict[tuple[Any, ...], float | None]) -> float | None:
-    own = settings.objective.own(objective.table)
-    key = objective.name, *own.items()
+def kappa_of(cell: GridCell, known: dict[tuple[Any, ...], float | None]) -> float | None:
+    """kappa of the objective of a cell, None where it has none; known: by the objective and its parameters."""
+    if cell.objective is None:
+        return None
+    own = cell.settings.objective.own(cell.objective.table)
+    key = cell.objective.name, *own.items()
     if key not in known:
-        known[key] = objective.kappa(own)
+        known[key] = cell.objective.kappa(own)
     return known[key]
 
 
@@ -145,7 +174,7 @@ def _has(tables: Mapping[str, Any], key: str) -> bool:
 def check_proxies(settings: Settings) -> None:
     """Raises ValueError where proxies have no pair to learn from, or members cannot be compared everywhere."""
     held_out(settings)
-    sampled, some = settings.world.kind == "sampled", settings.measured_prompts < settings.world.prompts
+    sampled, some = not settings.spec.lists_responses, settings.measured_prompts < settings.world.prompts
     if settings.proxy.members > 1 and settings.proxy.combine != "mean" and sampled and some:
         raise ValueError(
             f'proxy.combine (="{settings.proxy.combine}") compares members after recentring them at each prompt, which '

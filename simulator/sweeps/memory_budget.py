@@ -27,7 +27,8 @@ from simulator.networks.sampling import Lots
 from simulator.preferences import online as fresh
 from simulator.proxies.reward_model import Member, needed, proxy_architecture
 from simulator.settings.run import Run, apart
-from simulator.settings.tables import Network, Settings
+from simulator.settings.tables import Settings
+from simulator.settings.world_spec import Network
 from simulator.sweeps.stacking import STACK_LIMIT, cells, proxy_stack_size, proxy_work, stack_size, with_proxies, work
 from simulator.sweeps.sweep import RUN_LIMIT
 from simulator.training.engine import STRETCH

@@ -1,4 +1,9 @@
-"""STACKING_DOC"""
+"""From runs to the stacks that train together.
+
+Runs that share everything but what a stack holds per row (loss, beta, seed, learning rate, clipping, labels; proxies,
+where a method looks their scores up) can train as one program; they are cut into stacks of bounded size. How they are
+cut may depend on the machine, since what comes of a run does not depend on the cut.
+"""
 
 import math
 from collections import Counter
@@ -6,11 +11,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol, TypeVar
 
 from simulator.methods import METHODS
-from simulator.methods.method import Method
+from simulator.methods.method import Footprint, Method
 from simulator.proxies.reward_model import Member, proxy_architecture
+from simulator.settings.relevant_keys import world_name
 from simulator.settings.run import Run, apart
 from simulator.settings.tables import Settings
-from simulator.settings.world_spec import MADE_OF, world_name
+from simulator.settings.world_spec import WorldSpec
 
 STACK_LIMIT = 64
 
@@ -42,6 +48,11 @@ def method_of(run: Run) -> Method:
     return METHODS[run.method]
 
 
+def footprint_of(run: Run) -> Footprint:
+    """What a run takes."""
+    return method_of(run).footprint(run)
+
+
 def step_floats(layers: int, width: int, heads: int, places: int, length: int) -> int:
     """Numbers that one training step keeps, for so many places of sequences of about `length`."""
     return places * layers * (16 * width + 3 * heads * 2 * length)
@@ -59,8 +70,8 @@ def best_size(floats: int) -> int:
 
 def stack_size(run: Run) -> int:
     """How many runs like this train together best."""
-    policy, (_, places) = run.settings.policy, method_of(run).network(run)
-    return best_size(step_floats(policy.layers, policy.width, policy.heads, places, run.settings.world.response_length))
+    policy, tokens = run.settings.policy, footprint_of(run).tokens
+    return best_size(step_floats(policy.layers, policy.width, policy.heads, tokens, run.settings.world.response_length))
 
 
 def proxy_stack_size(settings: Settings) -> int:
@@ -91,11 +102,11 @@ def with_proxies(runs: Iterable[Run]) -> list[Run]:
 def world_names(runs: Iterable[Run]) -> list[tuple[Settings, str]]:
     """The settings of some runs, each object once, with the name of its world."""
     found: list[tuple[Settings, str]] = []
-    last, name = None, ""
+    last: WorldSpec | None = None
+    name = ""
     for settings in {id(run.settings): run.settings for run in runs}.values():
-        made_of = [getattr(settings, table) for table in MADE_OF]
-        if made_of != last:  # neighbours often have one world, and comparing is faster than naming
-            last, name = made_of, world_name(settings)
+        if settings.spec != last:  # neighbours often have one world, and comparing is faster than naming
+            last, name = settings.spec, world_name(settings)
         found.append((settings, name))
     return found
 
@@ -114,9 +125,8 @@ def proxy_work(stack: Sequence[Member]) -> int:
 
 def work(stack: Sequence[Run]) -> float:
     """Tokens that go through networks until a stack is trained, or 1 a run."""
-    method = method_of(stack[0])
-    each = ((run.steps * method.passes(run) * method.network(run)[1], count) for run, count in cells(stack))
-    return sum(count * max(1.0, tokens) for tokens, count in each)
+    each = [(footprint_of(run), count) for run, count in cells(stack)]
+    return sum(count * max(1.0, one.steps * one.gradients * one.tokens) for one, count in each)
 
 
 def cut(items: Sequence[S], sizes: Mapping[str, int]) -> list[tuple[S, ...]]:

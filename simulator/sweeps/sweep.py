@@ -9,21 +9,21 @@ import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import tomli_w
-from pydantic import AfterValidator, Field, PrivateAttr, ValidationError, model_validator
+from pydantic import AfterValidator, Field, PrivateAttr, ValidationError, create_model, model_validator
 
 from simulator.common.errors import ConfigError, nearest, short
 from simulator.languages.text import read_text
 from simulator.methods import METHODS
 from simulator.methods.method import Choices
 from simulator.objectives import OBJECTIVES
-from simulator.objectives.gpo import LOSSES
+from simulator.objectives.losses.gpo import LOSSES
 from simulator.objectives.own_loss import is_own, own_loss
 from simulator.settings.config_errors import complain, known_keys, told
 from simulator.settings.table import TEXT, Positive, Table, choice, distinct, one_of, path_like
-from simulator.settings.tables import ALSO_KNOWN_AS, Settings
+from simulator.settings.tables import KNOWN_AS, Settings
 from simulator.settings.toml import SIZE_LIMIT, check_values, flatten, override, place, read_toml
 
 SHIPPED = Path(__file__).resolve().parent / "shipped"  # sweeps that come with the package
@@ -36,8 +36,16 @@ TEXTS_LIMIT = 2**26  # bytes of all text files together
 METHOD_KNOWN_AS = (
     dict.fromkeys(("dpo", "ipo", "slic"), "gpo") | dict.fromkeys(("ppo", "rloo"), "rl") | {"bon": "best_of_n"}
 ) | {name: f'gpo with sweep.loss = "{name}"' for name in OBJECTIVES}
-AXES = frozenset(known_keys(Settings))
-known_loss = one_of([*OBJECTIVES, "my_file.py:function"], known_as=ALSO_KNOWN_AS)
+
+if TYPE_CHECKING:
+    RunSettings = Settings
+else:
+    TABLES = {method.table.key: (method.table, method.table()) for method in METHODS.values() if method.table}
+    RunSettings = create_model("RunSettings", __base__=Settings, **TABLES)
+    RunSettings.__doc__ = Settings.__doc__
+
+AXES = frozenset(known_keys(RunSettings))
+known_loss = one_of([*OBJECTIVES, "my_file.py:function"], known_as=KNOWN_AS)
 
 
 def loss_name(value: str) -> str:
@@ -141,10 +149,10 @@ class Grid(Table):
         """How many runs the grid has, those that some axis makes no difference to counted again."""
         some = [OBJECTIVES.get(name, OBJECTIVES["logistic"]) for name in self.loss]
         given = Choices(loss=some, beta=self.beta, penalty=self.penalty)
-        return self.points * self.seeds * sum(len(METHODS[name].strengths(given)) for name in self.method)
+        return self.points * self.seeds * sum(len(METHODS[name].grid(given)) for name in self.method)
 
 
-class Sweep(Settings):
+class Sweep(RunSettings):
     """A whole sweep: `Settings` shared by all its runs, and the grid of what varies.
 
     texts: the SHA-256 of each text file that a language is read from, and code: of what each loss of the user's own
@@ -160,7 +168,7 @@ class Sweep(Settings):
         """Whether the settings are equal, wherever they were read from."""
         return isinstance(other, Sweep) and self.model_dump() == other.model_dump()
 
-    __hash__ = Settings.__hash__
+    __hash__ = RunSettings.__hash__
 
     @property
     def beside(self) -> Path | None:
@@ -195,9 +203,9 @@ class Sweep(Settings):
         for name, value in point.items():
             place(tables, name, value)
         try:
-            return Settings.model_validate(tables)
+            return RunSettings.model_validate(tables)
         except ValidationError as error:
-            lines = complain(error, Settings, origin=lambda key: place_in_grid(key, point))
+            lines = complain(error, RunSettings, origin=lambda key: place_in_grid(key, point))
             raise ConfigError(*lines) from None
 
     def to_toml(self) -> str:

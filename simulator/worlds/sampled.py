@@ -41,7 +41,8 @@ from simulator.networks.sampling import Lots, sample_lots
 from simulator.networks.token_log_probs import AT_ONCE, follow, numbers_for_one, runs_at_once, said
 from simulator.networks.transformer import sequence_scores
 from simulator.objectives.objective import UnderReference
-from simulator.settings.tables import Data, Measure, Settings
+from simulator.settings.tables import Data, Settings
+from simulator.settings.world_spec import Measure
 from simulator.training.forward_kl import POOL, DrawnUnderReference
 from simulator.worlds.behaviour import Answers, Candidates, apart, behaviour_temperature
 from simulator.worlds.components import Ground, sizes

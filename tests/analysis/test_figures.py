@@ -14,8 +14,8 @@ from analysis.figures import FIGURES, draw_all, drawable, parts_of, picture_loss
 from analysis.figures.style import RC, log_axis, loss_styles
 from analysis.report.terminal_text import text
 from simulator import run_sweep
-from simulator.objectives.gpo import LOSSES
 from simulator.objectives.local_shape import sample_losses
+from simulator.objectives.losses.gpo import LOSSES
 from tests.analysis.test_load import planted
 from tests.conftest import small_sweep
 

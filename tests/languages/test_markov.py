@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from simulator.languages.markov import make_language
-from simulator.networks.packing import FILL
+from simulator.networks.architecture import FILL
 from simulator.networks.prefix_tree import all_responses
 
 

@@ -13,7 +13,7 @@ from simulator import ConfigError, Sweep, SweepError, run_sweep
 from simulator.execution.estimate import make_plan
 from simulator.languages.language import filled_after, lengths
 from simulator.languages.text import Text, open_text
-from simulator.networks.packing import FILL
+from simulator.networks.architecture import FILL
 from simulator.worlds.build import build_world
 from tests.conftest import small_sweep
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from simulator.measurement.best_of_n import estimate, kl_bound, ladder, log_best_of_n, subset_weights
+from simulator.measurement.best_of_n import estimate, kl_bound, log_best_of_n, subset_weights
+from simulator.measurement.ladder import ladder
 
 
 def kl_of(law: torch.Tensor, reference: torch.Tensor) -> float:

@@ -7,7 +7,8 @@ import torch
 from scipy.optimize import minimize
 from scipy.special import log_softmax
 
-from simulator.measurement.gibbs import TEMPERATURES, gibbs, oracle_rows
+from simulator.measurement.gibbs import gibbs, oracle_rows
+from simulator.measurement.ladder import TEMPERATURES
 from simulator.worlds.protocol import World
 
 

@@ -10,7 +10,7 @@ import torch
 from simulator import Sweep, run_sweep
 from simulator.execution.run_stack import run_stack
 from simulator.measurement.policy_summary import EDGES, bins_of
-from simulator.methods.final_tables import margin_rows, spell
+from simulator.methods.algorithms.final_tables import margin_rows, spell
 from simulator.networks.parameters import unstack
 from simulator.networks.prefix_tree import leaf_log_probs, node_log_probs
 from simulator.sweeps.grid import expand

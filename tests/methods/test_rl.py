@@ -11,7 +11,7 @@ import torch
 
 from simulator.measurement.ensemble import Unit
 from simulator.measurement.gibbs import gibbs
-from simulator.methods.policy_gradients import (
+from simulator.methods.algorithms.policy_gradients import (
     Rollout,
     Task,
     climb,

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from simulator.networks.architecture import Architecture
-from simulator.networks.packing import FILL, packing
+from simulator.networks.architecture import FILL, Architecture
+from simulator.networks.packing import packing
 from simulator.networks.parameters import initial_parameters, unstack
 from simulator.networks.prefix_tree import leaf_log_probs, node_log_probs
 from simulator.networks.sampling import Lots, gumbel_noise, sample, sample_lots

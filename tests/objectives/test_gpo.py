@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from simulator.objectives.gpo import LOSSES
 from simulator.objectives.local_shape import local_shape, sample_losses
 from simulator.objectives.loss_table import chosen, describe
+from simulator.objectives.losses.gpo import LOSSES
 
 TABLE = {  # f(0), f'(0), f''(0), kappa: arXiv:2402.05749, Table 1, and by hand
     "logistic": (np.log(2), -1 / 2, 1 / 4, 1 / 2),

@@ -7,9 +7,9 @@ import pytest
 import torch
 from scipy.special import expit, log_expit
 
-from simulator.methods.policy_gradients import leave_one_out
+from simulator.methods.algorithms.policy_gradients import leave_one_out
 from simulator.objectives import OBJECTIVES
-from simulator.objectives.gpo import LOSSES
+from simulator.objectives.losses.gpo import LOSSES
 from simulator.objectives.objective import Objective, Pairs
 from simulator.preferences.labelling import preferences
 from simulator.sweeps.grid import expand

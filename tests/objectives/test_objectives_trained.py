@@ -8,7 +8,7 @@ import torch
 from scipy.special import expit
 from torch import Tensor
 
-from simulator.methods.pairwise_training import pose
+from simulator.methods.algorithms.pairwise_training import pose
 from simulator.networks.parameters import unstack
 from simulator.networks.transformer import response_log_probs, response_states
 from simulator.objectives import OBJECTIVES, ganpo

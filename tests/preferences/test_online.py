@@ -10,7 +10,7 @@ import torch
 from simulator import run_sweep
 from simulator.common.errors import ConfigError
 from simulator.execution.run_stack import run_stack
-from simulator.methods.pairwise_training import pose
+from simulator.methods.algorithms.pairwise_training import pose
 from simulator.preferences.labelling import preferences, refresh
 from simulator.preferences.online import draw_fresh, round_at, rounds, segments
 from simulator.settings.run import Run

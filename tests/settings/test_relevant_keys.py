@@ -9,9 +9,9 @@ import pytest
 from simulator.execution.run_stack import proxies_for, run_stack
 from simulator.proxies.reward_model import needed
 from simulator.proxies.training import train_members
+from simulator.settings.relevant_keys import world_name
 from simulator.settings.tables import Settings, flat_settings
 from simulator.settings.toml import flatten, place
-from simulator.settings.world_spec import world_name
 from simulator.sweeps.cautions import cautions
 from simulator.sweeps.grid import expand, tables_read
 from simulator.sweeps.stacking import method_of

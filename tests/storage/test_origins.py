@@ -32,7 +32,7 @@ from simulator.worlds.components import Ground
 from tests.conftest import ROOT, heard, small_sweep
 
 GRID = {"loss": ["hinge"], "beta": [0.1], "seeds": 2, "data.pairs": [16, 32]}
-GOLD = "gold_rewards/transformer.py"
+GOLD = "gold_rewards/rewards/transformer.py"
 
 
 def sweep_of(**grid: object) -> Sweep:
@@ -100,7 +100,12 @@ def test_what_determines_numbers_is_in_the_hash_and_what_does_not_is_not(edit: C
         edit(path, "x = 1\n")
     assert results_source() == before[0]
     assert source_hash() != before[1]
-    for path in (GOLD, "simulator/training/engine.py", "simulator/objectives/rpo.py", "simulator/measurement/exact.py"):
+    for path in (
+        GOLD,
+        "simulator/training/engine.py",
+        "simulator/objectives/losses/rpo.py",
+        "simulator/measurement/exact.py",
+    ):
         now = results_source()
         edit(path, "x = 1\n")
         assert results_source() != now

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from simulator.execution.run_stack import run_stack
-from simulator.methods.pairwise_training import pose
+from simulator.methods.algorithms.pairwise_training import pose
 from simulator.networks.parameters import unstack
 from simulator.networks.transformer import response_log_probs
-from simulator.objectives.gpo import LOSSES
+from simulator.objectives.losses.gpo import LOSSES
 from simulator.preferences.draw import draw_labelled
 from simulator.preferences.pairs import stack_preferences
 from simulator.settings.run import Run

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from simulator import Sweep, run_sweep
 from simulator.measurement.exact import Columns
-from simulator.methods.pairwise_training import pose
-from simulator.networks.packing import FILL
+from simulator.methods.algorithms.pairwise_training import pose
+from simulator.networks.architecture import FILL
 from simulator.networks.parameters import unstack
 from simulator.networks.token_log_probs import divergence, said
 from simulator.preferences.draw import draw_labelled

@@ -13,10 +13,15 @@ of the run's own; elsewhere it is a mean over responses of the reference that ar
 rejected responses are means over the batch.
 """
 
-from torch import Tensor
-from torch.nn.functional import softplus
+from __future__ import annotations
 
-from simulator.objectives.objective import Memory, Own, Pairs, Parameter, Scene, Term, named, of_pairs
+from typing import TYPE_CHECKING
+
+from simulator.common.lazy import functional
+from simulator.objectives.objective import Known, Memory, Own, Pairs, Parameter, Scene, Term, named, of_pairs
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def sign(own: Own, *, fresh: bool) -> float:
@@ -28,7 +33,7 @@ def sign(own: Own, *, fresh: bool) -> float:
 
 def vpo(pairs: Pairs) -> Tensor:
     """-log σ(βρ) ∓ αβ E_cal[log π/π_ref], calibrated by the reference, chosen or rejected. arXiv:2405.19320."""
-    loss = softplus(-pairs.z)
+    loss = functional.softplus(-pairs.z)
     if pairs.own["calibration"] == "reference":
         return loss
     calibrated = pairs.chosen if pairs.own["calibration"] == "chosen" else pairs.rejected
@@ -62,6 +67,7 @@ TERM = Term(start=lambda scene: {}, step=step, value=value, of_pairs=False)
 OBJECTIVES = named(
     of_pairs(
         vpo,
+        known=Known(names=("xpo", "selm")),
         table="vpo",
         parameters={
             "alpha": Parameter(default=0.1, about="α, how pessimistic or optimistic"),

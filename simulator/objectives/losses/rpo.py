@@ -16,11 +16,15 @@ with a constant gap of 1 `rpo_squared` is the squared loss. On responses of the 
 `rpo_loo` is -βK/(K-1) times that of RLOO with penalty β and reward ηr.
 """
 
-import torch
-from torch import Tensor
-from torch.nn.functional import softplus
+from __future__ import annotations
 
-from simulator.objectives.objective import Pairs, Parameter, named, of_pairs
+from typing import TYPE_CHECKING
+
+from simulator.common.lazy import functional, torch
+from simulator.objectives.objective import Known, Pairs, Parameter, named, of_pairs
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 PARAMETERS = {
     "eta": Parameter(default=1.0, about="η, how much a deviation of the reward counts"),
@@ -36,7 +40,9 @@ def margins(pairs: Pairs) -> tuple[Tensor, Tensor]:
 
 def bernoulli_kl(p: Tensor, q: Tensor) -> Tensor:
     """KL(Bern(σ(p)) ‖ Bern(σ(q))) of logits."""
-    return torch.sigmoid(p) * (softplus(-q) - softplus(-p)) + torch.sigmoid(-p) * (softplus(q) - softplus(p))
+    return torch.sigmoid(p) * (functional.softplus(-q) - functional.softplus(-p)) + torch.sigmoid(-p) * (
+        functional.softplus(q) - functional.softplus(p)
+    )
 
 
 def rpo_squared(pairs: Pairs) -> Tensor:
@@ -70,8 +76,15 @@ def rpo_loo(pairs: Pairs) -> Tensor:
 
 OBJECTIVES = named(
     *(
-        of_pairs(loss, table="rpo", parameters=PARAMETERS | MANY, scored=True, ignores=lambda own: ("responses",))
-        for loss in (rpo_squared, rpo_backward, rpo_forward)
+        of_pairs(
+            loss,
+            known=known,
+            table="rpo",
+            parameters=PARAMETERS | MANY,
+            scored=True,
+            ignores=lambda own: ("responses",),
+        )
+        for loss, known in ((rpo_squared, Known(names=("rpo",))), (rpo_backward, Known()), (rpo_forward, Known()))
     ),
     of_pairs(rpo_loo, table="rpo", parameters=PARAMETERS | MANY, scored=True, ranked="responses"),
 )

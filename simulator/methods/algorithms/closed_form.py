@@ -11,9 +11,11 @@ import torch
 from torch import Tensor
 
 from simulator.common.signals import stop_if_wanted
-from simulator.measurement.best_of_n import kl_bound, ladder, log_best_of_n
-from simulator.measurement.gibbs import TEMPERATURES, gibbs
-from simulator.methods.best_of_n_sampled import best_of_pool
+from simulator.measurement.best_of_n import kl_bound, log_best_of_n
+from simulator.measurement.gibbs import gibbs
+from simulator.measurement.ladder import TEMPERATURES, ladder
+from simulator.methods.algorithms.best_of_n_sampled import best_of_pool
+from simulator.methods.best_of_n import BestOfN
 from simulator.proxies.scores import Proxy, scorer_of
 from simulator.settings.run import Run
 from simulator.training.checkpoints import curve_rows
@@ -51,12 +53,12 @@ def repeated(values: Array, runs: Sequence[Run]) -> Array:
 
 def best_of_n_rows(runs: Sequence[Run], world: World, proxies: Sequence[Proxy], recorder: Recorder) -> pd.DataFrame:
     """The records of best-of-n against each run's proxy; n stands in the column `n` and is the step, too."""
-    rungs = ladder(runs[0].settings.best_of_n.largest)
+    rungs = ladder(runs[0].settings.of(BestOfN).largest)
     n, scorer = repeated(np.array(rungs, dtype=float), runs), scorer_of(world, proxies)
     if world.lists_responses:
         measured, source = measure_laws(runs, listed(world), scorer, log_best_of_n, rungs), "exact"
     else:
-        pool = runs[0].settings.best_of_n.pool
+        pool = runs[0].settings.of(BestOfN).pool
         measured = best_of_pool(cast(SampledWorld, world), scorer, pool, rungs)
         measured, source = measured | {"kl": kl_bound(n)}, "bound"
     recorder.tick(1)

@@ -6,7 +6,7 @@ response over the rejected one, in nats:
     rho = log[pi(chosen) / ref(chosen)] - log[pi(rejected) / ref(rejected)]
 
 Every loss here is the mean of f(z) at z = beta * rho (Generalized Preference Optimization, Tang et al.
-2024, arXiv:2402.05749, Sec. 2). A loss therefore *is* its f: to add one, write f and name it in LOSSES.
+2024, arXiv:2402.05749, Sec. 2). A loss therefore *is* its f: to add one, write f and name it below.
 
 Around rho = 0, E f(beta rho) ~ f(0) + |f'(0)| beta (-E rho + beta kappa E rho^2 / 2) with
 kappa = f''(0) / |f'(0)|: the first term optimizes preference, the second is the offline regularization,
@@ -16,18 +16,21 @@ Each f maps a tensor of any shape to a tensor of that shape, unreduced. `softplu
 write `logsigmoid`: the two are equal, and only the latter starts threads on a CPU.
 """
 
-from collections.abc import Callable
+from __future__ import annotations
 
-import torch
-from torch import Tensor
-from torch.nn.functional import softplus
+from typing import TYPE_CHECKING
 
-Loss = Callable[[Tensor], Tensor]
+from simulator.common.lazy import functional, torch
+from simulator.objectives.local_shape import Loss
+from simulator.objectives.objective import Known, named, of_z
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def logistic(z: Tensor) -> Tensor:
     """log(1 + exp(-z)). DPO: Rafailov et al. 2023, arXiv:2305.18290, Eq. 7."""
-    return softplus(-z)
+    return functional.softplus(-z)
 
 
 def hinge(z: Tensor) -> Tensor:
@@ -63,3 +66,10 @@ LOSSES: dict[str, Loss] = {
     "truncated_quadratic": truncated_quadratic,
     "savage": savage,
 }
+
+NAMES = {  # that people know three of them by, and what is the same there
+    "logistic": Known(names=("dpo", "sigmoid"), told="DPO's loss, beta as there"),
+    "squared": Known(names=("ipo",), told="IPO's loss up to a factor, with beta = 2 tau"),
+    "hinge": Known(names=("slic", "slic_hf"), told="SLiC's loss with margin 1, of ratios to the reference"),
+}
+OBJECTIVES = named(*(of_z(f, known=NAMES.get(name, Known())) for name, f in LOSSES.items()))

@@ -3,11 +3,15 @@
 s_w and s_l are log pi - log pi_ref of the chosen and the rejected response, in nats over the whole response.
 """
 
-import torch
-from torch import Tensor
-from torch.nn.functional import softplus
+from __future__ import annotations
 
-from simulator.objectives.objective import Pairs, Parameter, named, of_pairs
+from typing import TYPE_CHECKING
+
+from simulator.common.lazy import functional, torch
+from simulator.objectives.objective import Known, Pairs, Parameter, named, of_pairs
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 WEIGHT = Parameter(default=1.0, about="weight")
 LARGEST = 20.0  # nats; of a ratio that is exponentiated
@@ -16,7 +20,7 @@ LARGEST = 20.0  # nats; of a ratio that is exponentiated
 def nca_pair(pairs: Pairs) -> Tensor:
     """-log σ(β s_w) - ½ log σ(-β s_w) - ½ log σ(-β s_l). NCA, Chen et al. 2024, arXiv:2402.05369, Eq. 11."""
     chosen, rejected = pairs.beta * pairs.chosen, pairs.beta * pairs.rejected
-    return softplus(-chosen) + 0.5 * softplus(chosen) + 0.5 * softplus(rejected)
+    return functional.softplus(-chosen) + 0.5 * functional.softplus(chosen) + 0.5 * functional.softplus(rejected)
 
 
 def sppo_hard(pairs: Pairs) -> Tensor:
@@ -71,7 +75,7 @@ def chi_po(pairs: Pairs) -> Tensor:
     clip has cut them off long before.
     """
     gap, bound = linked_gap(pairs), 2 * pairs.own["bound"]
-    return softplus(-torch.minimum(torch.maximum(gap, -bound), bound))
+    return functional.softplus(-torch.minimum(torch.maximum(gap, -bound), bound))
 
 
 def linked_gap(pairs: Pairs) -> Tensor:
@@ -91,7 +95,7 @@ def dpop(pairs: Pairs) -> Tensor:
     Written from memory of the paper, whose λ is 50.
     """
     lost = torch.relu(-pairs.chosen)
-    return softplus(-pairs.beta * (pairs.chosen - pairs.rejected - pairs.own["weight"] * lost))
+    return functional.softplus(-pairs.beta * (pairs.chosen - pairs.rejected - pairs.own["weight"] * lost))
 
 
 def dpo_sft(pairs: Pairs) -> Tensor:
@@ -100,13 +104,13 @@ def dpo_sft(pairs: Pairs) -> Tensor:
     The term is a mean over tokens, as in TRL's `loss_type=["sigmoid", "sft"]`; there it is the mean over all tokens of
     the batch, here that of each response, which is the same where responses are equally long.
     """
-    return softplus(-pairs.z) - pairs.own["weight"] * pairs.per_token[:, 0]
+    return functional.softplus(-pairs.z) - pairs.own["weight"] * pairs.per_token[:, 0]
 
 
 OBJECTIVES = named(
-    of_pairs(nca_pair),
-    of_pairs(sppo_hard),
-    of_pairs(apo_zero),
+    of_pairs(nca_pair, known=Known(names=("nca",))),
+    of_pairs(sppo_hard, known=Known(names=("sppo",))),
+    of_pairs(apo_zero, known=Known(names=("apo",))),
     of_pairs(apo_down),
     of_pairs(
         kto,
@@ -118,6 +122,7 @@ OBJECTIVES = named(
     ),
     of_pairs(
         chi_po,
+        known=Known(names=("chipo", "χpo")),
         table="chi_po",
         parameters={"bound": Parameter(default=4.0, least=1e-3, about="R, in deviations of gold")},
         watched={"chi_po_clipped": lambda pairs: share_of(pairs, linked_gap(pairs).abs() >= 2 * pairs.own["bound"])},
@@ -128,5 +133,7 @@ OBJECTIVES = named(
         parameters={"weight": Parameter(default=50.0, about="λ")},
         watched={"dpop_penalized": lambda pairs: share_of(pairs, pairs.chosen < 0)},
     ),
-    of_pairs(dpo_sft, length_normalized=True, table="dpo_sft", parameters={"weight": WEIGHT}),
+    of_pairs(
+        dpo_sft, known=Known(names=("sft",)), length_normalized=True, table="dpo_sft", parameters={"weight": WEIGHT}
+    ),
 )

@@ -3,13 +3,16 @@
 Nothing in them holds a policy near the reference, so what they come to depends on the steps and the learning rate.
 """
 
+from __future__ import annotations
+
 import math
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
-from torch.nn.functional import softplus
-
+from simulator.common.lazy import functional, torch
 from simulator.objectives.objective import Pairs, Parameter, named, of_pairs
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 SURE = -1e-6  # nats per token; odds of what is surer are taken for those at it
 
@@ -27,7 +30,7 @@ def simper(pairs: Pairs) -> Tensor:
 def simpo(pairs: Pairs) -> Tensor:
     """-log σ(β(ℓ_w - ℓ_l) - γ). SimPO, Meng et al. 2024, arXiv:2405.14734, Eq. 6; γ is `margin`."""
     gap = pairs.per_token[:, 0] - pairs.per_token[:, -1]
-    return softplus(pairs.own["margin"] - pairs.beta * gap)
+    return functional.softplus(pairs.own["margin"] - pairs.beta * gap)
 
 
 def orpo(pairs: Pairs) -> Tensor:
@@ -37,7 +40,7 @@ def orpo(pairs: Pairs) -> Tensor:
     """
     length_normalized = pairs.per_token.clamp(max=SURE)
     odds = length_normalized - log1mexp(length_normalized)
-    return -pairs.per_token[:, 0] + pairs.own["weight"] * softplus(odds[:, -1] - odds[:, 0])
+    return -pairs.per_token[:, 0] + pairs.own["weight"] * functional.softplus(odds[:, -1] - odds[:, 0])
 
 
 def log1mexp(x: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
@@ -11,22 +12,23 @@ import torch
 from torch import Tensor
 
 from simulator.measurement.exact import Columns, measure_pairs
-from simulator.methods.final_tables import finite, keep_portrait, margin_rows
-from simulator.methods.gpo import turns
+from simulator.methods.algorithms.final_tables import finite, keep_portrait, margin_rows
+from simulator.methods.gpo import rounds
 from simulator.networks.compute_mode import computing_on
 from simulator.networks.packing import packing
 from simulator.objectives.objective import Part, UnderReference
 from simulator.preferences.labelling import preferences, refresh
-from simulator.preferences.online import round_at, segments
+from simulator.preferences.online import segments
 from simulator.preferences.pairs import Preferences
 from simulator.proxies.scores import Proxy, scorer_of
 from simulator.settings.run import Run, apart, objective_of, own_of
 from simulator.settings.tables import Settings
 from simulator.training.checkpoints import Track, checkpoint_steps, curve_rows
 from simulator.training.engine import advance, losses_on_pairs, start
+from simulator.training.loop import train_and_measure
 from simulator.training.problem import Problem, Schedule, State, settled, state_from, state_tensors
 from simulator.training.recorder import Keep, Recorder
-from simulator.training.snapshots import named, part_of, scalar, stretches
+from simulator.training.snapshots import named, part_of, scalar
 from simulator.worlds.listing import Scorer
 from simulator.worlds.protocol import World
 
@@ -86,7 +88,7 @@ def pose(
         scores=pairs.scores,
         reference=world.reference,
         under_reference=under_reference or (world.under_reference(seeds) if calibrated else None),
-        fresh=turns(runs[0]) > 0,
+        fresh=rounds(runs[0]) > 0,
         how=computing_on(train.precision, train.compile, train.steps, device),
         turn=turn,
         began=began,
@@ -112,53 +114,102 @@ def keep_margins(
     keep("margins", margin_rows(runs, margins, gaps, alive))
 
 
+@dataclass
+class PairwiseLearner:
+    """A stack of policies in training on pairs.
+
+    log_ratios: of the first pairs, where they were measured last, [R, n, K].
+    """
+
+    runs: Sequence[Run]
+    world: World
+    scorer: Scorer | None
+    pairs: Preferences
+    problem: Problem
+    state: State
+    track: Track
+    log_ratios: Tensor | None = None
+
+    @property
+    def settings(self) -> Settings:
+        """Those of all runs, but for what may differ within a stack."""
+        return self.runs[0].settings
+
+    @property
+    def step(self) -> int:
+        """How many steps it has taken."""
+        return self.state.step
+
+    @property
+    def measured(self) -> int:
+        """At how many checkpoints it was measured."""
+        return self.track.row
+
+    def next_stop(self, checkpoint: int) -> int:
+        """The next step after which a round of fresh pairs begins, or the checkpoint."""
+        return segments(self.step, checkpoint, self.settings.online.refresh)[0][1]
+
+    def advance(self, steps: int) -> None:
+        """Take steps, on fresh pairs first where a round of them begins."""
+        turn = self.settings.online.round_at(self.step, self.settings.train.steps)
+        if turn and turn != self.problem.turn:
+            self.pairs = refresh(self.state, self.pairs, self.runs, self.world, self.scorer, turn)
+            self.problem = self._problem(turn, self.step)
+        with torch.enable_grad():
+            self.state = advance(self.state, self.problem, steps)
+
+    def measure(self) -> None:
+        """Every measured column of the stack as it stands, at the next checkpoint."""
+        self.state = settled(self.state)
+        columns, self.log_ratios = measure(self.state, self.problem, self.pairs, self.world, self.settings, self.scorer)
+        self.track.note(columns)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Its state; pairs as they were drawn at the beginning are not part of it."""
+        drawn = self.pairs.tensors() if self.settings.online.refresh else {}
+        turn = scalar(self.problem.turn)
+        return {**state_tensors(self.state), **self.track.tensors(), **named("pairs", drawn), "turn": turn}
+
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        """Stand where `tensors` were saved."""
+        turn = int(tensors["turn"])
+        self.state, self.pairs = state_from(tensors, self.state), pairs_from(tensors, self.pairs)
+        self.problem = self._problem(turn, turn * self.settings.online.refresh)
+        self.track.go_on(tensors)
+
+    def _problem(self, turn: int, began: int) -> Problem:
+        """What the stack trains on from a turn on."""
+        if turn == self.problem.turn:
+            return self.problem
+        known = self.problem.under_reference
+        return pose(self.runs, self.world, self.pairs, turn=turn, began=began, under_reference=known)
+
+
 def train(runs: Sequence[Run], world: World, proxies: Sequence[Proxy], recorder: Recorder) -> pd.DataFrame:
     """World, preference data, trained runs, measured checkpoints, records."""
     settings, keep = runs[0].settings, recorder.keep
-    refreshed = settings.online.refresh
-    scorer = scorer_of(world, proxies) if proxies else None
     with torch.no_grad():
+        scorer = scorer_of(world, proxies) if proxies else None
         pairs = preferences(runs, world, scorer)
         problem = pose(runs, world, pairs)
-        state = start(world.reference, len(runs), problem)
         steps = checkpoint_steps(problem.schedule.steps, settings.train.checkpoints)
-        track, log_ratios = Track(rows=len(steps)), None
-        if found := recorder.saver.found():
-            state, pairs, turn = state_from(found, state), pairs_from(found, pairs), int(found["turn"])
-            problem = again(problem, runs, world, pairs, turn, turn * refreshed)
-            track.go_on(found)
-            recorder.found(state.step)
-
-        def tensors() -> dict[str, Tensor]:
-            drawn = pairs.tensors() if refreshed else {}
-            return {**state_tensors(state), **track.tensors(), **named("pairs", drawn), "turn": scalar(problem.turn)}
-
-        for after in steps[track.row :]:
-            for begin, end in segments(state.step, after, refreshed):
-                if turn := round_at(begin, settings.online, steps[-1]):
-                    pairs = refresh(state, pairs, runs, world, scorer, turn)
-                    problem = again(problem, runs, world, pairs, turn, begin)
-                for some in stretches(end - begin, recorder.saver):
-                    with torch.enable_grad():
-                        state = advance(state, problem, some)
-                    recorder.tick(some)
-                    recorder.saver.rest(tensors)
-            state = settled(state)
-            columns, log_ratios = measure(state, problem, pairs, world, settings, scorer)
-            track.note(columns)
-            recorder.saver.rest(tensors)
+        learner = PairwiseLearner(
+            runs=runs,
+            world=world,
+            scorer=scorer,
+            pairs=pairs,
+            problem=problem,
+            state=start(world.reference, len(runs), problem),
+            track=Track(rows=len(steps)),
+        )
+        train_and_measure(learner, steps, recorder)
+        state, log_ratios = learner.state, learner.log_ratios
         if log_ratios is None:  # the state was saved after the last measurement
-            log_ratios = world.measure(state.parameters, pairs, settings.data, scorer)[1]
+            log_ratios = world.measure(state.parameters, learner.pairs, settings.data, scorer)[1]
         keep_portrait(runs, world, state.parameters, state.diverged_at, scorer, keep)
-        keep_margins(runs, world, pairs, log_ratios, finite(state.parameters, state.diverged_at), keep)
-    return curve_rows(runs, steps, track.measured, state.diverged_at.cpu().numpy(), kl_source=world.kl_source)
-
-
-def again(before: Problem, runs: Sequence[Run], world: World, pairs: Preferences, turn: int, began: int) -> Problem:
-    """What the stack trains on from a turn on, after the problem `before`."""
-    if turn == before.turn:
-        return before
-    return pose(runs, world, pairs, turn=turn, began=began, under_reference=before.under_reference)
+        keep_margins(runs, world, learner.pairs, log_ratios, finite(state.parameters, state.diverged_at), keep)
+    diverged_at = state.diverged_at.cpu().numpy()
+    return curve_rows(runs, steps, learner.track.measured, diverged_at, kl_source=world.kl_source)
 
 
 def pairs_from(state: Mapping[str, Tensor], pairs: Preferences) -> Preferences:

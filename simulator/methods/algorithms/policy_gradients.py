@@ -1,7 +1,10 @@
-"""RL_DOC"""
+"""Policy gradients against a proxy; see simulator/methods/rl.py.
+
+Shapes: R runs, B prompts, K responses to each, T response length, P prompts of the world, D parameters, V vocabulary.
+"""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,7 +13,8 @@ import torch
 from torch import Tensor
 
 from simulator.measurement.probability_mass import whole
-from simulator.methods.final_tables import keep_portrait
+from simulator.methods.algorithms.final_tables import keep_portrait
+from simulator.methods.rl import Rl
 from simulator.networks.compute_mode import Computing, computing, computing_on
 from simulator.networks.optimizer import adam_step, clip_rows, learning_rate_factor
 from simulator.networks.packing import packing
@@ -20,13 +24,12 @@ from simulator.networks.transformer import response_log_probs
 from simulator.preferences.rollouts import draw_responses
 from simulator.proxies.scores import Proxy, scorer_of
 from simulator.settings.run import Run
-from simulator.settings.tables import Rl
 from simulator.training.batches import batch_order
 from simulator.training.checkpoints import Track, checkpoint_steps, curve_rows
 from simulator.training.engine import start
+from simulator.training.loop import train_and_measure
 from simulator.training.problem import Schedule, State, state_from, state_tensors
 from simulator.training.recorder import Recorder
-from simulator.training.snapshots import stretches
 from simulator.worlds.listing import Scorer
 from simulator.worlds.protocol import ListedWorld, World, listed
 
@@ -186,7 +189,7 @@ def set_task(runs: Sequence[Run], world: World, proxies: Sequence[Proxy]) -> Tas
     return Task(
         world=world,
         scorer=scorer_of(world, proxies),
-        rl=settings.rl,
+        rl=settings.of(Rl),
         penalty=per_run([run.beta for run in runs]),
         learning_rate=per_run([run.settings.train.learning_rate for run in runs]),
         clip=per_run([run.settings.train.clip or math.inf for run in runs]),
@@ -197,28 +200,56 @@ def set_task(runs: Sequence[Run], world: World, proxies: Sequence[Proxy]) -> Tas
     )
 
 
-def trace(runs: Sequence[Run], world: World, proxies: Sequence[Proxy], recorder: Recorder) -> pd.DataFrame:
+@dataclass
+class PolicyGradientLearner:
+    """A stack of policies that climb."""
+
+    runs: Sequence[Run]
+    task: Task
+    state: State
+    track: Track
+
+    @property
+    def step(self) -> int:
+        """How many steps it has taken."""
+        return self.state.step
+
+    @property
+    def measured(self) -> int:
+        """At how many checkpoints it was measured."""
+        return self.track.row
+
+    def next_stop(self, checkpoint: int) -> int:
+        """The checkpoint."""
+        return checkpoint
+
+    def advance(self, steps: int) -> None:
+        """Take steps."""
+        self.state = climb(self.state, self.task, steps)
+
+    def measure(self) -> None:
+        """Every measured column of the stack as it stands, at the next checkpoint."""
+        data = self.runs[0].settings.data
+        self.track.note(self.task.world.measure(self.state.parameters, None, data, self.task.scorer)[0])
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Its state."""
+        return {**state_tensors(self.state), **self.track.tensors()}
+
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        """Stand where `tensors` were saved."""
+        self.state = state_from(tensors, self.state)
+        self.track.go_on(tensors)
+
+
+def climb_and_measure(runs: Sequence[Run], world: World, proxies: Sequence[Proxy], recorder: Recorder) -> pd.DataFrame:
     """The records of the runs of a stack along their training."""
-    data = runs[0].settings.data
     with torch.no_grad():
         task = set_task(runs, world, proxies)
-        state = start(world.reference, len(runs))
         steps = checkpoint_steps(task.schedule.steps, runs[0].settings.train.checkpoints)
-        track = Track(rows=len(steps))
-        if found := recorder.saver.found():
-            state = state_from(found, state)
-            track.go_on(found)
-            recorder.found(state.step)
-
-        def tensors() -> dict[str, Tensor]:
-            return {**state_tensors(state), **track.tensors()}
-
-        for after in steps[track.row :]:
-            for some in stretches(after - state.step, recorder.saver):
-                state = climb(state, task, some)
-                recorder.tick(some)
-                recorder.saver.rest(tensors)
-            track.note(world.measure(state.parameters, None, data, task.scorer)[0])
-            recorder.saver.rest(tensors)
+        start_state, track = start(world.reference, len(runs)), Track(rows=len(steps))
+        learner = PolicyGradientLearner(runs=runs, task=task, state=start_state, track=track)
+        train_and_measure(learner, steps, recorder)
+        state = learner.state
         keep_portrait(runs, world, state.parameters, state.diverged_at, task.scorer, recorder.keep)
     return curve_rows(runs, steps, track.measured, state.diverged_at.cpu().numpy(), kl_source=world.kl_source)

@@ -1,0 +1,1 @@
+"""Gold rewards; every module here with GOLD_REWARD in it is found."""

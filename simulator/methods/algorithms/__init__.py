@@ -1,0 +1,1 @@
+"""How methods make policies; what they need is described beside, in the modules of methods/."""

@@ -1,0 +1,58 @@
+"""Train, measure, save, and go on from what was saved: one loop for policies on pairs, for RL and for proxies."""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from torch import Tensor
+
+from simulator.training.recorder import Recorder
+from simulator.training.snapshots import stretches
+
+
+class Learner(Protocol):
+    """A stack in training; a saved state is all that it needs to go on."""
+
+    @property
+    def step(self) -> int:
+        """How many steps it has taken."""
+        ...
+
+    @property
+    def measured(self) -> int:
+        """At how many checkpoints it was measured."""
+        ...
+
+    def advance(self, steps: int) -> None:
+        """Take steps."""
+        ...
+
+    def next_stop(self, checkpoint: int) -> int:
+        """The step, at most that of the checkpoint, up to which steps can be taken at once."""
+        ...
+
+    def measure(self) -> None:
+        """Measure the stack as it stands."""
+        ...
+
+    def tensors(self) -> Mapping[str, Tensor]:
+        """Its state, to be saved."""
+        ...
+
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        """Stand where `tensors` were saved."""
+        ...
+
+
+def train_and_measure(learner: Learner, checkpoints: Sequence[int], recorder: Recorder) -> None:
+    """Train to every checkpoint and measure there, from the saved state on, if there is one."""
+    if saved := recorder.saver.found():
+        learner.restore(saved)
+        recorder.found(learner.step)
+    for checkpoint in checkpoints[learner.measured :]:
+        while learner.step < checkpoint:
+            for steps in stretches(learner.next_stop(checkpoint) - learner.step, recorder.saver):
+                learner.advance(steps)
+                recorder.tick(steps)
+                recorder.saver.rest(learner.tensors)
+        learner.measure()
+        recorder.saver.rest(learner.tensors)
