@@ -1,38 +1,34 @@
-"""What is good: gold reward functions, and how they label pairs.
+"""What is good: gold reward functions, gold on its scale, and how gold labels pairs.
 
-A gold reward judges the content of a response to a prompt. Each entry of GOLD_REWARDS draws one from a
-random stream and returns a function of prompts [N, L] and responses [N, T] to scores [N]; where a response is over
-before its last place, the places behind it hold -1 and must not count. To add one, write its module and name it here.
+A gold reward judges the content of a response to a prompt. Each entry of GOLD_REWARDS draws one from a random stream
+and returns a function of prompts [N, L] and responses [N, T] to scores [N]. To add one, write its module in rewards/.
 """
 
+import pkgutil
 from collections.abc import Callable
-from typing import Protocol
+from importlib import import_module
 
-import numpy as np
-
+from gold_rewards import rewards
+from gold_rewards.gold import Gold, gold_from_sample, gold_over_all
 from gold_rewards.labels import Labels, preference_probability
-from gold_rewards.rewards.additive import make_additive
-from gold_rewards.rewards.motif import make_motif
-from gold_rewards.rewards.transformer import make_transformer
+from gold_rewards.reward import GoldReward, Kind
 from gold_rewards.scale import Scale, scale_of_samples, scale_under
 
+KINDS: list[Kind] = [
+    import_module(f"gold_rewards.rewards.{module.name}").GOLD_REWARD
+    for module in pkgutil.iter_modules(rewards.__path__)
+]
+GOLD_REWARDS: dict[str, Callable[..., GoldReward]] = {kind.name: kind.make for kind in KINDS}
 
-class GoldReward(Protocol):
-    """Scores [N] of responses [N, T] to prompts [N, L], and what they are made of as readable lines."""
-
-    def __call__(self, prompts: np.ndarray, responses: np.ndarray) -> np.ndarray:
-        """Scores [N]."""
-        ...
-
-    def rules(self) -> list[str]:
-        """One line a rule."""
-        ...
-
-
-GOLD_REWARDS: dict[str, Callable[..., GoldReward]] = {
-    "transformer": make_transformer,
-    "motif": make_motif,
-    "additive": make_additive,
-}
-
-__all__ = ["GOLD_REWARDS", "GoldReward", "Labels", "Scale", "preference_probability", "scale_of_samples", "scale_under"]
+__all__ = [
+    "GOLD_REWARDS",
+    "Gold",
+    "GoldReward",
+    "Labels",
+    "Scale",
+    "gold_from_sample",
+    "gold_over_all",
+    "preference_probability",
+    "scale_of_samples",
+    "scale_under",
+]

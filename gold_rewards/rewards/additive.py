@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from gold_rewards.reward import Kind
+
 
 @dataclass(frozen=True, kw_only=True)
 class AdditiveReward:
@@ -33,3 +35,6 @@ def make_additive(
 ) -> AdditiveReward:
     """Draw standard normal token weights."""
     return AdditiveReward(weights=rng.normal(size=vocabulary))
+
+
+GOLD_REWARD = Kind(name="additive", make=make_additive)

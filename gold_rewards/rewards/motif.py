@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from gold_rewards.reward import Kind
+
 ECHO_WEIGHT = -1.0
 
 
@@ -73,3 +75,6 @@ def make_motif(*, vocabulary: int, prompt_length: int, response_length: int, rng
             for code, weight in zip(chosen, weights, strict=True)
         )
     )
+
+
+GOLD_REWARD = Kind(name="motif", make=make_motif)

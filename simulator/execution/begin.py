@@ -14,7 +14,7 @@ from simulator.common.atomic_files import make_folder, set_aside, write_whole
 from simulator.common.errors import ConfigError
 from simulator.execution.stack_job import world_in
 from simulator.objectives.local_shape import Loss, sample_losses
-from simulator.objectives.own_loss import find, is_own, own_loss
+from simulator.objectives.own_loss import own_loss
 from simulator.settings.relevant_keys import world_name
 from simulator.settings.run import Run, axis_column
 from simulator.settings.world_spec import WORLD_TABLES
@@ -25,6 +25,7 @@ from simulator.storage.tables import write_json, write_table
 from simulator.sweeps.cautions import silent_pairs
 from simulator.sweeps.memory_budget import Arrangement
 from simulator.sweeps.sweep import Sweep
+from simulator.user_code.loading import find, is_own
 from simulator.worlds.protocol import World
 
 
@@ -79,7 +80,7 @@ def write_code(folder: Folder, sweep: Sweep) -> None:
     for name in filter(is_own, sweep.sweep.loss):
         file = Path(name.rpartition(":")[0])
         inside = file.parent if not (file.is_absolute() or ".." in file.parts) else Path()
-        for place, content in own_loss(name, sweep.beside).copies.items():
+        for place, content in own_loss(name, sweep.beside).function.copies.items():
             path = folder.code / inside / place
             if path.exists() and path.read_bytes() == content:
                 continue
@@ -107,7 +108,7 @@ def kept_sizes(folder: Folder, arrangement: Arrangement) -> Mapping[str, int]:
 def keep_apart(sweep: Sweep, out: Path) -> None:
     """Raises ConfigError where code of the user's own lies where records would go: it would not be loaded again."""
     for name in filter(is_own, sweep.sweep.loss):
-        if out.resolve() in find(name, sweep.beside).parents:
+        if out.resolve() in find(name, sweep.beside, "sweep.loss = ").parents:
             raise ConfigError(f"--out {out}: holds the code of sweep.loss = {name}; choose another --out")
 
 

@@ -5,7 +5,6 @@ a layer reads and writes, fitted to two training steps of small stacks that are 
 about a factor of two. Memory is what simulator/sweeps/memory_budget.py arranges for.
 """
 
-import time
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,14 +14,7 @@ import torch
 
 from simulator.execution.progress import clock
 from simulator.execution.stack_job import one_thread
-from simulator.measurement.ladder import TEMPERATURES, ladder
-from simulator.methods import METHODS
-from simulator.networks.architecture import Architecture
-from simulator.networks.packing import packing
-from simulator.networks.parameters import initial_parameters
-from simulator.networks.sampling import Lots
-from simulator.objectives import OBJECTIVES
-from simulator.objectives.objective import Part
+from simulator.measurement.ladder import TEMPERATURES
 from simulator.proxies.reward_model import CHECKPOINTS, Member, needed, proxy_architecture
 from simulator.settings.run import Run
 from simulator.settings.tables import Settings
@@ -32,11 +24,11 @@ from simulator.storage.origins import check_source, made
 from simulator.sweeps.cautions import cautions
 from simulator.sweeps.grid import check_computing, expand
 from simulator.sweeps.memory_budget import arrange, budget_of, shown_bytes
-from simulator.sweeps.stacking import cells, proxy_stacks, stacks, with_proxies, world_names
+from simulator.sweeps.stacking import cells, footprint_of, proxy_stacks, stacks, with_proxies, world_names
 from simulator.sweeps.sweep import Sweep, with_hashes
-from simulator.training.engine import advance, start
-from simulator.training.problem import Problem, Schedule
+from simulator.training.speed import layer_cost, time_steps
 from simulator.worlds.components import architecture_of, examine_languages
+from simulator.worlds.footprint import listed, making_places, measured_places
 
 START_SECONDS = 4.0  # of a worker process
 LAW_SECONDS = 2e-7  # for each response, to measure a law over all of them
@@ -72,34 +64,23 @@ class Plan:
         ]
 
 
-def measured_places(settings: Settings, pairs: int) -> int:
-    """Positions that go through the network of one run in a measurement, with so many pairs of its own."""
-    world, measure = settings.world, settings.measure
-    if world.kind == "enumerable":
-        inner = sum(world.vocabulary**t for t in range(1, world.response_length))
-        return world.prompts * (world.prompt_length + inner)
-    answer = world.prompt_length + world.response_length - 1
-    read = 3 if settings.data.behaviour == "reference" else 4  # drawn, read by the reference, and as much of its own
-    lots = Lots(prompts=settings.measured_prompts, responses=measure.samples)
-    pair = world.prompt_length + 2 * (world.response_length - 1)
-    return read * lots.count * lots.places * answer + min(measure.pairs, pairs) * pair
-
-
 def run_seconds(run: Run, per_unit: np.ndarray) -> float:
     """How long one run takes, about, given the seconds for each unit of `layer_cost` of a training step."""
-    settings, cost = run.settings, float(layer_cost(architecture_of(run.settings)) @ per_unit)
-    training: float = METHODS[run.method].network(run)[1]
-    if not training:
-        if settings.world.kind == "enumerable":
-            laws = len(ladder(settings.best_of_n.largest)) if run.method == "best_of_n" else len(TEMPERATURES)
-            return laws * listed(settings) * LAW_SECONDS
-        own, proxy = layer_cost(architecture_of(settings)), layer_cost(proxy_architecture(settings))
-        tokens = settings.measured_prompts * settings.best_of_n.pool * settings.world.response_length
-        return tokens * float((own + settings.proxy.members * proxy) @ per_unit) / 3
-    checkpoints = min(settings.train.steps + 1, settings.train.checkpoints)
-    measuring = measured_places(settings, METHODS[run.method].held(run))
-    training *= METHODS[run.method].passes(run)
-    return (settings.train.steps * training + checkpoints * measuring / 3) * cost  # measuring has no backward pass
+    settings, taken = run.settings, footprint_of(run)
+    own = float(layer_cost(architecture_of(settings.spec)) @ per_unit)
+    if not taken.tokens:
+        read = settings.measured_prompts * taken.pool * settings.world.response_length
+        proxy = float(layer_cost(proxy_architecture(settings)) @ per_unit)
+        return law_seconds(settings, taken.laws) + read * (own + settings.proxy.members * proxy) / 3
+    checkpoints = min(taken.steps + 1, settings.train.checkpoints)
+    measuring = measured_places(settings, taken.pairs)
+    training = taken.steps * taken.tokens * taken.gradients
+    return (training + checkpoints * measuring / 3) * own  # measuring has no backward pass
+
+
+def law_seconds(settings: Settings, laws: int) -> float:
+    """How long it takes to measure so many laws, where responses are listed."""
+    return laws * listed(settings.spec) * LAW_SECONDS if laws and settings.spec.lists_responses else 0.0
 
 
 def proxy_seconds(member: Member, per_unit: np.ndarray) -> float:
@@ -108,68 +89,11 @@ def proxy_seconds(member: Member, per_unit: np.ndarray) -> float:
     cost = float(layer_cost(proxy_architecture(settings)) @ per_unit)
     pair = world.prompt_length + 2 * world.response_length
     unseen = min(proxy.steps + 1, CHECKPOINTS) * member.held_out * pair
-    if world.kind == "enumerable":
+    if settings.spec.lists_responses:
         scored = world.prompts * sum(world.vocabulary**t for t in range(world.response_length + 1))
     else:
         scored = settings.measured_prompts * settings.measure.baseline * world.response_length
     return (proxy.steps * proxy.batch * pair + (unseen + scored) / 3) * cost
-
-
-def listed(settings: Settings) -> int:
-    """Responses of a world that lists them."""
-    return settings.world.prompts * settings.world.vocabulary**settings.world.response_length
-
-
-def layer_cost(architecture: Architecture) -> np.ndarray:
-    """Multiplications, and numbers moved, for one position of one forward pass, [2]."""
-    width, layers, vocabulary = architecture.width, architecture.layers, architecture.vocabulary
-    return np.array([layers * 12 * width**2 + width * vocabulary, layers * 30 * width + 4 * vocabulary], dtype=float)
-
-
-def time_steps() -> np.ndarray:
-    """Seconds for each unit of `layer_cost` of a training step, forward and backward, [2], timed on one thread."""
-    costs, seconds = [], []
-    for width in (16, 64):
-        architecture = Architecture(vocabulary=8, context=5, layers=1, width=width, heads=2)
-        runs, pairs = 16, 32
-        problem = Problem(
-            architecture=architecture,
-            packing=packing(prompt_length=2, response_length=4, responses=2, device=torch.device("cpu")),
-            prompts=torch.zeros(runs, pairs, 2, dtype=torch.int64),
-            responses=torch.zeros(runs, pairs, 2, 4, dtype=torch.int64),
-            reference_log_probs=torch.zeros(runs, pairs, 2),
-            parts=(Part(objective=OBJECTIVES["logistic"], rows=runs, own={}),),
-            beta=torch.ones(runs, 1),
-            learning_rate=torch.full((runs, 1), 1e-3),
-            clip=torch.ones(runs, 1),
-            weight_decay=0.0,
-            schedule=Schedule(steps=100, warmup=0, kind="constant"),
-            batch=pairs,
-            batch_seeds=(0,) * runs,
-        )
-        state = start(initial_parameters(architecture, np.random.default_rng(0)), runs)
-        state = advance(state, problem, 2)
-        laps = []
-        for _ in range(3):
-            began = time.perf_counter()
-            state = advance(state, problem, 2)
-            laps.append((time.perf_counter() - began) / 2)
-        costs.append(runs * pairs * 8 * layer_cost(architecture))
-        seconds.append(min(laps))
-    return np.maximum(np.linalg.solve(np.array(costs), np.array(seconds)), 1e-12)
-
-
-def making_places(settings: Settings) -> int:
-    """Positions that go through the network until a world is there, a forward and a backward pass counting once."""
-    world, reference = settings.world, settings.reference
-    trained = reference.steps * reference.batch * (world.prompt_length + world.response_length - 1)
-    baseline = settings.measured_prompts * settings.measure.baseline * world.response_length
-    return trained + (0 if world.kind == "enumerable" else 2 * baseline // 3)
-
-
-def oracle_seconds(settings: Settings) -> float:
-    """How long the oracle frontier of a world takes, about."""
-    return len(TEMPERATURES) * listed(settings) * LAW_SECONDS if settings.world.kind == "enumerable" else 0.0
 
 
 def make_plan(
@@ -201,7 +125,7 @@ def make_plan(
     check_computing(runs, device)
     budget = budget_of(memory, device)
     worlds = {name: settings for settings, name in world_names(runs)}
-    examine_languages(worlds.values())
+    examine_languages(settings.spec for settings in worlds.values())
     arrangement = arrange(runs, processes=workers, **budget)
     of_proxies, of_runs = proxy_stacks(members, arrangement.sizes), stacks(runs, arrangement.sizes)
     workers = min(arrangement.processes, max(len(of_proxies), len(of_runs)))
@@ -211,7 +135,8 @@ def make_plan(
     work = sum(count * run_seconds(run, per_unit) for run, count in cells(left))
     work += 0 if done else sum(proxy_seconds(member, per_unit) for member in members)
     making = sum(
-        oracle_seconds(settings) + making_places(settings) * float(layer_cost(architecture_of(settings)) @ per_unit)
+        law_seconds(settings, len(TEMPERATURES))
+        + making_places(settings.spec) * float(layer_cost(architecture_of(settings.spec)) @ per_unit)
         for settings in worlds.values()
     )
     return Plan(

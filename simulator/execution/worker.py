@@ -32,12 +32,12 @@ from simulator.common.signals import INTERRUPTED, exit_now, listening, stop_if_w
 from simulator.common.terminal import say
 from simulator.execution.retry import Job, trouble_of
 from simulator.execution.stack_job import Desk, do, one_thread
-from simulator.objectives.own_loss import is_own
 from simulator.proxies.reward_model import needed
 from simulator.storage.layout import Folder
 from simulator.sweeps.grid import expand
 from simulator.sweeps.stacking import with_proxies
 from simulator.sweeps.sweep import Sweep, code_of
+from simulator.user_code.loading import is_own
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,7 +1,7 @@
 """What a method is: a way to make policies, which describes itself in five things.
 
-To add one, write a module in this folder with a METHOD in it: its card, its grid, which settings it reads, what a run of
-it takes, and how a stack of runs is run. A method with settings of its own has a table for them, too.
+To add one, write a module in this folder with a METHOD in it: its card, its grid, which settings it reads, what a run
+of it takes, and how a stack of runs is run. A method with settings of its own has a table for them, too.
 """
 
 from __future__ import annotations

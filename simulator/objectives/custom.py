@@ -4,22 +4,20 @@ Shapes: r runs, N pairs. See simulator/objectives/own_loss.py.
 """
 
 import inspect
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from simulator.common.errors import ConfigError, nearest
-from simulator.common.signals import is_false_alarm
+from simulator.common.errors import nearest
 from simulator.objectives import OBJECTIVES
 from simulator.objectives.local_shape import local_shape
 from simulator.objectives.objective import Objective, Own, Pairs, filled, first_sentence
 from simulator.user_code.isolation import isolated, move_random_numbers
+from simulator.user_code.loading import UserFunction
 
 GIVEN: dict[str, Callable[[Pairs], Tensor]] = {
     "chosen": lambda pairs: pairs.chosen,
@@ -37,41 +35,21 @@ FURTHEST = 6.0  # z at which losses are drawn
 REPEATED = 3  # times that a trial is made again
 
 
-@contextmanager
-def blamed(name: str, path: Path, what: str) -> Iterator[None]:
-    """Whatever the user's code raises is told as a ConfigError, unless somebody has asked to stop."""
-    try:
-        yield
-    except ConfigError:
-        raise
-    except BaseException as error:
-        if isinstance(error, KeyboardInterrupt) and not is_false_alarm():
-            raise
-        line, trace = "", error.__traceback__
-        while trace is not None:
-            if trace.tb_frame.f_code.co_filename == str(path):
-                line = f", line {trace.tb_lineno}"
-            trace = trace.tb_next
-        told = " ".join(str(error).split())[:300]
-        raise ConfigError(f"sweep.loss = {name}: {what} ({type(error).__name__}{line}: {told})") from None
-
-
-def objective_of(name: str, path: Path, function: Callable[..., Any]) -> Objective:
+def objective_of(user: UserFunction) -> Objective:
     """The objective that a function is: f(z), or one of what it names of the pairs. Raises ConfigError."""
+    name, function = user.name, user.function
     formula = first_sentence(function) or f"by {name}"
     named = arguments(function)
     needed = [at.name for at in named or () if at.default is at.empty]
     given = [at.name for at in named or () if at.name in GIVEN]
     if named is None or (len(needed) == 1 and set(given) <= {"z"} & set(needed)):
-        f = guarded(name, path, lambda z: function(z))
+        f = guarded(user, lambda z: function(z))
         return Objective(name=name, loss=lambda pairs: f(pairs.z), f=f, formula=formula)
     unknown = [wanted for wanted in needed if wanted not in GIVEN]
     if unknown or not given:
         what = f"cannot be given {unknown[0]}{nearest(unknown[0], GIVEN)}" if unknown else "takes no argument"
-        raise ConfigError(
-            f"sweep.loss = {name}: {what}; it must be f(z), or a function of several of {', '.join(GIVEN)}"
-        )
-    by_name = guarded(name, path, lambda pairs: function(**{wanted: known(pairs, wanted) for wanted in given}))
+        raise user.refused(f"{what}; it must be f(z), or a function of several of {', '.join(GIVEN)}")
+    by_name = guarded(user, lambda pairs: function(**{wanted: known(pairs, wanted) for wanted in given}))
 
     def loss(pairs: Pairs) -> Tensor:
         value = by_name(pairs)
@@ -97,11 +75,11 @@ def known(pairs: Pairs, name: str) -> Tensor:
     return value if name == "beta" else value[:, : pairs.count].contiguous()
 
 
-def guarded(name: str, path: Path, function: Callable[[Any], Any]) -> Callable[[Any], Tensor]:
+def guarded(user: UserFunction, function: Callable[[Any], Any]) -> Callable[[Any], Tensor]:
     """The function with its errors told as those of the user's loss."""
 
     def call(given: Any) -> Tensor:
-        with blamed(name, path, "raises"), isolated():
+        with user.blamed("raises"), isolated():
             return function(given)
 
     return call
@@ -120,20 +98,17 @@ def trial_pairs(ratios: Tensor, beta: Tensor) -> Pairs:
     )
 
 
-def examine(objective: Objective) -> None:
+def examine(objective: Objective, user: UserFunction) -> None:
     """Raises ConfigError where a loss cannot be trained with."""
-
-    def refuse(rule: str) -> ConfigError:
-        return ConfigError(f"sweep.loss = {objective.name}: {rule}")
 
     def of(pairs: Pairs) -> Tensor:
         values: Any = objective.loss(pairs)
         if not isinstance(values, Tensor):
-            raise refuse(f"must return a tensor, not {type(values).__name__}")
+            raise user.refused(f"must return a tensor, not {type(values).__name__}")
         runs, whole = len(pairs.policy), pairs.policy.shape[2]
         if values.shape != (runs, whole):
             right = f"shape [{runs}, {whole if objective.f else pairs.count}] here"
-            raise refuse(f"must return a value for each pair, {right}, not {list(values.shape)}")
+            raise user.refused(f"must return a value for each pair, {right}, not {list(values.shape)}")
         return values[:, : pairs.count]
 
     with torch.enable_grad():
@@ -143,27 +118,29 @@ def examine(objective: Objective) -> None:
         for row, where in ((0, "where the policy is the reference"), (1, "for log-ratios of at most 2 nats")):
             wrong = values[row][~values[row].isfinite()]
             if len(wrong):
-                raise refuse(f"must be finite {where}, not {wrong[0]:g}")
+                raise user.refused(f"must be finite {where}, not {wrong[0]:g}")
         if not values.requires_grad:
-            raise refuse("must let a gradient flow from its value to the log-ratios; it is detached")
+            raise user.refused("must let a gradient flow from its value to the log-ratios; it is detached")
         (slope,) = torch.autograd.grad(values.sum(), ratios, allow_unused=True)
         if slope is None or not slope.isfinite().all() or not slope.any():
-            raise refuse("must have a finite gradient that is not zero everywhere")
+            raise user.refused("must have a finite gradient that is not zero everywhere")
         if not all(torch.equal(repeated(lambda: of(pairs), number), values) for number in range(REPEATED)):
-            raise refuse(
+            raise user.refused(
                 "must give the same values for the same pairs each time: it keeps state between calls, or draws random "
                 "numbers"
             )
         with torch.no_grad():
             alone = torch.cat([of(pairs.of(slice(row, row + 1))) for row in (0, 1)])
     if not torch.allclose(alone, values.detach(), rtol=1e-5, atol=1e-6):
-        raise refuse("must keep runs apart: reduce over the last axis, the pairs, and not over all")
+        raise user.refused("must keep runs apart: reduce over the last axis, the pairs, and not over all")
     if objective.f is not None:
         f, z = objective.f, torch.linspace(-FURTHEST, FURTHEST, 16, dtype=torch.float64).unsqueeze(0)
         whole, each = f(z), [f(part) for part in z.split(1, dim=1)]
         shapes = whole.shape == z.shape and all(part.shape == (1, 1) for part in each)
         if not shapes or not torch.allclose(torch.cat(each, dim=1), whole, rtol=1e-5, atol=1e-6, equal_nan=True):
-            raise refuse("must be elementwise in z; a loss that looks at several pairs is one of several arguments")
+            raise user.refused(
+                "must be elementwise in z; a loss that looks at several pairs is one of several arguments"
+            )
 
 
 def repeated(call: Callable[[], Tensor], number: int) -> Tensor:

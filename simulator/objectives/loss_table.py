@@ -8,7 +8,8 @@ from simulator.objectives import OBJECTIVES
 from simulator.objectives.custom import caution
 from simulator.objectives.local_shape import Loss, local_shape
 from simulator.objectives.objective import Objective, Own
-from simulator.objectives.own_loss import is_own, own_loss
+from simulator.objectives.own_loss import own_loss
+from simulator.user_code.loading import is_own
 
 
 def defaults(objective: Objective) -> Own:
@@ -23,10 +24,7 @@ def chosen(names: Sequence[str]) -> list[Objective]:
         if name not in OBJECTIVES and not is_own(name):
             known = ", ".join(OBJECTIVES)
             raise ConfigError(f"losses {name}: must be one of {known}, my_file.py:function{nearest(name, OBJECTIVES)}")
-        try:
-            found.append(OBJECTIVES[name] if name in OBJECTIVES else own_loss(name, None).objective)
-        except ConfigError as error:
-            raise ConfigError(str(error).replace("sweep.loss = ", "losses ", 1)) from None
+        found.append(OBJECTIVES[name] if name in OBJECTIVES else own_loss(name, None, "losses ").objective)
     return found
 
 

@@ -19,7 +19,7 @@ from simulator.preferences.rollouts import draw_responses
 from simulator.worlds.behaviour import Candidates
 from simulator.worlds.protocol import World
 
-AT_ONCE = 64  # prompts whose answers are drawn together
+DRAWN_TOGETHER = 64  # prompts whose answers are drawn together
 
 
 def segments(begin: int, end: int, refresh: int) -> list[tuple[int, int]]:
@@ -37,8 +37,8 @@ def draw_fresh(
     prompt = torch.from_numpy(np.stack([rows[seed] for seed in seeds])).to(parameters.device)
     length = world.architecture.context - world.prompts.shape[1] + 1
     drawn = prompt.new_empty(len(seeds), pairs, responses, length)
-    for first in range(0, pairs, AT_ONCE):
-        some = slice(first, first + AT_ONCE)
+    for first in range(0, pairs, DRAWN_TOGETHER):
+        some = slice(first, first + DRAWN_TOGETHER)
         drawn[:, some] = draw_responses(
             parameters, world, prompt[:, some], seeds=seeds, responses=responses, purpose=("online", turn, first)
         )

@@ -35,7 +35,7 @@ from simulator.settings.run import axis_column
 from simulator.training.checkpoints import checkpoint_steps
 from simulator.training.engine import BLOCK, advance, start
 from simulator.training.loop import train_and_measure
-from simulator.training.problem import Problem, Schedule, state_from, state_tensors
+from simulator.training.problem import Problem, Schedule, State, state_from, state_tensors
 from simulator.training.recorder import Recorder
 from simulator.training.snapshots import named, part_of, scalar
 from simulator.worlds.protocol import World
@@ -151,10 +151,8 @@ class ProxyLearner:
 
     def measure(self) -> None:
         """Keep what is better on held-out pairs than before."""
-        loss, best = (
-            torch.from_numpy(loss_and_accuracy(self.state.parameters, self.problem, *self.unseen)[0]),
-            self.best,
-        )
+        losses, _ = loss_and_accuracy(self.state.parameters, self.problem, *self.unseen)
+        loss, best = torch.from_numpy(losses), self.best
         better = loss < best["loss"]
         best["loss"][better], best["step"][better] = loss[better], self.step
         best["parameters"][better] = self.state.parameters[better]

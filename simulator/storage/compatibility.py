@@ -9,9 +9,10 @@ from collections.abc import Collection
 from pathlib import Path
 
 from simulator.common.errors import ConfigError, shown
+from simulator.common.result_files import RECORDS
 from simulator.settings.tables import flat_settings
 from simulator.storage.checksums import Seal, read_seal
-from simulator.storage.layout import RECORDS, Folder, remove
+from simulator.storage.layout import Folder, remove
 from simulator.storage.origins import made
 from simulator.sweeps.sweep import Sweep
 

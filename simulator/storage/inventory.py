@@ -11,8 +11,9 @@ from pathlib import Path
 from pyarrow import ArrowException
 from pyarrow.parquet import read_table
 
+from simulator.common.result_files import BESIDE, PARTS
 from simulator.storage.checksums import read_seal
-from simulator.storage.layout import BESIDE, PARTS, Folder
+from simulator.storage.layout import Folder
 from simulator.storage.tables import FAILED
 
 OF_RUNS = ("curves", "runs", *BESIDE)

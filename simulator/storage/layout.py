@@ -16,18 +16,7 @@ from simulator.common.identity import digest
 from simulator.proxies.reward_model import Member
 from simulator.settings.run import Run
 
-BESIDE = ("responses", "gold_law", "margins")  # tables of trained policies at the end, for people to look at
-KINDS = ("curves", "runs", "proxies", *BESIDE)
-PARTS = (
-    *(f"parts/*.{kind}.parquet" for kind in KINDS),
-    *("parts/*.sha256", "parts/*.safetensors", "parts/sizes.json", "parts/SHA256SUMS"),
-)
 PARTIAL = ("", "parts/", "proxies/", "figures/")
-RECORDS = (
-    *("world.json", "source.json", "losses.parquet", "report.html", "claims.json", "SHA256SUMS", "report.sha256"),
-    *(*(f"{kind}.parquet" for kind in KINDS), *PARTS, "proxies/*.npz", "figures/*.png", "figures/*.svg"),
-    "code/**/*.py",
-)
 
 
 @dataclass(frozen=True, kw_only=True)

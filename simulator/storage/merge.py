@@ -7,11 +7,12 @@ from pathlib import Path
 import pandas as pd
 
 from simulator.common.atomic_files import hash_of_file, remedy
+from simulator.common.result_files import BESIDE, PARTS
 from simulator.proxies.reward_model import Member
 from simulator.settings.run import Run, axis_column
 from simulator.storage.checksums import read_seal, write_seal
 from simulator.storage.inventory import OF_RUNS, survey
-from simulator.storage.layout import BESIDE, PARTS, Folder, remove
+from simulator.storage.layout import Folder, remove
 from simulator.storage.tables import failed_rows, tidy, write_table
 
 NO_RECORD = "it left no record"

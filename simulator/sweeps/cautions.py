@@ -13,6 +13,7 @@ import torch
 from simulator.common.errors import shown
 from simulator.languages.text import read_text
 from simulator.networks.optimizer import EPSILON
+from simulator.objectives import KNOWN_AS, OBJECTIVES
 from simulator.objectives.custom import caution, start_slopes
 from simulator.objectives.objective import Objective, Own
 from simulator.proxies.reward_model import held_out
@@ -156,8 +157,14 @@ def cautions(sweep: Sweep, runs: Sequence[Run]) -> list[str]:
         if run.objective and run.kappa is None:  # or else it starts by pushing margins up
             numbers = run.settings.objective.own(run.objective.table)
             own[run.loss, *numbers.items()] = run.objective, numbers
-    said = [caution(*pair) for pair in own.values()]
+    said = [*map(convention, sweep.brought), *(caution(*pair) for pair in own.values())]
     return list(dict.fromkeys(filter(None, [*said, *cautions_of_training(runs), *unread(sweep, runs)])))
+
+
+def convention(name: str) -> str:
+    """What is said of a name of a loss that stands for one of ours."""
+    told = OBJECTIVES[KNOWN_AS[name]].known.told
+    return f"sweep.loss = {name}: is recorded as {KNOWN_AS[name]}{f', which is {told}' if told else ''}"
 
 
 def unread(sweep: Sweep, runs: Sequence[Run]) -> list[str]:

@@ -14,13 +14,13 @@ from simulator.methods.method import Choices, Reads
 from simulator.networks.compute_mode import computing_on
 from simulator.objectives import OBJECTIVES
 from simulator.objectives.objective import Objective
-from simulator.objectives.own_loss import is_own, own_loss
 from simulator.proxies.reward_model import held_out
 from simulator.settings.config_errors import told
 from simulator.settings.relevant_keys import read_tables
 from simulator.settings.run import Run
 from simulator.settings.tables import Settings
 from simulator.sweeps.sweep import Sweep
+from simulator.user_code.loading import is_own
 
 if TYPE_CHECKING:
     import torch
@@ -114,7 +114,11 @@ def cells_of(sweep: Sweep) -> Iterator[GridCell]:
 
 def objective_named(sweep: Sweep, name: str) -> Objective:
     """The objective of `sweep.loss`, ours or the user's own. Raises ConfigError."""
-    return OBJECTIVES[name] if name in OBJECTIVES else own_loss(name, sweep.beside).objective
+    if name in OBJECTIVES:
+        return OBJECTIVES[name]
+    from simulator.objectives.own_loss import own_loss
+
+    return own_loss(name, sweep.beside).objective
 
 
 def cells_at(name: str, at: Mapping[str, Any], settings: Settings, choices: Choices) -> Iterator[GridCell]:

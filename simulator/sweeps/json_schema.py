@@ -7,7 +7,7 @@ table.
 
 from typing import Any
 
-from simulator.objectives import OBJECTIVES
+from simulator.objectives import KNOWN_AS, OBJECTIVES
 from simulator.sweeps.sweep import LIST_LIMIT, Sweep
 
 Schema = dict[str, Any]
@@ -24,7 +24,10 @@ def schema() -> Schema:
     keys: Schema = grid["properties"]
     del keys["axes"]
     keys["loss"]["items"] = {
-        "anyOf": [{"type": "string", "enum": [*OBJECTIVES]}, {"type": "string", "pattern": OWN_LOSS, "maxLength": 4096}]
+        "anyOf": [
+            {"type": "string", "enum": [*OBJECTIVES, *KNOWN_AS]},
+            {"type": "string", "pattern": OWN_LOSS, "maxLength": 4096},
+        ]
     }
     for name in ("method", "loss", "beta", "penalty"):
         keys[name] = one_or_several(keys[name]["items"], most=keys[name]["maxItems"]) | told(keys[name])

@@ -20,28 +20,30 @@ import psutil
 import torch
 
 from simulator.common.errors import ConfigError, short
-from simulator.languages.text import text_bytes
-from simulator.methods import METHODS
-from simulator.networks import token_log_probs as along
-from simulator.networks.sampling import Lots
-from simulator.preferences import online as fresh
+from simulator.methods.method import Footprint
+from simulator.preferences.online import DRAWN_TOGETHER
+from simulator.proxies.footprint import proxy_bytes, scoring_bytes
 from simulator.proxies.reward_model import Member, needed, proxy_architecture
 from simulator.settings.run import Run, apart
 from simulator.settings.tables import Settings
-from simulator.settings.world_spec import Network
-from simulator.sweeps.stacking import STACK_LIMIT, cells, proxy_stack_size, proxy_work, stack_size, with_proxies, work
+from simulator.sweeps.stacking import cells, footprint_of, proxy_stack_size, proxy_work, stack_size, with_proxies, work
 from simulator.sweeps.sweep import RUN_LIMIT
-from simulator.training.engine import STRETCH
-from simulator.training.forward_kl import POOL
+from simulator.training.footprint import FLOAT, SLACK, order_bytes, pairs_bytes, step_bytes
 from simulator.worlds.components import architecture_of
-from simulator.worlds.enumerable import MEASURE_FLOATS
-from simulator.worlds.sampled import KEPT_BYTES
+from simulator.worlds.footprint import (
+    drawn_bytes,
+    listed_bytes,
+    looked_up_bytes,
+    making_bytes,
+    measuring_bytes,
+    pool_reading_bytes,
+    pooled_bytes,
+    tree_bytes,
+    world_bytes,
+)
 
 PROCESS_BYTES = 350 * 2**20  # Python with torch and pandas
 DRAWING_BYTES = 130 * 2**20  # what matplotlib and its figures add when all is done
-SLACK = 1.3  # what an allocator loses between tensors
-FLOAT, WIDE = 4, 8
-SPOKEN_BYTES = 300  # of a prompt in Python, while different ones are gathered
 TERM_PASSES = 4.0  # what the terms of a loss hold at most, in gradients of its pairs
 CONTAINER = Path("/sys/fs/cgroup")
 MOST_MEMORY = 2**60  # bytes
@@ -108,134 +110,32 @@ def budget_of(memory: str | None, device: torch.device) -> dict[str, Any]:
     return {"budget": free // 2, "asked": asked, "best": best}
 
 
-def step_bytes(network: Network, vocabulary: int, sequences: int, places: int) -> int:
-    """What a forward and a backward pass hold for sequences of so many places: what is kept, and what passes."""
-    kept = network.layers * (16 * network.width + 2 * network.heads * places)
-    passing = 12 * network.width + 4 * network.heads * places + 4 * vocabulary
-    return FLOAT * sequences * places * (kept + passing)
-
-
-def pairs_bytes(settings: Settings, pairs: int) -> int:
-    """What labelled pairs take, as drawn and as trained on."""
-    return WIDE * pairs * (settings.world.prompt_length + 4 * settings.world.response_length + 12)
-
-
 def run_bytes(run: Run) -> int:
     """What every run adds to its stack: its row, its pairs, its proxy's scores, and a training step's activations."""
-    settings, world = run.settings, run.settings.world
-    method = METHODS[run.method]
-    sequences, tokens = method.network(run)
-    row = 8 * FLOAT * architecture_of(settings).row
-    step = step_bytes(settings.policy, world.vocabulary, sequences, -(-tokens // max(sequences, 1)))
-    held = 0
-    if pairs := method.held(run):
-        order = WIDE * min(STRETCH, settings.train.steps) * min(settings.train.batch, pairs)
-        held = pairs_bytes(settings, pairs) * method.responses(run) // 2 + order + fresh_bytes(run)
-        step = int(step * min(method.passes(run), TERM_PASSES))
-        if world.kind == "sampled" and method.listed(run):
-            held += 2 * WIDE * POOL * (world.response_length + world.prompt_length + 4)
-    if run.proxies and world.kind == "enumerable":
-        held += 2 * listed_bytes(settings)
+    settings, world, taken = run.settings, run.settings.world, footprint_of(run)
+    row = 8 * FLOAT * architecture_of(settings.spec).row
+    places = -(-taken.tokens // max(taken.sequences, 1))
+    step = step_bytes(settings.policy, world.vocabulary, taken.sequences, places)
+    held = pool_reading_bytes(settings.spec, taken.pool)
+    if taken.pairs:
+        order = order_bytes(settings.train.steps, min(settings.train.batch, taken.pairs))
+        held += pairs_bytes(settings, taken.pairs) * taken.responses // 2 + order + fresh_bytes(run, taken)
+        held += drawn_bytes(settings.spec, taken.enumerated_tokens)
+        step = int(step * min(taken.gradients, TERM_PASSES))
     if run.proxies:
-        held += settings.proxy.members * (listed_bytes(settings) + FLOAT * proxy_architecture(settings).row)
-    if run.method == "best_of_n" and world.kind == "sampled":
-        held += WIDE * settings.measured_prompts * settings.best_of_n.pool
+        held += settings.proxy.members * (listed_bytes(settings.spec) + FLOAT * proxy_architecture(settings).row)
+        held += looked_up_bytes(settings.spec)
     return int(SLACK * (row + step + held))
 
 
-def tree_bytes(run: Run) -> int:
-    """What the gradient of an expectation over a tree of prefixes holds, one run at a time."""
-    settings, places = run.settings, METHODS[run.method].listed(run)
-    if settings.world.kind == "sampled":
-        return 0
-    policy, length = settings.policy, settings.world.response_length
-    kept = policy.layers * (24 * policy.width + 4 * policy.heads * length) + 12 * policy.width
-    return int(SLACK * places * (FLOAT * kept + 6 * WIDE * settings.world.vocabulary))
-
-
-def fresh_bytes(run: Run) -> int:
+def fresh_bytes(run: Run, taken: Footprint) -> int:
     """What a round of fresh pairs takes while it is drawn, and, as long as it is put together, all pairs once more."""
-    settings, method = run.settings, METHODS[run.method]
+    settings = run.settings
     if not settings.online.refresh:
         return 0
-    world, policy, count = settings.world, settings.policy, fresh.AT_ONCE * method.responses(run)
+    world, policy, count = settings.world, settings.policy, DRAWN_TOGETHER * taken.responses
     drawn = FLOAT * count * world.response_length * (world.vocabulary + 2 * policy.layers * policy.width)
-    return drawn + pairs_bytes(settings, method.held(run)) * method.responses(run) // 2
-
-
-def proxy_bytes(member: Member) -> int:
-    """What every proxy adds to its stack: its row and the best so far, its pairs, its scores, and a training step."""
-    settings, world, proxy = member.settings, member.settings.world, member.settings.proxy
-    row = 10 * FLOAT * proxy_architecture(settings).row
-    step = step_bytes(proxy, world.vocabulary, proxy.batch, world.prompt_length + 2 * world.response_length)
-    order = WIDE * min(STRETCH, proxy.steps) * proxy.batch
-    return int(
-        SLACK * (row + step + 2 * pairs_bytes(settings, settings.data.pairs) + order + 2 * listed_bytes(settings))
-    )
-
-
-def pool_bytes(run: Run) -> int:
-    """What is said of the pool of best-of-n in a sampled world, sorted by one proxy."""
-    if run.method != "best_of_n" or run.settings.world.kind == "enumerable":
-        return 0
-    return int(SLACK * 20 * WIDE * run.settings.measured_prompts * run.settings.best_of_n.pool)
-
-
-def listed_bytes(settings: Settings) -> int:
-    """What one score of the world's listing takes."""
-    world = settings.world
-    if world.kind == "enumerable":
-        return WIDE * world.prompts * world.vocabulary**world.response_length
-    return WIDE * settings.measured_prompts * settings.measure.baseline
-
-
-def scoring_bytes(settings: Settings) -> int:
-    """What it takes to read responses with a proxy's network, a bounded number at once."""
-    world, proxy = settings.world, settings.proxy
-    if world.kind == "sampled":
-        return int(SLACK * FLOAT * along.AT_ONCE)
-    places = sum(world.vocabulary**t for t in range(world.response_length + 1)) + world.prompt_length
-    prompts = max(1, min(world.prompts, MEASURE_FLOATS // (4 * places * max(1, proxy.width // 64))))
-    return int(SLACK * FLOAT * prompts * places * (14 * proxy.width + 4 * proxy.heads)) + 8 * listed_bytes(settings)
-
-
-def measuring_bytes(settings: Settings) -> int:
-    """What a measurement holds, however many runs the stack has."""
-    world, policy = settings.world, settings.policy
-    if world.kind == "enumerable":
-        responses = world.prompts * world.vocabulary**world.response_length
-        inner = world.prompts * sum(world.vocabulary**t for t in range(world.response_length))
-        runs = max(1, min(STACK_LIMIT, MEASURE_FLOATS // responses))
-        return int(SLACK * runs * (FLOAT * inner * (24 * policy.width + 8 * world.vocabulary) + 7 * WIDE * responses))
-    architecture = architecture_of(settings)
-    lots = Lots(prompts=settings.measured_prompts, responses=settings.measure.samples)
-    each = along.numbers_for_one(architecture, world.prompt_length)
-    drawn = along.runs_at_once(architecture, world.prompt_length, lots) * lots.count * lots.places
-    together = max(lots.places, along.AT_ONCE // each)
-    judged = WIDE * drawn * (2 * world.response_length + 24)
-    return int(SLACK * (FLOAT * together * each + WIDE * together * 5 * world.vocabulary + judged))
-
-
-def world_bytes(settings: Settings) -> int:
-    """What a world holds while policies are trained in it."""
-    world = settings.world
-    text = text_bytes(settings.world.language.text)
-    language = 50 * text if text else 4 * WIDE * world.topics * world.vocabulary**2
-    if world.kind == "enumerable":
-        return language + 12 * WIDE * world.prompts * world.vocabulary**world.response_length
-    baseline = WIDE * settings.measured_prompts * settings.measure.baseline * (world.response_length + 16)
-    return language + baseline + KEPT_BYTES
-
-
-def making_bytes(settings: Settings) -> int:
-    """What is held, in addition, while a world is made: a step of the reference's training, and the scoring of gold."""
-    world = settings.world
-    places = world.prompt_length + world.response_length - 1
-    reading = step_bytes(settings.policy, world.vocabulary, settings.reference.batch, places)
-    scoring = 2**26 if world.kind == "sampled" else 10 * WIDE * world.prompts * world.vocabulary**world.response_length
-    drawing = measuring_bytes(settings) if world.kind == "sampled" else 0
-    asking = 2 * world.prompts * (5 * WIDE * world.prompt_length + SPOKEN_BYTES)
-    return int(SLACK * (reading + scoring + asking)) + drawing + 60 * text_bytes(settings.world.language.text)
+    return drawn + pairs_bytes(settings, taken.pairs) * taken.responses // 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -269,10 +169,7 @@ def needs_of(runs: Sequence[Run], best: int | None = None) -> dict[str, Need]:
         needs[shared] = Need(
             settings=run.settings,
             each=max(run_bytes(one) for one in kinds_of_it),
-            beside=measuring_bytes(run.settings)
-            + pool_bytes(run)
-            + scoring_bytes(run.settings) * run.proxies
-            + max(tree_bytes(one) for one in kinds_of_it),
+            beside=beside_bytes(run) + max(tree_of(one) for one in kinds_of_it),
             best=best or stack_size(run),
             count=len(group),
             work=work(group),
@@ -293,6 +190,18 @@ def needs_of(runs: Sequence[Run], best: int | None = None) -> dict[str, Need]:
             phase="proxies",
         )
     return needs
+
+
+def beside_bytes(run: Run) -> int:
+    """What a measurement holds, and the scoring that it asks for, however many runs the stack has."""
+    spec = run.settings.spec
+    pool = pooled_bytes(spec, footprint_of(run).pool)
+    return measuring_bytes(spec) + pool + (scoring_bytes(run.settings) if run.proxies else 0)
+
+
+def tree_of(run: Run) -> int:
+    """What the gradient of an expectation over a tree of prefixes holds, one run at a time."""
+    return tree_bytes(run.settings.spec, footprint_of(run).enumerated_tokens)
 
 
 def arrange(runs: Sequence[Run], *, budget: int, processes: int, asked: str, best: int | None = None) -> Arrangement:
@@ -331,10 +240,10 @@ def resident(processes: int) -> int:
 
 def held_bytes(need: Need, count: int) -> int:
     """What one process holds at its largest with so many in a stack, in addition to what it is itself."""
-    return world_bytes(need.settings) + max(making_bytes(need.settings), count * need.each + need.beside)
+    return world_bytes(need.settings.spec) + max(making_bytes(need.settings.spec), count * need.each + need.beside)
 
 
 def fitting(need: Need, budget: int, processes: int) -> int:
     """How many fit into a stack; fewer than one where not even the world does."""
-    left = (budget - resident(processes)) // processes - world_bytes(need.settings)
-    return -1 if left < making_bytes(need.settings) else (left - need.beside) // need.each
+    left = (budget - resident(processes)) // processes - world_bytes(need.settings.spec)
+    return -1 if left < making_bytes(need.settings.spec) else (left - need.beside) // need.each

@@ -17,9 +17,7 @@ from simulator.settings.relevant_keys import world_name
 from simulator.settings.run import Run, apart
 from simulator.settings.tables import Settings
 from simulator.settings.world_spec import WorldSpec
-
-STACK_LIMIT = 64
-
+from simulator.training.footprint import STACK_LIMIT
 
 BALANCE = 2**27  # activations of a training step times the square of a stack's size, where a step of a run is fastest
 

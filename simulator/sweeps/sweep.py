@@ -18,13 +18,13 @@ from simulator.common.errors import ConfigError, nearest, short
 from simulator.languages.text import read_text
 from simulator.methods import METHODS
 from simulator.methods.method import Choices
-from simulator.objectives import OBJECTIVES
+from simulator.objectives import KNOWN_AS, OBJECTIVES
 from simulator.objectives.losses.gpo import LOSSES
-from simulator.objectives.own_loss import is_own, own_loss
 from simulator.settings.config_errors import complain, known_keys, told
 from simulator.settings.table import TEXT, Positive, Table, choice, distinct, one_of, path_like
-from simulator.settings.tables import KNOWN_AS, Settings
+from simulator.settings.tables import Settings
 from simulator.settings.toml import SIZE_LIMIT, check_values, flatten, override, place, read_toml
+from simulator.user_code.loading import is_own
 
 SHIPPED = Path(__file__).resolve().parent / "shipped"  # sweeps that come with the package
 RUN_LIMIT = 50_000
@@ -54,7 +54,7 @@ def loss_name(value: str) -> str:
         return os.path.normpath(value)
     if value.endswith(".py") or ".py:" in value:
         raise ValueError(f"{short(value)}: must name a function in the file, as {short(value.split(':')[0])}:function")
-    return known_loss(value)
+    return known_loss(KNOWN_AS.get(value, value))
 
 
 def is_axis(name: str) -> bool:
@@ -163,6 +163,7 @@ class Sweep(RunSettings):
     texts: dict[str, Hash] = Field(default_factory=dict, max_length=LIST_LIMIT)
     code: dict[str, Hash] = Field(default_factory=dict, max_length=LIST_LIMIT)
     _beside: Path | None = PrivateAttr(default=None)
+    _brought: tuple[str, ...] = PrivateAttr(default=())
 
     def __eq__(self, other: object) -> bool:
         """Whether the settings are equal, wherever they were read from."""
@@ -174,6 +175,11 @@ class Sweep(RunSettings):
     def beside(self) -> Path | None:
         """The folder of the sweep file, where files that it names are looked up first."""
         return self._beside
+
+    @property
+    def brought(self) -> tuple[str, ...]:
+        """Names of losses in the sweep file that are not ours, such as dpo, and stand for one of ours."""
+        return self._brought
 
     @classmethod
     def from_toml(cls, path: str | Path, overrides: Sequence[str] = (), *, beside: Path | None = None) -> Self:
@@ -189,7 +195,7 @@ class Sweep(RunSettings):
         try:
             check_values(tables)
             sweep = cls.model_validate(tables)
-            sweep._beside = beside or path.parent
+            sweep._beside, sweep._brought = beside or path.parent, brought_names(tables)
             return sweep
         except ValidationError as error:
             raise ConfigError(*complain(error, cls, origin=lambda key: origin(key, path, changed))) from None
@@ -234,6 +240,12 @@ def shipped_or_own(name: str | Path) -> Path:
             f"{', '.join(shipped)}{nearest(path.name, shipped)}"
         )
     return shipped[path.name]
+
+
+def brought_names(tables: Mapping[str, Any]) -> tuple[str, ...]:
+    """The names of losses in the tables of a sweep file, already found right, that stand for one of ours."""
+    losses = tables.get("sweep", {}).get("loss", ())
+    return tuple(name for name in ([losses] if isinstance(losses, str) else losses) if name in KNOWN_AS)
 
 
 def origin(key: str, path: Path, changed: Iterable[str]) -> str:
@@ -291,7 +303,9 @@ def code_of(sweep: Sweep) -> dict[str, str]:
     """
     found = {}
     for name in filter(is_own, sweep.sweep.loss):
-        found[name] = there = own_loss(name, sweep.beside).code
+        from simulator.objectives.own_loss import own_loss
+
+        found[name] = there = own_loss(name, sweep.beside).function.code
         if sweep.code.get(name, there) != there:
             raise ConfigError(
                 f"sweep.loss = {name}: is not the code that this sweep is about (the SHA-256 of what it uses is "

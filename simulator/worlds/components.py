@@ -21,7 +21,7 @@ from simulator.languages.language import Language, lengths
 from simulator.languages.markov import DRAWS, make_language
 from simulator.languages.text import open_text, text_bytes
 from simulator.networks.architecture import Architecture
-from simulator.settings.tables import Settings
+from simulator.settings.world_spec import WorldSpec
 from simulator.worlds.reference import Recipe, cached_reference, reference_hash
 
 Array = np.ndarray
@@ -38,9 +38,9 @@ class Ground:
     reference: Tensor
 
 
-def architecture_of(settings: Settings) -> Architecture:
-    """The network that the settings ask for."""
-    world, policy = settings.world, settings.policy
+def architecture_of(spec: WorldSpec) -> Architecture:
+    """The network that the spec ask for."""
+    world, policy = spec.world, spec.policy
     return Architecture(
         vocabulary=world.vocabulary,
         context=world.prompt_length + world.response_length - 1,
@@ -50,9 +50,9 @@ def architecture_of(settings: Settings) -> Architecture:
     )
 
 
-def language_of(settings: Settings) -> Language:
-    """The language that the settings name. Raises ConfigError where it is a text that will not do."""
-    world = settings.world
+def language_of(spec: WorldSpec) -> Language:
+    """The language that the spec name. Raises ConfigError where it is a text that will not do."""
+    world = spec.world
     if world.language.text:
         return open_text(
             world.language.text,
@@ -72,10 +72,10 @@ def language_of(settings: Settings) -> Language:
     )
 
 
-def language_and_prompts(settings: Settings) -> tuple[Language, Array]:
-    """The language of `settings`, and the prompts in it [P, L]. Raises ConfigError where there are none such."""
-    world = settings.world
-    language = language_of(settings)
+def language_and_prompts(spec: WorldSpec) -> tuple[Language, Array]:
+    """The language of `spec`, and the prompts in it [P, L]. Raises ConfigError where there are none such."""
+    world = spec.world
+    language = language_of(spec)
     try:
         prompts = language.draw_prompts(
             prompts=world.prompts, length=world.prompt_length, rng=stream(world.seed, "prompts")
@@ -85,44 +85,44 @@ def language_and_prompts(settings: Settings) -> tuple[Language, Array]:
     return language, prompts
 
 
-def examine_languages(worlds: Iterable[Settings]) -> None:
+def examine_languages(worlds: Iterable[WorldSpec]) -> None:
     """Raises ConfigError where a language has no prompts as they are asked for, as far as that is soon found out.
 
     What takes long is left to the making of the world, which says the same.
     """
     left = EXAMINED
-    for settings in {settings.world: settings for settings in worlds}.values():
-        left -= examining(settings)
+    for spec in {spec.world: spec for spec in worlds}.values():
+        left -= examining(spec)
         if left < 0:
             return
-        language_and_prompts(settings)
+        language_and_prompts(spec)
 
 
-def examining(settings: Settings) -> int:
+def examining(spec: WorldSpec) -> int:
     """What it takes to draw prompts, at most, in comparisons of numbers."""
-    world = settings.world
+    world = spec.world
     if world.language.text:
         return 100 * text_bytes(world.language.text)
     drawn = 2 * world.prompts * DRAWS
     return 20 * world.topics * world.spoken**2 + drawn * (world.prompt_length * world.spoken + 20)
 
 
-def make_ground(settings: Settings, device: torch.device) -> Ground:
-    """Make what the world of `settings` stands on; the reference is trained on `device`. Raises ConfigError."""
-    world = settings.world
-    architecture = architecture_of(settings)
-    language, prompts = language_and_prompts(settings)
-    recipe = Recipe(prompt_length=world.prompt_length, seed=world.seed, **settings.reference.model_dump())
+def make_ground(spec: WorldSpec, device: torch.device) -> Ground:
+    """Make what the world of `spec` stands on; the reference is trained on `device`. Raises ConfigError."""
+    world = spec.world
+    architecture = architecture_of(spec)
+    language, prompts = language_and_prompts(spec)
+    recipe = Recipe(prompt_length=world.prompt_length, seed=world.seed, **spec.reference.model_dump())
     reference = cached_reference(language, architecture, recipe, device)
     if not reference.isfinite().all():
-        rate = settings.reference.learning_rate
+        rate = spec.reference.learning_rate
         raise ConfigError(f"reference.learning_rate = {rate:g}: the reference diverged in training; take a smaller one")
     return Ground(language=language, architecture=architecture, prompts=prompts, reference=reference)
 
 
-def content_of(settings: Settings) -> GoldReward:
-    """The gold reward for content that the settings name."""
-    world, gold = settings.world, settings.gold
+def content_of(spec: WorldSpec) -> GoldReward:
+    """The gold reward for content that the spec name."""
+    world, gold = spec.world, spec.gold
     return GOLD_REWARDS[gold.reward](
         vocabulary=world.vocabulary,
         prompt_length=world.prompt_length,
@@ -136,9 +136,9 @@ def fluency_under(language: Language) -> Callable[[Array, Array], Array]:
     return lambda prompts, responses: language.log_likelihood(prompts, responses) / lengths(responses)
 
 
-def sizes(settings: Settings, ground: Ground) -> dict[str, Any]:
+def sizes(spec: WorldSpec, ground: Ground) -> dict[str, Any]:
     """The facts of a world that its settings and its language give."""
-    world = settings.world
+    world = spec.world
     return {
         "kind": world.kind,
         "vocabulary": world.vocabulary,
@@ -146,16 +146,16 @@ def sizes(settings: Settings, ground: Ground) -> dict[str, Any]:
         "prompts": world.prompts,
         "prompt_length": world.prompt_length,
         "policy_parameters": ground.architecture.parameters,
-        "gold_reward": settings.gold.reward,
-        "gold_fluency": settings.gold.fluency,
+        "gold_reward": spec.gold.reward,
+        "gold_fluency": spec.gold.fluency,
         "reference_sha256": reference_hash(ground.reference),
         "world_seed": world.seed,
-        "gold_seed": settings.gold.seed,
+        "gold_seed": spec.gold.seed,
         "largest_entropy": float(world.response_length * np.log(world.vocabulary)),
         **ground.language.facts(ground.prompts),
     }
 
 
-def refuse_gold(settings: Settings, error: ValueError) -> ConfigError:
+def refuse_gold(spec: WorldSpec, error: ValueError) -> ConfigError:
     """What is said where gold has no scale."""
-    return ConfigError(f"gold.reward = {settings.gold.reward}, gold.seed = {settings.gold.seed}: {error}")
+    return ConfigError(f"gold.reward = {spec.gold.reward}, gold.seed = {spec.gold.seed}: {error}")

@@ -14,7 +14,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from gold_rewards import scale_under
+from gold_rewards import gold_over_all
 from simulator.common.random_streams import stream
 from simulator.measurement.exact import Columns, Yardstick, gold_rank, measure_law
 from simulator.measurement.gibbs import oracle_rows
@@ -25,7 +25,8 @@ from simulator.networks.attention import REGISTER
 from simulator.networks.parameters import unstack
 from simulator.networks.prefix_tree import all_responses, leaf_log_probs, leaf_scores, node_log_probs, numbers_of
 from simulator.objectives.objective import UnderReference
-from simulator.settings.tables import Data, Settings
+from simulator.settings.tables import Data
+from simulator.settings.world_spec import WorldSpec
 from simulator.training.forward_kl import exact_under_reference
 from simulator.worlds.behaviour import Answers, Candidates, apart, behaviour_law, draw_pairs, inverse_law
 from simulator.worlds.components import Ground, content_of, fluency_under, refuse_gold, sizes
@@ -218,64 +219,50 @@ def score_all(score: Callable[[Array, Array], Array], prompts: Array, responses:
     return np.stack([score(np.repeat(row[None], len(responses), axis=0), responses) for row in prompts])
 
 
-def gold_scores(
-    settings: Settings, prompts: Array, responses: Array, law: Array, fluency: Array
-) -> tuple[Tensor, dict[str, Any]]:
-    """Gold [P, G] in standard deviations under the reference, and the facts of its scale.
-
-    law [P, G] is the reference's, and fluency [P, G] in nats per token.
-    """
-    reward = content_of(settings)
-    content = score_all(reward, prompts, responses)
-    try:
-        content_scale, fluency_scale = scale_under(law, content), scale_under(law, fluency)
-        total = content_scale.apply(content) + settings.gold.fluency * fluency_scale.apply(fluency)
-        total_scale = scale_under(law, total)
-    except ValueError as error:
-        raise refuse_gold(settings, error) from None
-    scores = total_scale.apply(total)
-    return torch.from_numpy(scores), {
-        "gold_content_deviation": content_scale.deviation,
-        "gold_fluency_deviation": fluency_scale.deviation,
-        "gold_deviation": total_scale.deviation,
-        "gold_best": float(scores.max(axis=1).mean()),
-        "gold_rules": reward.rules(),
-    }
-
-
-def list_world(settings: Settings, ground: Ground, device: torch.device) -> EnumerableWorld:
-    """The world of `settings` on `ground`, made on the CPU and then moved. Raises ConfigError if gold has no scale."""
-    vocabulary, length = settings.world.vocabulary, settings.world.response_length
+def list_world(spec: WorldSpec, ground: Ground, device: torch.device) -> EnumerableWorld:
+    """The world of `spec` on `ground`, made on the CPU and then moved. Raises ConfigError if gold has no scale."""
+    vocabulary, length = spec.world.vocabulary, spec.world.response_length
     blocks = unstack(ground.reference.unsqueeze(0), ground.architecture)
     nodes = node_log_probs(blocks, ground.architecture, torch.from_numpy(ground.prompts), length)
     log_probs = leaf_log_probs(nodes, vocabulary)[0]
     responses = all_responses(vocabulary, length)
     fluency = score_all(fluency_under(ground.language), ground.prompts, responses)
-    gold, scale = gold_scores(settings, ground.prompts, responses, log_probs.exp().numpy(), fluency)
+    reward = content_of(spec)
+    try:
+        content = score_all(reward, ground.prompts, responses)
+        gold, scale = gold_over_all(content, fluency, log_probs.exp().numpy(), weight=spec.gold.fluency)
+    except ValueError as error:
+        raise refuse_gold(spec, error) from None
     said = whole(np.exp(fluency * length), "the language")
     law = whole(log_probs.exp().numpy(), "the reference")
-    row, pair, _ = draw_pairs(law, pairs=FRESH_PAIRS, rng=stream(settings.world.seed, "fresh pairs"))
+    row, pair, _ = draw_pairs(law, pairs=FRESH_PAIRS, rng=stream(spec.world.seed, "fresh pairs"))
     world = EnumerableWorld(
         architecture=ground.architecture,
         prompts=torch.from_numpy(ground.prompts),
         responses=torch.from_numpy(responses),
         reference=ground.reference,
         reference_nodes=nodes[0],
-        yardstick=Yardstick(reference=log_probs, gold=gold, gold_rank=gold_rank(log_probs, gold), length=length),
-        kl_estimators=settings.measure.kl_estimators,
+        yardstick=Yardstick(
+            reference=log_probs,
+            gold=torch.from_numpy(gold),
+            gold_rank=gold_rank(log_probs, torch.from_numpy(gold)),
+            length=length,
+        ),
+        kl_estimators=spec.measure.kl_estimators,
         listing=Listing(
             rows=np.arange(len(ground.prompts)),
             law=law / law.sum(axis=1, keepdims=True),
-            gold=gold.numpy(),
+            gold=gold,
             pairs=np.column_stack([row, pair]),
         ),
         facts={
-            **sizes(settings, ground),
+            **sizes(spec, ground),
             "responses": len(responses),
             "identical_pairs": float((law**2).sum(axis=1).mean()),
             "reference_cross_entropy": float(-(said * log_probs.numpy()).sum(axis=1).mean()),
             "reference_entropy": float(-(log_probs.exp() * log_probs).sum(dim=1).mean()),
             **scale,
+            "gold_rules": reward.rules(),
         },
     )
     return world.to(device)

@@ -1,5 +1,7 @@
 """Worlds: what all runs of a sweep, or of one point of it, share.
 
+Only methods that have a closed form in one kind of world ask beyond this interface.
+
 Shapes: R runs, P prompts, L prompt length, D parameters, N pairs.
 """
 

@@ -13,54 +13,26 @@ the influence functions of these statistics. A baseline response with standardiz
 d_c by (x^2 - 1) / 2, log d_f by (y^2 - 1) / 2, and r by x y - r (x^2 + y^2) / 2.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from gold_rewards import GoldReward, scale_of_samples
+from gold_rewards import Gold, gold_from_sample
 from simulator.languages.language import lengths
 from simulator.measurement.estimators import Estimate, ahead, two_samples
 from simulator.networks.parameters import unstack
 from simulator.networks.sampling import sample_lots
 from simulator.networks.token_log_probs import AT_ONCE, numbers_for_one, said
-from simulator.settings.tables import Settings
+from simulator.settings.world_spec import WorldSpec
 from simulator.worlds.components import Ground, content_of, fluency_under, refuse_gold
 
 GOLD_DIGITS = 5  # scores closer than that are a tie; networks round differently in different company
-JUDGED = 8192  # texts at once, so that memory does not grow with the samples
 TILT = 0.05  # change of content's weight, in logarithms, over which the slope of a win rate is taken
 
 Array = np.ndarray
-
-
-@dataclass(frozen=True, kw_only=True)
-class Judge:
-    """Gold of any response but for the mean of its prompt: content plus weighted fluency, over `deviation`."""
-
-    content: GoldReward
-    fluency: Callable[[Array, Array], Array]
-    content_deviation: float
-    fluency_deviation: float
-    fluency_weight: float
-    deviation: float
-
-    def parts(self, prompts: Array, responses: Array) -> Array:
-        """What content and fluency give to the score of responses [N, T] to prompts [N, L], [2, N].
-
-        Policies that are drawn from with the same noise often say the same, which is judged once.
-        """
-        texts = np.concatenate([prompts, responses], axis=1).astype(np.int32)
-        _, first, place = np.unique(texts, axis=0, return_index=True, return_inverse=True)
-        asked, answers = prompts[first], responses[first]
-        some = [slice(start, start + JUDGED) for start in range(0, len(first), JUDGED)]
-        content = np.concatenate([self.content(asked[rows], answers[rows]) for rows in some])
-        fluency = np.concatenate([self.fluency(asked[rows], answers[rows]) for rows in some])
-        weighted = self.fluency_weight * fluency / self.fluency_deviation
-        return (np.stack([content / self.content_deviation, weighted]) / self.deviation)[:, place.reshape(-1)]
 
 
 def total(parts: Tensor) -> Tensor:
@@ -133,11 +105,11 @@ def share_of_identical(responses: Array) -> float:
 
 
 def draw_baseline(
-    settings: Settings, ground: Ground, prompts: Tensor, reference: Tensor, end: int | None
-) -> tuple[Judge, Baseline, dict[str, Any]]:
+    spec: WorldSpec, ground: Ground, prompts: Tensor, reference: Tensor, end: int | None
+) -> tuple[Gold, Baseline, dict[str, Any]]:
     """The baseline of the measured prompts [n, L], the judge that it gives a scale, and the facts of both."""
     blocks = unstack(reference.unsqueeze(0), ground.architecture)
-    length, count = settings.world.response_length, settings.measure.baseline
+    length, count = spec.world.response_length, spec.measure.baseline
     responses = sample_lots(
         blocks,
         ground.architecture,
@@ -145,28 +117,18 @@ def draw_baseline(
         temperature=torch.ones(len(prompts), count, device=prompts.device),
         length=length,
         end=end,
-        seed=settings.world.seed,
+        seed=spec.world.seed,
         purpose="baseline",
         at_once=AT_ONCE // numbers_for_one(ground.architecture, prompts.shape[1]),
     )
     asked = prompts.repeat_interleave(count, dim=0)
     texts = asked.cpu().numpy(), responses.flatten(0, 1).cpu().numpy()
-    content, fluency = content_of(settings), fluency_under(ground.language)
+    content, fluency = content_of(spec), fluency_under(ground.language)
     shape = (len(prompts), count)
     try:
-        parts = [scale_of_samples(score(*texts).reshape(shape)).deviation for score in (content, fluency)]
-        judge = Judge(
-            content=content,
-            fluency=fluency,
-            content_deviation=parts[0],
-            fluency_deviation=parts[1],
-            fluency_weight=settings.gold.fluency,
-            deviation=1.0,
-        )
-        whole = judge.parts(*texts).sum(axis=0).reshape(shape)
-        judge = replace(judge, deviation=scale_of_samples(whole).deviation)
+        judge = gold_from_sample(content, fluency, texts, shape, weight=spec.gold.fluency)
     except ValueError as error:
-        raise refuse_gold(settings, error) from None
+        raise refuse_gold(spec, error) from None
     single = responses.flatten(0, 1).unsqueeze(1)
     baseline = Baseline(
         responses=responses,
@@ -174,9 +136,7 @@ def draw_baseline(
         parts=torch.from_numpy(judge.parts(*texts)).view(2, *shape).to(prompts.device),
     )
     facts = {
-        "gold_content_deviation": judge.content_deviation,
-        "gold_fluency_deviation": judge.fluency_deviation,
-        "gold_deviation": judge.deviation,
+        **judge.facts(),
         "gold_rules": content.rules(),
         "reference_entropy": float(-baseline.reference.mean()),
         "identical_pairs": share_of_identical(responses.cpu().numpy()),

@@ -29,6 +29,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from gold_rewards import Gold
 from simulator.common.random_streams import stream
 from simulator.measurement.estimators import Estimate, clustered, implicit_reward, two_samples
 from simulator.measurement.exact import TIE, Columns, kl_estimates
@@ -41,13 +42,13 @@ from simulator.networks.sampling import Lots, sample_lots
 from simulator.networks.token_log_probs import AT_ONCE, follow, numbers_for_one, runs_at_once, said
 from simulator.networks.transformer import sequence_scores
 from simulator.objectives.objective import UnderReference
-from simulator.settings.tables import Data, Settings
-from simulator.settings.world_spec import Measure
+from simulator.settings.tables import Data
+from simulator.settings.world_spec import Measure, WorldSpec
 from simulator.training.forward_kl import POOL, DrawnUnderReference
 from simulator.worlds.behaviour import Answers, Candidates, apart, behaviour_temperature
 from simulator.worlds.components import Ground, sizes
 from simulator.worlds.listing import Listing, Scorer
-from simulator.worlds.reference_sample import Baseline, Judge, draw_baseline, total
+from simulator.worlds.reference_sample import Baseline, draw_baseline, total
 
 KEPT_BYTES = 2**25  # of pairs
 PORTRAYED = 8  # prompts that the law of gold is told at
@@ -72,7 +73,7 @@ class SampledWorld:
     few: Tensor
     reference: Tensor
     end: int | None
-    judge: Judge
+    judge: Gold
     baseline: Baseline
     asked: Measure
     seed: int
@@ -360,24 +361,24 @@ def list_baseline(baseline: Baseline, prompts: Tensor) -> Listing:
     )
 
 
-def cross_entropy(settings: Settings, ground: Ground, reference: Tensor) -> float:
+def cross_entropy(spec: WorldSpec, ground: Ground, reference: Tensor) -> float:
     """The reference's cross-entropy on texts that it has not seen, in nats per response."""
-    rng = stream(settings.world.seed, "unseen")
+    rng = stream(spec.world.seed, "unseen")
     texts = ground.language.draw_unseen(count=UNSEEN, prompt_length=ground.prompts.shape[1], rng=rng)
     prompts, responses = (torch.from_numpy(tokens).to(reference.device)[None] for tokens in texts)
     blocks = unstack(reference.unsqueeze(0), ground.architecture)
     return float(-said(blocks, ground.architecture, prompts, responses.unsqueeze(2)).mean())
 
 
-def sample_world(settings: Settings, ground: Ground, device: torch.device) -> SampledWorld:
-    """The world of `settings` on `ground`. Raises ConfigError where gold has no scale."""
+def sample_world(spec: WorldSpec, ground: Ground, device: torch.device) -> SampledWorld:
+    """The world of `spec` on `ground`. Raises ConfigError where gold has no scale."""
     prompts, reference = torch.from_numpy(ground.prompts).to(device), ground.reference.to(device)
     end = ground.language.end
-    few = stream(settings.world.seed, "measured").permutation(len(prompts))[: settings.measured_prompts]
+    few = stream(spec.world.seed, "measured").permutation(len(prompts))[: spec.measured_prompts]
     rows = torch.from_numpy(np.sort(few)).to(device)
     measured = prompts[rows]
-    judge, baseline, facts = draw_baseline(settings, ground, measured, reference, end)
-    unseen = cross_entropy(settings, ground, reference)
+    judge, baseline, facts = draw_baseline(spec, ground, measured, reference, end)
+    unseen = cross_entropy(spec, ground, reference)
     return SampledWorld(
         architecture=ground.architecture,
         prompts=prompts,
@@ -387,9 +388,9 @@ def sample_world(settings: Settings, ground: Ground, device: torch.device) -> Sa
         end=end,
         judge=judge,
         baseline=baseline,
-        asked=settings.measure,
-        seed=settings.world.seed,
-        share=settings.measured_prompts / settings.world.prompts,
+        asked=spec.measure,
+        seed=spec.world.seed,
+        share=spec.measured_prompts / spec.world.prompts,
         listing=list_baseline(baseline, rows),
-        facts={**sizes(settings, ground), "reference_cross_entropy": unseen, **facts},
+        facts={**sizes(spec, ground), "reference_cross_entropy": unseen, **facts},
     )

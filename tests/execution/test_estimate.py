@@ -6,12 +6,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from simulator.execution.estimate import Plan, layer_cost, make_plan, measured_places
+from simulator.execution.estimate import Plan, make_plan
 from simulator.methods import METHODS
 from simulator.networks.architecture import Architecture
 from simulator.objectives import OBJECTIVES
 from simulator.sweeps.grid import Point, expand
 from simulator.sweeps.stacking import STACK_LIMIT, stacks
+from simulator.training.speed import layer_cost
+from simulator.worlds.footprint import measured_places
 from tests.conftest import small_sweep
 
 
@@ -41,14 +43,15 @@ def test_places_by_hand() -> None:
     assert measured_places(small_sweep(), 48) == 3 * (2 + 4 + 16)
 
     def network(method: str, name: str | None, **tables: dict[str, object]) -> tuple[int, int]:
-        return METHODS[method].network(cell(name, **tables))
+        taken = METHODS[method].footprint(cell(name, **tables))
+        return taken.sequences, taken.tokens
 
     assert network("gpo", "logistic") == (16, 16 * (2 + 2 * 2))
     assert network("gpo", "logistic", train={"batch": 1000}) == (48, 48 * 6)
     assert network("gpo", "rpo_loo", objective={"rpo": {"responses": 5}}) == (16, 16 * (2 + 5 * 2))
     assert network("rl", None, rl={"algorithm": "exact"}) == (3, 3 * (2 + 4 + 16))
     assert network("rl", None, rl={"algorithm": "ppo", "reuse": 4}) == (3 * 8, 3 * 8 * 4)
-    assert METHODS["rl"].passes(cell(None, rl={"algorithm": "ppo", "reuse": 4})) == 4.5
+    assert METHODS["rl"].footprint(cell(None, rl={"algorithm": "ppo", "reuse": 4})).gradients == 4.5
 
 
 def cell(name: str | None, **tables: dict[str, object]) -> Point:

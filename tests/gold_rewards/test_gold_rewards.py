@@ -105,7 +105,7 @@ def test_no_reward_touches_the_generator_of_torch() -> None:
 
 def test_large_worlds_are_scored_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = make("transformer")(*everything([1, 2]))
-    monkeypatch.setattr("gold_rewards.rewards.transformer.AT_ONCE", 7)
+    monkeypatch.setattr("gold_rewards.encoder.AT_ONCE", 7)
     assert make("transformer")(*everything([1, 2])) == pytest.approx(whole, abs=1e-5)
 
 

@@ -243,7 +243,7 @@ def test_no_proxy_no_rule_of_proxies() -> None:
     [
         (
             "[sweep]\nmethod = 'bon'",
-            'sweep.method[0] = "bon": must be one of gpo, best_of_n, rl, gibbs; did you mean best_of_n?',
+            'sweep.method[0] = "bon": must be one of gpo, best_of_n, gibbs, rl; did you mean best_of_n?',
         ),
         ("[sweep]\nmethod = 'ppo'", "did you mean rl?"),
         ("[sweep]\nmethod = []", "must list at least one value"),
@@ -404,7 +404,7 @@ def test_proxies_alone_are_records_of_their_sweep(everything: Sweep, folder: Pat
 
 
 def test_a_pool_is_drawn_in_pieces_and_its_beginning_does_not_depend_on_its_size(trained: Trained) -> None:
-    from simulator.methods import best_of_n_sampled as pooled
+    from simulator.methods.algorithms import best_of_n_sampled as pooled
 
     here = build_world(small_sweep(world=SAMPLED, measure={"baseline": 8}))
     scorer = scorer_of(here, [proxy_in(here, trained)])

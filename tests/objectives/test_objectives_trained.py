@@ -11,7 +11,8 @@ from torch import Tensor
 from simulator.methods.algorithms.pairwise_training import pose
 from simulator.networks.parameters import unstack
 from simulator.networks.transformer import response_log_probs, response_states
-from simulator.objectives import OBJECTIVES, ganpo
+from simulator.objectives import OBJECTIVES
+from simulator.objectives import discriminators as ganpo
 from simulator.objectives.objective import Scene
 from simulator.preferences.labelling import preferences
 from simulator.settings.run import Run

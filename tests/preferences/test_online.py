@@ -12,7 +12,7 @@ from simulator.common.errors import ConfigError
 from simulator.execution.run_stack import run_stack
 from simulator.methods.algorithms.pairwise_training import pose
 from simulator.preferences.labelling import preferences, refresh
-from simulator.preferences.online import draw_fresh, round_at, rounds, segments
+from simulator.preferences.online import draw_fresh, segments
 from simulator.settings.run import Run
 from simulator.settings.tables import Online
 from simulator.sweeps.grid import expand
@@ -32,11 +32,11 @@ def runs_of(online: dict[str, object], **grid: object) -> list[Run]:
 
 def test_a_round_begins_after_every_so_many_steps_but_not_after_the_last() -> None:
     online = Online(refresh=10)
-    assert [step for step in range(41) if round_at(step, online, 40)] == [10, 20, 30]
-    assert rounds(online, 40) == 3
-    assert rounds(online, 41) == 4
-    assert rounds(Online(), 40) == 0
-    assert not any(round_at(step, Online(), 40) for step in range(41))
+    assert [step for step in range(41) if online.round_at(step, 40)] == [10, 20, 30]
+    assert online.rounds(40) == 3
+    assert online.rounds(41) == 4
+    assert Online().rounds(40) == 0
+    assert not any(Online().round_at(step, 40) for step in range(41))
 
 
 def test_stretches_between_checkpoints_are_cut_where_rounds_begin() -> None:

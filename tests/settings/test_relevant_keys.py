@@ -10,11 +10,12 @@ from simulator.execution.run_stack import proxies_for, run_stack
 from simulator.proxies.reward_model import needed
 from simulator.proxies.training import train_members
 from simulator.settings.relevant_keys import world_name
-from simulator.settings.tables import Settings, flat_settings
+from simulator.settings.tables import flat_settings
 from simulator.settings.toml import flatten, place
 from simulator.sweeps.cautions import cautions
 from simulator.sweeps.grid import expand, tables_read
 from simulator.sweeps.stacking import method_of
+from simulator.sweeps.sweep import RunSettings
 from simulator.training.recorder import Recorder
 from simulator.worlds.build import build_world
 from simulator.worlds.protocol import World
@@ -109,7 +110,7 @@ def other(key: str, value: Any) -> Any:
 def unread_of(kind: str) -> Iterator[tuple[str, Any]]:
     """The keys that the one run of a sweep does not read, with another value of each."""
     (run,) = expand(small_sweep(**settings_of(kind)))
-    read = {name.removeprefix(".") for name, _ in flatten("", tables_read(method_of(run), run))}
+    read = {name.removeprefix(".") for name, _ in flatten("", tables_read(run.settings, method_of(run).reads(run)))}
     for key, value in flat_settings(run.settings).items():
         if key not in read and not key.startswith(("objective.", "world.language")):
             yield key, other(key, value)
@@ -167,9 +168,9 @@ def test_every_key_is_read_by_some_method() -> None:
         name.removeprefix(".")
         for kind in SWEEPS
         for run in expand(small_sweep(**settings_of(kind)))
-        for name, _ in flatten("", tables_read(method_of(run), run))
+        for name, _ in flatten("", tables_read(run.settings, method_of(run).reads(run)))
     }
-    left = {key for key in flat_settings(Settings()) if key not in read and not key.startswith("objective.")}
+    left = {key for key in flat_settings(RunSettings()) if key not in read and not key.startswith("objective.")}
     assert left == {"rl.clip", "proxy.uncertainty", "online.labeller"} - read
 
 

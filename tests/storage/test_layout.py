@@ -11,9 +11,10 @@ import simulator.execution.run_sweep
 from analysis import load
 from analysis.report.terminal_text import text
 from simulator import ConfigError, Sweep, SweepError, run_sweep
+from simulator.common.result_files import PARTS
 from simulator.storage.checksums import read_seal, write_seal
 from simulator.storage.inventory import finished_runs, is_complete, kept_in
-from simulator.storage.layout import PARTS, Folder
+from simulator.storage.layout import Folder
 from simulator.storage.lock import holding
 from simulator.sweeps.grid import expand
 from tests.conftest import SMALL, heard, small_sweep

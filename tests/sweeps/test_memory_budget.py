@@ -10,19 +10,9 @@ import pytest
 
 from simulator import ConfigError, Sweep
 from simulator.sweeps.grid import expand
-from simulator.sweeps.memory_budget import (
-    DRAWING_BYTES,
-    PROCESS_BYTES,
-    Need,
-    arrange,
-    making_bytes,
-    measuring_bytes,
-    needs_of,
-    parse_bytes,
-    run_bytes,
-    world_bytes,
-)
+from simulator.sweeps.memory_budget import DRAWING_BYTES, PROCESS_BYTES, Need, arrange, needs_of, parse_bytes, run_bytes
 from simulator.sweeps.stacking import stack_size, stacks
+from simulator.worlds.footprint import making_bytes, measuring_bytes, world_bytes
 from tests.conftest import small_sweep
 
 ROOT = Path(__file__).parents[2]
@@ -51,8 +41,11 @@ def large(**more: dict[str, object]) -> Sweep:
 def test_stacks_are_sized_to_the_budget() -> None:
     runs = expand(large())
     settings = runs[0].settings
-    one, fixed = run_bytes(runs[0]), PROCESS_BYTES + DRAWING_BYTES + world_bytes(settings) + measuring_bytes(settings)
-    assert making_bytes(settings) < measuring_bytes(settings) + one
+    one, fixed = (
+        run_bytes(runs[0]),
+        PROCESS_BYTES + DRAWING_BYTES + world_bytes(settings.spec) + measuring_bytes(settings.spec),
+    )
+    assert making_bytes(settings.spec) < measuring_bytes(settings.spec) + one
     best = stack_size(runs[0])
     assert 1 < best < len(runs)
     for count in (1, best - 1, best, 10 * best):
@@ -89,8 +82,8 @@ def test_what_cannot_fit_is_refused_with_the_number() -> None:
 def test_larger_runs_need_more(more: dict[str, dict[str, object]]) -> None:
     assert run_bytes(expand(large(**more))[0]) > run_bytes(expand(large())[0])
     if "world" in more:
-        assert world_bytes(large(**more)) > world_bytes(large())
-        assert measuring_bytes(large(**more)) > measuring_bytes(large())
+        assert world_bytes(large(**more).spec) > world_bytes(large().spec)
+        assert measuring_bytes(large(**more).spec) > measuring_bytes(large().spec)
 
 
 AGAINST = ['sweep.method=["best_of_n","rl"]', "proxy.width=64", "proxy.steps=3", "proxy.members=2", "data.pairs=2000"]

@@ -213,7 +213,7 @@ def test_a_worker_that_answers_nonsense_is_ended_and_named() -> None:
 
 
 def test_a_trial_that_takes_long_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("simulator.objectives.own_loss.PATIENCE", 0.01)
+    monkeypatch.setattr("simulator.user_code.loading.PATIENCE", 0.01)
     (tmp_path / "mine.py").write_text("import time\ntime.sleep(0.3)\ndef f(z):\n    return (z - 1) ** 2\n")
     with heard() as told:
         own_loss("mine.py:f", tmp_path)

@@ -381,7 +381,7 @@ def test_what_is_installed_beside_a_file_does_not_belong_to_it(tmp_path: Path) -
         f"{source}import analysis.statistics.laws\ndef f(z):\n    return (z - 1) ** POWER\n"
     )
     try:
-        assert own_loss("some.py:f", tmp_path).files == ((tmp_path / "some.py").resolve(),)
+        assert own_loss("some.py:f", tmp_path).function.files == ((tmp_path / "some.py").resolve(),)
         assert "some_library" in sys.modules
     finally:
         assert str(installed) not in sys.path  # what the file has added is taken back

@@ -1,0 +1,100 @@
+"""Gold: content plus weighted fluency, in standard deviations under the reference.
+
+Shapes: P prompts, G responses to each, N texts, L prompt length, T response length, n prompts of a sample of the
+reference and b responses to each.
+
+For content c and fluency f with deviations d_c and d_f, and weight w,
+
+    gold = (c / d_c + w f / d_f) / d - its mean at the prompt,
+
+where d is the deviation of the sum. Means and deviations are those under the reference: exact where every response is
+listed, or those of a sample of it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from gold_rewards.reward import GoldReward
+from gold_rewards.scale import scale_of_samples, scale_under
+
+Array = np.ndarray
+
+JUDGED = 8192  # texts at once, so that memory does not grow with the samples
+
+
+def gold_over_all(content: Array, fluency: Array, law: Array, *, weight: float) -> tuple[Array, dict[str, Any]]:
+    """Gold [P, G] of every response, and the facts of its scale, from content and fluency [P, G] and the reference's
+    law [P, G]. Raises ValueError where gold has no scale.
+    """
+    content_scale, fluency_scale = scale_under(law, content), scale_under(law, fluency)
+    total = content_scale.apply(content) + weight * fluency_scale.apply(fluency)
+    total_scale = scale_under(law, total)
+    scores = total_scale.apply(total)
+    return scores, {
+        "gold_content_deviation": content_scale.deviation,
+        "gold_fluency_deviation": fluency_scale.deviation,
+        "gold_deviation": total_scale.deviation,
+        "gold_best": float(scores.max(axis=1).mean()),
+    }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gold:
+    """Gold of any response but for the mean of its prompt: content plus weighted fluency, over `deviation`."""
+
+    content: GoldReward
+    fluency: Callable[[Array, Array], Array]
+    content_deviation: float
+    fluency_deviation: float
+    fluency_weight: float
+    deviation: float
+
+    def parts(self, prompts: Array, responses: Array) -> Array:
+        """What content and fluency give to the score of responses [N, T] to prompts [N, L], [2, N].
+
+        Policies that are drawn from with the same noise often say the same, which is judged once.
+        """
+        texts = np.concatenate([prompts, responses], axis=1).astype(np.int32)
+        _, first, place = np.unique(texts, axis=0, return_index=True, return_inverse=True)
+        asked, answers = prompts[first], responses[first]
+        some = [slice(start, start + JUDGED) for start in range(0, len(first), JUDGED)]
+        content = np.concatenate([self.content(asked[rows], answers[rows]) for rows in some])
+        fluency = np.concatenate([self.fluency(asked[rows], answers[rows]) for rows in some])
+        weighted = self.fluency_weight * fluency / self.fluency_deviation
+        return (np.stack([content / self.content_deviation, weighted]) / self.deviation)[:, place.reshape(-1)]
+
+    def facts(self) -> dict[str, Any]:
+        """Those of its scale."""
+        return {
+            "gold_content_deviation": self.content_deviation,
+            "gold_fluency_deviation": self.fluency_deviation,
+            "gold_deviation": self.deviation,
+        }
+
+
+def gold_from_sample(
+    content: GoldReward,
+    fluency: Callable[[Array, Array], Array],
+    texts: tuple[Array, Array],
+    shape: tuple[int, int],
+    *,
+    weight: float,
+) -> Gold:
+    """Gold on the scale of a sample of the reference: prompts [N, L] and responses [N, T], N = n b of `shape` (n, b).
+
+    Raises ValueError where gold has no scale.
+    """
+    deviations = [scale_of_samples(score(*texts).reshape(shape)).deviation for score in (content, fluency)]
+    gold = Gold(
+        content=content,
+        fluency=fluency,
+        content_deviation=deviations[0],
+        fluency_deviation=deviations[1],
+        fluency_weight=weight,
+        deviation=1.0,
+    )
+    whole = gold.parts(*texts).sum(axis=0).reshape(shape)
+    return replace(gold, deviation=scale_of_samples(whole).deviation)

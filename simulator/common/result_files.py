@@ -1,0 +1,19 @@
+"""The files that a sweep leaves beside its config.toml, as patterns."""
+
+BESIDE = ("responses", "gold_law", "margins")  # tables of trained policies at the end, for people to look at
+
+
+KINDS = ("curves", "runs", "proxies", *BESIDE)
+
+
+PARTS = (
+    *(f"parts/*.{kind}.parquet" for kind in KINDS),
+    *("parts/*.sha256", "parts/*.safetensors", "parts/sizes.json", "parts/SHA256SUMS"),
+)
+
+
+RECORDS = (
+    *("world.json", "source.json", "losses.parquet", "report.html", "claims.json", "SHA256SUMS", "report.sha256"),
+    *(*(f"{kind}.parquet" for kind in KINDS), *PARTS, "proxies/*.npz", "figures/*.png", "figures/*.svg"),
+    "code/**/*.py",
+)

@@ -1,0 +1,31 @@
+"""What proxies hold in memory: in training, and when they score."""
+
+from simulator.networks import token_log_probs as along
+from simulator.proxies.reward_model import Member, proxy_architecture
+from simulator.settings.tables import Settings
+from simulator.training.footprint import FLOAT, SLACK, order_bytes, pairs_bytes, step_bytes
+from simulator.worlds.enumerable import MEASURE_FLOATS
+from simulator.worlds.footprint import listed_bytes
+
+
+def proxy_bytes(member: Member) -> int:
+    """What every proxy adds to its stack: its row and the best so far, its pairs, its scores, and a training step."""
+    settings, world, proxy = member.settings, member.settings.world, member.settings.proxy
+    row = 10 * FLOAT * proxy_architecture(settings).row
+    step = step_bytes(proxy, world.vocabulary, proxy.batch, world.prompt_length + 2 * world.response_length)
+    order = order_bytes(proxy.steps, proxy.batch)
+    return int(
+        SLACK * (row + step + 2 * pairs_bytes(settings, settings.data.pairs) + order + 2 * listed_bytes(settings.spec))
+    )
+
+
+def scoring_bytes(settings: Settings) -> int:
+    """What it takes to read responses with a proxy's network, a bounded number at once."""
+    world, proxy = settings.world, settings.proxy
+    if not settings.spec.lists_responses:
+        return int(SLACK * FLOAT * along.AT_ONCE)
+    places = sum(world.vocabulary**t for t in range(world.response_length + 1)) + world.prompt_length
+    prompts = max(1, min(world.prompts, MEASURE_FLOATS // (4 * places * max(1, proxy.width // 64))))
+    return int(SLACK * FLOAT * prompts * places * (14 * proxy.width + 4 * proxy.heads)) + 8 * listed_bytes(
+        settings.spec
+    )

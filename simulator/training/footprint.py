@@ -1,0 +1,30 @@
+"""What training a stack holds in memory. Shapes: d width, H heads, S places of a packed pair, V vocabulary, T response
+length.
+"""
+
+from simulator.settings.tables import Settings
+from simulator.settings.world_spec import Network
+from simulator.training.engine import STRETCH
+
+SLACK = 1.3  # what an allocator loses between tensors
+
+
+FLOAT, WIDE = 4, 8  # bytes of a number
+STACK_LIMIT = 64  # how many train together at most
+
+
+def step_bytes(network: Network, vocabulary: int, sequences: int, places: int) -> int:
+    """What a forward and a backward pass hold for sequences of so many places: what is kept, and what passes."""
+    kept = network.layers * (16 * network.width + 2 * network.heads * places)
+    passing = 12 * network.width + 4 * network.heads * places + 4 * vocabulary
+    return FLOAT * sequences * places * (kept + passing)
+
+
+def pairs_bytes(settings: Settings, pairs: int) -> int:
+    """What labelled pairs take, as drawn and as trained on."""
+    return WIDE * pairs * (settings.world.prompt_length + 4 * settings.world.response_length + 12)
+
+
+def order_bytes(steps: int, batch: int) -> int:
+    """What the order of the batches takes that is drawn at once."""
+    return WIDE * min(STRETCH, steps) * batch

@@ -1,0 +1,205 @@
+"""Functions of the user's own, from Python files that a sweep names, such as `sweep.loss = ["my_file.py:function"]`.
+
+Code is loaded from a file that the user names, looked up beside the sweep file and then in the working folder, and
+never from a results directory, whoever's records lie there. Records are of the code that the function uses
+(`simulator/user_code/used_code.py`): other parts of its file may change. `key` stands before the name in messages.
+"""
+
+import hashlib
+import inspect
+import json
+import os
+import sys
+import threading
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from simulator.common.errors import ConfigError, nearest
+from simulator.common.result_files import RECORDS
+from simulator.common.signals import is_false_alarm
+from simulator.common.text_encoding import without_mark
+from simulator.user_code.used_code import used_code
+
+OURS = ("simulator", "gold_rewards", "analysis")
+PATIENCE = 5.0  # seconds of a trial before something is said
+
+
+@dataclass(frozen=True, kw_only=True)
+class UserFunction:
+    """A function of the user's own, with the SHA-256 of the code that it uses."""
+
+    name: str  # file and function, as the user wrote it
+    key: str  # what stands before the name in messages
+    function: Callable[..., Any]
+    path: Path
+    files: tuple[Path, ...]  # its own and those that were imported from beside it
+    whole: str  # the SHA-256 of these
+    code: str  # the SHA-256 of what it uses of them
+    copies: Mapping[str, bytes]  # the content of those that it uses, by their path from the folder of its own
+
+    def blamed(self, what: str) -> AbstractContextManager[None]:
+        """Whatever the block raises is told as an error of this function."""
+        return blamed(self.name, self.path, what, self.key)
+
+    def refused(self, rule: str) -> ConfigError:
+        """The error of a function that breaks a rule."""
+        return ConfigError(f"{self.key}{self.name}: {rule}")
+
+    @property
+    def unchanged(self) -> bool:
+        """Whether its files are as they were when it was loaded."""
+        return all(file.exists() for file in self.files) and hash_of(self.files) == self.whole
+
+
+def is_own(name: str) -> bool:
+    """Whether something is named by a file and a function in it."""
+    file, _, function = name.rpartition(":")
+    return file.endswith(".py") and function.isidentifier()
+
+
+def in_results(path: Path) -> Path | None:
+    """The results directory that a file lies in, if it does."""
+    left = [pattern for pattern in RECORDS if not pattern.startswith("code/")]
+    for folder in path.parents:
+        if (folder / "config.toml").exists() and any(any(folder.glob(pattern)) for pattern in left):
+            return folder
+    return None
+
+
+def find(name: str, beside: Path | None, key: str) -> Path:
+    """The file of a function that a user names; key: in messages, such as `sweep.loss = `.
+
+    Raises ConfigError where there is none, or where it lies in a results directory.
+    """
+    file = name.rpartition(":")[0]
+    looked = dict.fromkeys((folder / file).resolve() for folder in (beside, Path()) if folder is not None)
+    refused = ""
+    for path in looked:
+        folder = in_results(path)
+        if path.is_file() and folder is None:
+            return path
+        if folder is not None:
+            refused = f"; code is never loaded from a results directory such as {folder}"
+    places = " nor ".join(str(path) for path in looked)
+    there = [other.name for path in looked if path.parent.is_dir() for other in path.parent.glob("*.py")]
+    hint = refused or nearest(Path(file).name, there)
+    raise ConfigError(f"{key}{name}: there is no file {places}{hint}")
+
+
+def hash_of(files: tuple[Path, ...]) -> str:
+    """The SHA-256 of some files, one after the other."""
+    together = hashlib.sha256()
+    for path in files:
+        together.update(path.read_bytes())
+    return together.hexdigest()
+
+
+@contextmanager
+def awaited(name: str, key: str) -> Iterator[None]:
+    """Say that a function is still being tried where the block takes long."""
+    slow = f"{key}{name}: is still being tried after {PATIENCE:g} s; Ctrl-C stops"
+    timer = threading.Timer(PATIENCE, lambda: warnings.warn(slow, UserWarning, stacklevel=2))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+@contextmanager
+def blamed(name: str, path: Path, what: str, key: str) -> Iterator[None]:
+    """Whatever the user's code raises is told as a ConfigError, unless somebody has asked to stop."""
+    try:
+        yield
+    except ConfigError:
+        raise
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt) and not is_false_alarm():
+            raise
+        line, trace = "", error.__traceback__
+        while trace is not None:
+            if trace.tb_frame.f_code.co_filename == str(path):
+                line = f", line {trace.tb_lineno}"
+            trace = trace.tb_next
+        told = " ".join(str(error).split())[:300]
+        raise ConfigError(f"{key}{name}: {what} ({type(error).__name__}{line}: {told})") from None
+
+
+def load_function(name: str, path: Path, key: str) -> UserFunction:
+    """Load a file, and take the function from it. Raises ConfigError."""
+    from simulator.user_code.isolation import isolated
+
+    module = ModuleType(f"user_code_{hashlib.sha256(os.fsencode(path)).hexdigest()[:10]}")
+    module.__file__ = str(path)
+    try:
+        source = without_mark(path.read_bytes())
+    except ValueError as error:
+        raise ConfigError(f"{key}{name}: {path}: {error}") from None
+    with blamed(name, path, f"{path.name} cannot be loaded", key), importing_beside(path) as imported, isolated():
+        sys.modules[module.__name__] = module
+        exec(compile(source, str(path), "exec"), vars(module))
+    wanted = name.rpartition(":")[2]
+    function = getattr(module, wanted, None)
+    if not callable(function) or inspect.isclass(function):
+        functions = [name for name, value in vars(module).items() if inspect.isfunction(value)]
+        what = "is no function" if hasattr(module, wanted) else "is not there"
+        raise ConfigError(
+            f"{key}{name}: {wanted} {what}; {path.name} has {', '.join(functions) or 'no function'}"
+            f"{nearest(wanted, functions)}"
+        )
+    used = used_code(path, wanted)
+    files = (path, *sorted(imported))
+    return UserFunction(
+        name=name,
+        key=key,
+        function=function,
+        path=path,
+        files=files,
+        whole=hash_of(files),
+        code=code_hash(wanted, used, path.parent),
+        copies={place_of(file, path.parent): file.read_bytes() for file in used},
+    )
+
+
+def code_hash(function: str, used: Mapping[Path, str], folder: Path) -> str:
+    """The SHA-256 of what a function uses, wherever the folder of its file lies."""
+    texts = sorted((place_of(file, folder), text) for file, text in used.items())
+    return hashlib.sha256(json.dumps([function, texts]).encode()).hexdigest()
+
+
+def place_of(file: Path, folder: Path) -> str:
+    """The path of a file from a folder that it lies in."""
+    return file.resolve().relative_to(folder.resolve()).as_posix()
+
+
+@contextmanager
+def importing_beside(path: Path) -> Iterator[list[Path]]:
+    """Modules beside a file can be imported by it, and are forgotten afterwards; what was imported is listed."""
+    before: set[str] = set(sys.modules)
+    found: list[Path] = []
+    sys.path.insert(0, str(path.parent))
+    try:
+        yield found
+    finally:
+        if str(path.parent) in sys.path:
+            sys.path.remove(str(path.parent))
+        for name in set(sys.modules) - before:
+            file = Path(getattr(sys.modules[name], "__file__", None) or sys.prefix).resolve()
+            if is_users(file, path):
+                found.append(file)
+                del sys.modules[name]
+    for file in found:
+        if (first := file.relative_to(path.parent).parts[0].removesuffix(".py")) in OURS:
+            raise ConfigError(f"{file}: has the name of our own package {first}, which it would hide; rename it")
+
+
+def is_users(file: Path, path: Path) -> bool:
+    """Whether a module's file lies beside `path`, and is not what an environment there has installed."""
+    installed = Path(sys.prefix).resolve() in file.parents or "site-packages" in file.parts
+    return path.parent in file.parents and file != path and not installed
