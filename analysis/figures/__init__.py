@@ -26,6 +26,7 @@ from analysis.figures.theory import gaussians as counterexample
 from analysis.figures.theory import gradient_weights as weights
 from analysis.figures.theory import losses
 from analysis.figures.theory import population_links as links
+from analysis.records.about import settings_of
 from analysis.records.atomic_files import write_whole
 from analysis.records.load import (
     ResultsError,
@@ -36,7 +37,6 @@ from analysis.records.load import (
     load_losses,
     load_proxies,
     offline,
-    settings_of,
     trained,
 )
 from analysis.records.safe_names import drawn, in_a_file_name, spelled

@@ -11,12 +11,11 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 
-from analysis.records.load import settings_of, trained
+from analysis.records.about import cards, methods_where, settings_of
+from analysis.records.load import trained
 from analysis.statistics.law_fits import determined
 
-METHOD_NAMES = {"best_of_n": "best-of-n", "rl": "RL", "gibbs": "Gibbs (perfect RL)"}
 ALONE = "one proxy"
-PROXY_METHODS = tuple(METHOD_NAMES)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,10 +32,16 @@ class Family:
     rows: pd.DataFrame
 
 
+def label_of(curves: pd.DataFrame, method: str) -> str:
+    """What a method is called in figures."""
+    card = cards(curves).get(method)
+    return card.label if card else method
+
+
 def with_labels(curves: pd.DataFrame) -> pd.DataFrame:
     """The rows of methods against proxies, with the settings of an ensemble in one column, `ensemble`."""
     rows = trained(curves)
-    rows = rows[rows["method"].isin(PROXY_METHODS)].copy()
+    rows = rows[rows["method"].isin(methods_where(curves, "against_proxy"))].copy()
     if "proxy_members" in rows or "proxy_combine" in rows:
         rows["ensemble"] = [
             ensemble(row.get("proxy_members"), row.get("proxy_combine"))
@@ -114,5 +119,5 @@ def families(curves: pd.DataFrame, along: str | None = None) -> Iterator[Family]
     apart = sorted(apart, key=lambda name: name != "beta")
     for setting, table in rows.groupby(["method", *apart], dropna=False):
         told = [shown(name, value) for name, value in zip(apart, setting[1:], strict=True) if pd.notna(value)]
-        title = "\n".join(filter(None, [METHOD_NAMES[setting[0]], ", ".join(told)]))
+        title = "\n".join(filter(None, [label_of(curves, setting[0]), ", ".join(told)]))
         yield Family(method=setting[0], title=title, along=along, styles=styles, rows=table)

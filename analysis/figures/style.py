@@ -18,7 +18,8 @@ from matplotlib.colors import ListedColormap, LogNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, NullLocator, StrMethodFormatter
 
-from analysis.records.load import GPO_LOSSES, oracle
+from analysis.records.about import GPO_LOSSES
+from analysis.records.load import oracle
 
 RC = {
     "font.size": 9,

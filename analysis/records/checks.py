@@ -7,7 +7,8 @@ would be averaged as if they were seeds, so every function that takes curves ref
 import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
-from analysis.records.load import ResultsError, require_curves, settings_of
+from analysis.records.about import settings_of
+from analysis.records.load import ResultsError, require_curves
 
 NUMBERS = ("beta", "step", "kl", "gold")
 TOGETHER = "load several folders with load([DIR, DIR]), which adds what differs between them as columns"

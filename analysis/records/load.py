@@ -1,7 +1,7 @@
 """Reading a result directory, of a sweep that ended or still runs, as tables.
 
-One row of `curves` is one run at one checkpoint, and every setting that varies stands in it. Columns that are
-neither measured nor a name are settings; `settings_of` tells them apart.
+One row of `curves` is one run at one checkpoint, and every setting that varies stands in it; which columns are settings
+is told in analysis/records/about.py.
 """
 
 import json
@@ -11,19 +11,9 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.records.about import beyond, methods_where, settings_of
 from analysis.records.safe_names import printable
 
-MEASURED = (
-    *("kl", "kl_se", "gold", "gold_se", "proxy", "proxy_se", "win_rate", "win_rate_se", "mu_squared"),
-    *("train_loss", "train_accuracy", "entropy", "chosen_logratio", "rejected_logratio"),
-    *("length", "entropy_se", "length_se"),
-    *("margin_q05", "margin_q25", "margin_q50", "margin_q75", "margin_q95"),
-    *("kl_k1", "kl_k1_se", "kl_k2", "kl_k2_se", "kl_k3", "kl_k3_se"),
-    *("n", "kl_bound", "tau", "proxy_parameters", "kl_source"),
-    *("kto_mismatched_logratio", "kto_reference_point", "chi_po_clipped", "dpop_penalized"),
-)
-PATHS = ("best_of_n", "rl", "gibbs")  # methods whose every row is a point of their trade-off
-GPO_LOSSES = ("logistic", "hinge", "squared", "exponential", "truncated_quadratic", "savage")
 BESIDE = {
     "runs": ("run_id", "status"),
     "responses": ("run_id", "prompt", "response", "probability", "reference", "gold", "proxy"),
@@ -102,7 +92,7 @@ def load(folder: str | Path) -> pd.DataFrame:
         if path.is_file():
             raise ResultsError(f"{path}: is a file; name the result directory that holds it")
         if finished(path):
-            return _read([path / "curves.parquet"])
+            return with_attributes(_read([path / "curves.parquet"]), path)
         parts = _sealed(path / "parts", "curves")
     except OSError as error:
         raise ResultsError(f"{path}: cannot be read ({error.strerror or error})") from None
@@ -112,7 +102,14 @@ def load(folder: str | Path) -> pd.DataFrame:
         raise ResultsError(
             f"{path}: is no result directory; it should have curves.parquet, which `python run.py sweep` writes"
         )
-    return _read(parts).sort_values(["loss", "beta", "seed", "step"], kind="stable", ignore_index=True)
+    curves = _read(parts).sort_values(["loss", "beta", "seed", "step"], kind="stable", ignore_index=True)
+    return with_attributes(curves, path)
+
+
+def with_attributes(curves: pd.DataFrame, folder: Path) -> pd.DataFrame:
+    """The curves, which know what their sweep has beyond this version."""
+    curves.attrs.update(beyond(folder))
+    return curves
 
 
 def load_beside(folder: str | Path, kind: str) -> pd.DataFrame:
@@ -216,7 +213,8 @@ def policies(curves: pd.DataFrame) -> pd.DataFrame:
     penalty, as far as each goes on from the reference; and so are the checkpoints of losses that have no beta.
     """
     rows = whole(curves)
-    along = rows["method"].isin(PATHS) | (rows["method"].eq("gpo") & rows["beta"].isna())
+    paths = methods_where(curves, "trajectory")
+    along = rows["method"].isin(paths) | (rows["method"].eq("gpo") & rows["beta"].isna())
     path = rows[along]
     if (path["method"] == "rl").any():
         least = path.loc[path["method"] == "rl", "beta"].min()
@@ -224,7 +222,7 @@ def policies(curves: pd.DataFrame) -> pd.DataFrame:
     path = path.sort_values("step", kind="stable")
     farther = path["kl"] >= path.groupby("run_id")["kl"].cummax()
     last = ends(curves)
-    return pd.concat([last[~last["run_id"].isin(path["run_id"]) & ~last["method"].isin(PATHS)], path[farther]])
+    return pd.concat([last[~last["run_id"].isin(path["run_id"]) & ~last["method"].isin(paths)], path[farther]])
 
 
 def offline(curves: pd.DataFrame) -> pd.DataFrame:
@@ -262,11 +260,6 @@ def _variant(row: dict[str, Any]) -> Any:
             shown = f"{value:g}" if isinstance(value, float) else value
             told.append(f"{name.removeprefix(f'{loss}_').replace('_', ' ')} {shown}")
     return ", ".join([loss, *told]) if told else loss
-
-
-def settings_of(curves: pd.DataFrame) -> list[str]:
-    """The columns of `curves` that are settings, seed included."""
-    return [name for name in curves if name not in (*MEASURED, "run_id", "step", "status")]
 
 
 def further_axes(curves: pd.DataFrame) -> list[str]:

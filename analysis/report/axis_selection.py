@@ -10,8 +10,9 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.figures.curve_groups import METHOD_NAMES, with_labels
+from analysis.figures.curve_groups import label_of, with_labels
 from analysis.figures.style import losses_of
+from analysis.records.about import cards
 from analysis.records.load import further_axes, offline, oracle, whole
 
 NONE = "none"  # a method that has an axis, in runs that have no value of it
@@ -41,7 +42,8 @@ def policies_of(curves: pd.DataFrame) -> pd.DataFrame:
     """All checkpoints of runs that did not diverge, with the column `family`."""
     rows = whole(curves)
     pairs, against = offline(rows), with_labels(rows)
-    tables = [pairs.assign(family=pairs["loss"]), against.assign(family=against["method"].map(METHOD_NAMES))]
+    labels = against["method"].map({method: label_of(against, method) for method in against["method"].unique()})
+    tables = [pairs.assign(family=pairs["loss"]), against.assign(family=labels)]
     return pd.concat([table for table in tables if len(table)], ignore_index=True)
 
 
@@ -87,7 +89,7 @@ def _families(held: dict[str, dict[tuple[tuple[str, Any], ...], pd.DataFrame]], 
     here = [part for groups in held.values() for key, part in groups.items() if dict(key).items() <= at.items()]
     rows = pd.concat(here, ignore_index=True)
     groups = dict(list(rows.groupby("family", sort=False)))
-    order = [*losses_of(rows), *METHOD_NAMES.values()]
+    order = [*losses_of(rows), *(card.label for card in cards(rows).values() if card.against_proxy)]
     return {name: groups[name] for name in dict.fromkeys(order) if name in groups}
 
 

@@ -5,12 +5,11 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.figures.curve_groups import METHOD_NAMES
+from analysis.figures.curve_groups import label_of
 from analysis.records.load import further_axes
 from analysis.report.json_numbers import told
 
 Fact = tuple[str, str]
-METHODS = {"gpo": "training on pairs", **METHOD_NAMES}
 VERSIONS = {
     "simulator_version": "simulator",
     "simulator_source": "its source",
@@ -33,8 +32,8 @@ def sweep_facts(curves: pd.DataFrame, ended: bool, failed: pd.DataFrame) -> list
         facts.append(("failed", _few([f"{count} more: {reason}" for reason, count in why.items()])))
     if len(diverged):
         where = diverged.groupby(["method", "loss", "beta"], dropna=False, sort=False).size()
-        facts.append(("diverged", _few([_setting(at, number) for at, number in where.items()])))
-    facts.append(("methods", _few(METHODS.get(name, name) for name in runs["method"].unique())))
+        facts.append(("diverged", _few([_setting(curves, at, number) for at, number in where.items()])))
+    facts.append(("methods", _few(label_of(curves, name) for name in runs["method"].unique())))
     losses = runs["loss"].dropna().unique().tolist()
     facts += [("losses", _few(losses))] if losses else []
     betas = [
@@ -50,9 +49,9 @@ def sweep_facts(curves: pd.DataFrame, ended: bool, failed: pd.DataFrame) -> list
     return facts
 
 
-def _setting(at: Any, number: int) -> str:
+def _setting(curves: pd.DataFrame, at: Any, number: int) -> str:
     method, loss, beta = at
-    parts = [METHODS.get(method, method) if pd.isna(loss) else loss, "" if pd.isna(beta) else f"β = {beta:g}"]
+    parts = [label_of(curves, method) if pd.isna(loss) else loss, "" if pd.isna(beta) else f"β = {beta:g}"]
     return f"{' at '.join(part for part in parts if part)} ({number})"
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from analysis.records.about import cards
 from analysis.records.load import ends
 from analysis.statistics.frontier import frontier
 from analysis.statistics.intervals import over_seeds
@@ -53,11 +54,10 @@ class Series:
 
 def slider_of(rows: pd.DataFrame) -> str:
     """What the slider of a family goes through."""
-    method, betas = rows["method"].iloc[0], rows["beta"].nunique()
-    if method in ("best_of_n", "gibbs"):
-        name = {"best_of_n": "n", "gibbs": "tau"}[method]
-        return name if name in rows and rows[name].notna().all() else "step"
-    return "beta" if betas > (1 if method == "rl" else 0) else "step"
+    card, betas = cards(rows)[str(rows["method"].iloc[0])], rows["beta"].nunique()
+    if card.along != "step":
+        return card.along if card.along in rows and rows[card.along].notna().all() else "step"
+    return "beta" if betas > (1 if card.trajectory else 0) else "step"
 
 
 def series_of(name: str, rows: pd.DataFrame) -> Series:

@@ -27,8 +27,9 @@ import numpy as np
 import pandas as pd
 from scipy.interpolate import PchipInterpolator
 
+from analysis.records.about import settings_of
 from analysis.records.checks import checked
-from analysis.records.load import ends, further_axes, policies, settings_of, variants, whole
+from analysis.records.load import ends, further_axes, policies, variants, whole
 from analysis.statistics.balance import balanced
 from analysis.statistics.intervals import NORMAL, over_seeds, resamples, spread_of, student_half
 from analysis.statistics.peaks import curve_settings

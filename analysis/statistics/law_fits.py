@@ -8,8 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from analysis.records.about import cards, settings_of
 from analysis.records.checks import checked
-from analysis.records.load import settings_of, trained
+from analysis.records.load import trained
 from analysis.statistics.intervals import over_seeds
 from analysis.statistics.laws import ScalingLaw, fit_scaling_law
 
@@ -19,9 +20,10 @@ def column_of(field: str) -> str:
     return f"law_{field}" if field.split("_")[0] in ("alpha", "beta") else field
 
 
-def form_of(method: str) -> str:
-    """The form that a method's curves are fitted by."""
-    return "bon" if method == "best_of_n" else "rl"
+def form_of(curves: pd.DataFrame) -> str:
+    """The form that the curves of one method are fitted by."""
+    card = cards(curves).get(str(curves["method"].iloc[0]))
+    return card.law if card else "rl"
 
 
 def fit_laws(curves: pd.DataFrame, *, kl_below: float | None = None, by_seed: bool = False) -> pd.DataFrame:
@@ -38,7 +40,7 @@ def fit_laws(curves: pd.DataFrame, *, kl_below: float | None = None, by_seed: bo
     fitted = []
     for setting, table in rows.groupby([*by, *(["seed"] if by_seed else [])], dropna=False, sort=False):
         moved = table[table["kl"] > 0]
-        d, form = np.sqrt(moved["kl"]), form_of(str(table["method"].iloc[0]))
+        d, form = np.sqrt(moved["kl"]), form_of(table)
         noise = moved["gold_se"].to_numpy(float) if "gold_se" in moved else None
         together = {} if by_seed else {"seeds": moved["seed"].to_numpy(), "shared": noise}
         try:

@@ -13,7 +13,16 @@ PARTS = (
 
 
 RECORDS = (
-    *("world.json", "source.json", "losses.parquet", "report.html", "claims.json", "SHA256SUMS", "report.sha256"),
+    *(
+        "world.json",
+        "tables.json",
+        "source.json",
+        "losses.parquet",
+        "report.html",
+        "claims.json",
+        "SHA256SUMS",
+        "report.sha256",
+    ),
     *(*(f"{kind}.parquet" for kind in KINDS), *PARTS, "proxies/*.npz", "figures/*.png", "figures/*.svg"),
     "code/**/*.py",
 )

@@ -13,6 +13,7 @@ import torch
 from simulator.common.atomic_files import make_folder, set_aside, write_whole
 from simulator.common.errors import ConfigError
 from simulator.execution.stack_job import world_in
+from simulator.methods import METHODS
 from simulator.objectives.local_shape import Loss, sample_losses
 from simulator.objectives.own_loss import own_loss
 from simulator.settings.relevant_keys import world_name
@@ -21,7 +22,7 @@ from simulator.settings.world_spec import WORLD_TABLES
 from simulator.storage.layout import PARTIAL, Folder, remove
 from simulator.storage.origins import write_source
 from simulator.storage.provenance import results_source
-from simulator.storage.tables import write_json, write_table
+from simulator.storage.tables import describe_tables, write_json, write_table
 from simulator.sweeps.cautions import silent_pairs
 from simulator.sweeps.memory_budget import Arrangement
 from simulator.sweeps.sweep import Sweep
@@ -68,6 +69,8 @@ def begin(folder: Folder, sweep: Sweep, runs: Sequence[Run], facts: Sequence[Map
     if not (ended and folder.world.exists() and folder.losses.exists()):
         write_json(facts[0] if len(facts) == 1 else {"worlds": facts}, folder.world)
         write_table(pd.DataFrame(sample_losses(functions_of(runs))), folder.losses)
+    if not (ended and folder.about.exists()):
+        write_json(describe_tables([method.card for method in METHODS.values()]), folder.about)
     write_code(folder, sweep)
     make_folder(folder.parts)
 

@@ -22,11 +22,12 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from simulator.measurement.columns import QUANTILES, QUANTITIES
 from simulator.measurement.probability_mass import whole
+from simulator.measurement.quantity import Law
 
 Columns = dict[str, Tensor]
 
-MARGINS = {"margin_q05": 0.05, "margin_q25": 0.25, "margin_q50": 0.5, "margin_q75": 0.75, "margin_q95": 0.95}
 TIE = 1e-5  # nats; margins below it are rounding errors of the network
 
 
@@ -79,16 +80,21 @@ def measure_law(
     reference = whole(yardstick.reference.exp(), "the reference")
     behaviour = whole(behaviour, "the behaviour policy")
 
-    def mean(law: Tensor, value: Tensor) -> Tensor:
-        return (law * value).sum(dim=-1)
+    law = Law(
+        log_probs=log_probs,
+        probability=probability,
+        ratio=ratio,
+        log_reference=yardstick.reference,
+        length=yardstick.length,
+    )
 
-    def variance(law: Tensor, centre: Tensor) -> Tensor:
-        return mean(law, (ratio - centre.unsqueeze(-1)).square_()).mean(dim=-1)
+    def variance(weights: Tensor, centre: Tensor) -> Tensor:
+        return (weights * (ratio - centre.unsqueeze(-1)).square_()).sum(dim=-1).mean(dim=-1)
 
-    kl, of_reference = mean(probability, ratio), mean(reference, ratio)
+    kl, of_reference = law.mean(ratio), (reference * ratio).sum(dim=-1)
     expected = {
         "k1": lambda: kl,
-        "k2": lambda: mean(probability, ratio.square() / 2),
+        "k2": lambda: law.mean(ratio.square() / 2),
         "k3": lambda: (reference - probability + probability * ratio).sum(dim=-1),  # also where u is huge and pi is 0
     }
     under_reference = variance(reference, of_reference)
@@ -97,12 +103,11 @@ def measure_law(
     gain = (kl - of_reference).mean(dim=-1)
     return {
         "kl": kl.mean(dim=-1),
-        "gold": mean(probability, yardstick.gold).mean(dim=-1),
+        "gold": law.mean(yardstick.gold).mean(dim=-1),
         "proxy": torch.where(spread == 0, 0.0, gain / spread),
-        "win_rate": mean(probability, yardstick.gold_rank).mean(dim=-1),
-        "mu_squared": under_reference if alike else variance(behaviour, mean(behaviour, ratio)),
-        "entropy": -mean(probability, log_probs).mean(dim=-1),
-        "length": torch.full_like(spread, yardstick.length),
+        "win_rate": law.mean(yardstick.gold_rank).mean(dim=-1),
+        "mu_squared": under_reference if alike else variance(behaviour, (behaviour * ratio).sum(dim=-1)),
+        **{name: quantity.exact(law) for name, quantity in QUANTITIES.items()},
         **{f"kl_{name}": expected[name]().mean(dim=-1) for name in kl_estimators},
     }
 
@@ -125,7 +130,7 @@ def measure_pairs(log_ratios: Tensor, losses: Tensor) -> Columns:
     margin = chosen - rejected
     ahead = torch.where(margin.abs() < TIE, 0.5, (margin > 0).double())
     ordered = margin.sort(dim=1).values
-    quantiles = {name: quantile(ordered, level) for name, level in MARGINS.items()}
+    quantiles = {name: quantile(ordered, level) for name, level in QUANTILES.items()}
     return quantiles | {
         "train_loss": losses,
         "train_accuracy": ahead.mean(dim=1),

@@ -39,5 +39,4 @@ def oracle_rows(yardstick: Yardstick, name: str) -> pd.DataFrame:
 
 def no_rows() -> pd.DataFrame:
     """The records of a world whose oracle is not known."""
-    names = pd.DataFrame({"run_id": [], "method": [], "status": []}, dtype="str")
-    return names.assign(step=0, **dict.fromkeys(("beta", "kl", "gold", "proxy", "win_rate", "entropy", "length"), 0.0))
+    return pd.DataFrame({"run_id": [], "method": [], "status": []}, dtype="str").assign(step=0)

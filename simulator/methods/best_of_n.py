@@ -59,7 +59,7 @@ def run(runs: Sequence[Run], world: World, proxies: Sequence[Proxy], recorder: R
 
 
 METHOD = Method(
-    card=Card(name="best_of_n", label="best-of-n", trajectory=True, along="n", law="bon"),
+    card=Card(name="best_of_n", label="best-of-n", trajectory=True, along="n", law="bon", fitted=True),
     grid=once,
     reads=reads,
     footprint=footprint,

@@ -36,7 +36,7 @@ def run(runs: Sequence[Run], world: World, proxies: Sequence[Proxy], recorder: R
 
 
 METHOD = Method(
-    card=Card(name="gibbs", label="Gibbs (perfect RL)", trajectory=True, along="tau"),
+    card=Card(name="gibbs", label="Gibbs (perfect RL)", trajectory=True, along="tau", line=":"),
     grid=once,
     reads=reads,
     footprint=lambda cell: Footprint(laws=len(TEMPERATURES)),

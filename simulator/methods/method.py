@@ -39,6 +39,8 @@ class Card:
     trajectory: bool = False  # whether every row of a run is a point of its trade-off, and not its last alone
     along: str = "step"  # the column that numbers the rows of a run
     law: str = "rl"  # the form of the scaling law that its rows follow: "rl" or "bon"
+    fitted: bool = False  # whether its scaling law is one that is published
+    line: str = "-"  # how its curves are drawn beside others
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -94,7 +94,7 @@ def run(runs: Sequence[Run], world: World, proxies: Sequence[Proxy], recorder: R
 
 
 METHOD = Method(
-    card=Card(name="rl", label="RL", varies=("penalty",), trajectory=True),
+    card=Card(name="rl", label="RL", varies=("penalty",), trajectory=True, fitted=True, line="--"),
     grid=grid,
     reads=reads,
     footprint=footprint,

@@ -13,6 +13,6 @@ OBJECTIVES: dict[str, Objective] = {
     for name, objective in module.OBJECTIVES.items()
 }
 KNOWN_AS = {name: objective.name for objective in OBJECTIVES.values() for name in objective.known.names}
-WATCHED = tuple(dict.fromkeys(name for objective in OBJECTIVES.values() for name in objective.watched))
+WATCHED = {one.column.name: one.column for objective in OBJECTIVES.values() for one in objective.watched}
 
 __all__ = ["KNOWN_AS", "OBJECTIVES", "WATCHED"]

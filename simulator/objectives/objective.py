@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
+from simulator.common.column import Column
 from simulator.common.lazy import functional, torch
 from simulator.networks.architecture import ALIGNMENT, Architecture
 from simulator.objectives.local_shape import LocalShape, local_shape
@@ -155,6 +156,14 @@ class Term:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Watched:
+    """A quantity inside a loss that is recorded beside it: its column, and its value [r] on pairs."""
+
+    column: Column
+    value: Callable[[Pairs], Tensor]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Known:
     """Other names that people have for an objective, in small letters, and what is to be said when one comes."""
 
@@ -164,36 +173,26 @@ class Known:
 
 @dataclass(frozen=True, kw_only=True)
 class Objective:
-    """A row of OBJECTIVES.
-
-    loss: of each pair, [r, N], unreduced. formula: one line for people. f: the loss as a function of z = beta rho where
-    it is one, given its parameters. has_beta: whether beta means anything to it. table: which of [objective.…] has its
-    parameters. scored, mismatched: whether it reads these of Pairs. ranked: the parameter that says how many responses
-    to a prompt it compares, by their scores, where it takes no labels. term: what else is in the loss. ignores: those
-    of its parameters that say nothing. cost: gradients of a step, that of a plain pairwise loss being 1. calibrates: at
-    how many prompts a step takes the expectation under the reference, in addition. length_normalized: whether it
-    divides log pi by the number of tokens. watched: quantities inside the loss that are recorded beside it, [r] each,
-    by the names of their columns. known: other names. code: the SHA-256 of the user's code that it is, empty for ours.
-    """
+    """A row of OBJECTIVES."""
 
     name: str
-    loss: Callable[[Pairs], Tensor]
-    formula: str
-    f: Callable[..., Tensor] | None = None
-    has_beta: bool = True
-    table: str = ""
+    loss: Callable[[Pairs], Tensor]  # of each pair, [r, N], unreduced
+    formula: str  # one line for people
+    f: Callable[..., Tensor] | None = None  # the loss as a function of z and its parameters, where it is one
+    has_beta: bool = True  # whether beta means anything to it
+    table: str = ""  # which of [objective.…] has its parameters
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
-    scored: bool = False
-    mismatched: bool = False
-    ranked: str = ""
-    term: Callable[[Own], Term | None] = lambda own: None
-    ignores: Callable[[Own], Sequence[str]] = lambda own: ()
-    cost: Callable[[Own], float] = lambda own: 1.0
-    calibrates: Callable[[Own], int] = lambda own: 0
-    length_normalized: bool = False
-    watched: Mapping[str, Callable[[Pairs], Tensor]] = field(default_factory=dict)
-    known: Known = Known()
-    code: str = ""
+    scored: bool = False  # whether it reads `scores` of Pairs
+    mismatched: bool = False  # whether it reads `mismatched` of Pairs
+    ranked: str = ""  # the parameter that says how many responses it compares by their scores, where it takes no labels
+    term: Callable[[Own], Term | None] = lambda own: None  # what else is in the loss
+    ignores: Callable[[Own], Sequence[str]] = lambda own: ()  # parameters that say nothing
+    cost: Callable[[Own], float] = lambda own: 1.0  # gradients of a step; a plain pairwise loss has 1
+    calibrates: Callable[[Own], int] = lambda own: 0  # prompts a step at which the expectation under pi_ref is taken
+    length_normalized: bool = False  # whether it divides log pi by the number of tokens
+    watched: tuple[Watched, ...] = ()  # what is recorded beside the loss
+    known: Known = Known()  # other names
+    code: str = ""  # the SHA-256 of the user's code that it is
 
     def shape(self, own: Own) -> LocalShape | None:
         """What f does around z = 0 at these parameters, None where there is no f."""
@@ -305,7 +304,7 @@ def watched(given: OfParts, parts: Sequence[Part]) -> dict[str, Tensor]:
     """What objectives watch inside themselves, [R] each; 0 in the rows of those that do not."""
     found: dict[str, Tensor] = {}
     for number, (part, rows) in enumerate(zip(parts, slices(parts), strict=True)):
-        for name, value in part.objective.watched.items():
-            column = found.setdefault(name, given.policy.new_zeros(len(given.policy)))
-            column[rows] = value(given.pairs(part, number, rows))
+        for one in part.objective.watched:
+            column = found.setdefault(one.column.name, given.policy.new_zeros(len(given.policy)))
+            column[rows] = one.value(given.pairs(part, number, rows))
     return found

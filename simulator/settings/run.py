@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from simulator.common.column import Column
 from simulator.common.identity import digest
 from simulator.objectives.objective import Objective, Own
 from simulator.settings.tables import Settings
@@ -84,6 +85,21 @@ class Run:
             "label_noise": self.settings.data.label_noise,
             **{axis_column(name): value for name, value in self.axes.items()},
         }
+
+
+RUN_COLUMNS = (
+    Column(name="run_id", unit="", about="a name that follows from all settings of the run", kind="name"),
+    Column(name="method", unit="", about="how the policy was made", kind="setting"),
+    Column(name="loss", unit="", about="the objective of training on pairs", kind="setting"),
+    Column(name="beta", unit="", about="strength of the loss; of RL the penalty on KL", kind="setting"),
+    Column(name="kappa", unit="", about="f''(0) / |f'(0)| of the loss", kind="setting"),
+    Column(name="seed", unit="", about="of data, batches and parameters", kind="setting"),
+    Column(name="pairs", unit="", about="labelled pairs", kind="setting"),
+    Column(name="label_noise", unit="share", about="of labels that are flipped", kind="setting"),
+)
+STEP = Column(name="step", unit="steps", about="of training; n or the number of tau where nothing trains", kind="place")
+KL_SOURCE = Column(name="kl_source", unit="", about="how kl came about: exact, sampled or bound", kind="name")
+STATUS = Column(name="status", unit="", about="ok, or diverged", kind="name")
 
 
 def axis_column(name: str) -> str:

@@ -46,6 +46,11 @@ class Folder:
         return self.path / "world.json"
 
     @property
+    def about(self) -> Path:
+        """What the columns and methods of the tables are."""
+        return self.path / "tables.json"
+
+    @property
     def losses(self) -> Path:
         """The losses of the sweep as functions."""
         return self.path / "losses.parquet"

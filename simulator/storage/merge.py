@@ -90,7 +90,7 @@ def seal_tables(folder: Folder, sums: Mapping[Path, str]) -> None:
 
 def begun_with(folder: Folder) -> list[Path]:
     """The records that are there before any run is trained."""
-    return [folder.config, folder.source, folder.world, folder.losses, *sorted(folder.code.rglob("*.py"))]
+    return [folder.config, folder.source, folder.world, folder.about, folder.losses, *sorted(folder.code.rglob("*.py"))]
 
 
 def seal_start(folder: Folder) -> None:

@@ -3,32 +3,24 @@
 import io
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from simulator.common.atomic_files import write_whole
+from simulator.measurement.columns import MEASURED
+from simulator.methods.method import Card
 from simulator.objectives import WATCHED
-from simulator.settings.run import Run
+from simulator.objectives.losses.gpo import LOSSES
+from simulator.settings.run import KL_SOURCE, RUN_COLUMNS, STATUS, STEP, Run
 from simulator.settings.tables import flat_settings
-from simulator.settings.world_spec import ESTIMATORS
 
-LEADING = ["run_id", "method", "loss", "beta", "kappa", "seed", "pairs", "label_noise"]
-WITH_ERROR = ("kl", "gold", "proxy", "win_rate")
-ALSO_WITH_ERROR = ("entropy", "length")
-ON_REQUEST = tuple(f"kl_{name}" for name in ESTIMATORS)
-MEASURED = [
-    *(column for name in WITH_ERROR for column in (name, f"{name}_se")),
-    *("mu_squared", "train_loss", "train_accuracy", "entropy", "chosen_logratio", "rejected_logratio"),
-    *("length", "entropy_se", "length_se"),
-    *("margin_q05", "margin_q25", "margin_q50", "margin_q75", "margin_q95"),
-]
+COLUMNS = {column.name: column for column in (*RUN_COLUMNS, STEP, *MEASURED, *WATCHED.values(), KL_SOURCE, STATUS)}
 FAILED = "failed"
 DIVERGED = "its loss, its parameters or something measured was not finite"
-OF_SOME = ("n", "kl_bound", "tau", "proxy_parameters", *WATCHED)  # measured or known for some runs only
 ROUNDING = 1e-7  # what is closer to 0 is the rounding of a network, in nats or deviations
-SQUARES = ("kl", "mu_squared", *ON_REQUEST)  # quadratic in log-ratios, and so is their rounding
 
 
 def write_table(table: pd.DataFrame, path: Path) -> str:
@@ -48,23 +40,32 @@ def write_json(value: object, path: Path) -> str:
     return write_whole(path, (json.dumps(value, indent=2, allow_nan=False) + "\n").encode())
 
 
+def describe_tables(methods: Sequence[Card]) -> dict[str, Any]:
+    """What columns and methods are, as the content of tables.json, so that tables are read without this program."""
+    columns = {
+        name: {"kind": column.kind, "unit": column.unit, "about": column.about} for name, column in COLUMNS.items()
+    }
+    cards = {card.name: {key: value for key, value in asdict(card).items() if key != "name"} for card in methods}
+    return {"columns": columns, "methods": cards, "gpo_losses": list(LOSSES)}
+
+
 def tidy(curves: pd.DataFrame) -> pd.DataFrame:
     """Curves in the order and types of the contract; what was measured exactly has standard error 0.
 
     What is 0 but for rounding, such as the KL of the reference to itself, is 0.
     """
     curves = curves.copy()
-    asked = [name for name in ON_REQUEST if name in curves]
-    some = [name for name in OF_SOME if name in curves]
-    for name in (*WITH_ERROR, *ALSO_WITH_ERROR, *asked):
-        if name in curves and f"{name}_se" not in curves:
-            curves[f"{name}_se"] = curves[name] * 0.0
-    measured = [*MEASURED, *(column for name in asked for column in (name, f"{name}_se")), *some]
-    axes = [name for name in curves if name not in [*LEADING, "step", *measured, "kl_source", "status"]]
-    curves = curves.reindex(columns=[*LEADING, *axes, "step", *measured, "kl_source", "status"])
+    for column in COLUMNS.values():
+        if column.error and column.name in curves and f"{column.name}_se" not in curves:
+            curves[f"{column.name}_se"] = curves[column.name] * 0.0
+    there = [each for each in COLUMNS.values() if each.always or each.name in curves]
+    measured = [each.name for each in there if each.kind == "measured"]
+    leading, last = [each.name for each in RUN_COLUMNS], [KL_SOURCE.name, STATUS.name]
+    axes = [name for name in curves if name not in COLUMNS]
+    curves = curves.reindex(columns=[*leading, *axes, STEP.name, *measured, *last])
     for name in measured:
-        if name in curves and name not in OF_SOME:
-            least = 100 * ROUNDING**2 if name in SQUARES else ROUNDING
+        if COLUMNS[name].tidied:
+            least = 100 * ROUNDING**2 if COLUMNS[name].squared else ROUNDING
             curves[name] = curves[name].astype("float64").where(~(curves[name].abs() < least), 0.0)
     numbers = dict.fromkeys(["kappa", "label_noise", *measured], "float64")
     numbers |= {"loss": "str", "kl_source": "str", "beta": "float64"}

@@ -23,12 +23,8 @@ def schema() -> Schema:
     grid = tables["Grid"]
     keys: Schema = grid["properties"]
     del keys["axes"]
-    keys["loss"]["items"] = {
-        "anyOf": [
-            {"type": "string", "enum": [*OBJECTIVES, *KNOWN_AS]},
-            {"type": "string", "pattern": OWN_LOSS, "maxLength": 4096},
-        ]
-    }
+    ours = {"type": "string", "enum": [*OBJECTIVES, *KNOWN_AS]}
+    keys["loss"]["items"] = {"anyOf": [ours, {"type": "string", "pattern": OWN_LOSS, "maxLength": 4096}]}
     for name in ("method", "loss", "beta", "penalty"):
         keys[name] = one_or_several(keys[name]["items"], most=keys[name]["maxItems"]) | told(keys[name])
     measure = tables["Measure"]["properties"]

@@ -75,7 +75,7 @@ def curve_rows(
     """
     frames = []
     for i, run in enumerate(runs):
-        own = run.objective.watched if run.objective else ()
+        own = [one.column.name for one in run.objective.watched] if run.objective else ()
         columns = {name: values[:, i] for name, values in measured.items() if name in own or name not in WATCHED}
         curve = pd.DataFrame({"step": steps} | columns)
         curve["status"] = "ok"

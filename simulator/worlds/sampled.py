@@ -31,6 +31,7 @@ from torch import Tensor
 
 from gold_rewards import Gold
 from simulator.common.random_streams import stream
+from simulator.measurement.columns import QUANTITIES
 from simulator.measurement.estimators import Estimate, clustered, implicit_reward, two_samples
 from simulator.measurement.exact import TIE, Columns, kl_estimates
 from simulator.measurement.gibbs import no_rows
@@ -300,7 +301,8 @@ class SampledWorld:
         at_baseline = self._ratios(blocks, self.baseline.responses, self.baseline.reference)
         at_behaviour = at_baseline if data.behaviour == "reference" else self._ratios(blocks, *self._behaviour(data))
         judged = self.judged(self.measured, found["responses"])
-        summed = {name: found[name] for name in ("kl", "entropy", "length")}
+        summed = {"kl": found["kl"]}
+        summed |= {name: quantity.drawn(found) for name, quantity in QUANTITIES.items() if quantity.drawn}
         summed |= kl_estimates(found["ratio"], self.asked.kl_estimators)
         estimates = {name: clustered(values, share=self.share) for name, values in summed.items()} | {
             "gold": self.baseline.gold(judged, share=self.share),

@@ -13,7 +13,7 @@ from analysis import claims
 from analysis.published.claim import Finding, Records, UnknownError, above, below, decide, judge, outside, within
 from analysis.published.papers import PAPERS
 from analysis.published.verdicts import entries, text, write_claims
-from analysis.records.load import GPO_LOSSES
+from analysis.records.about import GPO_LOSSES
 from analysis.statistics.intervals import Estimate
 from simulator import Sweep
 from simulator.sweeps.grid import expand

@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from analysis import ResultsError, frontier, load, load_losses, peaks, training_curves
-from analysis.records.load import MEASURED, ends, further_axes, oracle, settings_of, trained
+from analysis.records.about import MEASURED, settings_of
+from analysis.records.load import ends, further_axes, oracle, trained
 from analysis.report.terminal_text import text
 from analysis.statistics.frontier import end_points, gold_at
 from analysis.statistics.intervals import over_seeds

@@ -15,6 +15,7 @@ from simulator.methods.algorithms.policy_gradients import (
     Rollout,
     Task,
     climb,
+    climb_and_measure,
     clipped,
     gradient_of,
     leave_one_out,
@@ -22,7 +23,6 @@ from simulator.methods.algorithms.policy_gradients import (
     reinforce,
     roll_out,
     set_task,
-    trace,
 )
 from simulator.networks.parameters import unstack
 from simulator.proxies.reward_model import needed
@@ -197,7 +197,7 @@ def test_the_records_of_a_path(world: World) -> None:
     runs = runs_of(seeds=2, penalty=(0.0,))
     proxies = [planted(world, run.seed) for run in runs]
     beside: dict[str, pd.DataFrame] = {}
-    curves = trace(runs, world, proxies, Recorder(keep=beside.__setitem__))
+    curves = climb_and_measure(runs, world, proxies, Recorder(keep=beside.__setitem__))
     assert set(beside) == {"responses", "gold_law"}
     assert set(beside["responses"]["run_id"]) == {run.run_id for run in runs}
     assert curves["step"].max() == 40
@@ -221,7 +221,7 @@ def test_in_a_sampled_world_it_climbs_the_networks_score() -> None:
     here = build_world(small_sweep(world={"kind": "sampled", "language": {"stop": 0.1}}))
     tables = {"world": {"kind": "sampled", "language": {"stop": 0.1}}}
     (run,) = runs_of(seeds=1, penalty=(0.0,), **tables, rl={"prompts": 3, "responses": 16}, train={"steps": 60})
-    curves = trace([run], here, [trained_proxy(run, here)], Recorder()).set_index("step")
+    curves = climb_and_measure([run], here, [trained_proxy(run, here)], Recorder()).set_index("step")
     assert curves.loc[60, "proxy"] > curves.loc[0, "proxy"] + 5 * curves.loc[60, "proxy_se"]
     assert curves.loc[60, "kl"] > 0.1
     assert (curves["kl_source"] == "sampled").all()

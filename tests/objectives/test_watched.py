@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis.records.load import MEASURED, settings_of
+from analysis.records.about import MEASURED, settings_of
 from simulator import run_sweep
 from simulator.objectives import WATCHED
 from simulator.sweeps.cautions import cautions

@@ -40,12 +40,9 @@ def large(**more: dict[str, object]) -> Sweep:
 
 def test_stacks_are_sized_to_the_budget() -> None:
     runs = expand(large())
-    settings = runs[0].settings
-    one, fixed = (
-        run_bytes(runs[0]),
-        PROCESS_BYTES + DRAWING_BYTES + world_bytes(settings.spec) + measuring_bytes(settings.spec),
-    )
-    assert making_bytes(settings.spec) < measuring_bytes(settings.spec) + one
+    spec, one = runs[0].settings.spec, run_bytes(runs[0])
+    fixed = PROCESS_BYTES + DRAWING_BYTES + world_bytes(spec) + measuring_bytes(spec)
+    assert making_bytes(spec) < measuring_bytes(spec) + one
     best = stack_size(runs[0])
     assert 1 < best < len(runs)
     for count in (1, best - 1, best, 10 * best):

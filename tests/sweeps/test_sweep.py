@@ -8,6 +8,8 @@ import pytest
 
 from simulator.common.errors import ConfigError
 from simulator.settings.toml import override
+from simulator.sweeps.cautions import cautions
+from simulator.sweeps.grid import expand
 from simulator.sweeps.sweep import Sweep
 
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -118,7 +120,8 @@ def test_whole_numbers_serve_as_floats(tmp_path: Path) -> None:
         ("[sweep]\nbeta = [inf]", "sweep.beta[0] = inf: must be a finite number"),
         ("[sweep]\nbeta = []", "sweep.beta = []: must list at least one value"),
         ("[sweep]\nbeta = [1, 1.0]", "sweep.beta = [1, 1.0]: must list every value once; 1.0 comes twice"),
-        ("[sweep]\nloss = ['dpo']", 'sweep.loss[0] = "dpo": must be one of logistic, hinge'),
+        ("[sweep]\nloss = ['dpoo']", 'sweep.loss[0] = "dpoo": must be one of logistic, hinge'),
+        ("[sweep]\nloss = ['dpo', 'logistic']", "must list every value once; logistic comes twice"),
         ("[sweep]\nloss = 'logistc'", "did you mean logistic?"),
         ("[sweep]\nbeat = [1]", "unknown key sweep.beat (= [1]); did you mean sweep.beta?"),
         ("[sweep]\n'data.pairs' = []", "sweep.data.pairs = []: must list at least one value"),
@@ -197,3 +200,25 @@ def test_malformed_overrides(text: str) -> None:
 def test_estimators_as_people_ask_for_them(given: str, meant: tuple[str, ...], tmp_path: Path) -> None:
     (tmp_path / "sweep.toml").write_text(f"[measure]\nkl_estimators = {given}")
     assert Sweep.from_toml(tmp_path / "sweep.toml").measure.kl_estimators == meant
+
+
+def test_names_that_people_bring_are_taken_for_ours_and_said_once(tmp_path: Path) -> None:
+    sweep = read('[sweep]\nloss = ["dpo", "ipo", "slic", "cdpo"]\nbeta = [0.1]\nseeds = 1', tmp_path)
+    assert sweep.sweep.loss == ("logistic", "squared", "hinge", "conservative_dpo")
+    assert sweep.brought == ("dpo", "ipo", "slic", "cdpo")
+    said = [text for text in cautions(sweep, expand(sweep)) if "is recorded as" in text]
+    assert said[:2] == [
+        "sweep.loss = dpo: is recorded as logistic, which is DPO's loss, beta as there",
+        "sweep.loss = ipo: is recorded as squared, which is IPO's loss up to a factor, with beta = 2 tau",
+    ]
+    assert len(said) == 4
+    assert read('[sweep]\nloss = "sigmoid"', tmp_path).sweep.loss == ("logistic",)
+
+
+def test_a_sweep_that_ships_is_found_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Sweep.from_toml("gpo") == Sweep.from_toml(CONFIGS / "gpo.toml")
+    with pytest.raises(ConfigError, match=r"neighbors: must be a sweep file .* did you mean neighbours\?"):
+        Sweep.from_toml("neighbors")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "gpo").write_text("[data]\npairs = 7")
+    assert Sweep.from_toml("gpo").data.pairs == 7

@@ -17,7 +17,7 @@ from analysis.figures.style import (
     panels,
     seeds_note,
 )
-from analysis.records.load import GPO_LOSSES
+from analysis.records.about import GPO_LOSSES
 from analysis.statistics.frontier import end_points
 from analysis.statistics.peaks import training_curves
 

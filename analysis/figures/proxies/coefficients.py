@@ -3,18 +3,18 @@
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis.figures.curve_groups import METHOD_NAMES, shown, varying, with_labels
+from analysis.figures.curve_groups import label_of, shown, varying, with_labels
 from analysis.figures.style import DASHES, MARKERS, PALETTE, arms, legend_below, log_axis
+from analysis.records.about import methods_where
 from analysis.statistics.law_fits import fit_laws
 
-FITTED = ("best_of_n", "rl")
 ALONG = {"proxy_parameters": "parameters of the proxy [1]", "pairs": "comparisons that the proxy learned from [1]"}
 
 
 def along_of(curves: pd.DataFrame) -> str | None:
     """What coefficients are drawn against: the size of proxies or the data, whichever has more values; or nothing."""
     rows = with_labels(curves)
-    rows = rows[rows["method"].isin(FITTED)]
+    rows = rows[rows["method"].isin(methods_where(rows, "fitted"))]
     counts = {name: rows[name].nunique() for name in ALONG if name in rows}
     best = max(counts, key=lambda name: counts[name], default=None)
     return best if best is not None and counts[best] > 2 else None
@@ -24,7 +24,7 @@ def draw(curves: pd.DataFrame) -> Figure:
     """alpha and beta with their intervals over seeds; a line for each method and further setting."""
     rows = with_labels(curves)
     along = along_of(curves) or "proxy_parameters"
-    laws = fit_laws(rows[rows["method"].isin(FITTED)])
+    laws = fit_laws(rows[rows["method"].isin(methods_where(rows, "fitted"))])
     apart = ["method", *(name for name in varying(rows) if name != along and name in laws)]
     figure = Figure(figsize=(9.5, 4.4), layout="constrained")
     grid = figure.subplots(1, 2, sharex=True)
@@ -34,7 +34,7 @@ def draw(curves: pd.DataFrame) -> Figure:
         table = table.sort_values(along)
         x = table[along].to_numpy(float)
         for axes, name in zip(grid, ("law_alpha", "law_beta"), strict=True):
-            label = ", ".join([METHOD_NAMES[setting[0]], *told])
+            label = ", ".join([label_of(rows, setting[0]), *told])
             axes.errorbar(x, table[name].to_numpy(float), yerr=arms(table, name), elinewidth=0.7, label=label, **style)
     units = {"α": "sd of gold per √nat", "β": "sd of gold per nat (best-of-n) or √nat (RL)"}
     for axes, (name, unit) in zip(grid, units.items(), strict=True):

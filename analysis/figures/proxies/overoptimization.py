@@ -57,7 +57,7 @@ def draw_family(axes: Axes, family: Family) -> list[pd.DataFrame]:
             band(axes, mean.assign(d=d), "d", "gold", color)
         moved = rows[rows["kl"] > 0]
         try:
-            law = fit_scaling_law(np.sqrt(moved["kl"]), moved["gold"], form_of(str(rows["method"].iloc[0])))
+            law = fit_scaling_law(np.sqrt(moved["kl"]), moved["gold"], form_of(rows))
         except ValueError:
             continue
         finally:

@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis.figures.curve_groups import METHOD_NAMES, colours, shown, varying, with_labels
+from analysis.figures.curve_groups import colours, label_of, shown, varying, with_labels
 from analysis.figures.proxies.coefficients import ALONG, along_of
 from analysis.figures.style import DASHES, GOLD_LABEL, MARKERS, arms, legend_beside, log_axis, panels, seeds_note
 from analysis.statistics.peaks import peak_along
@@ -19,7 +19,7 @@ def draw(curves: pd.DataFrame) -> Figure:
     rows = with_labels(curves)
     along = along_of(curves) or "proxy_parameters"
     apart = [name for name in varying(rows) if name != along]
-    methods = {method: METHOD_NAMES[method] for method in rows["method"].unique()}
+    methods = {method: label_of(rows, method) for method in rows["method"].unique()}
     figure, grid = panels(list(methods.values()))
     tables = []
     for method, title in methods.items():

@@ -3,12 +3,11 @@
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis.figures.curve_groups import METHOD_NAMES, only, shown, varying, with_labels
+from analysis.figures.curve_groups import only, shown, varying, with_labels
 from analysis.figures.proxies.rl_vs_best_of_n import PROXY_LABEL
 from analysis.figures.style import GOLD_LABEL, KL_LABEL, ORACLE, band, beta_scale, legend_below, level, seeds_note
+from analysis.records.about import cards
 from analysis.statistics.peaks import means_along
-
-OTHERS = {"best_of_n": "-.", "gibbs": ":"}
 
 
 def draw(curves: pd.DataFrame) -> Figure:
@@ -31,13 +30,14 @@ def draw(curves: pd.DataFrame) -> Figure:
             axes.plot(mean["kl"].iloc[-1], mean[y].iloc[-1], "o", color=color, markeredgecolor="black")
             band(axes, mean, "kl", y, color)
     right = max(float(table["kl"].max()) for table in tables)
-    for method, dash in OTHERS.items():
+    for method, card in cards(curves).items():
         part = rows[rows["method"] == method]
-        if part.empty:
+        if part.empty or "penalty" in card.varies:
             continue
+        dash = "-." if card.line == "-" else card.line  # solid lines are those of penalties
         mean = means_along(part, ["gold", "proxy"])
         for axes, y in zip(grid, ("proxy", "gold"), strict=True):
-            axes.plot(mean["kl"], mean[y], label=METHOD_NAMES[method], **ORACLE | {"linestyle": dash})
+            axes.plot(mean["kl"], mean[y], label=card.label, **ORACLE | {"linestyle": dash})
     for axes, label in zip(grid, (PROXY_LABEL, GOLD_LABEL), strict=True):
         axes.set(xlabel=KL_LABEL, ylabel=label, xlim=(0, 1.03 * right))
     for axes, name in zip(grid, ("proxy", "gold"), strict=True):

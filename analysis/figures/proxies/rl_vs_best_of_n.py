@@ -3,11 +3,11 @@
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis.figures.curve_groups import METHOD_NAMES, only, shown, varying, with_labels
+from analysis.figures.curve_groups import only, shown, varying, with_labels
 from analysis.figures.style import GOLD_LABEL, KL_LABEL, band, draw_oracle, legend_below, level, seeds_note
+from analysis.records.about import cards
 from analysis.statistics.peaks import means_along
 
-LINES = {"best_of_n": "-", "rl": "--", "gibbs": ":"}
 PROXY_LABEL = "proxy score [sd of gold under $\\pi_\\mathrm{ref}$]"
 MOST = 3
 
@@ -27,16 +27,16 @@ def draw(curves: pd.DataFrame) -> Figure:
     over_kl, over_proxy = figure.subplots(1, 2, sharey=True)
     tables = []
     for value, color in zip(chosen, ("#0072B2", "#D55E00", "#009E73"), strict=False):
-        for method, dash in LINES.items():
+        for method, card in cards(curves).items():
             part = rows[rows["method"] == method]
             part = part if key is None else part[part[key].isna() | (part[key] == value)]
-            if part.empty:
+            if part.empty:  # also of methods on pairs
                 continue
             mean = means_along(part, ["gold", "proxy"])
             tables.append(mean)
-            label = METHOD_NAMES[method] if key is None else f"{METHOD_NAMES[method]}, {shown(key, value)}"
+            label = card.label if key is None else f"{card.label}, {shown(key, value)}"
             for axes, x in ((over_kl, "kl"), (over_proxy, "proxy")):
-                axes.plot(mean[x], mean["gold"], color=color, linestyle=dash, label=label)
+                axes.plot(mean[x], mean["gold"], color=color, linestyle=card.line, label=label)
                 band(axes, mean, x, "gold", color)
     over_kl.set(xlabel=KL_LABEL, ylabel=GOLD_LABEL)
     draw_oracle(over_kl, curves)

@@ -30,7 +30,8 @@ from analysis.published.measures import (
     requires,
     without_axes,
 )
-from analysis.records.load import GPO_LOSSES, ends, trained, variants
+from analysis.records.about import GPO_LOSSES
+from analysis.records.load import ends, trained, variants
 from analysis.records.number_format import number
 from analysis.statistics.comparison import POINTS, SIMILAR, compared
 from analysis.statistics.frontier import curves_at, families_of, reach_of

@@ -5,10 +5,12 @@ s_w and s_l are log pi - log pi_ref of the chosen and the rejected response, in 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from simulator.common.column import Column
 from simulator.common.lazy import functional, torch
-from simulator.objectives.objective import Known, Pairs, Parameter, named, of_pairs
+from simulator.objectives.objective import Known, Pairs, Parameter, Watched, named, of_pairs
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -98,6 +100,21 @@ def dpop(pairs: Pairs) -> Tensor:
     return functional.softplus(-pairs.beta * (pairs.chosen - pairs.rejected - pairs.own["weight"] * lost))
 
 
+def clipped_share(pairs: Pairs) -> Tensor:
+    """The share of pairs that χPO clips, [r]."""
+    return share_of(pairs, linked_gap(pairs).abs() >= 2 * pairs.own["bound"])
+
+
+def penalized_share(pairs: Pairs) -> Tensor:
+    """The share of pairs whose chosen response DPOP penalizes, [r]."""
+    return share_of(pairs, pairs.chosen < 0)
+
+
+def watched(name: str, unit: str, about: str, value: Callable[[Pairs], Tensor]) -> Watched:
+    """A column of what is inside a loss."""
+    return Watched(column=Column(name=name, unit=unit, about=about, always=False, tidied=False), value=value)
+
+
 def dpo_sft(pairs: Pairs) -> Tensor:
     """-log σ(β ρ) - λ log π(y_w) / |y_w|. DPO with an SFT term, Pang et al. 2024, arXiv:2404.19733; λ is `weight`.
 
@@ -118,20 +135,23 @@ OBJECTIVES = named(
         parameters={"desirable": WEIGHT, "undesirable": WEIGHT},
         mismatched=True,
         cost=lambda own: 1.7,
-        watched={"kto_mismatched_logratio": mismatched_logratio, "kto_reference_point": reference_point},
+        watched=(
+            watched("kto_mismatched_logratio", "nats", "mean of s over mismatched pairs", mismatched_logratio),
+            watched("kto_reference_point", "nats", "z₀ of KTO", reference_point),
+        ),
     ),
     of_pairs(
         chi_po,
         known=Known(names=("chipo", "χpo")),
         table="chi_po",
         parameters={"bound": Parameter(default=4.0, least=1e-3, about="R, in deviations of gold")},
-        watched={"chi_po_clipped": lambda pairs: share_of(pairs, linked_gap(pairs).abs() >= 2 * pairs.own["bound"])},
+        watched=(watched("chi_po_clipped", "share", "of pairs that χPO clips", clipped_share),),
     ),
     of_pairs(
         dpop,
         table="dpop",
         parameters={"weight": Parameter(default=50.0, about="λ")},
-        watched={"dpop_penalized": lambda pairs: share_of(pairs, pairs.chosen < 0)},
+        watched=(watched("dpop_penalized", "share", "of pairs that DPOP penalizes", penalized_share),),
     ),
     of_pairs(
         dpo_sft, known=Known(names=("sft",)), length_normalized=True, table="dpo_sft", parameters={"weight": WEIGHT}

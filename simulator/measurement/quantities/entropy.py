@@ -1,0 +1,10 @@
+"""How undecided a policy is."""
+
+from simulator.common.column import Column
+from simulator.measurement.quantity import Quantity
+
+QUANTITY = Quantity(
+    column=Column(name="entropy", unit="nats", about="-E_pi log pi", error=True),
+    exact=lambda law: -law.mean(law.log_probs).mean(dim=-1),
+    drawn=lambda draws: draws["entropy"],
+)

@@ -1,0 +1,40 @@
+"""A measured column that is a mean over the responses of a policy.
+
+Shapes: R runs, P prompts, G responses to each, n measured prompts, m drawn responses to each.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from simulator.common.column import Column
+
+
+@dataclass(frozen=True, kw_only=True)
+class Law:
+    """The law of R policies over every response, and that of the reference; float64."""
+
+    log_probs: Tensor  # log pi, [R, P, G]
+    probability: Tensor  # pi, [R, P, G]
+    ratio: Tensor  # log pi - log pi_ref, [R, P, G]
+    log_reference: Tensor  # log pi_ref, [P, G]
+    length: int  # tokens of a response
+
+    def mean(self, value: Tensor) -> Tensor:
+        """E_pi of a value [R, P, G] or [P, G] at each prompt, [R, P]."""
+        return (self.probability * value).sum(dim=-1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quantity:
+    """A measured column.
+
+    exact(law): its value [R]. drawn(draws): its value [R, n, m] for each drawn response, whose mean has a standard
+    error; draws: sums along the response, of kl, entropy, ratio (log pi - log pi_ref of what was said) and length. None
+    where it cannot be estimated so; the column is then empty in sampled worlds.
+    """
+
+    column: Column
+    exact: Callable[[Law], Tensor]
+    drawn: Callable[[Mapping[str, Tensor]], Tensor] | None = None
