@@ -21,7 +21,7 @@ from simulator.networks.packing import packing
 from simulator.networks.parameters import initial_parameters, unstack
 from simulator.networks.token_log_probs import said
 from simulator.objectives import OBJECTIVES
-from simulator.objectives.objective import Part
+from simulator.objectives.stacked_losses import Part
 from simulator.training.problem import Problem, Schedule
 
 HEAD_WIDTH = 16

@@ -13,9 +13,9 @@ import pandas as pd
 from analysis.published.claim import UnknownError
 from analysis.records.load import further_axes, whole
 from analysis.records.number_format import number
-from analysis.statistics.frontier import gold_at
 from analysis.statistics.intervals import UNBOUNDED, Estimate, mean_of, resamples, spread_of
 from analysis.statistics.peaks import RESAMPLED, fall_with_error, falls, peak_golds, plain_falls
+from analysis.statistics.tradeoff_curves import gold_at
 
 Array = np.ndarray
 

@@ -8,29 +8,11 @@ from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
 
+from analysis.figures import KINDS
 from analysis.records.load import ResultsError
 
 WIDTH, COLOURS = 1200, 256
 MARKUP = 600  # bytes of a figure on the page, without its picture and words
-SHOWN = {
-    "tradeoff": "Gold against KL: all checkpoints, and the end of training across β, below the oracle.",
-    "training": "Gold against KL along training, a panel a loss, a curve a β.",
-    "across_beta": "The end of training across β, a panel a loss.",
-    "regularization": "KL and gold against β, and against βκ.",
-    "neighbours": "Each objective that is not GPO's, beside the six, across β.",
-    "pace": "KL and gold of objectives without β, against the step and the learning rate.",
-    "overoptimization": "Gold (solid) and proxy score (dashed) against the square root of KL, with the fitted law.",
-    "spending": "RL against best-of-n: gold over KL, and over the proxy's score.",
-    "penalty": "Proxy score and gold over KL at each penalty.",
-    "maxima": "The peak of gold by size and data of the proxy.",
-    "coefficients": "The coefficients of the law, against the size of the proxy or its data.",
-    "proxies": "What proxies know of gold.",
-    "mu_squared": "KL against half the mean squared margin over pairs from the behaviour policy.",
-    "links": "Trained z toward the response with more gold against the gap of gold; dashed, the population link.",
-    "weights": "How much gradient each loss gives to the margins that were seen.",
-    "counterexample": "Offline regularization is not KL: minimizing the one raises the other, computed without data.",
-    "losses": "The functions f of the sweep, their tails, and the weight that each gives a pair.",
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +53,7 @@ def _where(suffix: str) -> str:
 
 def _rank(path: Path) -> tuple[int, str]:
     """The order of figures: by kind, and by name within a kind."""
-    kinds = list(SHOWN)
+    kinds = [kind.name for kind in sorted(KINDS.values(), key=lambda kind: kind.rank)]
     return (kinds.index(_kind(path)) if _kind(path) in kinds else len(kinds), path.stem)
 
 
@@ -88,5 +70,6 @@ def _picture(path: Path) -> Picture:
     held = io.BytesIO()
     shown.quantize(COLOURS, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE).save(held, "PNG", optimize=True)
     source = f"data:image/png;base64,{base64.b64encode(held.getvalue()).decode()}"
-    text = f"{SHOWN.get(_kind(path), '')} {_where(path.stem.removeprefix(_kind(path)))}".strip()
+    kind = KINDS.get(_kind(path))
+    text = f"{kind.caption if kind else ''} {_where(path.stem.removeprefix(_kind(path)))}".strip()
     return Picture(name=path.stem, text=text, source=source, width=shown.width, height=shown.height)

@@ -25,17 +25,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.statistics.frontier import (
-    Curves,
-    Names,
-    by_draw,
-    check_above_zero,
-    curves_at,
-    families_of,
-    reach_of,
-    told_of,
-)
+from analysis.statistics.frontier import Names, check_above_zero, families_of, told_of
 from analysis.statistics.intervals import LEVEL, Estimate, mean_of
+from analysis.statistics.tradeoff_curves import Curves, by_draw, curves_at, reach_of
 
 SIMILAR = 0.2  # deviations of gold: a small effect by the convention of Cohen 1988
 POINTS = 101

@@ -20,8 +20,8 @@ import pandas as pd
 
 from analysis.records.checks import checked
 from analysis.records.load import ends, further_axes, variants
-from analysis.statistics.frontier import DRAWS
 from analysis.statistics.intervals import Estimate, resamples, spread_of
+from analysis.statistics.tradeoff_curves import DRAWS
 
 POINTS = 101
 RESAMPLED = 400
@@ -148,15 +148,6 @@ def kappa_collapse(curves: pd.DataFrame, rng: np.random.Generator | None = None)
     best = np.array([best_at(x, even @ table) for table in gold])
     places = [(resamples(count, rng, RESAMPLED) @ table).argmax(axis=1) for table in gold] if count > 1 else []
     top = [int((even @ table).argmax()) for table in gold]
-    need = math.ceil(1 / ALPHA)
-    few = (
-        ""
-        if len(others) >= need
-        else (
-            f"there are {len(others)} ways to give these kappa to these losses, and a test at 5 % needs {need}: add "
-            "losses with other kappa, such as conservative_dpo and robust_dpo"
-        )
-    )
     return Collapse(
         kl=shift_of(kl_spreads, true, others, count, rng),
         best=shift_of(best_spreads, true, others, count, rng),
@@ -164,10 +155,21 @@ def kappa_collapse(curves: pd.DataFrame, rng: np.random.Generator | None = None)
         high=float(np.exp(high)),
         losses=tuple(found),
         assignments=len(others),
-        few=few,
+        few=too_few(len(others)),
         best_beta={loss: float(np.exp(at)) for loss, at in zip(found, best, strict=True)},
         sure={loss: float((places[i] == top[i]).mean()) if places else math.nan for i, loss in enumerate(found)},
         at_the_end=tuple(loss for loss, at in zip(found, best, strict=True) if at in (x[0], x[-1])),
+    )
+
+
+def too_few(assignments: int) -> str:
+    """What is missing for a test at ALPHA; nothing where so many assignments are enough."""
+    need = math.ceil(1 / ALPHA)
+    if assignments >= need:
+        return ""
+    return (
+        f"there are {assignments} ways to give these kappa to these losses, and a test at 5 % needs {need}: add "
+        "losses with other kappa, such as conservative_dpo and robust_dpo"
     )
 
 

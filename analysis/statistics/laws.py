@@ -197,12 +197,7 @@ def fit_scaling_law(
     inside = distance > 0
     if kl_below is not None:
         inside &= distance**2 < kl_below
-    different = len(np.unique(distance[inside & (weight > 0)]))
-    if different < 2:
-        where = "" if kl_below is None else f" and KL below {kl_below:g}"
-        raise ValueError(
-            f"the law has 2 coefficients, but points at {different} different d > 0{where}; give at least 2"
-        )
+    check_different(distance[inside & (weight > 0)], kl_below)
     rng = rng or np.random.default_rng(0)
     near = distance[inside], gold[inside], weight[inside]
     beyond = (distance > 0) & ~inside
@@ -231,6 +226,16 @@ def fit_scaling_law(
         seeds=1 if seed is None else len(pd.unique(seed[inside])),
         **intervals,
     )
+
+
+def check_different(distance: Array, kl_below: float | None) -> None:
+    """Raises ValueError where distances do not tell two coefficients apart."""
+    different = len(np.unique(distance))
+    if different < 2:
+        where = "" if kl_below is None else f" and KL below {kl_below:g}"
+        raise ValueError(
+            f"the law has 2 coefficients, but points at {different} different d > 0{where}; give at least 2"
+        )
 
 
 def intervals_of(

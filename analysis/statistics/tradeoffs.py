@@ -27,18 +27,10 @@ from scipy.interpolate import PchipInterpolator
 
 from analysis.records.checks import checked
 from analysis.records.load import further_axes, oracle, trained, variants
-from analysis.statistics.frontier import (
-    Curves,
-    Names,
-    as_names,
-    check_above_zero,
-    curves_at,
-    families_of,
-    reach_of,
-    told_apart,
-)
+from analysis.statistics.frontier import Names, as_names, check_above_zero, families_of
 from analysis.statistics.intervals import NORMAL, resamples, spread_of, student_half
 from analysis.statistics.peaks import curve_settings, training_curves
+from analysis.statistics.tradeoff_curves import Curves, curves_at, reach_of, told_apart
 
 FINE = 301  # points of KL
 FRONTS = 200  # that are drawn

@@ -127,6 +127,7 @@ def functions_of(runs: Sequence[Run]) -> dict[str, Loss]:
     return functions
 
 
-def warn(text: str) -> None:
+def warn(*texts: str) -> None:
     """Warn the user."""
-    warnings.warn(text, UserWarning, stacklevel=2)
+    for text in texts:
+        warnings.warn(text, UserWarning, stacklevel=2)

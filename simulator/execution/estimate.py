@@ -6,6 +6,7 @@ about a factor of two. Memory is what simulator/sweeps/memory_budget.py arranges
 """
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,9 +24,10 @@ from simulator.storage.inventory import finished_runs, is_complete
 from simulator.storage.origins import check_source, made
 from simulator.sweeps.cautions import cautions
 from simulator.sweeps.grid import check_computing, expand
+from simulator.sweeps.hashes import with_hashes
 from simulator.sweeps.memory_budget import arrange, budget_of, shown_bytes
 from simulator.sweeps.stacking import cells, footprint_of, proxy_stacks, stacks, with_proxies, world_names
-from simulator.sweeps.sweep import Sweep, with_hashes
+from simulator.sweeps.sweep import Sweep
 from simulator.training.speed import layer_cost, time_steps
 from simulator.worlds.components import architecture_of, examine_languages
 from simulator.worlds.footprint import listed, making_places, measured_places
@@ -96,6 +98,18 @@ def proxy_seconds(member: Member, per_unit: np.ndarray) -> float:
     return (proxy.steps * proxy.batch * pair + (unseen + scored) / 3) * cost
 
 
+def training_seconds(runs: Sequence[Run], members: Sequence[Member], per_unit: np.ndarray) -> float:
+    """How long some runs and proxies take on one process, about."""
+    training = sum(count * run_seconds(run, per_unit) for run, count in cells(runs))
+    return training + sum(proxy_seconds(member, per_unit) for member in members)
+
+
+def making_seconds(settings: Settings, per_unit: np.ndarray) -> float:
+    """How long a world and its oracle take, about."""
+    cost = float(layer_cost(architecture_of(settings.spec)) @ per_unit)
+    return law_seconds(settings, len(TEMPERATURES)) + making_places(settings.spec) * cost
+
+
 def make_plan(
     sweep: Sweep,
     workers: int,
@@ -132,13 +146,8 @@ def make_plan(
     with one_thread():
         per_unit = time_steps()
     left = [run for run in runs if run.run_id not in done] if done else runs
-    work = sum(count * run_seconds(run, per_unit) for run, count in cells(left))
-    work += 0 if done else sum(proxy_seconds(member, per_unit) for member in members)
-    making = sum(
-        law_seconds(settings, len(TEMPERATURES))
-        + making_places(settings.spec) * float(layer_cost(architecture_of(settings.spec)) @ per_unit)
-        for settings in worlds.values()
-    )
+    seconds = training_seconds(left, [] if done else members, per_unit) / workers
+    seconds += sum(making_seconds(settings, per_unit) for settings in worlds.values())
     return Plan(
         runs=len(runs),
         done=len(runs) - len(left),
@@ -149,5 +158,5 @@ def make_plan(
         workers=workers,
         bytes=arrangement.bytes,
         budget=budget["budget"],
-        seconds=START_SECONDS + (making + work / workers if left else 0.0),
+        seconds=START_SECONDS + (seconds if left else 0.0),
     )

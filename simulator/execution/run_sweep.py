@@ -13,6 +13,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
+
+import torch
 
 from simulator.common.atomic_files import StorageError, make_folder, storing
 from simulator.common.errors import SHOWN, SweepError
@@ -33,9 +36,10 @@ from simulator.storage.recovery import mend
 from simulator.storage.tables import tidy, write_table
 from simulator.sweeps.cautions import cautions
 from simulator.sweeps.grid import check_computing, expand
-from simulator.sweeps.memory_budget import arrange, budget_of
+from simulator.sweeps.hashes import with_hashes
+from simulator.sweeps.memory_budget import Arrangement, arrange, budget_of
 from simulator.sweeps.stacking import proxy_stacks, stacks, with_proxies
-from simulator.sweeps.sweep import Sweep, with_hashes
+from simulator.sweeps.sweep import Sweep
 from simulator.training.snapshots import EVERY
 
 
@@ -75,40 +79,57 @@ def run_sweep(
         return folder.path
     if not (fresh or accept_source):
         check_source(folder, made(folder))
-    check_computing(runs, chosen)
-    budget = budget_of(memory, chosen)
-    arrangement = arrange(runs, processes=processes, **budget)
+    arrangement = arranged(runs, chosen, processes, memory)
     watch(0, 0, False)
     refuse_if_held(folder)
-    for told in cautions(sweep, runs):
-        warn(told)
+    warn(*cautions(sweep, runs))
     with one_thread():
         oracle, facts, worlds = examine_worlds(sweep, runs, chosen)
+        desk = Desk(
+            folder=folder, sweep=sweep, runs=runs, members=members, device=chosen, every=save_every, worlds=worlds
+        )
         make_folder(folder.path, parents=True)
         with holding(folder, len(runs)), ending(folder):
             examine_folder(folder.path, sweep, names, fresh=fresh)  # nobody else was kept from writing until now
             if fresh:
                 clear(folder)
-            mend(folder, ids, warn)
-            records = made(folder)
-            if not accept_source:
-                check_source(folder, records)
-            check_references(folder, records, [*runs, *members], {fact["name"]: fact for fact in facts})
-            begin(folder, sweep, runs, facts)
+            take_up(desk, facts, accept_source=accept_source)
             if folder.seal.exists():
-                seal_tables(folder, {})
-                remove_parts(folder)
+                close_again(folder)
                 watch(steps_of(runs) + steps_of(members), len(runs), False)
                 return folder.path
             write_table(tidy(oracle), folder.oracle)
             sizes = kept_sizes(folder, arrangement)
             seal_start(folder)
-            desk = Desk(
-                folder=folder, sweep=sweep, runs=runs, members=members, device=chosen, every=save_every, worlds=worlds
-            )
             failed = finish(desk, sizes, arrangement.processes, watch)
             complain_of(join(folder, runs, failed), len(runs), folder)
     return folder.path
+
+
+def arranged(runs: Sequence[Run], device: torch.device, processes: int, memory: str | None) -> Arrangement:
+    """How the runs fit into memory. Raises ConfigError where they do not, or are computed as this machine cannot."""
+    check_computing(runs, device)
+    return arrange(runs, processes=processes, **budget_of(memory, device))
+
+
+def take_up(desk: Desk, facts: Sequence[Mapping[str, Any]], *, accept_source: bool) -> None:
+    """Mend what is there, see that it is of this code and these references, and write what a sweep begins with.
+
+    Raises ConfigError and StorageError.
+    """
+    folder, runs = desk.folder, desk.runs
+    mend(folder, {run.run_id for run in runs}, warn)
+    records = made(folder)
+    if not accept_source:
+        check_source(folder, records)
+    check_references(folder, records, [*runs, *desk.members], {fact["name"]: fact for fact in facts})
+    begin(folder, desk.sweep, runs, facts)
+
+
+def close_again(folder: Folder) -> None:
+    """Vouch for a sweep that had ended, some of whose files were made again."""
+    seal_tables(folder, {})
+    remove_parts(folder)
 
 
 @contextmanager

@@ -24,7 +24,8 @@ from simulator.storage.origins import COLUMNS, check_as_begun
 from simulator.storage.provenance import made_by
 from simulator.storage.proxy_files import load_proxy, save_proxy
 from simulator.storage.tables import run_rows, tidy, write_table
-from simulator.sweeps.sweep import Sweep, check_text
+from simulator.sweeps.hashes import check_text
+from simulator.sweeps.sweep import Sweep
 from simulator.training.recorder import Recorder, Tick
 from simulator.training.snapshots import Saver
 from simulator.worlds.build import build_world

@@ -35,8 +35,9 @@ from simulator.execution.stack_job import Desk, do, one_thread
 from simulator.proxies.reward_model import needed
 from simulator.storage.layout import Folder
 from simulator.sweeps.grid import expand
+from simulator.sweeps.hashes import code_of
 from simulator.sweeps.stacking import with_proxies
-from simulator.sweeps.sweep import Sweep, code_of
+from simulator.sweeps.sweep import Sweep
 from simulator.user_code.loading import is_own
 
 

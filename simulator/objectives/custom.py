@@ -15,7 +15,8 @@ from torch.nn.functional import pad
 from simulator.common.errors import nearest
 from simulator.objectives import OBJECTIVES
 from simulator.objectives.local_shape import local_shape
-from simulator.objectives.objective import Objective, Own, Pairs, filled, first_sentence
+from simulator.objectives.objective import Objective, Own, Pairs, first_sentence
+from simulator.objectives.stacked_losses import filled
 from simulator.user_code.isolation import isolated, move_random_numbers
 from simulator.user_code.loading import UserFunction
 

@@ -25,7 +25,7 @@ from simulator.networks.packing import whole_packing
 from simulator.networks.parameters import initial_parameters, unstack
 from simulator.networks.transformer import sequence_scores
 from simulator.objectives import OBJECTIVES
-from simulator.objectives.objective import OfParts, Part, pair_losses
+from simulator.objectives.stacked_losses import OfParts, Part, pair_losses
 from simulator.preferences.draw import draw_labelled
 from simulator.preferences.pairs import Preferences, padded_preferences
 from simulator.proxies.agreement import against_gold

@@ -4,34 +4,31 @@ A sweep file has, beside the tables of simulator/settings/tables.py, one for the
 table may be listed there by its full name, such as `"data.pairs" = [64, 256]`, and becomes an axis of the grid.
 """
 
-import hashlib
 import math
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import tomli_w
 from pydantic import AfterValidator, Field, PrivateAttr, ValidationError, create_model, model_validator
 
-from simulator.common.errors import ConfigError, nearest, short
-from simulator.languages.text import read_text
+from simulator.common.errors import ConfigError, short
 from simulator.methods import METHODS
 from simulator.methods.method import Choices
 from simulator.objectives import KNOWN_AS, OBJECTIVES
 from simulator.objectives.losses.gpo import LOSSES
-from simulator.settings.config_errors import complain, known_keys, told
+from simulator.settings.config_errors import complain, known_keys
 from simulator.settings.table import TEXT, Positive, Table, choice, distinct, one_of, path_like
 from simulator.settings.tables import Settings
-from simulator.settings.toml import SIZE_LIMIT, check_values, flatten, override, place, read_toml
+from simulator.settings.toml import check_values, flatten, override, place, read_toml
+from simulator.sweeps.sweep_files import brought_names, origin, place_in_grid, shipped_or_own
 from simulator.user_code.loading import is_own
 
-SHIPPED = Path(__file__).resolve().parent / "shipped"  # sweeps that come with the package
 RUN_LIMIT = 50_000
 CELL_LIMIT = 512  # of methods, objectives and values of further axes: the grid without beta and seed
 LIST_LIMIT = 1_000
 LOSS_LIMIT = 100
-TEXTS_LIMIT = 2**26  # bytes of all text files together
 
 METHOD_KNOWN_AS = (
     dict.fromkeys(("dpo", "ipo", "slic"), "gpo") | dict.fromkeys(("ppo", "rloo"), "rl") | {"bon": "best_of_n"}
@@ -222,93 +219,3 @@ class Sweep(RunSettings):
             if not tables[name]:
                 del tables[name]
         return tomli_w.dumps(tables)
-
-
-def shipped_sweeps() -> dict[str, Path]:
-    """The sweep files that come with the package, by their names."""
-    return {path.stem: path for path in sorted(SHIPPED.glob("*.toml"))}
-
-
-def shipped_or_own(name: str | Path) -> Path:
-    """The file of a sweep: the user's at that path, or else the one of that name that ships. Raises ConfigError."""
-    path, shipped = Path(name), shipped_sweeps()
-    if path.suffix or path.is_file() or len(path.parts) != 1:
-        return path
-    if path.name not in shipped:
-        raise ConfigError(
-            f"{short(path.name)}: must be a sweep file such as mine.toml, or the name of one that ships: "
-            f"{', '.join(shipped)}{nearest(path.name, shipped)}"
-        )
-    return shipped[path.name]
-
-
-def brought_names(tables: Mapping[str, Any]) -> tuple[str, ...]:
-    """The names of losses in the tables of a sweep file, already found right, that stand for one of ours."""
-    losses = tables.get("sweep", {}).get("loss", ())
-    return tuple(name for name in ([losses] if isinstance(losses, str) else losses) if name in KNOWN_AS)
-
-
-def origin(key: str, path: Path, changed: Iterable[str]) -> str:
-    """Where a key of a sweep came from, in a few words: its file, or one of the keys that --set has `changed`."""
-    ours = SHIPPED in path.resolve().parents
-    file, key = (path.name if ours else str(path)), key.partition("[")[0]
-    if any(f"{key}.".startswith(f"{name}.") for name in changed):
-        return "from --set"
-    also = any(f"{name}.".startswith(f"{key}.") or not key for name in changed)
-    return f"in {file}{', changed by --set' if also else ''}"
-
-
-def place_in_grid(key: str, point: Mapping[str, Any]) -> str:
-    """Where in the grid a key has a value that it must not have, in a few words."""
-    others = {name: value for name, value in point.items() if name != key}
-    return f"in [sweep], at {told(others)}" if others else "in [sweep]"
-
-
-def check_text(sweep: Sweep, name: str, there: str) -> None:
-    """Raises ConfigError where the SHA-256 of the text file `name`, `there`, is not what the sweep's `texts` says."""
-    if name in sweep.texts and there != sweep.texts[name]:
-        raise ConfigError(
-            f"world.language.text = {name}: is not the file that this sweep is about (its SHA-256 is {there}, and "
-            f"texts says {sweep.texts[name]}); bring that file back, or choose another --out"
-        )
-
-
-def with_hashes(sweep: Sweep, names: Iterable[str]) -> Sweep:
-    """The sweep with the hashes of the text files of these names, and of the code of its losses.
-
-    Raises ConfigError where one is not as it says.
-    """
-    found, size = {}, 0
-    for name in dict.fromkeys(filter(None, names)):
-        text = read_text(name)
-        size += len(text)
-        if size > TEXTS_LIMIT:
-            raise ConfigError(
-                f"world.language.text = {name}: all texts together must have at most {TEXTS_LIMIT:,} bytes"
-            )
-        found[name] = hashlib.sha256(text).hexdigest()
-        check_text(sweep, name, found[name])
-    hashed = sweep.model_copy(update={"texts": found, "code": code_of(sweep)})
-    if (size := len(hashed.to_toml().encode())) > SIZE_LIMIT:
-        raise ConfigError(
-            f"[sweep]: with its defaults and hashes it has {size:,} bytes; at most {SIZE_LIMIT:,} can be kept"
-        )
-    return hashed
-
-
-def code_of(sweep: Sweep) -> dict[str, str]:
-    """The SHA-256 of the code that each loss of the user's own uses, by the name of the loss.
-
-    Raises ConfigError where it is not what the sweep says.
-    """
-    found = {}
-    for name in filter(is_own, sweep.sweep.loss):
-        from simulator.objectives.own_loss import own_loss
-
-        found[name] = there = own_loss(name, sweep.beside).function.code
-        if sweep.code.get(name, there) != there:
-            raise ConfigError(
-                f"sweep.loss = {name}: is not the code that this sweep is about (the SHA-256 of what it uses is "
-                f"{there}, and code says {sweep.code[name]}); bring that code back, or choose another --out"
-            )
-    return found

@@ -24,7 +24,8 @@ from torch import Tensor
 from simulator.networks.compute_mode import computing
 from simulator.networks.optimizer import adam_step, clip_rows, learning_rate_factor, start_adam
 from simulator.networks.parameters import restack, unstack
-from simulator.objectives.objective import OfParts, Scene, Term, pair_losses, slices, tokens_of, watched
+from simulator.objectives.objective import Scene, Term
+from simulator.objectives.stacked_losses import OfParts, pair_losses, slices, tokens_of, watched
 from simulator.training.batches import batches
 from simulator.training.problem import Batch, Problem, State, take
 

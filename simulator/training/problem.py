@@ -16,7 +16,8 @@ from simulator.networks.optimizer import Adam
 from simulator.networks.packing import Packing
 from simulator.networks.parameters import Blocks
 from simulator.networks.transformer import sequence_log_probs
-from simulator.objectives.objective import Memory, Part, UnderReference
+from simulator.objectives.objective import Memory, UnderReference
+from simulator.objectives.stacked_losses import Part
 from simulator.training.snapshots import part_of, scalar
 
 Value = Callable[[Blocks, Architecture, Packing, Tensor, Tensor], Tensor]

@@ -9,7 +9,7 @@ from simulator.networks.architecture import Architecture
 from simulator.networks.packing import packing
 from simulator.networks.parameters import initial_parameters
 from simulator.objectives import OBJECTIVES
-from simulator.objectives.objective import Part
+from simulator.objectives.stacked_losses import Part
 from simulator.training.engine import advance, start
 from simulator.training.problem import Problem, Schedule
 

@@ -31,16 +31,14 @@ from torch import Tensor
 
 from gold_rewards import Gold
 from simulator.common.random_streams import stream
-from simulator.measurement.columns import QUANTITIES
-from simulator.measurement.estimators import Estimate, clustered, implicit_reward, two_samples
-from simulator.measurement.exact import TIE, Columns, kl_estimates
+from simulator.measurement.exact import Columns
 from simulator.measurement.gibbs import no_rows
-from simulator.measurement.policy_summary import EDGES, LIKELY, PROMPTS, Portrait, bins_of, likeliest
+from simulator.measurement.policy_summary import Portrait
 from simulator.networks.architecture import Architecture
 from simulator.networks.packing import whole_packing
 from simulator.networks.parameters import Blocks, unstack
 from simulator.networks.sampling import Lots, sample_lots
-from simulator.networks.token_log_probs import AT_ONCE, follow, numbers_for_one, runs_at_once, said
+from simulator.networks.token_log_probs import AT_ONCE, numbers_for_one, runs_at_once, said
 from simulator.networks.transformer import sequence_scores
 from simulator.objectives.objective import UnderReference
 from simulator.settings.tables import Data
@@ -50,9 +48,9 @@ from simulator.worlds.behaviour import Answers, Candidates, apart, behaviour_tem
 from simulator.worlds.components import Ground, sizes
 from simulator.worlds.listing import Listing, Scorer
 from simulator.worlds.reference_sample import Baseline, draw_baseline, total
+from simulator.worlds.sampled_measures import log_ratios, measure_drawn, portray
 
 KEPT_BYTES = 2**25  # of pairs
-PORTRAYED = 8  # prompts that the law of gold is told at
 UNSEEN = 1024  # texts that the reference's cross-entropy is measured on
 
 Array = np.ndarray
@@ -95,7 +93,7 @@ class SampledWorld:
         """log pi_ref of responses [R, B, K, T] to the prompts of these rows [R, B], float64 [R, B, K]."""
         asked = self.prompts[prompt].unsqueeze(2).expand(*responses.shape[:3], -1).flatten(0, 2)
         single = responses.flatten(0, 2)[None, :, None]
-        return said(self._reference, self.architecture, asked[None], single).view(responses.shape[:3])
+        return said(self.reference_blocks, self.architecture, asked[None], single).view(responses.shape[:3])
 
     def gold_of(self, prompt: Tensor, responses: Tensor) -> Tensor:
         """Gold of responses [R, B, K, T] to the prompts of these rows [R, B], float64 [R, B, K].
@@ -150,7 +148,7 @@ class SampledWorld:
         return Candidates(
             prompt=row,
             responses=responses,
-            reference=said(self._reference, self.architecture, prompts.unsqueeze(0), responses.unsqueeze(0))[0],
+            reference=said(self.reference_blocks, self.architecture, prompts.unsqueeze(0), responses.unsqueeze(0))[0],
             draws=draws[:, 1],
         )
 
@@ -180,74 +178,21 @@ class SampledWorld:
             rows = slice(first, first + size)
             if few:
                 ratios[rows] = self._on_pairs(parameters[rows], few.rows(rows))
-            for name, value in self._measure(parameters[rows], data, scorer and scorer.rows(rows)).items():
+            for name, value in measure_drawn(self, parameters[rows], data, scorer and scorer.rows(rows)).items():
                 columns.setdefault(name, value.new_empty(len(parameters)))[rows] = value
         return columns, ratios
 
     def portray(self, parameters: Tensor, scorer: Scorer | None = None) -> Portrait:
-        """What policies with `parameters` [R, D] say; the column `proxy` is log pi / pi_ref without a scorer.
-
-        The likeliest of the responses that they draw, and of the baseline, with gold above the baseline's mean.
-        """
-        few = self.measured[:PORTRAYED]
-        shown, count = few[:PROMPTS], min(LIKELY, self.asked.samples, self.baseline.responses.shape[1])
-        zero = total(self.baseline.parts).mean(dim=-1, keepdim=True)[: len(few)]
-        known = self.baseline.responses[: len(few)]
-        place = likeliest(self.baseline.reference[: len(shown)], count)
-        usual = torch.stack([texts[rows] for texts, rows in zip(known, place, strict=False)])
-        said_first: list[Tensor] = []
-        found: dict[str, list[Tensor]] = {name: [] for name in ("log_probs", "reference", "gold", "proxy", "law")}
-        for number in range(len(parameters)):
-            blocks = unstack(parameters[number : number + 1], self.architecture)
-            drawn = self._drawn(blocks, few)
-            gold = total(self.judged(few, drawn)) - zero
-            found["law"].append(histogram(gold)[0])
-            own = self._log_probs(blocks, drawn[:, : len(shown)])
-            best = torch.stack([texts[rows] for texts, rows in zip(drawn[0], likeliest(own[0], count), strict=False)])
-            texts = torch.cat([best, usual], dim=1)[None]
-            said_first.append(texts)
-            found["log_probs"].append(self._log_probs(blocks, texts)[0])
-            found["reference"].append(self._log_probs(self._reference, texts)[0])
-            found["gold"].append((total(self.judged(shown, texts)) - zero[: len(shown)])[0])
-            if scorer is None:
-                found["proxy"].append(found["log_probs"][-1] - found["reference"][-1])
-            else:
-                rows = slice(number, number + 1)
-                found["proxy"].append(scorer.rows(rows).of(self.few[None, : len(shown)], texts)[0])
-        return Portrait(
-            prompts=shown,
-            responses=torch.cat(said_first),
-            reference_law=histogram((total(self.baseline.parts)[: len(few)] - zero)[None])[0],
-            **{name: torch.stack(values) for name, values in found.items()},
-        )
-
-    def _drawn(self, blocks: Blocks, prompts: Tensor) -> Tensor:
-        """Responses of policies to `prompts`, [R, n, m, T], with noise that all share."""
-        found = follow(
-            blocks,
-            self._reference,
-            self.architecture,
-            prompts,
-            responses=self.asked.samples,
-            end=self.end,
-            seed=self.seed,
-            purpose="portrait",
-        )
-        return found["responses"]
-
-    def _log_probs(self, blocks: Blocks, responses: Tensor) -> Tensor:
-        """log pi of responses [R, n, m, T] to the first n measured prompts, [R, n, m]."""
-        asked = self.measured[: responses.shape[1]].repeat_interleave(responses.shape[2], dim=0)
-        single = responses.flatten(1, 2).unsqueeze(2)
-        prompts = asked.expand(len(responses), -1, -1)
-        return said(blocks, self.architecture, prompts, single).view(responses.shape[:3])
+        """What policies with `parameters` [R, D] say; the column `proxy` is log pi / pi_ref without a scorer."""
+        return portray(self, parameters, scorer)
 
     def oracle(self, name: str) -> pd.DataFrame:
         """No rows: the best policy is known where every response can be listed."""
         return no_rows()
 
     @property
-    def _reference(self) -> Blocks:
+    def reference_blocks(self) -> Blocks:
+        """The reference as named weights."""
         return unstack(self.reference.unsqueeze(0), self.architecture)
 
     def _behave(self, data: Data, prompts: Tensor, responses: int, seed: int, purpose: str) -> Tensor:
@@ -257,7 +202,7 @@ class SampledWorld:
             data.behaviour, uniform, temperature=data.behaviour_temperature, uniform_share=data.uniform_share
         )
         return sample_lots(
-            self._reference,
+            self.reference_blocks,
             self.architecture,
             prompts,
             temperature=torch.from_numpy(temperature).to(prompts.device),
@@ -281,66 +226,15 @@ class SampledWorld:
         blocks = unstack(parameters, self.architecture)
         return said(blocks, self.architecture, self.prompts[pairs.prompt], pairs.responses) - pairs.reference
 
-    def proxy(self, scores: Tensor, scorer: Scorer) -> Estimate:
-        """The mean of proxies' scores [R, n, m] of a policy's responses; its error has the chance in zero and unit."""
-        mean = scores.mean(dim=(1, 2), keepdim=True)
-        return two_samples([scores, mean * scorer.drifts - scorer.tables], share=self.share)
-
-    def _measure(self, parameters: Tensor, data: Data, scorer: Scorer | None) -> Columns:
-        blocks = unstack(parameters, self.architecture)
-        found = follow(
-            blocks,
-            self._reference,
-            self.architecture,
-            self.measured,
-            responses=self.asked.samples,
-            end=self.end,
-            seed=self.seed,
-            purpose="measure",
-        )
-        at_baseline = self._ratios(blocks, self.baseline.responses, self.baseline.reference)
-        at_behaviour = at_baseline if data.behaviour == "reference" else self._ratios(blocks, *self._behaviour(data))
-        judged = self.judged(self.measured, found["responses"])
-        summed = {"kl": found["kl"]}
-        summed |= {name: quantity.drawn(found) for name, quantity in QUANTITIES.items() if quantity.drawn}
-        summed |= kl_estimates(found["ratio"], self.asked.kl_estimators)
-        estimates = {name: clustered(values, share=self.share) for name, values in summed.items()} | {
-            "gold": self.baseline.gold(judged, share=self.share),
-            "win_rate": self.baseline.win_rate(judged, share=self.share),
-            "proxy": implicit_reward(found["kl"], at_baseline, share=self.share, least=TIE),
-        }
-        if scorer is not None:
-            asked = self.few.expand(len(parameters), -1)
-            estimates["proxy"] = self.proxy(scorer.of(asked, found["responses"]), scorer)
-        columns = {name: estimate.mean for name, estimate in estimates.items()}
-        columns |= {f"{name}_se": estimate.error for name, estimate in estimates.items()}
-        columns["mu_squared"] = at_behaviour.var(dim=-1).mean(dim=-1)
-        return columns
-
-    def _ratios(self, blocks: Blocks, responses: Tensor, reference: Tensor) -> Tensor:
-        """log pi - log pi_ref, [R, n, m], of the first m of the responses [n, m', T], whose log pi_ref is given."""
-        runs, some = blocks["token"].shape[0], responses[:, : self.asked.samples]
-        prompts = self.measured.repeat_interleave(some.shape[1], dim=0).expand(runs, -1, -1)
-        single = some.flatten(0, 1).unsqueeze(1).expand(runs, -1, -1, -1)
-        log_probs = said(blocks, self.architecture, prompts, single).view(runs, *some.shape[:2])
-        return log_probs - reference[:, : some.shape[1]]
-
-    def _behaviour(self, data: Data) -> tuple[Tensor, Tensor]:
+    def behaviour_sample(self, data: Data) -> tuple[Tensor, Tensor]:
         """Responses of the behaviour policy to the measured prompts, [n, m, T], and their log pi_ref [n, m]."""
 
         def make() -> tuple[Tensor, Tensor]:
             drawn = self._behave(data, self.measured, self.asked.samples, self.seed, "behaviour")
             nothing = torch.zeros(drawn.shape[:2], dtype=torch.float64, device=drawn.device)
-            return drawn, self._ratios(self._reference, drawn, nothing)[0]
+            return drawn, log_ratios(self, self.reference_blocks, drawn, nothing)[0]
 
         return self._kept((data.behaviour, data.behaviour_temperature, data.uniform_share), make)
-
-
-def histogram(gold: Tensor) -> Tensor:
-    """The share of gold [R, n, m] in each bin, [R, B]."""
-    where = bins_of(gold).flatten(1)
-    share = torch.full_like(where, 1 / where.shape[1], dtype=torch.float64)
-    return share.new_zeros(len(where), len(EDGES) - 1).scatter_add_(1, where, share)
 
 
 def bytes_of(tensors: Candidates | tuple[Tensor, Tensor]) -> int:

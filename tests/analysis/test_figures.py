@@ -10,7 +10,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from analysis import ResultsError, load
-from analysis.figures import FIGURES, draw_all, drawable, parts_of, picture_losses
+from analysis.figures import draw_all, drawable, parts_of, picture_losses
 from analysis.figures.style import RC, log_axis, loss_styles
 from analysis.report.terminal_text import text
 from simulator import run_sweep
@@ -18,6 +18,7 @@ from simulator.objectives.local_shape import sample_losses
 from simulator.objectives.losses.gpo import LOSSES
 from tests.analysis.test_load import planted
 from tests.conftest import small_sweep
+from tests.helpers.figure_tables import FIGURES
 
 
 def named(figure) -> list[str]:

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from analysis import frontier, load, peaks, variants
-from analysis.figures import TOGETHER, draw_all, showing
+from analysis.figures import draw_all, showing
 from analysis.figures.offline.learning_rate import draw as draw_pace
 from analysis.figures.offline.neighbours import draw as draw_neighbours
 from analysis.figures.style import loss_styles
@@ -17,6 +17,7 @@ from simulator import run_sweep
 from simulator.objectives import OBJECTIVES
 from tests.analysis.test_figures import texts
 from tests.conftest import heard, small_sweep
+from tests.helpers.figure_tables import TOGETHER
 
 
 @pytest.fixture(scope="module")

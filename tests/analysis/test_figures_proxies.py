@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from analysis import frontier, load, load_proxies, trends
-from analysis.figures import AGAINST, draw_all
+from analysis.figures import draw_all
 from analysis.figures.curve_groups import ensemble, families, varying, with_labels
 from analysis.figures.style import RC
 from analysis.report.terminal_text import text
@@ -16,6 +16,7 @@ from analysis.statistics.peaks import means_along, peak_along
 from simulator import run_sweep
 from tests.analysis.test_figures import named, texts
 from tests.conftest import heard, small_sweep
+from tests.helpers.figure_tables import AGAINST
 
 PROXY = {"steps": 30, "batch": 16}
 

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from analysis import frontier, pareto_front, tradeoffs
-from analysis.statistics.frontier import through
 from analysis.statistics.intervals import Estimate, mean_of, resamples, spread_of
+from analysis.statistics.tradeoff_curves import through
 from analysis.statistics.tradeoffs import oracle_at, undominated
 from tests.helpers import synthetic_curves as planted
 from tests.helpers.synthetic_curves import hump

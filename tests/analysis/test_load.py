@@ -1,5 +1,7 @@
 """Analysis on planted truth: tables made so that the right answer is known."""
 
+import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -7,13 +9,14 @@ import pandas as pd
 import pytest
 
 from analysis import ResultsError, frontier, load, load_losses, peaks, training_curves
-from analysis.records.about import MEASURED, settings_of
+from analysis.records.about import DEFAULT, cards, methods_where, settings_of
 from analysis.records.load import ends, further_axes, oracle, trained
 from analysis.report.terminal_text import text
-from analysis.statistics.frontier import end_points, gold_at
 from analysis.statistics.intervals import over_seeds
 from analysis.statistics.peaks import fall_with_error, falls
-from simulator.storage import tables as records
+from analysis.statistics.tradeoff_curves import end_points, gold_at
+from simulator.methods import METHODS
+from simulator.storage.tables import describe_tables
 
 STEPS = np.array([0, 1, 3, 10, 30, 100])
 
@@ -253,11 +256,30 @@ def test_intervals_cover_where_measurement_noise_is_shared_whole_or_not_at_all()
         assert held / 400 >= 0.93
 
 
-def test_what_is_measured_is_no_setting_to_analysis(curves: pd.DataFrame) -> None:
-    """The list of measured columns is kept twice, since analysis imports nothing of the simulator."""
-    asked = [f"{name}{suffix}" for name in records.ON_REQUEST for suffix in ("", "_se")]
-    assert set(MEASURED) == {*records.MEASURED, *asked, *records.OF_SOME, "kl_source"}
+def test_what_analysis_knows_of_the_tables_is_what_the_simulator_writes(curves: pd.DataFrame) -> None:
+    """Analysis imports nothing of the simulator: it reads what each sweep says of its tables, or a copy of it."""
+    written = describe_tables([method.card for method in METHODS.values()])
+    assert json.loads(json.dumps(written)) == DEFAULT
     assert set(settings_of(curves)) == {"method", "loss", "beta", "kappa", "seed", "pairs", "label_noise"}
+
+
+def test_a_measured_column_of_somebodys_own_is_no_axis(results: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "own"
+    shutil.copytree(results, folder)
+    told = json.loads((folder / "tables.json").read_text())
+    told["columns"]["renyi"] = {"kind": "measured", "unit": "nats", "about": "a column of somebody's own"}
+    told["methods"]["mine"] = {"label": "my method", "trajectory": True, "unheard_of": 1}
+    (folder / "tables.json").write_text(json.dumps(told))
+    table = pd.read_parquet(folder / "curves.parquet")
+    table.assign(renyi=np.arange(float(len(table))), sort_of="a").to_parquet(folder / "curves.parquet", index=False)
+    curves = load(folder)
+    assert "renyi" not in settings_of(curves)
+    assert further_axes(curves) == []
+    assert "sort_of" in settings_of(trained(curves))
+    assert cards(curves)["mine"].label == "my method"
+    assert methods_where(curves, "trajectory")[-1] == "mine"
+    (folder / "tables.json").write_text("[")
+    assert further_axes(load(folder)) == ["renyi"]
 
 
 def test_a_fall_of_noise_that_seeds_share_is_covered() -> None:

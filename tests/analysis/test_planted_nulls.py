@@ -14,8 +14,8 @@ import pytest
 from scipy.optimize import brentq
 
 from analysis import claims, fit_scaling_law
+from analysis.published.gao_measures import NEAR
 from analysis.published.papers import PAPERS
-from analysis.published.papers.gao import NEAR
 from tests.analysis.test_claims import (
     FAMILIES,
     KAPPA,

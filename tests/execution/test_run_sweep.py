@@ -94,6 +94,7 @@ def test_the_folder_holds_what_the_contract_lists(results: Path) -> None:
         "responses.parquet",
         "runs.parquet",
         "source.json",
+        "tables.json",
         "world.json",
     ]
     assert tomllib.loads((results / "config.toml").read_text())["train"]["schedule"] == "constant"

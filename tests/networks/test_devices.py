@@ -14,7 +14,7 @@ from simulator.networks.sampling import sample
 from simulator.networks.token_log_probs import compare, logits_along, said
 from simulator.objectives import OBJECTIVES
 from simulator.objectives.losses.gpo import LOSSES
-from simulator.objectives.objective import Part
+from simulator.objectives.stacked_losses import Part
 from simulator.training.engine import advance, loss_and_gradient, start
 from simulator.training.problem import Problem, Schedule
 

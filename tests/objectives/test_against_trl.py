@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from simulator.objectives import OBJECTIVES
-from simulator.objectives.objective import OfParts, Part, pair_losses
+from simulator.objectives.stacked_losses import OfParts, Part, pair_losses
 
 os.environ["TRL_EXPERIMENTAL_SILENCE"] = "1"
 with warnings.catch_warnings():

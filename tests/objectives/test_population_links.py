@@ -6,7 +6,7 @@ import torch
 from scipy.special import expit
 
 from simulator.objectives import OBJECTIVES
-from simulator.objectives.objective import OfParts, Part, pair_losses
+from simulator.objectives.stacked_losses import OfParts, Part, pair_losses
 
 GAPS = np.array([-2.5, -1.0, -0.3, 0.2, 0.7, 1.5, 2.0])  # gold of the first response less that of the second
 LINKS = {

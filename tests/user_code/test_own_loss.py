@@ -16,11 +16,12 @@ from run import main
 from simulator import Sweep, run_sweep
 from simulator.common.errors import ConfigError, SweepError
 from simulator.objectives.custom import GIVEN
-from simulator.objectives.objective import Objective, OfParts, Part, pair_losses
+from simulator.objectives.objective import Objective
 from simulator.objectives.own_loss import own_loss
+from simulator.objectives.stacked_losses import OfParts, Part, pair_losses
 from simulator.sweeps.cautions import cautions
 from simulator.sweeps.grid import expand
-from simulator.sweeps.sweep import with_hashes
+from simulator.sweeps.hashes import with_hashes
 from tests.conftest import SMALL, heard, small_sweep
 
 MINE = '''

@@ -3,6 +3,7 @@
 import pandas as pd
 from matplotlib.figure import Figure
 
+from analysis.figures.kind import Kind, has_beta
 from analysis.figures.style import (
     GOLD_LABEL,
     KL_LABEL,
@@ -16,7 +17,7 @@ from analysis.figures.style import (
     panels,
     seeds_note,
 )
-from analysis.statistics.frontier import end_points
+from analysis.statistics.tradeoff_curves import end_points
 
 
 def draw(curves: pd.DataFrame) -> Figure:
@@ -38,3 +39,13 @@ def draw(curves: pd.DataFrame) -> Figure:
     legend_inside(next(iter(grid.values())))
     beta_bar(figure, colors, points["beta"], list(grid.values()))
     return figure
+
+
+FIGURE = Kind(
+    name="across_beta",
+    caption="The end of training across β, a panel a loss.",
+    rank=20,
+    shows="point",
+    draw=draw,
+    applies=has_beta,
+)

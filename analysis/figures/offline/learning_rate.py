@@ -5,8 +5,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from analysis.figures.kind import Kind
 from analysis.figures.style import GOLD_LABEL, KL_LABEL, band, legend_below, log_axis, losses_of, seeds_note
-from analysis.records.load import further_axes, trained
+from analysis.records.load import ends, further_axes, trained
 from analysis.statistics.peaks import training_curves
 
 
@@ -51,3 +52,13 @@ def draw(curves: pd.DataFrame) -> Figure:
     if axes_names:
         legend_below(figure, grid[0, 0])
     return figure
+
+
+FIGURE = Kind(
+    name="pace",
+    caption="KL and gold of objectives without β, against the step and the learning rate.",
+    rank=50,
+    shows="pairs",
+    draw=draw,
+    applies=lambda curves: not ends(without_beta(curves)).empty,
+)

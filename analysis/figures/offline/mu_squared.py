@@ -4,7 +4,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from analysis.figures.kind import Kind
 from analysis.figures.style import KL_LABEL, beta_bar, beta_scale, legend_inside, log_axis, losses_of, panels
+from analysis.records.load import trained
 from analysis.statistics.peaks import training_curves
 
 
@@ -33,3 +35,13 @@ def draw(curves: pd.DataFrame) -> Figure:
     legend_inside(first, "lower right")
     beta_bar(figure, colors, means["beta"], list(grid.values()))
     return figure
+
+
+FIGURE = Kind(
+    name="mu_squared",
+    caption="KL against half the mean squared margin over pairs from the behaviour policy.",
+    rank=120,
+    shows="point",
+    draw=draw,
+    applies=lambda curves: bool(trained(curves)["mu_squared"].notna().any()),
+)

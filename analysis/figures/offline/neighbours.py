@@ -3,6 +3,7 @@
 import pandas as pd
 from matplotlib.figure import Figure
 
+from analysis.figures.kind import Kind
 from analysis.figures.style import (
     GOLD_LABEL,
     KL_LABEL,
@@ -18,8 +19,9 @@ from analysis.figures.style import (
     seeds_note,
 )
 from analysis.records.about import GPO_LOSSES
-from analysis.statistics.frontier import end_points
+from analysis.records.load import ends
 from analysis.statistics.peaks import training_curves
+from analysis.statistics.tradeoff_curves import end_points
 
 
 def others(curves: pd.DataFrame) -> list[str]:
@@ -55,3 +57,13 @@ def draw(curves: pd.DataFrame) -> Figure:
     legend_inside(next(iter(grid.values())))
     beta_bar(figure, colors, points["beta"], list(grid.values()))
     return figure
+
+
+FIGURE = Kind(
+    name="neighbours",
+    caption="Each objective that is not GPO's, beside the six, across β.",
+    rank=40,
+    shows="point",
+    draw=draw,
+    applies=lambda curves: bool(others(ends(curves))),
+)

@@ -3,6 +3,7 @@
 import pandas as pd
 from matplotlib.figure import Figure
 
+from analysis.figures.kind import Kind, has_beta
 from analysis.figures.style import (
     GOLD_LABEL,
     KL_LABEL,
@@ -13,7 +14,7 @@ from analysis.figures.style import (
     losses_of,
     seeds_note,
 )
-from analysis.statistics.frontier import end_points
+from analysis.statistics.tradeoff_curves import end_points
 
 
 def draw(curves: pd.DataFrame) -> Figure:
@@ -54,3 +55,13 @@ def draw(curves: pd.DataFrame) -> Figure:
     legend_below(figure, grid[0, 0])
     figure.suptitle(f"At the end of training\n{seeds_note(points)}")
     return figure
+
+
+FIGURE = Kind(
+    name="regularization",
+    caption="KL and gold against β, and against βκ.",
+    rank=30,
+    shows="point",
+    draw=draw,
+    applies=has_beta,
+)

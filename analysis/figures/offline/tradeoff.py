@@ -3,6 +3,7 @@
 import pandas as pd
 from matplotlib.figure import Figure
 
+from analysis.figures.kind import Kind
 from analysis.figures.style import (
     GOLD_LABEL,
     KL_LABEL,
@@ -14,8 +15,8 @@ from analysis.figures.style import (
     losses_of,
     seeds_note,
 )
-from analysis.statistics.frontier import end_points
 from analysis.statistics.peaks import training_curves
+from analysis.statistics.tradeoff_curves import end_points
 
 
 def draw(curves: pd.DataFrame) -> Figure:
@@ -42,3 +43,12 @@ def draw(curves: pd.DataFrame) -> Figure:
     figure.suptitle(seeds_note(points))
     legend_below(figure, across)
     return figure
+
+
+FIGURE = Kind(
+    name="tradeoff",
+    caption="Gold against KL: all checkpoints, and the end of training across β, below the oracle.",
+    rank=0,
+    shows="point",
+    draw=draw,
+)

@@ -5,6 +5,7 @@ import math
 import pandas as pd
 from matplotlib.figure import Figure
 
+from analysis.figures.kind import Kind
 from analysis.figures.style import (
     GOLD_LABEL,
     KL_LABEL,
@@ -50,3 +51,12 @@ def draw(curves: pd.DataFrame) -> Figure:
     legend_inside(next(iter(grid.values())))
     beta_bar(figure, colors, means["beta"], list(grid.values()))
     return figure
+
+
+FIGURE = Kind(
+    name="training",
+    caption="Gold against KL along training, a panel a loss, a curve a β.",
+    rank=10,
+    shows="point",
+    draw=draw,
+)

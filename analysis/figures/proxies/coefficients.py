@@ -4,6 +4,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analysis.figures.curve_groups import label_of, shown, varying, with_labels
+from analysis.figures.kind import Kind
 from analysis.figures.style import DASHES, MARKERS, PALETTE, arms, legend_below, log_axis
 from analysis.records.about import methods_where
 from analysis.statistics.law_fits import fit_laws
@@ -45,3 +46,13 @@ def draw(curves: pd.DataFrame) -> Figure:
     )
     legend_below(figure, grid[0])
     return figure
+
+
+FIGURE = Kind(
+    name="coefficients",
+    caption="The coefficients of the law, against the size of the proxy or its data.",
+    rank=100,
+    shows="proxies",
+    draw=draw,
+    applies=lambda curves: along_of(curves) is not None,
+)

@@ -6,6 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.figures.curve_groups import Family, families
+from analysis.figures.kind import Kind
 from analysis.figures.style import GOLD_LABEL, band, legend_beside, level, panels, seeds_note
 from analysis.statistics.law_fits import form_of
 from analysis.statistics.laws import fit_scaling_law
@@ -65,3 +66,12 @@ def draw_family(axes: Axes, family: Family) -> list[pd.DataFrame]:
         along = np.linspace(0.0, float(d.max()), 100)
         axes.plot(along, law.predict(along), color=color, linestyle=":", linewidth=1.2)
     return tables
+
+
+FIGURE = Kind(
+    name="overoptimization",
+    caption="Gold (solid) and proxy score (dashed) against the square root of KL, with the fitted law.",
+    rank=60,
+    shows="proxies",
+    draw=draw,
+)

@@ -6,6 +6,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analysis.figures.curve_groups import colours, label_of, shown, varying, with_labels
+from analysis.figures.kind import Kind
 from analysis.figures.proxies.coefficients import ALONG, along_of
 from analysis.figures.style import DASHES, GOLD_LABEL, MARKERS, arms, legend_beside, log_axis, panels, seeds_note
 from analysis.statistics.peaks import peak_along
@@ -39,3 +40,13 @@ def draw(curves: pd.DataFrame) -> Figure:
     if apart:
         legend_beside(figure, max(grid.values(), key=lambda axes: len(axes.get_legend_handles_labels()[1])))
     return figure
+
+
+FIGURE = Kind(
+    name="maxima",
+    caption="The peak of gold by size and data of the proxy.",
+    rank=90,
+    shows="proxies",
+    draw=draw,
+    applies=lambda curves: along_of(curves) is not None,
+)

@@ -4,6 +4,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analysis.figures.curve_groups import only, shown, varying, with_labels
+from analysis.figures.kind import Kind
 from analysis.figures.proxies.rl_vs_best_of_n import PROXY_LABEL
 from analysis.figures.style import GOLD_LABEL, KL_LABEL, ORACLE, band, beta_scale, legend_below, level, seeds_note
 from analysis.records.about import cards
@@ -45,3 +46,13 @@ def draw(curves: pd.DataFrame) -> Figure:
     figure.suptitle(f"Along training at each penalty (dot: its end){told}; {seeds_note(pd.concat(tables))}")
     legend_below(figure, grid[0])
     return figure
+
+
+FIGURE = Kind(
+    name="penalty",
+    caption="Proxy score and gold over KL at each penalty.",
+    rank=80,
+    shows="proxies",
+    draw=draw,
+    applies=lambda curves: len(curves.loc[curves["method"] == "rl", "beta"].unique()) > 1,
+)

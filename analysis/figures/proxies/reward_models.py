@@ -7,6 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analysis.figures.curve_groups import colours, shown
+from analysis.figures.kind import Kind
 from analysis.figures.proxies.coefficients import ALONG
 from analysis.figures.style import DASHES, MARKERS, arms, legend_beside, log_axis, seeds_note
 from analysis.records.load import MADE_BY
@@ -66,3 +67,12 @@ def draw(proxies: pd.DataFrame) -> Figure:
     for axes, chance in ((grid[0, 0], np.log(2)), (grid[0, 1], 0.5)):
         axes.axhline(chance, color="0.6", linewidth=0.8, zorder=1)
     return figure
+
+
+FIGURE = Kind(
+    name="proxies",
+    caption="What proxies know of gold.",
+    rank=110,
+    shows="other",
+    draw=draw,
+)

@@ -4,6 +4,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analysis.figures.curve_groups import only, shown, varying, with_labels
+from analysis.figures.kind import Kind
 from analysis.figures.style import GOLD_LABEL, KL_LABEL, band, draw_oracle, legend_below, level, seeds_note
 from analysis.records.about import cards
 from analysis.statistics.peaks import means_along
@@ -46,3 +47,13 @@ def draw(curves: pd.DataFrame) -> Figure:
     figure.suptitle(f"What optimizing spends and gets, along n or training{fixed}; {seeds_note(pd.concat(tables))}")
     legend_below(figure, over_kl)
     return figure
+
+
+FIGURE = Kind(
+    name="spending",
+    caption="RL against best-of-n: gold over KL, and over the proxy's score.",
+    rank=70,
+    shows="proxies",
+    draw=draw,
+    applies=lambda curves: len(with_labels(curves)["method"].unique()) > 1,
+)

@@ -3,6 +3,7 @@
 import pandas as pd
 from matplotlib.figure import Figure
 
+from analysis.figures.kind import Kind
 from analysis.figures.style import beta_bar, beta_scale, losses_of, panels
 
 LANE = 0.22
@@ -36,3 +37,12 @@ def draw(table: pd.DataFrame, functions: pd.DataFrame) -> Figure:
     figure.supylabel("|f′(z)| / |f′(0)|, and below it where z lies")
     figure.suptitle("what a pair weighs, and z on a run's own pairs at the end: 5, 25, 50, 75, 95 %, mean over seeds")
     return figure
+
+
+FIGURE = Kind(
+    name="weights",
+    caption="How much gradient each loss gives to the margins that were seen.",
+    rank=140,
+    shows="other",
+    draw=draw,
+)

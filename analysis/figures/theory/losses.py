@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from analysis.figures.kind import Kind
 from analysis.figures.style import legend_below, loss_styles, losses_of
 
 FLOOR = 3e-3
@@ -33,3 +34,12 @@ def draw(losses: pd.DataFrame) -> Figure:
         axes.axvline(0, color="0.6", linewidth=0.8, zorder=1)
     legend_below(figure, near)
     return figure
+
+
+FIGURE = Kind(
+    name="losses",
+    caption="The functions f of the sweep, their tails, and the weight that each gives a pair.",
+    rank=160,
+    shows="other",
+    draw=draw,
+)

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from analysis.figures.kind import Kind
 from analysis.figures.style import beta_bar, beta_scale, level, losses_of, panels, seeds_of
 from analysis.statistics.population_links import LINKS
 
@@ -42,3 +43,12 @@ def draw(table: pd.DataFrame) -> Figure:
     figure.supylabel("z = βρ toward the response with more gold")
     figure.suptitle(f"margins on a run's own pairs at the end of training, mean over {seeds_of(table)}")
     return figure
+
+
+FIGURE = Kind(
+    name="links",
+    caption="Trained z toward the response with more gold against the gap of gold; dashed, the population link.",
+    rank=130,
+    shows="other",
+    draw=draw,
+)

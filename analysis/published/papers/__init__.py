@@ -1,16 +1,10 @@
-"""Published experiments and their claims, one module a paper. To add a claim, write a function and name it there."""
+"""Published experiments and their claims, one module a paper; every module here with a PAPER in it is found."""
 
 from analysis.published.claim import Paper
-from analysis.published.papers.coste import COSTE
-from analysis.published.papers.gao import GAO
-from analysis.published.papers.gpo import GPO
-from analysis.published.papers.neighbours import NEIGHBOURS
-from analysis.published.papers.rafailov import RAFAILOV
+from analysis.records.discovery import modules_in
 
 PAPERS: dict[str, Paper] = {
-    "gpo": GPO,
-    "gao": GAO,
-    "rafailov": RAFAILOV,
-    "coste": COSTE,
-    "neighbours": NEIGHBOURS,
+    name: module.PAPER
+    for name, module in modules_in("analysis.published.papers", first="gpo").items()
+    if hasattr(module, "PAPER")
 }

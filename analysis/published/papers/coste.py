@@ -97,7 +97,7 @@ def k2_reads(records: Records) -> Finding:
     )
 
 
-COSTE = Paper(
+PAPER = Paper(
     title="Reward model ensembles (Coste et al. 2023, arXiv:2310.02743)",
     parts={
         "": Part(

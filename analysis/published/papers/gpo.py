@@ -34,10 +34,11 @@ from analysis.records.about import GPO_LOSSES
 from analysis.records.load import ends, trained, variants
 from analysis.records.number_format import number
 from analysis.statistics.comparison import POINTS, SIMILAR, compared
-from analysis.statistics.frontier import curves_at, families_of, reach_of
+from analysis.statistics.frontier import families_of
 from analysis.statistics.gaussians import descend
 from analysis.statistics.intervals import Estimate
 from analysis.statistics.kappa_collapse import kappa_collapse
+from analysis.statistics.tradeoff_curves import curves_at, reach_of
 
 TEN = (8.0, 12.5)  # what counts as ten times
 FACTOR_OF_TWO = round(float(np.log(2)), 3)
@@ -194,7 +195,7 @@ def tail(records: Records) -> Finding:
     return Finding(estimates={"tail": mean_over_seeds(gap, noise)})
 
 
-GPO = Paper(
+PAPER = Paper(
     title="Generalized Preference Optimization (Tang et al. 2024, arXiv:2402.05749)",
     worked=("counterexample",),
     parts={"": Part(config="gpo", quick=("sweep.seeds=3", "train.steps=200", "train.checkpoints=12"))},

@@ -135,7 +135,7 @@ def ganpo_kl(records: Records) -> Finding:
     return Finding(estimates={"ganpo": mean_over_seeds(gap, log_kl_noise(*map(ends, each)))})
 
 
-NEIGHBOURS = Paper(
+PAPER = Paper(
     title="Neighbours of GPO: VPO, RPO, SimPER and GANPO, by their own words",
     parts={
         "": Part(

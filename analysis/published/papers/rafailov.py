@@ -128,7 +128,7 @@ def larger_less_prone(records: Records) -> Finding:
     return Finding(estimates=estimates)
 
 
-RAFAILOV = Paper(
+PAPER = Paper(
     title="Overoptimization in direct alignment algorithms (Rafailov et al. 2024, arXiv:2406.02900)",
     parts={
         "": Part(

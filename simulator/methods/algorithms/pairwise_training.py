@@ -16,7 +16,8 @@ from simulator.methods.algorithms.final_tables import finite, keep_portrait, mar
 from simulator.methods.gpo import rounds
 from simulator.networks.compute_mode import computing_on
 from simulator.networks.packing import packing
-from simulator.objectives.objective import Part, UnderReference
+from simulator.objectives.objective import UnderReference
+from simulator.objectives.stacked_losses import Part
 from simulator.preferences.labelling import preferences, refresh
 from simulator.preferences.online import segments
 from simulator.preferences.pairs import Preferences

@@ -1,0 +1,188 @@
+"""Every figure of a result directory, drawn and written.
+
+Those of training on pairs are drawn for each combination of further axes; `theory` shows what theory says of margins
+beside those of a sweep without further axes.
+"""
+
+import io
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import pandas as pd
+from matplotlib.figure import Figure
+
+from analysis.figures.curve_groups import with_labels
+from analysis.figures.kind import Kind
+from analysis.figures.proxies import reward_models as proxies
+from analysis.figures.style import RC
+from analysis.figures.theory import gradient_weights as weights
+from analysis.figures.theory import losses
+from analysis.figures.theory import population_links as links
+from analysis.records.about import settings_of
+from analysis.records.atomic_files import write_whole
+from analysis.records.discovery import modules_in
+from analysis.records.load import (
+    ResultsError,
+    ends,
+    further_axes,
+    load,
+    load_beside,
+    load_losses,
+    load_proxies,
+    offline,
+    trained,
+)
+from analysis.records.safe_names import drawn, in_a_file_name, spelled
+from analysis.statistics.population_links import gradient_weights, margins_by_gap
+
+FOLDERS = ("offline", "proxies", "theory")
+KINDS: dict[str, Kind] = {
+    module.FIGURE.name: module.FIGURE
+    for folder in FOLDERS
+    for module in modules_in(f"analysis.figures.{folder}").values()
+    if hasattr(module, "FIGURE")
+}
+Draw = Callable[..., Figure]
+
+
+def kinds_showing(what: str) -> dict[str, Kind]:
+    """The figures that show this, in the order of the page."""
+    return {kind.name: kind for kind in sorted(KINDS.values(), key=lambda kind: kind.rank) if kind.shows == what}
+
+
+def save(figure: Figure, stem: Path) -> list[Path]:
+    """Write the figure as `stem`.png and `stem`.svg, the same bytes for the same figure."""
+    kinds: dict[str, dict[str, Any]] = {"png": {"dpi": 150}, "svg": {"metadata": {"Date": None}}}
+    paths = {kind: stem.with_name(f"{stem.name}.{kind}") for kind in kinds}
+    if engine := figure.get_layout_engine():
+        engine.execute(figure)
+        figure.set_layout_engine(None)  # it is laid out, and each file would do so again
+    for kind, how in kinds.items():
+        write_whole(paths[kind], picture(figure, kind, **how))
+    return list(paths.values())
+
+
+def picture(figure: Figure, kind: str, **how: Any) -> bytes:
+    """The figure as the content of a file of this kind."""
+    content = io.BytesIO()
+    figure.savefig(content, format=kind, **how)
+    return content.getvalue()
+
+
+def picture_losses(table: pd.DataFrame, path: Path) -> None:
+    """Draw losses into one file, without any sweep. `table`: loss, kappa, z, f, slope. Raises ResultsError."""
+    if table.empty:
+        raise ResultsError(f"{path}: none of these losses is a function of z alone, so there is no picture of it")
+    known = ("png", "svg", "pdf")
+    if path.suffix.removeprefix(".").lower() not in known:
+        raise ResultsError(f"{path}: must end in .{', .'.join(known)}, the kinds of picture that can be written")
+    with mpl.rc_context(RC):
+        figure = losses.draw(spelled(table, drawn))
+        write_whole(path, picture(figure, path.suffix.removeprefix(".").lower(), dpi=150))
+
+
+def draw_all(folder: Path) -> list[Path]:
+    """Draw every figure of a result directory into its `figures/`; the paths written. Raises ResultsError.
+
+    Where further axes vary, each of their combinations has figures of its own, named after it.
+    """
+    curves, functions = spelled(load(folder), drawn), spelled(load_losses(folder), drawn)
+    if ends(curves).empty:
+        what = "every run diverged" if len(trained(curves)) else "no run has a measurement"
+        raise ResultsError(f"{folder}: {what}, so there is nothing to draw; a smaller learning rate may help")
+    target = folder / "figures"
+    try:
+        target.mkdir(exist_ok=True)
+        with mpl.rc_context(RC):
+            paths: list[Path] = []
+            if (folder / "proxies.parquet").exists():
+                paths += save(proxies.draw(spelled(load_proxies(folder), drawn)), target / "proxies")
+            for name, kind in kinds_showing("proxies").items():
+                if not with_labels(curves).empty and kind.applies(curves):
+                    paths += save(kind.draw(curves), target / name)
+            pairs = offline(curves)
+            if not ends(pairs).empty:
+                if not functions.empty:
+                    paths += save(losses.draw(functions), target / "losses")
+                for name, kind in kinds_showing("pairs").items():
+                    if kind.applies(pairs):
+                        paths += save(kind.draw(pairs), target / name)
+            for at, part in [] if ends(pairs).empty else parts_of(pairs):
+                here = {axis: f"{value:g}" if isinstance(value, float) else value for axis, value in at.items()}
+                for name, draw in showing(part).items():
+                    figure = draw(part)
+                    if here:
+                        told = ", ".join(f"{axis} = {value}" for axis, value in here.items())
+                        figure.suptitle(f"{told}\n{figure.get_suptitle()}".strip())
+                    suffix = in_a_file_name("".join(f"-{axis}-{value}" for axis, value in here.items()))
+                    paths += save(figure, target / f"{name}{suffix}")
+            for name, figure in theory(pairs, functions, folder).items():
+                paths += save(figure, target / name)
+    except OSError as error:
+        raise ResultsError(f"{target}: cannot be written ({error.strerror or error})") from None
+    return paths
+
+
+def theory(pairs: pd.DataFrame, functions: pd.DataFrame, folder: Path) -> dict[str, Figure]:
+    """The figures of theory beside data; none where further axes vary, or nothing is known of margins.
+
+    Population links are those of Bradley-Terry labels, and left out where labels are others. Raises ResultsError.
+    """
+    margins, runs = load_beside(folder, "margins"), load_beside(folder, "runs")
+    if ends(pairs).empty or further_axes(pairs):
+        return {}
+    found = {}
+    temperature = links.temperature_of(runs)
+    by_gap = margins_by_gap(pairs, margins, temperature=temperature or 1.0)
+    if temperature is not None and not by_gap.empty:
+        found["links"] = links.draw(by_gap)
+    weighed = gradient_weights(pairs, functions)
+    if not weighed.empty:
+        found["weights"] = weights.draw(weighed, functions)
+    return found
+
+
+def draw_worked(folder: Path, names: Sequence[str]) -> list[Path]:
+    """Draw what needs no sweep into the `figures/` of a result directory; the paths written. Raises ResultsError."""
+    target = folder / "figures"
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        with mpl.rc_context(RC):
+            return [path for name in names for path in save(KINDS[name].draw(), target / name)]
+    except OSError as error:
+        raise ResultsError(f"{target}: cannot be written ({error.strerror or error})") from None
+
+
+def showing(part: pd.DataFrame) -> dict[str, Draw]:
+    """The figures of training on pairs that have something to show of these curves."""
+    return {name: kind.draw for name, kind in kinds_showing("point").items() if kind.applies(part)}
+
+
+def drawable(folder: Path) -> bool:
+    """Whether some run of a result directory came to its end. Raises ResultsError."""
+    return not ends(load(folder)).empty
+
+
+def parts_of(curves: pd.DataFrame) -> list[tuple[dict[str, object], pd.DataFrame]]:
+    """The curves at each combination of the further axes, with the oracle of its world; no part without an end."""
+    axes = further_axes(curves)
+    is_oracle = curves["method"] == "oracle"
+    runs = curves[~is_oracle]
+    if not axes:
+        worlds = [name for name in settings_of(curves) if name not in ("method", "loss", "beta", "kappa", "seed")]
+        elsewhere = pd.Series(False, index=curves.index)  # the oracle is there for worlds that have no run yet
+        for name in worlds:
+            elsewhere |= is_oracle & curves[name].notna() & ~curves[name].isin(runs[name])
+        return [({}, curves[~elsewhere])]
+    parts = []
+    for values in runs[axes].drop_duplicates().itertuples(index=False, name=None):
+        at = dict(zip(axes, values, strict=True))
+        here = pd.Series(True, index=curves.index)
+        for name, value in at.items():
+            same = curves[name].isna() if pd.isna(value) else (curves[name] == value).fillna(False).astype(bool)
+            here &= same | (is_oracle & curves[name].isna())
+        if not ends(curves[here]).empty:
+            parts.append(({name: value for name, value in at.items() if not pd.isna(value)}, curves[here]))
+    return parts
