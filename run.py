@@ -122,9 +122,9 @@ def show(folder: Path) -> None:
     One whose page is younger than its records is left as it is.
     """
     from simulator.storage.inventory import reported
-    from simulator.storage.layout import Folder
+    from simulator.storage.layout import ResultFolder
 
-    if all_there := reported(Folder(path=folder)):
+    if all_there := reported(ResultFolder(path=folder)):
         say(all_there, f"`python run.py report {folder}` tells again what they came to")
         return
     from analysis.figures import drawable
@@ -138,17 +138,17 @@ def show(folder: Path) -> None:
 
 def run_watched(sweep: "Sweep", target: Path, **how: Any) -> None:
     """Run a sweep with its progress on standard output; `how` as in `run_sweep`."""
-    from simulator.common.signals import listening
-    from simulator.execution.progress import shown_on
+    from simulator.common.signals import handling_signals
+    from simulator.execution.progress import progress_on
     from simulator.execution.run_sweep import run_sweep
     from simulator.storage.inventory import kept_in
-    from simulator.storage.layout import Folder
+    from simulator.storage.layout import ResultFolder
 
     try:
-        with listening(STOPPING), shown_on(sys.stdout, sweep) as watch:
+        with handling_signals(STOPPING), progress_on(sys.stdout, sweep) as watch:
             run_sweep(sweep, target, **how, watch=watch)
     except KeyboardInterrupt:
-        say(f"interrupted: {kept_in(Folder(path=target))}; the same command goes on from there")
+        say(f"interrupted: {kept_in(ResultFolder(path=target))}; the same command goes on from there")
         raise
 
 

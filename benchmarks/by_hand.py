@@ -19,10 +19,10 @@ from torch.nn.functional import cross_entropy, scaled_dot_product_attention, sof
 from torch.nn.utils import clip_grad_norm_
 
 from benchmarks.cases import BETA, CLIP, LEARNING_RATE, Case
-from simulator.common.random_streams import stream
+from simulator.common.random_streams import random_stream
 from simulator.networks.architecture import Architecture
 from simulator.networks.parameters import restack, unstack
-from simulator.training.problem import Problem
+from simulator.training.problem import TrainingProblem
 
 Attention = Callable[[Tensor, Tensor, Tensor], Tensor]
 
@@ -127,7 +127,7 @@ class Data:
     reference_log_probs: Tensor
 
 
-def data_of(problem: Problem) -> Data:
+def data_of(problem: TrainingProblem) -> Data:
     """The pairs of a stack's first run."""
     prompts, responses = problem.prompts[0], problem.responses[0]
     return Data(
@@ -146,7 +146,7 @@ def log_probs(network: Transformer, sequences: Tensor, prompt_length: int) -> Te
 
 def epochs(case: Case, device: torch.device) -> Iterator[Tensor]:
     """Batches [B] without an end, each epoch in an order of its own."""
-    rng = stream(0, "benchmark", "batches")
+    rng = random_stream(0, "benchmark", "batches")
     while True:
         order = torch.from_numpy(rng.permutation(case.pairs)).to(device)
         yield from order.split(case.batch)

@@ -15,14 +15,14 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
-from simulator.common.random_streams import stream
+from simulator.common.random_streams import random_stream
 from simulator.networks.architecture import Architecture
 from simulator.networks.packing import packing
 from simulator.networks.parameters import initial_parameters, unstack
-from simulator.networks.token_log_probs import said
+from simulator.networks.token_log_probs import response_log_probs
 from simulator.objectives import OBJECTIVES
-from simulator.objectives.stacked_losses import Part
-from simulator.training.problem import Problem, Schedule
+from simulator.objectives.stacked_losses import ObjectiveSlice
+from simulator.training.problem import Schedule, TrainingProblem
 
 HEAD_WIDTH = 16
 BETA, LEARNING_RATE, CLIP = 0.1, 3e-4, 1.0
@@ -94,12 +94,12 @@ class Pairs:
 
 def reference_of(case: Case) -> Tensor:
     """The parameters that every run starts from, [D]."""
-    return initial_parameters(case.architecture, stream(0, "benchmark", "reference"))
+    return initial_parameters(case.architecture, random_stream(0, "benchmark", "reference"))
 
 
 def pairs_of(case: Case, seed: int) -> Pairs:
     """The pairs of the run with this seed."""
-    rng = stream(seed, "benchmark", "pairs")
+    rng = random_stream(seed, "benchmark", "pairs")
     return Pairs(
         prompts=rng.integers(case.vocabulary, size=(case.pairs, case.prompt_length)),
         responses=rng.integers(case.vocabulary, size=(case.pairs, 2, case.response_length)),
@@ -109,14 +109,14 @@ def pairs_of(case: Case, seed: int) -> Pairs:
 def reference_log_probs(case: Case, reference: Tensor, prompts: Tensor, responses: Tensor) -> Tensor:
     """log pi_ref of responses [N, 2, T] to prompts [N, L], in nats, float32 [N, 2]."""
     with torch.no_grad():
-        return said(unstack(reference[None], case.architecture), case.architecture, prompts[None], responses[None])[
-            0
-        ].float()
+        return response_log_probs(
+            unstack(reference[None], case.architecture), case.architecture, prompts[None], responses[None]
+        )[0].float()
 
 
 def problem_of(
     case: Case, pairs: Sequence[Pairs], reference: Tensor, seeds: Sequence[int], steps: int = 10_000
-) -> Problem:
+) -> TrainingProblem:
     """What runs with these pairs and seeds train on, by the logistic loss, on the device of `reference` [D]."""
     device, runs = reference.device, len(pairs)
     prompts = torch.from_numpy(np.stack([each.prompts for each in pairs])).to(device)
@@ -126,7 +126,7 @@ def problem_of(
     def per_run(value: float) -> Tensor:
         return torch.full((runs, 1), value, device=device)
 
-    return Problem(
+    return TrainingProblem(
         architecture=case.architecture,
         packing=packing(
             prompt_length=case.prompt_length, response_length=case.response_length, responses=2, device=device
@@ -134,7 +134,7 @@ def problem_of(
         prompts=prompts,
         responses=responses,
         reference_log_probs=torch.stack(log_probs),
-        parts=(Part(objective=OBJECTIVES["logistic"], rows=runs, own={}),),
+        parts=(ObjectiveSlice(objective=OBJECTIVES["logistic"], rows=runs, own={}),),
         beta=per_run(BETA),
         learning_rate=per_run(LEARNING_RATE),
         clip=per_run(CLIP),
@@ -164,7 +164,7 @@ def found(path: Path, rows: range) -> tuple[Tensor, list[Pairs]]:
     return reference, [Pairs(prompts=p, responses=r) for p, r in zip(prompts, responses, strict=True)]
 
 
-def posed(case: Case, runs: int, device: torch.device | None = None) -> tuple[Tensor, Problem]:
+def posed(case: Case, runs: int, device: torch.device | None = None) -> tuple[Tensor, TrainingProblem]:
     """The reference's parameters [D], and what `runs` runs with the seeds 0, 1, … train on."""
     reference, seeds = reference_of(case).to(device or "cpu"), range(runs)
     return reference, problem_of(case, [pairs_of(case, seed) for seed in seeds], reference, seeds)

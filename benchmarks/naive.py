@@ -8,7 +8,7 @@ from torch import Tensor
 
 from benchmarks.by_hand import Transformer, log_probs
 from simulator.networks.sampling import Noise
-from simulator.networks.token_log_probs import compare
+from simulator.networks.token_log_probs import accumulate_token_stats
 
 
 def draw(network: Transformer, prompts: Tensor, responses: int, length: int, noise: Noise) -> tuple[Tensor, Tensor]:
@@ -38,7 +38,7 @@ def sampled(
 ) -> dict[str, Tensor]:
     """What `simulator.networks.token_log_probs.follow` finds of one policy, [1, P, m] each."""
     drawn, logits = draw(network, prompts, responses, length, noise)
-    along = compare(logits[None].unbind(dim=3), logits_of(reference, prompts, drawn)[None], drawn[None])
+    along = accumulate_token_stats(logits[None].unbind(dim=3), logits_of(reference, prompts, drawn)[None], drawn[None])
     return along | {"responses": drawn[None]}
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from benchmarks.rounds import Spread
-from simulator.common.atomic_files import write_whole
+from simulator.common.atomic_files import write_atomically
 from simulator.common.terminal import say
 
 RESULTS = Path(__file__).resolve().parent / "RESULTS.md"
@@ -70,7 +70,7 @@ def tell(section: Section, command: str, *, record: bool) -> None:
     say(*text.split("\n"))
     if record:
         before = RESULTS.read_text(encoding="utf-8") if RESULTS.exists() else TITLE
-        write_whole(RESULTS, with_section(before, section.title, text).encode())
+        write_atomically(RESULTS, with_section(before, section.title, text).encode())
         say("", f"recorded in {RESULTS.name}")
 
 

@@ -14,10 +14,10 @@ from benchmarks import naive
 from benchmarks.by_hand import Transformer, network_of
 from benchmarks.cases import Case
 from benchmarks.planned import Kind, run_of, stack_of
-from simulator.common.random_streams import stream
+from simulator.common.random_streams import random_stream
 from simulator.networks.parameters import unstack
-from simulator.networks.sampling import Lots, Noise, gumbel_noise
-from simulator.networks.token_log_probs import follow
+from simulator.networks.sampling import Noise, SampleBlocks, gumbel_noise
+from simulator.networks.token_log_probs import sample_and_measure
 from simulator.preferences.draw import draw_labelled
 from simulator.preferences.pairs import Preferences, stack_preferences
 from simulator.settings.tables import Settings
@@ -69,7 +69,7 @@ def scene_of(case: Case, kind: Kind, runs: int, device: torch.device) -> Scene:
     """So many policies near the reference of a world of this size."""
     settings = run_of(case, kind, reference={"steps": REFERENCE_STEPS}).settings
     world = build_world(settings, device)
-    away = stream(0, "benchmark", "policies").normal(scale=AWAY, size=(runs, len(world.reference)))
+    away = random_stream(0, "benchmark", "policies").normal(scale=AWAY, size=(runs, len(world.reference)))
     return Scene(
         settings=settings,
         world=world,
@@ -78,9 +78,9 @@ def scene_of(case: Case, kind: Kind, runs: int, device: torch.device) -> Scene:
     )
 
 
-def lots_of(world: SampledWorld) -> Lots:
+def lots_of(world: SampledWorld) -> SampleBlocks:
     """All responses that a measurement draws."""
-    return Lots(prompts=len(world.measured), responses=world.asked.samples)
+    return SampleBlocks(prompts=len(world.measured_prompts), responses=world.measure_settings.samples)
 
 
 def noise_of(world: SampledWorld) -> Noise:
@@ -93,12 +93,12 @@ def noise_of(world: SampledWorld) -> Noise:
 
 def followed(world: SampledWorld, policies: Tensor) -> dict[str, Tensor]:
     """KL along responses of policies [R, D], by the engine."""
-    return follow(
+    return sample_and_measure(
         unstack(policies, world.architecture),
         unstack(world.reference[None], world.architecture),
         world.architecture,
-        world.measured,
-        responses=world.asked.samples,
+        world.measured_prompts,
+        responses=world.measure_settings.samples,
         end=world.end,
         seed=world.seed,
         purpose=NOISE,
@@ -108,7 +108,9 @@ def followed(world: SampledWorld, policies: Tensor) -> dict[str, Tensor]:
 def naively_followed(world: SampledWorld, policy: Transformer, reference: Transformer) -> dict[str, Tensor]:
     """The same of one policy, the naive way."""
     length = world.baseline.responses.shape[2]
-    return naive.sampled(policy, reference, world.measured, world.asked.samples, length, noise_of(world))
+    return naive.sampled(
+        policy, reference, world.measured_prompts, world.measure_settings.samples, length, noise_of(world)
+    )
 
 
 def sampled_ways(scene: Scene) -> Ways:

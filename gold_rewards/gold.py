@@ -52,7 +52,7 @@ class Gold:
     fluency_weight: float
     deviation: float
 
-    def parts(self, prompts: Array, responses: Array) -> Array:
+    def score_parts(self, prompts: Array, responses: Array) -> Array:
         """What content and fluency give to the score of responses [N, T] to prompts [N, L], [2, N].
 
         Policies that are drawn from with the same noise often say the same, which is judged once.
@@ -96,5 +96,5 @@ def gold_from_sample(
         fluency_weight=weight,
         deviation=1.0,
     )
-    whole = gold.parts(*texts).sum(axis=0).reshape(shape)
+    whole = gold.score_parts(*texts).sum(axis=0).reshape(shape)
     return replace(gold, deviation=scale_of_samples(whole).deviation)

@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from simulator.common.errors import printable
-from simulator.common.signals import held_off
+from simulator.common.signals import interrupts_delayed
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 FORBIDDEN = (errno.EROFS, errno.EACCES, errno.EPERM)
@@ -43,13 +43,13 @@ def unreadable(path: Path, error: OSError) -> StorageError:
     return StorageError(f"{path}: cannot be read ({error.strerror or error}); {remedy(error, 'reading')}")
 
 
-def write_whole(path: Path, content: bytes) -> str:
+def write_atomically(path: Path, content: bytes) -> str:
     """Replace the file at `path` by one of this content, once all of it is on disk; its SHA-256.
 
     An interrupt waits for it. Raises StorageError, and then leaves what was there.
     """
     beside = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    with held_off():
+    with interrupts_delayed():
         try:
             try:
                 with open(beside, "wb") as file:
@@ -93,7 +93,7 @@ def storing(place: Path) -> Iterator[None]:
         raise storage_error(Path(error.filename or place), error) from error
 
 
-def set_aside(path: Path, suffix: str = "damaged") -> Path:
+def keep_aside(path: Path, suffix: str = "damaged") -> Path:
     """Rename a file, so that it is kept and stands in nobody's way; its new place. Raises StorageError."""
     number, place = 1, path.with_name(f"{path.name}.{suffix}")
     while place.exists():

@@ -11,7 +11,7 @@ import hashlib
 import numpy as np
 
 
-def stream(seed: int, *purpose: str | int) -> np.random.Generator:
+def random_stream(seed: int, *purpose: str | int) -> np.random.Generator:
     """The generator named by `seed` and `purpose`, at its beginning."""
     digest = hashlib.sha256(repr((seed, *purpose)).encode()).digest()
     return np.random.Generator(np.random.Philox(key=int.from_bytes(digest[:16], "little")))

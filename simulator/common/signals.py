@@ -23,7 +23,7 @@ SHOW_CURSOR = b"\x1b[?25h"  # a progress bar hides it
 
 
 @dataclass
-class Heard:
+class SignalState:
     """What this process has heard, in how many blocks it holds that off, and whether it listens."""
 
     asked: bool = False
@@ -31,39 +31,39 @@ class Heard:
     listening: bool = False
 
 
-HEARD = Heard()
+STATE = SignalState()
 
 
-def wanted() -> bool:
+def stop_requested() -> bool:
     """Whether the process was asked to stop."""
-    return HEARD.asked
+    return STATE.asked
 
 
 def is_false_alarm() -> bool:
     """Whether a KeyboardInterrupt is none: this process listens to signals, and has heard none."""
-    return HEARD.listening and not HEARD.asked
+    return STATE.listening and not STATE.asked
 
 
-def stop_if_wanted() -> None:
+def stop_if_requested() -> None:
     """Raises KeyboardInterrupt where the process was asked to stop, whatever holds it off."""
-    if HEARD.asked:
+    if STATE.asked:
         raise KeyboardInterrupt
 
 
 @contextmanager
-def held_off() -> Iterator[None]:
+def interrupts_delayed() -> Iterator[None]:
     """An interrupt waits until the block ends."""
-    HEARD.holding += 1
+    STATE.holding += 1
     try:
         yield
     finally:
-        HEARD.holding -= 1
-    if not HEARD.holding:
-        stop_if_wanted()
+        STATE.holding -= 1
+    if not STATE.holding:
+        stop_if_requested()
 
 
 @contextmanager
-def listening(answer: bytes = b"", *, once: bool = False) -> Iterator[None]:
+def handling_signals(answer: bytes = b"", *, once: bool = False) -> Iterator[None]:
     """Hear Ctrl-C, SIGTERM and SIGHUP while the block runs; the first is answered on standard error.
 
     once: hear no second.
@@ -75,23 +75,23 @@ def listening(answer: bytes = b"", *, once: bool = False) -> Iterator[None]:
         return
 
     def hear(number: int, frame: FrameType | None) -> None:
-        if HEARD.asked and once:
+        if STATE.asked and once:
             return
-        if HEARD.asked:
+        if STATE.asked:
             if sys.__stdout__ is not None and sys.__stdout__.isatty():
                 os.write(sys.__stdout__.fileno(), SHOW_CURSOR)
             exit_now(INTERRUPTED)
-        HEARD.asked = True
+        STATE.asked = True
         with suppress(OSError):  # nobody listens
             os.write(2, answer)
-        if not HEARD.holding:
+        if not STATE.holding:
             raise KeyboardInterrupt
 
     before = {which: signal.signal(which, hear) for which in SIGNALS if signal.getsignal(which) != signal.SIG_IGN}
-    HEARD.listening = True
+    STATE.listening = True
     try:
         yield
     finally:
         for which, handler in before.items():
             signal.signal(which, handler)
-        HEARD.asked = HEARD.listening = False
+        STATE.asked = STATE.listening = False

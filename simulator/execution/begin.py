@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 import torch
 
-from simulator.common.atomic_files import make_folder, set_aside, write_whole
+from simulator.common.atomic_files import keep_aside, make_folder, write_atomically
 from simulator.common.errors import ConfigError
 from simulator.execution.stack_job import world_in
 from simulator.methods import METHODS
@@ -19,11 +19,11 @@ from simulator.objectives.own_loss import own_loss
 from simulator.settings.relevant_keys import world_name
 from simulator.settings.run import Run, axis_column
 from simulator.settings.world_spec import WORLD_TABLES
-from simulator.storage.layout import PARTIAL, Folder, remove
+from simulator.storage.layout import PARTIAL, ResultFolder, remove
 from simulator.storage.origins import write_source
 from simulator.storage.provenance import results_source
 from simulator.storage.tables import describe_tables, write_json, write_table
-from simulator.sweeps.cautions import silent_pairs
+from simulator.sweeps.cautions import uninformative_pairs
 from simulator.sweeps.memory_budget import Arrangement
 from simulator.sweeps.sweep import Sweep
 from simulator.user_code.loading import find, is_own
@@ -45,7 +45,7 @@ def examine_worlds(
         alike.setdefault(world_name(run.settings), []).append(run)
     for name, (run, *others) in alike.items():
         world = world_in(worlds, sweep, run.settings, device)
-        for text in dict.fromkeys(filter(None, (silent_pairs(world, one) for one in (run, *others)))):
+        for text in dict.fromkeys(filter(None, (uninformative_pairs(world, one) for one in (run, *others)))):
             warn(text)
         axes = {axis_column(key): value for key, value in run.axes.items() if key.split(".")[0] in WORLD_TABLES}
         oracles[name] = world.oracle(name).assign(**axes)
@@ -53,7 +53,7 @@ def examine_worlds(
     return pd.concat(oracles.values(), ignore_index=True), facts, worlds
 
 
-def begin(folder: Folder, sweep: Sweep, runs: Sequence[Run], facts: Sequence[Mapping[str, Any]]) -> None:
+def begin(folder: ResultFolder, sweep: Sweep, runs: Sequence[Run], facts: Sequence[Mapping[str, Any]]) -> None:
     """Write what is known before any run is trained: the sweep, its code, its worlds and its losses.
 
     Nothing vouches for these files while they are written. Raises StorageError.
@@ -63,7 +63,7 @@ def begin(folder: Folder, sweep: Sweep, runs: Sequence[Run], facts: Sequence[Map
     folder.start_seal.unlink(missing_ok=True)
     ended = folder.seal.exists()
     if not (ended and folder.config.exists()):
-        write_whole(folder.config, sweep.to_toml().encode())
+        write_atomically(folder.config, sweep.to_toml().encode())
     if not (ended and folder.source.exists()):
         write_source(folder)
     if not (ended and folder.world.exists() and folder.losses.exists()):
@@ -75,7 +75,7 @@ def begin(folder: Folder, sweep: Sweep, runs: Sequence[Run], facts: Sequence[Map
     make_folder(folder.parts)
 
 
-def write_code(folder: Folder, sweep: Sweep) -> None:
+def write_code(folder: ResultFolder, sweep: Sweep) -> None:
     """Keep a copy of the user's code that the losses of the sweep use, for readers: it is never run from there.
 
     One that is there and is other code is set aside. Raises StorageError.
@@ -89,11 +89,11 @@ def write_code(folder: Folder, sweep: Sweep) -> None:
                 continue
             make_folder(path.parent, parents=True)
             if path.exists():
-                set_aside(path, "before")
-            write_whole(path, content)
+                keep_aside(path, "before")
+            write_atomically(path, content)
 
 
-def kept_sizes(folder: Folder, arrangement: Arrangement) -> Mapping[str, int]:
+def kept_sizes(folder: ResultFolder, arrangement: Arrangement) -> Mapping[str, int]:
     """How many runs are stacked: as when the sweep began, where memory still allows it, so that stacks are the same.
 
     Raises StorageError.

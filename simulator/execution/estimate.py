@@ -16,12 +16,12 @@ import torch
 from simulator.execution.progress import clock
 from simulator.execution.stack_job import one_thread
 from simulator.measurement.ladder import TEMPERATURES
-from simulator.proxies.reward_model import CHECKPOINTS, Member, needed, proxy_architecture
+from simulator.proxies.reward_model import CHECKPOINTS, Member, members_needed, proxy_architecture
 from simulator.settings.run import Run
 from simulator.settings.tables import Settings
 from simulator.storage.compatibility import examine_folder
 from simulator.storage.inventory import finished_runs, is_complete
-from simulator.storage.origins import check_source, made
+from simulator.storage.origins import check_source, origins_in
 from simulator.sweeps.cautions import cautions
 from simulator.sweeps.grid import check_computing, expand
 from simulator.sweeps.hashes import with_hashes
@@ -129,12 +129,12 @@ def make_plan(
     for told in cautions(sweep, runs):
         warnings.warn(told, UserWarning, stacklevel=2)
     sweep = with_hashes(sweep, [run.settings.world.language.text for run in runs])
-    members = needed(with_proxies(runs))
+    members = members_needed(with_proxies(runs))
     names = {run.run_id for run in runs} | {member.name for member in members}
     folder = examine_folder(out, sweep, names, fresh=fresh) if out else None
     done = finished_runs(folder) if folder and not fresh else frozenset()
     if folder and not (fresh or accept_source or is_complete(folder, {run.run_id for run in runs})):
-        check_source(folder, made(folder))
+        check_source(folder, origins_in(folder))
     device = device or torch.device("cpu")
     check_computing(runs, device)
     budget = budget_of(memory, device)

@@ -11,7 +11,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 
 from simulator.common.terminal import Unminded, say
 from simulator.execution.worker_pool import Watch
-from simulator.proxies.reward_model import needed
+from simulator.proxies.reward_model import members_needed
 from simulator.sweeps.grid import expand
 from simulator.sweeps.stacking import with_proxies
 from simulator.sweeps.sweep import Sweep
@@ -21,7 +21,7 @@ EARLY = 0.1  # share of the work before which the time left is not foretold
 
 
 @dataclass(kw_only=True)
-class Tally:
+class ProgressCounts:
     """Counts of one sweep. What was found finished when it began counts as done but not towards the speed."""
 
     runs: int
@@ -64,13 +64,13 @@ def clock(seconds: float) -> str:
 
 
 @contextmanager
-def shown_on(stream: TextIO, sweep: Sweep) -> Iterator[Watch]:
+def progress_on(stream: TextIO, sweep: Sweep) -> Iterator[Watch]:
     """Show on `stream` how far `sweep` is while the block runs; what it yields is `run_sweep`'s `watch`."""
     runs = expand(sweep)
-    proxies = needed(with_proxies(runs))
+    proxies = members_needed(with_proxies(runs))
     proxy_steps = sum(member.steps for member in proxies)
     steps = sum(run.steps for run in runs) + proxy_steps
-    tally = Tally(runs=len(runs), run_steps=steps, proxies=len(proxies), proxy_steps=proxy_steps)
+    tally = ProgressCounts(runs=len(runs), run_steps=steps, proxies=len(proxies), proxy_steps=proxy_steps)
     also = f" and {len(proxies)} prox{'ies' if len(proxies) > 1 else 'y'}" if proxies else ""
     header = f"{tally.runs} run{'s' * (tally.runs != 1)}{also}, {tally.run_steps:,} run-steps"
     whatever = Unminded(stream=stream)

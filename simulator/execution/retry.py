@@ -41,7 +41,7 @@ class Job:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trouble:
+class Failure:
     """Why a job failed. text: one line for people. detail: where in the code, of what nobody foresaw."""
 
     cause: Cause
@@ -56,26 +56,26 @@ def out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and "alloc" in str(error) and "memory" in str(error)
 
 
-def trouble_of(error: Exception | SystemExit) -> Trouble:
+def failure_of(error: Exception | SystemExit) -> Failure:
     """What an error means for the job that it ended."""
     if isinstance(error, ConfigError):
-        return Trouble(cause="inside", text=str(error))
+        return Failure(cause="inside", text=str(error))
     detail = "".join(traceback.format_exception(error)).strip()
     if isinstance(error, OSError):
         foreseen = isinstance(error, StorageError) or error.errno is None
         text = str(error) if foreseen else f"{error.filename or 'a file'}: {error.strerror}; {remedy(error)}"
-        return Trouble(cause="outside", text=text, detail="" if isinstance(error, StorageError) else detail)
+        return Failure(cause="outside", text=text, detail="" if isinstance(error, StorageError) else detail)
     if out_of_memory(error):
         gc.collect()
-        return Trouble(cause="memory", text="memory ran out", detail=detail)
+        return Failure(cause="memory", text="memory ran out", detail=detail)
     said = str(error).splitlines()
     frames = traceback.extract_tb(error.__traceback__)
     where = f" ({frames[-1].filename.rpartition('/')[2]}, line {frames[-1].lineno})" if frames else ""
     text = f"{': '.join([type(error).__name__, *said[:1]])}{where}"
-    return Trouble(cause="inside", text=text, detail=detail)
+    return Failure(cause="inside", text=text, detail=detail)
 
 
-def ended(exit_code: int | None, code: Sequence[str] = ()) -> Trouble:
+def failure_of_dead_process(exit_code: int | None, code: Sequence[str] = ()) -> Failure:
     """The trouble of a job whose process died: by a signal, or by itself, as any other process would, too.
 
     code: the losses of the user's own that it ran, which then are to blame.
@@ -84,11 +84,11 @@ def ended(exit_code: int | None, code: Sequence[str] = ()) -> Trouble:
     by_itself = exit_code is not None and exit_code >= 0 and exit_code != INTERRUPTED
     text = f"its process ended with exit code {exit_code}{perhaps}"
     if code:
-        return Trouble(cause="inside", text=f"sweep.loss = {', '.join(code)}: {text}")
-    return Trouble(cause="outside" if by_itself else "ended", text=text)
+        return Failure(cause="inside", text=f"sweep.loss = {', '.join(code)}: {text}")
+    return Failure(cause="outside" if by_itself else "ended", text=text)
 
 
-def next_try(job: Job, trouble: Trouble) -> list[Job]:
+def next_try(job: Job, trouble: Failure) -> list[Job]:
     """What is tried after a job failed; nothing where it stays failed."""
     if trouble.cause == "outside":
         return []
@@ -97,7 +97,7 @@ def next_try(job: Job, trouble: Trouble) -> list[Job]:
     return job.cut()
 
 
-def told(job: Job, trouble: Trouble, then: Sequence[Job]) -> str:
+def retry_message(job: Job, trouble: Failure, then: Sequence[Job]) -> str:
     """What is said of a job that goes on otherwise; nothing where that is no news."""
     if not then or trouble.cause == "inside":
         return ""

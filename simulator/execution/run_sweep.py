@@ -22,17 +22,23 @@ from simulator.common.errors import SHOWN, SweepError
 from simulator.execution.begin import begin, examine_worlds, keep_apart, kept_sizes, warn
 from simulator.execution.devices import choose_device, processes_on
 from simulator.execution.retry import Job
-from simulator.execution.stack_job import Desk, do, one_thread
-from simulator.execution.worker_pool import Failures, Hand, OutsideError, Watch, workers_on, working_here
-from simulator.proxies.reward_model import Member, members_of, needed
+from simulator.execution.stack_job import WorkerContext, one_thread, run_job
+from simulator.execution.worker_pool import Executor, Failures, OutsideError, Watch, in_process, workers_on
+from simulator.proxies.reward_model import Member, members_needed, members_of
 from simulator.settings.run import Run
 from simulator.storage.compatibility import clear, examine_folder
-from simulator.storage.inventory import is_complete, survey
-from simulator.storage.layout import Folder
+from simulator.storage.inventory import is_complete, list_finished
+from simulator.storage.layout import ResultFolder
 from simulator.storage.lock import holding, refuse_if_held
-from simulator.storage.merge import join, join_proxies, remove_parts, seal_start, seal_tables
-from simulator.storage.origins import check_references, check_source, made
-from simulator.storage.recovery import mend
+from simulator.storage.merge import (
+    merge_proxies,
+    merge_runs,
+    remove_parts,
+    write_final_checksums,
+    write_start_checksums,
+)
+from simulator.storage.origins import check_references, check_source, origins_in
+from simulator.storage.recovery import repair
 from simulator.storage.tables import tidy, write_table
 from simulator.sweeps.cautions import cautions
 from simulator.sweeps.grid import check_computing, expand
@@ -67,7 +73,7 @@ def run_sweep(
     which `runs.parquet` then says why, or if something from outside, such as a full disk, has ended the sweep.
     """
     runs = expand(sweep)
-    members = needed(with_proxies(runs))
+    members = members_needed(with_proxies(runs))
     sweep = with_hashes(sweep, [run.settings.world.language.text for run in runs])
     chosen, processes = choose_device(device), processes_on(device, workers)
     keep_apart(sweep, Path(out))
@@ -78,14 +84,14 @@ def run_sweep(
         watch(steps_of(runs) + steps_of(members), len(runs), False)
         return folder.path
     if not (fresh or accept_source):
-        check_source(folder, made(folder))
+        check_source(folder, origins_in(folder))
     arrangement = arranged(runs, chosen, processes, memory)
     watch(0, 0, False)
     refuse_if_held(folder)
     warn(*cautions(sweep, runs))
     with one_thread():
         oracle, facts, worlds = examine_worlds(sweep, runs, chosen)
-        desk = Desk(
+        desk = WorkerContext(
             folder=folder, sweep=sweep, runs=runs, members=members, device=chosen, every=save_every, worlds=worlds
         )
         make_folder(folder.path, parents=True)
@@ -100,9 +106,9 @@ def run_sweep(
                 return folder.path
             write_table(tidy(oracle), folder.oracle)
             sizes = kept_sizes(folder, arrangement)
-            seal_start(folder)
+            write_start_checksums(folder)
             failed = finish(desk, sizes, arrangement.processes, watch)
-            complain_of(join(folder, runs, failed), len(runs), folder)
+            complain_of(merge_runs(folder, runs, failed), len(runs), folder)
     return folder.path
 
 
@@ -112,28 +118,28 @@ def arranged(runs: Sequence[Run], device: torch.device, processes: int, memory: 
     return arrange(runs, processes=processes, **budget_of(memory, device))
 
 
-def take_up(desk: Desk, facts: Sequence[Mapping[str, Any]], *, accept_source: bool) -> None:
+def take_up(desk: WorkerContext, facts: Sequence[Mapping[str, Any]], *, accept_source: bool) -> None:
     """Mend what is there, see that it is of this code and these references, and write what a sweep begins with.
 
     Raises ConfigError and StorageError.
     """
     folder, runs = desk.folder, desk.runs
-    mend(folder, {run.run_id for run in runs}, warn)
-    records = made(folder)
+    repair(folder, {run.run_id for run in runs}, warn)
+    records = origins_in(folder)
     if not accept_source:
         check_source(folder, records)
     check_references(folder, records, [*runs, *desk.members], {fact["name"]: fact for fact in facts})
     begin(folder, desk.sweep, runs, facts)
 
 
-def close_again(folder: Folder) -> None:
+def close_again(folder: ResultFolder) -> None:
     """Vouch for a sweep that had ended, some of whose files were made again."""
-    seal_tables(folder, {})
+    write_final_checksums(folder, {})
     remove_parts(folder)
 
 
 @contextmanager
-def ending(folder: Folder) -> Iterator[None]:
+def ending(folder: ResultFolder) -> Iterator[None]:
     """What comes from outside, such as a full disk, ends the sweep with SweepError, which says what is kept."""
     try:
         with storing(folder.path):
@@ -149,13 +155,13 @@ def steps_of(some: Sequence[Run] | Sequence[Member]) -> int:
     return sum(one.steps for one in some)
 
 
-def finish(desk: Desk, sizes: Mapping[str, int], processes: int, watch: Watch) -> dict[str, str]:
+def finish(desk: WorkerContext, sizes: Mapping[str, int], processes: int, watch: Watch) -> dict[str, str]:
     """Train what is missing, proxies first; why some runs could not be finished, by run_id.
 
     Raises OutsideError where something from outside ends the sweep.
     """
     folder, runs, members = desk.folder, desk.runs, desk.members
-    done = survey(folder)
+    done = list_finished(folder)
     left = [[member for member in stack if member.name not in done.proxies] for stack in proxy_stacks(members, sizes)]
     found = [[run for run in stack if run.run_id not in done.runs] for stack in stacks(runs, sizes)]
     spared = steps_of(runs) + steps_of(members)
@@ -164,9 +170,9 @@ def finish(desk: Desk, sizes: Mapping[str, int], processes: int, watch: Watch) -
     place = {member.name: i for i, member in enumerate(members)} | {run.run_id: i for i, run in enumerate(runs)}
     of_members = [Job(kind="proxies", places=tuple(place[one.name] for one in stack)) for stack in left if stack]
     of_runs = [Job(kind="runs", places=tuple(place[one.run_id] for one in stack)) for stack in found if stack]
-    with handing(desk, min(processes, max(len(of_members), len(of_runs), 1))) as hand:
+    with executor(desk, min(processes, max(len(of_members), len(of_runs), 1))) as hand:
         unmade = reasons(hand(of_members, watch), [member.name for member in members])
-        join_proxies(folder, members)
+        merge_proxies(folder, members)
         barred = {run.run_id: why for run in runs if (why := missing(run, unmade))}
         able = [replace(job, places=tuple(at for at in job.places if runs[at].run_id not in barred)) for job in of_runs]
         failed = hand([job for job in able if job.places], watch)
@@ -187,7 +193,7 @@ def missing(run: Run, unmade: Mapping[str, str]) -> str:
     return f"a proxy that it needs could not be trained: {why[0]}" if why else ""
 
 
-def complain_of(failed: Mapping[str, str], count: int, folder: Folder) -> None:
+def complain_of(failed: Mapping[str, str], count: int, folder: ResultFolder) -> None:
     """Raises SweepError if there is something to complain of: how many runs failed, for each reason."""
     if failed:
         told = Counter(failed.values()).most_common(SHOWN)
@@ -199,11 +205,11 @@ def complain_of(failed: Mapping[str, str], count: int, folder: Folder) -> None:
 
 
 @contextmanager
-def handing(desk: Desk, processes: int) -> Iterator[Hand]:
+def executor(desk: WorkerContext, processes: int) -> Iterator[Executor]:
     """Hands jobs to worker processes, or does them here where one is enough."""
     if processes > 1:
         desk.worlds.clear()
         with workers_on(desk.folder, processes, desk.every, desk.sweep.beside) as hand:
             yield hand
     else:
-        yield working_here(lambda job, tick, found: do(job, desk, tick, found))
+        yield in_process(lambda job, tick, found: run_job(job, desk, tick, found))

@@ -10,7 +10,7 @@ import torch
 
 from simulator.common.atomic_files import StorageError
 from simulator.common.errors import ConfigError
-from simulator.common.signals import held_off
+from simulator.common.signals import interrupts_delayed
 from simulator.execution.retry import Job
 from simulator.execution.run_stack import proxies_for, run_stack
 from simulator.proxies.reward_model import Member, members_of
@@ -18,8 +18,8 @@ from simulator.proxies.training import train_members
 from simulator.settings.relevant_keys import world_name
 from simulator.settings.run import Run
 from simulator.settings.tables import Settings
-from simulator.storage.checksums import write_seal
-from simulator.storage.layout import Folder, stack_name
+from simulator.storage.checksums import write_checksums
+from simulator.storage.layout import ResultFolder, stack_name
 from simulator.storage.origins import COLUMNS, check_as_begun
 from simulator.storage.provenance import made_by
 from simulator.storage.proxy_files import load_proxy, save_proxy
@@ -33,13 +33,13 @@ from simulator.worlds.protocol import World
 
 
 @dataclass(frozen=True, kw_only=True)
-class Desk:
+class WorkerContext:
     """What a process works with: the folder, the sweep with all its runs and proxies, and the world that it has made.
 
     every: seconds between two saved states of a stack.
     """
 
-    folder: Folder
+    folder: ResultFolder
     sweep: Sweep
     runs: Sequence[Run]
     members: Sequence[Member]
@@ -74,7 +74,7 @@ def world_in(worlds: dict[str, World], sweep: Sweep, settings: Settings, device:
     return worlds[name]
 
 
-def do(job: Job, desk: Desk, tick: Tick, found: Tick) -> None:
+def run_job(job: Job, desk: WorkerContext, tick: Tick, found: Tick) -> None:
     """Finish a job, and leave its records in the folder.
 
     tick and found: as in Recorder. An interrupt waits until the state of the stack is saved. Raises StorageError where
@@ -90,9 +90,9 @@ def do(job: Job, desk: Desk, tick: Tick, found: Tick) -> None:
     of = origin(world) | {"stack": name, "kind": job.kind, "device": desk.device.type}
     saver = Saver(path=desk.folder.in_flight(name), of=of, every=desk.every)
     finish: Callable[..., None] = finish_stack if job.kind == "runs" else finish_proxies
-    with held_off():
-        finish(some, world, desk, Recorder(tick=tick, found=found, saver=saver))
-        saver.drop()
+    with interrupts_delayed():
+        finish(some, world, desk, Recorder(progress=tick, resumed=found, saver=saver))
+        saver.delete()
 
 
 def origin(world: World) -> dict[str, str]:
@@ -100,25 +100,25 @@ def origin(world: World) -> dict[str, str]:
     return made_by() | {"reference_sha256": world.facts["reference_sha256"]}
 
 
-def finish_stack(stack: Sequence[Run], world: World, desk: Desk, recorder: Recorder) -> None:
+def finish_stack(stack: Sequence[Run], world: World, desk: WorkerContext, recorder: Recorder) -> None:
     """Run one stack and leave its records in the folder, where the proxies that it needs must be."""
     began, folder, name = time.perf_counter(), desk.folder, stack_name(stack)
     members = {member.name: member for run in stack for member in members_of(run)}
     proxies = proxies_for(stack, world, lambda name: load_proxy(folder, members[name]))
     tables: dict[str, pd.DataFrame] = {}
-    curves = run_stack(stack, world, proxies, replace(recorder, keep=tables.__setitem__))
+    curves = run_stack(stack, world, proxies, replace(recorder, save_table=tables.__setitem__))
     seconds = (time.perf_counter() - began) / len(stack)
     tables["curves"] = tidy(curves)
     tables["runs"] = run_rows(stack, curves, {"wall_seconds": seconds, "device": str(desk.device), **origin(world)})
     paths = {kind: folder.part(name, kind) for kind in tables}
-    write_seal(
+    write_checksums(
         folder.part_seal(name),
         folder.path,
         {paths[kind]: write_table(table, paths[kind]) for kind, table in tables.items()},
     )
 
 
-def finish_proxies(stack: Sequence[Member], world: World, desk: Desk, recorder: Recorder) -> None:
+def finish_proxies(stack: Sequence[Member], world: World, desk: WorkerContext, recorder: Recorder) -> None:
     """Train one stack of proxies and leave them, and what is said of them, in the folder."""
     began, folder, name = time.perf_counter(), desk.folder, stack_name(stack)
     with torch.no_grad():
@@ -129,4 +129,4 @@ def finish_proxies(stack: Sequence[Member], world: World, desk: Desk, recorder: 
     said = folder.part(name, "proxies")
     also = {"wall_seconds": seconds} | {name: origin(world)[name] for name in COLUMNS}
     sums[said] = write_table(pd.DataFrame([facts | also for _, facts in trained]), said)
-    write_seal(folder.part_seal(name), folder.path, sums)
+    write_checksums(folder.part_seal(name), folder.path, sums)

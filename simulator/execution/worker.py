@@ -28,12 +28,12 @@ from typing import TextIO
 
 import torch
 
-from simulator.common.signals import INTERRUPTED, exit_now, listening, stop_if_wanted
+from simulator.common.signals import INTERRUPTED, exit_now, handling_signals, stop_if_requested
 from simulator.common.terminal import say
-from simulator.execution.retry import Job, trouble_of
-from simulator.execution.stack_job import Desk, do, one_thread
-from simulator.proxies.reward_model import needed
-from simulator.storage.layout import Folder
+from simulator.execution.retry import Job, failure_of
+from simulator.execution.stack_job import WorkerContext, one_thread, run_job
+from simulator.proxies.reward_model import members_needed
+from simulator.storage.layout import ResultFolder
 from simulator.sweeps.grid import expand
 from simulator.sweeps.hashes import code_of
 from simulator.sweeps.stacking import with_proxies
@@ -77,17 +77,17 @@ def lines_of(jobs: TextIO) -> "queue.SimpleQueue[str]":
     return lines
 
 
-def serve(folder: Folder, device: torch.device, every: float, beside: Path | None, channel: Channel) -> None:
+def serve(folder: ResultFolder, device: torch.device, every: float, beside: Path | None, channel: Channel) -> None:
     """Answer the channel until it ends."""
     lines = lines_of(channel.jobs)
     sweep = Sweep.from_toml(folder.config, beside=beside)
     channel.say(code=[name for name in sweep.sweep.loss if is_own(name)])
     code_of(sweep)
     runs = expand(sweep)
-    members = needed(with_proxies(runs))
-    desk = Desk(folder=folder, sweep=sweep, runs=runs, members=members, device=device, every=every, worlds={})
+    members = members_needed(with_proxies(runs))
+    desk = WorkerContext(folder=folder, sweep=sweep, runs=runs, members=members, device=device, every=every, worlds={})
     while True:
-        stop_if_wanted()  # an error may have come before the end of what held it off
+        stop_if_requested()  # an error may have come before the end of what held it off
         asked = json.loads(lines.get())
         job = Job(kind=asked["kind"], places=tuple(asked["places"]))
         losses = {runs[place].loss for place in job.places} if job.kind == "runs" else set()
@@ -95,12 +95,12 @@ def serve(folder: Folder, device: torch.device, every: float, beside: Path | Non
         answer(job, desk, channel.say)
 
 
-def answer(job: Job, desk: Desk, say: Callable[..., None]) -> None:
+def answer(job: Job, desk: WorkerContext, say: Callable[..., None]) -> None:
     """Do a job, and say how it goes."""
     try:
-        do(job, desk, lambda steps: say(steps=steps), lambda steps: say(found=steps))
+        run_job(job, desk, lambda steps: say(steps=steps), lambda steps: say(found=steps))
     except (Exception, SystemExit) as error:  # code of the user's own may end a process
-        say(trouble=asdict(trouble_of(error)))
+        say(trouble=asdict(failure_of(error)))
         return
     say(done=True)
 
@@ -114,9 +114,9 @@ def warn(message: Warning | str, *_: object, **__: object) -> None:
 if __name__ == "__main__":
     place, where, seconds, *rest = sys.argv[1:]
     warnings.showwarning = warn
-    with suppress(KeyboardInterrupt, BrokenPipeError), listening(once=True), one_thread():
+    with suppress(KeyboardInterrupt, BrokenPipeError), handling_signals(once=True), one_thread():
         serve(
-            Folder(path=Path(place)),
+            ResultFolder(path=Path(place)),
             torch.device(where),
             float(seconds),
             Path(rest[0]) if rest else None,

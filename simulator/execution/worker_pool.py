@@ -19,9 +19,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from simulator.common.signals import stop_if_wanted
-from simulator.execution.retry import Job, Trouble, ended, next_try, told, trouble_of
-from simulator.storage.layout import Folder
+from simulator.common.signals import stop_if_requested
+from simulator.execution.retry import Failure, Job, failure_of, failure_of_dead_process, next_try, retry_message
+from simulator.storage.layout import ResultFolder
 from simulator.training.recorder import Tick
 
 GRACE = 20.0  # seconds
@@ -36,9 +36,9 @@ ENVIRONMENT = {
 }
 
 Watch = Callable[[int, int, bool], None]
-Failures = dict[Job, Trouble]
-Hand = Callable[[Sequence[Job], Watch], Failures]
-Do = Callable[[Job, Tick, Tick], Trouble | None]  # a job, told of steps taken and of steps found
+Failures = dict[Job, Failure]
+Executor = Callable[[Sequence[Job], Watch], Failures]
+Do = Callable[[Job, Tick, Tick], Failure | None]  # a job, told of steps taken and of steps found
 
 
 class OutsideError(RuntimeError):
@@ -71,7 +71,7 @@ class Counter:
 
 
 @dataclass(kw_only=True)
-class Heap:
+class JobQueue:
     """Jobs that wait, those that failed, and how many are being done."""
 
     waiting: list[Job]
@@ -90,7 +90,7 @@ class Heap:
             self.busy += 1
             return self.waiting.pop(0)
 
-    def give_back(self, job: Job, trouble: Trouble | None) -> None:
+    def give_back(self, job: Job, trouble: Failure | None) -> None:
         """A job is done, or failed and is tried otherwise. Raises OutsideError."""
         with self.changed:
             self.busy -= 1
@@ -104,7 +104,7 @@ class Heap:
             self.waiting[:0] = then
             if not then:
                 self.failed[job] = trouble
-        if said := told(job, trouble, then):
+        if said := retry_message(job, trouble, then):
             warnings.warn(said, UserWarning, stacklevel=2)
 
     def close(self) -> None:
@@ -114,7 +114,7 @@ class Heap:
             self.changed.notify_all()
 
 
-def work_off(heap: Heap, counter: Counter, do: Do) -> None:
+def drain(heap: JobQueue, counter: Counter, do: Do) -> None:
     """Do one job after another until none is left. Raises OutsideError."""
     while job := heap.take():
         trouble = do(job, partial(counter.took, job, worked=True), partial(counter.took, job, worked=False))
@@ -122,26 +122,26 @@ def work_off(heap: Heap, counter: Counter, do: Do) -> None:
         heap.give_back(job, trouble)
 
 
-def working_here(do: Callable[[Job, Tick, Tick], None]) -> Hand:
+def in_process(do: Callable[[Job, Tick, Tick], None]) -> Executor:
     """Has jobs done in this process. `do` may raise."""
 
-    def tried(job: Job, tick: Tick, found: Tick) -> Trouble | None:
+    def tried(job: Job, tick: Tick, found: Tick) -> Failure | None:
         try:
             do(job, tick, found)
         except Exception as error:
-            stop_if_wanted()
-            return trouble_of(error)
+            stop_if_requested()
+            return failure_of(error)
         return None
 
     def hand(jobs: Sequence[Job], watch: Watch) -> Failures:
-        heap = Heap(waiting=list(jobs))
-        work_off(heap, Counter(watch=watch), tried)
+        heap = JobQueue(waiting=list(jobs))
+        drain(heap, Counter(watch=watch), tried)
         return heap.failed
 
     return hand
 
 
-def start_worker(folder: Folder, every: float, beside: Path | None) -> subprocess.Popen[str]:
+def start_worker(folder: ResultFolder, every: float, beside: Path | None) -> subprocess.Popen[str]:
     """A worker on the CPU, in a process group of its own, so that an interrupt reaches it only through us.
 
     Its import path is safe: a file in the working folder that is named like a module hides none.
@@ -166,7 +166,7 @@ def start_worker(folder: Folder, every: float, beside: Path | None) -> subproces
     )
 
 
-def ask(worker: subprocess.Popen[str], job: Job, tick: Tick, found: Tick) -> Trouble | None:
+def ask(worker: subprocess.Popen[str], job: Job, tick: Tick, found: Tick) -> Failure | None:
     """Have a worker do a job: why it failed, or None. Of a worker that died, or answers nonsense, there is an end."""
     assert worker.stdin is not None
     assert worker.stdout is not None
@@ -175,12 +175,12 @@ def ask(worker: subprocess.Popen[str], job: Job, tick: Tick, found: Tick) -> Tro
         worker.stdin.write(f"{json.dumps({'kind': job.kind, 'places': job.places})}\n")
         worker.stdin.flush()
     except BrokenPipeError:
-        return ended(worker.wait())
+        return failure_of_dead_process(worker.wait())
     for line in worker.stdout:
         answer = read_answer(line)
         if answer is None:
             worker.kill()
-            return ended(worker.wait(), code)
+            return failure_of_dead_process(worker.wait(), code)
         if "code" in answer:
             code = answer["code"]
         elif "steps" in answer:
@@ -188,8 +188,8 @@ def ask(worker: subprocess.Popen[str], job: Job, tick: Tick, found: Tick) -> Tro
         elif "found" in answer:
             found(answer["found"])
         else:
-            return Trouble(**answer["trouble"]) if "trouble" in answer else None
-    return ended(worker.wait(), code)
+            return Failure(**answer["trouble"]) if "trouble" in answer else None
+    return failure_of_dead_process(worker.wait(), code)
 
 
 def read_answer(line: str) -> dict[str, Any] | None:
@@ -203,7 +203,7 @@ def read_answer(line: str) -> dict[str, Any] | None:
 
 
 @contextmanager
-def workers_on(folder: Folder, workers: int, every: float, beside: Path | None = None) -> Iterator[Hand]:
+def workers_on(folder: ResultFolder, workers: int, every: float, beside: Path | None = None) -> Iterator[Executor]:
     """`workers` processes for the sweep in a folder, to hand jobs to while the block runs.
 
     every: seconds between two saved states of a stack. beside: where files that the sweep names are looked up first. A
@@ -211,8 +211,8 @@ def workers_on(folder: Folder, workers: int, every: float, beside: Path | None =
     """
     crew = [start_worker(folder, every, beside) for _ in range(workers)]
 
-    def attend(number: int, heap: Heap, counter: Counter) -> None:
-        def do(job: Job, tick: Tick, found: Tick) -> Trouble | None:
+    def attend(number: int, heap: JobQueue, counter: Counter) -> None:
+        def do(job: Job, tick: Tick, found: Tick) -> Failure | None:
             trouble = ask(crew[number], job, tick, found)
             if crew[number].poll() is not None and not heap.closed:
                 close([crew[number]])
@@ -220,18 +220,18 @@ def workers_on(folder: Folder, workers: int, every: float, beside: Path | None =
             return trouble
 
         try:
-            work_off(heap, counter, do)
+            drain(heap, counter, do)
         except BaseException:
             stop(heap)
             raise
 
-    def stop(heap: Heap) -> None:
+    def stop(heap: JobQueue) -> None:
         heap.close()
         for process in crew:
             process.terminate()  # one that is already stopping does not mind
 
     def hand(jobs: Sequence[Job], watch: Watch) -> Failures:
-        heap, counter = Heap(waiting=list(jobs)), Counter(watch=watch)
+        heap, counter = JobQueue(waiting=list(jobs)), Counter(watch=watch)
         with ThreadPoolExecutor(workers) as threads:
             try:
                 for thread in [threads.submit(attend, number, heap, counter) for number in range(workers)]:

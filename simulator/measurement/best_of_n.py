@@ -20,7 +20,7 @@ import torch
 from scipy.special import gammaln
 from torch import Tensor
 
-from simulator.measurement.probability_mass import whole
+from simulator.measurement.probability_mass import checked_mass
 
 Array = np.ndarray
 
@@ -34,7 +34,7 @@ def log_best_of_n(log_reference: Tensor, scores: Tensor, n: Tensor) -> Tensor:
     """log of the law of the best of n, float64 [Q, P, G], for log pi_ref and scores [P, G] and n [Q]."""
     rows = []
     for log_p, score in zip(log_reference.double(), scores, strict=True):
-        whole(log_p.exp(), "the reference")
+        checked_mass(log_p.exp(), "the reference")
         level, where = score.unique(return_inverse=True)
         mass = log_p.new_zeros(len(level)).index_add_(0, where, log_p.exp())
         mass = mass / mass.sum()

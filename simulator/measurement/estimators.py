@@ -25,12 +25,12 @@ class Estimate(NamedTuple):
     error: Tensor
 
 
-def clustered(values: Tensor, *, share: float) -> Estimate:
+def cluster_mean(values: Tensor, *, share: float) -> Estimate:
     """The mean of `values` [..., P, m] with its error, [...] each. share: f, of all prompts."""
-    return two_samples([values], share=share)
+    return sum_of_means([values], share=share)
 
 
-def two_samples(parts: list[Tensor], *, share: float) -> Estimate:
+def sum_of_means(parts: list[Tensor], *, share: float) -> Estimate:
     """The sum of the means of independent samples [..., P, m_i] from the same prompts, with its error, [...] each.
 
     A statistic that is not a mean has the error of its influence function, which is one.
@@ -44,23 +44,23 @@ def two_samples(parts: list[Tensor], *, share: float) -> Estimate:
     return Estimate(means.mean(dim=-1), variance.sqrt())
 
 
-def below(ordered: Tensor, values: Tensor) -> Tensor:
+def placement(ordered: Tensor, values: Tensor) -> Tensor:
     """The share of `ordered` [..., b], which rises, that lies below each of `values` [..., m], ties half; [..., m]."""
     ordered, values = ordered.contiguous(), values.contiguous()
     left, right = (torch.searchsorted(ordered, values, right=right) for right in (False, True))
     return (left + right).double() / (2 * ordered.shape[-1])
 
 
-def ahead(scores: Tensor, others: Tensor, *, share: float, influence: Tensor | float = 0.0) -> Estimate:
+def win_probability(scores: Tensor, others: Tensor, *, share: float, influence: Tensor | float = 0.0) -> Estimate:
     """The probability that one of `scores` [R, P, m] is above one of `others` [R or 1, P, b]; ties half.
 
     Both are samples: the error is that of the two-sample rank statistic, from the placements of each sample in the
     other (DeLong, DeLong & Clarke-Pearson 1988). influence [R, P, b]: what else the others do to it, with mean 0.
     """
     others = others.expand(len(scores), -1, -1)
-    wins = below(others.sort(dim=-1).values, scores)
-    losses = below(scores.sort(dim=-1).values, others)
-    return two_samples([wins, losses.mean(dim=-1, keepdim=True) - losses + influence], share=share)
+    wins = placement(others.sort(dim=-1).values, scores)
+    losses = placement(scores.sort(dim=-1).values, others)
+    return sum_of_means([wins, losses.mean(dim=-1, keepdim=True) - losses + influence], share=share)
 
 
 def implicit_reward(kl: Tensor, at_reference: Tensor, *, share: float, least: float) -> Estimate:
@@ -76,5 +76,5 @@ def implicit_reward(kl: Tensor, at_reference: Tensor, *, share: float, least: fl
     unit = torch.where(moved, deviation, 1.0)[:, None, None]
     value = kl.mean(dim=(-2, -1), keepdim=True) - at_reference.mean(dim=(-2, -1), keepdim=True)
     influence = -at_reference / unit - value / (2 * unit) * (spread / unit.square() - 1)
-    mean, error = two_samples([kl / unit, influence], share=share)
+    mean, error = sum_of_means([kl / unit, influence], share=share)
     return Estimate(torch.where(moved, mean, 0.0), torch.where(moved, error, 0.0))

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 from simulator.measurement.columns import QUANTILES, QUANTITIES
-from simulator.measurement.probability_mass import whole
+from simulator.measurement.probability_mass import checked_mass
 from simulator.measurement.quantity import Law
 
 Columns = dict[str, Tensor]
@@ -32,7 +32,7 @@ TIE = 1e-5  # nats; margins below it are rounding errors of the network
 
 
 @dataclass(frozen=True, kw_only=True)
-class Yardstick:
+class ReferenceLaw:
     """What policies are measured against; float64 tensors [P, G], for responses of `length` tokens.
 
     reference: log pi_ref. gold: standardized. gold_rank: probability that a response of the reference has
@@ -44,7 +44,7 @@ class Yardstick:
     gold_rank: Tensor
     length: int
 
-    def to(self, device: torch.device) -> "Yardstick":
+    def to(self, device: torch.device) -> "ReferenceLaw":
         """The same tensors on `device`."""
         return replace(
             self, reference=self.reference.to(device), gold=self.gold.to(device), gold_rank=self.gold_rank.to(device)
@@ -54,7 +54,7 @@ class Yardstick:
 def gold_rank(reference: Tensor, gold: Tensor) -> Tensor:
     """P_ref(gold < g) + P_ref(gold = g) / 2 for each response's g, [P, G], from log pi_ref and gold [P, G]."""
     rows = []
-    for probability, score in zip(whole(reference.exp(), "the reference"), gold, strict=True):
+    for probability, score in zip(checked_mass(reference.exp(), "the reference"), gold, strict=True):
         level, where = score.unique(return_inverse=True)
         mass = probability.new_zeros(len(level)).index_add_(0, where, probability)
         rows.append((mass.cumsum(0) - mass / 2)[where])
@@ -68,7 +68,7 @@ def kl_estimates(ratio: Tensor, names: Sequence[str]) -> Columns:
 
 
 def measure_law(
-    log_probs: Tensor, yardstick: Yardstick, behaviour: Tensor, kl_estimators: Sequence[str] = ()
+    log_probs: Tensor, yardstick: ReferenceLaw, behaviour: Tensor, kl_estimators: Sequence[str] = ()
 ) -> Columns:
     """Every measurement of policies with log pi = `log_probs` [R, P, G] that needs no pairs, [R] each.
 
@@ -76,9 +76,9 @@ def measure_law(
     one of the laws is not of mass 1.
     """
     ratio = log_probs - yardstick.reference
-    probability = whole(log_probs.exp(), "a policy")
-    reference = whole(yardstick.reference.exp(), "the reference")
-    behaviour = whole(behaviour, "the behaviour policy")
+    probability = checked_mass(log_probs.exp(), "a policy")
+    reference = checked_mass(yardstick.reference.exp(), "the reference")
+    behaviour = checked_mass(behaviour, "the behaviour policy")
 
     law = Law(
         log_probs=log_probs,

@@ -13,7 +13,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from simulator.measurement.exact import Yardstick, measure_law
+from simulator.measurement.exact import ReferenceLaw, measure_law
 from simulator.measurement.ladder import TEMPERATURES
 
 
@@ -23,7 +23,7 @@ def gibbs(reference: Tensor, reward: Tensor, temperature: Tensor) -> Tensor:
     return torch.log_softmax(tilted, dim=-1)
 
 
-def oracle_rows(yardstick: Yardstick, name: str) -> pd.DataFrame:
+def oracle_rows(yardstick: ReferenceLaw, name: str) -> pd.DataFrame:
     """Records of the oracle frontier, one row a temperature, which stands in the column `beta`.
 
     There are no pairs, no training and no seed behind these rows, so those columns are empty.

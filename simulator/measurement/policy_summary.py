@@ -15,7 +15,7 @@ EDGES = np.arange(-8.0, 12.01, 0.25)  # of bins of gold, in deviations under the
 
 
 @dataclass(frozen=True, kw_only=True)
-class Portrait:
+class PolicySummary:
     """Of R policies: the responses that they, and the reference, find likeliest, and the law of gold under each.
 
     prompts [n, L]. responses [R, n, K, T]: token ids, -1 behind the end; log_probs, reference (log pi_ref), gold and

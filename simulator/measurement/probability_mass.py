@@ -20,7 +20,7 @@ class MassError(ArithmeticError):
     """The law under a sum that is called exact does not have mass 1."""
 
 
-def whole(law: Law, whose: str) -> Law:
+def checked_mass(law: Law, whose: str) -> Law:
     """The law [..., G] itself, probabilities along the last axis, if each has mass 1 to 1e-9.
 
     Laws that are not finite, as of policies that diverged, pass: their sums are not finite either. whose: named in the

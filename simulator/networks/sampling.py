@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from simulator.common.random_streams import stream
+from simulator.common.random_streams import random_stream
 from simulator.networks.architecture import ALIGNMENT, FILL, Architecture
 from simulator.networks.parameters import Blocks
 from simulator.networks.transformer import embed, feed_forward, normed
@@ -33,7 +33,7 @@ Keep = Callable[[Tensor], None]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Lots:
+class SampleBlocks:
     """`responses` to each of `prompts`, drawn lot by lot.
 
     A lot is the least number of prompts whose responses fill ALIGNMENT places; the last one is filled up. Each has a
@@ -50,7 +50,7 @@ class Lots:
         return ALIGNMENT // math.gcd(self.responses, ALIGNMENT)
 
     @property
-    def places(self) -> int:
+    def responses_per_block(self) -> int:
         """Responses of one lot."""
         return self.size * self.responses
 
@@ -59,11 +59,11 @@ class Lots:
         """How many lots there are."""
         return -(-self.prompts // self.size)
 
-    def fitting(self, responses: int) -> int:
+    def blocks_within(self, responses: int) -> int:
         """How many lots are at most `responses` responses, or one."""
-        return min(self.count, max(1, responses // self.places))
+        return min(self.count, max(1, responses // self.responses_per_block))
 
-    def some(self, at_once: int) -> Iterator[tuple[range, Tensor]]:
+    def batches(self, at_once: int) -> Iterator[tuple[range, Tensor]]:
         """`at_once` lots after another: their numbers, and the rows of their prompts."""
         for first in range(0, self.count, at_once):
             lots = range(first, min(first + at_once, self.count))
@@ -72,10 +72,10 @@ class Lots:
 
 
 def gumbel_noise(
-    lots: Lots, numbers: range, *, vocabulary: int, seed: int, purpose: str, device: torch.device
+    lots: SampleBlocks, numbers: range, *, vocabulary: int, seed: int, purpose: str, device: torch.device
 ) -> Noise:
     """Standard Gumbel noise for the lots of these numbers, float32 [prompts, responses, V] at each call."""
-    streams = [stream(seed, purpose, number) for number in numbers]
+    streams = [random_stream(seed, purpose, number) for number in numbers]
     shape = (lots.size, lots.responses, vocabulary)
 
     def draw() -> Tensor:
@@ -189,7 +189,7 @@ def sample(
     return drawn
 
 
-def sample_lots(
+def sample_blocks(
     blocks: Blocks,
     architecture: Architecture,
     prompts: Tensor,
@@ -205,9 +205,9 @@ def sample_lots(
 
     The noise is that of the streams (seed, purpose, lot). at_once: how many responses are drawn together, about.
     """
-    lots = Lots(prompts=len(prompts), responses=temperature.shape[1])
+    lots = SampleBlocks(prompts=len(prompts), responses=temperature.shape[1])
     found = prompts.new_empty(lots.count * lots.size, lots.responses, length)
-    for numbers, rows in lots.some(lots.fitting(at_once)):
+    for numbers, rows in lots.batches(lots.blocks_within(at_once)):
         here = slice(numbers.start * lots.size, numbers.stop * lots.size)
         rows = rows.to(prompts.device)
         noise = gumbel_noise(

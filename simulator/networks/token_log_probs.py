@@ -11,17 +11,17 @@ from torch import Tensor
 from simulator.networks.architecture import Architecture
 from simulator.networks.packing import packing
 from simulator.networks.parameters import Blocks
-from simulator.networks.sampling import Lots, gumbel_noise, sample
-from simulator.networks.transformer import packed_logits, response_log_probs
+from simulator.networks.sampling import SampleBlocks, gumbel_noise, sample
+from simulator.networks.transformer import packed_logits, token_log_probs
 
-FAR = 30.0
-AT_ONCE = 2**25  # numbers held at once, so that memory does not grow with the samples
+LARGEST_LOG_RATIO = 30.0
+MAX_FLOATS = 2**25  # numbers held at once, so that memory does not grow with the samples
 
 # Results are written into tensors made beforehand: small ones that outlive a round would lie between the large ones of
 # the next, and memory would grow.
 
 
-def numbers_for_one(architecture: Architecture, prompt_length: int, responses: int = 1) -> int:
+def floats_per_prompt(architecture: Architecture, prompt_length: int, responses: int = 1) -> int:
     """How many numbers are held to draw `responses` responses to one prompt, and to read them behind it."""
     width, heads, length = architecture.width, architecture.heads, architecture.context - prompt_length + 1
     places = prompt_length + responses * (length - 1)
@@ -29,27 +29,27 @@ def numbers_for_one(architecture: Architecture, prompt_length: int, responses: i
     return cache * responses + places * (12 * width + 3 * heads * places + 3 * architecture.vocabulary)
 
 
-def runs_at_once(architecture: Architecture, prompt_length: int, lots: Lots) -> int:
+def runs_per_block(architecture: Architecture, prompt_length: int, lots: SampleBlocks) -> int:
     """How many runs are measured together: all prompts of one come first."""
-    fitting = AT_ONCE // numbers_for_one(architecture, prompt_length)
-    return max(1, fitting // (lots.fitting(fitting) * lots.places))
+    fitting = MAX_FLOATS // floats_per_prompt(architecture, prompt_length)
+    return max(1, fitting // (lots.blocks_within(fitting) * lots.responses_per_block))
 
 
-def said(blocks: Blocks, architecture: Architecture, prompts: Tensor, responses: Tensor) -> Tensor:
+def response_log_probs(blocks: Blocks, architecture: Architecture, prompts: Tensor, responses: Tensor) -> Tensor:
     """log pi of whole responses [R, N, K, T] to prompts [R, N, L], in nats, float64 [R, N, K]."""
     runs, _, prompt_length = prompts.shape
     count, length = responses.shape[2:]
     packed = packing(prompt_length=prompt_length, response_length=length, responses=count, device=responses.device)
-    size = max(1, AT_ONCE // (numbers_for_one(architecture, prompt_length, count) * runs))
+    size = max(1, MAX_FLOATS // (floats_per_prompt(architecture, prompt_length, count) * runs))
     found = blocks["token"].new_empty(responses.shape[:3], dtype=torch.float64)
     for first in range(0, prompts.shape[1], size):
         some = slice(first, first + size)
-        log_probs = response_log_probs(blocks, architecture, packed, prompts[:, some], responses[:, some])
+        log_probs = token_log_probs(blocks, architecture, packed, prompts[:, some], responses[:, some])
         found[:, some] = log_probs.double().sum(dim=-1)
     return found
 
 
-def logits_along(blocks: Blocks, architecture: Architecture, prompts: Tensor, responses: Tensor) -> Tensor:
+def response_logits(blocks: Blocks, architecture: Architecture, prompts: Tensor, responses: Tensor) -> Tensor:
     """One policy's logits [R, P, m, T, V] at every token of responses [R, P, m, T] to prompts [P, L]."""
     asked = prompts[:, None].expand(*responses.shape[:3], -1)
     tokens = torch.cat([asked, responses[..., :-1].clamp(min=0)], dim=-1).flatten(0, 2)
@@ -59,18 +59,18 @@ def logits_along(blocks: Blocks, architecture: Architecture, prompts: Tensor, re
     return packed_logits(blocks, architecture, packed, tokens[None])[0].view(*responses.shape, -1)
 
 
-def divergence(log_pi: Tensor, log_u: Tensor) -> Tensor:
+def next_token_kl(log_pi: Tensor, log_u: Tensor) -> Tensor:
     """KL(pi || pi_ref) of next-token laws, [...], from log pi and log u = log pi_ref - log pi [..., V].
 
     It is summed as pi (u - 1 - log u): the same, and no term is negative. Where u is huge and pi next to nothing,
     pi u is taken as pi_ref.
     """
-    pi, far = log_pi.exp(), log_u > FAR
-    near = pi * (torch.expm1(log_u.clamp(max=FAR)) - log_u)
+    pi, far = log_pi.exp(), log_u > LARGEST_LOG_RATIO
+    near = pi * (torch.expm1(log_u.clamp(max=LARGEST_LOG_RATIO)) - log_u)
     return torch.where(far, (log_pi + log_u).exp() - pi * (1 + log_u), near).sum(dim=-1)
 
 
-def compare(logits: Sequence[Tensor], reference: Tensor, responses: Tensor) -> dict[str, Tensor]:
+def accumulate_token_stats(logits: Sequence[Tensor], reference: Tensor, responses: Tensor) -> dict[str, Tensor]:
     """Sums along responses [R, P, m, T], float64 [R, P, m], of policies against their reference.
 
     logits: the policies', [R, P, m, V] at each place; reference: logits [R, P, m, T, V]. kl and entropy: of the law of
@@ -83,7 +83,7 @@ def compare(logits: Sequence[Tensor], reference: Tensor, responses: Tensor) -> d
         log_u = reference[..., t, :].double().log_softmax(dim=-1) - log_pi
         token = responses[..., t]
         here = {
-            "kl": divergence(log_pi, log_u),
+            "kl": next_token_kl(log_pi, log_u),
             "entropy": -(log_pi.exp() * log_pi).sum(dim=-1),
             "ratio": -log_u.gather(-1, token.clamp(min=0).unsqueeze(-1)).squeeze(-1),
             "length": torch.ones_like(total["length"]),
@@ -93,7 +93,7 @@ def compare(logits: Sequence[Tensor], reference: Tensor, responses: Tensor) -> d
     return total
 
 
-def follow(
+def sample_and_measure(
     blocks: Blocks,
     reference: Blocks,
     architecture: Architecture,
@@ -108,11 +108,11 @@ def follow(
 
     The responses are there too, [R, P, m, T]. reference: one policy. The noise is that of (seed, purpose).
     """
-    lots = Lots(prompts=len(prompts), responses=responses)
+    lots = SampleBlocks(prompts=len(prompts), responses=responses)
     prompt_length = prompts.shape[1]
-    fitting = lots.fitting(AT_ONCE // numbers_for_one(architecture, prompt_length))
+    fitting = lots.blocks_within(MAX_FLOATS // floats_per_prompt(architecture, prompt_length))
     found: dict[str, Tensor] = {}
-    for numbers, rows in lots.some(fitting):
+    for numbers, rows in lots.batches(fitting):
         asked, logits = prompts[rows.to(prompts.device)], list[Tensor]()
         drawn = sample(
             blocks,
@@ -126,7 +126,7 @@ def follow(
             end=end,
             keep=logits.append,
         )
-        along = compare(logits, logits_along(reference, architecture, asked, drawn), drawn)
+        along = accumulate_token_stats(logits, response_logits(reference, architecture, asked, drawn), drawn)
         here = slice(numbers.start * lots.size, numbers.stop * lots.size)
         for name, value in (along | {"responses": drawn}).items():
             whole = (len(value), lots.count * lots.size, *value.shape[2:])

@@ -61,7 +61,7 @@ def packed_logits(blocks: Blocks, architecture: Architecture, packed: Packing, t
     )
 
 
-class Said(torch.autograd.Function):
+class TokenLogProb(torch.autograd.Function):
     """Log-probabilities of tokens from the states that predict them; it can be differentiated once.
 
     A vocabulary of less than a vector register is filled up with tokens that are never said, since a softmax over few
@@ -106,7 +106,7 @@ def response_states(
     return states[:, :, packed.source].unflatten(2, responses.shape[2:])
 
 
-def response_log_probs(
+def token_log_probs(
     blocks: Blocks, architecture: Architecture, packed: Packing, prompts: Tensor, responses: Tensor
 ) -> Tensor:
     """log pi(token | prompt, earlier tokens) of each response's tokens, in nats, [R, N, K, T].
@@ -115,7 +115,7 @@ def response_log_probs(
     log-probability is 0.
     """
     states = packed_states(blocks, architecture, packed, pack(prompts, responses))
-    said: Tensor = Said.apply(states, blocks["unembed"], packed.source, responses.clamp(min=0).flatten(2))
+    said: Tensor = TokenLogProb.apply(states, blocks["unembed"], packed.source, responses.clamp(min=0).flatten(2))
     return said.view(responses.shape).masked_fill(responses < 0, 0.0)
 
 
@@ -123,7 +123,7 @@ def sequence_log_probs(
     blocks: Blocks, architecture: Architecture, packed: Packing, prompts: Tensor, responses: Tensor
 ) -> Tensor:
     """log pi(response | prompt) in nats, [R, N, K], for prompts [R, N, L] and responses [R, N, K, T]."""
-    return response_log_probs(blocks, architecture, packed, prompts, responses).sum(dim=-1)
+    return token_log_probs(blocks, architecture, packed, prompts, responses).sum(dim=-1)
 
 
 def sequence_scores(

@@ -131,7 +131,7 @@ def examine(objective: Objective, user: UserFunction) -> None:
                 "numbers"
             )
         with torch.no_grad():
-            alone = torch.cat([of(pairs.of(slice(row, row + 1))) for row in (0, 1)])
+            alone = torch.cat([of(pairs.select_runs(slice(row, row + 1))) for row in (0, 1)])
     if not torch.allclose(alone, values.detach(), rtol=1e-5, atol=1e-6):
         raise user.refused("must keep runs apart: reduce over the last axis, the pairs, and not over all")
     if objective.f is not None:

@@ -13,12 +13,12 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad, softplus
 
-from simulator.common.random_streams import stream
+from simulator.common.random_streams import random_stream
 from simulator.networks.architecture import ALIGNMENT, Architecture
 from simulator.networks.optimizer import Adam, adam_step
 from simulator.networks.parameters import Blocks, restack, unstack
 from simulator.networks.transformer import feed_forward, normed, read_out, response_states
-from simulator.objectives.objective import Memory, Scene, Term
+from simulator.objectives.objective import BatchContext, Regularizer, RegularizerState
 
 DECAY = 0.9  # of the moving averages
 SLOWER = 0.5  # the discriminators' learning rate over the policy's
@@ -84,14 +84,14 @@ def mean_loss(logits: Tensor, real: bool) -> Tensor:
     return softplus(whole)[:, :count].mean(dim=1)
 
 
-def states_of(blocks: Blocks, scene: Scene) -> tuple[Tensor, Tensor]:
+def states_of(blocks: Blocks, scene: BatchContext) -> tuple[Tensor, Tensor]:
     """Hidden states [2r, B, T, d] along both labels, chosen above rejected, and which tokens are there [2r, B, T]."""
     states = response_states(blocks, scene.architecture, scene.packing, scene.prompts, scene.responses)
     said = scene.responses >= 0
     return torch.cat([states[:, :, 0], states[:, :, -1]]), torch.cat([said[:, :, 0], said[:, :, -1]])
 
 
-def reference_states(scene: Scene) -> Tensor:
+def reference_states(scene: BatchContext) -> Tensor:
     """Those of the frozen reference, [2r, B, T, d]."""
     with torch.no_grad():
         rows = scene.reference.expand(len(scene.parameters), -1)
@@ -115,7 +115,7 @@ def discriminator_loss(scores: Tensor, means: Tensor) -> Tensor:
     ) / 4
 
 
-def regularizer(weights: Blocks, scene: Scene, memory: Memory, states: Tensor, said: Tensor) -> Tensor:
+def regularizer(weights: Blocks, scene: BatchContext, memory: RegularizerState, states: Tensor, said: Tensor) -> Tensor:
     """λ ½ { B(D+(h_θ+) - m(h_r+), 1) + B(D-(h_θ-) - m(h_r-), 1) }, [r]."""
     scores = discriminate(weights, scene.architecture, states, said)
     each = mean_loss(scores - memory["means"][:, 1], True)
@@ -123,7 +123,7 @@ def regularizer(weights: Blocks, scene: Scene, memory: Memory, states: Tensor, s
     return scene.own["weight"][:, 0] * (chosen + rejected) / 2
 
 
-def squared_distance(scene: Scene, states: Tensor, said: Tensor) -> Tensor:
+def squared_distance(scene: BatchContext, states: Tensor, said: Tensor) -> Tensor:
     """λ ½ { |h_θ+ - h_r+|² + |h_θ- - h_r-|² }, [r]."""
     apart = (states - reference_states(scene)).square().mean(dim=3) * said
     each = (apart.sum(dim=2) / said.sum(dim=2)).mean(dim=1)
@@ -131,12 +131,12 @@ def squared_distance(scene: Scene, states: Tensor, said: Tensor) -> Tensor:
     return scene.own["weight"][:, 0] * (chosen + rejected) / 2
 
 
-def start(scene: Scene) -> Memory:
+def start(scene: BatchContext) -> RegularizerState:
     """Random discriminators with their optimizer, and moving averages that no batch has set yet."""
     length = scene.responses.shape[3]
     rows = torch.stack(
         [
-            initial(scene.architecture, length, stream(seed, "discriminator", label))
+            initial(scene.architecture, length, random_stream(seed, "discriminator", label))
             for label in ("chosen", "rejected")
             for seed in scene.seeds
         ]
@@ -150,7 +150,7 @@ def start(scene: Scene) -> Memory:
     }
 
 
-def learn(scene: Scene, memory: Memory, states: Tensor, said: Tensor, *, frozen: bool) -> None:
+def learn(scene: BatchContext, memory: RegularizerState, states: Tensor, said: Tensor, *, frozen: bool) -> None:
     """One batch for the moving averages and, unless frozen, one step of the discriminators."""
     known = reference_states(scene)
     inputs = torch.cat([states, known, other(known)], dim=1)
@@ -181,37 +181,37 @@ def learn(scene: Scene, memory: Memory, states: Tensor, said: Tensor, *, frozen:
     )
 
 
-def adversary(*, frozen: bool) -> Term:
+def adversary(*, frozen: bool) -> Regularizer:
     """The term whose discriminators learn, or stay as they are."""
 
-    def measured(scene: Scene, memory: Memory, states: Tensor, said: Tensor) -> Tensor:
+    def measured(scene: BatchContext, memory: RegularizerState, states: Tensor, said: Tensor) -> Tensor:
         weights = weights_of(memory["discriminators"], scene.architecture, said.shape[2])
         return regularizer(weights, scene, memory, states, said)
 
-    def prepare(scene: Scene, memory: Memory, states: Tensor, said: Tensor) -> None:
+    def prepare(scene: BatchContext, memory: RegularizerState, states: Tensor, said: Tensor) -> None:
         learn(scene, memory, states, said, frozen=frozen)
 
-    return Term(start=start, step=stepping(measured, prepare), value=valued(measured))
+    return Regularizer(start=start, step=stepping(measured, prepare), value=valued(measured))
 
 
-def l2() -> Term:
+def l2() -> Regularizer:
     """The term that holds hidden states near the reference's."""
 
-    def measured(scene: Scene, memory: Memory, states: Tensor, said: Tensor) -> Tensor:
+    def measured(scene: BatchContext, memory: RegularizerState, states: Tensor, said: Tensor) -> Tensor:
         return squared_distance(scene, states, said)
 
-    return Term(start=lambda scene: {}, step=stepping(measured, lambda *_: None), value=valued(measured))
+    return Regularizer(start=lambda scene: {}, step=stepping(measured, lambda *_: None), value=valued(measured))
 
 
-Measured = Callable[[Scene, Memory, Tensor, Tensor], Tensor]
+Measured = Callable[[BatchContext, RegularizerState, Tensor, Tensor], Tensor]
 
 
 def stepping(
-    measured: Measured, prepare: Callable[[Scene, Memory, Tensor, Tensor], None]
-) -> Callable[[Scene, Memory], tuple[Tensor, Tensor]]:
+    measured: Measured, prepare: Callable[[BatchContext, RegularizerState, Tensor, Tensor], None]
+) -> Callable[[BatchContext, RegularizerState], tuple[Tensor, Tensor]]:
     """The step of a term on hidden states: `prepare` sees them first, and then the policy has the gradient."""
 
-    def step(scene: Scene, memory: Memory) -> tuple[Tensor, Tensor]:
+    def step(scene: BatchContext, memory: RegularizerState) -> tuple[Tensor, Tensor]:
         with torch.enable_grad():
             blocks = {
                 name: view.detach().requires_grad_()
@@ -230,10 +230,10 @@ def stepping(
     return step
 
 
-def valued(measured: Measured) -> Callable[[Scene, Memory], Tensor]:
+def valued(measured: Measured) -> Callable[[BatchContext, RegularizerState], Tensor]:
     """The value of a term on hidden states, for a measurement."""
 
-    def value(scene: Scene, memory: Memory) -> Tensor:
+    def value(scene: BatchContext, memory: RegularizerState) -> Tensor:
         with torch.no_grad():
             return measured(scene, memory, *states_of(unstack(scene.parameters, scene.architecture), scene))
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from simulator.networks.packing import Packing
 
 Own = Mapping[str, Any]
-Memory = dict[str, "Tensor"]
+RegularizerState = dict[str, "Tensor"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +61,7 @@ class Pairs:
     mismatched: Tensor | None = None
     fresh: bool = False
 
-    def of(self, rows: slice) -> Pairs:
+    def select_runs(self, rows: slice) -> Pairs:
         """The pairs of some of the runs."""
         tensors: dict[str, Any] = {
             name: value[rows] for name, value in vars(self).items() if isinstance(value, torch.Tensor)
@@ -102,7 +102,7 @@ class Pairs:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scene:
+class BatchContext:
     """What a term of a loss sees of its rows at one step, or of all pairs when it is measured.
 
     parameters [r, D]; reference [D], those of pi_ref; prompts [r, B, L] and responses [r, B, K, T] of the batch; own as
@@ -141,7 +141,7 @@ class UnderReference(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Term:
+class Regularizer:
     """A part of a loss that is not a mean over functions of one pair.
 
     start(scene): what it remembers, tensors with r rows. step(scene, memory): its value [r] and gradient [r, D]; what
@@ -149,9 +149,9 @@ class Term:
     of_pairs: whether it looks at the scene's pairs.
     """
 
-    start: Callable[[Scene], Memory]
-    step: Callable[[Scene, Memory], tuple[Tensor, Tensor]]
-    value: Callable[[Scene, Memory], Tensor]
+    start: Callable[[BatchContext], RegularizerState]
+    step: Callable[[BatchContext, RegularizerState], tuple[Tensor, Tensor]]
+    value: Callable[[BatchContext, RegularizerState], Tensor]
     of_pairs: bool = True
 
 
@@ -185,7 +185,7 @@ class Objective:
     scored: bool = False  # whether it reads `scores` of Pairs
     mismatched: bool = False  # whether it reads `mismatched` of Pairs
     ranked: str = ""  # the parameter that says how many responses it compares by their scores, where it takes no labels
-    term: Callable[[Own], Term | None] = lambda own: None  # what else is in the loss
+    term: Callable[[Own], Regularizer | None] = lambda own: None  # what else is in the loss
     ignores: Callable[[Own], Sequence[str]] = lambda own: ()  # parameters that say nothing
     cost: Callable[[Own], float] = lambda own: 1.0  # gradients of a step; a plain pairwise loss has 1
     calibrates: Callable[[Own], int] = lambda own: 0  # prompts a step at which the expectation under pi_ref is taken

@@ -19,7 +19,7 @@ from simulator.objectives.objective import Objective, Own, Pairs
 
 
 @dataclass(frozen=True, kw_only=True)
-class Part:
+class ObjectiveSlice:
     """Neighbouring rows of a stack with one objective.
 
     own: its parameters, numbers [rows, 1] each; words and whole numbers are those of all rows.
@@ -30,7 +30,7 @@ class Part:
     own: Own
 
 
-def slices(parts: Sequence[Part]) -> list[slice]:
+def slices(parts: Sequence[ObjectiveSlice]) -> list[slice]:
     """The rows of each part in their stack."""
     ends, found = 0, []
     for part in parts:
@@ -50,7 +50,7 @@ def filled(values: Tensor, filling: float) -> Tensor:
 
 
 @dataclass(frozen=True, kw_only=True)
-class OfParts:
+class StackedPairs:
     """What the parts of a stack are given of their pairs, as in Pairs but with pairs before responses.
 
     policy, reference, lengths, scores [R, B, K]; beta [R, 1]. mismatched: that of each part that reads it, by its
@@ -65,7 +65,7 @@ class OfParts:
     mismatched: Mapping[int, Tensor] = field(default_factory=dict)
     fresh: bool = False
 
-    def pairs(self, part: Part, number: int, rows: slice) -> Pairs:
+    def pairs(self, part: ObjectiveSlice, number: int, rows: slice) -> Pairs:
         """The pairs of one part."""
         policy, other = self.policy, self.mismatched.get(number)
         return Pairs(
@@ -81,7 +81,7 @@ class OfParts:
         )
 
 
-def pair_losses(given: OfParts, parts: Sequence[Part]) -> Tensor:
+def pair_losses(given: StackedPairs, parts: Sequence[ObjectiveSlice]) -> Tensor:
     """The loss of each pair, [R, B], without terms."""
     count = given.policy.shape[1]
     found = [
@@ -91,7 +91,7 @@ def pair_losses(given: OfParts, parts: Sequence[Part]) -> Tensor:
     return torch.cat(found)
 
 
-def watched(given: OfParts, parts: Sequence[Part]) -> dict[str, Tensor]:
+def watched(given: StackedPairs, parts: Sequence[ObjectiveSlice]) -> dict[str, Tensor]:
     """What objectives watch inside themselves, [R] each; 0 in the rows of those that do not."""
     found: dict[str, Tensor] = {}
     for number, (part, rows) in enumerate(zip(parts, slices(parts), strict=True)):

@@ -10,7 +10,7 @@ import numpy as np
 from simulator.preferences.online import draw_fresh
 from simulator.preferences.pairs import Preferences, labelled, more_preferences, ranked, stack_preferences
 from simulator.settings.run import Run, objective_of, own_of, responses_compared
-from simulator.training.problem import State
+from simulator.training.problem import TrainState
 from simulator.worlds.behaviour import Candidates
 from simulator.worlds.listing import Scorer
 from simulator.worlds.protocol import World
@@ -69,7 +69,7 @@ def preferences(runs: Sequence[Run], world: World, scorer: Scorer | None) -> Pre
 
 
 def refresh(
-    state: State, pairs: Preferences, runs: Sequence[Run], world: World, scorer: Scorer | None, turn: int
+    state: TrainState, pairs: Preferences, runs: Sequence[Run], world: World, scorer: Scorer | None, turn: int
 ) -> Preferences:
     """The pairs of every run once a round of fresh ones is there."""
     online = runs[0].settings.online

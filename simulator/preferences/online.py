@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from simulator.common.random_streams import stream
+from simulator.common.random_streams import random_stream
 from simulator.preferences.rollouts import draw_responses
 from simulator.worlds.behaviour import Candidates
 from simulator.worlds.protocol import World
@@ -32,7 +32,7 @@ def draw_fresh(
     parameters: Tensor, world: World, *, pairs: int, responses: int, seeds: Sequence[int], turn: int
 ) -> list[Candidates]:
     """What the policies [R, D] answer, for each run, without labels. It follows from their seeds and the round."""
-    draws = {seed: stream(seed, "online", turn).random((pairs, 2)) for seed in set(seeds)}
+    draws = {seed: random_stream(seed, "online", turn).random((pairs, 2)) for seed in set(seeds)}
     rows = {seed: (values[:, 0] * len(world.prompts)).astype(np.int64) for seed, values in draws.items()}
     prompt = torch.from_numpy(np.stack([rows[seed] for seed in seeds])).to(parameters.device)
     length = world.architecture.context - world.prompts.shape[1] + 1

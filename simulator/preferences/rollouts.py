@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from simulator.common.random_streams import stream
+from simulator.common.random_streams import random_stream
 from simulator.networks.parameters import unstack
-from simulator.networks.sampling import LEAST, Lots, sample
+from simulator.networks.sampling import LEAST, SampleBlocks, sample
 from simulator.worlds.protocol import World
 
 
@@ -28,11 +28,11 @@ def draw_responses(
 
     A run's noise is that of (its seed, *purpose), whatever else is in the stack.
     """
-    lots = Lots(prompts=prompt.shape[1], responses=responses)
+    lots = SampleBlocks(prompts=prompt.shape[1], responses=responses)
     rows = torch.arange(lots.count * lots.size, device=prompt.device).clamp(max=lots.prompts - 1)
     length = world.architecture.context - world.prompts.shape[1] + 1
     shape = (length, len(rows), lots.responses, world.architecture.vocabulary)
-    waiting = {seed: stream(seed, *purpose).standard_exponential(shape, dtype=np.float32) for seed in set(seeds)}
+    waiting = {seed: random_stream(seed, *purpose).standard_exponential(shape, dtype=np.float32) for seed in set(seeds)}
     noise = torch.from_numpy(np.stack([waiting[seed] for seed in seeds], axis=1)).to(prompt.device)
     tokens = iter(noise.clamp_(min=LEAST).log_().neg_())
     drawn = sample(

@@ -4,7 +4,7 @@ from simulator.networks import token_log_probs as along
 from simulator.proxies.reward_model import Member, proxy_architecture
 from simulator.settings.tables import Settings
 from simulator.training.footprint import FLOAT, SLACK, order_bytes, pairs_bytes, step_bytes
-from simulator.worlds.enumerable import MEASURE_FLOATS
+from simulator.worlds.enumerable import MOST_MEASURED
 from simulator.worlds.footprint import listed_bytes
 
 
@@ -23,9 +23,9 @@ def scoring_bytes(settings: Settings) -> int:
     """What it takes to read responses with a proxy's network, a bounded number at once."""
     world, proxy = settings.world, settings.proxy
     if not settings.spec.lists_responses:
-        return int(SLACK * FLOAT * along.AT_ONCE)
+        return int(SLACK * FLOAT * along.MAX_FLOATS)
     places = sum(world.vocabulary**t for t in range(world.response_length + 1)) + world.prompt_length
-    prompts = max(1, min(world.prompts, MEASURE_FLOATS // (4 * places * max(1, proxy.width // 64))))
+    prompts = max(1, min(world.prompts, MOST_MEASURED // (4 * places * max(1, proxy.width // 64))))
     return int(SLACK * FLOAT * prompts * places * (14 * proxy.width + 4 * proxy.heads)) + 8 * listed_bytes(
         settings.spec
     )

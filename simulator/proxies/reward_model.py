@@ -39,7 +39,7 @@ class Member:
     member: int
     axes: dict[str, Any]
     name: str
-    shared: str
+    stack_key: str
 
     @property
     def pairs(self) -> int:
@@ -88,13 +88,13 @@ def members_of(run: Run) -> tuple[Member, ...]:
             member=member,
             axes=axes,
             name=f"{settings.proxy.width}-{run.seed}-{member}-{digest([named, run.seed, member])}",
-            shared=shared,
+            stack_key=shared,
         )
         for member in range(settings.proxy.members)
     )
 
 
-def needed(runs: Sequence[Run]) -> list[Member]:
+def members_needed(runs: Sequence[Run]) -> list[Member]:
     """Every proxy that some run needs, once."""
     return list({member.name: member for run in runs for member in members_of(run)}.values())
 

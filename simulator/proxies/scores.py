@@ -21,7 +21,7 @@ from simulator.networks.architecture import Architecture
 from simulator.networks.packing import whole_packing
 from simulator.networks.parameters import unstack
 from simulator.networks.prefix_tree import numbers_of
-from simulator.networks.token_log_probs import AT_ONCE, numbers_for_one
+from simulator.networks.token_log_probs import MAX_FLOATS, floats_per_prompt
 from simulator.networks.transformer import sequence_scores
 from simulator.worlds.listing import Listing, Scorer
 from simulator.worlds.protocol import World
@@ -157,7 +157,7 @@ class NetworkScorer:
         asked = prompt.unsqueeze(2).expand(responses.shape[:3]).flatten()
         texts = responses.flatten(0, 2).unsqueeze(1)
         raw = torch.empty(len(proxy.members), len(asked), dtype=torch.float64, device=prompt.device)
-        size = max(1, AT_ONCE // (numbers_for_one(architecture, prompt_length) * len(parameters)))
+        size = max(1, MAX_FLOATS // (floats_per_prompt(architecture, prompt_length) * len(parameters)))
         for first in range(0, len(asked), size):
             some = slice(first, first + size)
             shape = (len(parameters), -1, -1)

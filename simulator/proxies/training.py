@@ -20,12 +20,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from simulator.common.random_streams import stream
+from simulator.common.random_streams import random_stream
 from simulator.networks.packing import whole_packing
 from simulator.networks.parameters import initial_parameters, unstack
 from simulator.networks.transformer import sequence_scores
 from simulator.objectives import OBJECTIVES
-from simulator.objectives.stacked_losses import OfParts, Part, pair_losses
+from simulator.objectives.stacked_losses import ObjectiveSlice, StackedPairs, pair_losses
 from simulator.preferences.draw import draw_labelled
 from simulator.preferences.pairs import Preferences, padded_preferences
 from simulator.proxies.agreement import against_gold
@@ -33,9 +33,9 @@ from simulator.proxies.reward_model import CHECKPOINTS, Member, proxy_architectu
 from simulator.proxies.scores import Trained
 from simulator.settings.run import axis_column
 from simulator.training.checkpoints import checkpoint_steps
-from simulator.training.engine import BLOCK, advance, start
+from simulator.training.engine import PAIRS_READ, advance, start
 from simulator.training.loop import train_and_measure
-from simulator.training.problem import Problem, Schedule, State, state_from, state_tensors
+from simulator.training.problem import Schedule, TrainingProblem, TrainState, state_from, state_tensors
 from simulator.training.recorder import Recorder
 from simulator.training.snapshots import named, part_of, scalar
 from simulator.worlds.protocol import World
@@ -46,7 +46,7 @@ Array = np.ndarray
 READ = 4096  # training pairs that the loss is measured on when all is done
 
 
-def pose(members: Sequence[Member], world: World, pairs: Preferences) -> Problem:
+def make_problem(members: Sequence[Member], world: World, pairs: Preferences) -> TrainingProblem:
     """What a stack of proxies trains on; members of one loss must be neighbours."""
     settings, device = members[0].settings, world.prompts.device
     proxy = settings.proxy
@@ -55,7 +55,7 @@ def pose(members: Sequence[Member], world: World, pairs: Preferences) -> Problem
         return torch.tensor(values, dtype=torch.float32, device=device).unsqueeze(1)
 
     losses = itertools.groupby(member.settings.proxy.loss for member in members)
-    return Problem(
+    return TrainingProblem(
         architecture=proxy_architecture(settings),
         packing=whole_packing(
             prompt_length=settings.world.prompt_length,
@@ -66,7 +66,9 @@ def pose(members: Sequence[Member], world: World, pairs: Preferences) -> Problem
         prompts=world.prompts[pairs.prompt],
         responses=pairs.responses,
         reference_log_probs=torch.zeros_like(pairs.reference, dtype=torch.float32),
-        parts=tuple(Part(objective=OBJECTIVES[name], rows=len(list(group)), own={}) for name, group in losses),
+        parts=tuple(
+            ObjectiveSlice(objective=OBJECTIVES[name], rows=len(list(group)), own={}) for name, group in losses
+        ),
         beta=per_row([1.0] * len(members)),
         learning_rate=per_row([member.settings.proxy.rate for member in members]),
         clip=per_row([1.0] * len(members)),
@@ -81,30 +83,32 @@ def pose(members: Sequence[Member], world: World, pairs: Preferences) -> Problem
 
 def batch_seed(member: Member) -> int:
     """What names the order of a member's batches: the same for equal seeds and members, whatever else differs."""
-    return int(stream(member.seed, "proxy", "order", member.member).integers(2**62))
+    return int(random_stream(member.seed, "proxy", "order", member.member).integers(2**62))
 
 
-def values_of(parameters: Tensor, problem: Problem, places: Tensor) -> Tensor:
+def values_of(parameters: Tensor, problem: TrainingProblem, places: Tensor) -> Tensor:
     """What the proxies with `parameters` [M, D] say of their pairs at `places` [M, n], float64 [M, n, 2]."""
     row = torch.arange(len(places), device=places.device).unsqueeze(1)
     blocks, count = unstack(parameters, problem.architecture), places.shape[1]
-    whole = torch.cat([places, places[:, :1].expand(-1, -count % BLOCK)], dim=1)
+    whole = torch.cat([places, places[:, :1].expand(-1, -count % PAIRS_READ)], dim=1)
     found = problem.reference_log_probs.new_empty((*whole.shape, 2), dtype=torch.float64)
-    for first in range(0, whole.shape[1], BLOCK):
-        some = whole[:, first : first + BLOCK]
-        found[:, first : first + BLOCK] = problem.value(
+    for first in range(0, whole.shape[1], PAIRS_READ):
+        some = whole[:, first : first + PAIRS_READ]
+        found[:, first : first + PAIRS_READ] = problem.value(
             blocks, problem.architecture, problem.packing, problem.prompts[row, some], problem.responses[row, some]
         )
     return found[:, :count]
 
 
-def loss_and_accuracy(parameters: Tensor, problem: Problem, first: Sequence[int], count: Sequence[int]) -> Array:
+def loss_and_accuracy(
+    parameters: Tensor, problem: TrainingProblem, first: Sequence[int], count: Sequence[int]
+) -> Array:
     """Loss and accuracy against labels of each proxy, on `count` pairs from its `first` on, [2, M]."""
     most = max(count)
     places = [start + torch.arange(most) % number for start, number in zip(first, count, strict=True)]
     values = values_of(parameters, problem, torch.stack(places).to(parameters.device))
     nothing = torch.zeros_like(values)
-    given = OfParts(policy=values, reference=nothing, lengths=nothing + 1, beta=problem.beta)
+    given = StackedPairs(policy=values, reference=nothing, lengths=nothing + 1, beta=problem.beta)
     losses = pair_losses(given, problem.parts).cpu().numpy()
     gaps = (values[..., 0] - values[..., 1]).cpu().numpy()
     right = (np.sign(gaps) + 1) / 2
@@ -121,8 +125,8 @@ class ProxyLearner:
     """
 
     members: Sequence[Member]
-    problem: Problem
-    state: State
+    problem: TrainingProblem
+    state: TrainState
     best: dict[str, Tensor]
 
     @property
@@ -173,10 +177,10 @@ def new_learner(members: Sequence[Member], world: World) -> ProxyLearner:
     data = {(member.settings.data, member.seed): None for member in members}
     drawn = {key: draw_labelled(world, *key) for key in data}
     pairs = padded_preferences([drawn[member.settings.data, member.seed] for member in members])
-    problem = pose(members, world, pairs)
+    problem = make_problem(members, world, pairs)
     state = start(torch.zeros(problem.architecture.row, device=world.prompts.device), len(members))
     for row, member in enumerate(members):
-        rng = stream(member.seed, "proxy", "init", member.member)
+        rng = random_stream(member.seed, "proxy", "init", member.member)
         state.parameters[row] = initial_parameters(problem.architecture, rng)
     best = {
         "parameters": state.parameters.clone(),

@@ -61,15 +61,15 @@ class Run:
     axes: Mapping[str, Any]
     settings: Settings
     proxies: bool
-    name: str
-    shared: str
+    settings_digest: str
+    stack_key: str
     steps: int
 
     @property
     def run_id(self) -> str:
         """A name that two runs share only if every setting of theirs is equal."""
         told = [self.method, self.loss, None if self.beta is None else f"{self.beta:g}", str(self.seed)]
-        named = digest([self.method, self.loss, self.beta, self.seed, self.name])
+        named = digest([self.method, self.loss, self.beta, self.seed, self.settings_digest])
         return "-".join([*filter(None, told), named])
 
     def columns(self) -> dict[str, Any]:
@@ -110,7 +110,7 @@ def axis_column(name: str) -> str:
     return name.removeprefix("data.").removeprefix("objective.").replace(".", "_")
 
 
-def apart(run: Run) -> str:
+def objective_key(run: Run) -> str:
     """What is equal for runs whose loss is one computation: the objective, and all its parameters but real numbers."""
     if run.objective is None:
         return ""

@@ -9,13 +9,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from simulator.common.atomic_files import hash_of_file, write_whole
+from simulator.common.atomic_files import hash_of_file, write_atomically
 
 LINE = re.compile(r"([0-9a-f]{64}) [ *](.+)")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Seal:
+class Checksums:
     """What a seal says: the SHA-256 of each file, by its path inside the result directory.
 
     altered: those of its files that are there and are not as it says, and gone: those that are not there.
@@ -31,10 +31,10 @@ class Seal:
         return not (self.altered or self.gone)
 
 
-def write_seal(path: Path, root: Path, sums: Mapping[Path, str]) -> None:
+def write_checksums(path: Path, root: Path, sums: Mapping[Path, str]) -> None:
     """Vouch at `path` for files in the result directory `root`, whose SHA-256 are known. Raises StorageError."""
     lines = [f"{digest}  {file.relative_to(root).as_posix()}\n" for file, digest in sums.items()]
-    write_whole(path, "".join([*lines, end_of(len(lines))]).encode())
+    write_atomically(path, "".join([*lines, end_of(len(lines))]).encode())
 
 
 def end_of(count: int) -> str:
@@ -42,7 +42,7 @@ def end_of(count: int) -> str:
     return f"# {count} files\n"
 
 
-def read_seal(path: Path, root: Path) -> Seal | None:
+def read_checksums(path: Path, root: Path) -> Checksums | None:
     """What the seal at `path` says of `root`, checked now; None where it is itself damaged, or names a file elsewhere.
 
     Raises StorageError.
@@ -58,7 +58,7 @@ def read_seal(path: Path, root: Path) -> Seal | None:
     if any(PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts for name in sums):
         return None
     now = {name: hash_of_file(root / name) for name in sums}
-    return Seal(
+    return Checksums(
         sums=sums,
         altered=tuple(name for name, digest in now.items() if digest not in (None, sums[name])),
         gone=tuple(name for name, digest in now.items() if digest is None),

@@ -11,9 +11,9 @@ from pathlib import Path
 from simulator.common.errors import ConfigError, shown
 from simulator.common.result_files import RECORDS
 from simulator.settings.tables import flat_settings
-from simulator.storage.checksums import Seal, read_seal
-from simulator.storage.layout import Folder, remove
-from simulator.storage.origins import made
+from simulator.storage.checksums import Checksums, read_checksums
+from simulator.storage.layout import ResultFolder, remove
+from simulator.storage.origins import origins_in
 from simulator.sweeps.sweep import Sweep
 
 REMEDY = "choose another --out, or start over with --fresh"
@@ -23,7 +23,7 @@ ANYBODYS = (
 )
 
 
-def examine_folder(path: Path, sweep: Sweep, names: Collection[str], *, fresh: bool) -> Folder:
+def examine_folder(path: Path, sweep: Sweep, names: Collection[str], *, fresh: bool) -> ResultFolder:
     """The folder at `path`, whether it is there or not; changes nothing.
 
     names: of all runs and proxies of the sweep. Raises ConfigError where it could not be written, or holds the records
@@ -41,7 +41,7 @@ def examine_folder(path: Path, sweep: Sweep, names: Collection[str], *, fresh: b
         raise ConfigError(f"--out {path}: cannot be written ({there} is not a directory)")
     if not os.access(there, os.W_OK | os.X_OK):
         raise ConfigError(f"--out {path}: cannot be written (no permission in {there})")
-    folder = Folder(path=path)
+    folder = ResultFolder(path=path)
     if fresh:
         removable(folder)
     else:
@@ -49,13 +49,13 @@ def examine_folder(path: Path, sweep: Sweep, names: Collection[str], *, fresh: b
     return folder
 
 
-def seals_of(folder: Folder) -> list[Seal]:
+def seals_of(folder: ResultFolder) -> list[Checksums]:
     """The whole seals of a folder: of its tables, of what the sweep began with, and of stacks. Raises StorageError."""
     paths = [folder.seal, folder.start_seal, *sorted(folder.parts.glob("*.sha256"))]
-    return [seal for path in paths if path.exists() and (seal := read_seal(path, folder.path))]
+    return [seal for path in paths if path.exists() and (seal := read_checksums(path, folder.path))]
 
 
-def held_by(folder: Folder) -> Sweep | None:
+def held_by(folder: ResultFolder) -> Sweep | None:
     """The sweep whose folder this is. Raises ConfigError where its config.toml is none that we wrote."""
     if not folder.config.exists():
         return None
@@ -69,7 +69,7 @@ def held_by(folder: Folder) -> Sweep | None:
         ) from None
 
 
-def check_same_sweep(folder: Folder, sweep: Sweep, names: Collection[str]) -> None:
+def check_same_sweep(folder: ResultFolder, sweep: Sweep, names: Collection[str]) -> None:
     """Raises ConfigError if the folder holds records, and they are not those of `sweep`.
 
     names: of its runs and proxies.
@@ -84,16 +84,16 @@ def check_same_sweep(folder: Folder, sweep: Sweep, names: Collection[str]) -> No
     differs = difference(held, sweep) if held else "whose config.toml is gone, or not whole"
     if not differs:
         return
-    records, trusted = made(folder), held and not any("config.toml" in seal.altered for seal in seals_of(folder))
+    records, trusted = origins_in(folder), held and not any("config.toml" in seal.altered for seal in seals_of(folder))
     if not held and not vouched(folder):
         raise ConfigError(f"--out {folder.path}: {ANYBODYS}")
     if trusted or any(one.name not in names for one in records):
         raise ConfigError(f"--out {folder.path}: holds the records of another sweep, {differs}; {REMEDY}")
 
 
-def vouched(folder: Folder) -> bool:
+def vouched(folder: ResultFolder) -> bool:
     """Whether a seal, or a table of runs or proxies, says that a sweep wrote what is there. Raises StorageError."""
-    return bool(made(folder)) or any(seal.sums.keys() - {*seal.altered, *seal.gone} for seal in seals_of(folder))
+    return bool(origins_in(folder)) or any(seal.sums.keys() - {*seal.altered, *seal.gone} for seal in seals_of(folder))
 
 
 def difference(held: Sweep, sweep: Sweep) -> str:
@@ -108,7 +108,7 @@ def difference(held: Sweep, sweep: Sweep) -> str:
     return ""
 
 
-def removable(folder: Folder) -> bool:
+def removable(folder: ResultFolder) -> bool:
     """Whether the folder holds what a sweep wrote, and may be emptied of it.
 
     Raises ConfigError where it holds files of these names that may be anybody's.
@@ -120,7 +120,7 @@ def removable(folder: Folder) -> bool:
     return False
 
 
-def clear(folder: Folder) -> None:
+def clear(folder: ResultFolder) -> None:
     """Remove the records of a sweep, and nothing that a sweep did not write. Raises ConfigError and StorageError.
 
     `config.toml` goes last, so that a folder that a kill leaves half emptied still says whose it is.

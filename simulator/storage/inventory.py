@@ -12,8 +12,8 @@ from pyarrow import ArrowException
 from pyarrow.parquet import read_table
 
 from simulator.common.result_files import BESIDE, PARTS
-from simulator.storage.checksums import read_seal
-from simulator.storage.layout import Folder
+from simulator.storage.checksums import read_checksums
+from simulator.storage.layout import ResultFolder
 from simulator.storage.tables import FAILED
 
 OF_RUNS = ("curves", "runs", *BESIDE)
@@ -32,7 +32,7 @@ class Finished:
     proxies: frozenset[str]
 
 
-def is_complete(folder: Folder, runs: Collection[str]) -> bool:
+def is_complete(folder: ResultFolder, runs: Collection[str]) -> bool:
     """Whether the records of all `runs` are there, by run_id, as they were written, and nothing else.
 
     Raises StorageError.
@@ -40,13 +40,13 @@ def is_complete(folder: Folder, runs: Collection[str]) -> bool:
     others = any(path.exists() for path in (folder.running, folder.lock))
     if others or not folder.seal.exists() or any(any(folder.path.glob(part)) for part in PARTS):
         return False
-    seal = read_seal(folder.seal, folder.path)
+    seal = read_checksums(folder.seal, folder.path)
     if seal is None or not seal.whole or folder.config.relative_to(folder.path).as_posix() not in seal.sums:
         return False
     return not any_failed(folder) and set(column(folder.runs, "run_id")) == set(runs)
 
 
-def any_failed(folder: Folder) -> bool:
+def any_failed(folder: ResultFolder) -> bool:
     """Whether the tables say that runs failed."""
     return FAILED in column(folder.runs, "status")
 
@@ -57,7 +57,7 @@ def column(path: Path, name: str) -> list[str]:
     return values
 
 
-def legible(path: Path, name: str) -> list[str]:
+def try_read(path: Path, name: str) -> list[str]:
     """One column of a table, or nothing where it cannot be read."""
     try:
         return column(path, name)
@@ -65,7 +65,7 @@ def legible(path: Path, name: str) -> list[str]:
         return []
 
 
-def survey(folder: Folder, read: Read = column) -> Finished:
+def list_finished(folder: ResultFolder, read: Read = column) -> Finished:
     """What is finished in a mended folder; read: `column`, or `legible` where the folder was not mended yet.
 
     Raises OSError and ArrowException, unless `legible` reads.
@@ -81,27 +81,29 @@ def survey(folder: Folder, read: Read = column) -> Finished:
     )
 
 
-def unfailed(folder: Folder, read: Read) -> list[str]:
+def successful_runs(folder: ResultFolder, read: Read) -> list[str]:
     """The run_id of every run of the tables that did not fail."""
     told_of = zip(read(folder.runs, "run_id"), read(folder.runs, "status"), strict=True)
     return [run_id for run_id, status in told_of if status != FAILED]
 
 
-def finished_runs(folder: Folder) -> frozenset[str]:
+def finished_runs(folder: ResultFolder) -> frozenset[str]:
     """The run_id of every run whose records are there, by what the folder says of itself; changes nothing."""
-    return survey(folder, legible).runs | frozenset(unfailed(folder, legible) if folder.seal.exists() else ())
+    return list_finished(folder, try_read).runs | frozenset(
+        successful_runs(folder, try_read) if folder.seal.exists() else ()
+    )
 
 
-def kept_in(folder: Folder) -> str:
+def kept_in(folder: ResultFolder) -> str:
     """What a folder keeps of a sweep that was stopped, for people."""
     count, under_way = len(finished_runs(folder)), len(list(folder.parts.glob("*.safetensors")))
     also = f", and the state of {under_way} stack{'s' * (under_way > 1)} under way" if under_way else ""
     return f"what is finished is kept in {folder.path}: {count} run{'s' * (count != 1)}{also}"
 
 
-def reported(folder: Folder) -> str:
+def reported(folder: ResultFolder) -> str:
     """How many runs a folder holds and where its page is; nothing where the page was not made of these records."""
-    seal = read_seal(folder.report_seal, folder.path) if folder.report_seal.exists() else None
+    seal = read_checksums(folder.report_seal, folder.path) if folder.report_seal.exists() else None
     shows = [path for path in (folder.seal, folder.path / "claims.json") if path.exists()]
     if seal is None or not seal.whole or not folder.seal.exists():
         return ""

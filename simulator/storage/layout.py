@@ -20,7 +20,7 @@ PARTIAL = ("", "parts/", "proxies/", "figures/")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Folder:
+class ResultFolder:
     """The result directory of one sweep."""
 
     path: Path
@@ -148,7 +148,7 @@ def stack_name(stack: Sequence[Run | Member]) -> str:
     return digest([one.run_id if isinstance(one, Run) else one.name for one in stack])
 
 
-def remove(folder: Folder, patterns: Iterable[str]) -> None:
+def remove(folder: ResultFolder, patterns: Iterable[str]) -> None:
     """Remove the files of these patterns, and the inner folders that are empty without them."""
     for pattern in patterns:
         for path in folder.path.glob(pattern):

@@ -14,14 +14,14 @@ from contextlib import contextmanager, suppress
 
 from filelock import FileLock, Timeout
 
-from simulator.common.atomic_files import storage_error, write_whole
+from simulator.common.atomic_files import storage_error, write_atomically
 from simulator.common.errors import ConfigError
-from simulator.storage.layout import Folder
+from simulator.storage.layout import ResultFolder
 
 PATIENCE = 3.0  # seconds for one that is just ending
 
 
-def refusal(folder: Folder) -> ConfigError:
+def refusal(folder: ResultFolder) -> ConfigError:
     """What the second is told: who is first."""
     try:
         told = json.loads(folder.running.read_bytes())
@@ -33,7 +33,7 @@ def refusal(folder: Folder) -> ConfigError:
     )
 
 
-def refuse_if_held(folder: Folder) -> None:
+def refuse_if_held(folder: ResultFolder) -> None:
     """Raises ConfigError where somebody holds the folder now."""
     if folder.lock.exists():
         with locked(folder, PATIENCE):
@@ -41,7 +41,7 @@ def refuse_if_held(folder: Folder) -> None:
 
 
 @contextmanager
-def locked(folder: Folder, patience: float) -> Iterator[None]:
+def locked(folder: ResultFolder, patience: float) -> Iterator[None]:
     """Hold the folder while the block runs. Raises ConfigError where somebody else does, and StorageError."""
     lock = FileLock(folder.lock)
     try:
@@ -59,12 +59,12 @@ def locked(folder: Folder, patience: float) -> Iterator[None]:
 
 
 @contextmanager
-def holding(folder: Folder, runs: int) -> Iterator[None]:
+def holding(folder: ResultFolder, runs: int) -> Iterator[None]:
     """Hold the folder while the block runs, and say so in it. Raises ConfigError and StorageError."""
     with locked(folder, PATIENCE):
         since = time.strftime("%Y-%m-%d %H:%M:%S %z")
         told = {"host": platform.node(), "pid": os.getpid(), "since": since, "runs": runs}
-        write_whole(folder.running, (json.dumps(told, indent=2) + "\n").encode())
+        write_atomically(folder.running, (json.dumps(told, indent=2) + "\n").encode())
         try:
             yield
         finally:

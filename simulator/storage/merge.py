@@ -10,36 +10,36 @@ from simulator.common.atomic_files import hash_of_file, remedy
 from simulator.common.result_files import BESIDE, PARTS
 from simulator.proxies.reward_model import Member
 from simulator.settings.run import Run, axis_column
-from simulator.storage.checksums import read_seal, write_seal
-from simulator.storage.inventory import OF_RUNS, survey
-from simulator.storage.layout import Folder, remove
+from simulator.storage.checksums import read_checksums, write_checksums
+from simulator.storage.inventory import OF_RUNS, list_finished
+from simulator.storage.layout import ResultFolder, remove
 from simulator.storage.tables import failed_rows, tidy, write_table
 
 NO_RECORD = "it left no record"
 
 
-def join_proxies(folder: Folder, members: Sequence[Member]) -> None:
+def merge_proxies(folder: ResultFolder, members: Sequence[Member]) -> None:
     """Write `proxies.parquet` from the parts, in the order of `members`, and vouch for it beside what was there."""
     order = {member.name: i for i, member in enumerate(members)}
-    parts = [folder.part(name, "proxies") for name in survey(folder).proxy_stacks]
+    parts = [folder.part(name, "proxies") for name in list_finished(folder).proxy_stacks]
     tables = [table for part in parts if len(table := pd.read_parquet(part))]
     if tables:
         table = pd.concat(tables, ignore_index=True)
         table = table[table["proxy"].isin(order)].drop_duplicates("proxy", keep="last")
         digest = write_table(table.sort_values("proxy", key=lambda names: names.map(order)), folder.proxies)
-        if begun := read_seal(folder.start_seal, folder.path) if folder.start_seal.exists() else None:
+        if begun := read_checksums(folder.start_seal, folder.path) if folder.start_seal.exists() else None:
             before = {folder.path / name: known for name, known in begun.sums.items()}
-            write_seal(folder.start_seal, folder.path, before | {folder.proxies: digest})
+            write_checksums(folder.start_seal, folder.path, before | {folder.proxies: digest})
 
 
-def join(folder: Folder, runs: Sequence[Run], failed: Mapping[str, str]) -> dict[str, str]:
+def merge_runs(folder: ResultFolder, runs: Sequence[Run], failed: Mapping[str, str]) -> dict[str, str]:
     """Write the tables from the parts, runs in the order of the grid, vouch for them, and remove the parts.
 
     failed: why, of runs that could not be finished, by their run_id. It comes back, with every run that left no record.
     """
     order = {run.run_id: i for i, run in enumerate(runs)}
     axes = list(dict.fromkeys(axis_column(name) for run in runs for name in run.axes))
-    done, sums = survey(folder), {}
+    done, sums = list_finished(folder), {}
     failed = {name: failed.get(name, NO_RECORD) for name in order if name not in done.runs}
 
     def joined(kind: str, keys: list[str] | None, *more: pd.DataFrame) -> pd.DataFrame | None:
@@ -65,12 +65,12 @@ def join(folder: Folder, runs: Sequence[Run], failed: Mapping[str, str]) -> dict
     rows = joined("runs", ["run_id"], failed_rows([run for run in runs if run.run_id in failed], failed))
     assert rows is not None
     sums[folder.runs] = write_table(rows, folder.runs)
-    seal_tables(folder, sums)
+    write_final_checksums(folder, sums)
     remove_parts(folder)
     return failed
 
 
-def remove_parts(folder: Folder) -> None:
+def remove_parts(folder: ResultFolder) -> None:
     """Remove the parts, of which all is in the tables by now; one that stays does no harm, and is warned of."""
     for pattern in PARTS:
         try:
@@ -80,20 +80,20 @@ def remove_parts(folder: Folder) -> None:
             warnings.warn(f"{told}, or remove it later", UserWarning, stacklevel=2)
 
 
-def seal_tables(folder: Folder, sums: Mapping[Path, str]) -> None:
+def write_final_checksums(folder: ResultFolder, sums: Mapping[Path, str]) -> None:
     """Vouch for all records of a sweep that has ended. sums: those that are known."""
-    records = [folder.beside(kind) for kind in OF_RUNS] + [*begun_with(folder), folder.proxies]
+    records = [folder.beside(kind) for kind in OF_RUNS] + [*files_begun_with(folder), folder.proxies]
     records += sorted((folder.path / "proxies").glob("*.npz"))
     found = {path: sums.get(path) or hash_of_file(path) for path in records}
-    write_seal(folder.seal, folder.path, {path: digest for path, digest in found.items() if digest})
+    write_checksums(folder.seal, folder.path, {path: digest for path, digest in found.items() if digest})
 
 
-def begun_with(folder: Folder) -> list[Path]:
+def files_begun_with(folder: ResultFolder) -> list[Path]:
     """The records that are there before any run is trained."""
     return [folder.config, folder.source, folder.world, folder.about, folder.losses, *sorted(folder.code.rglob("*.py"))]
 
 
-def seal_start(folder: Folder) -> None:
+def write_start_checksums(folder: ResultFolder) -> None:
     """Vouch for the files that a sweep began with, until it ends. Raises StorageError."""
-    found = {path: hash_of_file(path) for path in (*begun_with(folder), folder.oracle, folder.sizes)}
-    write_seal(folder.start_seal, folder.path, {path: digest for path, digest in found.items() if digest})
+    found = {path: hash_of_file(path) for path in (*files_begun_with(folder), folder.oracle, folder.sizes)}
+    write_checksums(folder.start_seal, folder.path, {path: digest for path, digest in found.items() if digest})

@@ -19,7 +19,7 @@ from simulator.common.errors import SHOWN, ConfigError
 from simulator.proxies.reward_model import Member
 from simulator.settings.relevant_keys import world_name
 from simulator.settings.run import Run
-from simulator.storage.layout import Folder
+from simulator.storage.layout import ResultFolder
 from simulator.storage.provenance import changed_modules, results_modules, results_source
 from simulator.storage.tables import write_json
 from simulator.sweeps.stacking import world_names
@@ -28,7 +28,7 @@ COLUMNS = ("results_source", "reference_sha256")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Made:
+class Origin:
     """How a run or a proxy was made: `source`, as `results_source` has it, and the SHA-256 of the reference.
 
     Both are empty where an earlier version wrote the record.
@@ -39,7 +39,7 @@ class Made:
     reference: str
 
 
-def made(folder: Folder) -> list[Made]:
+def origins_in(folder: ResultFolder) -> list[Origin]:
     """How every run and proxy was made whose records can be read."""
     names = [path.name.removesuffix(".sha256") for path in sorted(folder.parts.glob("*.sha256"))]
     runs = [folder.runs, *(folder.part(name, "runs") for name in names)]
@@ -48,7 +48,7 @@ def made(folder: Folder) -> list[Made]:
     return [one for path, key in tables if path.exists() for one in made_of(path, key)]
 
 
-def made_of(path: Path, key: str) -> list[Made]:
+def made_of(path: Path, key: str) -> list[Origin]:
     """How the runs, or proxies, of a table were made, but those that failed; none where it cannot be read."""
     try:
         with ParquetFile(path, page_checksum_verification=True) as file:
@@ -57,13 +57,13 @@ def made_of(path: Path, key: str) -> list[Made]:
     except (OSError, ArrowException, ValueError):
         return []
     return [
-        Made(name=row[key], source=row.get(COLUMNS[0]) or "", reference=row.get(COLUMNS[1]) or "")
+        Origin(name=row[key], source=row.get(COLUMNS[0]) or "", reference=row.get(COLUMNS[1]) or "")
         for row in rows
         if row.get("status") != "failed"
     ]
 
 
-def check_source(folder: Folder, records: Sequence[Made]) -> None:
+def check_source(folder: ResultFolder, records: Sequence[Origin]) -> None:
     """Raises ConfigError where records were made by code that may give other numbers; it names the modules."""
     others = {one.source for one in records} - {results_source()}
     if others:
@@ -74,7 +74,7 @@ def check_source(folder: Folder, records: Sequence[Made]) -> None:
         )
 
 
-def changes(folder: Folder, sources: Iterable[str]) -> str:
+def changes(folder: ResultFolder, sources: Iterable[str]) -> str:
     """A clause that names the modules that changed since records of `sources` were made, as far as that is known."""
     if set(sources) == {""}:
         return " (an earlier version made them, which did not write down its code)"
@@ -89,13 +89,16 @@ def changes(folder: Folder, sources: Iterable[str]) -> str:
     return f" (changed: {', '.join(modules[:SHOWN])}{more})"
 
 
-def write_source(folder: Folder) -> None:
+def write_source(folder: ResultFolder) -> None:
     """Write which code determines the numbers of the records from now on. Raises StorageError."""
     write_json({"results_source": results_source(), "modules": dict(results_modules())}, folder.source)
 
 
 def check_references(
-    folder: Folder, records: Sequence[Made], some: Sequence[Run | Member], worlds: Mapping[str, Mapping[str, Any]]
+    folder: ResultFolder,
+    records: Sequence[Origin],
+    some: Sequence[Run | Member],
+    worlds: Mapping[str, Mapping[str, Any]],
 ) -> None:
     """Raises ConfigError where records were made with another reference than the world of today has.
 
@@ -118,7 +121,7 @@ def check_references(
                 )
 
 
-def check_as_begun(folder: Folder, name: str, reference: str) -> None:
+def check_as_begun(folder: ResultFolder, name: str, reference: str) -> None:
     """Raises StorageError where the code, or the reference of the world `name`, is not what the sweep began with."""
     try:
         source = json.loads(folder.source.read_bytes())["results_source"]

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from simulator.common.atomic_files import make_folder, write_whole
+from simulator.common.atomic_files import make_folder, write_atomically
 from simulator.proxies.reward_model import Member, proxy_architecture
 from simulator.proxies.scores import Trained
-from simulator.storage.layout import Folder
+from simulator.storage.layout import ResultFolder
 
 
 def save_proxy(trained: Trained, path: Path) -> str:
@@ -17,10 +17,10 @@ def save_proxy(trained: Trained, path: Path) -> str:
     make_folder(path.parent)
     content = io.BytesIO()
     np.savez(content, parameters=trained.parameters.numpy(), scores=trained.scores.astype(np.float32))
-    return write_whole(path, content.getvalue())
+    return write_atomically(path, content.getvalue())
 
 
-def load_proxy(folder: Folder, member: Member) -> Trained:
+def load_proxy(folder: ResultFolder, member: Member) -> Trained:
     """Read a proxy that `save_proxy` wrote."""
     with np.load(folder.network(member.name), allow_pickle=False) as arrays:
         return Trained(

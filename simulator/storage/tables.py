@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from simulator.common.atomic_files import write_whole
+from simulator.common.atomic_files import write_atomically
 from simulator.measurement.columns import MEASURED
 from simulator.methods.method import Card
 from simulator.objectives import WATCHED
@@ -32,12 +32,12 @@ def write_table(table: pd.DataFrame, path: Path) -> str:
     table = table.assign(**{name: table[name].map(str, na_action="ignore").astype("str") for name in mixed})
     content = io.BytesIO()
     table.to_parquet(content, index=False, compression="zstd", write_page_checksum=True)
-    return write_whole(path, content.getvalue())
+    return write_atomically(path, content.getvalue())
 
 
 def write_json(value: object, path: Path) -> str:
     """Write a value as JSON for people to read; its SHA-256. Raises StorageError."""
-    return write_whole(path, (json.dumps(value, indent=2, allow_nan=False) + "\n").encode())
+    return write_atomically(path, (json.dumps(value, indent=2, allow_nan=False) + "\n").encode())
 
 
 def describe_tables(methods: Sequence[Card]) -> dict[str, Any]:

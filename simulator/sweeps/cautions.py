@@ -133,7 +133,7 @@ def of_held_out(runs: Sequence[Run]) -> Iterator[str]:
             )
 
 
-def silent_pairs(world: World, run: Run) -> str:
+def uninformative_pairs(world: World, run: Run) -> str:
     """A sentence where half of the pairs of a run, or more, say nothing of gold; empty where fewer do."""
     data = run.settings.data
     pairs = world.candidates(data, 0, min(data.pairs, LOOKED_AT), "pairs")
@@ -158,7 +158,7 @@ def cautions(sweep: Sweep, runs: Sequence[Run]) -> list[str]:
             numbers = run.settings.objective.own(run.objective.table)
             own[run.loss, *numbers.items()] = run.objective, numbers
     said = [*map(convention, sweep.brought), *(caution(*pair) for pair in own.values())]
-    return list(dict.fromkeys(filter(None, [*said, *cautions_of_training(runs), *unread(sweep, runs)])))
+    return list(dict.fromkeys(filter(None, [*said, *cautions_of_training(runs), *unread_keys_of(sweep, runs)])))
 
 
 def convention(name: str) -> str:
@@ -167,7 +167,7 @@ def convention(name: str) -> str:
     return f"sweep.loss = {name}: is recorded as {KNOWN_AS[name]}{f', which is {told}' if told else ''}"
 
 
-def unread(sweep: Sweep, runs: Sequence[Run]) -> list[str]:
+def unread_keys_of(sweep: Sweep, runs: Sequence[Run]) -> list[str]:
     """A sentence on each key that was set, that is, differs from its default, and that no run reads."""
     some = [run for run, _ in cells(runs)]
     reads_of = [(run.settings, method_of(run).reads(run)) for run in some]

@@ -37,8 +37,8 @@ class GridCell:
     axes: Mapping[str, Any]
     settings: Settings
     proxies: bool
-    name: str
-    shared: str
+    settings_digest: str
+    stack_key: str
     steps: int
     betas: tuple[float | None, ...]
 
@@ -60,8 +60,8 @@ class GridCell:
                 axes=self.axes,
                 settings=self.settings,
                 proxies=self.proxies,
-                name=self.name,
-                shared=self.shared,
+                settings_digest=self.settings_digest,
+                stack_key=self.stack_key,
                 steps=self.steps,
             )
 
@@ -99,7 +99,7 @@ def cells_of(sweep: Sweep) -> Iterator[GridCell]:
         members = 0
         for name in grid.method:
             for cell in cells_at(name, at, settings, choices):
-                place = name, cell.loss, cell.name
+                place = name, cell.loss, cell.settings_digest
                 if place not in seen:
                     seen.add(place)
                     yield cell
@@ -142,8 +142,8 @@ def cells_at(name: str, at: Mapping[str, Any], settings: Settings, choices: Choi
             axes={key: value for key, value in at.items() if _has(tables, key) or key in reads.always_report},
             settings=settings,
             proxies=reads.proxies,
-            name=digest([tables, objective.code] if objective and objective.code else tables),
-            shared=digest(alike),
+            settings_digest=digest([tables, objective.code] if objective and objective.code else tables),
+            stack_key=digest(alike),
             steps=footprint.steps,
             betas=tuple(beta for _, beta in strengths),
         )

@@ -23,8 +23,8 @@ from simulator.common.errors import ConfigError, short
 from simulator.methods.method import Footprint
 from simulator.preferences.online import DRAWN_TOGETHER
 from simulator.proxies.footprint import proxy_bytes, scoring_bytes
-from simulator.proxies.reward_model import Member, needed, proxy_architecture
-from simulator.settings.run import Run, apart
+from simulator.proxies.reward_model import Member, members_needed, proxy_architecture
+from simulator.settings.run import Run, objective_key
 from simulator.settings.tables import Settings
 from simulator.sweeps.stacking import cells, footprint_of, proxy_stack_size, proxy_work, stack_size, with_proxies, work
 from simulator.sweeps.sweep import RUN_LIMIT
@@ -139,7 +139,7 @@ def fresh_bytes(run: Run, taken: Footprint) -> int:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Need:
+class StackFootprint:
     """What a kind of stack holds: `each` for every one in it and `beside` in any case; `best` is how many are best.
 
     count: how many there are of this kind. work: what all of them take, of kinds that run in one phase.
@@ -154,19 +154,19 @@ class Need:
     phase: str
 
 
-def needs_of(runs: Sequence[Run], best: int | None = None) -> dict[str, Need]:
+def needs_of(runs: Sequence[Run], best: int | None = None) -> dict[str, StackFootprint]:
     """What the stacks of some runs, and of the proxies that they need, hold, by what they share.
 
     best: how many are best stacked, where that is not to be found for each.
     """
     kinds: dict[str, list[Run]] = {}
     for run in runs:
-        kinds.setdefault(run.shared, []).append(run)
+        kinds.setdefault(run.stack_key, []).append(run)
     needs = {}
     for shared, group in kinds.items():
         run = group[0]
-        kinds_of_it = {apart(one): one for one, _ in cells(group)}.values()
-        needs[shared] = Need(
+        kinds_of_it = {objective_key(one): one for one, _ in cells(group)}.values()
+        needs[shared] = StackFootprint(
             settings=run.settings,
             each=max(run_bytes(one) for one in kinds_of_it),
             beside=beside_bytes(run) + max(tree_of(one) for one in kinds_of_it),
@@ -176,11 +176,11 @@ def needs_of(runs: Sequence[Run], best: int | None = None) -> dict[str, Need]:
             phase="runs",
         )
     members: dict[str, list[Member]] = {}
-    for member in needed(with_proxies(runs)):
-        members.setdefault(member.shared, []).append(member)
+    for member in members_needed(with_proxies(runs)):
+        members.setdefault(member.stack_key, []).append(member)
     for shared, some in members.items():
         largest = max(some, key=lambda member: member.pairs)
-        needs[shared] = Need(
+        needs[shared] = StackFootprint(
             settings=largest.settings,
             each=proxy_bytes(largest),
             beside=scoring_bytes(largest.settings),
@@ -210,40 +210,45 @@ def arrange(runs: Sequence[Run], *, budget: int, processes: int, asked: str, bes
     asked: how the budget came to be, for the message. best: how many are best stacked, unless what is stacked decides.
     """
     needs = needs_of(runs, best)
-    while processes > 1 and min((fitting(need, budget, processes) for need in needs.values()), default=1) < 1:
+    while processes > 1 and min((max_stack_size(need, budget, processes) for need in needs.values()), default=1) < 1:
         processes -= 1
-    most = {name: fitting(need, budget, processes) for name, need in needs.items()}
+    most = {name: max_stack_size(need, budget, processes) for name, need in needs.items()}
     if min(most.values(), default=1) < 1:
-        least = shown_bytes(max(resident(1) + held_bytes(need, 1) for need in needs.values()))
+        least = shown_bytes(max(process_bytes(1) + held_bytes(need, 1) for need in needs.values()))
         raise ConfigError(f"{asked}: one run of this sweep needs about {least}; allow more with --memory, or {REMEDY}")
-    sizes = {name: even(need, most[name], share_of(need, needs.values(), processes)) for name, need in needs.items()}
+    sizes = {
+        name: balanced_stack_size(need, most[name], worker_share(need, needs.values(), processes))
+        for name, need in needs.items()
+    }
     largest = max((held_bytes(need, sizes[name]) for name, need in needs.items()), default=0)
-    return Arrangement(processes=processes, sizes=sizes, most=most, bytes=resident(processes) + processes * largest)
+    return Arrangement(
+        processes=processes, sizes=sizes, most=most, bytes=process_bytes(processes) + processes * largest
+    )
 
 
-def share_of(need: Need, needs: Iterable[Need], processes: int) -> float:
+def worker_share(need: StackFootprint, needs: Iterable[StackFootprint], processes: int) -> float:
     """How many of the processes a kind would keep busy, were its phase to end for all at once."""
     return processes * need.work / max(sum(other.work for other in needs if other.phase == need.phase), 1e-9)
 
 
-def even(need: Need, most: int, share: float) -> int:
+def balanced_stack_size(need: StackFootprint, most: int, share: float) -> int:
     """The size of stacks of at most `most`: so many stacks that the share of the processes has one each, or twice."""
     processes = max(1, math.ceil(share - 1e-6))
     stacks = -(-need.count // min(need.best, most))
     return -(-need.count // (-(-stacks // processes) * processes))
 
 
-def resident(processes: int) -> int:
+def process_bytes(processes: int) -> int:
     """What processes hold beside worlds and stacks. One draws the figures, too; of more, the parent does so after."""
     return PROCESS_BYTES * (processes + 1) if processes > 1 else PROCESS_BYTES + DRAWING_BYTES
 
 
-def held_bytes(need: Need, count: int) -> int:
+def held_bytes(need: StackFootprint, count: int) -> int:
     """What one process holds at its largest with so many in a stack, in addition to what it is itself."""
     return world_bytes(need.settings.spec) + max(making_bytes(need.settings.spec), count * need.each + need.beside)
 
 
-def fitting(need: Need, budget: int, processes: int) -> int:
+def max_stack_size(need: StackFootprint, budget: int, processes: int) -> int:
     """How many fit into a stack; fewer than one where not even the world does."""
-    left = (budget - resident(processes)) // processes - world_bytes(need.settings.spec)
+    left = (budget - process_bytes(processes)) // processes - world_bytes(need.settings.spec)
     return -1 if left < making_bytes(need.settings.spec) else (left - need.beside) // need.each

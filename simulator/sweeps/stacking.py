@@ -14,7 +14,7 @@ from simulator.methods import METHODS
 from simulator.methods.method import Footprint, Method
 from simulator.proxies.reward_model import Member, proxy_architecture
 from simulator.settings.relevant_keys import world_name
-from simulator.settings.run import Run, apart
+from simulator.settings.run import Run, objective_key
 from simulator.settings.tables import Settings
 from simulator.settings.world_spec import WorldSpec
 from simulator.training.footprint import STACK_LIMIT
@@ -26,7 +26,7 @@ class Stackable(Protocol):
     """What can be stacked: `shared` is equal for those that train together."""
 
     @property
-    def shared(self) -> str:
+    def stack_key(self) -> str:
         """What those have in common that can train together."""
         ...
 
@@ -85,7 +85,7 @@ def stacks(runs: Sequence[Run], sizes: Mapping[str, int]) -> list[tuple[Run, ...
     Within a stack the runs of one objective are neighbours. Stacks of one world follow each other, long ones first, so
     that no process is left with one of them at the end.
     """
-    kinds = {(id(run.settings), run.loss): apart(run) for run, _ in cells(runs)}
+    kinds = {(id(run.settings), run.loss): objective_key(run) for run, _ in cells(runs)}
     found = cut(sorted(runs, key=lambda run: kinds[id(run.settings), run.loss]), sizes)
     worlds = {id(settings): name for settings, name in world_names(runs)}
     place = {name: i for i, name in enumerate(dict.fromkeys(worlds[id(stack[0].settings)] for stack in found))}
@@ -131,7 +131,7 @@ def cut(items: Sequence[S], sizes: Mapping[str, int]) -> list[tuple[S, ...]]:
     """What can be stacked in stacks of at most the size that `sizes` has for what they share, in their order."""
     groups: dict[str, list[S]] = {}
     for item in items:
-        groups.setdefault(item.shared, []).append(item)
+        groups.setdefault(item.stack_key, []).append(item)
     return [
         tuple(group[i : i + sizes[shared]])
         for shared, group in groups.items()

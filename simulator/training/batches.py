@@ -4,8 +4,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from simulator.common.random_streams import stream
-from simulator.training.problem import Problem
+from simulator.common.random_streams import random_stream
+from simulator.training.problem import TrainingProblem
 
 
 def batch_order(seed: int, pairs: int, batch: int, first: int, steps: int, *, turn: int = 0) -> np.ndarray:
@@ -18,11 +18,11 @@ def batch_order(seed: int, pairs: int, batch: int, first: int, steps: int, *, tu
     purpose = ("batches", "round", turn) if turn else ("batches",)
     begin, end = first * batch, (first + steps) * batch
     epochs = range(begin // pairs, -(-end // pairs))
-    order = np.concatenate([stream(seed, *purpose, epoch).permutation(pairs) for epoch in epochs])
+    order = np.concatenate([random_stream(seed, *purpose, epoch).permutation(pairs) for epoch in epochs])
     return order[begin - epochs[0] * pairs :][: steps * batch].reshape(steps, batch)
 
 
-def batches(problem: Problem, first: int, steps: int) -> Tensor | None:
+def batches(problem: TrainingProblem, first: int, steps: int) -> Tensor | None:
     """Indices of the pairs of each step, [steps, R, B], or None where a batch is all pairs of a run.
 
     first: steps since the problem's pairs were drawn.
@@ -31,6 +31,6 @@ def batches(problem: Problem, first: int, steps: int) -> Tensor | None:
         return None
     counts = problem.counts or (problem.pairs,) * len(problem.batch_seeds)
     wanted = list(zip(problem.batch_seeds, counts, strict=True))
-    order = {key: batch_order(*key, problem.batch, first, steps, turn=problem.turn) for key in set(wanted)}
+    order = {key: batch_order(*key, problem.batch, first, steps, turn=problem.online_round) for key in set(wanted)}
     stacked = np.stack([order[key] for key in wanted], axis=1)
     return torch.from_numpy(stacked).to(problem.prompts.device)

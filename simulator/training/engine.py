@@ -24,18 +24,18 @@ from torch import Tensor
 from simulator.networks.compute_mode import computing
 from simulator.networks.optimizer import adam_step, clip_rows, learning_rate_factor, start_adam
 from simulator.networks.parameters import restack, unstack
-from simulator.objectives.objective import Scene, Term
-from simulator.objectives.stacked_losses import OfParts, pair_losses, slices, tokens_of, watched
+from simulator.objectives.objective import BatchContext, Regularizer
+from simulator.objectives.stacked_losses import StackedPairs, pair_losses, slices, tokens_of, watched
 from simulator.training.batches import batches
-from simulator.training.problem import Batch, Problem, State, take
+from simulator.training.problem import Batch, TrainingProblem, TrainState, take
 
-STRETCH = 512  # steps whose batches are drawn at once
-
-
-BLOCK = 64  # pairs that a measurement reads together
+BATCHES_DRAWN = 512  # steps whose batches are drawn at once
 
 
-def start(reference: Tensor, runs: int, problem: Problem | None = None) -> State:
+PAIRS_READ = 64  # pairs that a measurement reads together
+
+
+def start(reference: Tensor, runs: int, problem: TrainingProblem | None = None) -> TrainState:
     """`runs` policies at step 0, each a copy of the reference's parameters [D]; what its terms begin with, too."""
     parameters = reference.expand(runs, -1).clone()
     diverged_at = torch.full((runs,), -1, dtype=torch.int64, device=reference.device)
@@ -44,12 +44,12 @@ def start(reference: Tensor, runs: int, problem: Problem | None = None) -> State
         one = take(problem, torch.zeros(runs, 1, dtype=torch.int64, device=parameters.device))
         for number, term, scene in scenes(parameters, problem, one, 0, problem.learning_rate):
             memory[number] = term.start(scene)
-    return State(
+    return TrainState(
         step=0, parameters=parameters, optimizer=start_adam(parameters), memory=memory, diverged_at=diverged_at
     )
 
 
-def mismatched_ratios(parameters: Tensor, problem: Problem, batch: Batch) -> dict[int, Tensor]:
+def mismatched_ratios(parameters: Tensor, problem: TrainingProblem, batch: Batch) -> dict[int, Tensor]:
     """Log-ratios [r, B, K] of each pair's responses to the prompt of the pair before it, for parts that read them."""
     found = {}
     for number, (part, rows) in enumerate(zip(problem.parts, slices(problem.parts), strict=True)):
@@ -66,8 +66,8 @@ def mismatched_ratios(parameters: Tensor, problem: Problem, batch: Batch) -> dic
 
 
 def scenes(
-    parameters: Tensor, problem: Problem, batch: Batch, step: int, rate: Tensor
-) -> Iterator[tuple[int, Term, Scene]]:
+    parameters: Tensor, problem: TrainingProblem, batch: Batch, step: int, rate: Tensor
+) -> Iterator[tuple[int, Regularizer, BatchContext]]:
     """The number, term and scene of each part that has a term, on a batch at the learning rates `rate` [R, 1]."""
     for number, (part, rows) in enumerate(zip(problem.parts, slices(problem.parts), strict=True)):
         term = part.objective.term(part.own)
@@ -76,7 +76,7 @@ def scenes(
             yield (
                 number,
                 term,
-                Scene(
+                BatchContext(
                     architecture=problem.architecture,
                     packing=problem.packing,
                     parameters=parameters[rows],
@@ -95,12 +95,12 @@ def scenes(
             )
 
 
-def loss_and_gradient(parameters: Tensor, problem: Problem, chosen: Tensor | None) -> tuple[Tensor, Tensor]:
+def loss_and_gradient(parameters: Tensor, problem: TrainingProblem, chosen: Tensor | None) -> tuple[Tensor, Tensor]:
     """Mean loss [R], float64, and its gradient [R, D] on the pairs `chosen` [R, B], or on all pairs; without terms."""
     batch = take(problem, chosen)
     blocks = {name: view.detach().requires_grad_() for name, view in unstack(parameters, problem.architecture).items()}
     values = problem.value(blocks, problem.architecture, problem.packing, batch.prompts, batch.responses)
-    given = OfParts(
+    given = StackedPairs(
         policy=values,
         reference=batch.reference_log_probs,
         lengths=tokens_of(batch.responses),
@@ -116,7 +116,7 @@ def loss_and_gradient(parameters: Tensor, problem: Problem, chosen: Tensor | Non
 
 
 def add_terms(
-    loss: Tensor, gradient: Tensor, state: State, problem: Problem, chosen: Tensor | None, rate: Tensor
+    loss: Tensor, gradient: Tensor, state: TrainState, problem: TrainingProblem, chosen: Tensor | None, rate: Tensor
 ) -> None:
     """Add to loss [R] and gradient [R, D], in place, what the terms of the parts are at the step after `state`."""
     if not state.memory:
@@ -127,16 +127,16 @@ def add_terms(
         gradient[scene.rows] += slope
 
 
-def advance(state: State, problem: Problem, steps: int) -> State:
+def advance(state: TrainState, problem: TrainingProblem, steps: int) -> TrainState:
     """Train every run of the stack for `steps` more steps. `state`'s tensors are updated in place."""
-    while steps > STRETCH:
-        state, steps = advance(state, problem, STRETCH), steps - STRETCH
+    while steps > BATCHES_DRAWN:
+        state, steps = advance(state, problem, BATCHES_DRAWN), steps - BATCHES_DRAWN
     with computing(problem.how):
         return _advance(state, problem, steps)
 
 
-def _advance(state: State, problem: Problem, steps: int) -> State:
-    order = batches(problem, state.step - problem.began, steps)
+def _advance(state: TrainState, problem: TrainingProblem, steps: int) -> TrainState:
+    order = batches(problem, state.step - problem.round_start_step, steps)
     for k in range(steps):
         step, chosen = state.step + 1, None if order is None else order[k]
         schedule = problem.schedule
@@ -157,13 +157,15 @@ def _advance(state: State, problem: Problem, steps: int) -> State:
     return state
 
 
-def blocks_of(pairs: int) -> list[slice]:
+def pair_blocks(pairs: int) -> list[slice]:
     """BLOCK pairs after another; none is alone, since a pair has a neighbour then."""
-    starts = [first for first in range(0, pairs, BLOCK) if first == 0 or first < pairs - 1]
+    starts = [first for first in range(0, pairs, PAIRS_READ) if first == 0 or first < pairs - 1]
     return [slice(first, end) for first, end in zip(starts, [*starts[1:], pairs], strict=True)]
 
 
-def losses_on_pairs(state: State, problem: Problem, log_ratios: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+def losses_on_pairs(
+    state: TrainState, problem: TrainingProblem, log_ratios: Tensor
+) -> tuple[Tensor, dict[str, Tensor]]:
     """The loss [R], float64, on the first n pairs of each run, terms included, from log-ratios [R, n, K], nats.
 
     And what objectives watch inside their losses there, [R] each.
@@ -171,7 +173,7 @@ def losses_on_pairs(state: State, problem: Problem, log_ratios: Tensor) -> tuple
     pairs = log_ratios.shape[1]
     mismatched: dict[int, list[Tensor]] = {}
     added = log_ratios.new_zeros(len(log_ratios))
-    for some in blocks_of(pairs):
+    for some in pair_blocks(pairs):
         whole = torch.arange(some.start, some.stop, device=log_ratios.device).expand(len(log_ratios), -1)
         batch = take(problem, whole)
         for number, ratios in mismatched_ratios(state.parameters, problem, batch).items():
@@ -182,7 +184,7 @@ def losses_on_pairs(state: State, problem: Problem, log_ratios: Tensor) -> tuple
             elif not some.start:
                 added[scene.rows] += term.value(scene, state.memory[number])
     reference = problem.reference_log_probs[:, :pairs].double()
-    given = OfParts(
+    given = StackedPairs(
         policy=log_ratios + reference,
         reference=reference,
         lengths=tokens_of(problem.responses[:, :pairs]),

@@ -4,7 +4,7 @@ length.
 
 from simulator.settings.tables import Settings
 from simulator.settings.world_spec import Network
-from simulator.training.engine import STRETCH
+from simulator.training.engine import BATCHES_DRAWN
 
 SLACK = 1.3  # what an allocator loses between tensors
 
@@ -27,4 +27,4 @@ def pairs_bytes(settings: Settings, pairs: int) -> int:
 
 def order_bytes(steps: int, batch: int) -> int:
     """What the order of the batches takes that is drawn at once."""
-    return WIDE * min(STRETCH, steps) * batch
+    return WIDE * min(BATCHES_DRAWN, steps) * batch

@@ -14,14 +14,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from simulator.measurement.probability_mass import whole
+from simulator.measurement.probability_mass import checked_mass
 from simulator.networks.architecture import Architecture
 from simulator.networks.packing import packing
 from simulator.networks.parameters import Blocks, restack, unstack
 from simulator.networks.prefix_tree import leaf_log_probs, node_log_probs
 from simulator.networks.transformer import sequence_log_probs
 from simulator.training.batches import batch_order
-from simulator.training.engine import BLOCK
+from simulator.training.engine import PAIRS_READ
 
 ORDER = -1  # the round whose batches are prompts; those of pairs count from 0
 POOL = 1024  # pairs of responses that are drawn where they cannot be listed
@@ -91,7 +91,7 @@ def exact_under_reference(architecture: Architecture, prompts: Tensor, nodes: Te
         prompts=prompts,
         length=architecture.context - prompts.shape[1] + 1,
         weights=node_weights(nodes),
-        log_reference=(whole(log_law.exp(), "the reference") * log_law).sum(dim=1),
+        log_reference=(checked_mass(log_law.exp(), "the reference") * log_law).sum(dim=1),
     )
 
 
@@ -134,8 +134,8 @@ class DrawnUnderReference:
         blocks, count = unstack(parameters, self.architecture), self.prompts.shape[1]
         total = parameters.new_zeros(len(parameters), dtype=torch.float64)
         with torch.no_grad():
-            for first in range(0, count, BLOCK):
-                some = slice(first, min(first + BLOCK, count))
+            for first in range(0, count, PAIRS_READ):
+                some = slice(first, min(first + PAIRS_READ, count))
                 mean = self._of(blocks, *(held[rows, some] for held in self._held)).double()
                 total += mean * ((some.stop - some.start) / count)
         return total

@@ -45,14 +45,14 @@ class Learner(Protocol):
 
 def train_and_measure(learner: Learner, checkpoints: Sequence[int], recorder: Recorder) -> None:
     """Train to every checkpoint and measure there, from the saved state on, if there is one."""
-    if saved := recorder.saver.found():
+    if saved := recorder.saver.load():
         learner.restore(saved)
-        recorder.found(learner.step)
+        recorder.resumed(learner.step)
     for checkpoint in checkpoints[learner.measured :]:
         while learner.step < checkpoint:
             for steps in stretches(learner.next_stop(checkpoint) - learner.step, recorder.saver):
                 learner.advance(steps)
-                recorder.tick(steps)
-                recorder.saver.rest(learner.tensors)
+                recorder.progress(steps)
+                recorder.saver.save_if_due(learner.tensors)
         learner.measure()
-        recorder.saver.rest(learner.tensors)
+        recorder.saver.save_if_due(learner.tensors)

@@ -16,8 +16,8 @@ from simulator.networks.optimizer import Adam
 from simulator.networks.packing import Packing
 from simulator.networks.parameters import Blocks
 from simulator.networks.transformer import sequence_log_probs
-from simulator.objectives.objective import Memory, UnderReference
-from simulator.objectives.stacked_losses import Part
+from simulator.objectives.objective import RegularizerState, UnderReference
+from simulator.objectives.stacked_losses import ObjectiveSlice
 from simulator.training.snapshots import part_of, scalar
 
 Value = Callable[[Blocks, Architecture, Packing, Tensor, Tensor], Tensor]
@@ -33,7 +33,7 @@ class Schedule:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Problem:
+class TrainingProblem:
     """What a stack of runs trains on. Rows of one objective are neighbours, in the order of `parts`.
 
     prompts [R, N, L] and responses [R, N, K, T] (chosen first) are token ids; reference_log_probs [R, N, K] are in
@@ -51,7 +51,7 @@ class Problem:
     prompts: Tensor
     responses: Tensor
     reference_log_probs: Tensor
-    parts: tuple[Part, ...]
+    parts: tuple[ObjectiveSlice, ...]
     beta: Tensor
     learning_rate: Tensor
     clip: Tensor
@@ -65,8 +65,8 @@ class Problem:
     reference: Tensor | None = None
     under_reference: UnderReference | None = None
     fresh: bool = False
-    turn: int = 0
-    began: int = 0
+    online_round: int = 0
+    round_start_step: int = 0
     how: Computing = EAGER
 
     @property
@@ -76,7 +76,7 @@ class Problem:
 
 
 @dataclass(frozen=True, kw_only=True)
-class State:
+class TrainState:
     """Where a stack stands after `step` steps.
 
     parameters [R, D], the optimizer's moments and what terms remember are updated in place by `advance`. memory: of the
@@ -87,7 +87,7 @@ class State:
     step: int
     parameters: Tensor
     optimizer: Adam
-    memory: dict[int, Memory]
+    memory: dict[int, RegularizerState]
     diverged_at: Tensor
 
 
@@ -101,7 +101,7 @@ class Batch:
     scores: Tensor | None
 
 
-def take(problem: Problem, chosen: Tensor | None) -> Batch:
+def take(problem: TrainingProblem, chosen: Tensor | None) -> Batch:
     """The pairs `chosen` [R, B] of every run, or all."""
     row = None if chosen is None else torch.arange(len(chosen), device=chosen.device).unsqueeze(1)
 
@@ -116,7 +116,7 @@ def take(problem: Problem, chosen: Tensor | None) -> Batch:
     )
 
 
-def settled(state: State) -> State:
+def mark_diverged(state: TrainState) -> TrainState:
     """The state with those runs marked whose parameters are not finite any more.
 
     It is asked at checkpoints, and not by `advance`, so that a mark does not depend on how the steps were cut.
@@ -126,7 +126,7 @@ def settled(state: State) -> State:
     return replace(state, diverged_at=diverged_at)
 
 
-def state_tensors(state: State) -> dict[str, Tensor]:
+def state_tensors(state: TrainState) -> dict[str, Tensor]:
     """The state as named tensors, to be saved."""
     memory = {f"memory.{part}.{name}": value for part, kept in state.memory.items() for name, value in kept.items()}
     return memory | {
@@ -138,10 +138,10 @@ def state_tensors(state: State) -> dict[str, Tensor]:
     }
 
 
-def state_from(tensors: Mapping[str, Tensor], at: State) -> State:
+def state_from(tensors: Mapping[str, Tensor], at: TrainState) -> TrainState:
     """The state that `state_tensors` made these of, where `at` is one of the same stack at its beginning."""
     here = {name: value.to(at.parameters.device) for name, value in tensors.items()}
-    return State(
+    return TrainState(
         step=int(tensors["step"]),
         parameters=here["parameters"],
         optimizer=Adam(first=here["first"], second=here["second"]),

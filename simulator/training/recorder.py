@@ -21,7 +21,7 @@ class Recorder:
     of further tables, by their names. saver: the state of a stack, to go on from.
     """
 
-    tick: Tick = lambda steps: None
-    found: Tick = lambda steps: None
-    keep: Keep = lambda name, table: None
+    progress: Tick = lambda steps: None
+    resumed: Tick = lambda steps: None
+    save_table: Keep = lambda name, table: None
     saver: Saver = field(default_factory=Saver)

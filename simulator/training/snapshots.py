@@ -18,8 +18,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from simulator.common.atomic_files import StorageError, remedy, write_whole
-from simulator.common.signals import stop_if_wanted, wanted
+from simulator.common.atomic_files import StorageError, remedy, write_atomically
+from simulator.common.signals import stop_if_requested, stop_requested
 
 EVERY = 30.0  # seconds between two states; with the stretch of steps or the measurement under way, below a minute
 STRETCH_SECONDS = 1.0  # of training between two looks at the clock
@@ -37,26 +37,26 @@ class Saver:
     last: float = field(default_factory=time.monotonic)
     stretch: int = FIRST_STRETCH
 
-    def found(self) -> dict[str, Tensor] | None:
+    def load(self) -> dict[str, Tensor] | None:
         """The state that was saved last, on the CPU; None where there is none, or one that is not ours or not whole."""
         if self.path is None or not self.path.exists():
             return None
         return read_state(self.path.read_bytes(), self.of)
 
-    def rest(self, state: Callable[[], Tensors]) -> None:
+    def save_if_due(self, state: Callable[[], Tensors]) -> None:
         """Save the state if it is time, or if the process was asked to stop; in the latter case, do stop.
 
         A disk that does not take it is told of, and training goes on. Raises KeyboardInterrupt.
         """
-        if self.path is not None and (wanted() or time.monotonic() - self.last >= self.every):
+        if self.path is not None and (stop_requested() or time.monotonic() - self.last >= self.every):
             try:
-                write_whole(self.path, state_bytes(state(), self.of))
+                write_atomically(self.path, state_bytes(state(), self.of))
             except StorageError as error:
                 warnings.warn(f"{error}; training goes on, and would lose more if it were killed", stacklevel=2)
             self.last = time.monotonic()
-        stop_if_wanted()
+        stop_if_requested()
 
-    def drop(self) -> None:
+    def delete(self) -> None:
         """Remove the state of a stack that has finished; one that stays does no harm, since it is not gone on from."""
         if self.path is not None:
             try:

@@ -9,9 +9,9 @@ from simulator.networks.architecture import Architecture
 from simulator.networks.packing import packing
 from simulator.networks.parameters import initial_parameters
 from simulator.objectives import OBJECTIVES
-from simulator.objectives.stacked_losses import Part
+from simulator.objectives.stacked_losses import ObjectiveSlice
 from simulator.training.engine import advance, start
-from simulator.training.problem import Problem, Schedule
+from simulator.training.problem import Schedule, TrainingProblem
 
 
 def layer_cost(architecture: Architecture) -> np.ndarray:
@@ -26,13 +26,13 @@ def time_steps() -> np.ndarray:
     for width in (16, 64):
         architecture = Architecture(vocabulary=8, context=5, layers=1, width=width, heads=2)
         runs, pairs = 16, 32
-        problem = Problem(
+        problem = TrainingProblem(
             architecture=architecture,
             packing=packing(prompt_length=2, response_length=4, responses=2, device=torch.device("cpu")),
             prompts=torch.zeros(runs, pairs, 2, dtype=torch.int64),
             responses=torch.zeros(runs, pairs, 2, 4, dtype=torch.int64),
             reference_log_probs=torch.zeros(runs, pairs, 2),
-            parts=(Part(objective=OBJECTIVES["logistic"], rows=runs, own={}),),
+            parts=(ObjectiveSlice(objective=OBJECTIVES["logistic"], rows=runs, own={}),),
             beta=torch.ones(runs, 1),
             learning_rate=torch.full((runs, 1), 1e-3),
             clip=torch.ones(runs, 1),

@@ -101,10 +101,10 @@ def draw_pairs(
     """
     draws = rng.random((pairs, responses + 2))
     prompt = (draws[:, 0] * len(law)).astype(np.int64)
-    return prompt, inverse_law(law, prompt, draws[:, 1:-1]), draws[:, -1]
+    return prompt, sample_by_inverse(law, prompt, draws[:, 1:-1]), draws[:, -1]
 
 
-def inverse_law(law: np.ndarray, prompt: np.ndarray, draws: np.ndarray) -> np.ndarray:
+def sample_by_inverse(law: np.ndarray, prompt: np.ndarray, draws: np.ndarray) -> np.ndarray:
     """Numbers of responses [N, K] from `law` [P, G] at the prompts of these rows [N], for uniform draws [N, K]."""
     cumulative = law.cumsum(axis=1)
     cumulative /= cumulative[:, -1:]
@@ -115,7 +115,7 @@ def inverse_law(law: np.ndarray, prompt: np.ndarray, draws: np.ndarray) -> np.nd
     return response
 
 
-def alike(responses: np.ndarray) -> np.ndarray:
+def has_identical(responses: np.ndarray) -> np.ndarray:
     """Which rows [N] have two responses that are the same, for responses [N, K] as numbers, or [N, K, T] as tokens."""
     count, same = responses.shape[1], np.zeros(len(responses), dtype=bool)
     for first, second in itertools.combinations(range(count), 2):
@@ -124,7 +124,7 @@ def alike(responses: np.ndarray) -> np.ndarray:
     return same
 
 
-def apart(responses: np.ndarray, again: Callable[[int], np.ndarray]) -> np.ndarray:
+def redraw_alike(responses: np.ndarray, again: Callable[[int], np.ndarray]) -> np.ndarray:
     """Responses [N, K, …] of which those that are alike to one prompt are drawn again until all K of it differ.
 
     again(turn): other responses to the same prompts, [N, K, …]. What is left follows the behaviour policy's law, given
@@ -132,11 +132,11 @@ def apart(responses: np.ndarray, again: Callable[[int], np.ndarray]) -> np.ndarr
     """
     found = responses.copy()
     for turn in range(1, TURNS + 1):
-        same = alike(found)
+        same = has_identical(found)
         if not same.any():
             return found
         found[same] = again(turn)[same]
-    if (left := int(alike(found).sum())) == 0:
+    if (left := int(has_identical(found).sum())) == 0:
         return found
     raise ConfigError(
         f"data.distinct = true: {left} of {len(found)} draws had no {responses.shape[1]} different responses after "

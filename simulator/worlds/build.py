@@ -6,12 +6,12 @@ import torch
 
 from simulator.settings.tables import Settings
 from simulator.settings.world_spec import WorldSpec
-from simulator.worlds.components import Ground, make_ground
+from simulator.worlds.components import Components, make_components
 from simulator.worlds.enumerable import list_world
 from simulator.worlds.protocol import World
 from simulator.worlds.sampled import sample_world
 
-KINDS: dict[str, Callable[[WorldSpec, Ground, torch.device], World]] = {
+KINDS: dict[str, Callable[[WorldSpec, Components, torch.device], World]] = {
     "enumerable": list_world,
     "sampled": sample_world,
 }
@@ -21,4 +21,4 @@ def build_world(made_of: WorldSpec | Settings, device: torch.device | None = Non
     """Make a world on `device`, the CPU unless said. Raises ConfigError where what it is made of allows none."""
     spec = made_of if isinstance(made_of, WorldSpec) else made_of.spec
     device = device or torch.device("cpu")
-    return KINDS[spec.world.kind](spec, make_ground(spec, device), device)
+    return KINDS[spec.world.kind](spec, make_components(spec, device), device)

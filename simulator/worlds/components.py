@@ -16,7 +16,7 @@ from torch import Tensor
 
 from gold_rewards import GOLD_REWARDS, GoldReward
 from simulator.common.errors import ConfigError
-from simulator.common.random_streams import stream
+from simulator.common.random_streams import random_stream
 from simulator.languages.language import Language, lengths
 from simulator.languages.markov import DRAWS, make_language
 from simulator.languages.text import open_text, text_bytes
@@ -29,7 +29,7 @@ EXAMINED = 3 * 10**8  # comparisons of numbers in a second or so
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ground:
+class Components:
     """language; architecture of policy and reference; prompts [P, L]; reference [D], the parameters of pi_ref."""
 
     language: Language
@@ -68,7 +68,7 @@ def language_of(spec: WorldSpec) -> Language:
         branching=world.branching,
         slip=world.language.slip,
         stop=world.language.stop,
-        rng=stream(world.seed, "language"),
+        rng=random_stream(world.seed, "language"),
     )
 
 
@@ -78,7 +78,7 @@ def language_and_prompts(spec: WorldSpec) -> tuple[Language, Array]:
     language = language_of(spec)
     try:
         prompts = language.draw_prompts(
-            prompts=world.prompts, length=world.prompt_length, rng=stream(world.seed, "prompts")
+            prompts=world.prompts, length=world.prompt_length, rng=random_stream(world.seed, "prompts")
         )
     except ValueError as error:
         raise ConfigError(f"world.prompts = {world.prompts}: {error}") from None
@@ -92,13 +92,13 @@ def examine_languages(worlds: Iterable[WorldSpec]) -> None:
     """
     left = EXAMINED
     for spec in {spec.world: spec for spec in worlds}.values():
-        left -= examining(spec)
+        left -= examination_cost(spec)
         if left < 0:
             return
         language_and_prompts(spec)
 
 
-def examining(spec: WorldSpec) -> int:
+def examination_cost(spec: WorldSpec) -> int:
     """What it takes to draw prompts, at most, in comparisons of numbers."""
     world = spec.world
     if world.language.text:
@@ -107,7 +107,7 @@ def examining(spec: WorldSpec) -> int:
     return 20 * world.topics * world.spoken**2 + drawn * (world.prompt_length * world.spoken + 20)
 
 
-def make_ground(spec: WorldSpec, device: torch.device) -> Ground:
+def make_components(spec: WorldSpec, device: torch.device) -> Components:
     """Make what the world of `spec` stands on; the reference is trained on `device`. Raises ConfigError."""
     world = spec.world
     architecture = architecture_of(spec)
@@ -117,7 +117,7 @@ def make_ground(spec: WorldSpec, device: torch.device) -> Ground:
     if not reference.isfinite().all():
         rate = spec.reference.learning_rate
         raise ConfigError(f"reference.learning_rate = {rate:g}: the reference diverged in training; take a smaller one")
-    return Ground(language=language, architecture=architecture, prompts=prompts, reference=reference)
+    return Components(language=language, architecture=architecture, prompts=prompts, reference=reference)
 
 
 def content_of(spec: WorldSpec) -> GoldReward:
@@ -127,7 +127,7 @@ def content_of(spec: WorldSpec) -> GoldReward:
         vocabulary=world.vocabulary,
         prompt_length=world.prompt_length,
         response_length=world.response_length,
-        rng=stream(gold.seed, "gold", gold.reward),
+        rng=random_stream(gold.seed, "gold", gold.reward),
     )
 
 
@@ -136,7 +136,7 @@ def fluency_under(language: Language) -> Callable[[Array, Array], Array]:
     return lambda prompts, responses: language.log_likelihood(prompts, responses) / lengths(responses)
 
 
-def sizes(spec: WorldSpec, ground: Ground) -> dict[str, Any]:
+def sizes(spec: WorldSpec, ground: Components) -> dict[str, Any]:
     """The facts of a world that its settings and its language give."""
     world = spec.world
     return {

@@ -15,11 +15,11 @@ import torch
 from torch import Tensor
 
 from gold_rewards import gold_over_all
-from simulator.common.random_streams import stream
-from simulator.measurement.exact import Columns, Yardstick, gold_rank, measure_law
+from simulator.common.random_streams import random_stream
+from simulator.measurement.exact import Columns, ReferenceLaw, gold_rank, measure_law
 from simulator.measurement.gibbs import oracle_rows
-from simulator.measurement.policy_summary import EDGES, LIKELY, PROMPTS, Portrait, bins_of, likeliest
-from simulator.measurement.probability_mass import whole
+from simulator.measurement.policy_summary import EDGES, LIKELY, PROMPTS, PolicySummary, bins_of, likeliest
+from simulator.measurement.probability_mass import checked_mass
 from simulator.networks.architecture import ALIGNMENT, Architecture
 from simulator.networks.attention import REGISTER
 from simulator.networks.parameters import unstack
@@ -28,11 +28,11 @@ from simulator.objectives.objective import UnderReference
 from simulator.settings.tables import Data
 from simulator.settings.world_spec import WorldSpec
 from simulator.training.forward_kl import exact_under_reference
-from simulator.worlds.behaviour import Answers, Candidates, apart, behaviour_law, draw_pairs, inverse_law
-from simulator.worlds.components import Ground, content_of, fluency_under, refuse_gold, sizes
+from simulator.worlds.behaviour import Answers, Candidates, behaviour_law, draw_pairs, redraw_alike, sample_by_inverse
+from simulator.worlds.components import Components, content_of, fluency_under, refuse_gold, sizes
 from simulator.worlds.listing import Listing, Scorer
 
-MEASURE_FLOATS = 2**19  # P * G * runs measured at once, so that memory does not grow with the stack
+MOST_MEASURED = 2**19  # P * G * runs measured at once, so that memory does not grow with the stack
 FRESH_PAIRS = 8192  # that proxies are compared with gold on
 
 Array = np.ndarray
@@ -52,7 +52,7 @@ class EnumerableWorld:
     responses: Tensor
     reference: Tensor
     reference_nodes: Tensor
-    yardstick: Yardstick
+    yardstick: ReferenceLaw
     kl_estimators: tuple[str, ...]
     listing: Listing
     facts: dict[str, Any]
@@ -87,10 +87,10 @@ class EnumerableWorld:
         Raises ConfigError where `data.distinct` asks for different responses that do not come.
         """
         prompt, response, draws = draw_pairs(
-            self.behaviour(data), pairs=pairs, rng=stream(seed, purpose), responses=responses
+            self.behaviour(data), pairs=pairs, rng=random_stream(seed, purpose), responses=responses
         )
         if data.distinct:
-            response = apart(response, lambda turn: self._again(data, prompt, seed, purpose, responses, turn))
+            response = redraw_alike(response, lambda turn: self._again(data, prompt, seed, purpose, responses, turn))
         row, number = (torch.from_numpy(index).to(self.prompts.device) for index in (prompt, response))
         return Candidates(
             prompt=row,
@@ -101,8 +101,8 @@ class EnumerableWorld:
 
     def _again(self, data: Data, prompt: Array, seed: int, purpose: str, responses: int, turn: int) -> Array:
         """Other responses [N, K] to the prompts of these rows [N]."""
-        draws = stream(seed, purpose, "again", turn).random((len(prompt), responses))
-        return inverse_law(self.behaviour(data), prompt, draws)
+        draws = random_stream(seed, purpose, "again", turn).random((len(prompt), responses))
+        return sample_by_inverse(self.behaviour(data), prompt, draws)
 
     def log_reference(self, prompt: Tensor, responses: Tensor) -> Tensor:
         """log pi_ref of responses [R, B, K, T] to the prompts of these rows [R, B], float64 [R, B, K]."""
@@ -119,7 +119,7 @@ class EnumerableWorld:
     def score_listed(self, parameters: Tensor, architecture: Architecture) -> Tensor:
         """What networks with `parameters` [M, D] say of the listing, float64 [M, P, G]."""
         found = torch.empty((len(parameters), *self.log_law.shape), dtype=torch.float64, device=parameters.device)
-        size = max(1, MEASURE_FLOATS // (4 * self.log_law.shape[1] * max(1, architecture.width // 64)))
+        size = max(1, MOST_MEASURED // (4 * self.log_law.shape[1] * max(1, architecture.width // 64)))
         for number in range(len(parameters)):
             blocks = unstack(parameters[number : number + 1], architecture)
             for first in range(0, len(self.prompts), size):
@@ -145,7 +145,7 @@ class EnumerableWorld:
         With a scorer, the column `proxy` is its scores' and not the implicit reward's. Without pairs, N is 0.
         """
         prompts, responses = self.yardstick.reference.shape
-        size = max(1, MEASURE_FLOATS // (prompts * responses))
+        size = max(1, MOST_MEASURED // (prompts * responses))
         behaviour = torch.from_numpy(self.behaviour(data)).to(self.prompts.device)
         columns: Columns = {}
         ratios = torch.empty_like(pairs.reference) if pairs else self.log_law.new_empty(len(parameters), 0, 2)
@@ -161,7 +161,7 @@ class EnumerableWorld:
                 ratios[rows] = log_probs[run, here.prompt.unsqueeze(2), number] - here.reference
         return columns, ratios
 
-    def portray(self, parameters: Tensor, scorer: Scorer | None = None) -> Portrait:
+    def portray(self, parameters: Tensor, scorer: Scorer | None = None) -> PolicySummary:
         """What policies with `parameters` [R, D] say; the column `proxy` is log pi / pi_ref without a scorer."""
         runs, prompts, bins = len(parameters), min(PROMPTS, len(self.prompts)), len(EDGES) - 1
         where = bins_of(self.yardstick.gold)
@@ -170,7 +170,7 @@ class EnumerableWorld:
         found = {name: self.log_law.new_empty(shape) for name in ("log_probs", "reference", "gold", "proxy")}
         numbers = where.new_empty(shape)
         law = self.log_law.new_empty(runs, bins)
-        size = max(1, MEASURE_FLOATS // self.log_law.numel())
+        size = max(1, MOST_MEASURED // self.log_law.numel())
         for first in range(0, runs, size):
             rows = slice(first, first + size)
             log_probs = self._laws(parameters[rows], alone=size == 1)
@@ -183,7 +183,7 @@ class EnumerableWorld:
             found["proxy"][rows] = scores.gather(-1, place)
             for name, table in (("reference", self.log_law), ("gold", self.yardstick.gold)):
                 found[name][rows] = table[:prompts].expand_as(shown).gather(-1, place)
-        return Portrait(
+        return PolicySummary(
             prompts=self.prompts[:prompts],
             responses=self.responses[numbers],
             law=law,
@@ -193,7 +193,7 @@ class EnumerableWorld:
 
     def _binned(self, laws: Tensor, where: Tensor) -> Tensor:
         """Probability in the bins `where` [P, G] of laws [R, P, G], as a mean over prompts, [R, B]."""
-        flat = whole(laws, "a policy").flatten(1) / len(self.prompts)
+        flat = checked_mass(laws, "a policy").flatten(1) / len(self.prompts)
         return flat.new_zeros(len(flat), len(EDGES) - 1).index_add_(1, where.flatten(), flat)
 
     def _laws(self, parameters: Tensor, *, alone: bool) -> Tensor:
@@ -214,35 +214,35 @@ class EnumerableWorld:
         return oracle_rows(self.yardstick, name)
 
 
-def score_all(score: Callable[[Array, Array], Array], prompts: Array, responses: Array) -> Array:
+def scores_of_all(score: Callable[[Array, Array], Array], prompts: Array, responses: Array) -> Array:
     """`score` of every response [G, T] to every prompt [P, L], as [P, G]."""
     return np.stack([score(np.repeat(row[None], len(responses), axis=0), responses) for row in prompts])
 
 
-def list_world(spec: WorldSpec, ground: Ground, device: torch.device) -> EnumerableWorld:
+def list_world(spec: WorldSpec, ground: Components, device: torch.device) -> EnumerableWorld:
     """The world of `spec` on `ground`, made on the CPU and then moved. Raises ConfigError if gold has no scale."""
     vocabulary, length = spec.world.vocabulary, spec.world.response_length
     blocks = unstack(ground.reference.unsqueeze(0), ground.architecture)
     nodes = node_log_probs(blocks, ground.architecture, torch.from_numpy(ground.prompts), length)
     log_probs = leaf_log_probs(nodes, vocabulary)[0]
     responses = all_responses(vocabulary, length)
-    fluency = score_all(fluency_under(ground.language), ground.prompts, responses)
+    fluency = scores_of_all(fluency_under(ground.language), ground.prompts, responses)
     reward = content_of(spec)
     try:
-        content = score_all(reward, ground.prompts, responses)
+        content = scores_of_all(reward, ground.prompts, responses)
         gold, scale = gold_over_all(content, fluency, log_probs.exp().numpy(), weight=spec.gold.fluency)
     except ValueError as error:
         raise refuse_gold(spec, error) from None
-    said = whole(np.exp(fluency * length), "the language")
-    law = whole(log_probs.exp().numpy(), "the reference")
-    row, pair, _ = draw_pairs(law, pairs=FRESH_PAIRS, rng=stream(spec.world.seed, "fresh pairs"))
+    said = checked_mass(np.exp(fluency * length), "the language")
+    law = checked_mass(log_probs.exp().numpy(), "the reference")
+    row, pair, _ = draw_pairs(law, pairs=FRESH_PAIRS, rng=random_stream(spec.world.seed, "fresh pairs"))
     world = EnumerableWorld(
         architecture=ground.architecture,
         prompts=torch.from_numpy(ground.prompts),
         responses=torch.from_numpy(responses),
         reference=ground.reference,
         reference_nodes=nodes[0],
-        yardstick=Yardstick(
+        yardstick=ReferenceLaw(
             reference=log_probs,
             gold=torch.from_numpy(gold),
             gold_rank=gold_rank(log_probs, torch.from_numpy(gold)),

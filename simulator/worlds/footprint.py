@@ -2,13 +2,13 @@
 
 from simulator.languages.text import text_bytes
 from simulator.networks import token_log_probs as along
-from simulator.networks.sampling import Lots
+from simulator.networks.sampling import SampleBlocks
 from simulator.settings.tables import Settings
 from simulator.settings.world_spec import WorldSpec
 from simulator.training.footprint import FLOAT, SLACK, STACK_LIMIT, WIDE, step_bytes
 from simulator.training.forward_kl import POOL
 from simulator.worlds.components import architecture_of
-from simulator.worlds.enumerable import MEASURE_FLOATS
+from simulator.worlds.enumerable import MOST_MEASURED
 from simulator.worlds.sampled import KEPT_BYTES
 
 SPOKEN_BYTES = 300  # of a prompt in Python, while different ones are gathered
@@ -28,13 +28,13 @@ def measuring_bytes(spec: WorldSpec) -> int:
     if spec.lists_responses:
         responses = world.prompts * world.vocabulary**world.response_length
         inner = world.prompts * sum(world.vocabulary**t for t in range(world.response_length))
-        runs = max(1, min(STACK_LIMIT, MEASURE_FLOATS // responses))
+        runs = max(1, min(STACK_LIMIT, MOST_MEASURED // responses))
         return int(SLACK * runs * (FLOAT * inner * (24 * policy.width + 8 * world.vocabulary) + 7 * WIDE * responses))
     architecture = architecture_of(spec)
-    lots = Lots(prompts=spec.measured_prompts, responses=spec.measure.samples)
-    each = along.numbers_for_one(architecture, world.prompt_length)
-    drawn = along.runs_at_once(architecture, world.prompt_length, lots) * lots.count * lots.places
-    together = max(lots.places, along.AT_ONCE // each)
+    lots = SampleBlocks(prompts=spec.measured_prompts, responses=spec.measure.samples)
+    each = along.floats_per_prompt(architecture, world.prompt_length)
+    drawn = along.runs_per_block(architecture, world.prompt_length, lots) * lots.count * lots.responses_per_block
+    together = max(lots.responses_per_block, along.MAX_FLOATS // each)
     judged = WIDE * drawn * (2 * world.response_length + 24)
     return int(SLACK * (FLOAT * together * each + WIDE * together * 5 * world.vocabulary + judged))
 
@@ -69,9 +69,9 @@ def measured_places(settings: Settings, pairs: int) -> int:
         return world.prompts * (world.prompt_length + inner)
     answer = world.prompt_length + world.response_length - 1
     read = 3 if settings.data.behaviour == "reference" else 4  # drawn, read by the reference, and as much of its own
-    lots = Lots(prompts=spec.measured_prompts, responses=measure.samples)
+    lots = SampleBlocks(prompts=spec.measured_prompts, responses=measure.samples)
     pair = world.prompt_length + 2 * (world.response_length - 1)
-    return read * lots.count * lots.places * answer + min(measure.pairs, pairs) * pair
+    return read * lots.count * lots.responses_per_block * answer + min(measure.pairs, pairs) * pair
 
 
 def listed(spec: WorldSpec) -> int:

@@ -12,7 +12,7 @@ import pandas as pd
 from torch import Tensor
 
 from simulator.measurement.exact import Columns
-from simulator.measurement.policy_summary import Portrait
+from simulator.measurement.policy_summary import PolicySummary
 from simulator.networks.architecture import Architecture
 from simulator.objectives.objective import UnderReference
 from simulator.settings.tables import Data
@@ -95,7 +95,7 @@ class World(Protocol):
         """
         ...
 
-    def portray(self, parameters: Tensor, scorer: Scorer | None = None) -> Portrait:
+    def portray(self, parameters: Tensor, scorer: Scorer | None = None) -> PolicySummary:
         """What policies with `parameters` [R, D] say; the column `proxy` is log pi / pi_ref without a scorer."""
         ...
 

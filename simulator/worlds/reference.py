@@ -20,14 +20,14 @@ import torch
 from platformdirs import user_cache_path
 from torch import Tensor
 
-from simulator.common.atomic_files import write_whole
-from simulator.common.random_streams import stream
+from simulator.common.atomic_files import write_atomically
+from simulator.common.random_streams import random_stream
 from simulator.languages.language import Language, lengths
 from simulator.networks.architecture import Architecture
 from simulator.networks.optimizer import adam_step, clip_rows, learning_rate_factor, start_adam
 from simulator.networks.packing import packing
 from simulator.networks.parameters import initial_parameters, restack, unstack
-from simulator.networks.transformer import response_log_probs
+from simulator.networks.transformer import token_log_probs
 from simulator.training.snapshots import fingerprint, read_state, state_bytes
 
 logger = logging.getLogger(__name__)
@@ -51,16 +51,18 @@ def train_reference(language: Language, architecture: Architecture, recipe: Reci
     steps, batch, prompt_length = recipe.steps, recipe.batch, recipe.prompt_length
     response_length = architecture.context - prompt_length + 1
     packed = packing(prompt_length=prompt_length, response_length=response_length, responses=1, device=device)
-    parameters = initial_parameters(architecture, stream(recipe.seed, "reference", "init")).unsqueeze(0).to(device)
+    parameters = (
+        initial_parameters(architecture, random_stream(recipe.seed, "reference", "init")).unsqueeze(0).to(device)
+    )
     state = start_adam(parameters)
-    rng = stream(recipe.seed, "reference", "text")
+    rng = random_stream(recipe.seed, "reference", "text")
     clip = torch.ones(1, 1, device=device)
     for step in range(1, steps + 1):
         drawn = language.draw_texts(count=batch, prompt_length=prompt_length, rng=rng)
         prompts, texts = (torch.from_numpy(tokens).to(device) for tokens in drawn)
         blocks = {name: view.detach().requires_grad_() for name, view in unstack(parameters, architecture).items()}
         with torch.enable_grad():
-            log_probs = response_log_probs(blocks, architecture, packed, prompts[None], texts[None, :, None])
+            log_probs = token_log_probs(blocks, architecture, packed, prompts[None], texts[None, :, None])
             loss = -log_probs.mean() * (drawn[1].size / lengths(drawn[1]).sum())
         gradients = torch.autograd.grad(loss, list(blocks.values()))
         gradient = restack(dict(zip(blocks, gradients, strict=True)), architecture)
@@ -95,7 +97,7 @@ def cached_reference(language: Language, architecture: Architecture, recipe: Rec
     parameters = train_reference(language, architecture, recipe, device)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, state_bytes({"parameters": parameters}, of))
+        write_atomically(path, state_bytes({"parameters": parameters}, of))
     except OSError as error:
         logger.info("the reference could not be cached at %s: %s", path, error)
     return parameters

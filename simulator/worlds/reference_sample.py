@@ -22,12 +22,12 @@ from torch import Tensor
 
 from gold_rewards import Gold, gold_from_sample
 from simulator.languages.language import lengths
-from simulator.measurement.estimators import Estimate, ahead, two_samples
+from simulator.measurement.estimators import Estimate, sum_of_means, win_probability
 from simulator.networks.parameters import unstack
-from simulator.networks.sampling import sample_lots
-from simulator.networks.token_log_probs import AT_ONCE, numbers_for_one, said
+from simulator.networks.sampling import sample_blocks
+from simulator.networks.token_log_probs import MAX_FLOATS, floats_per_prompt, response_log_probs
 from simulator.settings.world_spec import WorldSpec
-from simulator.worlds.components import Ground, content_of, fluency_under, refuse_gold
+from simulator.worlds.components import Components, content_of, fluency_under, refuse_gold
 
 GOLD_DIGITS = 5  # scores closer than that are a tie; networks round differently in different company
 TILT = 0.05  # change of content's weight, in logarithms, over which the slope of a win rate is taken
@@ -35,13 +35,13 @@ TILT = 0.05  # change of content's weight, in logarithms, over which the slope o
 Array = np.ndarray
 
 
-def total(parts: Tensor) -> Tensor:
+def gold_score(parts: Tensor) -> Tensor:
     """The scores of `parts` [2, …], rounded so that equal responses have equal scores."""
     return parts.sum(dim=0).round(decimals=GOLD_DIGITS)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Baseline:
+class ReferenceSample:
     """Responses of the reference [n, b, T], log pi_ref of each [n, b], and what the judge makes of them, [2, n, b]."""
 
     responses: Tensor
@@ -49,7 +49,7 @@ class Baseline:
     parts: Tensor
 
     @property
-    def off(self) -> Tensor:
+    def centred_parts(self) -> Tensor:
         """The parts without their means at each prompt."""
         return self.parts - self.parts.mean(dim=-1, keepdim=True)
 
@@ -57,29 +57,29 @@ class Baseline:
     def deviations(self) -> Tensor:
         """The deviation of each part, [2]; 0 for fluency without weight."""
         count = self.parts.shape[-1]
-        return (self.off.square().mean(dim=(1, 2)) * count / (count - 1)).sqrt()
+        return (self.centred_parts.square().mean(dim=(1, 2)) * count / (count - 1)).sqrt()
 
     @property
-    def drifts(self) -> Tensor:
+    def log_scale_influence(self) -> Tensor:
         """Influences of each response on log d_c, log d_f and r, [3, n, b], with mean 0."""
         unit = self.deviations[:, None, None]
-        x, y = self.off / torch.where(unit > 0, unit, 1.0)
+        x, y = self.centred_parts / torch.where(unit > 0, unit, 1.0)
         r = (x * y).mean()
         drifts = torch.stack([x.square() / 2, y.square() / 2, x * y - r * (x.square() + y.square()) / 2])
         return drifts - drifts.mean(dim=(1, 2), keepdim=True)
 
-    def moved(self, content: Tensor | float, fluency: Tensor | float) -> Tensor:
+    def unit_influence(self, content: Tensor | float, fluency: Tensor | float) -> Tensor:
         """What each response of the baseline does to gold's unit, for policies of these mean parts, [.., n, b]."""
-        drifts = self.drifts
+        drifts = self.log_scale_influence
         return content * drifts[0] + fluency * drifts[1] + (content + fluency) * self.deviations.prod() * drifts[2]
 
     def gold(self, parts: Tensor, *, share: float) -> Estimate:
         """Gold of policies whose responses have `parts` [2, R, n, m]."""
-        scores, own = total(parts), total(self.parts)
+        scores, own = gold_score(parts), gold_score(self.parts)
         gold = scores - own.mean(dim=-1, keepdim=True)
         content, fluency = (parts - self.parts.mean(dim=-1)[:, None, :, None]).mean(dim=(2, 3))[..., None, None]
         centred = own - own.mean(dim=-1, keepdim=True)
-        return two_samples([gold, -centred - self.moved(content, fluency)], share=share)
+        return sum_of_means([gold, -centred - self.unit_influence(content, fluency)], share=share)
 
     def win_rate(self, parts: Tensor, *, share: float) -> Estimate:
         """The probability that policies' responses, with `parts` [2, R, n, m], have more gold than the reference's."""
@@ -87,10 +87,12 @@ class Baseline:
         for tilt in (TILT, -TILT):
             weight = torch.tensor([tilt, 0.0], dtype=parts.dtype).exp().to(parts.device)
             scores, others = (part * weight.view(2, *[1] * (part.dim() - 1)) for part in (parts, self.parts))
-            tilted.append(ahead(total(scores), total(others)[None], share=share).mean)
+            tilted.append(win_probability(gold_score(scores), gold_score(others)[None], share=share).mean)
         slope = ((tilted[0] - tilted[1]) / (2 * TILT))[:, None, None]
-        drifts = self.drifts
-        return ahead(total(parts), total(self.parts)[None], share=share, influence=slope * (drifts[1] - drifts[0]))
+        drifts = self.log_scale_influence
+        return win_probability(
+            gold_score(parts), gold_score(self.parts)[None], share=share, influence=slope * (drifts[1] - drifts[0])
+        )
 
 
 def share_of_identical(responses: Array) -> float:
@@ -104,13 +106,13 @@ def share_of_identical(responses: Array) -> float:
     return twice / (len(responses) * count * (count - 1))
 
 
-def draw_baseline(
-    spec: WorldSpec, ground: Ground, prompts: Tensor, reference: Tensor, end: int | None
-) -> tuple[Gold, Baseline, dict[str, Any]]:
+def draw_reference_sample(
+    spec: WorldSpec, ground: Components, prompts: Tensor, reference: Tensor, end: int | None
+) -> tuple[Gold, ReferenceSample, dict[str, Any]]:
     """The baseline of the measured prompts [n, L], the judge that it gives a scale, and the facts of both."""
     blocks = unstack(reference.unsqueeze(0), ground.architecture)
     length, count = spec.world.response_length, spec.measure.baseline
-    responses = sample_lots(
+    responses = sample_blocks(
         blocks,
         ground.architecture,
         prompts,
@@ -119,7 +121,7 @@ def draw_baseline(
         end=end,
         seed=spec.world.seed,
         purpose="baseline",
-        at_once=AT_ONCE // numbers_for_one(ground.architecture, prompts.shape[1]),
+        at_once=MAX_FLOATS // floats_per_prompt(ground.architecture, prompts.shape[1]),
     )
     asked = prompts.repeat_interleave(count, dim=0)
     texts = asked.cpu().numpy(), responses.flatten(0, 1).cpu().numpy()
@@ -130,10 +132,10 @@ def draw_baseline(
     except ValueError as error:
         raise refuse_gold(spec, error) from None
     single = responses.flatten(0, 1).unsqueeze(1)
-    baseline = Baseline(
+    baseline = ReferenceSample(
         responses=responses,
-        reference=said(blocks, ground.architecture, asked[None], single[None]).view(shape),
-        parts=torch.from_numpy(judge.parts(*texts)).view(2, *shape).to(prompts.device),
+        reference=response_log_probs(blocks, ground.architecture, asked[None], single[None]).view(shape),
+        parts=torch.from_numpy(judge.score_parts(*texts)).view(2, *shape).to(prompts.device),
     )
     facts = {
         **judge.facts(),

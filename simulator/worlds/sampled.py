@@ -30,25 +30,25 @@ import torch
 from torch import Tensor
 
 from gold_rewards import Gold
-from simulator.common.random_streams import stream
+from simulator.common.random_streams import random_stream
 from simulator.measurement.exact import Columns
 from simulator.measurement.gibbs import no_rows
-from simulator.measurement.policy_summary import Portrait
+from simulator.measurement.policy_summary import PolicySummary
 from simulator.networks.architecture import Architecture
 from simulator.networks.packing import whole_packing
 from simulator.networks.parameters import Blocks, unstack
-from simulator.networks.sampling import Lots, sample_lots
-from simulator.networks.token_log_probs import AT_ONCE, numbers_for_one, runs_at_once, said
+from simulator.networks.sampling import SampleBlocks, sample_blocks
+from simulator.networks.token_log_probs import MAX_FLOATS, floats_per_prompt, response_log_probs, runs_per_block
 from simulator.networks.transformer import sequence_scores
 from simulator.objectives.objective import UnderReference
 from simulator.settings.tables import Data
 from simulator.settings.world_spec import Measure, WorldSpec
 from simulator.training.forward_kl import POOL, DrawnUnderReference
-from simulator.worlds.behaviour import Answers, Candidates, apart, behaviour_temperature
-from simulator.worlds.components import Ground, sizes
+from simulator.worlds.behaviour import Answers, Candidates, behaviour_temperature, redraw_alike
+from simulator.worlds.components import Components, sizes
 from simulator.worlds.listing import Listing, Scorer
-from simulator.worlds.reference_sample import Baseline, draw_baseline, total
-from simulator.worlds.sampled_measures import log_ratios, measure_drawn, portray
+from simulator.worlds.reference_sample import ReferenceSample, draw_reference_sample, gold_score
+from simulator.worlds.sampled_measures import log_ratios, measure_drawn, summarize
 
 KEPT_BYTES = 2**25  # of pairs
 UNSEEN = 1024  # texts that the reference's cross-entropy is measured on
@@ -68,15 +68,15 @@ class SampledWorld:
 
     architecture: Architecture
     prompts: Tensor
-    measured: Tensor
-    few: Tensor
+    measured_prompts: Tensor
+    measured_rows: Tensor
     reference: Tensor
     end: int | None
     judge: Gold
-    baseline: Baseline
-    asked: Measure
+    baseline: ReferenceSample
+    measure_settings: Measure
     seed: int
-    share: float
+    sampling_fraction: float
     listing: Listing
     facts: dict[str, Any]
     drawn: dict[Any, Any] = field(default_factory=dict, compare=False)
@@ -93,7 +93,9 @@ class SampledWorld:
         """log pi_ref of responses [R, B, K, T] to the prompts of these rows [R, B], float64 [R, B, K]."""
         asked = self.prompts[prompt].unsqueeze(2).expand(*responses.shape[:3], -1).flatten(0, 2)
         single = responses.flatten(0, 2)[None, :, None]
-        return said(self.reference_blocks, self.architecture, asked[None], single).view(responses.shape[:3])
+        return response_log_probs(self.reference_blocks, self.architecture, asked[None], single).view(
+            responses.shape[:3]
+        )
 
     def gold_of(self, prompt: Tensor, responses: Tensor) -> Tensor:
         """Gold of responses [R, B, K, T] to the prompts of these rows [R, B], float64 [R, B, K].
@@ -101,7 +103,7 @@ class SampledWorld:
         It has no zero at each prompt: what is compared are responses to the same one.
         """
         asked = self.prompts[prompt].unsqueeze(2).expand(*responses.shape[:3], -1)
-        return total(self._parts(asked, responses))
+        return gold_score(self._parts(asked, responses))
 
     def under_reference(self, seeds: Sequence[int]) -> UnderReference:
         """The mean over responses of the reference that each run has drawn for it."""
@@ -116,13 +118,13 @@ class SampledWorld:
 
     def score_listed(self, parameters: Tensor, architecture: Architecture) -> Tensor:
         """What networks with `parameters` [M, D] say of the listing, float64 [M, n, b]."""
-        prompts, listed = self.measured, self.baseline.responses
+        prompts, listed = self.measured_prompts, self.baseline.responses
         packed = whole_packing(
             prompt_length=prompts.shape[1], response_length=listed.shape[2], responses=1, device=prompts.device
         )
         asked, texts = prompts.repeat_interleave(listed.shape[1], dim=0), listed.flatten(0, 1).unsqueeze(1)
         found = torch.empty((len(parameters), len(asked)), dtype=torch.float64, device=prompts.device)
-        size = max(1, AT_ONCE // numbers_for_one(architecture, prompts.shape[1]))
+        size = max(1, MAX_FLOATS // floats_per_prompt(architecture, prompts.shape[1]))
         for number in range(len(parameters)):
             blocks = unstack(parameters[number : number + 1], architecture)
             for first in range(0, len(asked), size):
@@ -139,7 +141,7 @@ class SampledWorld:
         return self.drawn[key]
 
     def _candidates(self, data: Data, seed: int, pairs: int, purpose: str, count: int = 2) -> Candidates:
-        draws = stream(seed, purpose).random((pairs, 2))
+        draws = random_stream(seed, purpose).random((pairs, 2))
         row = torch.from_numpy((draws[:, 0] * len(self.prompts)).astype(np.int64)).to(self.prompts.device)
         prompts = self.prompts[row]
         responses = self._behave(data, prompts, count, seed, purpose)
@@ -148,7 +150,9 @@ class SampledWorld:
         return Candidates(
             prompt=row,
             responses=responses,
-            reference=said(self.reference_blocks, self.architecture, prompts.unsqueeze(0), responses.unsqueeze(0))[0],
+            reference=response_log_probs(
+                self.reference_blocks, self.architecture, prompts.unsqueeze(0), responses.unsqueeze(0)
+            )[0],
             draws=draws[:, 1],
         )
 
@@ -158,7 +162,7 @@ class SampledWorld:
         def again(turn: int) -> Array:
             return self._behave(data, prompts, responses.shape[1], seed, f"{purpose} again {turn}").cpu().numpy()
 
-        return torch.from_numpy(apart(responses.cpu().numpy(), again)).to(responses.device)
+        return torch.from_numpy(redraw_alike(responses.cpu().numpy(), again)).to(responses.device)
 
     def measure(
         self, parameters: Tensor, pairs: Answers | None, data: Data, scorer: Scorer | None = None
@@ -168,10 +172,10 @@ class SampledWorld:
         Those are [R, n, 2] for the first n = `measure.pairs` of each run's pairs, or all; none without pairs. With a
         scorer, the column `proxy` is its scores' and not the implicit reward's.
         """
-        lots = Lots(prompts=len(self.measured), responses=self.asked.samples)
-        size = runs_at_once(self.architecture, self.prompts.shape[1], lots)
+        lots = SampleBlocks(prompts=len(self.measured_prompts), responses=self.measure_settings.samples)
+        size = runs_per_block(self.architecture, self.prompts.shape[1], lots)
         columns: Columns = {}
-        few = pairs.first(self.asked.pairs) if pairs else None
+        few = pairs.first(self.measure_settings.pairs) if pairs else None
         shape = few.reference.shape if few else (len(parameters), 0, 2)
         ratios = torch.empty(shape, dtype=torch.float64, device=parameters.device)
         for first in range(0, len(parameters), size):
@@ -182,9 +186,9 @@ class SampledWorld:
                 columns.setdefault(name, value.new_empty(len(parameters)))[rows] = value
         return columns, ratios
 
-    def portray(self, parameters: Tensor, scorer: Scorer | None = None) -> Portrait:
+    def portray(self, parameters: Tensor, scorer: Scorer | None = None) -> PolicySummary:
         """What policies with `parameters` [R, D] say; the column `proxy` is log pi / pi_ref without a scorer."""
-        return portray(self, parameters, scorer)
+        return summarize(self, parameters, scorer)
 
     def oracle(self, name: str) -> pd.DataFrame:
         """No rows: the best policy is known where every response can be listed."""
@@ -197,11 +201,11 @@ class SampledWorld:
 
     def _behave(self, data: Data, prompts: Tensor, responses: int, seed: int, purpose: str) -> Tensor:
         """Responses of the behaviour policy to `prompts`, [P, m, T]."""
-        uniform = stream(seed, purpose, "temperature").random((len(prompts), responses))
+        uniform = random_stream(seed, purpose, "temperature").random((len(prompts), responses))
         temperature = behaviour_temperature(
             data.behaviour, uniform, temperature=data.behaviour_temperature, uniform_share=data.uniform_share
         )
-        return sample_lots(
+        return sample_blocks(
             self.reference_blocks,
             self.architecture,
             prompts,
@@ -210,7 +214,7 @@ class SampledWorld:
             end=self.end,
             seed=seed,
             purpose=purpose,
-            at_once=AT_ONCE // numbers_for_one(self.architecture, prompts.shape[1]),
+            at_once=MAX_FLOATS // floats_per_prompt(self.architecture, prompts.shape[1]),
         )
 
     def judged(self, prompts: Tensor, responses: Tensor) -> Tensor:
@@ -219,18 +223,20 @@ class SampledWorld:
 
     def _parts(self, prompts: Tensor, responses: Tensor) -> Tensor:
         """As `judged`, for a prompt of its own for each response, [R, P, m, L]."""
-        parts = self.judge.parts(prompts.flatten(0, 2).cpu().numpy(), responses.flatten(0, 2).cpu().numpy())
+        parts = self.judge.score_parts(prompts.flatten(0, 2).cpu().numpy(), responses.flatten(0, 2).cpu().numpy())
         return torch.from_numpy(parts).view(2, *responses.shape[:3]).to(responses.device)
 
     def _on_pairs(self, parameters: Tensor, pairs: Answers) -> Tensor:
         blocks = unstack(parameters, self.architecture)
-        return said(blocks, self.architecture, self.prompts[pairs.prompt], pairs.responses) - pairs.reference
+        return (
+            response_log_probs(blocks, self.architecture, self.prompts[pairs.prompt], pairs.responses) - pairs.reference
+        )
 
     def behaviour_sample(self, data: Data) -> tuple[Tensor, Tensor]:
         """Responses of the behaviour policy to the measured prompts, [n, m, T], and their log pi_ref [n, m]."""
 
         def make() -> tuple[Tensor, Tensor]:
-            drawn = self._behave(data, self.measured, self.asked.samples, self.seed, "behaviour")
+            drawn = self._behave(data, self.measured_prompts, self.measure_settings.samples, self.seed, "behaviour")
             nothing = torch.zeros(drawn.shape[:2], dtype=torch.float64, device=drawn.device)
             return drawn, log_ratios(self, self.reference_blocks, drawn, nothing)[0]
 
@@ -243,9 +249,9 @@ def bytes_of(tensors: Candidates | tuple[Tensor, Tensor]) -> int:
     return sum(tensor.nbytes for tensor in held if tensor is not None)
 
 
-def list_baseline(baseline: Baseline, prompts: Tensor) -> Listing:
+def list_baseline(baseline: ReferenceSample, prompts: Tensor) -> Listing:
     """The baseline at the prompts of these rows [n] as a listing: each response is as likely as others."""
-    scores = total(baseline.parts).cpu().numpy()
+    scores = gold_score(baseline.parts).cpu().numpy()
     count = scores.shape[1]
     row = np.arange(len(scores)).repeat(count // 2)
     first = np.tile(np.arange(count // 2), len(scores))
@@ -257,36 +263,36 @@ def list_baseline(baseline: Baseline, prompts: Tensor) -> Listing:
     )
 
 
-def cross_entropy(spec: WorldSpec, ground: Ground, reference: Tensor) -> float:
+def cross_entropy(spec: WorldSpec, ground: Components, reference: Tensor) -> float:
     """The reference's cross-entropy on texts that it has not seen, in nats per response."""
-    rng = stream(spec.world.seed, "unseen")
+    rng = random_stream(spec.world.seed, "unseen")
     texts = ground.language.draw_unseen(count=UNSEEN, prompt_length=ground.prompts.shape[1], rng=rng)
     prompts, responses = (torch.from_numpy(tokens).to(reference.device)[None] for tokens in texts)
     blocks = unstack(reference.unsqueeze(0), ground.architecture)
-    return float(-said(blocks, ground.architecture, prompts, responses.unsqueeze(2)).mean())
+    return float(-response_log_probs(blocks, ground.architecture, prompts, responses.unsqueeze(2)).mean())
 
 
-def sample_world(spec: WorldSpec, ground: Ground, device: torch.device) -> SampledWorld:
+def sample_world(spec: WorldSpec, ground: Components, device: torch.device) -> SampledWorld:
     """The world of `spec` on `ground`. Raises ConfigError where gold has no scale."""
     prompts, reference = torch.from_numpy(ground.prompts).to(device), ground.reference.to(device)
     end = ground.language.end
-    few = stream(spec.world.seed, "measured").permutation(len(prompts))[: spec.measured_prompts]
+    few = random_stream(spec.world.seed, "measured").permutation(len(prompts))[: spec.measured_prompts]
     rows = torch.from_numpy(np.sort(few)).to(device)
     measured = prompts[rows]
-    judge, baseline, facts = draw_baseline(spec, ground, measured, reference, end)
+    judge, baseline, facts = draw_reference_sample(spec, ground, measured, reference, end)
     unseen = cross_entropy(spec, ground, reference)
     return SampledWorld(
         architecture=ground.architecture,
         prompts=prompts,
-        measured=measured,
-        few=rows,
+        measured_prompts=measured,
+        measured_rows=rows,
         reference=reference,
         end=end,
         judge=judge,
         baseline=baseline,
-        asked=spec.measure,
+        measure_settings=spec.measure,
         seed=spec.world.seed,
-        share=spec.measured_prompts / spec.world.prompts,
+        sampling_fraction=spec.measured_prompts / spec.world.prompts,
         listing=list_baseline(baseline, rows),
         facts={**sizes(spec, ground), "reference_cross_entropy": unseen, **facts},
     )

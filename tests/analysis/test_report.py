@@ -30,7 +30,7 @@ from analysis.report.side_tables import load_claims
 from simulator import run_sweep
 from simulator.measurement.policy_summary import EDGES
 from simulator.storage.compatibility import clear
-from simulator.storage.layout import Folder
+from simulator.storage.layout import ResultFolder
 from simulator.sweeps.sweep import Sweep
 from tests.conftest import small_sweep
 from tests.helpers.report_fixture import (
@@ -394,7 +394,7 @@ def test_starting_over_removes_the_page(tmp_path: Path) -> None:
     sweep: Sweep = small_sweep(sweep={"loss": ["logistic"], "beta": [1.0], "seeds": 1}, train={"steps": 4})
     folder = run_sweep(sweep, tmp_path / "a", workers=1)
     path = write_report(folder)
-    clear(Folder(path=folder))
+    clear(ResultFolder(path=folder))
     assert not path.exists()
 
 

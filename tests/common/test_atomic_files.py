@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from simulator.common.atomic_files import StorageError, hash_of_file, set_aside, write_whole
+from simulator.common.atomic_files import StorageError, hash_of_file, keep_aside, write_atomically
 
 
 def test_what_is_written_is_there_with_its_hash(tmp_path: Path) -> None:
     path = tmp_path / "table"
-    assert write_whole(path, b"content") == hashlib.sha256(b"content").hexdigest() == hash_of_file(path)
+    assert write_atomically(path, b"content") == hashlib.sha256(b"content").hexdigest() == hash_of_file(path)
     assert path.read_bytes() == b"content"
     assert list(tmp_path.iterdir()) == [path]
     assert hash_of_file(tmp_path / "nothing") is None
@@ -40,7 +40,7 @@ def test_a_failure_leaves_what_was_there_and_says_what_to_do(
     with monkeypatch.context() as patch:
         patch.setattr(os, call, fail)
         with pytest.raises(StorageError) as error:
-            write_whole(path, b"new")
+            write_atomically(path, b"new")
     assert str(error.value).startswith(f"{path}: cannot be written (")
     assert advice in str(error.value)
     assert path.read_bytes() == b"old"
@@ -49,13 +49,13 @@ def test_a_failure_leaves_what_was_there_and_says_what_to_do(
 
 def test_a_folder_that_went_is_told_of(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="its folder was moved or removed while it was in use"):
-        write_whole(tmp_path / "gone" / "table", b"")
+        write_atomically(tmp_path / "gone" / "table", b"")
 
 
 def test_others_may_read_it_as_any_file(tmp_path: Path) -> None:
     ordinary, whole = tmp_path / "ordinary", tmp_path / "whole"
     ordinary.write_bytes(b"")
-    write_whole(whole, b"")
+    write_atomically(whole, b"")
     assert whole.stat().st_mode == ordinary.stat().st_mode
 
 
@@ -64,6 +64,6 @@ def test_what_is_set_aside_is_kept_however_often(tmp_path: Path) -> None:
     places = []
     for content in (b"first", b"second", b"third"):
         path.write_bytes(content)
-        places.append(set_aside(path))
+        places.append(keep_aside(path))
     assert [place.name for place in places] == ["table.damaged", "table.damaged-2", "table.damaged-3"]
     assert [place.read_bytes() for place in places] == [b"first", b"second", b"third"]

@@ -25,7 +25,7 @@ def test_counts() -> None:
     assert plan.stacks == 6 * 11  # of the 54 runs of each kind, so that each of 64 processes has one
     assert plan.workers == 64
     few = make_plan(sweep, workers=1, memory="200GiB")
-    assert few.stacks == len(stacks(runs, {run.shared: STACK_LIMIT for run in runs}))
+    assert few.stacks == len(stacks(runs, {run.stack_key: STACK_LIMIT for run in runs}))
 
 
 @pytest.mark.slow(but="more0")

@@ -4,7 +4,7 @@ import io
 
 import pytest
 
-from simulator.execution.progress import Tally, clock, shown_on
+from simulator.execution.progress import ProgressCounts, clock, progress_on
 from tests.conftest import small_sweep
 
 
@@ -21,7 +21,7 @@ def test_time_spans(seconds: float, text: str) -> None:
 
 
 def test_the_line_counts_runs_speed_and_time_left() -> None:
-    tally = Tally(runs=10, run_steps=1000)
+    tally = ProgressCounts(runs=10, run_steps=1000)
     assert tally.line() == "0 of 10 runs"
     tally.began -= 10
     tally.add(10, 0, worked=True)
@@ -31,7 +31,7 @@ def test_the_line_counts_runs_speed_and_time_left() -> None:
 
 
 def test_the_line_says_that_proxies_come_first() -> None:
-    tally = Tally(runs=10, run_steps=900, proxies=4, proxy_steps=400)
+    tally = ProgressCounts(runs=10, run_steps=900, proxies=4, proxy_steps=400)
     tally.began -= 10
     tally.add(100, 0, worked=True)
     assert tally.line() == "training 4 proxies, 10 run-steps/s, 80 s left"
@@ -42,7 +42,7 @@ def test_the_line_says_that_proxies_come_first() -> None:
 
 
 def test_what_was_found_finished_does_not_count_as_speed() -> None:
-    tally = Tally(runs=10, run_steps=1000)
+    tally = ProgressCounts(runs=10, run_steps=1000)
     tally.began -= 10
     tally.add(500, 5, worked=False)
     assert tally.line() == "5 of 10 runs"
@@ -54,7 +54,7 @@ def test_plain_lines_now_and_then_where_there_is_no_terminal(monkeypatch: pytest
     stream = io.StringIO()
     times = iter(range(0, 1000, 4))
     monkeypatch.setattr("simulator.execution.progress.time.monotonic", lambda: float(next(times)))
-    with shown_on(stream, small_sweep()) as watch:
+    with progress_on(stream, small_sweep()) as watch:
         assert stream.getvalue() == ""
         for _ in range(12):
             watch(100, 1, True)
@@ -66,6 +66,6 @@ def test_plain_lines_now_and_then_where_there_is_no_terminal(monkeypatch: pytest
 
 def test_a_live_line_on_a_terminal() -> None:
     stream = Terminal()
-    with shown_on(stream, small_sweep()) as watch:
+    with progress_on(stream, small_sweep()) as watch:
         watch(2160, 54, True)
     assert "54 of 54 runs" in stream.getvalue()

@@ -16,10 +16,10 @@ from analysis.report.terminal_text import text
 from simulator import ConfigError, Sweep, SweepError, run_sweep
 from simulator.common.atomic_files import StorageError
 from simulator.execution.begin import begin, examine_worlds
-from simulator.execution.retry import Job, Trouble, ended, next_try, told, trouble_of
-from simulator.execution.worker_pool import OutsideError, workers_on, working_here
+from simulator.execution.retry import Failure, Job, failure_of, failure_of_dead_process, next_try, retry_message
+from simulator.execution.worker_pool import OutsideError, in_process, workers_on
 from simulator.settings.run import Run
-from simulator.storage.layout import Folder
+from simulator.storage.layout import ResultFolder
 from simulator.sweeps.grid import expand
 from tests.conftest import heard, small_sweep
 
@@ -51,7 +51,7 @@ def no_watch(run_steps: int, runs: int, worked: bool) -> None:
     ],
 )
 def test_what_an_error_means(error: Exception, cause: str, said: str) -> None:
-    found = trouble_of(error)
+    found = failure_of(error)
     assert found.cause == cause
     assert said in found.text
     assert "\n" not in found.text
@@ -59,7 +59,7 @@ def test_what_an_error_means(error: Exception, cause: str, said: str) -> None:
 
 @pytest.mark.parametrize("cause", ["memory", "inside"])
 def test_a_stack_goes_on_in_halves_down_to_single_runs(cause: str) -> None:
-    trouble, jobs, singles = Trouble(cause=cause, text="it"), [STACK], []
+    trouble, jobs, singles = Failure(cause=cause, text="it"), [STACK], []
     while jobs:
         then = next_try(jobs[0], trouble)
         singles += [] if then else [jobs[0].places]
@@ -69,12 +69,12 @@ def test_a_stack_goes_on_in_halves_down_to_single_runs(cause: str) -> None:
 
 
 def test_a_process_that_died_is_given_its_stack_once_more() -> None:
-    (again,) = next_try(STACK, ended(-9))
+    (again,) = next_try(STACK, failure_of_dead_process(-9))
     assert again.places == STACK.places
-    assert [job.places for job in next_try(again, ended(-9))] == [(3, 4), (5, 6, 7)]
-    assert next_try(Job(kind="runs", places=(1,), again=True), ended(-9)) == []
-    assert "for want of memory" in told(STACK, ended(-9), [again])
-    assert ended(1).cause == "outside"
+    assert [job.places for job in next_try(again, failure_of_dead_process(-9))] == [(3, 4), (5, 6, 7)]
+    assert next_try(Job(kind="runs", places=(1,), again=True), failure_of_dead_process(-9)) == []
+    assert "for want of memory" in retry_message(STACK, failure_of_dead_process(-9), [again])
+    assert failure_of_dead_process(1).cause == "outside"
 
 
 def blamed_on(guilty: Callable[[Run], bool], error: BaseException) -> Callable[..., None]:
@@ -176,13 +176,13 @@ def test_what_comes_from_outside_ends_the_sweep_and_says_where(tmp_path: Path) -
         raise StorageError(f"{tmp_path}: cannot be written (full); make room there")
 
     with pytest.raises(OutsideError, match="make room there"):
-        working_here(do)([STACK, STACK], no_watch)
+        in_process(do)([STACK, STACK], no_watch)
     assert done == [STACK]
 
 
-def folder_of(sweep: Sweep, path: Path) -> Folder:
+def folder_of(sweep: Sweep, path: Path) -> ResultFolder:
     """A folder for the sweep, in which nothing is trained yet."""
-    folder, runs = Folder(path=path), expand(sweep)
+    folder, runs = ResultFolder(path=path), expand(sweep)
     _, facts, _ = examine_worlds(sweep, runs, torch.device("cpu"))
     begin(folder, sweep, runs, facts)
     return folder

@@ -15,8 +15,8 @@ import pytest
 
 import run
 from simulator import Sweep, run_sweep
-from simulator.storage.checksums import read_seal
-from simulator.storage.layout import Folder
+from simulator.storage.checksums import read_checksums
+from simulator.storage.layout import ResultFolder
 from tests.conftest import extent, heard
 from tests.helpers.fault_injection import leftovers, unreadable
 
@@ -162,7 +162,7 @@ def test_the_same_sweep_gives_the_same_tables(
         assert tables_of(out) == whole, (path, kind)
         assert unreadable(out) == []
         assert leftovers(out) == [], (path, kind)
-        seal = read_seal(Folder(path=out).seal, out)
+        seal = read_checksums(ResultFolder(path=out).seal, out)
         assert seal is not None
         assert seal.whole, (path, kind)
         assert not listed(folder, path) or any(str(out / path) in line for line in told), (path, kind)

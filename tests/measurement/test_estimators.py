@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from simulator.measurement.estimators import ahead, below, clustered, implicit_reward, two_samples
+from simulator.measurement.estimators import cluster_mean, implicit_reward, placement, sum_of_means, win_probability
 
 REPEATS = 2000
 
@@ -26,26 +26,26 @@ def test_intervals_hold_the_mean_over_all_prompts(world: int, measured: int) -> 
     )
     values = torch.from_numpy(at_prompt[which][..., None] + rng.normal(size=(REPEATS, measured, 4)))
     share = measured / world
-    assert 0.93 < coverage(clustered(values, share=share), at_prompt.mean()) < 0.97
+    assert 0.93 < coverage(cluster_mean(values, share=share), at_prompt.mean()) < 0.97
     if share == 1:
-        assert coverage(clustered(values, share=0.0), at_prompt.mean()) > 0.99  # clusters that are no chance
+        assert coverage(cluster_mean(values, share=0.0), at_prompt.mean()) > 0.99  # clusters that are no chance
 
 
 def test_by_hand() -> None:
     values = torch.tensor([[[1.0, 3.0], [2.0, 6.0]]], dtype=torch.float64)
-    mean, error = clustered(values, share=1.0)
+    mean, error = cluster_mean(values, share=1.0)
     assert mean.item() == 3
     assert error.item() ** 2 == pytest.approx((2 / 2 + 8 / 2) / 4)
-    half = clustered(values, share=0.5)
+    half = cluster_mean(values, share=0.5)
     assert half.error.item() ** 2 == pytest.approx(0.5 * 2 / 2 + 0.5 * 2.5 / 2)
-    with_second = two_samples([values, torch.tensor([[[1.0, 1.0, 4.0], [0.0, 0.0, 0.0]]])], share=1.0)
+    with_second = sum_of_means([values, torch.tensor([[[1.0, 1.0, 4.0], [0.0, 0.0, 0.0]]])], share=1.0)
     assert with_second.mean.item() == 4
     assert with_second.error.item() ** 2 == pytest.approx((1 + 4 + 3 / 3) / 4)
 
 
 def test_the_share_below_counts_ties_half() -> None:
     ordered = torch.tensor([[0.0, 1.0, 1.0, 2.0]])
-    assert below(ordered, torch.tensor([[-1.0, 0.0, 1.0, 1.5, 9.0]]))[0].tolist() == [0, 0.125, 0.5, 0.75, 1]
+    assert placement(ordered, torch.tensor([[-1.0, 0.0, 1.0, 1.5, 9.0]]))[0].tolist() == [0, 0.125, 0.5, 0.75, 1]
 
 
 def test_the_win_rate_of_two_samples_is_covered() -> None:
@@ -53,7 +53,7 @@ def test_the_win_rate_of_two_samples_is_covered() -> None:
     generator = torch.Generator().manual_seed(0)
     scores = 1 + torch.randn(REPEATS, 6, 40, generator=generator, dtype=torch.float64)
     others = torch.randn(REPEATS, 6, 60, generator=generator, dtype=torch.float64)
-    found = ahead(scores, others, share=1.0)
+    found = win_probability(scores, others, share=1.0)
     assert 0.93 < coverage(found, 0.7602499) < 0.97
 
 

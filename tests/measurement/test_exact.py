@@ -5,11 +5,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from simulator.measurement.exact import Yardstick, gold_rank, kl_estimates, measure_law, measure_pairs
+from simulator.measurement.exact import ReferenceLaw, gold_rank, kl_estimates, measure_law, measure_pairs
 from simulator.networks.packing import packing
 from simulator.networks.parameters import unstack
 from simulator.networks.prefix_tree import leaf_log_probs, node_log_probs
-from simulator.networks.transformer import response_log_probs
+from simulator.networks.transformer import token_log_probs
 from simulator.preferences.draw import draw_labelled
 from simulator.preferences.pairs import stack_preferences
 from simulator.worlds.protocol import World
@@ -93,7 +93,7 @@ def test_on_policy_the_squared_loss_has_twice_the_gradient_of_kl(rng: np.random.
     """With pairs from pi itself, held fixed, the gradient of E rho^2 / 2 is 2 grad KL(pi || pi_ref)."""
     logits = torch.from_numpy(rng.normal(size=(1, 3, 6))).requires_grad_()
     reference = torch.from_numpy(rng.normal(size=(3, 6))).log_softmax(dim=1)
-    yardstick = Yardstick(reference=reference, gold=reference, gold_rank=reference, length=1)
+    yardstick = ReferenceLaw(reference=reference, gold=reference, gold_rank=reference, length=1)
     log_probs = logits.log_softmax(dim=2)
     mu = log_probs.detach().exp()
     at = measure_law(log_probs, yardstick, mu)
@@ -124,8 +124,8 @@ def test_log_ratios_of_pairs_are_those_of_the_responses_in_them(world: World) ->
         blocks = unstack(parameters, world.architecture)
         behind = packing(prompt_length=2, response_length=3, responses=2, device=torch.device("cpu"))
         prompts = world.prompts[pairs.prompt]
-        direct = response_log_probs(blocks, world.architecture, behind, prompts, pairs.responses).sum(dim=-1)
-        same = response_log_probs(
+        direct = token_log_probs(blocks, world.architecture, behind, prompts, pairs.responses).sum(dim=-1)
+        same = token_log_probs(
             unstack(world.reference.expand(2, -1), world.architecture),
             world.architecture,
             behind,
@@ -161,6 +161,6 @@ def test_k2_reads_about_forty_at_a_true_kl_of_eight_nats() -> None:
 def test_expected_k3_is_finite_where_the_policy_has_left_a_response() -> None:
     log_probs = torch.tensor([[[0.0, -900.0]]], dtype=torch.float64).log_softmax(dim=-1)
     reference = torch.tensor([[0.0, 0.0]], dtype=torch.float64).log_softmax(dim=-1)
-    yardstick = Yardstick(reference=reference, gold=reference, gold_rank=reference, length=1)
+    yardstick = ReferenceLaw(reference=reference, gold=reference, gold_rank=reference, length=1)
     at = measure_law(log_probs, yardstick, reference.exp(), ("k1", "k3"))
     assert at["kl_k3"].item() == pytest.approx(np.log(2))

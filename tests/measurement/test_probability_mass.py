@@ -10,8 +10,8 @@ import torch
 from gold_rewards import scale_under
 from simulator import Sweep, run_sweep
 from simulator.measurement.best_of_n import log_best_of_n
-from simulator.measurement.exact import Yardstick, gold_rank, measure_law, measure_pairs
-from simulator.measurement.probability_mass import MassError, whole
+from simulator.measurement.exact import ReferenceLaw, gold_rank, measure_law, measure_pairs
+from simulator.measurement.probability_mass import MassError, checked_mass
 from simulator.worlds.protocol import World
 from tests.conftest import SMALL
 
@@ -20,17 +20,17 @@ SHORT = np.log(1 - 1e-6)  # a law that lacks a millionth
 
 def test_a_law_without_all_of_its_mass_is_refused() -> None:
     law = np.array([[0.5, 0.25, 0.25]])
-    assert whole(law, "it") is law
-    assert whole(torch.from_numpy(law) * (1 + 9e-10), "it") is not None
+    assert checked_mass(law, "it") is law
+    assert checked_mass(torch.from_numpy(law) * (1 + 9e-10), "it") is not None
     with pytest.raises(MassError, match=r"the law of a policy has a mass that is off 1 by 0\.035, so sums"):
-        whole(law * 0.965, "a policy")
+        checked_mass(law * 0.965, "a policy")
     with pytest.raises(MassError, match="off 1 by 2e-09"):
-        whole(law * (1 + 2e-9), "a policy")
+        checked_mass(law * (1 + 2e-9), "a policy")
 
 
 def test_laws_of_policies_that_diverged_pass() -> None:
-    assert whole(torch.tensor([[torch.nan, 0.5], [0.5, 0.5]]), "a policy").isnan().sum() == 1
-    assert whole(torch.empty(0, 4), "a policy").shape == (0, 4)
+    assert checked_mass(torch.tensor([[torch.nan, 0.5], [0.5, 0.5]]), "a policy").isnan().sum() == 1
+    assert checked_mass(torch.empty(0, 4), "a policy").shape == (0, 4)
 
 
 @pytest.mark.parametrize("short", ["policy", "reference", "behaviour"])
@@ -38,7 +38,7 @@ def test_measurements_refuse_a_law_that_was_cut_off(world: World, short: str) ->
     yardstick = world.yardstick
     laws = {"policy": yardstick.reference[None], "reference": yardstick.reference, "behaviour": yardstick.reference}
     laws[short] = laws[short] + SHORT
-    used = Yardstick(reference=laws["reference"], gold=yardstick.gold, gold_rank=yardstick.gold_rank, length=3)
+    used = ReferenceLaw(reference=laws["reference"], gold=yardstick.gold, gold_rank=yardstick.gold_rank, length=3)
     with pytest.raises(MassError, match="off 1 by 1e-06"):
         measure_law(laws["policy"], used, laws["behaviour"].exp())
 

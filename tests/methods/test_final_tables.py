@@ -23,7 +23,7 @@ from tests.conftest import small_sweep
 def beside(sweep: Sweep, world: World) -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]:
     """The curves of a sweep that is one stack, and the tables beside them."""
     tables: dict[str, pd.DataFrame] = {}
-    return run_stack(expand(sweep), world, [], Recorder(keep=tables.__setitem__)), tables
+    return run_stack(expand(sweep), world, [], Recorder(save_table=tables.__setitem__)), tables
 
 
 @pytest.fixture(scope="module")

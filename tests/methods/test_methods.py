@@ -17,7 +17,7 @@ from simulator.measurement.best_of_n import kl_bound, log_best_of_n
 from simulator.methods import METHODS
 from simulator.preferences.draw import draw_labelled
 from simulator.preferences.labelling import preferences
-from simulator.proxies.reward_model import needed
+from simulator.proxies.reward_model import members_needed
 from simulator.proxies.scores import Proxy, Trained, make_proxy, scorer_of
 from simulator.proxies.training import train_members
 from simulator.settings.run import Run
@@ -41,7 +41,7 @@ def runs_of(method: str | list[str], seeds: int = 1, axes: dict[str, Any] | None
 @pytest.fixture(scope="module")
 def trained(world: World) -> Trained:
     with torch.no_grad():
-        ((found, _),) = train_members(needed(runs_of("best_of_n")), world, Recorder())
+        ((found, _),) = train_members(members_needed(runs_of("best_of_n")), world, Recorder())
     return found
 
 
@@ -99,16 +99,16 @@ def test_standard_errors_of_the_pool_are_the_spread_over_worlds_samples(trained:
     tables = {"world": SAMPLED, "measure": {"baseline": 64}, "best_of_n": {"largest": 8, "pool": 200}}
     settings = small_sweep(**tables)
     run, worlds = runs_of("best_of_n", **tables), []
-    from simulator.worlds.components import make_ground
-    from simulator.worlds.reference_sample import draw_baseline
+    from simulator.worlds.components import make_components
+    from simulator.worlds.reference_sample import draw_reference_sample
     from simulator.worlds.sampled import list_baseline
 
     first = build_world(settings)
-    ground = make_ground(settings, torch.device("cpu"))
+    ground = make_components(settings, torch.device("cpu"))
     with torch.no_grad():
         for seed in range(30):
             other = settings.model_copy(update={"world": settings.world.model_copy(update={"seed": 100 + seed})})
-            judge, baseline, _ = draw_baseline(other, ground, first.measured, first.reference, None)
+            judge, baseline, _ = draw_reference_sample(other, ground, first.measured, first.reference, None)
             listing = list_baseline(baseline)
             worlds.append(replace(first, judge=judge, baseline=baseline, listing=listing, seed=100 + seed))
     tables_found = [trace(run, world, [proxy_in(world, trained)]).set_index("n") for world in worlds]
@@ -189,7 +189,7 @@ def test_a_grid_has_an_axis_only_where_it_matters() -> None:
 
 def test_runs_against_different_proxies_share_a_stack() -> None:
     runs = runs_of(["rl", "best_of_n"], seeds=2, axes={"proxy.width": [4, 8], "data.pairs": [20, 40]})
-    cut = stacks(runs, {run.shared: 100 for run in runs})
+    cut = stacks(runs, {run.stack_key: 100 for run in runs})
     assert sorted(map(len, cut)) == [8, 8]
     assert {len({run.method for run in stack}) for stack in cut} == {1}
 
@@ -302,7 +302,7 @@ def test_a_sweep_of_everything_has_all_its_records(everything: Sweep, folder: Pa
         curves.loc[curves["method"] == "oracle", "run_id"]
     )
     proxies = pd.read_parquet(folder / "proxies.parquet")
-    assert proxies["proxy"].tolist() == [member.name for member in needed(runs)]
+    assert proxies["proxy"].tolist() == [member.name for member in members_needed(runs)]
     assert len(proxies) == 2 * 2 * 2
     assert {path.stem for path in (folder / "proxies").glob("*.npz")} == set(proxies["proxy"])
     against = curves[curves["proxy_parameters"].notna()]
@@ -389,7 +389,7 @@ def test_what_is_said_of_proxies_is_found_again(everything: Sweep, folder: Path,
         run_sweep(everything, again, workers=1)
     assert any(f"{table}: is {'not as it was' if damage == 'table' else 'gone'}" in said for said in told)
     assert (again / "curves.parquet").read_bytes() == (folder / "curves.parquet").read_bytes()
-    assert pd.read_parquet(table)["proxy"].tolist() == [member.name for member in needed(expand(everything))]
+    assert pd.read_parquet(table)["proxy"].tolist() == [member.name for member in members_needed(expand(everything))]
 
 
 def test_proxies_alone_are_records_of_their_sweep(everything: Sweep, folder: Path, tmp_path: Path) -> None:
@@ -420,9 +420,9 @@ def test_a_pool_is_drawn_in_pieces_and_its_beginning_does_not_depend_on_its_size
 
 def test_a_fresh_start_removes_proxies(folder: Path, tmp_path: Path) -> None:
     from simulator.storage.compatibility import clear
-    from simulator.storage.layout import Folder
+    from simulator.storage.layout import ResultFolder
 
     again = tmp_path / "fresh"
     shutil.copytree(folder, again)
-    clear(Folder(path=again))
+    clear(ResultFolder(path=again))
     assert list(again.iterdir()) == []

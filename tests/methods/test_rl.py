@@ -25,7 +25,7 @@ from simulator.methods.algorithms.policy_gradients import (
     set_task,
 )
 from simulator.networks.parameters import unstack
-from simulator.proxies.reward_model import needed
+from simulator.proxies.reward_model import members_needed
 from simulator.proxies.scores import Proxy, make_proxy
 from simulator.proxies.training import train_members
 from simulator.settings.run import Run
@@ -135,7 +135,7 @@ def test_the_surrogate_of_rloo_by_hand() -> None:
 
 def trained_proxy(run: Run, world: World) -> Proxy:
     with torch.no_grad():
-        ((trained, _),) = train_members(needed([run]), world, Recorder())
+        ((trained, _),) = train_members(members_needed([run]), world, Recorder())
     return make_proxy([trained], world.listing, combine="mean", uncertainty=0.0)
 
 
@@ -197,7 +197,7 @@ def test_the_records_of_a_path(world: World) -> None:
     runs = runs_of(seeds=2, penalty=(0.0,))
     proxies = [planted(world, run.seed) for run in runs]
     beside: dict[str, pd.DataFrame] = {}
-    curves = climb_and_measure(runs, world, proxies, Recorder(keep=beside.__setitem__))
+    curves = climb_and_measure(runs, world, proxies, Recorder(save_table=beside.__setitem__))
     assert set(beside) == {"responses", "gold_law"}
     assert set(beside["responses"]["run_id"]) == {run.run_id for run in runs}
     assert curves["step"].max() == 40

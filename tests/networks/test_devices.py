@@ -6,17 +6,17 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from simulator.measurement.estimators import ahead, clustered, implicit_reward
+from simulator.measurement.estimators import cluster_mean, implicit_reward, win_probability
 from simulator.networks.architecture import Architecture
 from simulator.networks.packing import packing
 from simulator.networks.parameters import initial_parameters, unstack
 from simulator.networks.sampling import sample
-from simulator.networks.token_log_probs import compare, logits_along, said
+from simulator.networks.token_log_probs import accumulate_token_stats, response_log_probs, response_logits
 from simulator.objectives import OBJECTIVES
 from simulator.objectives.losses.gpo import LOSSES
-from simulator.objectives.stacked_losses import Part
+from simulator.objectives.stacked_losses import ObjectiveSlice
 from simulator.training.engine import advance, loss_and_gradient, start
-from simulator.training.problem import Problem, Schedule
+from simulator.training.problem import Schedule, TrainingProblem
 
 META = torch.device("meta")
 ARCHITECTURE = Architecture(vocabulary=5, context=4, layers=2, width=8, heads=2)
@@ -37,18 +37,18 @@ class OnOneDevice(TorchDispatchMode):
         return result
 
 
-def problem(runs: int, pairs: int, batch: int) -> Problem:
+def problem(runs: int, pairs: int, batch: int) -> TrainingProblem:
     def made(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
         return torch.ones(shape, dtype=dtype, device=META)
 
     names = list(LOSSES)[:runs]
-    return Problem(
+    return TrainingProblem(
         architecture=ARCHITECTURE,
         packing=packing(prompt_length=2, response_length=3, responses=2, device=META),
         prompts=made(runs, pairs, 2, dtype=torch.int64),
         responses=made(runs, pairs, 2, 3, dtype=torch.int64),
         reference_log_probs=made(runs, pairs, 2),
-        parts=tuple(Part(objective=OBJECTIVES[name], rows=1, own={}) for name in names),
+        parts=tuple(ObjectiveSlice(objective=OBJECTIVES[name], rows=1, own={}) for name in names),
         beta=made(runs, 1),
         learning_rate=made(runs, 1),
         clip=made(runs, 1),
@@ -102,17 +102,17 @@ def test_sampling_and_reading_stay_on_their_device(reference: Tensor) -> None:
             end=None,
             keep=seen.append,
         )
-        sums = compare(seen, logits_along(alone, ARCHITECTURE, prompts, drawn), drawn)
-        clustered(sums["kl"], share=0.5)
+        sums = accumulate_token_stats(seen, response_logits(alone, ARCHITECTURE, prompts, drawn), drawn)
+        cluster_mean(sums["kl"], share=0.5)
         implicit_reward(sums["kl"], sums["ratio"], share=1.0, least=1e-5)
-        ahead(sums["kl"], torch.ones(4, 9, dtype=torch.float64, device=META), share=1.0)
+        win_probability(sums["kl"], torch.ones(4, 9, dtype=torch.float64, device=META), share=1.0)
     assert drawn.shape == (3, 4, 5, 3)
 
 
 def test_whole_responses_are_read_on_their_device(reference: Tensor) -> None:
     blocks = unstack(reference.expand(3, -1), ARCHITECTURE)
     prompts = torch.ones(3, 4, 2, dtype=torch.int64, device=META)
-    found = said(blocks, ARCHITECTURE, prompts, torch.ones(3, 4, 2, 3, dtype=torch.int64, device=META))
+    found = response_log_probs(blocks, ARCHITECTURE, prompts, torch.ones(3, 4, 2, 3, dtype=torch.int64, device=META))
     assert found.device == META
 
 

@@ -8,7 +8,7 @@ from simulator.networks.architecture import Architecture
 from simulator.networks.packing import packing
 from simulator.networks.parameters import initial_parameters, unstack
 from simulator.networks.prefix_tree import all_responses, leaf_log_probs, node_log_probs
-from simulator.networks.transformer import response_log_probs
+from simulator.networks.transformer import token_log_probs
 from simulator.sweeps.grid import expand
 from simulator.worlds.build import build_world
 from simulator.worlds.enumerable import EnumerableWorld
@@ -26,7 +26,7 @@ def test_the_tree_gives_every_response_its_log_prob(vocabulary: int, length: int
     texts = torch.from_numpy(all_responses(vocabulary, length))
     packed = packing(prompt_length=prompt_length, response_length=length, responses=1, device=torch.device("cpu"))
     for p, prompt in enumerate(prompts):
-        alone = response_log_probs(
+        alone = token_log_probs(
             blocks,
             architecture,
             packed,

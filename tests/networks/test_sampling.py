@@ -12,8 +12,8 @@ from simulator.networks.architecture import FILL, Architecture
 from simulator.networks.packing import packing
 from simulator.networks.parameters import initial_parameters, unstack
 from simulator.networks.prefix_tree import leaf_log_probs, node_log_probs
-from simulator.networks.sampling import Lots, gumbel_noise, sample, sample_lots
-from simulator.networks.transformer import packed_logits, response_log_probs
+from simulator.networks.sampling import SampleBlocks, gumbel_noise, sample, sample_blocks
+from simulator.networks.transformer import packed_logits, token_log_probs
 
 CPU = torch.device("cpu")
 SMALL = Architecture(vocabulary=4, context=4, layers=2, width=8, heads=2)  # prompts of 2 and responses of 3
@@ -27,12 +27,12 @@ def parameters() -> Tensor:
     return 2.0 * torch.stack(rows)
 
 
-def noise_of(lots: Lots, seed: int = 0, vocabulary: int = 4) -> Callable[[], Tensor]:
+def noise_of(lots: SampleBlocks, seed: int = 0, vocabulary: int = 4) -> Callable[[], Tensor]:
     return gumbel_noise(lots, range(lots.count), vocabulary=vocabulary, seed=seed, purpose="test", device=CPU)
 
 
 def test_the_cache_gives_the_logits_that_reading_everything_gives(parameters: Tensor) -> None:
-    lots, blocks = Lots(prompts=64, responses=3), unstack(parameters, SMALL)
+    lots, blocks = SampleBlocks(prompts=64, responses=3), unstack(parameters, SMALL)
     prompts = PROMPTS[torch.arange(64) % 2]
     seen: list[Tensor] = []
     drawn = sample(blocks, SMALL, prompts, responses=3, length=3, noise=noise_of(lots), end=None, keep=seen.append)
@@ -46,7 +46,7 @@ def test_the_cache_gives_the_logits_that_reading_everything_gives(parameters: Te
 @pytest.mark.parametrize("temperature", [1.0, 2.0, torch.inf])
 def test_responses_have_the_law_of_the_policy(parameters: Tensor, temperature: float) -> None:
     blocks, draws = unstack(parameters[:1], SMALL), 16_384
-    drawn = sample_lots(
+    drawn = sample_blocks(
         blocks,
         SMALL,
         PROMPTS,
@@ -67,7 +67,7 @@ def test_responses_have_the_law_of_the_policy(parameters: Tensor, temperature: f
 
 def test_responses_that_end_have_the_law_of_the_policy(parameters: Tensor) -> None:
     end, draws, blocks = 2, 16_384, unstack(parameters[1:2], SMALL)
-    drawn = sample_lots(
+    drawn = sample_blocks(
         blocks,
         SMALL,
         PROMPTS[:1],
@@ -83,7 +83,7 @@ def test_responses_that_end_have_the_law_of_the_policy(parameters: Tensor) -> No
     texts += [[*body, end] + [FILL] * (2 - n) for n in (0, 1) for body in itertools.product(spoken, repeat=n)]
     responses = torch.tensor(texts)
     packed = packing(prompt_length=2, response_length=3, responses=1, device=CPU)
-    log_probs = response_log_probs(
+    log_probs = token_log_probs(
         blocks, SMALL, packed, PROMPTS[:1].expand(1, len(texts), -1), responses[None, :, None]
     ).sum(dim=-1)[0, :, 0]
     assert log_probs.exp().sum().item() == pytest.approx(1, abs=1e-5)
@@ -100,7 +100,7 @@ def test_what_was_drawn_first_does_not_depend_on_how_much_is_drawn(parameters: T
 
     def draw(count: int, at_once: int) -> Tensor:
         prompts = PROMPTS[torch.arange(count) % 2]
-        return sample_lots(
+        return sample_blocks(
             blocks,
             SMALL,
             prompts,
@@ -118,7 +118,7 @@ def test_what_was_drawn_first_does_not_depend_on_how_much_is_drawn(parameters: T
 
 
 def test_a_policy_draws_the_same_alone_and_in_a_stack(parameters: Tensor) -> None:
-    lots = Lots(prompts=64, responses=5)
+    lots = SampleBlocks(prompts=64, responses=5)
     prompts = PROMPTS[torch.arange(64) % 2]
 
     def draw(rows: slice) -> tuple[Tensor, Tensor]:
@@ -137,7 +137,7 @@ def test_a_policy_draws_the_same_alone_and_in_a_stack(parameters: Tensor) -> Non
 def test_policies_that_nearly_agree_nearly_always_say_the_same(parameters: Tensor) -> None:
     """Common noise: they part no more often than a maximal coupling of independent tokens, up to a factor of two."""
     near = parameters[:1] + 0.005 * torch.randn(1, parameters.shape[1], generator=torch.Generator().manual_seed(1))
-    lots = Lots(prompts=2048, responses=1)
+    lots = SampleBlocks(prompts=2048, responses=1)
     first: list[Tensor] = []
     drawn = sample(
         unstack(torch.cat([parameters[:1], near]), SMALL),
@@ -169,9 +169,9 @@ def test_policies_that_nearly_agree_nearly_always_say_the_same(parameters: Tenso
 
 @pytest.mark.parametrize(("prompts", "responses"), [(1, 1), (5, 3), (64, 8), (7, 64), (3, 100)])
 def test_lots_cover_every_prompt_and_fill_whole_registers(prompts: int, responses: int) -> None:
-    lots = Lots(prompts=prompts, responses=responses)
-    assert lots.places % 64 == 0
-    rows = torch.cat([rows for _, rows in lots.some(2)])
+    lots = SampleBlocks(prompts=prompts, responses=responses)
+    assert lots.responses_per_block % 64 == 0
+    rows = torch.cat([rows for _, rows in lots.batches(2)])
     assert len(rows) == lots.count * lots.size
     assert rows[:prompts].tolist() == list(range(prompts))
     assert rows.max() == prompts - 1

@@ -10,7 +10,7 @@ from torch import Tensor
 from simulator.networks.architecture import Architecture
 from simulator.networks.packing import packing
 from simulator.networks.parameters import initial_parameters, unstack
-from simulator.networks.transformer import response_log_probs
+from simulator.networks.transformer import token_log_probs
 
 ARCHITECTURE = Architecture(vocabulary=5, context=6, layers=2, width=12, heads=3)
 CPU = torch.device("cpu")
@@ -52,7 +52,7 @@ def test_packed_responses_have_the_log_probs_of_the_plain_network(stack: Tensor,
     prompts = torch.from_numpy(rng.integers(5, size=(3, 4, 3)))
     responses = torch.from_numpy(rng.integers(5, size=(3, 4, 2, 4)))
     packed = packing(prompt_length=3, response_length=4, responses=2, device=CPU)
-    got = response_log_probs(unstack(stack, ARCHITECTURE), ARCHITECTURE, packed, prompts, responses)
+    got = token_log_probs(unstack(stack, ARCHITECTURE), ARCHITECTURE, packed, prompts, responses)
     for run in range(3):
         weights = {name: view[0] for name, view in unstack(stack[run : run + 1], ARCHITECTURE).items()}
         for n in range(4):
@@ -66,7 +66,7 @@ def test_packed_responses_have_the_log_probs_of_the_plain_network(stack: Tensor,
 def test_one_token_responses_need_no_packed_place(stack: Tensor) -> None:
     packed = packing(prompt_length=2, response_length=1, responses=3, device=CPU)
     prompts, responses = torch.zeros(3, 1, 2, dtype=torch.int64), torch.arange(3).view(1, 1, 3, 1).expand(3, 1, 3, 1)
-    got = response_log_probs(unstack(stack, ARCHITECTURE), ARCHITECTURE, packed, prompts, responses)
+    got = token_log_probs(unstack(stack, ARCHITECTURE), ARCHITECTURE, packed, prompts, responses)
     weights = {name: view[1] for name, view in unstack(stack, ARCHITECTURE).items()}
     assert got[1, 0, :, 0].numpy() == pytest.approx(plain_log_probs(weights, [0, 0])[1, :3].numpy(), abs=1e-10)
 
@@ -91,7 +91,7 @@ def test_a_response_that_is_over_is_read_up_to_its_end() -> None:
     for responses in (short, filled):
         packed = packing(prompt_length=2, response_length=responses.shape[3], responses=2, device=torch.device("cpu"))
         row = parameters.clone().requires_grad_()
-        log_probs = response_log_probs(unstack(row, architecture), architecture, packed, prompts, responses)
+        log_probs = token_log_probs(unstack(row, architecture), architecture, packed, prompts, responses)
         (gradient,) = torch.autograd.grad(log_probs.sum(), row)
         found.append((log_probs.detach().sum(dim=-1).numpy(), gradient.numpy()))
     for short_one, filled_one in zip(*found, strict=True):

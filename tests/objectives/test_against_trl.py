@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from simulator.objectives import OBJECTIVES
-from simulator.objectives.stacked_losses import OfParts, Part, pair_losses
+from simulator.objectives.stacked_losses import ObjectiveSlice, StackedPairs, pair_losses
 
 os.environ["TRL_EXPERIMENTAL_SILENCE"] = "1"
 with warnings.catch_warnings():
@@ -57,14 +57,14 @@ class Given:
 
     def ours(self, name: str, beta: float, mismatched: Tensor | None = None, **own: float) -> Tensor:
         numbers = {key: torch.tensor([[value]], dtype=torch.float64) for key, value in own.items()}
-        given = OfParts(
+        given = StackedPairs(
             policy=self.policy[None],
             reference=self.reference[None],
             lengths=self.lengths[None],
             beta=torch.tensor([[beta]], dtype=torch.float64),
             mismatched={} if mismatched is None else {0: mismatched[None]},
         )
-        return pair_losses(given, [Part(objective=OBJECTIVES[name], rows=1, own=numbers)]).mean()
+        return pair_losses(given, [ObjectiveSlice(objective=OBJECTIVES[name], rows=1, own=numbers)]).mean()
 
 
 def stub(**more: Any) -> SimpleNamespace:

@@ -8,36 +8,36 @@ import torch
 from scipy.special import expit
 from torch import Tensor
 
-from simulator.methods.algorithms.pairwise_training import pose
+from simulator.methods.algorithms.pairwise_training import make_problem
 from simulator.networks.parameters import unstack
-from simulator.networks.transformer import response_log_probs, response_states
+from simulator.networks.transformer import response_states, token_log_probs
 from simulator.objectives import OBJECTIVES
 from simulator.objectives import discriminators as ganpo
-from simulator.objectives.objective import Scene
+from simulator.objectives.objective import BatchContext
 from simulator.preferences.labelling import preferences
 from simulator.settings.run import Run
 from simulator.sweeps.grid import expand
 from simulator.training.engine import add_terms, advance, loss_and_gradient, losses_on_pairs, scenes, start
-from simulator.training.problem import Problem, State, take
+from simulator.training.problem import TrainingProblem, TrainState, take
 from simulator.worlds.build import build_world
 from simulator.worlds.enumerable import EnumerableWorld
 from simulator.worlds.protocol import World
 from tests.conftest import small_sweep
 
 
-def stack_of(world: World, names: list[str], **tables: dict[str, object]) -> tuple[list[Run], Problem]:
+def stack_of(world: World, names: list[str], **tables: dict[str, object]) -> tuple[list[Run], TrainingProblem]:
     train = {"steps": 12, "batch": 15} | tables.pop("train", {})
     runs = expand(small_sweep(sweep={"loss": names, "beta": [0.3], "seeds": 2}, train=train, **tables))
-    return runs, pose(runs, world, preferences(runs, world, None))
+    return runs, make_problem(runs, world, preferences(runs, world, None))
 
 
 def test_every_objective_has_the_same_bits_alone_and_in_a_stack(world: World) -> None:
     names = [name for name, objective in OBJECTIVES.items() if not objective.ranked]
     runs, problem = stack_of(world, names)
-    assert len({run.shared for run in runs}) == 1
+    assert len({run.stack_key for run in runs}) == 1
     together = advance(start(world.reference, len(runs), problem), problem, 12)
     for row, run in enumerate(runs):
-        own = pose([run], world, preferences([run], world, None))
+        own = make_problem([run], world, preferences([run], world, None))
         alone = advance(start(world.reference, 1, own), own, 12)
         assert torch.equal(alone.parameters[0], together.parameters[row]), run.run_id
     moved = (together.parameters - world.reference).abs().max(dim=1).values
@@ -49,11 +49,11 @@ def test_a_stack_of_ranked_responses_stands_apart_and_has_the_same_bits(world: W
     assert problem.responses.shape[2] == 3
     assert (problem.scores.diff(dim=2) <= 0).all()
     together = advance(start(world.reference, 2, problem), problem, 12)
-    own = pose(runs[:1], world, preferences(runs[:1], world, None))
+    own = make_problem(runs[:1], world, preferences(runs[:1], world, None))
     alone = advance(start(world.reference, 1, own), own, 12)
     assert torch.equal(alone.parameters[0], together.parameters[0])
     apart = expand(small_sweep(sweep={"loss": ["rpo_loo", "rpo_squared"], "seeds": 1}))
-    assert len({run.shared for run in apart}) == 2
+    assert len({run.stack_key for run in apart}) == 2
 
 
 def test_advancing_in_pieces_is_advancing_at_once(world: World) -> None:
@@ -91,7 +91,7 @@ def moved_from(world: World, runs: int, scale: float = 0.2) -> Tensor:
     return world.reference + scale * noise
 
 
-def at(parameters: Tensor, problem: Problem) -> State:
+def at(parameters: Tensor, problem: TrainingProblem) -> TrainState:
     """The problem's beginning, with these parameters."""
     return replace(start(problem.reference, len(parameters), problem), parameters=parameters)
 
@@ -172,7 +172,7 @@ def test_the_loss_on_pairs_is_the_loss_that_is_trained(world: World) -> None:
     assert torch.equal(measured, again)  # measuring taught nobody anything
 
 
-def scene_of(world: World, name: str, parameters: Tensor | None = None) -> tuple[Scene, State]:
+def scene_of(world: World, name: str, parameters: Tensor | None = None) -> tuple[BatchContext, TrainState]:
     _, problem = stack_of(world, [name])
     state = at(world.reference.expand(2, -1).clone() if parameters is None else parameters, problem)
     _, _, scene = next(scenes(state.parameters, problem, take(problem, None), 1, problem.learning_rate))
@@ -186,7 +186,7 @@ def test_hidden_states_are_what_tokens_are_predicted_from(world: World) -> None:
     states = response_states(blocks, *given)
     logits = torch.einsum("rnktd,rdv->rnktv", states, blocks["unembed"])
     log_probs = logits.log_softmax(dim=-1).gather(4, scene.responses.unsqueeze(4))[..., 0]
-    assert log_probs.numpy() == pytest.approx(response_log_probs(blocks, *given).numpy(), abs=1e-5)
+    assert log_probs.numpy() == pytest.approx(token_log_probs(blocks, *given).numpy(), abs=1e-5)
 
 
 def bce(logit: Tensor, real: float) -> Tensor:
@@ -352,7 +352,7 @@ def test_runs_of_one_objective_may_differ_in_its_numbers_within_a_stack(world: W
         sweep={"loss": "vpo", "beta": [0.3], "seeds": 1, "objective.vpo.alpha": [0.01, 1.0]}, train={"steps": 5}
     )
     runs: list[Run] = expand(sweep)
-    assert len({run.shared for run in runs}) == 1
-    problem = pose(runs, world, preferences(runs, world, None))
+    assert len({run.stack_key for run in runs}) == 1
+    problem = make_problem(runs, world, preferences(runs, world, None))
     assert [part.rows for part in problem.parts] == [2]
     assert problem.parts[0].own["alpha"].flatten().tolist() == pytest.approx([0.01, 1.0])

@@ -6,7 +6,7 @@ import torch
 from scipy.special import expit
 
 from simulator.objectives import OBJECTIVES
-from simulator.objectives.stacked_losses import OfParts, Part, pair_losses
+from simulator.objectives.stacked_losses import ObjectiveSlice, StackedPairs, pair_losses
 
 GAPS = np.array([-2.5, -1.0, -0.3, 0.2, 0.7, 1.5, 2.0])  # gold of the first response less that of the second
 LINKS = {
@@ -19,8 +19,8 @@ LINKS = {
 }
 
 
-def given(pairs: torch.Tensor, scale: torch.Tensor) -> OfParts:
-    return OfParts(policy=pairs, reference=torch.zeros_like(pairs), lengths=torch.ones_like(pairs), beta=scale)
+def given(pairs: torch.Tensor, scale: torch.Tensor) -> StackedPairs:
+    return StackedPairs(policy=pairs, reference=torch.zeros_like(pairs), lengths=torch.ones_like(pairs), beta=scale)
 
 
 def fit(loss: str, first_wins: torch.Tensor, beta: float, responses: torch.Tensor) -> torch.Tensor:
@@ -38,7 +38,7 @@ def fit(loss: str, first_wins: torch.Tensor, beta: float, responses: torch.Tenso
     for _ in range(3000):
         ratio = logits.log_softmax(dim=1) - reference
         pairs = ratio[:, responses]
-        parts = [Part(objective=OBJECTIVES[loss], rows=prompts, own={})]
+        parts = [ObjectiveSlice(objective=OBJECTIVES[loss], rows=prompts, own={})]
         forward = pair_losses(given(pairs, scale), parts)
         backward = pair_losses(given(pairs.flip(-1), scale), parts)
         value = (first_wins * forward + (1 - first_wins) * backward).sum()

@@ -10,13 +10,13 @@ import torch
 from simulator import run_sweep
 from simulator.common.errors import ConfigError
 from simulator.execution.run_stack import run_stack
-from simulator.methods.algorithms.pairwise_training import pose
+from simulator.methods.algorithms.pairwise_training import make_problem
 from simulator.preferences.labelling import preferences, refresh
 from simulator.preferences.online import draw_fresh, segments
 from simulator.settings.run import Run
 from simulator.settings.tables import Online
 from simulator.sweeps.grid import expand
-from simulator.training.engine import advance, blocks_of, start
+from simulator.training.engine import advance, pair_blocks, start
 from simulator.training.recorder import Recorder
 from simulator.worlds.build import build_world
 from simulator.worlds.protocol import World
@@ -77,7 +77,7 @@ def test_rounds_add_to_the_data_or_replace_it(world: World, keep: str, sizes: li
         seen.append(pairs.prompt.shape[1])
         if keep == "all":
             assert torch.equal(pairs.responses[:, : before.responses.shape[1]], before.responses)
-        problem = pose(runs, world, pairs, turn=turn, began=state.step)
+        problem = make_problem(runs, world, pairs, turn=turn, began=state.step)
         state = advance(state, problem, 10)
     assert seen == sizes
 
@@ -207,17 +207,17 @@ def test_vpo_is_optimistic_from_its_first_step_where_it_is_online(world: World) 
 def test_a_loss_that_compares_with_other_pairs_needs_some(world: World) -> None:
     with pytest.raises(ConfigError, match=r'loss "kto" compares a pair with others of its batch.*train\.batch \(=1\)'):
         expand(small_sweep(sweep={"loss": "kto"}, train={"batch": 1}))
-    sizes = {pairs: [block.stop - block.start for block in blocks_of(pairs)] for pairs in (1, 64, 65, 130)}
+    sizes = {pairs: [block.stop - block.start for block in pair_blocks(pairs)] for pairs in (1, 64, 65, 130)}
     assert sizes == {1: [1], 64: [64], 65: [65], 130: [64, 64, 2]}
 
 
 def test_turns_have_orders_of_their_own(world: World) -> None:
     runs = runs_of({})
     pairs = preferences(runs, world, None)
-    first, later = (pose(runs, world, pairs, turn=turn, began=0) for turn in (0, 1))
+    first, later = (make_problem(runs, world, pairs, turn=turn, began=0) for turn in (0, 1))
     state = advance(start(world.reference, 2), first, 5)
     other = advance(start(world.reference, 2), later, 5)
     assert not torch.equal(state.parameters, other.parameters)
-    moved = replace(later, began=3)
+    moved = replace(later, round_start_step=3)
     shifted = advance(replace(start(world.reference, 2), step=3), moved, 1)
     assert shifted.step == 4

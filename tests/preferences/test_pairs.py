@@ -8,7 +8,14 @@ from gold_rewards import preference_probability
 from simulator.common.errors import ConfigError
 from simulator.preferences.pairs import chosen_first
 from simulator.settings.tables import Data
-from simulator.worlds.behaviour import alike, apart, behaviour_law, behaviour_temperature, draw_pairs, inverse_law
+from simulator.worlds.behaviour import (
+    behaviour_law,
+    behaviour_temperature,
+    draw_pairs,
+    has_identical,
+    redraw_alike,
+    sample_by_inverse,
+)
 from simulator.worlds.build import build_world
 from simulator.worlds.protocol import World
 from tests.conftest import small_sweep
@@ -102,10 +109,10 @@ def test_pairs_that_are_drawn_apart_follow_the_law_of_pairs_that_differ() -> Non
     """Independent truth: P(a, b) = mu(a) mu(b) / (1 - sum of mu^2), by listing all pairs."""
     rng = np.random.default_rng(0)
     prompt, response, _ = draw_pairs(LAW, pairs=120_000, rng=rng)
-    assert alike(response).mean() == pytest.approx((LAW**2).sum(axis=1).mean(), abs=0.005)
-    found = apart(response, lambda turn: inverse_law(LAW, prompt, rng.random(response.shape)))
-    assert not alike(found).any()
-    assert (found[~alike(response)] == response[~alike(response)]).all()
+    assert has_identical(response).mean() == pytest.approx((LAW**2).sum(axis=1).mean(), abs=0.005)
+    found = redraw_alike(response, lambda turn: sample_by_inverse(LAW, prompt, rng.random(response.shape)))
+    assert not has_identical(found).any()
+    assert (found[~has_identical(response)] == response[~has_identical(response)]).all()
     for p, mu in enumerate(LAW):
         both = np.outer(mu, mu) * (1 - np.eye(3))
         seen = np.zeros((3, 3))
@@ -116,7 +123,7 @@ def test_pairs_that_are_drawn_apart_follow_the_law_of_pairs_that_differ() -> Non
 def test_responses_that_never_differ_are_refused_and_not_waited_for() -> None:
     always = np.zeros((5, 2), dtype=int)
     with pytest.raises(ConfigError, match=r"distinct = true: 5 of 5 draws had no 2 different responses after 100"):
-        apart(always, lambda turn: always)
+        redraw_alike(always, lambda turn: always)
 
 
 @pytest.mark.parametrize("kind", ["enumerable", "sampled"])
@@ -124,13 +131,13 @@ def test_distinct_data_has_no_identical_pairs_and_is_nested(kind: str) -> None:
     world = build_world(small_sweep(world={"kind": kind}).settings_at({}))
     plain, distinct = Data(pairs=400), Data(pairs=400, distinct=True)
     usual, pairs = (world.candidates(data, 0, 400, "pairs") for data in (plain, distinct))
-    twice = alike(usual.responses.numpy())
+    twice = has_identical(usual.responses.numpy())
     assert twice.mean() > 0.01
-    assert not alike(pairs.responses.numpy()).any()
+    assert not has_identical(pairs.responses.numpy()).any()
     assert twice.mean() == pytest.approx(world.facts["identical_pairs"], abs=0.05)
     assert (usual.prompt == pairs.prompt).all()
     assert (usual.responses[~twice] == pairs.responses[~twice]).all()
     ranked = world.candidates(distinct, 0, 100, "pairs", responses=3)
-    assert not alike(ranked.responses.numpy()).any()
+    assert not has_identical(ranked.responses.numpy()).any()
     if kind == "enumerable":
         assert (world.candidates(distinct, 0, 30, "pairs").responses == pairs.responses[:30]).all()

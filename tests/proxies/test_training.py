@@ -16,9 +16,9 @@ from simulator.networks.transformer import sequence_scores
 from simulator.preferences.draw import draw_labelled
 from simulator.preferences.pairs import padded_preferences
 from simulator.proxies.agreement import against_gold, correlation
-from simulator.proxies.reward_model import Member, members_of, needed, proxy_architecture
+from simulator.proxies.reward_model import Member, members_needed, members_of, proxy_architecture
 from simulator.proxies.scores import make_proxy, scorer_of
-from simulator.proxies.training import pose, train_members, values_of
+from simulator.proxies.training import make_problem, train_members, values_of
 from simulator.sweeps.grid import expand
 from simulator.sweeps.stacking import proxy_stacks
 from simulator.training.batches import batch_order
@@ -36,7 +36,7 @@ PROXY = {"width": 8, "steps": 60, "batch": 16}
 def members(sweep_axes: dict[str, object] | None = None, **tables: dict[str, object]) -> list[Member]:
     proxy = PROXY | tables.pop("proxy", {})
     grid = {"method": "best_of_n", "seeds": 2, **(sweep_axes or {})}
-    return needed(expand(small_sweep(proxy=proxy, sweep=grid, **tables)))
+    return members_needed(expand(small_sweep(proxy=proxy, sweep=grid, **tables)))
 
 
 def train(some: list[Member], world: World):
@@ -112,7 +112,7 @@ def test_training_is_that_of_a_plain_loop(world: World, rng: np.random.Generator
     """One proxy by torch's own AdamW and clipping, on the labelled pairs that are not held out."""
     (member,) = members({"seeds": 1}, proxy={"weight_decay": 0.1, "loss": "squared"})
     pairs = padded_preferences([draw_labelled(world, member.settings.data, member.seed)])
-    problem = pose([member], world, pairs)
+    problem = make_problem([member], world, pairs)
     problem = replace(problem, schedule=Schedule(steps=25, warmup=0, kind="constant"))
     kept = member.pairs - member.held_out
     first = initial_parameters(problem.architecture, rng)
@@ -139,8 +139,8 @@ AXES = {"data.pairs": [30, 48], "data.label_noise": [0.0, 0.25], "proxy.loss": [
 def test_a_stack_over_data_noise_seed_and_loss_gives_what_each_gives_alone(world: World, width: int) -> None:
     stack = members(AXES, proxy={"width": width})
     assert len(stack) == 2 * 2 * 2 * 2
-    assert len({member.shared for member in stack}) == 1
-    (stack,) = proxy_stacks(stack, {stack[0].shared: 100})
+    assert len({member.stack_key for member in stack}) == 1
+    (stack,) = proxy_stacks(stack, {stack[0].stack_key: 100})
     together = train(list(stack), world)
     for member, (trained, facts) in zip(stack, together, strict=True):
         ((alone, said),) = train([member], world)
@@ -153,7 +153,7 @@ def test_a_stack_over_data_noise_seed_and_loss_gives_what_each_gives_alone(world
 def test_held_out_pairs_are_the_last_and_never_trained_on(world: World) -> None:
     (member,) = members({"seeds": 1}, proxy={"held_out": 0.25})
     pairs = padded_preferences([draw_labelled(world, member.settings.data, member.seed)])
-    problem = pose([member], world, pairs)
+    problem = make_problem([member], world, pairs)
     assert problem.counts == (36,)
     ((trained, facts),) = train([member], world)
     values = values_of(trained.parameters[None], problem, torch.arange(48)[None])[0].numpy()
@@ -198,7 +198,7 @@ def test_a_proxy_is_trained_once_for_all_who_need_it() -> None:
     grid = {"method": ["best_of_n", "gibbs", "rl", "gpo"], "penalty": [0.0, 0.1], "proxy.members": [1, 3]}
     grid |= {"proxy.combine": ["mean", "worst_case"], "data.labeller": ["proxy"]}
     runs = expand(small_sweep(proxy=PROXY, sweep={"seeds": 2, "loss": ["hinge"], "beta": [0.1], **grid}))
-    assert len(needed(runs)) == 2 * 3
+    assert len(members_needed(runs)) == 2 * 3
     assert all(len(members_of(run)) == run.settings.proxy.members for run in runs)
 
 

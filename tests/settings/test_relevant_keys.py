@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from simulator.execution.run_stack import proxies_for, run_stack
-from simulator.proxies.reward_model import needed
+from simulator.proxies.reward_model import members_needed
 from simulator.proxies.training import train_members
 from simulator.settings.relevant_keys import world_name
 from simulator.settings.tables import flat_settings
@@ -92,7 +92,7 @@ def curves_of(sweep: Any) -> pd.DataFrame:
     (run,) = expand(sweep)
     name = world_name(run.settings)
     world = WORLDS.get(name) or WORLDS.setdefault(name, build_world(run.settings))
-    members = needed([run])
+    members = members_needed([run])
     trained = [proxy for proxy, _ in train_members(members, world, Recorder())] if members else []
     by_name = {member.name: proxy for member, proxy in zip(members, trained, strict=True)}
     curves = run_stack([run], world, proxies_for([run], world, by_name.__getitem__), Recorder())

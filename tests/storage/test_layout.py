@@ -12,9 +12,9 @@ from analysis import load
 from analysis.report.terminal_text import text
 from simulator import ConfigError, Sweep, SweepError, run_sweep
 from simulator.common.result_files import PARTS
-from simulator.storage.checksums import read_seal, write_seal
+from simulator.storage.checksums import read_checksums, write_checksums
 from simulator.storage.inventory import finished_runs, is_complete, kept_in
-from simulator.storage.layout import Folder
+from simulator.storage.layout import ResultFolder
 from simulator.storage.lock import holding
 from simulator.sweeps.grid import expand
 from tests.conftest import SMALL, heard, small_sweep
@@ -77,7 +77,7 @@ def test_axes_in_another_order_are_the_same_sweep(tmp_path: Path, workers: int) 
         patch.setattr("simulator.execution.stack_job.finish_stack", some)
         with pytest.raises(KeyboardInterrupt):
             run_sweep(one, out, workers=1)
-    begun = len(finished_runs(Folder(path=out)))
+    begun = len(finished_runs(ResultFolder(path=out)))
     assert worked(other, out, workers=workers) == (8 - begun, begun)
     run_sweep(other, tmp_path / "whole", workers=1)
     assert (out / "curves.parquet").read_bytes() == (tmp_path / "whole" / "curves.parquet").read_bytes()
@@ -86,12 +86,12 @@ def test_axes_in_another_order_are_the_same_sweep(tmp_path: Path, workers: int) 
 @pytest.mark.parametrize("kept", [0, 2, 5])
 def test_a_kill_while_parts_go_costs_nothing(out: Path, whole: Path, kept: int) -> None:
     """The tables are sealed, and some parts are there still, not all of any stack."""
-    folder = Folder(path=out)
+    folder = ResultFolder(path=out)
     folder.parts.mkdir()
     for number in range(kept):
         part = folder.part(f"stack{number}", "runs")
         part.write_bytes(b"")
-        write_seal(folder.part_seal(f"stack{number}"), out, {part: "0" * 64})
+        write_checksums(folder.part_seal(f"stack{number}"), out, {part: "0" * 64})
     folder.running.write_text("{}")
     assert not is_complete(folder, IDS)
     assert worked(sweep_of(), out) == (0, 8)
@@ -107,7 +107,7 @@ def test_a_finished_folder_of_an_earlier_version_is_taken_as_it_is(out: Path) ->
     with heard() as told:
         assert worked(sweep_of(), out) == (0, 8)
     assert told == [f"{out / 'SHA256SUMS'}: is gone; all tables can be read and agree, and it is made again"]
-    assert is_complete(Folder(path=out), IDS)
+    assert is_complete(ResultFolder(path=out), IDS)
 
 
 def test_tables_that_nothing_vouches_for_are_read_before_they_are_believed(out: Path, whole: Path) -> None:
@@ -140,13 +140,13 @@ def test_a_seal_names_nothing_outside_and_is_not_cut_off(out: Path, tmp_path: Pa
     precious.write_text("mine")
     seal = out / "SHA256SUMS"
     lines = seal.read_text().splitlines(keepends=True)
-    assert read_seal(seal, out) is not None
+    assert read_checksums(seal, out) is not None
     for name in ("../precious.txt", str(precious), "a/../../precious.txt"):
         seal.write_text(f"{'0' * 64}  {name}\n# 1 files\n")
-        assert read_seal(seal, out) is None
+        assert read_checksums(seal, out) is None
     for count in range(len(lines)):
         seal.write_text("".join(lines[:count]))
-        assert read_seal(seal, out) is None
+        assert read_checksums(seal, out) is None
     with heard():
         worked(sweep_of(), out)
     assert precious.read_text() == "mine"
@@ -199,11 +199,11 @@ def test_whatever_fails_is_told_in_the_tables(grid: dict[str, object], tmp_path:
 
 
 def test_what_is_kept_can_be_told_of_a_folder_that_is_damaged(tmp_path: Path) -> None:
-    folder = Folder(path=tmp_path)
+    folder = ResultFolder(path=tmp_path)
     folder.parts.mkdir()
     part = folder.part("stack", "runs")
     part.write_bytes(b"nothing")
-    write_seal(folder.part_seal("stack"), tmp_path, {part: "0" * 64})
+    write_checksums(folder.part_seal("stack"), tmp_path, {part: "0" * 64})
     assert kept_in(folder) == f"what is finished is kept in {tmp_path}: 0 runs"
     assert finished_runs(folder) == frozenset()
 
@@ -243,7 +243,7 @@ def test_fresh_removes_nothing_where_no_sweep_was(tmp_path: Path) -> None:
 
 def test_a_folder_that_is_held_is_refused_and_let_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("simulator.storage.lock.PATIENCE", 0.05)
-    folder = Folder(path=tmp_path)
+    folder = ResultFolder(path=tmp_path)
     with holding(folder, 3):
         with pytest.raises(ConfigError, match=r"another sweep is writing there \(process \d+ on .*, since 20"):
             run_sweep(sweep_of(), tmp_path, workers=1)

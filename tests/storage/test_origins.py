@@ -16,8 +16,8 @@ from analysis.records.load import sources
 from analysis.report.terminal_text import text
 from simulator import ConfigError, Sweep, SweepError, run_sweep
 from simulator.common.atomic_files import StorageError
-from simulator.storage.layout import Folder
-from simulator.storage.origins import check_as_begun, made
+from simulator.storage.layout import ResultFolder
+from simulator.storage.origins import check_as_begun, origins_in
 from simulator.storage.provenance import (
     INSIDE,
     OUTSIDE,
@@ -28,7 +28,7 @@ from simulator.storage.provenance import (
     source_hash,
     verdicts_source,
 )
-from simulator.worlds.components import Ground
+from simulator.worlds.components import Components
 from tests.conftest import ROOT, heard, small_sweep
 
 GRID = {"loss": ["hinge"], "beta": [0.1], "seeds": 2, "data.pairs": [16, 32]}
@@ -57,7 +57,7 @@ def half(tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.setattr("simulator.execution.stack_job.finish_stack", one)
         with pytest.raises(KeyboardInterrupt):
             run_sweep(sweep_of(), out, workers=1)
-    assert len(made(Folder(path=out))) == 2
+    assert len(origins_in(ResultFolder(path=out))) == 2
     return out
 
 
@@ -193,11 +193,11 @@ def test_another_reference_does_not_go_on(out: Path, monkeypatch: pytest.MonkeyP
     """As on a machine whose training gives another one."""
     make = simulator.worlds.components.make_ground
 
-    def elsewhere(*arguments: object) -> Ground:
+    def elsewhere(*arguments: object) -> Components:
         ground = make(*arguments)
         reference = ground.reference.clone()
         reference[3] *= 1 + 1e-6
-        return Ground(**{**vars(ground), "reference": reference})
+        return Components(**{**vars(ground), "reference": reference})
 
     with monkeypatch.context() as patch:
         patch.setattr("simulator.worlds.build.make_ground", elsewhere)
@@ -228,7 +228,7 @@ def test_a_cache_that_is_damaged_between_two_starts_changes_nothing(
 def test_a_process_with_other_code_or_another_reference_does_no_job(
     out: Path, edit: Callable[[str, str], None]
 ) -> None:
-    folder, facts = Folder(path=out), json.loads((out / "world.json").read_text())
+    folder, facts = ResultFolder(path=out), json.loads((out / "world.json").read_text())
     check_as_begun(folder, facts["name"], facts["reference_sha256"])
     with pytest.raises(StorageError, match="is not the one that the sweep began with"):
         check_as_begun(folder, facts["name"], "0" * 64)
@@ -242,10 +242,10 @@ def test_proxies_say_how_they_were_made(tmp_path: Path) -> None:
     with heard():  # of settings that best-of-n does not read
         out = run_sweep(sweep, tmp_path / "out", workers=1)
     facts = json.loads((out / "world.json").read_text())
-    assert {(one.source, one.reference) for one in made(Folder(path=out))} == {
+    assert {(one.source, one.reference) for one in origins_in(ResultFolder(path=out))} == {
         (results_source(), facts["reference_sha256"])
     }
-    assert len(made(Folder(path=out))) == 2
+    assert len(origins_in(ResultFolder(path=out))) == 2
 
 
 def test_what_only_shows_verdicts_is_named_and_there() -> None:

@@ -10,7 +10,7 @@ from simulator import Sweep, run_sweep
 from simulator.execution.run_stack import run_stack
 from simulator.objectives import OBJECTIVES
 from simulator.objectives.custom import start_slopes
-from simulator.sweeps.cautions import LEAST_SLOPE, cautions, silent_pairs, steepest
+from simulator.sweeps.cautions import LEAST_SLOPE, cautions, steepest, uninformative_pairs
 from simulator.sweeps.grid import expand
 from simulator.training.recorder import Recorder
 from simulator.worlds.build import build_world
@@ -111,7 +111,9 @@ def test_pairs_that_say_nothing_are_counted(tables: dict[str, Any], monkeypatch:
     same = (law**2).sum(dim=1)
     equal = ((gold[:, :, None] - gold[:, None]).abs() < 1e-9).double()
     both = torch.einsum("pi,pj,pij->p", law, law, equal)
-    shares = [float(word.removesuffix("%")) / 100 for word in silent_pairs(world, run).split() if word.endswith("%")]
+    shares = [
+        float(word.removesuffix("%")) / 100 for word in uninformative_pairs(world, run).split() if word.endswith("%")
+    ]
     assert shares == pytest.approx([same.mean().item(), (both - same).mean().item()], abs=0.1)
 
 
@@ -125,7 +127,7 @@ def test_a_sweep_whose_pairs_say_nothing_warns_and_runs(tmp_path: Path) -> None:
 
 def test_pairs_that_speak_are_not_mentioned() -> None:
     (run,) = expand(small_sweep(**GOOD))
-    assert silent_pairs(build_world(run.settings), run) == ""
+    assert uninformative_pairs(build_world(run.settings), run) == ""
 
 
 def test_an_end_that_the_text_does_not_have_is_said(tmp_path: Path) -> None:

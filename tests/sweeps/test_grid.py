@@ -27,7 +27,7 @@ def test_names_follow_from_settings_and_ignore_rounding() -> None:
 
 def test_every_run_is_in_one_stack_with_its_like() -> None:
     runs = expand(small_sweep(sweep={"data.pairs": [16, 32], "train.learning_rate": [0.1, 0.01], "seeds": 5}))
-    cut = stacks(runs, {run.shared: STACK_LIMIT for run in runs})
+    cut = stacks(runs, {run.stack_key: STACK_LIMIT for run in runs})
     assert sorted(run.run_id for stack in cut for run in stack) == sorted(run.run_id for run in runs)
     for stack in cut:
         assert len(stack) <= STACK_LIMIT

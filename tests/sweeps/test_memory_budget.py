@@ -10,7 +10,15 @@ import pytest
 
 from simulator import ConfigError, Sweep
 from simulator.sweeps.grid import expand
-from simulator.sweeps.memory_budget import DRAWING_BYTES, PROCESS_BYTES, Need, arrange, needs_of, parse_bytes, run_bytes
+from simulator.sweeps.memory_budget import (
+    DRAWING_BYTES,
+    PROCESS_BYTES,
+    StackFootprint,
+    arrange,
+    needs_of,
+    parse_bytes,
+    run_bytes,
+)
 from simulator.sweeps.stacking import stack_size, stacks
 from simulator.worlds.footprint import making_bytes, measuring_bytes, world_bytes
 from tests.conftest import small_sweep
@@ -177,7 +185,7 @@ def test_fresh_pairs_count_as_long_as_they_are_kept() -> None:
 
 
 def test_an_expectation_over_a_tree_counts_once() -> None:
-    def need(loss: str, **vpo: object) -> Need:
+    def need(loss: str, **vpo: object) -> StackFootprint:
         (found,) = needs_of(expand(small_sweep(sweep={"loss": loss}, objective={"vpo": vpo}))).values()
         return found
 

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from simulator.execution.run_stack import run_stack
-from simulator.methods.algorithms.pairwise_training import pose
+from simulator.methods.algorithms.pairwise_training import make_problem
 from simulator.networks.parameters import unstack
-from simulator.networks.transformer import response_log_probs
+from simulator.networks.transformer import token_log_probs
 from simulator.objectives.losses.gpo import LOSSES
 from simulator.preferences.draw import draw_labelled
 from simulator.preferences.pairs import stack_preferences
@@ -20,7 +20,7 @@ from simulator.sweeps.grid import expand
 from simulator.training.batches import batch_order
 from simulator.training.checkpoints import checkpoint_steps
 from simulator.training.engine import advance, loss_and_gradient, start
-from simulator.training.problem import Problem
+from simulator.training.problem import TrainingProblem
 from simulator.training.recorder import Recorder
 from simulator.worlds.protocol import World
 from tests.conftest import small_sweep
@@ -31,8 +31,10 @@ def runs_of(**grid: object) -> list[Run]:
     return expand(small_sweep(sweep=grid, train=train))
 
 
-def problem_of(runs: list[Run], world: World) -> Problem:
-    return pose(runs, world, stack_preferences([draw_labelled(world, run.settings.data, run.seed) for run in runs]))
+def problem_of(runs: list[Run], world: World) -> TrainingProblem:
+    return make_problem(
+        runs, world, stack_preferences([draw_labelled(world, run.settings.data, run.seed) for run in runs])
+    )
 
 
 def test_batches_are_epochs_in_new_orders() -> None:
@@ -63,7 +65,7 @@ def test_gradient_agrees_with_finite_differences(world: World) -> None:
     assert (gradient * direction).sum(dim=1).numpy() == pytest.approx(((high - low) / 2e-7).numpy(), rel=1e-5)
 
 
-def train_plainly(run: Run, problem: Problem, row: int, reference: Tensor) -> Tensor:
+def train_plainly(run: Run, problem: TrainingProblem, row: int, reference: Tensor) -> Tensor:
     """One run by torch's own optimizer and clipping, on the pairs of one row; the parameters it ends with."""
     parameters = torch.nn.Parameter(reference.clone())
     train = run.settings.train
@@ -71,7 +73,7 @@ def train_plainly(run: Run, problem: Problem, row: int, reference: Tensor) -> Te
     order = batch_order(run.seed, problem.pairs, problem.batch, 0, train.steps)
     for step in range(train.steps):
         chosen = torch.from_numpy(order[step])
-        log_probs = response_log_probs(
+        log_probs = token_log_probs(
             unstack(parameters.unsqueeze(0), problem.architecture),
             problem.architecture,
             problem.packing,

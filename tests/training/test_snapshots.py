@@ -12,7 +12,7 @@ from simulator import Sweep
 from simulator.common import signals as interrupts
 from simulator.execution.run_stack import proxies_for, run_stack
 from simulator.methods import METHODS
-from simulator.proxies.reward_model import needed
+from simulator.proxies.reward_model import members_needed
 from simulator.proxies.scores import Proxy
 from simulator.proxies.training import train_members
 from simulator.settings.run import Run
@@ -51,11 +51,11 @@ class StoppedAfter(Saver):
 
     def rest(self, state: Callable[[], dict[str, torch.Tensor]]) -> None:
         self.left -= 1
-        interrupts.HEARD.asked = self.left == 0
+        interrupts.STATE.asked = self.left == 0
         try:
-            super().rest(state)
+            super().save_if_due(state)
         finally:
-            interrupts.HEARD.asked = False
+            interrupts.STATE.asked = False
 
 
 class KeepsEveryState(Saver):
@@ -93,7 +93,7 @@ def sweep_of(kind: str) -> Sweep:
 
 
 def proxies_of(runs: list[Run], world: World) -> list[Proxy]:
-    members = needed(runs)
+    members = members_needed(runs)
     trained = [proxy for proxy, _ in train_members(members, world, Recorder())] if members else []
     by_name = {member.name: proxy for member, proxy in zip(members, trained, strict=True)}
     return proxies_for(runs, world, by_name.__getitem__)
@@ -102,7 +102,7 @@ def proxies_of(runs: list[Run], world: World) -> list[Proxy]:
 def records(runs: list[Run], world: World, proxies: list[Proxy], saver: Saver) -> dict[str, pd.DataFrame]:
     """All tables that a stack leaves."""
     tables: dict[str, pd.DataFrame] = {}
-    curves = run_stack(runs, world, proxies, Recorder(keep=tables.__setitem__, saver=saver))
+    curves = run_stack(runs, world, proxies, Recorder(save_table=tables.__setitem__, saver=saver))
     return {"curves": tidy(curves), **tables}
 
 
@@ -137,7 +137,7 @@ def test_a_stack_that_was_stopped_again_and_again_ends_the_same(tmp_path: Path) 
         saver = StoppedAfter(tmp_path / "state", 2)
         taken: list[int] = []
         try:
-            recorder = Recorder(tick=taken.append, found=taken.append, keep=again.__setitem__, saver=saver)
+            recorder = Recorder(progress=taken.append, resumed=taken.append, save_table=again.__setitem__, saver=saver)
             curves = run_stack(runs, world, [], recorder)
         except KeyboardInterrupt:
             stops += 1
@@ -151,7 +151,7 @@ def test_a_stack_that_was_stopped_again_and_again_ends_the_same(tmp_path: Path) 
 
 def test_proxies_that_were_stopped_at_any_rest_end_the_same() -> None:
     sweep = small_sweep(sweep={"method": ["best_of_n"], "seeds": 3}, proxy={"steps": 20, "width": 8})
-    members, world, saver = needed(expand(sweep)), build_world(sweep), KeepsEveryState()
+    members, world, saver = members_needed(expand(sweep)), build_world(sweep), KeepsEveryState()
     whole = train_members(members, world, Recorder(saver=saver))
     assert len(saver.states) > 8
     for state in saver.states:

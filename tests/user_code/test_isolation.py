@@ -121,7 +121,7 @@ def test_a_loss_that_cannot_be_is_refused_with_the_right_reason(tmp_path: Path, 
 
 def test_an_interrupt_that_nobody_asked_for_is_the_loss_s_own(tmp_path: Path) -> None:
     body = "def f(z):\n    raise KeyboardInterrupt"
-    with interrupts.listening():
+    with interrupts.handling_signals():
         assert "raises (KeyboardInterrupt, line 4" in complaint(tmp_path, body)
     with pytest.raises(KeyboardInterrupt):
         own_loss("mine.py:f", tmp_path)  # nobody listens, so it may have been the user

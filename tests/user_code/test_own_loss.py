@@ -18,7 +18,7 @@ from simulator.common.errors import ConfigError, SweepError
 from simulator.objectives.custom import GIVEN
 from simulator.objectives.objective import Objective
 from simulator.objectives.own_loss import own_loss
-from simulator.objectives.stacked_losses import OfParts, Part, pair_losses
+from simulator.objectives.stacked_losses import ObjectiveSlice, StackedPairs, pair_losses
 from simulator.sweeps.cautions import cautions
 from simulator.sweeps.grid import expand
 from simulator.sweeps.hashes import with_hashes
@@ -403,8 +403,8 @@ def test_a_function_that_reduces_over_pairs_sees_no_filling(tmp_path: Path) -> N
     rng = np.random.default_rng(0)
     ratios = torch.from_numpy(rng.normal(size=(2, 10, 2)))
     nothing = torch.zeros_like(ratios)
-    parts = [Part(objective=centred, rows=2, own={})]
-    given = OfParts(policy=ratios, reference=nothing, lengths=nothing + 1, beta=torch.ones(2, 1))
+    parts = [ObjectiveSlice(objective=centred, rows=2, own={})]
+    given = StackedPairs(policy=ratios, reference=nothing, lengths=nothing + 1, beta=torch.ones(2, 1))
     losses = pair_losses(given, parts).numpy()
     margin = (ratios[..., 0] - ratios[..., 1]).numpy()
     assert losses == pytest.approx(np.log1p(np.exp(margin.mean(axis=1, keepdims=True) - margin)))

@@ -7,12 +7,12 @@ import pytest
 import torch
 
 import simulator.worlds.reference
-from simulator.common.random_streams import stream
+from simulator.common.random_streams import random_stream
 from simulator.languages.markov import make_language
 from simulator.networks.architecture import Architecture
 from simulator.networks.packing import packing
 from simulator.networks.parameters import unstack
-from simulator.networks.transformer import response_log_probs
+from simulator.networks.transformer import token_log_probs
 from simulator.training.snapshots import state_bytes
 from simulator.worlds.reference import Recipe, cached_reference, read_cached, reference_hash, train_reference
 from tests.conftest import heard
@@ -37,10 +37,10 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_held_out_cross_entropy_comes_near_the_entropy_of_the_language(language) -> None:
     recipe = Recipe(prompt_length=2, steps=800, batch=64, learning_rate=0.01, seed=0)
     blocks = unstack(train_reference(language, ARCHITECTURE, recipe, CPU).unsqueeze(0), ARCHITECTURE)
-    rng = stream(99, "held out")
+    rng = random_stream(99, "held out")
     prompts, texts = language.draw_unseen(count=20_000, prompt_length=2, rng=rng)
     packed = packing(prompt_length=2, response_length=3, responses=1, device=torch.device("cpu"))
-    log_probs = response_log_probs(
+    log_probs = token_log_probs(
         blocks, ARCHITECTURE, packed, torch.from_numpy(prompts)[None], torch.from_numpy(texts)[None, :, None]
     )
     cross_entropy = -log_probs.sum(dim=(2, 3)).mean().item()
@@ -134,9 +134,9 @@ def test_a_language_with_an_end_token_is_learned_up_to_its_entropy(rng) -> None:
     stopping = make_language(vocabulary=4, length=3, topics=2, branching=2, slip=0.05, stop=0.3, rng=rng)
     recipe = Recipe(prompt_length=2, steps=800, batch=64, learning_rate=0.01, seed=0)
     blocks = unstack(train_reference(stopping, ARCHITECTURE, recipe, CPU).unsqueeze(0), ARCHITECTURE)
-    prompts, texts = stopping.draw_unseen(count=20_000, prompt_length=2, rng=stream(99, "unseen"))
+    prompts, texts = stopping.draw_unseen(count=20_000, prompt_length=2, rng=random_stream(99, "unseen"))
     packed = packing(prompt_length=2, response_length=3, responses=1, device=CPU)
-    log_probs = response_log_probs(
+    log_probs = token_log_probs(
         blocks, ARCHITECTURE, packed, torch.from_numpy(prompts)[None], torch.from_numpy(texts)[None, :, None]
     ).sum(dim=-1)
     excess = (stopping.log_likelihood(prompts, texts) - log_probs.numpy().ravel()).mean()

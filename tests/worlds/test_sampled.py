@@ -14,19 +14,19 @@ from torch import Tensor
 
 from simulator import Sweep, run_sweep
 from simulator.measurement.exact import Columns
-from simulator.methods.algorithms.pairwise_training import pose
+from simulator.methods.algorithms.pairwise_training import make_problem
 from simulator.networks.architecture import FILL
 from simulator.networks.parameters import unstack
-from simulator.networks.token_log_probs import divergence, said
+from simulator.networks.token_log_probs import next_token_kl, response_log_probs
 from simulator.preferences.draw import draw_labelled
 from simulator.preferences.pairs import Preferences, stack_preferences
 from simulator.settings.tables import Data
 from simulator.sweeps.grid import expand
 from simulator.training.engine import advance, start
 from simulator.worlds.build import build_world
-from simulator.worlds.components import Ground, make_ground
+from simulator.worlds.components import Components, make_components
 from simulator.worlds.enumerable import EnumerableWorld, list_world
-from simulator.worlds.reference_sample import total
+from simulator.worlds.reference_sample import gold_score
 from simulator.worlds.sampled import sample_world
 from tests.conftest import small_sweep
 
@@ -56,7 +56,7 @@ def both(kind: str, *, seed: int = 1, measured: int | str = "all", samples: int 
 class Truth:
     """One world listed, the policies of a sweep in it at five checkpoints [60, D], and what is true of them."""
 
-    ground: Ground
+    ground: Components
     listed: EnumerableWorld
     policies: Tensor
     pairs: Preferences
@@ -70,11 +70,11 @@ class Truth:
 @pytest.fixture(scope="module")
 def truth() -> Truth:
     settings = both("enumerable")
-    ground = make_ground(settings, CPU)
+    ground = make_components(settings, CPU)
     listed = list_world(settings, ground, CPU)
     runs = expand(settings)
     pairs = stack_preferences([draw_labelled(listed, run.settings.data, run.seed) for run in runs])
-    problem = pose(runs, listed, pairs)
+    problem = make_problem(runs, listed, pairs)
     state, seen = start(listed.reference, len(runs)), []
     for steps in (2, 4, 10, 20, 60):
         state = advance(state, problem, steps)
@@ -170,7 +170,9 @@ def test_responses_that_end_are_measured_as_what_they_are() -> None:
     single = every.repeat(len(world.prompts), 1)[None, :, None]
     with torch.no_grad():
         log_pi, log_ref = (
-            said(unstack(rows, world.architecture), world.architecture, prompts, single).view(4, len(every))
+            response_log_probs(unstack(rows, world.architecture), world.architecture, prompts, single).view(
+                4, len(every)
+            )
             for rows in (policy, world.reference[None])
         )
         data = stopping().data
@@ -178,7 +180,7 @@ def test_responses_that_end_are_measured_as_what_they_are() -> None:
         found, _ = world.measure(policy, pairs, data)
     pi = log_pi.exp()
     assert pi.sum(dim=1).numpy() == pytest.approx(1, abs=1e-5)
-    gold = total(world.judged(world.prompts, every[None, None].expand(1, 4, -1, -1)))[0]
+    gold = gold_score(world.judged(world.prompts, every[None, None].expand(1, 4, -1, -1)))[0]
     below = torch.stack(
         [(gold[p][None] < gold[p][:, None]) + 0.5 * (gold[p][None] == gold[p][:, None]) for p in range(4)]
     )
@@ -204,7 +206,7 @@ def test_the_sampled_world_draws_nested_pairs_of_the_behaviour_policy() -> None:
     first = uniform.responses[..., 0].flatten()
     assert np.bincount(first.numpy(), minlength=3) / len(first) == pytest.approx([1 / 3] * 3, abs=0.03)
     judged = world.judged(world.prompts[uniform.prompt], uniform.responses[None])
-    gold = total(judged)[0].unbind(dim=1)
+    gold = gold_score(judged)[0].unbind(dim=1)
     assert (gold[0] >= gold[1]).all()
     assert not torch.equal(draw_labelled(world, Data(pairs=40), 4).responses, few.responses)
 
@@ -213,21 +215,21 @@ def test_the_kl_of_a_token_is_exact_finite_and_never_negative() -> None:
     rng = np.random.default_rng(0)
     logits = torch.from_numpy(rng.normal(size=(3, 2, 50, 9)) * np.reshape([1.0, 1e-4, 40.0], (3, 1, 1, 1)))
     log_pi, log_ref = logits.log_softmax(dim=-1).unbind(dim=1)
-    found = divergence(log_pi, log_ref - log_pi)
+    found = next_token_kl(log_pi, log_ref - log_pi)
     assert found.numpy() == pytest.approx((log_pi.exp() * (log_pi - log_ref)).sum(dim=-1).numpy(), rel=1e-6, abs=1e-15)
     assert (found >= 0).all()
     extreme = torch.tensor([[0.0, -800.0], [0.0, 0.0]], dtype=torch.float64).log_softmax(dim=-1)
-    assert divergence(extreme[0], extreme[1] - extreme[0]).item() == pytest.approx(np.log(2))
-    assert divergence(extreme[1], extreme[0] - extreme[1]).item() == pytest.approx(400 - np.log(2))
+    assert next_token_kl(extreme[0], extreme[1] - extreme[0]).item() == pytest.approx(np.log(2))
+    assert next_token_kl(extreme[1], extreme[0] - extreme[1]).item() == pytest.approx(400 - np.log(2))
 
 
 def test_the_prompts_that_are_measured_are_any_of_them() -> None:
     """Over worlds, each prompt is measured as often as any other."""
     count = np.zeros(12)
-    ground = make_ground(small_sweep(**MANY_PROMPTS), CPU)
+    ground = make_components(small_sweep(**MANY_PROMPTS), CPU)
     for seed in range(60):
         settings = small_sweep(**MANY_PROMPTS | {"world": MANY_PROMPTS["world"] | {"seed": seed}})
-        measured = sample_world(settings, ground, CPU).measured
+        measured = sample_world(settings, ground, CPU).measured_prompts
         count += (torch.from_numpy(ground.prompts)[:, None] == measured).all(dim=2).sum(dim=1).numpy()
     assert count.sum() == 60 * 3
     assert count.max() < 30

@@ -15,13 +15,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from simulator.common.signals import stop_if_wanted
+from simulator.common.signals import stop_if_requested
 from simulator.measurement.best_of_n import estimate, subset_weights
-from simulator.measurement.estimators import below
+from simulator.measurement.estimators import placement
 from simulator.networks.parameters import Blocks, unstack
-from simulator.networks.sampling import sample_lots
+from simulator.networks.sampling import sample_blocks
 from simulator.worlds.listing import Scorer
-from simulator.worlds.reference_sample import total
+from simulator.worlds.reference_sample import gold_score
 from simulator.worlds.sampled import SampledWorld
 
 Array = np.ndarray
@@ -37,11 +37,11 @@ def read_pool(world: SampledWorld, scorer: Scorer, size: int) -> tuple[dict[str,
     """
     blocks, prompts, runs = (
         unstack(world.reference.unsqueeze(0), world.architecture),
-        world.measured,
+        world.measured_prompts,
         len(scorer.tables),
     )
     own = world.baseline.parts.mean(dim=-1)
-    others = total(world.baseline.parts).sort(dim=-1).values
+    others = gold_score(world.baseline.parts).sort(dim=-1).values
     names = ("content", "fluency", "score", "win_rate", "length")
     said = {name: np.empty((len(prompts), size)) for name in names}
     proxies = np.empty((runs, len(prompts), size))
@@ -50,32 +50,32 @@ def read_pool(world: SampledWorld, scorer: Scorer, size: int) -> tuple[dict[str,
             here = slice(first, min(first + CHUNK, size))
             drawn = draw_chunk(world, blocks, row, first // CHUNK)[:, : here.stop - first]
             parts = world.judged(prompts[row : row + 1], drawn.unsqueeze(0))[:, 0, 0]
-            scores = total(parts)
+            scores = gold_score(parts)
             found = {
                 "content": parts[0] - own[0, row],
                 "fluency": parts[1] - own[1, row],
                 "score": scores,
-                "win_rate": below(others[row], scores),
+                "win_rate": placement(others[row], scores),
                 "length": (drawn[0] >= 0).sum(dim=-1).double(),
             }
             for name, value in found.items():
                 said[name][row, here] = value.cpu().numpy()
-            asked = world.few[row : row + 1].expand(runs, -1)
+            asked = world.measured_rows[row : row + 1].expand(runs, -1)
             proxies[:, row, here] = scorer.of(asked, drawn.expand(runs, -1, -1, -1))[:, 0].cpu().numpy()
     return said, proxies
 
 
 def draw_chunk(world: SampledWorld, blocks: Blocks, row: int, number: int) -> Tensor:
     """CHUNK responses of the reference to a measured prompt, [1, CHUNK, T], from a stream of their own."""
-    return sample_lots(
+    return sample_blocks(
         blocks,
         world.architecture,
-        world.measured[row : row + 1],
-        temperature=torch.ones(1, CHUNK, device=world.measured.device),
+        world.measured_prompts[row : row + 1],
+        temperature=torch.ones(1, CHUNK, device=world.measured_prompts.device),
         length=world.baseline.responses.shape[2],
         end=world.end,
         seed=world.seed,
-        purpose=f"pool {int(world.few[row])} {number}",
+        purpose=f"pool {int(world.measured_rows[row])} {number}",
         at_once=CHUNK,
     )
 
@@ -90,24 +90,26 @@ def error(world: SampledWorld, means: Array, variances: Array, others: Array | f
     influence = np.broadcast_to(others, (prompts, world.listing.law.shape[1]))
     within = variances + influence.var(axis=1, ddof=1) / influence.shape[1]
     between = (means + influence.mean(axis=1)).var(ddof=1) if prompts > 1 else 0.0
-    return float(np.sqrt((world.share * within.mean() + (1 - world.share) * between) / prompts))
+    return float(np.sqrt((world.sampling_fraction * within.mean() + (1 - world.sampling_fraction) * between) / prompts))
 
 
 def best_of_pool(world: SampledWorld, scorer: Scorer, size: int, ladder: Sequence[int]) -> dict[str, Array]:
     """Estimates and standard errors for the best of each n of `ladder` by each proxy, [Q, R] each."""
     said, proxies = read_pool(world, scorer, size)
-    own, tables, drifts = (each.cpu().numpy() for each in (total(world.baseline.parts), scorer.tables, scorer.drifts))
+    own, tables, drifts = (
+        each.cpu().numpy() for each in (gold_score(world.baseline.parts), scorer.tables, scorer.drifts)
+    )
     means = own.mean(axis=1, keepdims=True)
     measured: dict[str, Array] = {}
     for run, scores in enumerate(proxies):
-        stop_if_wanted()
+        stop_if_requested()
         order = scores.argsort(axis=1, kind="stable")
         sorted_said = {name: np.take_along_axis(value, order, axis=1) for name, value in said.items()}
         sorted_said["proxy"] = np.take_along_axis(scores, order, axis=1)
         for row, n in enumerate(ladder):
             found = {name: estimate(value, n) for name, value in sorted_said.items()}
             found["gold"] = found["score"][0] - means[:, 0], found["score"][1]
-            moved = world.baseline.moved(*(float(found[name][0].mean()) for name in ("content", "fluency")))
+            moved = world.baseline.unit_influence(*(float(found[name][0].mean()) for name in ("content", "fluency")))
             others: dict[str, Array | float] = {
                 "gold": -(own - means) - moved.cpu().numpy(),
                 "win_rate": -placed(own, sorted_said["score"], subset_weights(size, n)),

@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from simulator.common.signals import stop_if_wanted
+from simulator.common.signals import stop_if_requested
 from simulator.measurement.best_of_n import kl_bound, log_best_of_n
 from simulator.measurement.gibbs import gibbs
 from simulator.measurement.ladder import TEMPERATURES, ladder
@@ -39,7 +39,7 @@ def measure_laws(
     for number, run in enumerate(runs):
         one = scorer.rows(slice(number, number + 1))
         for row, strength in enumerate(strengths):
-            stop_if_wanted()
+            stop_if_requested()
             log_probs = law(world.log_law, one.tables[0], torch.from_numpy(np.array([strength])).to(one.tables.device))
             for name, value in world.measure_law(log_probs, run.settings.data, one).items():
                 measured.setdefault(name, np.empty((len(strengths), len(runs))))[row, number] = value.item()
@@ -61,7 +61,7 @@ def best_of_n_rows(runs: Sequence[Run], world: World, proxies: Sequence[Proxy], 
         pool = runs[0].settings.of(BestOfN).pool
         measured = best_of_pool(cast(SampledWorld, world), scorer, pool, rungs)
         measured, source = measured | {"kl": kl_bound(n)}, "bound"
-    recorder.tick(1)
+    recorder.progress(1)
     measured |= {"n": n, "kl_bound": kl_bound(n)}
     return curve_rows(runs, rungs, measured, np.full(len(runs), -1), kl_source=source)
 
@@ -71,6 +71,6 @@ def gibbs_rows(runs: Sequence[Run], world: World, proxies: Sequence[Proxy], reco
     scorer = scorer_of(world, proxies)
     measured = measure_laws(runs, listed(world), scorer, gibbs, TEMPERATURES.tolist())
     measured["tau"] = repeated(TEMPERATURES, runs)
-    recorder.tick(1)
+    recorder.progress(1)
     steps = list(range(1, len(TEMPERATURES) + 1))
     return curve_rows(runs, steps, measured, np.full(len(runs), -1), kl_source=world.kl_source)

@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from simulator.measurement.policy_summary import EDGES, Portrait
+from simulator.measurement.policy_summary import EDGES, PolicySummary
 from simulator.settings.run import Run
 from simulator.settings.tables import Settings
 from simulator.training.recorder import Keep
@@ -41,7 +41,7 @@ def spell(tokens: Sequence[int], settings: Settings) -> str:
     return " ".join(map(str, tokens))
 
 
-def response_rows(runs: Sequence[Run], portrait: Portrait, alive: Array) -> pd.DataFrame:
+def response_rows(runs: Sequence[Run], portrait: PolicySummary, alive: Array) -> pd.DataFrame:
     """The rows of `responses.parquet` of the runs that are alive [R], likeliest first, each response once."""
     settings = runs[0].settings
     prompts = [spell(tokens, settings) for tokens in portrait.prompts.tolist()]
@@ -58,7 +58,7 @@ def response_rows(runs: Sequence[Run], portrait: Portrait, alive: Array) -> pd.D
     return pd.DataFrame(rows, columns=names)
 
 
-def law_rows(runs: Sequence[Run], portrait: Portrait, alive: Array) -> pd.DataFrame:
+def law_rows(runs: Sequence[Run], portrait: PolicySummary, alive: Array) -> pd.DataFrame:
     """The rows of `gold_law.parquet` of the runs that are alive [R]: bins that the policy or the reference visits."""
     middle = (EDGES[1:] + EDGES[:-1]) / 2
     law, reference = portrait.law.cpu().numpy(), portrait.reference_law.cpu().numpy()

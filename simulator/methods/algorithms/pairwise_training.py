@@ -17,38 +17,38 @@ from simulator.methods.gpo import rounds
 from simulator.networks.compute_mode import computing_on
 from simulator.networks.packing import packing
 from simulator.objectives.objective import UnderReference
-from simulator.objectives.stacked_losses import Part
+from simulator.objectives.stacked_losses import ObjectiveSlice
 from simulator.preferences.labelling import preferences, refresh
 from simulator.preferences.online import segments
 from simulator.preferences.pairs import Preferences
 from simulator.proxies.scores import Proxy, scorer_of
-from simulator.settings.run import Run, apart, objective_of, own_of
+from simulator.settings.run import Run, objective_key, objective_of, own_of
 from simulator.settings.tables import Settings
 from simulator.training.checkpoints import Track, checkpoint_steps, curve_rows
 from simulator.training.engine import advance, losses_on_pairs, start
 from simulator.training.loop import train_and_measure
-from simulator.training.problem import Problem, Schedule, State, settled, state_from, state_tensors
+from simulator.training.problem import Schedule, TrainingProblem, TrainState, mark_diverged, state_from, state_tensors
 from simulator.training.recorder import Keep, Recorder
 from simulator.training.snapshots import named, part_of, scalar
 from simulator.worlds.listing import Scorer
 from simulator.worlds.protocol import World
 
 
-def parts_of(runs: Sequence[Run], device: torch.device) -> tuple[Part, ...]:
+def parts_of(runs: Sequence[Run], device: torch.device) -> tuple[ObjectiveSlice, ...]:
     """Neighbouring runs of one objective, and of the same words and whole numbers among its parameters."""
     parts = []
-    for _, group in groupby(runs, key=apart):
+    for _, group in groupby(runs, key=objective_key):
         some = list(group)
         numbers: dict[str, Any] = {**own_of(some[0])}
         for name, value in numbers.items():
             if isinstance(value, float):
                 values = [own_of(run)[name] for run in some]
                 numbers[name] = torch.tensor(values, dtype=torch.float32, device=device).unsqueeze(1)
-        parts.append(Part(objective=objective_of(some[0]), rows=len(some), own=numbers))
+        parts.append(ObjectiveSlice(objective=objective_of(some[0]), rows=len(some), own=numbers))
     return tuple(parts)
 
 
-def pose(
+def make_problem(
     runs: Sequence[Run],
     world: World,
     pairs: Preferences,
@@ -56,7 +56,7 @@ def pose(
     turn: int = 0,
     began: int = 0,
     under_reference: UnderReference | None = None,
-) -> Problem:
+) -> TrainingProblem:
     """What the stack trains on: `pairs` [R, N, …] of its runs, or those of a `turn` that began after a step."""
     train = runs[0].settings.train
     device = world.prompts.device
@@ -67,7 +67,7 @@ def pose(
     def per_run(values: Sequence[float]) -> Tensor:
         return torch.tensor(values, dtype=torch.float32, device=device).unsqueeze(1)
 
-    return Problem(
+    return TrainingProblem(
         architecture=world.architecture,
         packing=packing(
             prompt_length=world.prompts.shape[1],
@@ -91,13 +91,18 @@ def pose(
         under_reference=under_reference or (world.under_reference(seeds) if calibrated else None),
         fresh=rounds(runs[0]) > 0,
         how=computing_on(train.precision, train.compile, train.steps, device),
-        turn=turn,
-        began=began,
+        online_round=turn,
+        round_start_step=began,
     )
 
 
 def measure(
-    state: State, problem: Problem, pairs: Preferences, world: World, settings: Settings, scorer: Scorer | None
+    state: TrainState,
+    problem: TrainingProblem,
+    pairs: Preferences,
+    world: World,
+    settings: Settings,
+    scorer: Scorer | None,
 ) -> tuple[Columns, Tensor]:
     """Every measured column of the stack as it stands, [R] each; and log-ratios of the first pairs, [R, n, K]."""
     columns, log_ratios = world.measure(state.parameters, pairs, settings.data, scorer)
@@ -126,8 +131,8 @@ class PairwiseLearner:
     world: World
     scorer: Scorer | None
     pairs: Preferences
-    problem: Problem
-    state: State
+    problem: TrainingProblem
+    state: TrainState
     track: Track
     log_ratios: Tensor | None = None
 
@@ -153,7 +158,7 @@ class PairwiseLearner:
     def advance(self, steps: int) -> None:
         """Take steps, on fresh pairs first where a round of them begins."""
         turn = self.settings.online.round_at(self.step, self.settings.train.steps)
-        if turn and turn != self.problem.turn:
+        if turn and turn != self.problem.online_round:
             self.pairs = refresh(self.state, self.pairs, self.runs, self.world, self.scorer, turn)
             self.problem = self._problem(turn, self.step)
         with torch.enable_grad():
@@ -161,14 +166,14 @@ class PairwiseLearner:
 
     def measure(self) -> None:
         """Every measured column of the stack as it stands, at the next checkpoint."""
-        self.state = settled(self.state)
+        self.state = mark_diverged(self.state)
         columns, self.log_ratios = measure(self.state, self.problem, self.pairs, self.world, self.settings, self.scorer)
         self.track.note(columns)
 
     def tensors(self) -> dict[str, Tensor]:
         """Its state; pairs as they were drawn at the beginning are not part of it."""
         drawn = self.pairs.tensors() if self.settings.online.refresh else {}
-        turn = scalar(self.problem.turn)
+        turn = scalar(self.problem.online_round)
         return {**state_tensors(self.state), **self.track.tensors(), **named("pairs", drawn), "turn": turn}
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
@@ -178,21 +183,21 @@ class PairwiseLearner:
         self.problem = self._problem(turn, turn * self.settings.online.refresh)
         self.track.go_on(tensors)
 
-    def _problem(self, turn: int, began: int) -> Problem:
+    def _problem(self, turn: int, began: int) -> TrainingProblem:
         """What the stack trains on from a turn on."""
-        if turn == self.problem.turn:
+        if turn == self.problem.online_round:
             return self.problem
         known = self.problem.under_reference
-        return pose(self.runs, self.world, self.pairs, turn=turn, began=began, under_reference=known)
+        return make_problem(self.runs, self.world, self.pairs, turn=turn, began=began, under_reference=known)
 
 
 def train(runs: Sequence[Run], world: World, proxies: Sequence[Proxy], recorder: Recorder) -> pd.DataFrame:
     """World, preference data, trained runs, measured checkpoints, records."""
-    settings, keep = runs[0].settings, recorder.keep
+    settings, keep = runs[0].settings, recorder.save_table
     with torch.no_grad():
         scorer = scorer_of(world, proxies) if proxies else None
         pairs = preferences(runs, world, scorer)
-        problem = pose(runs, world, pairs)
+        problem = make_problem(runs, world, pairs)
         steps = checkpoint_steps(problem.schedule.steps, settings.train.checkpoints)
         learner = PairwiseLearner(
             runs=runs,

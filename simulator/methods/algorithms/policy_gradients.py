@@ -12,7 +12,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from simulator.measurement.probability_mass import whole
+from simulator.measurement.probability_mass import checked_mass
 from simulator.methods.algorithms.final_tables import keep_portrait
 from simulator.methods.rl import Rl
 from simulator.networks.compute_mode import Computing, computing, computing_on
@@ -20,7 +20,7 @@ from simulator.networks.optimizer import adam_step, clip_rows, learning_rate_fac
 from simulator.networks.packing import packing
 from simulator.networks.parameters import Blocks, restack, unstack
 from simulator.networks.prefix_tree import leaf_log_probs, node_log_probs
-from simulator.networks.transformer import response_log_probs
+from simulator.networks.transformer import token_log_probs
 from simulator.preferences.rollouts import draw_responses
 from simulator.proxies.scores import Proxy, scorer_of
 from simulator.settings.run import Run
@@ -28,7 +28,7 @@ from simulator.training.batches import batch_order
 from simulator.training.checkpoints import Track, checkpoint_steps, curve_rows
 from simulator.training.engine import start
 from simulator.training.loop import train_and_measure
-from simulator.training.problem import Schedule, State, state_from, state_tensors
+from simulator.training.problem import Schedule, TrainState, state_from, state_tensors
 from simulator.training.recorder import Recorder
 from simulator.worlds.listing import Scorer
 from simulator.worlds.protocol import ListedWorld, World, listed
@@ -88,7 +88,7 @@ def log_probs_of(blocks: Blocks, world: World, prompt: Tensor, responses: Tensor
     packed = packing(prompt_length=world.prompts.shape[1], response_length=length, responses=1, device=responses.device)
     asked = world.prompts[prompt].repeat_interleave(count, dim=1)
     single = responses.flatten(1, 2).unsqueeze(2)
-    return response_log_probs(blocks, world.architecture, packed, asked, single).view(responses.shape)
+    return token_log_probs(blocks, world.architecture, packed, asked, single).view(responses.shape)
 
 
 def leave_one_out(returns: Tensor) -> Tensor:
@@ -130,7 +130,7 @@ def objective(blocks: Blocks, world: ListedWorld, tables: Tensor, penalty: Tenso
     nodes = node_log_probs(blocks, world.architecture, world.prompts, world.responses.shape[1])
     log_probs = leaf_log_probs(nodes, world.architecture.vocabulary)
     gain = tables - penalty.unsqueeze(2) * (log_probs - world.log_law)
-    return (whole(log_probs.exp(), "a policy") * gain).sum(dim=-1).mean(dim=-1)
+    return (checked_mass(log_probs.exp(), "a policy") * gain).sum(dim=-1).mean(dim=-1)
 
 
 def gradient_of(parameters: Tensor, task: Task, rollout: Rollout | None) -> Tensor:
@@ -154,7 +154,7 @@ def gradient_of(parameters: Tensor, task: Task, rollout: Rollout | None) -> Tens
     return restack(dict(zip(blocks, gradients, strict=True)), world.architecture)
 
 
-def climb(state: State, task: Task, steps: int) -> State:
+def climb(state: TrainState, task: Task, steps: int) -> TrainState:
     """Train every run of the stack for `steps` more steps. `state`'s tensors are updated in place."""
     diverged_at = state.diverged_at
     times = task.rl.reuse if task.rl.algorithm == "ppo" else 1
@@ -206,7 +206,7 @@ class PolicyGradientLearner:
 
     runs: Sequence[Run]
     task: Task
-    state: State
+    state: TrainState
     track: Track
 
     @property
@@ -251,5 +251,5 @@ def climb_and_measure(runs: Sequence[Run], world: World, proxies: Sequence[Proxy
         learner = PolicyGradientLearner(runs=runs, task=task, state=start_state, track=track)
         train_and_measure(learner, steps, recorder)
         state = learner.state
-        keep_portrait(runs, world, state.parameters, state.diverged_at, task.scorer, recorder.keep)
+        keep_portrait(runs, world, state.parameters, state.diverged_at, task.scorer, recorder.save_table)
     return curve_rows(runs, steps, track.measured, state.diverged_at.cpu().numpy(), kl_source=world.kl_source)

@@ -23,7 +23,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from simulator.objectives.losses.gpo import logistic
-from simulator.objectives.objective import Objective, Pairs, Parameter, Term, named
+from simulator.objectives.objective import Objective, Pairs, Parameter, Regularizer, named
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -34,21 +34,21 @@ def dpo(pairs: Pairs) -> Tensor:
     return logistic(pairs.z)
 
 
-def adversary() -> Term:
+def adversary() -> Regularizer:
     """Discriminators that learn."""
     from simulator.objectives.discriminators import adversary
 
     return adversary(frozen=False)
 
 
-def frozen_adversary() -> Term:
+def frozen_adversary() -> Regularizer:
     """Discriminators that stay as they began."""
     from simulator.objectives.discriminators import adversary
 
     return adversary(frozen=True)
 
 
-def l2() -> Term:
+def l2() -> Regularizer:
     """The distance of hidden states from the reference's."""
     from simulator.objectives.discriminators import l2
 
@@ -58,7 +58,7 @@ def l2() -> Term:
 PARAMETERS = {"weight": Parameter(default=1.0, about="λ")}
 
 
-def regularized(name: str, formula: str, term: Callable[[], Term], cost: float) -> Objective:
+def regularized(name: str, formula: str, term: Callable[[], Regularizer], cost: float) -> Objective:
     """DPO with a term on hidden states."""
     return Objective(
         name=name,

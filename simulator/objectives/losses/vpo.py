@@ -18,7 +18,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from simulator.common.lazy import functional
-from simulator.objectives.objective import Known, Memory, Own, Pairs, Parameter, Scene, Term, named, of_pairs
+from simulator.objectives.objective import (
+    BatchContext,
+    Known,
+    Own,
+    Pairs,
+    Parameter,
+    Regularizer,
+    RegularizerState,
+    named,
+    of_pairs,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -40,14 +50,14 @@ def vpo(pairs: Pairs) -> Tensor:
     return loss + sign(pairs.own, fresh=pairs.fresh) * pairs.own["alpha"] * pairs.beta * calibrated
 
 
-def weight(scene: Scene) -> Tensor:
+def weight(scene: BatchContext) -> Tensor:
     """What the expectation counts, [r]."""
     own: Own = scene.own
     weights: Tensor = sign(own, fresh=scene.fresh) * own["alpha"] * scene.beta
     return weights[:, 0]
 
 
-def step(scene: Scene, memory: Memory) -> tuple[Tensor, Tensor]:
+def step(scene: BatchContext, memory: RegularizerState) -> tuple[Tensor, Tensor]:
     """The term at one step, and its gradient."""
     assert scene.under_reference is not None
     value, gradient = scene.under_reference.gradient(
@@ -56,13 +66,13 @@ def step(scene: Scene, memory: Memory) -> tuple[Tensor, Tensor]:
     return weight(scene) * value, weight(scene).unsqueeze(1) * gradient
 
 
-def value(scene: Scene, memory: Memory) -> Tensor:
+def value(scene: BatchContext, memory: RegularizerState) -> Tensor:
     """The term over all prompts."""
     assert scene.under_reference is not None
     return weight(scene) * scene.under_reference.value(scene.parameters, scene.rows)
 
 
-TERM = Term(start=lambda scene: {}, step=step, value=value, of_pairs=False)
+TERM = Regularizer(start=lambda scene: {}, step=step, value=value, of_pairs=False)
 
 OBJECTIVES = named(
     of_pairs(
