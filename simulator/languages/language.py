@@ -6,6 +6,8 @@ Tokens are whole numbers from 0 to vocabulary - 1. A language may have an end to
 and FILL stands in every place after it.
 """
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -52,6 +54,18 @@ class Language(Protocol):
     def facts(self, prompts: Array) -> dict[str, Any]:
         """What `world.json` says of the language, for the prompts [P, L]."""
         ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kind:
+    """A language that a sweep file names: `world.language.kind`.
+
+    make: takes vocabulary, prompt_length, response_length and rng by name.
+    """
+
+    name: str
+    make: Callable[..., Language]
+    ends: bool = False  # whether responses may end before their last token
 
 
 def lengths(responses: Array) -> Array:

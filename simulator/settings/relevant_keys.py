@@ -48,6 +48,7 @@ def unread_keys(settings: Settings) -> Mapping[str, Sequence[str]]:
             *of_behaviour.get(data.behaviour, ("behaviour_temperature", "uniform_share")),
             *(("temperature",) if data.labels == "deterministic" else ()),
         ),
+        "world": ("language.kind",) if settings.world.language.kind == "auto" else (),
         "train": () if settings.train.optimizer == "adamw" else ("weight_decay",),
         "measure": ("prompts", "samples", "baseline", "pairs") if listed else (),
     }

@@ -12,6 +12,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from gold_rewards import GOLD_REWARDS
+from simulator.languages import LANGUAGES
 from simulator.languages.text import BYTES
 from simulator.settings.table import (
     Count,
@@ -62,8 +63,10 @@ class Language(Table):
     `text`.
 
     topics, branching, slip and stop shape the grammar; held_out and end belong to a text (simulator/languages/text.py).
+    kind: "auto" for these two, or the name of another language.
     """
 
+    kind: Annotated[str, AfterValidator(one_of(["auto", *LANGUAGES])), choice(["auto", *LANGUAGES])] = "auto"
     topics: Count | Literal["auto"] = "auto"
     branching: Count | Literal["auto"] = "auto"
     slip: Slip = 0.02
@@ -75,14 +78,16 @@ class Language(Table):
     @property
     def ends(self) -> bool:
         """Whether responses may end before their last token."""
-        return bool(self.end or self.stop)
+        return bool(self.end or self.stop or (self.kind in LANGUAGES and LANGUAGES[self.kind].ends))
 
     @model_validator(mode="after")
     def _is_one_of_two(self) -> Self:
-        foreign = ("topics", "branching", "slip", "stop") if self.text else ("held_out", "end")
+        grammar, text = ("topics", "branching", "slip", "stop"), ("held_out", "end")
+        foreign = (*grammar, "text", *text) if self.kind != "auto" else grammar if self.text else text
         for name in foreign:
             if getattr(self, name) != type(self).model_fields[name].default:
                 rule = "belongs to the synthetic language, not to a text" if self.text else "needs language.text"
+                rule = rule if self.kind == "auto" else f'needs language.kind = "auto", not "{self.kind}"'
                 raise ValueError(f"{name} (={getattr(self, name)!r}) {rule}")
         return self
 
@@ -130,6 +135,8 @@ class World(Table):
 
     @model_validator(mode="after")
     def _speaks(self) -> Self:
+        if self.language.kind != "auto":
+            return self
         if self.language.text:
             if self.vocabulary != BYTES:
                 raise ValueError(

@@ -139,7 +139,7 @@ def redraw_alike(responses: np.ndarray, again: Callable[[int], np.ndarray]) -> n
     if (left := int(has_identical(found).sum())) == 0:
         return found
     raise ConfigError(
-        f"data.distinct = true: {left} of {len(found)} draws had no {responses.shape[1]} different responses after "
-        f"{TURNS} tries, since the behaviour policy nearly always says the same there; take longer responses, "
+        f"data.distinct = true: {TURNS} tries found no {responses.shape[1]} different responses for {left} of "
+        f"{len(found)} draws, since the behaviour policy nearly always says the same there; take longer responses, "
         'data.behaviour = "mixture", or data.distinct = false'
     )

@@ -17,6 +17,7 @@ from torch import Tensor
 from gold_rewards import GOLD_REWARDS, GoldReward
 from simulator.common.errors import ConfigError
 from simulator.common.random_streams import random_stream
+from simulator.languages import LANGUAGES
 from simulator.languages.language import Language, lengths
 from simulator.languages.markov import DRAWS, make_language
 from simulator.languages.text import open_text, text_bytes
@@ -51,8 +52,15 @@ def architecture_of(spec: WorldSpec) -> Architecture:
 
 
 def language_of(spec: WorldSpec) -> Language:
-    """The language that the spec name. Raises ConfigError where it is a text that will not do."""
+    """The language that the spec names. Raises ConfigError where it is a text that will not do."""
     world = spec.world
+    if world.language.kind != "auto":
+        return LANGUAGES[world.language.kind].make(
+            vocabulary=world.vocabulary,
+            prompt_length=world.prompt_length,
+            response_length=world.response_length,
+            rng=random_stream(world.seed, "language"),
+        )
     if world.language.text:
         return open_text(
             world.language.text,

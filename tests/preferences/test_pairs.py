@@ -122,7 +122,7 @@ def test_pairs_that_are_drawn_apart_follow_the_law_of_pairs_that_differ() -> Non
 
 def test_responses_that_never_differ_are_refused_and_not_waited_for() -> None:
     always = np.zeros((5, 2), dtype=int)
-    with pytest.raises(ConfigError, match=r"distinct = true: 5 of 5 draws had no 2 different responses after 100"):
+    with pytest.raises(ConfigError, match=r"100 tries found no 2 different responses for 5 of 5 draws"):
         redraw_alike(always, lambda turn: always)
 
 

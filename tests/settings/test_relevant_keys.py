@@ -163,7 +163,7 @@ def test_what_is_read_changes_something_and_names_another_run(kind: str) -> None
 
 
 def test_every_key_is_read_by_some_method() -> None:
-    """But those of a text, which these worlds have not, and of the objectives that they do not train."""
+    """But those of other languages, which these worlds have not, and of the objectives that they do not train."""
     read = {
         name.removeprefix(".")
         for kind in SWEEPS
@@ -171,7 +171,7 @@ def test_every_key_is_read_by_some_method() -> None:
         for name, _ in flatten("", tables_read(run.settings, method_of(run).reads(run)))
     }
     left = {key for key in flat_settings(RunSettings()) if key not in read and not key.startswith("objective.")}
-    assert left == {"rl.clip", "proxy.uncertainty", "online.labeller"} - read
+    assert left == {"rl.clip", "proxy.uncertainty", "online.labeller", "world.language.kind"} - read
 
 
 def said(**tables: Any) -> list[str]:

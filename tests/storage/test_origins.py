@@ -116,9 +116,9 @@ def test_what_determines_numbers_is_in_the_hash_and_what_does_not_is_not(edit: C
 def test_comments_and_docstrings_are_not_in_the_hash(edit: Callable[[str, str], None]) -> None:
     before = results_source()
     edit(*edited(GOLD, '"""', '"""Better said. '))
-    edit(*edited("simulator/training/engine.py", "STRETCH = 512", "# why\n\nSTRETCH = 512  # how"))
+    edit(*edited("simulator/training/engine.py", "BATCHES_DRAWN = 512", "# why\n\nBATCHES_DRAWN = 512  # how"))
     assert results_source() == before
-    edit(*edited("simulator/training/engine.py", "STRETCH = 512", "STRETCH = 511"))
+    edit(*edited("simulator/training/engine.py", "BATCHES_DRAWN = 512", "BATCHES_DRAWN = 511"))
     assert results_source() != before
 
 
@@ -191,7 +191,7 @@ def test_where_source_json_is_gone_the_tables_say_it(out: Path, edit: Callable[[
 
 def test_another_reference_does_not_go_on(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As on a machine whose training gives another one."""
-    make = simulator.worlds.components.make_ground
+    make = simulator.worlds.components.make_components
 
     def elsewhere(*arguments: object) -> Components:
         ground = make(*arguments)
@@ -200,7 +200,7 @@ def test_another_reference_does_not_go_on(out: Path, monkeypatch: pytest.MonkeyP
         return Components(**{**vars(ground), "reference": reference})
 
     with monkeypatch.context() as patch:
-        patch.setattr("simulator.worlds.build.make_ground", elsewhere)
+        patch.setattr("simulator.worlds.build.make_components", elsewhere)
         with pytest.raises((ConfigError, SweepError), match=r"made with another reference \(SHA-256 [0-9a-f]{64}, and"):
             run_sweep(sweep_of(), out, workers=1)
     run_sweep(sweep_of(), out, workers=1)

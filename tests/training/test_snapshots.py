@@ -49,7 +49,7 @@ class StoppedAfter(Saver):
         super().__init__(path=path, of=OF, every=1e9, **more)
         self.left = rests
 
-    def rest(self, state: Callable[[], dict[str, torch.Tensor]]) -> None:
+    def save_if_due(self, state: Callable[[], dict[str, torch.Tensor]]) -> None:
         self.left -= 1
         interrupts.STATE.asked = self.left == 0
         try:
@@ -65,7 +65,7 @@ class KeepsEveryState(Saver):
         super().__init__()
         self.states: list[bytes] = []
 
-    def rest(self, state: Callable[[], dict[str, torch.Tensor]]) -> None:
+    def save_if_due(self, state: Callable[[], dict[str, torch.Tensor]]) -> None:
         self.states.append(state_bytes(state(), OF))
 
 
@@ -76,7 +76,7 @@ class GoesOnFrom(Saver):
         super().__init__()
         self.content = content
 
-    def found(self) -> dict[str, torch.Tensor] | None:
+    def load(self) -> dict[str, torch.Tensor] | None:
         state = read_state(self.content, OF)
         assert state is not None
         return state
