@@ -10,9 +10,10 @@ import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, fields
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TextIO
+from typing import TYPE_CHECKING, Annotated, Literal, TextIO
 
 from cyclopts import App, CycloptsError, Parameter
 
@@ -43,6 +44,34 @@ app = App(
 )
 
 
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Running:
+    """How a sweep is run."""
+
+    device: Annotated[Literal["auto", "cpu", "cuda"], Parameter(help="Where policies are trained.")] = "auto"
+    workers: Annotated[int | None, Parameter(help="Processes to train in on a CPU; one for each core unless said.")] = (
+        None
+    )
+    memory: Annotated[
+        str | None,
+        Parameter(
+            help="What they may take together, such as 2GiB (on a GPU, its memory); half of what is free unless said."
+        ),
+    ] = None
+    fresh: Annotated[bool, Parameter(negative=(), help="Start over: remove the records that the folder holds.")] = False
+    accept_source: Annotated[
+        bool,
+        Parameter(
+            negative=(),
+            help="Go on with records that other code made, which may give other numbers; records and the page say so.",
+        ),
+    ] = False
+    dry_run: Annotated[
+        bool, Parameter(negative=(), help="Print what it, or what is missing of it, would take, and do nothing.")
+    ] = False
+
+
 @app.command
 def sweep(
     config: Path = Path("quickstart"),
@@ -50,12 +79,7 @@ def sweep(
     *,
     out: Path | None = None,
     settings: Settings = (),
-    device: Literal["auto", "cpu", "cuda"] = "auto",
-    workers: int | None = None,
-    memory: str | None = None,
-    fresh: Switch = False,
-    accept_source: Switch = False,
-    dry_run: Switch = False,
+    running: Running = Running(),
 ) -> None:
     """Run a sweep, or what is missing of it, and draw its figures.
 
@@ -67,30 +91,27 @@ def sweep(
         Where records and figures go; results/NAME for NAME.toml unless said.
     settings
         KEY=VALUE replaces one key of the sweep, such as world.prompts=4; several may follow.
-    device
-        Where policies are trained.
-    workers
-        Processes to train in on a CPU; one for each core unless said.
-    memory
-        What they may take together, such as 2GiB (on a GPU, of its memory); half of what is free unless said.
-    fresh
-        Start over: remove the records that the folder holds.
-    accept_source
-        Go on with records that other code made, which may give other numbers; records and the page say so.
-    dry_run
-        Print what the sweep, or what is missing of it, would take, and do nothing.
+    running
+        How it is run.
 
     """
+    asked = found_right(config, settings)
+    target = out or Path("results") / config.stem
+    if running.dry_run:
+        tell_plan(asked, target, running)
+        return
+    with shown_at_the_end(target):
+        run_watched(asked, target, running)
+
+
+def found_right(config: str | Path, settings: Sequence[str]) -> "Sweep":
+    """The sweep of a file, all of whose grid is right; nothing heavy is imported before. Raises ConfigError."""
+    from simulator.sweeps.grid import expand
     from simulator.sweeps.sweep import Sweep
 
     asked = Sweep.from_toml(config, settings)
-    target = out or Path("results") / config.stem
-    how = {"memory": memory, "fresh": fresh, "accept_source": accept_source}
-    if dry_run:
-        tell_plan(asked, target, device, workers, **how)
-        return
-    with shown_at_the_end(target):
-        run_watched(asked, target, device=device, workers=workers, **how)
+    expand(asked)
+    return asked
 
 
 @contextmanager
@@ -107,13 +128,21 @@ def shown_at_the_end(target: Path) -> Iterator[None]:
     show(target)
 
 
-def tell_plan(sweep: "Sweep", target: Path, device: str, workers: int | None, **how: Any) -> None:
-    """Print what a sweep would take; `how` as in `make_plan`."""
+def tell_plan(sweep: "Sweep", target: Path, running: Running) -> None:
+    """Print what a sweep would take."""
     from simulator.execution.devices import choose_device, processes_on
     from simulator.execution.estimate import make_plan
 
-    at, processes = choose_device(device), processes_on(device, workers)
-    say(*make_plan(sweep, processes, device=at, out=target, **how).lines(target))
+    plan = make_plan(
+        sweep,
+        processes_on(running.device, running.workers),
+        memory=running.memory,
+        device=choose_device(running.device),
+        out=target,
+        fresh=running.fresh,
+        accept_source=running.accept_source,
+    )
+    say(*plan.lines(target))
 
 
 def show(folder: Path) -> None:
@@ -136,14 +165,15 @@ def show(folder: Path) -> None:
         say(*text(folder).split("\n"))
 
 
-def run_watched(sweep: "Sweep", target: Path, **how: Any) -> None:
-    """Run a sweep with its progress on standard output; `how` as in `run_sweep`."""
+def run_watched(sweep: "Sweep", target: Path, running: Running) -> None:
+    """Run a sweep with its progress on standard output."""
     from simulator.common.signals import handling_signals
     from simulator.execution.progress import progress_on
     from simulator.execution.run_sweep import run_sweep
     from simulator.storage.inventory import kept_in
     from simulator.storage.layout import ResultFolder
 
+    how = {field.name: getattr(running, field.name) for field in fields(running) if field.name != "dry_run"}
     try:
         with handling_signals(STOPPING), progress_on(sys.stdout, sweep) as watch:
             run_sweep(sweep, target, **how, watch=watch)
@@ -159,12 +189,7 @@ def reproduce(
     *,
     out: Path | None = None,
     quick: Switch = False,
-    device: Literal["auto", "cpu", "cuda"] = "auto",
-    workers: int | None = None,
-    memory: str | None = None,
-    fresh: Switch = False,
-    accept_source: Switch = False,
-    dry_run: Switch = False,
+    running: Running = Running(),
 ) -> None:
     """Run a published experiment, or what is missing of it, and judge its claims by rules written beforehand.
 
@@ -176,53 +201,36 @@ def reproduce(
         Where records, figures and claims.json go; results/NAME unless said, results/NAME-quick for the quick version.
     quick
         A small version in less than two minutes, to see how it works; its verdicts mean little, and say so.
-    device
-        Where policies are trained.
-    workers
-        Processes to train in on a CPU; one for each core unless said.
-    memory
-        What they may take together, such as 2GiB (on a GPU, of its memory); half of what is free unless said.
-    fresh
-        Start over: remove the records that the folder holds.
-    accept_source
-        Go on with records that other code made, which may give other numbers; records and the page say so.
-    dry_run
-        Print what it would take, and do nothing.
+    running
+        How its sweeps are run.
 
     """
-    from datetime import date
-
     from analysis.figures import draw_worked
     from analysis.published.papers import PAPERS
-    from analysis.published.verdicts import corrected, entries, judged, text, write_claims
-    from analysis.records.load import made_by
+    from analysis.published.verdicts import corrected, judge_part, text, write_claims
     from simulator.common.errors import ConfigError, nearest
     from simulator.storage.provenance import verdicts_source
-    from simulator.sweeps.sweep import Sweep
 
     if name not in PAPERS:
         raise ConfigError(f"reproduce {name}: must be one of {', '.join(PAPERS)}{nearest(name, PAPERS)}")
     paper, target = PAPERS[name], out or Path("results") / (f"{name}-quick" if quick else name)
-    everything, how = [], {"memory": memory, "fresh": fresh, "accept_source": accept_source}
+    judged = []
     for part, asked in paper.parts.items():
-        sweep, folder = Sweep.from_toml(asked.config, asked.quick if quick else ()), target / part
-        changed = " ".join(["", *asked.quick]) if quick else ""
-        say(f"{' '.join(filter(None, [name, part]))}: {asked.config}.toml{changed}")
-        if dry_run:
-            tell_plan(sweep, folder, device, workers, **how)
+        changed, folder = asked.quick if quick else (), target / part
+        sweep = found_right(asked.config, changed)
+        say(f"{' '.join(filter(None, [name, part]))}: {' '.join([f'{asked.config}.toml', *changed])}")
+        if running.dry_run:
+            tell_plan(sweep, folder, running)
             continue
-        run_watched(sweep, folder, device=device, workers=workers, **how)
-        how_made = made_by(folder) | {"verdicts_source": verdicts_source()}
-        today = f"{date.today():%Y-%m-%d}"
-        told = entries(judged(name, part, folder), quick=quick, date=today, version=version(), made_by=how_made)
-        everything += told
-        write_claims(told, folder)
+        run_watched(sweep, folder, running)
+        how_made = {"version": version(), "verdicts_source": verdicts_source()}
+        judged += judge_part(name, part, folder, quick=quick, how_made=how_made)
         draw_worked(folder, paper.worked)
         show(folder)
-    if everything:
-        everything = corrected(everything)
-        write_claims(everything, target)
-        say(*text(everything).split("\n"), f"claims in {target / 'claims.json'}")
+    if judged:
+        judged = corrected(judged)
+        write_claims(judged, target)
+        say(*text(judged).split("\n"), f"claims in {target / 'claims.json'}")
 
 
 @app.command
@@ -316,12 +324,16 @@ def blame(error: Exception) -> int | None:
     """The exit code of an error that has a message for the user; None for one that nobody foresaw."""
     if isinstance(error, CycloptsError):
         return 2
-    from analysis.records.load import ResultsError, UnwritableError
     from simulator.common.errors import ConfigError, SweepError
 
-    if isinstance(error, ConfigError | ResultsError) and not isinstance(error, UnwritableError):
+    if isinstance(error, ConfigError):
         return 2
-    return 1 if isinstance(error, SweepError | UnwritableError | OSError) else None
+    if analysis := sys.modules.get("analysis.records.load"):  # who raises one of its errors has imported it
+        if isinstance(error, analysis.UnwritableError):
+            return 1
+        if isinstance(error, analysis.ResultsError):
+            return 2
+    return 1 if isinstance(error, SweepError | OSError) else None
 
 
 def tell(message: Warning | str, *_: object, **__: object) -> None:

@@ -134,3 +134,28 @@ def test_what_is_heavy_comes_late(code: str, absent: set[str]) -> None:
     program = f"import sys; {code}; print(*sorted({absent!r} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", program], env=paths, capture_output=True, text=True, check=True)
     assert done.stdout.split() == []
+
+
+WRONG = [
+    ["sweep", "--set", "data.paires=3"],
+    ["sweep", "--set", "sweep.loss=logistc"],
+    ["sweep", "--set", "gold.reward=motive"],
+    ["sweep", "nowhere.toml"],
+    ["sweep", "neighbors"],
+    ["sweep", "--set", "policy.heads=3"],
+    ["sweep", "--set", "world.kind=sampled", "sweep.method=gibbs"],
+    ["sweep", "--set", "sweep.method=best_of_n", "proxy.held_out=0.0"],
+    ["sweep", "--set", "sweep.loss=kto", "train.batch=1"],
+    ["sweep", "--sett", "data.pairs=3"],
+]
+
+
+@pytest.mark.parametrize("arguments", WRONG, ids=lambda arguments: " ".join(arguments[1:]))
+def test_wrong_input_is_answered_without_what_is_heavy(arguments: list[str], tmp_path: Path) -> None:
+    paths = os.environ | {"PYTHONPATH": str(ROOT)}
+    heavy = {"torch", "scipy", "pandas", "matplotlib"}
+    program = f"import sys, run; code = run.main({arguments!r}); print(code, *sorted({heavy!r} & set(sys.modules)))"
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=paths, cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["2"], done.stdout + done.stderr

@@ -4,6 +4,7 @@ import json
 import math
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from analysis.published.claim import ALPHA, VERDICTS, Claim, Records, decide, ho
 from analysis.published.papers import PAPERS
 from analysis.records.atomic_files import write_whole
 from analysis.records.checks import checked
+from analysis.records.load import made_by
 from analysis.records.number_format import number
 from analysis.records.safe_names import printable
 
@@ -92,6 +94,20 @@ def judged(paper: str, part: str, folder: Path) -> list[dict[str, Any]]:
     """The rows of the claims of one part of an experiment. Raises ResultsError."""
     records = records_in(folder)
     return corrected([row_of(paper, claim, records) for claim in PAPERS[paper].claims if claim.part == part])
+
+
+def judge_part(
+    paper: str, part: str, folder: Path, *, quick: bool, how_made: Mapping[str, str]
+) -> list[dict[str, Any]]:
+    """Judge the claims of one part of an experiment by its result directory, and write them there as claims.json.
+
+    how_made: the version and the hash of what judges. Raises ResultsError.
+    """
+    hashes = made_by(folder) | {"verdicts_source": how_made["verdicts_source"]}
+    today = f"{date.today():%Y-%m-%d}"
+    told = entries(judged(paper, part, folder), quick=quick, date=today, version=how_made["version"], made_by=hashes)
+    write_claims(told, folder)
+    return told
 
 
 def entries(

@@ -30,6 +30,7 @@ from benchmarks import (
     processes,
     results,
     rounds,
+    startup,
     step,
     sweep,
     ways,
@@ -46,7 +47,7 @@ CPU = torch.device("cpu")
 SMALL = Case(name="small", vocabulary=7, layers=2, width=32, prompt_length=3, response_length=4, batch=8, pairs=48)
 STEPS = 9
 SOURCES = sorted(Path(cases.__file__).parent.glob("*.py"))
-COMMANDS = ("step", "computing", "sweep", "evaluation", "growth", "peak")
+COMMANDS = ("step", "computing", "sweep", "evaluation", "growth", "peak", "startup")
 
 
 @pytest.fixture
@@ -461,3 +462,14 @@ def test_a_sweep_is_measured(
     assert len(recorded(results_file, capsys.readouterr().out)) == 1 + 3
     kinds = [command[1].removeprefix("benchmarks.") for command in asked]
     assert kinds == ["worker"] * min(4, machine.cores()) + ["sweep"] + ["by_trl"] * 2
+
+
+def test_how_soon_the_command_line_answers_is_measured(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(startup, "COMMANDS", {name: startup.COMMANDS[name] for name in ("nothing", startup.LEAST)})
+    startup.main(["--rounds", "1"])
+    rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| ")]
+    assert [row.split("|")[1].strip() for row in rows] == ["", "nothing", startup.LEAST]
+    with pytest.raises(RuntimeError, match="ended with 0, not 2"):
+        startup.took(("-c", "pass"), 2)
