@@ -22,7 +22,7 @@ import torch
 
 from benchmarks.machine import machine
 from benchmarks.options import command_of, parser
-from benchmarks.results import Section, Table, counted, number, tell
+from benchmarks.results import Section, Table, counted, number, shown, tell
 from benchmarks.rounds import Array, interleaved, ratio, spread
 
 RUN = str(Path(__file__).resolve().parent.parent / "run.py")
@@ -54,7 +54,7 @@ def table(times: Mapping[str, Array]) -> Table:
         caption="From start to end of a process",
         columns=("", "seconds", f"times as long as {LEAST}"),
         rows=[
-            (name, number(spread(seconds).median), told(ratio(times, name, LEAST))) for name, seconds in times.items()
+            (name, number(spread(seconds).median), shown(ratio(times, name, LEAST))) for name, seconds in times.items()
         ],
     )
 

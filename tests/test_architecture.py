@@ -105,6 +105,13 @@ def length_of(node: ast.FunctionDef) -> int:
     return node.end_lineno - node.lineno + 1 - (first.end_lineno - first.lineno + 1 if documented else 0)
 
 
+@pytest.mark.parametrize("package", ROOMS)
+def test_the_documentation_has_the_folders_in_their_order(package: str) -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    table = text.split(f"| `{package}/` | |\n", 1)[1].split("\n\n", 1)[0]
+    assert [line.split("`")[1] for line in table.splitlines()[1:]] == ROOMS[package]
+
+
 def test_tests_mirror_the_folders() -> None:
     there = {path.name for path in (ROOT / "tests").iterdir() if (path / "__init__.py").exists()}
     assert there == {*ROOMS["simulator"], "gold_rewards", "analysis", "end_to_end", "faults", "helpers"}

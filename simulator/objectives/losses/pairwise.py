@@ -73,8 +73,9 @@ def reference_point(pairs: Pairs) -> Tensor:
 def chi_po(pairs: Pairs) -> Tensor:
     """-log σ(clip_{±2R} β(φ(u_w) - φ(u_l))), u = π/π_ref, φ(u) = u + log u. χPO, Huang et al. 2024, arXiv:2407.13399.
 
-    From a secondary source. R is `bound`, how far rewards lie apart at most. Ratios above exp(20) count as that: the
-    clip has cut them off long before.
+    R is `bound`, how far rewards lie apart at most. Ratios above exp(20) count as that: the clip has cut them off long
+    before. Checked against other people's implementations, which agree on φ, and not against the paper's own text. They
+    differ in where the clip is: of the difference, as here, or of each response's βφ.
     """
     gap, bound = linked_gap(pairs), 2 * pairs.own["bound"]
     return functional.softplus(-torch.minimum(torch.maximum(gap, -bound), bound))
@@ -94,7 +95,8 @@ def share_of(pairs: Pairs, which: Tensor) -> Tensor:
 def dpop(pairs: Pairs) -> Tensor:
     """-log σ(β(ρ - λ max(0, -s_w))). DPO-Positive, Pal et al. 2024, arXiv:2402.13228, Eq. 3; λ is `weight`.
 
-    Written from memory of the paper, whose λ is 50.
+    Agrees with Eq. 3 as others quote it. The paper's λ is 50. Implementations differ in whether β multiplies the
+    penalty, as it does in Eq. 3 and here.
     """
     lost = torch.relu(-pairs.chosen)
     return functional.softplus(-pairs.beta * (pairs.chosen - pairs.rejected - pairs.own["weight"] * lost))
