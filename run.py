@@ -8,16 +8,14 @@ import io
 import signal
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, fields
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, TextIO
 
 from cyclopts import App, CycloptsError, Parameter
-
-STOPPING = b"\nstopping when what is being written is on disk; once more stops at once\n"
 
 if TYPE_CHECKING:
     from simulator.sweeps.sweep import Sweep
@@ -47,29 +45,46 @@ app = App(
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
 class Running:
-    """How a sweep is run."""
+    """How a sweep is run.
 
-    device: Annotated[Literal["auto", "cpu", "cuda"], Parameter(help="Where policies are trained.")] = "auto"
-    workers: Annotated[int | None, Parameter(help="Processes to train in on a CPU; one for each core unless said.")] = (
-        None
-    )
-    memory: Annotated[
-        str | None,
-        Parameter(
-            help="What they may take together, such as 2GiB (on a GPU, its memory); half of what is free unless said."
-        ),
-    ] = None
-    fresh: Annotated[bool, Parameter(negative=(), help="Start over: remove the records that the folder holds.")] = False
-    accept_source: Annotated[
-        bool,
-        Parameter(
-            negative=(),
-            help="Go on with records that other code made, which may give other numbers; records and the page say so.",
-        ),
-    ] = False
-    dry_run: Annotated[
-        bool, Parameter(negative=(), help="Print what it, or what is missing of it, would take, and do nothing.")
-    ] = False
+    Parameters
+    ----------
+    device
+        Where policies are trained.
+    workers
+        Processes to train in on a CPU; one for each core unless said.
+    memory
+        What they may take together, such as 2GiB (on a GPU, its memory); half of what is free unless said.
+    fresh
+        Start over: remove the records that the folder holds.
+    accept_source
+        Go on with records that other code made, which may give other numbers; records and the page say so.
+    dry_run
+        Print what it, or what is missing of it, would take, and do nothing.
+
+    """
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    workers: int | None = None
+    memory: str | None = None
+    fresh: Switch = False
+    accept_source: Switch = False
+    dry_run: Switch = False
+
+    def start(self, sweep: "Sweep", target: Path) -> bool:
+        """Run a sweep, or with `dry_run` print what it would take; whether it ran."""
+        from simulator.execution.console import print_plan, run_with_progress
+
+        (print_plan if self.dry_run else run_with_progress)(
+            sweep,
+            target,
+            device=self.device,
+            workers=self.workers,
+            memory=self.memory,
+            fresh=self.fresh,
+            accept_source=self.accept_source,
+        )
+        return not self.dry_run
 
 
 @app.command
@@ -95,54 +110,17 @@ def sweep(
         How it is run.
 
     """
-    asked = found_right(config, settings)
-    target = out or Path("results") / config.stem
-    if running.dry_run:
-        tell_plan(asked, target, running)
-        return
-    with shown_at_the_end(target):
-        run_watched(asked, target, running)
-
-
-def found_right(config: str | Path, settings: Sequence[str]) -> "Sweep":
-    """The sweep of a file, all of whose grid is right; nothing heavy is imported before. Raises ConfigError."""
-    from simulator.sweeps.grid import expand
-    from simulator.sweeps.sweep import Sweep
-
-    asked = Sweep.from_toml(config, settings)
-    expand(asked)
-    return asked
-
-
-@contextmanager
-def shown_at_the_end(target: Path) -> Iterator[None]:
-    """Report on a sweep when the block ends, also where some of its runs failed."""
     from simulator.common.errors import SweepError
+    from simulator.sweeps.grid import read_sweep
 
+    asked, target = read_sweep(config, settings), out or Path("results") / config.stem
     try:
-        yield
-    except SweepError:
+        if running.start(asked, target):
+            show(target)
+    except SweepError:  # some of its runs failed
         if (target / "curves.parquet").exists():
             show(target)
         raise
-    show(target)
-
-
-def tell_plan(sweep: "Sweep", target: Path, running: Running) -> None:
-    """Print what a sweep would take."""
-    from simulator.execution.devices import choose_device, processes_on
-    from simulator.execution.estimate import make_plan
-
-    plan = make_plan(
-        sweep,
-        processes_on(running.device, running.workers),
-        memory=running.memory,
-        device=choose_device(running.device),
-        out=target,
-        fresh=running.fresh,
-        accept_source=running.accept_source,
-    )
-    say(*plan.lines(target))
 
 
 def show(folder: Path) -> None:
@@ -163,23 +141,6 @@ def show(folder: Path) -> None:
         report(folder)
     else:
         say(*text(folder).split("\n"))
-
-
-def run_watched(sweep: "Sweep", target: Path, running: Running) -> None:
-    """Run a sweep with its progress on standard output."""
-    from simulator.common.signals import handling_signals
-    from simulator.execution.progress import progress_on
-    from simulator.execution.run_sweep import run_sweep
-    from simulator.storage.inventory import kept_in
-    from simulator.storage.layout import ResultFolder
-
-    how = {field.name: getattr(running, field.name) for field in fields(running) if field.name != "dry_run"}
-    try:
-        with handling_signals(STOPPING), progress_on(sys.stdout, sweep) as watch:
-            run_sweep(sweep, target, **how, watch=watch)
-    except KeyboardInterrupt:
-        say(f"interrupted: {kept_in(ResultFolder(path=target))}; the same command goes on from there")
-        raise
 
 
 @app.command
@@ -210,6 +171,7 @@ def reproduce(
     from analysis.published.verdicts import corrected, judge_part, text, write_claims
     from simulator.common.errors import ConfigError, nearest
     from simulator.storage.provenance import verdicts_source
+    from simulator.sweeps.grid import read_sweep
 
     if name not in PAPERS:
         raise ConfigError(f"reproduce {name}: must be one of {', '.join(PAPERS)}{nearest(name, PAPERS)}")
@@ -217,12 +179,10 @@ def reproduce(
     judged = []
     for part, asked in paper.parts.items():
         changed, folder = asked.quick if quick else (), target / part
-        sweep = found_right(asked.config, changed)
+        sweep = read_sweep(asked.config, changed)
         say(f"{' '.join(filter(None, [name, part]))}: {' '.join([f'{asked.config}.toml', *changed])}")
-        if running.dry_run:
-            tell_plan(sweep, folder, running)
+        if not running.start(sweep, folder):
             continue
-        run_watched(sweep, folder, running)
         how_made = {"version": version(), "verdicts_source": verdicts_source()}
         judged += judge_part(name, part, folder, quick=quick, how_made=how_made)
         draw_worked(folder, paper.worked)
@@ -250,7 +210,7 @@ def report(folder: Path, /) -> None:
 
     damaged = damages(folder)
     for sentence in damaged:
-        tell(sentence)
+        warn(sentence)
     with blamed_on(damaged):
         say(*text(folder).split("\n"))
         draw_all(folder)
@@ -320,30 +280,20 @@ def hidden_package() -> str:
     return ""
 
 
-def blame(error: Exception) -> int | None:
+def exit_code(error: Exception) -> int | None:
     """The exit code of an error that has a message for the user; None for one that nobody foresaw."""
-    if isinstance(error, CycloptsError):
-        return 2
-    from simulator.common.errors import ConfigError, SweepError
-
-    if isinstance(error, ConfigError):
-        return 2
-    if analysis := sys.modules.get("analysis.records.load"):  # who raises one of its errors has imported it
-        if isinstance(error, analysis.UnwritableError):
-            return 1
-        if isinstance(error, analysis.ResultsError):
-            return 2
-    return 1 if isinstance(error, SweepError | OSError) else None
+    code = getattr(error, "exit_code", 2 if isinstance(error, CycloptsError) else None)
+    return 1 if code is None and isinstance(error, OSError) else code
 
 
-def tell(message: Warning | str, *_: object, **__: object) -> None:
-    """A warning as a line for the user."""
+def warn(message: Warning | str, *_: object, **__: object) -> None:
+    """Print a warning for the user."""
     with suppress(OSError):
         say(f"warning: {message}", stream=sys.stderr)
 
 
-def fail(error: object) -> None:
-    """An error as lines for the user, those of our own errors."""
+def fail(error: Exception) -> None:
+    """Print an error for the user, whose own lines stay lines."""
     lines = str(error).split("\n") if isinstance(error, ValueError | RuntimeError) else [str(error)]
     with suppress(OSError):
         say(f"error: {lines[0]}", *lines[1:], stream=sys.stderr)
@@ -369,7 +319,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         return 141
     except Exception as error:
-        code = blame(error)
+        code = exit_code(error)
         if code is None:
             raise
         fail(error)
@@ -379,7 +329,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def command() -> None:
     """The installed command `alignment-simulator`: `main`, with warnings as lines, and its exit code."""
-    warnings.showwarning = tell
+    warnings.showwarning = warn
     sys.exit(main())
 
 

@@ -30,12 +30,16 @@ LATER = ("kappa", "pairs", "label_noise", "mu_squared")  # columns that the olde
 class ResultsError(ValueError):
     """A result directory cannot be read; its lines say which file and why, and do nothing to a terminal."""
 
+    exit_code = 2  # of the command line
+
     def __init__(self, *lines: str) -> None:
         super().__init__("\n".join(map(printable, lines)))
 
 
 class UnwritableError(ResultsError):
     """A file cannot be written; the text says which, why, and what to do."""
+
+    exit_code = 1
 
 
 def finished(folder: str | Path) -> bool:

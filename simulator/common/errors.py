@@ -24,6 +24,8 @@ LONGEST = 80  # signs of a key or a value in a message
 class ConfigError(ValueError):
     """The user's input is wrong; its lines say how, and do nothing to a terminal."""
 
+    exit_code = 2  # of the command line
+
     def __init__(self, *lines: str) -> None:
         super().__init__("\n".join(map(printable, lines)))
 
@@ -53,6 +55,8 @@ def shown(value: object) -> str:
 
 class SweepError(RuntimeError):
     """Some runs could not be finished; its lines say which and why, and all others are kept."""
+
+    exit_code = 1
 
     def __init__(self, *lines: str) -> None:
         super().__init__("\n".join(map(printable, lines)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from simulator.common.errors import ConfigError
@@ -72,6 +73,16 @@ class Point:
 
     settings: Settings
     objective: Objective | None
+
+
+def read_sweep(file: str | Path, overrides: Sequence[str] = ()) -> Sweep:
+    """The sweep of a file, or of this name that ships, all of whose grid is right; see `Sweep.from_toml`.
+
+    Nothing heavy is imported before an error. Raises ConfigError.
+    """
+    sweep = Sweep.from_toml(file, overrides)
+    expand(sweep)
+    return sweep
 
 
 def expand(sweep: Sweep) -> list[Run]:

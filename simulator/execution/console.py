@@ -1,0 +1,62 @@
+"""A sweep on a terminal: what it would take, how far it is, and what an interruption leaves."""
+
+import sys
+from pathlib import Path
+
+from simulator.common.signals import handling_signals
+from simulator.common.terminal import say
+from simulator.execution.devices import choose_device, processes_on
+from simulator.execution.estimate import make_plan
+from simulator.execution.progress import progress_on
+from simulator.execution.run_sweep import run_sweep
+from simulator.storage.inventory import kept_in
+from simulator.storage.layout import ResultFolder
+from simulator.sweeps.sweep import Sweep
+
+STOPPING = b"\nstopping when what is being written is on disk; once more stops at once\n"
+
+
+def print_plan(
+    sweep: Sweep,
+    target: Path,
+    *,
+    device: str,
+    workers: int | None,
+    memory: str | None,
+    fresh: bool,
+    accept_source: bool,
+) -> None:
+    """Print what a sweep into this folder would take. The options are those of `run_sweep`. Raises ConfigError."""
+    processes, where = processes_on(device, workers), choose_device(device)
+    plan = make_plan(
+        sweep, processes, memory=memory, device=where, out=target, fresh=fresh, accept_source=accept_source
+    )
+    say(*plan.lines(target))
+
+
+def run_with_progress(
+    sweep: Sweep,
+    target: Path,
+    *,
+    device: str,
+    workers: int | None,
+    memory: str | None,
+    fresh: bool,
+    accept_source: bool,
+) -> None:
+    """Run a sweep into this folder with its progress on standard output. Raises what `run_sweep` raises."""
+    try:
+        with handling_signals(STOPPING), progress_on(sys.stdout, sweep) as watch:
+            run_sweep(
+                sweep,
+                target,
+                device=device,
+                workers=workers,
+                memory=memory,
+                fresh=fresh,
+                accept_source=accept_source,
+                watch=watch,
+            )
+    except KeyboardInterrupt:
+        say(f"interrupted: {kept_in(ResultFolder(path=target))}; the same command goes on from there")
+        raise
