@@ -4,16 +4,13 @@ Exit codes: 0 done; 2 the user's input is wrong; 1 something failed; 130 interru
 printed is gone. What is heavy is imported by the command that needs it, so that --help answers at once.
 """
 
-import io
-import signal
 import sys
 import warnings
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, TextIO
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, CycloptsError, Parameter
 
@@ -26,12 +23,9 @@ Settings = Annotated[tuple[str, ...], Parameter(name="--set", consume_multiple=(
 
 def version() -> str:
     """The version of the installed package."""
-    from importlib.metadata import PackageNotFoundError, version
+    import simulator
 
-    try:
-        return version("alignment-simulator")
-    except PackageNotFoundError:
-        return "not installed, run from its source"
+    return str(simulator.__version__)
 
 
 app = App(
@@ -124,10 +118,7 @@ def sweep(
 
 
 def show(folder: Path) -> None:
-    """Report on a sweep that just ended; that all of its runs diverged is what it came to, and no error.
-
-    One whose page is younger than its records is left as it is.
-    """
+    """Report on a sweep that just ended, unless its page is younger than its records."""
     from simulator.storage.inventory import reported
     from simulator.storage.layout import ResultFolder
 
@@ -144,14 +135,7 @@ def show(folder: Path) -> None:
 
 
 @app.command
-def reproduce(
-    name: str,
-    /,
-    *,
-    out: Path | None = None,
-    quick: Switch = False,
-    running: Running = Running(),
-) -> None:
+def reproduce(name: str, /, *, out: Path | None = None, quick: Switch = False, running: Running = Running()) -> None:
     """Run a published experiment, or what is missing of it, and judge its claims by rules written beforehand.
 
     Parameters
@@ -168,7 +152,7 @@ def reproduce(
     """
     from analysis.figures import draw_worked
     from analysis.published.papers import PAPERS
-    from analysis.published.verdicts import corrected, judge_part, text, write_claims
+    from analysis.published.verdicts import conclude, judge_part
     from simulator.common.errors import ConfigError, nearest
     from simulator.storage.provenance import verdicts_source
     from simulator.sweeps.grid import read_sweep
@@ -176,7 +160,7 @@ def reproduce(
     if name not in PAPERS:
         raise ConfigError(f"reproduce {name}: must be one of {', '.join(PAPERS)}{nearest(name, PAPERS)}")
     paper, target = PAPERS[name], out or Path("results") / (f"{name}-quick" if quick else name)
-    judged = []
+    judged: list[dict[str, Any]] = []
     for part, asked in paper.parts.items():
         changed, folder = asked.quick if quick else (), target / part
         sweep = read_sweep(asked.config, changed)
@@ -188,9 +172,7 @@ def reproduce(
         draw_worked(folder, paper.worked)
         show(folder)
     if judged:
-        judged = corrected(judged)
-        write_claims(judged, target)
-        say(*text(judged).split("\n"), f"claims in {target / 'claims.json'}")
+        say(*conclude(judged, target).split("\n"))
 
 
 @app.command
@@ -207,10 +189,11 @@ def report(folder: Path, /) -> None:
     from analysis.records.checksums import blamed_on, damages, seal_report
     from analysis.report import write_report
     from analysis.report.terminal_text import text
+    from simulator.common.terminal import print_warning
 
     damaged = damages(folder)
     for sentence in damaged:
-        warn(sentence)
+        print_warning(sentence)
     with blamed_on(damaged):
         say(*text(folder).split("\n"))
         draw_all(folder)
@@ -237,12 +220,9 @@ def losses(*names: str, picture: Path | None = None) -> None:
 
     say(*describe(chosen(names)).split("\n"))
     if picture:
-        import pandas as pd
-
         from analysis.figures import picture_losses
 
-        shown = functions(chosen(names or list(LOSSES)))
-        picture_losses(pd.DataFrame(sample_losses(shown)), picture)
+        picture_losses(sample_losses(functions(chosen(names or list(LOSSES)))), picture)
         say(f"picture in {picture}")
 
 
@@ -253,18 +233,16 @@ def schema() -> None:
     Save it beside your sweeps, as with `python run.py schema > sweep.schema.json`; with `#:schema sweep.schema.json` on
     the first line of a sweep, editors that use Taplo, such as VS Code with Even Better TOML, find it.
     """
-    import json
+    from simulator.sweeps.json_schema import schema_text
 
-    from simulator.sweeps.json_schema import schema
-
-    say(*json.dumps(schema(), indent=2).split("\n"))
+    say(*schema_text().split("\n"))
 
 
-def say(*lines: object, stream: TextIO | None = None) -> None:
+def say(*lines: object) -> None:
     """Print lines, with nothing in them that acts on a terminal."""
     from simulator.common.terminal import say
 
-    say(*lines, stream=stream)
+    say(*lines)
 
 
 def hidden_package() -> str:
@@ -274,44 +252,23 @@ def hidden_package() -> str:
         where = Path(spec.origin).resolve() if spec and spec.origin else None
         if where is None or where.parent.parent != Path(__file__).resolve().parent:
             return (
-                f"{repr(str(where or name))[1:-1]}: has the name of our own package {name} and hides it; rename it, "
+                f"{ascii(str(where or name))[1:-1]}: has the name of our own package {name} and hides it; rename it, "
                 "or run the command from another folder and without it in PYTHONPATH"
             )
     return ""
 
 
-def exit_code(error: Exception) -> int | None:
-    """The exit code of an error that has a message for the user; None for one that nobody foresaw."""
-    code = getattr(error, "exit_code", 2 if isinstance(error, CycloptsError) else None)
-    return 1 if code is None and isinstance(error, OSError) else code
-
-
-def warn(message: Warning | str, *_: object, **__: object) -> None:
-    """Print a warning for the user."""
-    with suppress(OSError):
-        say(f"warning: {message}", stream=sys.stderr)
-
-
-def fail(error: Exception) -> None:
-    """Print an error for the user, whose own lines stay lines."""
-    lines = str(error).split("\n") if isinstance(error, ValueError | RuntimeError) else [str(error)]
-    with suppress(OSError):
-        say(f"error: {lines[0]}", *lines[1:], stream=sys.stderr)
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command that `arguments` name and return the exit code."""
-    for number in ("SIGTERM", "SIGHUP"):  # a caller such as nohup may have shut off the second
-        if (which := getattr(signal, number, None)) and signal.getsignal(which) != signal.SIG_IGN:
-            signal.signal(which, signal.default_int_handler)
-    if sys.stdout is None or sys.stderr is None:  # closed by the caller
-        sys.stdout = sys.stderr = io.StringIO()
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # names may have signs that the user's encoding lacks
-            stream.reconfigure(errors="backslashreplace")
     if hidden := hidden_package():
-        sys.stderr.write(f"error: {hidden}\n")
+        if sys.stderr is not None:
+            sys.stderr.write(f"error: {hidden}\n")
         return 2
+    from simulator.common.signals import interrupt_when_terminated
+    from simulator.common.terminal import exit_code, print_error, repair_streams
+
+    interrupt_when_terminated()
+    repair_streams()
     try:
         app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
     except KeyboardInterrupt:
@@ -319,17 +276,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         return 141
     except Exception as error:
-        code = exit_code(error)
+        code = 2 if isinstance(error, CycloptsError) else exit_code(error)
         if code is None:
             raise
-        fail(error)
+        print_error(error)
         return code
     return 0
 
 
 def command() -> None:
     """The installed command `alignment-simulator`: `main`, with warnings as lines, and its exit code."""
-    warnings.showwarning = warn
+    if not hidden_package():
+        from simulator.common.terminal import print_warning
+
+        warnings.showwarning = print_warning
     sys.exit(main())
 
 

@@ -11,7 +11,9 @@ if TYPE_CHECKING:
     from simulator.execution.run_sweep import run_sweep
     from simulator.sweeps.sweep import Sweep
 
-__all__ = ["ConfigError", "Sweep", "SweepError", "run_sweep"]
+    __version__: str
+
+__all__ = ["ConfigError", "Sweep", "SweepError", "__version__", "run_sweep"]
 
 _HOME = {
     "ConfigError": "common.errors",
@@ -23,6 +25,10 @@ _HOME = {
 
 def __getattr__(name: str) -> Any:
     """Import what is asked for only then, so that `simulator.objectives.losses.gpo` needs nothing but torch."""
+    if name == "__version__":
+        from simulator.storage.version import installed_version
+
+        return installed_version()
     if name not in _HOME:
         raise AttributeError(f"module 'simulator' has no attribute {name!r}")
     from importlib import import_module

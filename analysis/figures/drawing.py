@@ -5,7 +5,7 @@ beside those of a sweep without further axes.
 """
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -71,8 +71,9 @@ def picture(figure: Figure, kind: str, **how: Any) -> bytes:
     return content.getvalue()
 
 
-def picture_losses(table: pd.DataFrame, path: Path) -> None:
-    """Draw losses into one file, without any sweep. `table`: loss, kappa, z, f, slope. Raises ResultsError."""
+def picture_losses(columns: Mapping[str, Any] | pd.DataFrame, path: Path) -> None:
+    """Draw losses into one file, without any sweep. Columns: loss, kappa, z, f, slope. Raises ResultsError."""
+    table = pd.DataFrame(columns)
     if table.empty:
         raise ResultsError(f"{path}: none of these losses is a function of z alone, so there is no picture of it")
     known = ("png", "svg", "pdf")

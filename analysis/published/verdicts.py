@@ -110,6 +110,12 @@ def judge_part(
     return told
 
 
+def conclude(parts: Sequence[dict[str, Any]], folder: Path) -> str:
+    """Write the entries of all parts of an experiment into its folder; the same as text. Raises ResultsError."""
+    told = corrected(parts)
+    return f"{text(told)}\nclaims in {write_claims(told, folder)}"
+
+
 def entries(
     rows: Iterable[dict[str, Any]], *, quick: bool, date: str, version: str, made_by: Mapping[str, str] | None = None
 ) -> list[dict[str, Any]]:

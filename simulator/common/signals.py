@@ -62,6 +62,13 @@ def interrupts_delayed() -> Iterator[None]:
         stop_if_requested()
 
 
+def interrupt_when_terminated() -> None:
+    """Raise KeyboardInterrupt on SIGTERM and SIGHUP, too, but where the caller, such as nohup, has shut one off."""
+    for number in ("SIGTERM", "SIGHUP"):
+        if (which := getattr(signal, number, None)) and signal.getsignal(which) != signal.SIG_IGN:
+            signal.signal(which, signal.default_int_handler)
+
+
 @contextmanager
 def handling_signals(answer: bytes = b"", *, once: bool = False) -> Iterator[None]:
     """Hear Ctrl-C, SIGTERM and SIGHUP while the block runs; the first is answered on standard error.

@@ -5,6 +5,7 @@ follows goes nowhere.
 """
 
 import errno
+import io
 import os
 import stat
 import sys
@@ -42,6 +43,33 @@ def forget(stream: TextIO) -> None:
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, stream.fileno())
         os.close(null)
+
+
+def print_warning(message: Warning | str, *_: object, **__: object) -> None:
+    """Print a warning on standard error; takes the place of `warnings.showwarning`."""
+    with suppress(OSError):
+        say(f"warning: {message}", stream=sys.stderr)
+
+
+def print_error(error: Exception) -> None:
+    """Print an error on standard error; the lines of our own errors stay lines."""
+    lines = str(error).split("\n") if isinstance(error, ValueError | RuntimeError) else [str(error)]
+    with suppress(OSError):
+        say(f"error: {lines[0]}", *lines[1:], stream=sys.stderr)
+
+
+def exit_code(error: Exception) -> int | None:
+    """The exit code of an error that has a message for the user; None for one that nobody foresaw."""
+    return getattr(error, "exit_code", 1 if isinstance(error, OSError) else None)
+
+
+def repair_streams() -> None:
+    """Let standard output and error take every sign, and take the place of those that the caller closed."""
+    if sys.stdout is None or sys.stderr is None:
+        sys.stdout = sys.stderr = io.StringIO()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # names may have signs that the user's encoding lacks
+            stream.reconfigure(errors="backslashreplace")
 
 
 @dataclass(frozen=True, kw_only=True)

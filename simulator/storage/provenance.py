@@ -10,13 +10,13 @@ import hashlib
 import platform
 from collections.abc import Mapping
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from simulator.common.plain_source import plain_source
+from simulator.storage.version import installed_version
 
 OURS = ("simulator", "gold_rewards")
 INSIDE = ("storage/tables", "execution/run_stack")  # that do, in folders that otherwise do not
@@ -97,12 +97,8 @@ def changed_modules(before: Mapping[str, str]) -> list[str]:
 
 def made_by() -> dict[str, str]:
     """Columns of `runs.parquet`."""
-    try:
-        ours = version("alignment-simulator")
-    except PackageNotFoundError:
-        ours = "not installed"
     return {
-        "simulator_version": ours,
+        "simulator_version": installed_version(),
         "simulator_source": source_hash(),
         "results_source": results_source(),
         "python_version": platform.python_version(),

@@ -5,6 +5,7 @@ one value stands for a list of one, and every key of another table may be listed
 table.
 """
 
+import json
 from typing import Any
 
 from simulator.objectives import KNOWN_AS, OBJECTIVES
@@ -14,6 +15,11 @@ Schema = dict[str, Any]
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 OWN_LOSS = r"^[^\x00-\x1f\x7f-\x9f]*\.py:[^\W\d]\w*$"
 SHOWN_KEYS = ("title", "description", "default")
+
+
+def schema_text() -> str:
+    """The schema as a text of many lines."""
+    return json.dumps(schema(), indent=2)
 
 
 def schema() -> Schema:
