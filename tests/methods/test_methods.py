@@ -108,8 +108,8 @@ def test_standard_errors_of_the_pool_are_the_spread_over_worlds_samples(trained:
     with torch.no_grad():
         for seed in range(30):
             other = settings.model_copy(update={"world": settings.world.model_copy(update={"seed": 100 + seed})})
-            judge, baseline, _ = draw_reference_sample(other, ground, first.measured, first.reference, None)
-            listing = list_baseline(baseline)
+            judge, baseline, _ = draw_reference_sample(other, ground, first.measured_prompts, first.reference, None)
+            listing = list_baseline(baseline, first.measured_rows)
             worlds.append(replace(first, judge=judge, baseline=baseline, listing=listing, seed=100 + seed))
     tables_found = [trace(run, world, [proxy_in(world, trained)]).set_index("n") for world in worlds]
     for name in ("gold", "win_rate", "proxy"):
