@@ -67,17 +67,16 @@ class Running:
 
     def start(self, sweep: "Sweep", target: Path) -> bool:
         """Run a sweep, or with `dry_run` print what it would take; whether it ran."""
-        from simulator.execution.console import print_plan, run_with_progress
+        from simulator.execution.console import RunOptions, print_plan, run_with_progress
 
-        (print_plan if self.dry_run else run_with_progress)(
-            sweep,
-            target,
+        options = RunOptions(
             device=self.device,
             workers=self.workers,
             memory=self.memory,
             fresh=self.fresh,
             accept_source=self.accept_source,
         )
+        (print_plan if self.dry_run else run_with_progress)(sweep, target, options)
         return not self.dry_run
 
 

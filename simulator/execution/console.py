@@ -1,6 +1,7 @@
 """A sweep on a terminal: what it would take, how far it is, and what an interruption leaves."""
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 from simulator.common.signals import handling_signals
@@ -16,45 +17,43 @@ from simulator.sweeps.sweep import Sweep
 STOPPING = b"\nstopping when what is being written is on disk; once more stops at once\n"
 
 
-def print_plan(
-    sweep: Sweep,
-    target: Path,
-    *,
-    device: str,
-    workers: int | None,
-    memory: str | None,
-    fresh: bool,
-    accept_source: bool,
-) -> None:
-    """Print what a sweep into this folder would take. The options are those of `run_sweep`. Raises ConfigError."""
-    processes, where = processes_on(device, workers), choose_device(device)
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """Options of `run_sweep` that people set."""
+
+    device: str
+    workers: int | None
+    memory: str | None
+    fresh: bool
+    accept_source: bool
+
+
+def print_plan(sweep: Sweep, target: Path, options: RunOptions) -> None:
+    """Print what a sweep into this folder would take. Raises ConfigError."""
     plan = make_plan(
-        sweep, processes, memory=memory, device=where, out=target, fresh=fresh, accept_source=accept_source
+        sweep,
+        processes_on(options.device, options.workers),
+        memory=options.memory,
+        device=choose_device(options.device),
+        out=target,
+        fresh=options.fresh,
+        accept_source=options.accept_source,
     )
     say(*plan.lines(target))
 
 
-def run_with_progress(
-    sweep: Sweep,
-    target: Path,
-    *,
-    device: str,
-    workers: int | None,
-    memory: str | None,
-    fresh: bool,
-    accept_source: bool,
-) -> None:
+def run_with_progress(sweep: Sweep, target: Path, options: RunOptions) -> None:
     """Run a sweep into this folder with its progress on standard output. Raises what `run_sweep` raises."""
     try:
         with handling_signals(STOPPING), progress_on(sys.stdout, sweep) as watch:
             run_sweep(
                 sweep,
                 target,
-                device=device,
-                workers=workers,
-                memory=memory,
-                fresh=fresh,
-                accept_source=accept_source,
+                device=options.device,
+                workers=options.workers,
+                memory=options.memory,
+                fresh=options.fresh,
+                accept_source=options.accept_source,
                 watch=watch,
             )
     except KeyboardInterrupt:
