@@ -54,7 +54,7 @@ class Running:
     accept_source
         Go on with records that other code made, which may give other numbers; records and the page say so.
     dry_run
-        Print what it, or what is missing of it, would take, and do nothing.
+        Print the time and memory that the unfinished runs would take, and do nothing.
 
     """
 
@@ -89,7 +89,7 @@ def sweep(
     settings: Settings = (),
     running: Running = Running(),
 ) -> None:
-    """Run a sweep, or what is missing of it, and draw its figures.
+    """Run a sweep, or the runs that it has not finished, and draw its figures.
 
     Parameters
     ----------
@@ -135,7 +135,7 @@ def show(folder: Path) -> None:
 
 @app.command
 def reproduce(name: str, /, *, out: Path | None = None, quick: Switch = False, running: Running = Running()) -> None:
-    """Run a published experiment, or what is missing of it, and judge its claims by rules written beforehand.
+    """Run a published experiment, or its unfinished runs, and judge its claims by rules written beforehand.
 
     Parameters
     ----------

@@ -61,7 +61,7 @@ def run_sweep(
     watch: Watch = lambda run_steps, runs, worked: None,
     save_every: float = EVERY,
 ) -> Path:
-    """Run a sweep, or what is missing of it, and return its folder, `out`.
+    """Run a sweep, or the runs that it has not finished, and return its folder, `out`.
 
     device: "auto", "cpu" or "cuda". workers: processes on a CPU, by default one for each core. memory: what all
     processes together may take, such as "2GiB"; on a GPU, of its memory; by default half of what is free. fresh: remove
