@@ -80,14 +80,19 @@ def scene_of(case: Case, kind: Kind, runs: int, device: torch.device) -> Scene:
 
 def lots_of(world: SampledWorld) -> SampleBlocks:
     """All responses that a measurement draws."""
-    return SampleBlocks(prompts=len(world.measured_prompts), responses=world.measure_settings.samples)
+    return SampleBlocks(prompts=len(world.measurement.prompts), responses=world.measurement.settings.samples)
 
 
 def noise_of(world: SampledWorld) -> Noise:
     """The noise of all lots of a measurement."""
     lots, vocabulary = lots_of(world), world.architecture.vocabulary
     return gumbel_noise(
-        lots, range(lots.count), vocabulary=vocabulary, seed=world.seed, purpose=NOISE, device=world.prompts.device
+        lots,
+        range(lots.count),
+        vocabulary=vocabulary,
+        seed=world.measurement.seed,
+        purpose=NOISE,
+        device=world.prompts.device,
     )
 
 
@@ -97,19 +102,19 @@ def followed(world: SampledWorld, policies: Tensor) -> dict[str, Tensor]:
         unstack(policies, world.architecture),
         unstack(world.reference[None], world.architecture),
         world.architecture,
-        world.measured_prompts,
-        responses=world.measure_settings.samples,
+        world.measurement.prompts,
+        responses=world.measurement.settings.samples,
         end=world.end,
-        seed=world.seed,
+        seed=world.measurement.seed,
         purpose=NOISE,
     )
 
 
 def naively_followed(world: SampledWorld, policy: Transformer, reference: Transformer) -> dict[str, Tensor]:
     """The same of one policy, the naive way."""
-    length = world.baseline.responses.shape[2]
+    length = world.measurement.baseline.responses.shape[2]
     return naive.sampled(
-        policy, reference, world.measured_prompts, world.measure_settings.samples, length, noise_of(world)
+        policy, reference, world.measurement.prompts, world.measurement.settings.samples, length, noise_of(world)
     )
 
 

@@ -47,7 +47,7 @@ def examine_worlds(
         world = world_in(worlds, sweep, run.settings, device)
         for text in dict.fromkeys(filter(None, (uninformative_pairs(world, one) for one in (run, *others)))):
             warn(text)
-        axes = {axis_column(key): value for key, value in run.axes.items() if key.split(".")[0] in WORLD_TABLES}
+        axes = {axis_column(key): value for key, value in run.cell.axes.items() if key.split(".")[0] in WORLD_TABLES}
         oracles[name] = world.oracle(name).assign(**axes)
         facts.append({"name": name, **axes, **world.facts, "results_source": results_source()})
     return pd.concat(oracles.values(), ignore_index=True), facts, worlds

@@ -55,7 +55,8 @@ def run(runs: Sequence[Run], world: World, proxies: Sequence[Proxy], recorder: R
     """The rows of the runs of a stack."""
     from simulator.methods.algorithms.closed_form import best_of_n_rows
 
-    return best_of_n_rows(runs, world, proxies, recorder)
+    own = runs[0].settings.of(BestOfN)
+    return best_of_n_rows(runs, world, proxies, recorder, largest=own.largest, pool=own.pool)
 
 
 METHOD = Method(
@@ -65,4 +66,5 @@ METHOD = Method(
     footprint=footprint,
     run=run,
     table=BestOfN,
+    read_where={"best_of_n.pool": 'and world.kind = "sampled"'},
 )

@@ -139,4 +139,12 @@ METHOD = Method(
     reads=reads,
     footprint=footprint,
     run=run,
+    read_where={
+        "train": "",
+        "train.batch": "",
+        "data.pool": 'with data.labeller = "proxy"',
+        "data.labeller": "",
+        "online": "and online.refresh from 1 to below train.steps",
+        "sweep.beta": "and a loss that has a beta",
+    },
 )

@@ -86,6 +86,7 @@ class Method:
     seed. reads: which settings matter to a cell; raises ValueError where they allow no run. footprint: what a run
     takes. run(runs, world, proxies, recorder): train and measure the runs of a stack, with a proxy for each or none at
     all, from the state that the recorder's saver has found, if any; the rows of `curves.parquet`. table: its settings.
+    read_where: what to say of keys, or tables, that it reads and others do not: a clause on when, or nothing.
     """
 
     card: Card
@@ -94,6 +95,7 @@ class Method:
     footprint: Callable[[Cell], Footprint]
     run: Callable[[Sequence[Run], World, Sequence[Proxy], Recorder], pd.DataFrame]
     table: type[MethodTable] | None = None
+    read_where: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def pairwise(self) -> bool:

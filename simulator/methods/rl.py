@@ -28,11 +28,12 @@ from pydantic import Field
 
 from simulator.methods.method import Card, Choices, Footprint, Method, Reads, Strength, needs_listing, reads_proxies
 from simulator.settings.run import Cell, Run
-from simulator.settings.tables import MethodTable
+from simulator.settings.tables import MethodTable, Settings
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from simulator.methods.algorithms.policy_gradients import Algorithm
     from simulator.proxies.scores import Proxy
     from simulator.training.recorder import Recorder
     from simulator.worlds.protocol import World
@@ -86,11 +87,21 @@ def footprint(cell: Cell) -> Footprint:
     )
 
 
+def algorithm_of(settings: Settings) -> Algorithm:
+    """How a stack with these settings climbs."""
+    from simulator.methods.algorithms.policy_gradients import Algorithm
+
+    own = settings.of(Rl)
+    return Algorithm(
+        name=own.algorithm, prompts=own.prompts, responses=own.responses, ratio_clip=own.clip, reuse=own.reuse
+    )
+
+
 def run(runs: Sequence[Run], world: World, proxies: Sequence[Proxy], recorder: Recorder) -> pd.DataFrame:
     """The rows of the runs of a stack."""
     from simulator.methods.algorithms.policy_gradients import climb_and_measure
 
-    return climb_and_measure(runs, world, proxies, recorder)
+    return climb_and_measure(runs, world, proxies, recorder, algorithm_of(runs[0].settings))
 
 
 METHOD = Method(
@@ -100,4 +111,11 @@ METHOD = Method(
     footprint=footprint,
     run=run,
     table=Rl,
+    read_where={
+        "train": "",
+        "rl.clip": 'and rl.algorithm = "ppo"',
+        "rl.reuse": 'and rl.algorithm = "ppo"',
+        "rl.prompts": 'and rl.algorithm "rloo" or "ppo"',
+        "rl.responses": 'and rl.algorithm "rloo" or "ppo"',
+    },
 )

@@ -76,11 +76,11 @@ def identity(settings: Settings) -> tuple[str, str]:
 
 def members_of(run: Run) -> tuple[Member, ...]:
     """The proxies that a run needs, in the order of their ensemble; none where it needs none."""
-    if not run.proxies:
+    if not run.cell.proxies:
         return ()
     settings, (named, shared) = run.settings, identity(run.settings)
     dropped = {f"{table}.{key}" for table, keys in OPTIMIZED.items() for key in keys}
-    axes = {key: value for key, value in run.axes.items() if key.split(".")[0] in READS and key not in dropped}
+    axes = {key: value for key, value in run.cell.axes.items() if key.split(".")[0] in READS and key not in dropped}
     return tuple(
         Member(
             settings=settings,

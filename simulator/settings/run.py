@@ -1,7 +1,8 @@
-"""What a run is: one cell of a grid, with a name that follows from its settings alone."""
+"""What a run is: a cell of a grid, at one beta and seed, with a name that follows from its settings alone."""
 
+import itertools
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -12,7 +13,7 @@ from simulator.settings.tables import Settings
 
 
 class Cell(Protocol):
-    """What decides how a run goes, its beta and seed aside; a Run is one. objective: None where the method has none."""
+    """What decides how a run goes, its beta and seed aside; a GridCell is one, and a Run."""
 
     @property
     def settings(self) -> Settings:
@@ -43,33 +44,74 @@ def responses_compared(cell: Cell) -> int:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Run:
-    """One cell of the grid.
-
-    objective, loss (its name) and beta: None where the method has none. kappa: of f, where the loss is one. axes: the
-    dotted keys of the further axes, with the values here. proxies: whether a proxy has part in it. name: shared by two
-    runs only if every setting that their method reads is equal. shared: what runs have in common that can be stacked.
-    steps: of its training.
-    """
+class GridCell:
+    """Runs that differ in nothing but beta and seed."""
 
     method: str
-    objective: Objective | None
-    loss: str | None
-    beta: float | None
-    kappa: float | None
-    seed: int
-    axes: Mapping[str, Any]
+    objective: Objective | None  # None where the method has none
+    axes: Mapping[str, Any]  # the dotted keys of the further axes, with the values here
     settings: Settings
-    proxies: bool
-    settings_digest: str
-    stack_key: str
-    steps: int
+    proxies: bool  # whether a proxy has part in them
+    settings_digest: str  # shared by two cells only if every setting that their method reads is equal
+    stack_key: str  # what runs have in common that can be stacked
+    steps: int  # of training
+    betas: tuple[float | None, ...]
+
+    @property
+    def loss(self) -> str | None:
+        """The name of the objective."""
+        return self.objective.name if self.objective else None
+
+    def runs(self, seeds: int, kappa: float | None) -> Iterator["Run"]:
+        """A run for each beta and seed."""
+        for beta, seed in itertools.product(self.betas, range(seeds)):
+            yield Run(cell=self, beta=beta, kappa=kappa, seed=seed)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One run of a cell of the grid."""
+
+    cell: GridCell
+    beta: float | None  # None where the method has none
+    kappa: float | None  # of f, where the objective is a loss f(beta rho)
+    seed: int
+
+    @property
+    def method(self) -> str:
+        """How its policy is made."""
+        return self.cell.method
+
+    @property
+    def objective(self) -> Objective | None:
+        """What is trained on pairs, None where the method has none."""
+        return self.cell.objective
+
+    @property
+    def loss(self) -> str | None:
+        """The name of the objective."""
+        return self.cell.loss
+
+    @property
+    def settings(self) -> Settings:
+        """Every setting but those of the run itself."""
+        return self.cell.settings
+
+    @property
+    def steps(self) -> int:
+        """Of its training."""
+        return self.cell.steps
+
+    @property
+    def stack_key(self) -> str:
+        """What runs have in common that can be stacked."""
+        return self.cell.stack_key
 
     @property
     def run_id(self) -> str:
         """A name that two runs share only if every setting of theirs is equal."""
         told = [self.method, self.loss, None if self.beta is None else f"{self.beta:g}", str(self.seed)]
-        named = digest([self.method, self.loss, self.beta, self.seed, self.settings_digest])
+        named = digest([self.method, self.loss, self.beta, self.seed, self.cell.settings_digest])
         return "-".join([*filter(None, told), named])
 
     def columns(self) -> dict[str, Any]:
@@ -83,7 +125,7 @@ class Run:
             "seed": self.seed,
             "pairs": self.settings.data.pairs,
             "label_noise": self.settings.data.label_noise,
-            **{axis_column(name): value for name, value in self.axes.items()},
+            **{axis_column(name): value for name, value in self.cell.axes.items()},
         }
 
 

@@ -38,7 +38,7 @@ def merge_runs(folder: ResultFolder, runs: Sequence[Run], failed: Mapping[str, s
     failed: why, of runs that could not be finished, by their run_id. It comes back, with every run that left no record.
     """
     order = {run.run_id: i for i, run in enumerate(runs)}
-    axes = list(dict.fromkeys(axis_column(name) for run in runs for name in run.axes))
+    axes = list(dict.fromkeys(axis_column(name) for run in runs for name in run.cell.axes))
     done, sums = list_finished(folder), {}
     failed = {name: failed.get(name, NO_RECORD) for name in order if name not in done.runs}
 

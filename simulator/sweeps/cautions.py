@@ -18,13 +18,10 @@ from simulator.objectives.custom import caution, start_slopes
 from simulator.objectives.objective import Objective, Own
 from simulator.proxies.reward_model import held_out
 from simulator.settings.config_errors import told
-from simulator.settings.relevant_keys import needs
 from simulator.settings.run import Run
-from simulator.settings.tables import flat_settings
-from simulator.settings.toml import flatten
-from simulator.sweeps.grid import tables_read
-from simulator.sweeps.stacking import cells, footprint_of, method_of
-from simulator.sweeps.sweep import RunSettings, Sweep
+from simulator.sweeps.stacking import cells, footprint_of
+from simulator.sweeps.sweep import Sweep
+from simulator.sweeps.unread_keys import unread_keys_of
 from simulator.worlds.protocol import World
 
 LEAST_SLOPE = 3 * EPSILON  # of the loss along a log-ratio, at the start
@@ -124,7 +121,7 @@ def of_texts(runs: Sequence[Run]) -> Iterator[str]:
 
 def of_held_out(runs: Sequence[Run]) -> Iterator[str]:
     """Proxies whose best checkpoint is chosen by very few pairs."""
-    for settings in {id(run.settings): run.settings for run in runs if run.proxies}.values():
+    for settings in {id(run.settings): run.settings for run in runs if run.cell.proxies}.values():
         count, share = held_out(settings), f"proxy.held_out = {settings.proxy.held_out:g}"
         if count < FEW:
             yield (
@@ -143,7 +140,7 @@ def uninformative_pairs(world: World, run: Run) -> str:
     alike, equal = (float(which.double().mean()) for which in (same, tied))
     if alike + equal < SILENT:
         return ""
-    where = f"at {told(run.axes)}: " if run.axes else ""
+    where = f"at {told(run.cell.axes)}: " if run.cell.axes else ""
     return (
         f"{where}of the pairs, {alike:.0%} are two identical responses and {equal:.0%} have equal gold, so that their "
         "labels say nothing; take longer responses, or a gold reward with fewer ties"
@@ -165,30 +162,3 @@ def convention(name: str) -> str:
     """What is said of a name of a loss that stands for one of ours."""
     told = OBJECTIVES[KNOWN_AS[name]].known.told
     return f"sweep.loss = {name}: is recorded as {KNOWN_AS[name]}{f', which is {told}' if told else ''}"
-
-
-def unread_keys_of(sweep: Sweep, runs: Sequence[Run]) -> list[str]:
-    """A sentence on each key that was set, that is, differs from its default, and that no run reads."""
-    some = [run for run, _ in cells(runs)]
-    reads_of = [(run.settings, method_of(run).reads(run)) for run in some]
-    read = {name.removeprefix(".") for pair in reads_of for name, _ in flatten("", tables_read(*pair))}
-    told_of = read | {name for _, reads in reads_of for name in reads.always_report}
-    default, axes, said = flat_settings(RunSettings()), sweep.sweep.axes, []
-    for key, value in flat_settings(sweep.settings_at({})).items():
-        if key not in read and key not in axes and value != default[key]:
-            said.append(f"{key} = {shown(value)}: no run of this sweep reads it{needs(key)}")
-    for key, values in axes.items():
-        if len(values) > 1 and not any(name == key or name.startswith(f"{key}.") for name in told_of):
-            said.append(f"sweep.{key}: no run of this sweep reads it, so it is dropped{needs(key)}")
-    objectives = [run.objective for run in some if run.objective]
-    reads = {
-        "loss": bool(objectives),
-        "beta": any(objective.has_beta for objective in objectives),
-        "penalty": any("penalty" in method_of(run).card.varies for run in some),
-    }
-    usual = type(sweep.sweep)()
-    unread_here = [key for key, is_read in reads.items() if not is_read]
-    for key in unread_here:
-        if getattr(sweep.sweep, key) != getattr(usual, key):
-            said.append(f"sweep.{key}: no run of this sweep reads it{needs(f'sweep.{key}')}")
-    return said

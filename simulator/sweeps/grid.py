@@ -18,7 +18,7 @@ from simulator.objectives.objective import Objective
 from simulator.proxies.reward_model import held_out
 from simulator.settings.config_errors import told
 from simulator.settings.relevant_keys import read_tables
-from simulator.settings.run import Run
+from simulator.settings.run import GridCell, Run
 from simulator.settings.tables import Settings
 from simulator.sweeps.sweep import Sweep
 from simulator.user_code.loading import is_own
@@ -30,46 +30,8 @@ PROXY_LIMIT = 5_000
 
 
 @dataclass(frozen=True, kw_only=True)
-class GridCell:
-    """Runs that differ in nothing but beta and seed; the fields are those of a Run."""
-
-    method: str
-    objective: Objective | None
-    axes: Mapping[str, Any]
-    settings: Settings
-    proxies: bool
-    settings_digest: str
-    stack_key: str
-    steps: int
-    betas: tuple[float | None, ...]
-
-    @property
-    def loss(self) -> str | None:
-        """The name of the objective."""
-        return self.objective.name if self.objective else None
-
-    def runs(self, seeds: int, kappa: float | None) -> Iterator[Run]:
-        """A run for each beta and seed."""
-        for beta, seed in itertools.product(self.betas, range(seeds)):
-            yield Run(
-                method=self.method,
-                objective=self.objective,
-                loss=self.loss,
-                beta=beta,
-                kappa=kappa,
-                seed=seed,
-                axes=self.axes,
-                settings=self.settings,
-                proxies=self.proxies,
-                settings_digest=self.settings_digest,
-                stack_key=self.stack_key,
-                steps=self.steps,
-            )
-
-
-@dataclass(frozen=True, kw_only=True)
 class Point:
-    """What decides which settings a run reads: a Cell without beta and seed."""
+    """What decides which settings a run reads: a Cell."""
 
     settings: Settings
     objective: Objective | None

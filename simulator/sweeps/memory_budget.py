@@ -122,7 +122,7 @@ def run_bytes(run: Run) -> int:
         held += pairs_bytes(settings, taken.pairs) * taken.responses // 2 + order + fresh_bytes(run, taken)
         held += drawn_bytes(settings.spec, taken.enumerated_tokens)
         step = int(step * min(taken.gradients, TERM_PASSES))
-    if run.proxies:
+    if run.cell.proxies:
         held += settings.proxy.members * (listed_bytes(settings.spec) + FLOAT * proxy_architecture(settings).row)
         held += looked_up_bytes(settings.spec)
     return int(SLACK * (row + step + held))
@@ -196,7 +196,7 @@ def beside_bytes(run: Run) -> int:
     """What a measurement holds, and the scoring that it asks for, however many runs the stack has."""
     spec = run.settings.spec
     pool = pooled_bytes(spec, footprint_of(run).pool)
-    return measuring_bytes(spec) + pool + (scoring_bytes(run.settings) if run.proxies else 0)
+    return measuring_bytes(spec) + pool + (scoring_bytes(run.settings) if run.cell.proxies else 0)
 
 
 def tree_of(run: Run) -> int:

@@ -94,7 +94,7 @@ def stacks(runs: Sequence[Run], sizes: Mapping[str, int]) -> list[tuple[Run, ...
 
 def with_proxies(runs: Iterable[Run]) -> list[Run]:
     """One run for each settings and seed that need proxies: those of all others are the same."""
-    return list({(id(run.settings), run.seed): run for run in runs if run.proxies}.values())
+    return list({(id(run.settings), run.seed): run for run in runs if run.cell.proxies}.values())
 
 
 def world_names(runs: Iterable[Run]) -> list[tuple[Settings, str]]:

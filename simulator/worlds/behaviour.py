@@ -23,7 +23,7 @@ from torch import Tensor
 
 from simulator.common.errors import ConfigError
 from simulator.networks.prefix_tree import leaf_log_probs
-from simulator.settings.tables import Behaviour
+from simulator.settings.tables import Behaviour, Data
 
 TURNS = 100  # draws of a pair whose responses are to differ
 
@@ -56,6 +56,34 @@ class Answers(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
+class BehaviourPolicy:
+    """mu: what determines its law beside the reference."""
+
+    kind: Behaviour
+    temperature: float
+    uniform_share: float
+
+
+def behaviour_of(data: Data) -> BehaviourPolicy:
+    """The behaviour policy that settings ask for."""
+    return BehaviourPolicy(
+        kind=data.behaviour, temperature=data.behaviour_temperature, uniform_share=data.uniform_share
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairsDraw:
+    """What determines pairs from the behaviour policy."""
+
+    behaviour: BehaviourPolicy
+    distinct: bool
+    seed: int
+    purpose: str
+    pairs: int
+    responses: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Candidates:
     """Pairs, or K responses to a prompt, without labels: as in Preferences, in the order in which they were drawn.
 
@@ -68,27 +96,24 @@ class Candidates:
     draws: np.ndarray
 
 
-def behaviour_law(behaviour: Behaviour, nodes: Tensor, *, temperature: float, uniform_share: float) -> np.ndarray:
+def behaviour_law(policy: BehaviourPolicy, nodes: Tensor) -> np.ndarray:
     """mu over all responses, [P, G], from the reference's log-probabilities at the inner nodes [P, M, V]."""
     vocabulary = nodes.shape[-1]
-    tempered = behaviour == "tempered"
-    law_nodes = (nodes / temperature).log_softmax(dim=-1) if tempered else nodes
+    law_nodes = (nodes / policy.temperature).log_softmax(dim=-1) if policy.kind == "tempered" else nodes
     law = leaf_log_probs(law_nodes.unsqueeze(0), vocabulary)[0].exp().numpy()
-    share = {"uniform": 1.0, "mixture": uniform_share}.get(behaviour, 0.0)
+    share = {"uniform": 1.0, "mixture": policy.uniform_share}.get(policy.kind, 0.0)
     return (1 - share) * law + share / law.shape[1]
 
 
-def behaviour_temperature(
-    behaviour: Behaviour, draws: np.ndarray, *, temperature: float, uniform_share: float
-) -> np.ndarray:
+def behaviour_temperature(policy: BehaviourPolicy, draws: np.ndarray) -> np.ndarray:
     """The temperature that each response of mu is sampled at, float32 like `draws`, which are uniform on [0, 1).
 
     Uniform is sampling at an infinite temperature.
     """
-    constant = {"reference": 1.0, "tempered": temperature, "uniform": np.inf}
-    if behaviour == "mixture":
-        return np.where(draws < uniform_share, np.inf, 1.0).astype(np.float32)
-    return np.full(draws.shape, constant[behaviour], dtype=np.float32)
+    constant = {"reference": 1.0, "tempered": policy.temperature, "uniform": np.inf}
+    if policy.kind == "mixture":
+        return np.where(draws < policy.uniform_share, np.inf, 1.0).astype(np.float32)
+    return np.full(draws.shape, constant[policy.kind], dtype=np.float32)
 
 
 def draw_pairs(

@@ -28,7 +28,15 @@ from simulator.objectives.objective import UnderReference
 from simulator.settings.tables import Data
 from simulator.settings.world_spec import WorldSpec
 from simulator.training.forward_kl import exact_under_reference
-from simulator.worlds.behaviour import Answers, Candidates, behaviour_law, draw_pairs, redraw_alike, sample_by_inverse
+from simulator.worlds.behaviour import (
+    Answers,
+    Candidates,
+    behaviour_law,
+    behaviour_of,
+    draw_pairs,
+    redraw_alike,
+    sample_by_inverse,
+)
 from simulator.worlds.components import Components, content_of, fluency_under, refuse_gold, sizes
 from simulator.worlds.listing import Listing, Scorer
 
@@ -69,12 +77,7 @@ class EnumerableWorld:
 
     def behaviour(self, data: Data) -> Array:
         """mu over all responses, [P, G]."""
-        return behaviour_law(
-            data.behaviour,
-            self.reference_nodes.cpu(),
-            temperature=data.behaviour_temperature,
-            uniform_share=data.uniform_share,
-        )
+        return behaviour_law(behaviour_of(data), self.reference_nodes.cpu())
 
     @property
     def log_law(self) -> Tensor:

@@ -9,7 +9,7 @@ from simulator.training.footprint import FLOAT, SLACK, STACK_LIMIT, WIDE, step_b
 from simulator.training.forward_kl import POOL
 from simulator.worlds.components import architecture_of
 from simulator.worlds.enumerable import MOST_MEASURED
-from simulator.worlds.sampled import KEPT_BYTES
+from simulator.worlds.sampled import BEHAVIOUR_BYTES, PAIRS_BYTES
 
 SPOKEN_BYTES = 300  # of a prompt in Python, while different ones are gathered
 
@@ -47,7 +47,7 @@ def world_bytes(spec: WorldSpec) -> int:
     if spec.lists_responses:
         return language + 12 * WIDE * world.prompts * world.vocabulary**world.response_length
     baseline = WIDE * spec.measured_prompts * spec.measure.baseline * (world.response_length + 16)
-    return language + baseline + KEPT_BYTES
+    return language + baseline + PAIRS_BYTES + BEHAVIOUR_BYTES
 
 
 def making_bytes(spec: WorldSpec) -> int:

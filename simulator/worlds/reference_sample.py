@@ -28,6 +28,7 @@ from simulator.networks.sampling import sample_blocks
 from simulator.networks.token_log_probs import MAX_FLOATS, floats_per_prompt, response_log_probs
 from simulator.settings.world_spec import WorldSpec
 from simulator.worlds.components import Components, content_of, fluency_under, refuse_gold
+from simulator.worlds.listing import Listing
 
 GOLD_DIGITS = 5  # scores closer than that are a tie; networks round differently in different company
 TILT = 0.05  # change of content's weight, in logarithms, over which the slope of a win rate is taken
@@ -145,3 +146,17 @@ def draw_reference_sample(
         "reference_length": float(lengths(texts[1]).mean()),
     }
     return judge, baseline, facts
+
+
+def list_baseline(baseline: ReferenceSample, prompts: Tensor) -> Listing:
+    """The baseline at the prompts of these rows [n] as a listing: each response is as likely as others."""
+    scores = gold_score(baseline.parts).cpu().numpy()
+    count = scores.shape[1]
+    row = np.arange(len(scores)).repeat(count // 2)
+    first = np.tile(np.arange(count // 2), len(scores))
+    return Listing(
+        rows=prompts.cpu().numpy(),
+        law=np.full(scores.shape, 1 / count),
+        gold=scores - scores.mean(axis=1, keepdims=True),
+        pairs=np.column_stack([row, first, first + count // 2]),
+    )

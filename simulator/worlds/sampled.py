@@ -20,7 +20,7 @@ the standard errors contain it. The noise that responses are drawn with is the s
 world, too; see simulator/networks/sampling.py.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,7 +29,6 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from gold_rewards import Gold
 from simulator.common.random_streams import random_stream
 from simulator.measurement.exact import Columns
 from simulator.measurement.gibbs import no_rows
@@ -37,57 +36,77 @@ from simulator.measurement.policy_summary import PolicySummary
 from simulator.networks.architecture import Architecture
 from simulator.networks.packing import whole_packing
 from simulator.networks.parameters import Blocks, unstack
-from simulator.networks.sampling import SampleBlocks, sample_blocks
-from simulator.networks.token_log_probs import MAX_FLOATS, floats_per_prompt, response_log_probs, runs_per_block
+from simulator.networks.sampling import sample_blocks
+from simulator.networks.token_log_probs import MAX_FLOATS, floats_per_prompt, response_log_probs
 from simulator.networks.transformer import sequence_scores
 from simulator.objectives.objective import UnderReference
 from simulator.settings.tables import Data
-from simulator.settings.world_spec import Measure, WorldSpec
+from simulator.settings.world_spec import WorldSpec
 from simulator.training.forward_kl import POOL, DrawnUnderReference
-from simulator.worlds.behaviour import Answers, Candidates, behaviour_temperature, redraw_alike
+from simulator.worlds.behaviour import (
+    Answers,
+    BehaviourPolicy,
+    Candidates,
+    PairsDraw,
+    behaviour_of,
+    behaviour_temperature,
+    redraw_alike,
+)
 from simulator.worlds.components import Components, sizes
 from simulator.worlds.listing import Listing, Scorer
-from simulator.worlds.reference_sample import ReferenceSample, draw_reference_sample, gold_score
-from simulator.worlds.sampled_measures import log_ratios, measure_drawn, summarize
+from simulator.worlds.recent_draws import RecentDraws
+from simulator.worlds.reference_sample import draw_reference_sample, gold_score, list_baseline
+from simulator.worlds.sampled_measures import SampledMeasurement, log_ratios, measure_drawn, summarize
 
-KEPT_BYTES = 2**25  # of pairs
+PAIRS_BYTES = BEHAVIOUR_BYTES = 2**24  # of pairs, and of responses of behaviour policies, kept for the next stack
 UNSEEN = 1024  # texts that the reference's cross-entropy is measured on
 
 Array = np.ndarray
 
 
+def recent_pairs() -> RecentDraws[PairsDraw, Candidates]:
+    """A store of pairs."""
+
+    def bytes_of(pairs: Candidates) -> int:
+        return pairs.prompt.nbytes + pairs.responses.nbytes + pairs.reference.nbytes + pairs.draws.nbytes
+
+    return RecentDraws(PAIRS_BYTES, bytes_of)
+
+
+def recent_behaviour() -> RecentDraws[BehaviourPolicy, tuple[Tensor, Tensor]]:
+    """A store of responses of behaviour policies, and their log pi_ref."""
+    return RecentDraws(BEHAVIOUR_BYTES, lambda drawn: drawn[0].nbytes + drawn[1].nbytes)
+
+
 @dataclass(frozen=True, kw_only=True)
 class SampledWorld:
-    """What all runs in a world share.
-
-    prompts [P, L] are token ids, of which policies are measured on some, measured [n, L], the rows `few` [n]; reference
-    [D] are the parameters of pi_ref. asked: how to measure. end: the token that ends a response, or None. seed: of the
-    noise. share: n / P. listing: the baseline. facts: what `world.json` says of the world. drawn: pairs and responses
-    of the behaviour policy, kept for the next stack.
-    """
+    """What all runs in a world share."""
 
     architecture: Architecture
-    prompts: Tensor
-    measured_prompts: Tensor
-    measured_rows: Tensor
-    reference: Tensor
-    end: int | None
-    judge: Gold
-    baseline: ReferenceSample
-    measure_settings: Measure
-    seed: int
-    sampling_fraction: float
-    listing: Listing
-    facts: dict[str, Any]
-    drawn: dict[Any, Any] = field(default_factory=dict, compare=False)
+    prompts: Tensor  # token ids [P, L]
+    reference: Tensor  # parameters of pi_ref, [D]
+    end: int | None  # the token that ends a response
+    measurement: SampledMeasurement  # how policies are measured, on n of the prompts
+    listing: Listing  # the baseline's responses
+    facts: dict[str, Any]  # what `world.json` says of the world
+    pairs: RecentDraws[PairsDraw, Candidates] = field(default_factory=recent_pairs, compare=False)
+    behaviour: RecentDraws[BehaviourPolicy, tuple[Tensor, Tensor]] = field(
+        default_factory=recent_behaviour, compare=False
+    )
     kl_source: str = "sampled"
     lists_responses: bool = False
 
     def candidates(self, data: Data, seed: int, pairs: int, purpose: str, responses: int = 2) -> Candidates:
         """Pairs of a seed from the behaviour policy, without labels; they follow from (seed, purpose)."""
-        behaviour = (data.behaviour, data.behaviour_temperature, data.uniform_share, data.distinct)
-        key = (behaviour, seed, pairs, purpose, responses)
-        return self._kept(key, lambda: self._candidates(data, seed, pairs, purpose, responses))
+        draw = PairsDraw(
+            behaviour=behaviour_of(data),
+            distinct=data.distinct,
+            seed=seed,
+            purpose=purpose,
+            pairs=pairs,
+            responses=responses,
+        )
+        return self.pairs.of(draw, lambda: self._draw_pairs(draw))
 
     def log_reference(self, prompt: Tensor, responses: Tensor) -> Tensor:
         """log pi_ref of responses [R, B, K, T] to the prompts of these rows [R, B], float64 [R, B, K]."""
@@ -103,7 +122,7 @@ class SampledWorld:
         It has no zero at each prompt: what is compared are responses to the same one.
         """
         asked = self.prompts[prompt].unsqueeze(2).expand(*responses.shape[:3], -1)
-        return gold_score(self._parts(asked, responses))
+        return gold_score(self.measurement.parts(asked, responses))
 
     def under_reference(self, seeds: Sequence[int]) -> UnderReference:
         """The mean over responses of the reference that each run has drawn for it."""
@@ -118,7 +137,7 @@ class SampledWorld:
 
     def score_listed(self, parameters: Tensor, architecture: Architecture) -> Tensor:
         """What networks with `parameters` [M, D] say of the listing, float64 [M, n, b]."""
-        prompts, listed = self.measured_prompts, self.baseline.responses
+        prompts, listed = self.measurement.prompts, self.measurement.baseline.responses
         packed = whole_packing(
             prompt_length=prompts.shape[1], response_length=listed.shape[2], responses=1, device=prompts.device
         )
@@ -133,20 +152,13 @@ class SampledWorld:
                 found[number, some] = scores[0, :, 0].double()
         return found.view(len(parameters), *listed.shape[:2])
 
-    def _kept(self, key: Any, make: Callable[[], Any]) -> Any:
-        if key not in self.drawn:
-            self.drawn[key] = make()
-            while sum(map(bytes_of, self.drawn.values())) > KEPT_BYTES and len(self.drawn) > 1:
-                del self.drawn[next(iter(self.drawn))]
-        return self.drawn[key]
-
-    def _candidates(self, data: Data, seed: int, pairs: int, purpose: str, count: int = 2) -> Candidates:
-        draws = random_stream(seed, purpose).random((pairs, 2))
+    def _draw_pairs(self, draw: PairsDraw) -> Candidates:
+        draws = random_stream(draw.seed, draw.purpose).random((draw.pairs, 2))
         row = torch.from_numpy((draws[:, 0] * len(self.prompts)).astype(np.int64)).to(self.prompts.device)
         prompts = self.prompts[row]
-        responses = self._behave(data, prompts, count, seed, purpose)
-        if data.distinct:
-            responses = self._apart(data, prompts, responses, seed, purpose)
+        responses = self._behave(draw.behaviour, prompts, draw.responses, draw.seed, draw.purpose)
+        if draw.distinct:
+            responses = self._apart(draw, prompts, responses)
         return Candidates(
             prompt=row,
             responses=responses,
@@ -156,11 +168,12 @@ class SampledWorld:
             draws=draws[:, 1],
         )
 
-    def _apart(self, data: Data, prompts: Tensor, responses: Tensor, seed: int, purpose: str) -> Tensor:
+    def _apart(self, draw: PairsDraw, prompts: Tensor, responses: Tensor) -> Tensor:
         """Responses [N, K, T] to `prompts` [N, L], those that are alike to one prompt drawn again."""
 
         def again(turn: int) -> Array:
-            return self._behave(data, prompts, responses.shape[1], seed, f"{purpose} again {turn}").cpu().numpy()
+            purpose = f"{draw.purpose} again {turn}"
+            return self._behave(draw.behaviour, prompts, draw.responses, draw.seed, purpose).cpu().numpy()
 
         return torch.from_numpy(redraw_alike(responses.cpu().numpy(), again)).to(responses.device)
 
@@ -172,23 +185,22 @@ class SampledWorld:
         Those are [R, n, 2] for the first n = `measure.pairs` of each run's pairs, or all; none without pairs. With a
         scorer, the column `proxy` is its scores' and not the implicit reward's.
         """
-        lots = SampleBlocks(prompts=len(self.measured_prompts), responses=self.measure_settings.samples)
-        size = runs_per_block(self.architecture, self.prompts.shape[1], lots)
         columns: Columns = {}
-        few = pairs.first(self.measure_settings.pairs) if pairs else None
+        few = pairs.first(self.measurement.settings.pairs) if pairs else None
         shape = few.reference.shape if few else (len(parameters), 0, 2)
         ratios = torch.empty(shape, dtype=torch.float64, device=parameters.device)
-        for first in range(0, len(parameters), size):
-            rows = slice(first, first + size)
+        behaviour = None if data.behaviour == "reference" else self._behaviour_sample(behaviour_of(data))
+        for rows in self.measurement.blocks_of(len(parameters)):
             if few:
                 ratios[rows] = self._on_pairs(parameters[rows], few.rows(rows))
-            for name, value in measure_drawn(self, parameters[rows], data, scorer and scorer.rows(rows)).items():
+            of_rows = scorer and scorer.rows(rows)
+            for name, value in measure_drawn(self.measurement, parameters[rows], behaviour, of_rows).items():
                 columns.setdefault(name, value.new_empty(len(parameters)))[rows] = value
         return columns, ratios
 
     def portray(self, parameters: Tensor, scorer: Scorer | None = None) -> PolicySummary:
         """What policies with `parameters` [R, D] say; the column `proxy` is log pi / pi_ref without a scorer."""
-        return summarize(self, parameters, scorer)
+        return summarize(self.measurement, parameters, scorer)
 
     def oracle(self, name: str) -> pd.DataFrame:
         """No rows: the best policy is known where every response can be listed."""
@@ -197,34 +209,23 @@ class SampledWorld:
     @property
     def reference_blocks(self) -> Blocks:
         """The reference as named weights."""
-        return unstack(self.reference.unsqueeze(0), self.architecture)
+        return self.measurement.reference_blocks
 
-    def _behave(self, data: Data, prompts: Tensor, responses: int, seed: int, purpose: str) -> Tensor:
+    def _behave(self, policy: BehaviourPolicy, prompts: Tensor, responses: int, seed: int, purpose: str) -> Tensor:
         """Responses of the behaviour policy to `prompts`, [P, m, T]."""
         uniform = random_stream(seed, purpose, "temperature").random((len(prompts), responses))
-        temperature = behaviour_temperature(
-            data.behaviour, uniform, temperature=data.behaviour_temperature, uniform_share=data.uniform_share
-        )
+        temperature = behaviour_temperature(policy, uniform)
         return sample_blocks(
             self.reference_blocks,
             self.architecture,
             prompts,
             temperature=torch.from_numpy(temperature).to(prompts.device),
-            length=self.baseline.responses.shape[2],
+            length=self.measurement.baseline.responses.shape[2],
             end=self.end,
             seed=seed,
             purpose=purpose,
             at_once=MAX_FLOATS // floats_per_prompt(self.architecture, prompts.shape[1]),
         )
-
-    def judged(self, prompts: Tensor, responses: Tensor) -> Tensor:
-        """The parts of the judge's scores, [2, R, P, m], of responses [R, P, m, T] to prompts [P, L]."""
-        return self._parts(prompts[:, None].expand(*responses.shape[:3], -1), responses)
-
-    def _parts(self, prompts: Tensor, responses: Tensor) -> Tensor:
-        """As `judged`, for a prompt of its own for each response, [R, P, m, L]."""
-        parts = self.judge.score_parts(prompts.flatten(0, 2).cpu().numpy(), responses.flatten(0, 2).cpu().numpy())
-        return torch.from_numpy(parts).view(2, *responses.shape[:3]).to(responses.device)
 
     def _on_pairs(self, parameters: Tensor, pairs: Answers) -> Tensor:
         blocks = unstack(parameters, self.architecture)
@@ -232,35 +233,17 @@ class SampledWorld:
             response_log_probs(blocks, self.architecture, self.prompts[pairs.prompt], pairs.responses) - pairs.reference
         )
 
-    def behaviour_sample(self, data: Data) -> tuple[Tensor, Tensor]:
-        """Responses of the behaviour policy to the measured prompts, [n, m, T], and their log pi_ref [n, m]."""
+    def _behaviour_sample(self, policy: BehaviourPolicy) -> tuple[Tensor, Tensor]:
+        """Its responses to the measured prompts, [n, m, T], and their log pi_ref [n, m]."""
+        measurement = self.measurement
 
-        def make() -> tuple[Tensor, Tensor]:
-            drawn = self._behave(data, self.measured_prompts, self.measure_settings.samples, self.seed, "behaviour")
+        def draw() -> tuple[Tensor, Tensor]:
+            count, seed = measurement.settings.samples, measurement.seed
+            drawn = self._behave(policy, measurement.prompts, count, seed, "behaviour")
             nothing = torch.zeros(drawn.shape[:2], dtype=torch.float64, device=drawn.device)
-            return drawn, log_ratios(self, self.reference_blocks, drawn, nothing)[0]
+            return drawn, log_ratios(measurement, self.reference_blocks, drawn, nothing)[0]
 
-        return self._kept((data.behaviour, data.behaviour_temperature, data.uniform_share), make)
-
-
-def bytes_of(tensors: Candidates | tuple[Tensor, Tensor]) -> int:
-    """What a set of pairs, or of responses, takes."""
-    held = tensors if isinstance(tensors, tuple) else vars(tensors).values()
-    return sum(tensor.nbytes for tensor in held if tensor is not None)
-
-
-def list_baseline(baseline: ReferenceSample, prompts: Tensor) -> Listing:
-    """The baseline at the prompts of these rows [n] as a listing: each response is as likely as others."""
-    scores = gold_score(baseline.parts).cpu().numpy()
-    count = scores.shape[1]
-    row = np.arange(len(scores)).repeat(count // 2)
-    first = np.tile(np.arange(count // 2), len(scores))
-    return Listing(
-        rows=prompts.cpu().numpy(),
-        law=np.full(scores.shape, 1 / count),
-        gold=scores - scores.mean(axis=1, keepdims=True),
-        pairs=np.column_stack([row, first, first + count // 2]),
-    )
+        return self.behaviour.of(policy, draw)
 
 
 def cross_entropy(spec: WorldSpec, ground: Components, reference: Tensor) -> float:
@@ -281,18 +264,24 @@ def sample_world(spec: WorldSpec, ground: Components, device: torch.device) -> S
     measured = prompts[rows]
     judge, baseline, facts = draw_reference_sample(spec, ground, measured, reference, end)
     unseen = cross_entropy(spec, ground, reference)
+    measurement = SampledMeasurement(
+        architecture=ground.architecture,
+        prompts=measured,
+        rows=rows,
+        share=spec.measured_prompts / spec.world.prompts,
+        reference=reference,
+        baseline=baseline,
+        judge=judge,
+        settings=spec.measure,
+        seed=spec.world.seed,
+        end=end,
+    )
     return SampledWorld(
         architecture=ground.architecture,
         prompts=prompts,
-        measured_prompts=measured,
-        measured_rows=rows,
         reference=reference,
         end=end,
-        judge=judge,
-        baseline=baseline,
-        measure_settings=spec.measure,
-        seed=spec.world.seed,
-        sampling_fraction=spec.measured_prompts / spec.world.prompts,
+        measurement=measurement,
         listing=list_baseline(baseline, rows),
         facts={**sizes(spec, ground), "reference_cross_entropy": unseen, **facts},
     )

@@ -100,17 +100,17 @@ def test_standard_errors_of_the_pool_are_the_spread_over_worlds_samples(trained:
     settings = small_sweep(**tables)
     run, worlds = runs_of("best_of_n", **tables), []
     from simulator.worlds.components import make_components
-    from simulator.worlds.reference_sample import draw_reference_sample
-    from simulator.worlds.sampled import list_baseline
+    from simulator.worlds.reference_sample import draw_reference_sample, list_baseline
 
     first = build_world(settings)
     ground = make_components(settings, torch.device("cpu"))
     with torch.no_grad():
         for seed in range(30):
             other = settings.model_copy(update={"world": settings.world.model_copy(update={"seed": 100 + seed})})
-            judge, baseline, _ = draw_reference_sample(other, ground, first.measured_prompts, first.reference, None)
-            listing = list_baseline(baseline, first.measured_rows)
-            worlds.append(replace(first, judge=judge, baseline=baseline, listing=listing, seed=100 + seed))
+            judge, baseline, _ = draw_reference_sample(other, ground, first.measurement.prompts, first.reference, None)
+            listing = list_baseline(baseline, first.measurement.rows)
+            measurement = replace(first.measurement, judge=judge, baseline=baseline, seed=100 + seed)
+            worlds.append(replace(first, measurement=measurement, listing=listing))
     tables_found = [trace(run, world, [proxy_in(world, trained)]).set_index("n") for world in worlds]
     for name in ("gold", "win_rate", "proxy"):
         for n in (2, 8):
@@ -182,9 +182,9 @@ def test_a_grid_has_an_axis_only_where_it_matters() -> None:
     assert count["gpo"] == 2 + 2 * proxies
     assert len({run.run_id for run in runs}) == len(runs)
     for run in runs:
-        assert ("proxy.width" in run.axes) == run.proxies
-        assert ("train.steps" in run.axes) == (run.method in ("gpo", "rl"))
-        assert "rl.clip" not in run.axes
+        assert ("proxy.width" in run.cell.axes) == run.cell.proxies
+        assert ("train.steps" in run.cell.axes) == (run.method in ("gpo", "rl"))
+        assert "rl.clip" not in run.cell.axes
 
 
 def test_runs_against_different_proxies_share_a_stack() -> None:

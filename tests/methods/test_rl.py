@@ -15,7 +15,6 @@ from simulator.methods.algorithms.policy_gradients import (
     Rollout,
     Task,
     climb,
-    climb_and_measure,
     clipped,
     gradient_of,
     leave_one_out,
@@ -24,6 +23,7 @@ from simulator.methods.algorithms.policy_gradients import (
     roll_out,
     set_task,
 )
+from simulator.methods.rl import METHOD, algorithm_of
 from simulator.networks.parameters import unstack
 from simulator.proxies.reward_model import members_needed
 from simulator.proxies.scores import Proxy, make_proxy
@@ -55,7 +55,7 @@ def planted(world: World, seed: int) -> Proxy:
 
 
 def task_of(runs: list[Run], world: World) -> Task:
-    return set_task(runs, world, [planted(world, run.seed) for run in runs])
+    return set_task(runs, world, [planted(world, run.seed) for run in runs], algorithm_of(runs[0].settings))
 
 
 def moved(world: World, rows: int, size: float = 0.1, dtype: torch.dtype = torch.float32) -> torch.Tensor:
@@ -148,7 +148,7 @@ def test_run_long_it_comes_to_the_optimum(algorithm: str, steps: int) -> None:
     rl = {"algorithm": algorithm, "responses": 64, "reuse": 3}
     (run,) = runs_of(seeds=1, penalty=(0.3,), rl=rl, train=train, proxy={"steps": 300, "width": 16}, **tables)
     here = build_world(run.settings)
-    task = set_task([run], here, [trained_proxy(run, here)])
+    task = set_task([run], here, [trained_proxy(run, here)], algorithm_of(run.settings))
     scores = task.scorer.tables[0]
     best = gibbs(here.log_law, scores, torch.tensor([0.3]))
     ceiling = float((best.exp() * (scores - 0.3 * (best - here.log_law))).sum(dim=-1).mean())
@@ -197,7 +197,7 @@ def test_the_records_of_a_path(world: World) -> None:
     runs = runs_of(seeds=2, penalty=(0.0,))
     proxies = [planted(world, run.seed) for run in runs]
     beside: dict[str, pd.DataFrame] = {}
-    curves = climb_and_measure(runs, world, proxies, Recorder(save_table=beside.__setitem__))
+    curves = METHOD.run(runs, world, proxies, Recorder(save_table=beside.__setitem__))
     assert set(beside) == {"responses", "gold_law"}
     assert set(beside["responses"]["run_id"]) == {run.run_id for run in runs}
     assert curves["step"].max() == 40
@@ -221,7 +221,7 @@ def test_in_a_sampled_world_it_climbs_the_networks_score() -> None:
     here = build_world(small_sweep(world={"kind": "sampled", "language": {"stop": 0.1}}))
     tables = {"world": {"kind": "sampled", "language": {"stop": 0.1}}}
     (run,) = runs_of(seeds=1, penalty=(0.0,), **tables, rl={"prompts": 3, "responses": 16}, train={"steps": 60})
-    curves = climb_and_measure([run], here, [trained_proxy(run, here)], Recorder()).set_index("step")
+    curves = METHOD.run([run], here, [trained_proxy(run, here)], Recorder()).set_index("step")
     assert curves.loc[60, "proxy"] > curves.loc[0, "proxy"] + 5 * curves.loc[60, "proxy_se"]
     assert curves.loc[60, "kl"] > 0.1
     assert (curves["kl_source"] == "sampled").all()

@@ -168,20 +168,20 @@ def test_fresh_pairs_of_a_policy_that_left_the_reference_keep_it_honest(world: W
 def test_a_round_that_never_comes_is_offline() -> None:
     assert [run.run_id for run in runs_of({"refresh": 40})] == [run.run_id for run in runs_of({})]
     late = {"refresh": 40, "labeller": "proxy"}
-    assert not any(run.proxies for run in runs_of(late))
-    assert all(run.proxies for run in runs_of(late | {"refresh": 39}))
+    assert not any(run.cell.proxies for run in runs_of(late))
+    assert all(run.cell.proxies for run in runs_of(late | {"refresh": 39}))
 
 
 def test_an_axis_of_refreshes_tells_offline_apart() -> None:
     runs = runs_of({}, **{"online.refresh": [0, 20]})
-    assert {run.axes["online.refresh"] for run in runs} == {0, 20}
+    assert {run.cell.axes["online.refresh"] for run in runs} == {0, 20}
     assert len({run.run_id for run in runs}) == 4
 
 
 def test_ranked_responses_ask_no_labeller(world: World) -> None:
     """Fresh answers that a proxy would label are ranked by gold all the same, and so no proxy is trained."""
     runs = runs_of(ONLINE | {"labeller": "proxy"}, loss="rpo_loo")
-    assert not any(run.proxies for run in runs)
+    assert not any(run.cell.proxies for run in runs)
     by_gold = run_stack(runs_of(ONLINE, loss="rpo_loo"), world, [], Recorder())
     assert (run_stack(runs, world, [], Recorder())["kl"].to_numpy() == by_gold["kl"].to_numpy()).all()
 

@@ -7,8 +7,9 @@ from scipy.special import expit
 from gold_rewards import preference_probability
 from simulator.common.errors import ConfigError
 from simulator.preferences.pairs import chosen_first
-from simulator.settings.tables import Data
+from simulator.settings.tables import Behaviour, Data
 from simulator.worlds.behaviour import (
+    BehaviourPolicy,
     behaviour_law,
     behaviour_temperature,
     draw_pairs,
@@ -76,9 +77,13 @@ def test_settings_of_labels_leave_the_drawn_pairs_alone() -> None:
     assert (clean[1] != noisy[1]).any()
 
 
+def policy(kind: Behaviour, temperature: float) -> BehaviourPolicy:
+    return BehaviourPolicy(kind=kind, temperature=temperature, uniform_share=0.25)
+
+
 def test_behaviours(world: World) -> None:
     def law(name, temperature=2.0):
-        return behaviour_law(name, world.reference_nodes, temperature=temperature, uniform_share=0.25)
+        return behaviour_law(policy(name, temperature), world.reference_nodes)
 
     reference = world.yardstick.reference.exp().numpy()
     assert law("reference") == pytest.approx(reference)
@@ -97,7 +102,7 @@ def test_behaviours_as_temperatures_of_sampling() -> None:
     draws = np.array([[0.1, 0.3], [0.24, 0.9]])
 
     def at(name):
-        return behaviour_temperature(name, draws, temperature=2.0, uniform_share=0.25).tolist()
+        return behaviour_temperature(policy(name, 2.0), draws).tolist()
 
     assert at("reference") == [[1, 1], [1, 1]]
     assert at("tempered") == [[2, 2], [2, 2]]

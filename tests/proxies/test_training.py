@@ -239,7 +239,7 @@ def test_scores_of_the_listing_are_those_of_the_same_responses_read_anew(kind: s
     ]
     scorer = scorer_of(here, proxies)
     rows = torch.arange(3).expand(2, 3)
-    listed = here.responses.expand(3, -1, -1) if kind == "enumerable" else here.baseline.responses
+    listed = here.responses.expand(3, -1, -1) if kind == "enumerable" else here.measurement.baseline.responses
     again = scorer.of(rows, listed.expand(2, -1, -1, -1))
     assert again.numpy() == pytest.approx(scorer.tables.numpy(), abs=1e-4)
     assert (listed < 0).any() == (kind == "sampled")

@@ -7,8 +7,10 @@ import pandas as pd
 import pytest
 
 from simulator.execution.run_stack import proxies_for, run_stack
+from simulator.methods import METHODS
 from simulator.proxies.reward_model import members_needed
 from simulator.proxies.training import train_members
+from simulator.settings.config_errors import known_keys
 from simulator.settings.relevant_keys import world_name
 from simulator.settings.tables import flat_settings
 from simulator.settings.toml import flatten, place
@@ -16,6 +18,7 @@ from simulator.sweeps.cautions import cautions
 from simulator.sweeps.grid import expand, tables_read
 from simulator.sweeps.stacking import method_of
 from simulator.sweeps.sweep import RunSettings
+from simulator.sweeps.unread_keys import NEEDS, needs
 from simulator.training.recorder import Recorder
 from simulator.worlds.build import build_world
 from simulator.worlds.protocol import World
@@ -219,7 +222,7 @@ def test_an_axis_that_no_run_reads_is_dropped_and_reported() -> None:
     sweep = small_sweep(sweep={"loss": ["hinge"], "seeds": 2, "train.weight_decay": [0.0, 0.1, 0.5]})
     runs = expand(sweep)
     assert len(runs) == 3 * 2
-    assert all(not run.axes for run in runs)
+    assert all(not run.cell.axes for run in runs)
     (line,) = cautions(sweep, runs)
     assert line == (
         'sweep.train.weight_decay: no run of this sweep reads it, so it is dropped; only train.optimizer = "adamw" does'
@@ -235,3 +238,22 @@ def test_what_is_read_is_not_reported() -> None:
     assert said() == []
     assert said(objective={"vpo": {"alpha": 0.7}}, sweep={"loss": ["vpo"]}) == []
     assert said(rl={"clip": 0.3, "algorithm": "ppo"}, sweep={"method": ["rl"], "beta": [0.1]}, train={}) != []
+
+
+def test_methods_speak_of_keys_and_tables_that_there_are() -> None:
+    known = {*known_keys(RunSettings), "sweep.loss", "sweep.beta", "sweep.penalty"}
+    tables = {key.partition(".")[0] for key in known}
+    for method in METHODS.values():
+        assert set(method.read_where) <= known | tables, method.card.name
+    assert set(NEEDS) <= known | tables
+
+
+def test_a_key_of_one_method_is_read_by_that_method() -> None:
+    assert needs("rl.prompts") == '; only sweep.method "rl" and rl.algorithm "rloo" or "ppo" does'
+    assert needs("rl.algorithm") == '; only sweep.method "rl" does'
+    assert needs("best_of_n.pool") == '; only sweep.method "best_of_n" and world.kind = "sampled" does'
+    assert needs("train.batch") == '; only sweep.method "gpo" does'
+    assert needs("train.steps") == '; only sweep.method "gpo" or sweep.method "rl" does'
+    assert needs("sweep.beta") == '; only sweep.method "gpo" and a loss that has a beta does'
+    assert needs("data.pool") == '; only sweep.method "gpo" with data.labeller = "proxy" does'
+    assert needs("gold.seed") == ""

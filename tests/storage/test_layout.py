@@ -177,7 +177,8 @@ def test_whatever_fails_is_told_in_the_tables(grid: dict[str, object], tmp_path:
 
     def some(stack: list, *more: object) -> None:
         if not several or any(
-            run.loss == "vpo" or run.method == "best_of_n" or run.axes.get("measure.prompts") == "all" for run in stack
+            run.loss == "vpo" or run.method == "best_of_n" or run.cell.axes.get("measure.prompts") == "all"
+            for run in stack
         ):
             raise ArithmeticError("no")
         finish(stack, *more)

@@ -37,11 +37,11 @@ def read_pool(world: SampledWorld, scorer: Scorer, size: int) -> tuple[dict[str,
     """
     blocks, prompts, runs = (
         unstack(world.reference.unsqueeze(0), world.architecture),
-        world.measured_prompts,
+        world.measurement.prompts,
         len(scorer.tables),
     )
-    own = world.baseline.parts.mean(dim=-1)
-    others = gold_score(world.baseline.parts).sort(dim=-1).values
+    own = world.measurement.baseline.parts.mean(dim=-1)
+    others = gold_score(world.measurement.baseline.parts).sort(dim=-1).values
     names = ("content", "fluency", "score", "win_rate", "length")
     said = {name: np.empty((len(prompts), size)) for name in names}
     proxies = np.empty((runs, len(prompts), size))
@@ -49,7 +49,7 @@ def read_pool(world: SampledWorld, scorer: Scorer, size: int) -> tuple[dict[str,
         for first in range(0, size, CHUNK):
             here = slice(first, min(first + CHUNK, size))
             drawn = draw_chunk(world, blocks, row, first // CHUNK)[:, : here.stop - first]
-            parts = world.judged(prompts[row : row + 1], drawn.unsqueeze(0))[:, 0, 0]
+            parts = world.measurement.judged(prompts[row : row + 1], drawn.unsqueeze(0))[:, 0, 0]
             scores = gold_score(parts)
             found = {
                 "content": parts[0] - own[0, row],
@@ -60,7 +60,7 @@ def read_pool(world: SampledWorld, scorer: Scorer, size: int) -> tuple[dict[str,
             }
             for name, value in found.items():
                 said[name][row, here] = value.cpu().numpy()
-            asked = world.measured_rows[row : row + 1].expand(runs, -1)
+            asked = world.measurement.rows[row : row + 1].expand(runs, -1)
             proxies[:, row, here] = scorer.of(asked, drawn.expand(runs, -1, -1, -1))[:, 0].cpu().numpy()
     return said, proxies
 
@@ -70,12 +70,12 @@ def draw_chunk(world: SampledWorld, blocks: Blocks, row: int, number: int) -> Te
     return sample_blocks(
         blocks,
         world.architecture,
-        world.measured_prompts[row : row + 1],
-        temperature=torch.ones(1, CHUNK, device=world.measured_prompts.device),
-        length=world.baseline.responses.shape[2],
+        world.measurement.prompts[row : row + 1],
+        temperature=torch.ones(1, CHUNK, device=world.measurement.prompts.device),
+        length=world.measurement.baseline.responses.shape[2],
         end=world.end,
-        seed=world.seed,
-        purpose=f"pool {int(world.measured_rows[row])} {number}",
+        seed=world.measurement.seed,
+        purpose=f"pool {int(world.measurement.rows[row])} {number}",
         at_once=CHUNK,
     )
 
@@ -90,17 +90,17 @@ def error(world: SampledWorld, means: Array, variances: Array, others: Array | f
     influence = np.broadcast_to(others, (prompts, world.listing.law.shape[1]))
     within = variances + influence.var(axis=1, ddof=1) / influence.shape[1]
     between = (means + influence.mean(axis=1)).var(ddof=1) if prompts > 1 else 0.0
-    return float(np.sqrt((world.sampling_fraction * within.mean() + (1 - world.sampling_fraction) * between) / prompts))
+    return float(np.sqrt((world.measurement.share * within.mean() + (1 - world.measurement.share) * between) / prompts))
 
 
 def best_of_pool(world: SampledWorld, scorer: Scorer, size: int, ladder: Sequence[int]) -> dict[str, Array]:
     """Estimates and standard errors for the best of each n of `ladder` by each proxy, [Q, R] each."""
     said, proxies = read_pool(world, scorer, size)
     own, tables, drifts = (
-        each.cpu().numpy() for each in (gold_score(world.baseline.parts), scorer.tables, scorer.drifts)
+        each.cpu().numpy() for each in (gold_score(world.measurement.baseline.parts), scorer.tables, scorer.drifts)
     )
     means = own.mean(axis=1, keepdims=True)
-    measured: dict[str, Array] = {}
+    measured, baseline = dict[str, Array](), world.measurement.baseline
     for run, scores in enumerate(proxies):
         stop_if_requested()
         order = scores.argsort(axis=1, kind="stable")
@@ -109,7 +109,7 @@ def best_of_pool(world: SampledWorld, scorer: Scorer, size: int, ladder: Sequenc
         for row, n in enumerate(ladder):
             found = {name: estimate(value, n) for name, value in sorted_said.items()}
             found["gold"] = found["score"][0] - means[:, 0], found["score"][1]
-            moved = world.baseline.unit_influence(*(float(found[name][0].mean()) for name in ("content", "fluency")))
+            moved = baseline.unit_influence(*(float(found[name][0].mean()) for name in ("content", "fluency")))
             others: dict[str, Array | float] = {
                 "gold": -(own - means) - moved.cpu().numpy(),
                 "win_rate": -placed(own, sorted_said["score"], subset_weights(size, n)),

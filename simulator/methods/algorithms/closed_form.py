@@ -15,7 +15,6 @@ from simulator.measurement.best_of_n import kl_bound, log_best_of_n
 from simulator.measurement.gibbs import gibbs
 from simulator.measurement.ladder import TEMPERATURES, ladder
 from simulator.methods.algorithms.best_of_n_sampled import best_of_pool
-from simulator.methods.best_of_n import BestOfN
 from simulator.proxies.scores import Proxy, scorer_of
 from simulator.settings.run import Run
 from simulator.training.checkpoints import curve_rows
@@ -51,14 +50,18 @@ def repeated(values: Array, runs: Sequence[Run]) -> Array:
     return np.repeat(values[:, None], len(runs), axis=1)
 
 
-def best_of_n_rows(runs: Sequence[Run], world: World, proxies: Sequence[Proxy], recorder: Recorder) -> pd.DataFrame:
-    """The records of best-of-n against each run's proxy; n stands in the column `n` and is the step, too."""
-    rungs = ladder(runs[0].settings.of(BestOfN).largest)
+def best_of_n_rows(
+    runs: Sequence[Run], world: World, proxies: Sequence[Proxy], recorder: Recorder, *, largest: int, pool: int
+) -> pd.DataFrame:
+    """The records of best-of-n against each run's proxy, up to the largest n.
+
+    n stands in the column `n` and is the step, too. pool: responses to each prompt, where they are not listed.
+    """
+    rungs = ladder(largest)
     n, scorer = repeated(np.array(rungs, dtype=float), runs), scorer_of(world, proxies)
     if world.lists_responses:
         measured, source = measure_laws(runs, listed(world), scorer, log_best_of_n, rungs), "exact"
     else:
-        pool = runs[0].settings.of(BestOfN).pool
         measured = best_of_pool(cast(SampledWorld, world), scorer, pool, rungs)
         measured, source = measured | {"kl": kl_bound(n)}, "bound"
     recorder.progress(1)

@@ -13,7 +13,6 @@ from torch import Tensor
 
 from simulator.measurement.exact import Columns, measure_pairs
 from simulator.methods.algorithms.final_tables import finite, keep_portrait, margin_rows
-from simulator.methods.gpo import rounds
 from simulator.networks.compute_mode import computing_on
 from simulator.networks.packing import packing
 from simulator.objectives.objective import UnderReference
@@ -58,7 +57,7 @@ def make_problem(
     under_reference: UnderReference | None = None,
 ) -> TrainingProblem:
     """What the stack trains on: `pairs` [R, N, …] of its runs, or those of a `turn` that began after a step."""
-    train = runs[0].settings.train
+    train, online = runs[0].settings.train, runs[0].settings.online
     device = world.prompts.device
     seeds = tuple(run.seed for run in runs)
     parts = parts_of(runs, device)
@@ -89,7 +88,7 @@ def make_problem(
         scores=pairs.scores,
         reference=world.reference,
         under_reference=under_reference or (world.under_reference(seeds) if calibrated else None),
-        fresh=rounds(runs[0]) > 0,
+        fresh=online.rounds(train.steps) > 0,
         how=computing_on(train.precision, train.compile, train.steps, device),
         online_round=turn,
         round_start_step=began,

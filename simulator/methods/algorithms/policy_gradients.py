@@ -14,7 +14,6 @@ from torch import Tensor
 
 from simulator.measurement.probability_mass import checked_mass
 from simulator.methods.algorithms.final_tables import keep_portrait
-from simulator.methods.rl import Rl
 from simulator.networks.compute_mode import Computing, computing, computing_on
 from simulator.networks.optimizer import adam_step, clip_rows, learning_rate_factor
 from simulator.networks.packing import packing
@@ -35,27 +34,35 @@ from simulator.worlds.protocol import ListedWorld, World, listed
 
 
 @dataclass(frozen=True, kw_only=True)
-class Task:
-    """What a stack of runs climbs. penalty, learning_rate and clip (of gradients) [R, 1]: per run.
+class Algorithm:
+    """How a stack climbs; see simulator/methods/rl.py."""
 
-    seeds: one per run, names the streams of its prompts and responses. how: how passes for gradients are computed.
-    """
+    name: str  # "exact", "rloo" or "ppo"
+    prompts: int  # B, or all where there are fewer
+    responses: int  # K
+    ratio_clip: float  # c of ppo
+    reuse: int  # steps of the optimizer on the same responses, of ppo
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """What a stack of runs climbs."""
 
     world: World
     scorer: Scorer
-    rl: Rl
-    penalty: Tensor
-    learning_rate: Tensor
-    clip: Tensor
+    algorithm: Algorithm
+    penalty: Tensor  # tau of each run, [R, 1]
+    learning_rate: Tensor  # [R, 1]
+    clip: Tensor  # of gradients, [R, 1]
     weight_decay: float
     schedule: Schedule
-    seeds: tuple[int, ...]
-    how: Computing
+    seeds: tuple[int, ...]  # of each run; they name the streams of prompts and responses
+    how: Computing  # passes for gradients
 
     @property
     def prompts(self) -> int:
         """B."""
-        return min(self.rl.prompts, len(self.world.prompts))
+        return min(self.algorithm.prompts, len(self.world.prompts))
 
     def rows(self, rows: slice) -> "Task":
         """The task of some of the runs."""
@@ -103,7 +110,7 @@ def roll_out(parameters: Tensor, task: Task, step: int) -> Rollout:
     order = {seed: batch_order(seed, len(world.prompts), task.prompts, step - 1, 1)[0] for seed in set(task.seeds)}
     prompt = torch.from_numpy(np.stack([order[seed] for seed in task.seeds])).to(parameters.device)
     responses = draw_responses(
-        parameters, world, prompt, seeds=task.seeds, responses=task.rl.responses, purpose=("rl", step)
+        parameters, world, prompt, seeds=task.seeds, responses=task.algorithm.responses, purpose=("rl", step)
     )
     old = log_probs_of(unstack(parameters, world.architecture), world, prompt, responses)
     ratio = old.double().sum(dim=-1) - world.log_reference(prompt, responses)
@@ -148,8 +155,8 @@ def gradient_of(parameters: Tensor, task: Task, rollout: Rollout | None) -> Tens
             loss = -objective(blocks, listed(world), task.scorer.tables, task.penalty)
         else:
             log_probs = log_probs_of(blocks, world, rollout.prompt, rollout.responses)
-            ppo = task.rl.algorithm == "ppo"
-            loss = clipped(log_probs, rollout, task.rl.clip) if ppo else reinforce(log_probs, rollout)
+            ppo, ratio_clip = task.algorithm.name == "ppo", task.algorithm.ratio_clip
+            loss = clipped(log_probs, rollout, ratio_clip) if ppo else reinforce(log_probs, rollout)
         gradients = torch.autograd.grad(loss.sum(), list(blocks.values()))
     return restack(dict(zip(blocks, gradients, strict=True)), world.architecture)
 
@@ -157,9 +164,9 @@ def gradient_of(parameters: Tensor, task: Task, rollout: Rollout | None) -> Tens
 def climb(state: TrainState, task: Task, steps: int) -> TrainState:
     """Train every run of the stack for `steps` more steps. `state`'s tensors are updated in place."""
     diverged_at = state.diverged_at
-    times = task.rl.reuse if task.rl.algorithm == "ppo" else 1
+    times = task.algorithm.reuse if task.algorithm.name == "ppo" else 1
     for step in range(state.step + 1, state.step + steps + 1):
-        rollout = None if task.rl.algorithm == "exact" else roll_out(state.parameters, task, step)
+        rollout = None if task.algorithm.name == "exact" else roll_out(state.parameters, task, step)
         schedule = task.schedule
         factor = learning_rate_factor(step, steps=schedule.steps, warmup=schedule.warmup, schedule=schedule.kind)
         for again in range(times):
@@ -178,10 +185,9 @@ def climb(state: TrainState, task: Task, steps: int) -> TrainState:
     return replace(state, step=state.step + steps, diverged_at=diverged_at)
 
 
-def set_task(runs: Sequence[Run], world: World, proxies: Sequence[Proxy]) -> Task:
+def set_task(runs: Sequence[Run], world: World, proxies: Sequence[Proxy], algorithm: Algorithm) -> Task:
     """What the runs of a stack climb, each against its proxy."""
-    settings = runs[0].settings
-    train = settings.train
+    train = runs[0].settings.train
 
     def per_run(values: Sequence[float | None]) -> Tensor:
         return torch.tensor(values, dtype=torch.float32, device=world.prompts.device).unsqueeze(1)
@@ -189,7 +195,7 @@ def set_task(runs: Sequence[Run], world: World, proxies: Sequence[Proxy]) -> Tas
     return Task(
         world=world,
         scorer=scorer_of(world, proxies),
-        rl=settings.of(Rl),
+        algorithm=algorithm,
         penalty=per_run([run.beta for run in runs]),
         learning_rate=per_run([run.settings.train.learning_rate for run in runs]),
         clip=per_run([run.settings.train.clip or math.inf for run in runs]),
@@ -242,10 +248,12 @@ class PolicyGradientLearner:
         self.track.go_on(tensors)
 
 
-def climb_and_measure(runs: Sequence[Run], world: World, proxies: Sequence[Proxy], recorder: Recorder) -> pd.DataFrame:
+def climb_and_measure(
+    runs: Sequence[Run], world: World, proxies: Sequence[Proxy], recorder: Recorder, algorithm: Algorithm
+) -> pd.DataFrame:
     """The records of the runs of a stack along their training."""
     with torch.no_grad():
-        task = set_task(runs, world, proxies)
+        task = set_task(runs, world, proxies, algorithm)
         steps = checkpoint_steps(task.schedule.steps, runs[0].settings.train.checkpoints)
         start_state, track = start(world.reference, len(runs)), Track(rows=len(steps))
         learner = PolicyGradientLearner(runs=runs, task=task, state=start_state, track=track)

@@ -1,0 +1,78 @@
+"""What is said of keys that were set and that no run of a sweep reads."""
+
+from collections.abc import Iterator, Sequence
+
+from simulator.common.errors import shown
+from simulator.methods import METHODS
+from simulator.methods.method import Method
+from simulator.objectives import OBJECTIVES
+from simulator.settings.run import Run
+from simulator.settings.tables import flat_settings
+from simulator.settings.toml import flatten
+from simulator.sweeps.grid import tables_read
+from simulator.sweeps.stacking import cells, method_of
+from simulator.sweeps.sweep import RunSettings, Sweep
+
+NEEDS = {  # what reads a key, or a table, whatever the method
+    "train.weight_decay": 'train.optimizer = "adamw"',
+    "data.behaviour_temperature": 'data.behaviour = "tempered"',
+    "data.uniform_share": 'data.behaviour = "mixture"',
+    "data.temperature": 'data.labels = "bradley_terry"',
+    "measure": 'world.kind = "sampled"',
+    "proxy": "a method against proxies, or a proxy that labels",
+    "proxy.combine": "a proxy, and proxy.members above 1",
+    "proxy.uncertainty": 'a proxy, proxy.members above 1 and proxy.combine = "uncertainty_weighted"',
+}
+
+
+def unread_keys_of(sweep: Sweep, runs: Sequence[Run]) -> list[str]:
+    """A sentence on each key that was set, that is, differs from its default, and that no run reads."""
+    some = [run for run, _ in cells(runs)]
+    reads_of = [(run.settings, method_of(run).reads(run)) for run in some]
+    read = {name.removeprefix(".") for pair in reads_of for name, _ in flatten("", tables_read(*pair))}
+    told_of = read | {name for _, reads in reads_of for name in reads.always_report}
+    default, axes, said = flat_settings(RunSettings()), sweep.sweep.axes, []
+    for key, value in flat_settings(sweep.settings_at({})).items():
+        if key not in read and key not in axes and value != default[key]:
+            said.append(f"{key} = {shown(value)}: no run of this sweep reads it{needs(key)}")
+    for key, values in axes.items():
+        if len(values) > 1 and not any(name == key or name.startswith(f"{key}.") for name in told_of):
+            said.append(f"sweep.{key}: no run of this sweep reads it, so it is dropped{needs(key)}")
+    objectives = [run.objective for run in some if run.objective]
+    reads = {
+        "loss": bool(objectives),
+        "beta": any(objective.has_beta for objective in objectives),
+        "penalty": any("penalty" in method_of(run).card.varies for run in some),
+    }
+    usual = type(sweep.sweep)()
+    unread_here = [key for key, is_read in reads.items() if not is_read]
+    for key in unread_here:
+        if getattr(sweep.sweep, key) != getattr(usual, key):
+            said.append(f"sweep.{key}: no run of this sweep reads it{needs(f'sweep.{key}')}")
+    return said
+
+
+def needs(key: str) -> str:
+    """A clause that says what would read the dotted key; nothing where that is not known."""
+    table, _, rest = key.partition(".")
+    if table == "objective":
+        names = [name for name, objective in OBJECTIVES.items() if objective.table == rest.partition(".")[0]]
+        return f"; only sweep.loss {' or '.join(names)} does"
+    for name in (key, table):
+        readers = [NEEDS[name]] if name in NEEDS else list(methods_that_read(name))
+        if readers:
+            return f"; only {' or '.join(readers)} does"
+    return ""
+
+
+def methods_that_read(name: str) -> Iterator[str]:
+    """The methods that read a key, or a table, and others do not, each with a clause on when."""
+    for method in METHODS.values():
+        if name in method.read_where or own_key(method, name):
+            yield f'sweep.method "{method.card.name}" {method.read_where.get(name, "")}'.rstrip()
+
+
+def own_key(method: Method, name: str) -> bool:
+    """Whether a name is that of the method's table, or a key of [sweep] that its runs vary over."""
+    table = method.table.key if method.table else None
+    return name == table or name in {f"sweep.{key}" for key in method.card.varies}
