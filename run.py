@@ -118,10 +118,10 @@ def sweep(
 
 def show(folder: Path) -> None:
     """Report on a sweep that just ended, unless its page is younger than its records."""
-    from simulator.storage.inventory import reported
+    from simulator.storage.inventory import describe_finished
     from simulator.storage.layout import ResultFolder
 
-    if all_there := reported(ResultFolder(path=folder)):
+    if all_there := describe_finished(ResultFolder(path=folder)):
         say(all_there, f"`python run.py report {folder}` tells again what they came to")
         return
     from analysis.figures import drawable

@@ -134,7 +134,7 @@ def problem_of(
         prompts=prompts,
         responses=responses,
         reference_log_probs=torch.stack(log_probs),
-        parts=(ObjectiveSlice(objective=OBJECTIVES["logistic"], rows=runs, own={}),),
+        parts=(ObjectiveSlice(objective=OBJECTIVES["logistic"], rows=runs, hyperparameters={}),),
         beta=per_run(BETA),
         learning_rate=per_run(LEARNING_RATE),
         clip=per_run(CLIP),

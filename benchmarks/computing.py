@@ -29,10 +29,10 @@ WIDE = Case(name="wide", vocabulary=64, layers=2, width=256, prompt_length=8, re
 SIZES = {**CASES, WIDE.name: WIDE}
 
 
-def computed(case: Case, runs: int, how: Computing, device: torch.device, seconds: float) -> Contender:
+def computed(case: Case, runs: int, computing: Computing, device: torch.device, seconds: float) -> Contender:
     """Our engine, with a stack of so many runs, computed so."""
     reference, problem = posed(case, runs, device)
-    problem = replace(problem, how=how)
+    problem = replace(problem, computing=computing)
     state = start(reference, runs, problem)
 
     def work(steps: int) -> None:

@@ -139,7 +139,7 @@ def exact_ways(scene: Scene) -> Ways:
     network = network_of(policies[0], world.architecture)
 
     def naively() -> object:
-        return world.measure_law(naive.listed(network, world.prompts, world.responses), data)
+        return world.measure_distribution(naive.listed(network, world.prompts, world.responses), data)
 
     ways = {
         "exact evaluation, ours": Way(evaluate=partial(world.measure, policies, None, data), runs=len(policies)),

@@ -17,7 +17,7 @@ SHOWN = ("report.html", "claims.json", "SHA256SUMS")
 
 
 def read_seal(path: Path) -> dict[str, str] | None:
-    """The SHA-256 of each file that a seal lists, by its path in the result directory; None where it is not whole."""
+    """The SHA-256 of each file in a list of checksums, by its path in the result directory; None for a list cut off."""
     try:
         *lines, last = path.read_text(encoding="utf-8").splitlines() or [""]
     except (OSError, UnicodeDecodeError):
@@ -40,7 +40,9 @@ def damages(folder: str | Path) -> list[str]:
         sums = read_seal(path)
         if sums is None:
             what = "is not whole" if path.exists() else "is gone"
-            found.append(f"{path}: {what}, so that nothing vouches for the records; the same sweep, run again, does")
+            found.append(
+                f"{path}: {what}, so that the records have no checksums; run the same sweep again to have them made"
+            )
         for name, digest in (sums or {}).items():
             if not (root / name).is_file():
                 found.append(f"{root / name}: is gone; the same sweep, run again, makes it anew")
@@ -71,7 +73,7 @@ def blamed_on(damaged: list[str]) -> Iterator[None]:
 
 
 def seal_report(folder: Path) -> None:
-    """Vouch for the page and the figures of a result directory, and say of which records they were made.
+    """Write the checksums of the page and the figures of a result directory, and of the records they were made of.
 
     Raises UnwritableError.
     """

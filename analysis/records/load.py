@@ -153,7 +153,7 @@ def load_losses(folder: str | Path) -> pd.DataFrame:
 
 
 def _sealed(parts: Path, kind: str) -> list[Path]:
-    """The tables of a kind of the stacks that have finished, and the oracle's: all, where there are no seals yet."""
+    """The tables of a kind of the stacks that have finished, and the oracle's; all, where there are no checksums."""
     paths, seals = sorted(parts.glob(f"*.{kind}.parquet")), {path.name.split(".")[0] for path in parts.glob("*.sha256")}
     return [path for path in paths if not seals or path.name.split(".")[0] in {"oracle", *seals}]
 

@@ -1,9 +1,9 @@
 """The files that a sweep leaves beside its config.toml, as patterns."""
 
-BESIDE = ("responses", "gold_law", "margins")  # tables of trained policies at the end, for people to look at
+SIDE_TABLES = ("responses", "gold_law", "margins")  # tables of trained policies at the end, for people to look at
 
 
-KINDS = ("curves", "runs", "proxies", *BESIDE)
+KINDS = ("curves", "runs", "proxies", *SIDE_TABLES)
 
 
 PARTS = (

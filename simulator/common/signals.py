@@ -26,9 +26,9 @@ SHOW_CURSOR = b"\x1b[?25h"  # a progress bar hides it
 class SignalState:
     """What this process has heard, in how many blocks it holds that off, and whether it listens."""
 
-    asked: bool = False
-    holding: int = 0
-    listening: bool = False
+    requested: bool = False
+    delays: int = 0
+    handling: bool = False
 
 
 STATE = SignalState()
@@ -36,29 +36,29 @@ STATE = SignalState()
 
 def stop_requested() -> bool:
     """Whether the process was asked to stop."""
-    return STATE.asked
+    return STATE.requested
 
 
 def is_false_alarm() -> bool:
     """Whether a KeyboardInterrupt is none: this process listens to signals, and has heard none."""
-    return STATE.listening and not STATE.asked
+    return STATE.handling and not STATE.requested
 
 
 def stop_if_requested() -> None:
     """Raises KeyboardInterrupt where the process was asked to stop, whatever holds it off."""
-    if STATE.asked:
+    if STATE.requested:
         raise KeyboardInterrupt
 
 
 @contextmanager
 def interrupts_delayed() -> Iterator[None]:
     """An interrupt waits until the block ends."""
-    STATE.holding += 1
+    STATE.delays += 1
     try:
         yield
     finally:
-        STATE.holding -= 1
-    if not STATE.holding:
+        STATE.delays -= 1
+    if not STATE.delays:
         stop_if_requested()
 
 
@@ -82,23 +82,23 @@ def handling_signals(answer: bytes = b"", *, once: bool = False) -> Iterator[Non
         return
 
     def hear(number: int, frame: FrameType | None) -> None:
-        if STATE.asked and once:
+        if STATE.requested and once:
             return
-        if STATE.asked:
+        if STATE.requested:
             if sys.__stdout__ is not None and sys.__stdout__.isatty():
                 os.write(sys.__stdout__.fileno(), SHOW_CURSOR)
             exit_now(INTERRUPTED)
-        STATE.asked = True
+        STATE.requested = True
         with suppress(OSError):  # nobody listens
             os.write(2, answer)
-        if not STATE.holding:
+        if not STATE.delays:
             raise KeyboardInterrupt
 
     before = {which: signal.signal(which, hear) for which in SIGNALS if signal.getsignal(which) != signal.SIG_IGN}
-    STATE.listening = True
+    STATE.handling = True
     try:
         yield
     finally:
         for which, handler in before.items():
             signal.signal(which, handler)
-        STATE.asked = STATE.listening = False
+        STATE.requested = STATE.handling = False

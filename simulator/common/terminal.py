@@ -25,7 +25,7 @@ def say(*lines: object, stream: TextIO | None = None) -> None:
     except OSError as error:
         gone = error.errno == errno.EIO and is_terminal(stream)
         if gone or isinstance(error, BrokenPipeError):
-            forget(stream)
+            discard_output(stream)
         if not gone:
             raise
 
@@ -37,7 +37,7 @@ def is_terminal(stream: TextIO) -> bool:
     return False
 
 
-def forget(stream: TextIO) -> None:
+def discard_output(stream: TextIO) -> None:
     """Let whatever is still written to a stream go nowhere."""
     with suppress(OSError, ValueError):
         null = os.open(os.devnull, os.O_WRONLY)
@@ -73,7 +73,7 @@ def repair_streams() -> None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Unminded:
+class BestEffortStream:
     """A stream for what may be lost: a write that fails is none. What else a stream has is that of `stream`."""
 
     stream: TextIO

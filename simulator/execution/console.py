@@ -10,7 +10,7 @@ from simulator.execution.devices import choose_device, processes_on
 from simulator.execution.estimate import make_plan
 from simulator.execution.progress import progress_on
 from simulator.execution.run_sweep import run_sweep
-from simulator.storage.inventory import kept_in
+from simulator.storage.inventory import describe_unfinished
 from simulator.storage.layout import ResultFolder
 from simulator.sweeps.sweep import Sweep
 
@@ -57,5 +57,5 @@ def run_with_progress(sweep: Sweep, target: Path, options: RunOptions) -> None:
                 watch=watch,
             )
     except KeyboardInterrupt:
-        say(f"interrupted: {kept_in(ResultFolder(path=target))}; the same command goes on from there")
+        say(f"interrupted: {describe_unfinished(ResultFolder(path=target))}; the same command goes on from there")
         raise

@@ -26,14 +26,14 @@ from simulator.sweeps.cautions import cautions
 from simulator.sweeps.grid import check_computing, expand
 from simulator.sweeps.hashes import with_hashes
 from simulator.sweeps.memory_budget import arrange, budget_of, shown_bytes
-from simulator.sweeps.stacking import cells, footprint_of, proxy_stacks, stacks, with_proxies, world_names
+from simulator.sweeps.stacking import cells, footprint_of, proxy_stacks, runs_with_proxies, stacks, world_names
 from simulator.sweeps.sweep import Sweep
 from simulator.training.speed import layer_cost, time_steps
 from simulator.worlds.components import architecture_of, examine_languages
 from simulator.worlds.footprint import listed, making_places, measured_places
 
 START_SECONDS = 4.0  # of a worker process
-LAW_SECONDS = 2e-7  # for each response, to measure a law over all of them
+DISTRIBUTION_SECONDS = 2e-7  # for each response, to measure a law over all of them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,16 +73,16 @@ def run_seconds(run: Run, per_unit: np.ndarray) -> float:
     if not taken.tokens:
         read = settings.measured_prompts * taken.pool * settings.world.response_length
         proxy = float(layer_cost(proxy_architecture(settings)) @ per_unit)
-        return law_seconds(settings, taken.laws) + read * (own + settings.proxy.members * proxy) / 3
+        return distribution_seconds(settings, taken.distributions) + read * (own + settings.proxy.members * proxy) / 3
     checkpoints = min(taken.steps + 1, settings.train.checkpoints)
     measuring = measured_places(settings, taken.pairs)
     training = taken.steps * taken.tokens * taken.gradients
     return (training + checkpoints * measuring / 3) * own  # measuring has no backward pass
 
 
-def law_seconds(settings: Settings, laws: int) -> float:
+def distribution_seconds(settings: Settings, laws: int) -> float:
     """How long it takes to measure so many laws, where responses are listed."""
-    return laws * listed(settings.spec) * LAW_SECONDS if laws and settings.spec.lists_responses else 0.0
+    return laws * listed(settings.spec) * DISTRIBUTION_SECONDS if laws and settings.spec.lists_responses else 0.0
 
 
 def proxy_seconds(member: Member, per_unit: np.ndarray) -> float:
@@ -107,7 +107,7 @@ def training_seconds(runs: Sequence[Run], members: Sequence[Member], per_unit: n
 def making_seconds(settings: Settings, per_unit: np.ndarray) -> float:
     """How long a world and its oracle take, about."""
     cost = float(layer_cost(architecture_of(settings.spec)) @ per_unit)
-    return law_seconds(settings, len(TEMPERATURES)) + making_places(settings.spec) * cost
+    return distribution_seconds(settings, len(TEMPERATURES)) + making_places(settings.spec) * cost
 
 
 def make_plan(
@@ -129,7 +129,7 @@ def make_plan(
     for told in cautions(sweep, runs):
         warnings.warn(told, UserWarning, stacklevel=2)
     sweep = with_hashes(sweep, [run.settings.world.language.text for run in runs])
-    members = members_needed(with_proxies(runs))
+    members = members_needed(runs_with_proxies(runs))
     names = {run.run_id for run in runs} | {member.name for member in members}
     folder = examine_folder(out, sweep, names, fresh=fresh) if out else None
     done = finished_runs(folder) if folder and not fresh else frozenset()

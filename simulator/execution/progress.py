@@ -9,11 +9,11 @@ from typing import IO, TextIO, cast
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
-from simulator.common.terminal import Unminded, say
+from simulator.common.terminal import BestEffortStream, say
 from simulator.execution.worker_pool import Watch
 from simulator.proxies.reward_model import members_needed
 from simulator.sweeps.grid import expand
-from simulator.sweeps.stacking import with_proxies
+from simulator.sweeps.stacking import runs_with_proxies
 from simulator.sweeps.sweep import Sweep
 
 PLAIN_EVERY = 10.0  # seconds between plain lines
@@ -30,27 +30,27 @@ class ProgressCounts:
     proxy_steps: int = 0
     done_runs: int = 0
     done_steps: int = 0
-    worked_steps: int = 0
-    told: bool = False
-    began: float = field(default_factory=time.monotonic)
+    trained_steps: int = 0
+    header_shown: bool = False
+    start_time: float = field(default_factory=time.monotonic)
 
     def add(self, steps: int, runs: int, *, worked: bool) -> None:
         """Count steps and runs that are done in addition."""
-        self.told = True
+        self.header_shown = True
         self.done_steps += steps
         self.done_runs += runs
-        self.worked_steps += steps if worked else 0
+        self.trained_steps += steps if worked else 0
 
     def line(self) -> str:
         """The counts as text: runs done, run-steps per second, time left."""
         begun = self.done_runs or self.done_steps >= self.proxy_steps  # proxies come first
         text = f"{self.done_runs} of {self.runs} runs" if begun else f"training {self.proxies} proxies"
-        elapsed = time.monotonic() - self.began
+        elapsed = time.monotonic() - self.start_time
         left = self.run_steps - self.done_steps
-        if self.worked_steps and elapsed > 0:
-            speed = self.worked_steps / elapsed
+        if self.trained_steps and elapsed > 0:
+            speed = self.trained_steps / elapsed
             text += f", {speed:,.0f} run-steps/s"
-            if self.worked_steps >= EARLY * (self.worked_steps + left):  # the first checkpoints are close together
+            if self.trained_steps >= EARLY * (self.trained_steps + left):  # the first checkpoints are close together
                 text += f", {clock(left / speed)} left"
         return text
 
@@ -67,20 +67,20 @@ def clock(seconds: float) -> str:
 def progress_on(stream: TextIO, sweep: Sweep) -> Iterator[Watch]:
     """Show on `stream` how far `sweep` is while the block runs; what it yields is `run_sweep`'s `watch`."""
     runs = expand(sweep)
-    proxies = members_needed(with_proxies(runs))
+    proxies = members_needed(runs_with_proxies(runs))
     proxy_steps = sum(member.steps for member in proxies)
     steps = sum(run.steps for run in runs) + proxy_steps
     tally = ProgressCounts(runs=len(runs), run_steps=steps, proxies=len(proxies), proxy_steps=proxy_steps)
     also = f" and {len(proxies)} prox{'ies' if len(proxies) > 1 else 'y'}" if proxies else ""
     header = f"{tally.runs} run{'s' * (tally.runs != 1)}{also}, {tally.run_steps:,} run-steps"
-    whatever = Unminded(stream=stream)
+    whatever = BestEffortStream(stream=stream)
     if stream.isatty():
         columns = (TextColumn("{task.description}"), BarColumn())
         with Progress(*columns, console=Console(file=cast(IO[str], whatever)), transient=True) as progress:
             task = progress.add_task("making the world", total=tally.run_steps)
 
             def live(run_steps: int, runs: int, worked: bool) -> None:
-                if not tally.told:
+                if not tally.header_shown:
                     progress.console.print(header, highlight=False)
                 tally.add(run_steps, runs, worked=worked)
                 progress.update(task, completed=tally.done_steps, description=tally.line())
@@ -91,7 +91,7 @@ def progress_on(stream: TextIO, sweep: Sweep) -> Iterator[Watch]:
 
         def plain(run_steps: int, runs: int, worked: bool) -> None:
             nonlocal last
-            if not tally.told:
+            if not tally.header_shown:
                 say(header, stream=cast(TextIO, whatever))
             tally.add(run_steps, runs, worked=worked)
             if time.monotonic() - last >= PLAIN_EVERY:

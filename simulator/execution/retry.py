@@ -30,14 +30,14 @@ class Job:
     """
 
     kind: Kind
-    places: tuple[int, ...]
-    again: bool = False
+    indices: tuple[int, ...]
+    retried: bool = False
 
-    def cut(self) -> list["Job"]:
+    def halves(self) -> list["Job"]:
         """Two halves, or nothing where there is one place only."""
-        half = len(self.places) // 2
-        parts = (self.places[:half], self.places[half:]) if half else ()
-        return [replace(self, places=part, again=False) for part in parts]
+        half = len(self.indices) // 2
+        parts = (self.indices[:half], self.indices[half:]) if half else ()
+        return [replace(self, indices=part, retried=False) for part in parts]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +76,7 @@ def failure_of(error: Exception | SystemExit) -> Failure:
 
 
 def failure_of_dead_process(exit_code: int | None, code: Sequence[str] = ()) -> Failure:
-    """The trouble of a job whose process died: by a signal, or by itself, as any other process would, too.
+    """The failure of a job whose process died: by a signal, or by itself, as any other process would, too.
 
     code: the losses of the user's own that it ran, which then are to blame.
     """
@@ -88,20 +88,20 @@ def failure_of_dead_process(exit_code: int | None, code: Sequence[str] = ()) -> 
     return Failure(cause="outside" if by_itself else "ended", text=text)
 
 
-def next_try(job: Job, trouble: Failure) -> list[Job]:
+def next_try(job: Job, failure: Failure) -> list[Job]:
     """What is tried after a job failed; nothing where it stays failed."""
-    if trouble.cause == "outside":
+    if failure.cause == "outside":
         return []
-    if trouble.cause == "ended" and not job.again:
-        return [replace(job, again=True)]
-    return job.cut()
+    if failure.cause == "ended" and not job.retried:
+        return [replace(job, retried=True)]
+    return job.halves()
 
 
-def retry_message(job: Job, trouble: Failure, then: Sequence[Job]) -> str:
+def retry_message(job: Job, failure: Failure, then: Sequence[Job]) -> str:
     """What is said of a job that goes on otherwise; nothing where that is no news."""
-    if not then or trouble.cause == "inside":
+    if not then or failure.cause == "inside":
         return ""
-    count, what = len(job.places), "runs" if job.kind == "runs" else "proxies"
+    count, what = len(job.indices), "runs" if job.kind == "runs" else "proxies"
     if len(then) == 1:
-        return f"a stack of {count} {what}: {trouble.text}; it is run once more"
-    return f"a stack of {count} {what}: {trouble.text}; it goes on in two halves"
+        return f"a stack of {count} {what}: {failure.text}; it is run once more"
+    return f"a stack of {count} {what}: {failure.text}; it goes on in two halves"

@@ -19,17 +19,17 @@ import torch
 
 from simulator.common.atomic_files import StorageError, make_folder, storing
 from simulator.common.errors import SHOWN, SweepError
-from simulator.execution.begin import begin, examine_worlds, keep_apart, kept_sizes, warn
 from simulator.execution.devices import choose_device, processes_on
+from simulator.execution.prepare import check_code_is_elsewhere, examine_worlds, stack_sizes, warn, write_start_files
 from simulator.execution.retry import Job
 from simulator.execution.stack_job import WorkerContext, one_thread, run_job
 from simulator.execution.worker_pool import Executor, Failures, OutsideError, Watch, in_process, workers_on
 from simulator.proxies.reward_model import Member, members_needed, members_of
 from simulator.settings.run import Run
-from simulator.storage.compatibility import clear, examine_folder
+from simulator.storage.compatibility import examine_folder, remove_records
 from simulator.storage.inventory import is_complete, list_finished
 from simulator.storage.layout import ResultFolder
-from simulator.storage.lock import holding, refuse_if_held
+from simulator.storage.lock import check_not_locked, writing_to
 from simulator.storage.merge import (
     merge_proxies,
     merge_runs,
@@ -44,7 +44,7 @@ from simulator.sweeps.cautions import cautions
 from simulator.sweeps.grid import check_computing, expand
 from simulator.sweeps.hashes import with_hashes
 from simulator.sweeps.memory_budget import Arrangement, arrange, budget_of
-from simulator.sweeps.stacking import proxy_stacks, stacks, with_proxies
+from simulator.sweeps.stacking import proxy_stacks, runs_with_proxies, stacks
 from simulator.sweeps.sweep import Sweep
 from simulator.training.snapshots import EVERY
 
@@ -73,73 +73,73 @@ def run_sweep(
     which `runs.parquet` then says why, or if something from outside, such as a full disk, has ended the sweep.
     """
     runs = expand(sweep)
-    members = members_needed(with_proxies(runs))
+    members = members_needed(runs_with_proxies(runs))
     sweep = with_hashes(sweep, [run.settings.world.language.text for run in runs])
     chosen, processes = choose_device(device), processes_on(device, workers)
-    keep_apart(sweep, Path(out))
+    check_code_is_elsewhere(sweep, Path(out))
     ids = {run.run_id for run in runs}
     names = ids | {member.name for member in members}
     folder = examine_folder(Path(out), sweep, names, fresh=fresh)
     if not fresh and is_complete(folder, ids):
-        watch(steps_of(runs) + steps_of(members), len(runs), False)
+        watch(total_steps(runs) + total_steps(members), len(runs), False)
         return folder.path
     if not (fresh or accept_source):
         check_source(folder, origins_in(folder))
-    arrangement = arranged(runs, chosen, processes, memory)
+    arrangement = fit_into_memory(runs, chosen, processes, memory)
     watch(0, 0, False)
-    refuse_if_held(folder)
+    check_not_locked(folder)
     warn(*cautions(sweep, runs))
     with one_thread():
         oracle, facts, worlds = examine_worlds(sweep, runs, chosen)
-        desk = WorkerContext(
-            folder=folder, sweep=sweep, runs=runs, members=members, device=chosen, every=save_every, worlds=worlds
+        context = WorkerContext(
+            folder=folder, sweep=sweep, runs=runs, members=members, device=chosen, save_every=save_every, worlds=worlds
         )
         make_folder(folder.path, parents=True)
-        with holding(folder, len(runs)), ending(folder):
+        with writing_to(folder, len(runs)), outside_errors_reported(folder):
             examine_folder(folder.path, sweep, names, fresh=fresh)  # nobody else was kept from writing until now
             if fresh:
-                clear(folder)
-            take_up(desk, facts, accept_source=accept_source)
-            if folder.seal.exists():
-                close_again(folder)
-                watch(steps_of(runs) + steps_of(members), len(runs), False)
+                remove_records(folder)
+            prepare_folder(context, facts, accept_source=accept_source)
+            if folder.checksums.exists():
+                finish_again(folder)
+                watch(total_steps(runs) + total_steps(members), len(runs), False)
                 return folder.path
             write_table(tidy(oracle), folder.oracle)
-            sizes = kept_sizes(folder, arrangement)
+            sizes = stack_sizes(folder, arrangement)
             write_start_checksums(folder)
-            failed = finish(desk, sizes, arrangement.processes, watch)
-            complain_of(merge_runs(folder, runs, failed), len(runs), folder)
+            failed = train_missing(context, sizes, arrangement.processes, watch)
+            raise_if_failed(merge_runs(folder, runs, failed), len(runs), folder)
     return folder.path
 
 
-def arranged(runs: Sequence[Run], device: torch.device, processes: int, memory: str | None) -> Arrangement:
+def fit_into_memory(runs: Sequence[Run], device: torch.device, processes: int, memory: str | None) -> Arrangement:
     """How the runs fit into memory. Raises ConfigError where they do not, or are computed as this machine cannot."""
     check_computing(runs, device)
     return arrange(runs, processes=processes, **budget_of(memory, device))
 
 
-def take_up(desk: WorkerContext, facts: Sequence[Mapping[str, Any]], *, accept_source: bool) -> None:
+def prepare_folder(context: WorkerContext, facts: Sequence[Mapping[str, Any]], *, accept_source: bool) -> None:
     """Mend what is there, see that it is of this code and these references, and write what a sweep begins with.
 
     Raises ConfigError and StorageError.
     """
-    folder, runs = desk.folder, desk.runs
+    folder, runs = context.folder, context.runs
     repair(folder, {run.run_id for run in runs}, warn)
     records = origins_in(folder)
     if not accept_source:
         check_source(folder, records)
-    check_references(folder, records, [*runs, *desk.members], {fact["name"]: fact for fact in facts})
-    begin(folder, desk.sweep, runs, facts)
+    check_references(folder, records, [*runs, *context.members], {fact["name"]: fact for fact in facts})
+    write_start_files(folder, context.sweep, runs, facts)
 
 
-def close_again(folder: ResultFolder) -> None:
-    """Vouch for a sweep that had ended, some of whose files were made again."""
+def finish_again(folder: ResultFolder) -> None:
+    """Write the checksums of a sweep that had ended, some of whose files were made again."""
     write_final_checksums(folder, {})
     remove_parts(folder)
 
 
 @contextmanager
-def ending(folder: ResultFolder) -> Iterator[None]:
+def outside_errors_reported(folder: ResultFolder) -> Iterator[None]:
     """What comes from outside, such as a full disk, ends the sweep with SweepError, which says what is kept."""
     try:
         with storing(folder.path):
@@ -150,50 +150,52 @@ def ending(folder: ResultFolder) -> Iterator[None]:
         ) from error
 
 
-def steps_of(some: Sequence[Run] | Sequence[Member]) -> int:
+def total_steps(some: Sequence[Run] | Sequence[Member]) -> int:
     """Steps of training, summed."""
     return sum(one.steps for one in some)
 
 
-def finish(desk: WorkerContext, sizes: Mapping[str, int], processes: int, watch: Watch) -> dict[str, str]:
+def train_missing(context: WorkerContext, sizes: Mapping[str, int], processes: int, watch: Watch) -> dict[str, str]:
     """Train what is missing, proxies first; why some runs could not be finished, by run_id.
 
     Raises OutsideError where something from outside ends the sweep.
     """
-    folder, runs, members = desk.folder, desk.runs, desk.members
+    folder, runs, members = context.folder, context.runs, context.members
     done = list_finished(folder)
     left = [[member for member in stack if member.name not in done.proxies] for stack in proxy_stacks(members, sizes)]
     found = [[run for run in stack if run.run_id not in done.runs] for stack in stacks(runs, sizes)]
-    spared = steps_of(runs) + steps_of(members)
-    spared -= sum(steps_of(stack) for stack in left) + sum(steps_of(stack) for stack in found)
+    spared = total_steps(runs) + total_steps(members)
+    spared -= sum(total_steps(stack) for stack in left) + sum(total_steps(stack) for stack in found)
     watch(spared, sum(run.run_id in done.runs for run in runs), False)
     place = {member.name: i for i, member in enumerate(members)} | {run.run_id: i for i, run in enumerate(runs)}
-    of_members = [Job(kind="proxies", places=tuple(place[one.name] for one in stack)) for stack in left if stack]
-    of_runs = [Job(kind="runs", places=tuple(place[one.run_id] for one in stack)) for stack in found if stack]
-    with executor(desk, min(processes, max(len(of_members), len(of_runs), 1))) as hand:
-        unmade = reasons(hand(of_members, watch), [member.name for member in members])
+    of_members = [Job(kind="proxies", indices=tuple(place[one.name] for one in stack)) for stack in left if stack]
+    of_runs = [Job(kind="runs", indices=tuple(place[one.run_id] for one in stack)) for stack in found if stack]
+    with executor(context, min(processes, max(len(of_members), len(of_runs), 1))) as execute:
+        unmade = reasons(execute(of_members, watch), [member.name for member in members])
         merge_proxies(folder, members)
-        barred = {run.run_id: why for run in runs if (why := missing(run, unmade))}
-        able = [replace(job, places=tuple(at for at in job.places if runs[at].run_id not in barred)) for job in of_runs]
-        failed = hand([job for job in able if job.places], watch)
-    for trouble in dict.fromkeys(failed.values()):
-        if trouble.detail:
-            warnings.warn(f"nobody foresaw this:\n{trouble.detail}", UserWarning, stacklevel=2)
+        barred = {run.run_id: why for run in runs if (why := untrained_proxy(run, unmade))}
+        able = [
+            replace(job, indices=tuple(at for at in job.indices if runs[at].run_id not in barred)) for job in of_runs
+        ]
+        failed = execute([job for job in able if job.indices], watch)
+    for failure in dict.fromkeys(failed.values()):
+        if failure.detail:
+            warnings.warn(f"nobody foresaw this:\n{failure.detail}", UserWarning, stacklevel=2)
     return barred | reasons(failed, [run.run_id for run in runs])
 
 
 def reasons(failed: Failures, names: Sequence[str]) -> dict[str, str]:
     """Why each run, or each proxy, failed, by its name among `names`."""
-    return {names[place]: trouble.text for job, trouble in failed.items() for place in job.places}
+    return {names[place]: failure.text for job, failure in failed.items() for place in job.indices}
 
 
-def missing(run: Run, unmade: Mapping[str, str]) -> str:
+def untrained_proxy(run: Run, unmade: Mapping[str, str]) -> str:
     """Why a run cannot be: a proxy that it needs could not be trained."""
     why = [unmade[member.name] for member in members_of(run) if member.name in unmade]
     return f"a proxy that it needs could not be trained: {why[0]}" if why else ""
 
 
-def complain_of(failed: Mapping[str, str], count: int, folder: ResultFolder) -> None:
+def raise_if_failed(failed: Mapping[str, str], count: int, folder: ResultFolder) -> None:
     """Raises SweepError if there is something to complain of: how many runs failed, for each reason."""
     if failed:
         told = Counter(failed.values()).most_common(SHOWN)
@@ -205,11 +207,11 @@ def complain_of(failed: Mapping[str, str], count: int, folder: ResultFolder) -> 
 
 
 @contextmanager
-def executor(desk: WorkerContext, processes: int) -> Iterator[Executor]:
+def executor(context: WorkerContext, processes: int) -> Iterator[Executor]:
     """Hands jobs to worker processes, or does them here where one is enough."""
     if processes > 1:
-        desk.worlds.clear()
-        with workers_on(desk.folder, processes, desk.every, desk.sweep.beside) as hand:
-            yield hand
+        context.worlds.clear()
+        with workers_on(context.folder, processes, context.save_every, context.sweep.base_folder) as execute:
+            yield execute
     else:
-        yield in_process(lambda job, tick, found: run_job(job, desk, tick, found))
+        yield in_process(lambda job, tick, found: run_job(job, context, tick, found))

@@ -20,8 +20,8 @@ from simulator.settings.run import Run
 from simulator.settings.tables import Settings
 from simulator.storage.checksums import write_checksums
 from simulator.storage.layout import ResultFolder, stack_name
-from simulator.storage.origins import COLUMNS, check_as_begun
-from simulator.storage.provenance import made_by
+from simulator.storage.origins import COLUMNS, check_unchanged_since_start
+from simulator.storage.provenance import provenance_columns
 from simulator.storage.proxy_files import load_proxy, save_proxy
 from simulator.storage.tables import run_rows, tidy, write_table
 from simulator.sweeps.hashes import check_text
@@ -44,7 +44,7 @@ class WorkerContext:
     runs: Sequence[Run]
     members: Sequence[Member]
     device: torch.device
-    every: float
+    save_every: float
     worlds: dict[str, World]
 
 
@@ -59,7 +59,7 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def world_in(worlds: dict[str, World], sweep: Sweep, settings: Settings, device: torch.device) -> World:
+def cached_world(worlds: dict[str, World], sweep: Sweep, settings: Settings, device: torch.device) -> World:
     """The world of `settings`, made unless it is the one that `worlds` holds; it holds one at a time.
 
     Raises ConfigError where it is made of another text than the sweep says.
@@ -74,59 +74,63 @@ def world_in(worlds: dict[str, World], sweep: Sweep, settings: Settings, device:
     return worlds[name]
 
 
-def run_job(job: Job, desk: WorkerContext, tick: Tick, found: Tick) -> None:
+def run_job(job: Job, context: WorkerContext, tick: Tick, found: Tick) -> None:
     """Finish a job, and leave its records in the folder.
 
     tick and found: as in Recorder. An interrupt waits until the state of the stack is saved. Raises StorageError where
     records cannot be written or the world is not what it was, and whatever a stack may raise.
     """
-    some: Sequence[Run | Member] = [(desk.runs if job.kind == "runs" else desk.members)[place] for place in job.places]
+    some: Sequence[Run | Member] = [
+        (context.runs if job.kind == "runs" else context.members)[place] for place in job.indices
+    ]
     try:
-        world = world_in(desk.worlds, desk.sweep, some[0].settings, desk.device)
+        world = cached_world(context.worlds, context.sweep, some[0].settings, context.device)
     except ConfigError as error:
         raise StorageError(str(error)) from error
-    check_as_begun(desk.folder, world_name(some[0].settings), world.facts["reference_sha256"])
+    check_unchanged_since_start(context.folder, world_name(some[0].settings), world.facts["reference_sha256"])
     name = stack_name(some)
-    of = origin(world) | {"stack": name, "kind": job.kind, "device": desk.device.type}
-    saver = Saver(path=desk.folder.in_flight(name), of=of, every=desk.every)
+    of = origin_columns(world) | {"stack": name, "kind": job.kind, "device": context.device.type}
+    saver = Saver(path=context.folder.saved_state(name), of=of, every=context.save_every)
     finish: Callable[..., None] = finish_stack if job.kind == "runs" else finish_proxies
     with interrupts_delayed():
-        finish(some, world, desk, Recorder(progress=tick, resumed=found, saver=saver))
+        finish(some, world, context, Recorder(progress=tick, resumed=found, saver=saver))
         saver.delete()
 
 
-def origin(world: World) -> dict[str, str]:
+def origin_columns(world: World) -> dict[str, str]:
     """Which program makes a record, and in a world with which reference."""
-    return made_by() | {"reference_sha256": world.facts["reference_sha256"]}
+    return provenance_columns() | {"reference_sha256": world.facts["reference_sha256"]}
 
 
-def finish_stack(stack: Sequence[Run], world: World, desk: WorkerContext, recorder: Recorder) -> None:
+def finish_stack(stack: Sequence[Run], world: World, context: WorkerContext, recorder: Recorder) -> None:
     """Run one stack and leave its records in the folder, where the proxies that it needs must be."""
-    began, folder, name = time.perf_counter(), desk.folder, stack_name(stack)
+    began, folder, name = time.perf_counter(), context.folder, stack_name(stack)
     members = {member.name: member for run in stack for member in members_of(run)}
     proxies = proxies_for(stack, world, lambda name: load_proxy(folder, members[name]))
     tables: dict[str, pd.DataFrame] = {}
     curves = run_stack(stack, world, proxies, replace(recorder, save_table=tables.__setitem__))
     seconds = (time.perf_counter() - began) / len(stack)
     tables["curves"] = tidy(curves)
-    tables["runs"] = run_rows(stack, curves, {"wall_seconds": seconds, "device": str(desk.device), **origin(world)})
+    tables["runs"] = run_rows(
+        stack, curves, {"wall_seconds": seconds, "device": str(context.device), **origin_columns(world)}
+    )
     paths = {kind: folder.part(name, kind) for kind in tables}
     write_checksums(
-        folder.part_seal(name),
+        folder.part_checksums(name),
         folder.path,
         {paths[kind]: write_table(table, paths[kind]) for kind, table in tables.items()},
     )
 
 
-def finish_proxies(stack: Sequence[Member], world: World, desk: WorkerContext, recorder: Recorder) -> None:
+def finish_proxies(stack: Sequence[Member], world: World, context: WorkerContext, recorder: Recorder) -> None:
     """Train one stack of proxies and leave them, and what is said of them, in the folder."""
-    began, folder, name = time.perf_counter(), desk.folder, stack_name(stack)
+    began, folder, name = time.perf_counter(), context.folder, stack_name(stack)
     with torch.no_grad():
         trained = train_members(stack, world, recorder)
     seconds = (time.perf_counter() - began) / len(stack)
     networks = [folder.network(member.name) for member in stack]
     sums = {path: save_proxy(proxy, path) for path, (proxy, _) in zip(networks, trained, strict=True)}
     said = folder.part(name, "proxies")
-    also = {"wall_seconds": seconds} | {name: origin(world)[name] for name in COLUMNS}
+    also = {"wall_seconds": seconds} | {name: origin_columns(world)[name] for name in COLUMNS}
     sums[said] = write_table(pd.DataFrame([facts | also for _, facts in trained]), said)
-    write_checksums(folder.part_seal(name), folder.path, sums)
+    write_checksums(folder.part_checksums(name), folder.path, sums)

@@ -4,7 +4,7 @@ It reads the sweep from DIR/config.toml, whose code of the user's own is looked 
 job after another from standard input, each as a line of JSON: {"kind": "runs", "places": […]}, of runs in the grid, or
 of proxies among those that the grid needs. It answers on what was standard output with lines of JSON: {"code": […]} the
 losses of the user's own that it is about to run, {"found": n} steps that a saved state had taken, {"steps": n} now and
-then, and at last {"done": true} once the stack's records are on disk, or {"trouble": …}. Code of the user's own finds
+then, and at last {"done": true} once the stack's records are on disk, or {"failure": …}. Code of the user's own finds
 an empty standard input, and what it prints goes to standard error. The state of a stack is saved every so many SECONDS.
 
 It ends at once when its input does, that is, when the process that hands out jobs is gone: nobody else may write into
@@ -36,7 +36,7 @@ from simulator.proxies.reward_model import members_needed
 from simulator.storage.layout import ResultFolder
 from simulator.sweeps.grid import expand
 from simulator.sweeps.hashes import code_of
-from simulator.sweeps.stacking import with_proxies
+from simulator.sweeps.stacking import runs_with_proxies
 from simulator.sweeps.sweep import Sweep
 from simulator.user_code.loading import is_own
 
@@ -84,23 +84,25 @@ def serve(folder: ResultFolder, device: torch.device, every: float, beside: Path
     channel.say(code=[name for name in sweep.sweep.loss if is_own(name)])
     code_of(sweep)
     runs = expand(sweep)
-    members = members_needed(with_proxies(runs))
-    desk = WorkerContext(folder=folder, sweep=sweep, runs=runs, members=members, device=device, every=every, worlds={})
+    members = members_needed(runs_with_proxies(runs))
+    context = WorkerContext(
+        folder=folder, sweep=sweep, runs=runs, members=members, device=device, save_every=every, worlds={}
+    )
     while True:
         stop_if_requested()  # an error may have come before the end of what held it off
         asked = json.loads(lines.get())
-        job = Job(kind=asked["kind"], places=tuple(asked["places"]))
-        losses = {runs[place].loss for place in job.places} if job.kind == "runs" else set()
+        job = Job(kind=asked["kind"], indices=tuple(asked["places"]))
+        losses = {runs[place].loss for place in job.indices} if job.kind == "runs" else set()
         channel.say(code=sorted(name for name in losses if name and is_own(name)))
-        answer(job, desk, channel.say)
+        answer(job, context, channel.say)
 
 
-def answer(job: Job, desk: WorkerContext, say: Callable[..., None]) -> None:
+def answer(job: Job, context: WorkerContext, say: Callable[..., None]) -> None:
     """Do a job, and say how it goes."""
     try:
-        run_job(job, desk, lambda steps: say(steps=steps), lambda steps: say(found=steps))
+        run_job(job, context, lambda steps: say(steps=steps), lambda steps: say(found=steps))
     except (Exception, SystemExit) as error:  # code of the user's own may end a process
-        say(trouble=asdict(failure_of(error)))
+        say(failure=asdict(failure_of(error)))
         return
     say(done=True)
 

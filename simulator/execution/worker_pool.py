@@ -26,7 +26,7 @@ from simulator.training.recorder import Tick
 
 GRACE = 20.0  # seconds
 SLOW = 3.0  # seconds
-ANSWERS = ("code", "steps", "found", "done", "trouble")
+ANSWERS = ("code", "steps", "found", "done", "failure")
 SOURCE = Path(__file__).resolve().parents[2]
 ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
@@ -38,7 +38,7 @@ ENVIRONMENT = {
 Watch = Callable[[int, int, bool], None]
 Failures = dict[Job, Failure]
 Executor = Callable[[Sequence[Job], Watch], Failures]
-Do = Callable[[Job, Tick, Tick], Failure | None]  # a job, told of steps taken and of steps found
+RunJob = Callable[[Job, Tick, Tick], Failure | None]  # a job, told of steps taken and of steps found
 
 
 class OutsideError(RuntimeError):
@@ -53,21 +53,21 @@ class Counter:
     lock: threading.Lock = field(default_factory=threading.Lock)
     steps: dict[Job, list[int]] = field(default_factory=dict)
 
-    def took(self, job: Job, steps: int, *, worked: bool) -> None:
+    def add_steps(self, job: Job, steps: int, *, worked: bool) -> None:
         """A job has taken steps, or found them taken."""
         with self.lock:
             self.steps.setdefault(job, [0, 0])[worked] += steps
-            self.watch(steps * len(job.places), 0, worked)
+            self.watch(steps * len(job.indices), 0, worked)
 
-    def ended(self, job: Job, *, done: bool) -> None:
+    def end_job(self, job: Job, *, done: bool) -> None:
         """A job is done, or failed."""
         with self.lock:
             found, worked = self.steps.pop(job, [0, 0])
             if done:
-                self.watch(0, len(job.places) if job.kind == "runs" else 0, True)
+                self.watch(0, len(job.indices) if job.kind == "runs" else 0, True)
             else:
-                self.watch(-found * len(job.places), 0, False)
-                self.watch(-worked * len(job.places), 0, True)
+                self.watch(-found * len(job.indices), 0, False)
+                self.watch(-worked * len(job.indices), 0, True)
 
 
 @dataclass(kw_only=True)
@@ -76,35 +76,35 @@ class JobQueue:
 
     waiting: list[Job]
     failed: Failures = field(default_factory=dict)
-    busy: int = 0
+    running: int = 0
     closed: bool = False
     changed: threading.Condition = field(default_factory=threading.Condition)
 
-    def take(self) -> Job | None:
+    def next_job(self) -> Job | None:
         """The next job; waits while one that is being done may yet come back; None where none will."""
         with self.changed:
-            while not self.waiting and self.busy and not self.closed:
+            while not self.waiting and self.running and not self.closed:
                 self.changed.wait()
             if self.closed or not self.waiting:
                 return None
-            self.busy += 1
+            self.running += 1
             return self.waiting.pop(0)
 
-    def give_back(self, job: Job, trouble: Failure | None) -> None:
+    def end_job(self, job: Job, failure: Failure | None) -> None:
         """A job is done, or failed and is tried otherwise. Raises OutsideError."""
         with self.changed:
-            self.busy -= 1
+            self.running -= 1
             self.changed.notify_all()
-            if trouble is None or self.closed:
+            if failure is None or self.closed:
                 return
-            if trouble.cause == "outside":
+            if failure.cause == "outside":
                 self.closed = True
-                raise OutsideError(trouble.text)
-            then = next_try(job, trouble)
+                raise OutsideError(failure.text)
+            then = next_try(job, failure)
             self.waiting[:0] = then
             if not then:
-                self.failed[job] = trouble
-        if said := retry_message(job, trouble, then):
+                self.failed[job] = failure
+        if said := retry_message(job, failure, then):
             warnings.warn(said, UserWarning, stacklevel=2)
 
     def close(self) -> None:
@@ -114,12 +114,12 @@ class JobQueue:
             self.changed.notify_all()
 
 
-def drain(heap: JobQueue, counter: Counter, do: Do) -> None:
+def drain(queue: JobQueue, counter: Counter, do: RunJob) -> None:
     """Do one job after another until none is left. Raises OutsideError."""
-    while job := heap.take():
-        trouble = do(job, partial(counter.took, job, worked=True), partial(counter.took, job, worked=False))
-        counter.ended(job, done=trouble is None)
-        heap.give_back(job, trouble)
+    while job := queue.next_job():
+        failure = do(job, partial(counter.add_steps, job, worked=True), partial(counter.add_steps, job, worked=False))
+        counter.end_job(job, done=failure is None)
+        queue.end_job(job, failure)
 
 
 def in_process(do: Callable[[Job, Tick, Tick], None]) -> Executor:
@@ -133,12 +133,12 @@ def in_process(do: Callable[[Job, Tick, Tick], None]) -> Executor:
             return failure_of(error)
         return None
 
-    def hand(jobs: Sequence[Job], watch: Watch) -> Failures:
-        heap = JobQueue(waiting=list(jobs))
-        drain(heap, Counter(watch=watch), tried)
-        return heap.failed
+    def execute(jobs: Sequence[Job], watch: Watch) -> Failures:
+        queue = JobQueue(waiting=list(jobs))
+        drain(queue, Counter(watch=watch), tried)
+        return queue.failed
 
-    return hand
+    return execute
 
 
 def start_worker(folder: ResultFolder, every: float, beside: Path | None) -> subprocess.Popen[str]:
@@ -166,13 +166,13 @@ def start_worker(folder: ResultFolder, every: float, beside: Path | None) -> sub
     )
 
 
-def ask(worker: subprocess.Popen[str], job: Job, tick: Tick, found: Tick) -> Failure | None:
+def send_job(worker: subprocess.Popen[str], job: Job, tick: Tick, found: Tick) -> Failure | None:
     """Have a worker do a job: why it failed, or None. Of a worker that died, or answers nonsense, there is an end."""
     assert worker.stdin is not None
     assert worker.stdout is not None
     code: list[str] = []
     try:
-        worker.stdin.write(f"{json.dumps({'kind': job.kind, 'places': job.places})}\n")
+        worker.stdin.write(f"{json.dumps({'kind': job.kind, 'places': job.indices})}\n")
         worker.stdin.flush()
     except BrokenPipeError:
         return failure_of_dead_process(worker.wait())
@@ -188,7 +188,7 @@ def ask(worker: subprocess.Popen[str], job: Job, tick: Tick, found: Tick) -> Fai
         elif "found" in answer:
             found(answer["found"])
         else:
-            return Failure(**answer["trouble"]) if "trouble" in answer else None
+            return Failure(**answer["failure"]) if "failure" in answer else None
     return failure_of_dead_process(worker.wait(), code)
 
 
@@ -209,50 +209,50 @@ def workers_on(folder: ResultFolder, workers: int, every: float, beside: Path | 
     every: seconds between two saved states of a stack. beside: where files that the sweep names are looked up first. A
     process that dies is replaced.
     """
-    crew = [start_worker(folder, every, beside) for _ in range(workers)]
+    processes = [start_worker(folder, every, beside) for _ in range(workers)]
 
-    def attend(number: int, heap: JobQueue, counter: Counter) -> None:
+    def attend(number: int, queue: JobQueue, counter: Counter) -> None:
         def do(job: Job, tick: Tick, found: Tick) -> Failure | None:
-            trouble = ask(crew[number], job, tick, found)
-            if crew[number].poll() is not None and not heap.closed:
-                close([crew[number]])
-                crew[number] = start_worker(folder, every, beside)
-            return trouble
+            failure = send_job(processes[number], job, tick, found)
+            if processes[number].poll() is not None and not queue.closed:
+                close([processes[number]])
+                processes[number] = start_worker(folder, every, beside)
+            return failure
 
         try:
-            drain(heap, counter, do)
+            drain(queue, counter, do)
         except BaseException:
-            stop(heap)
+            stop(queue)
             raise
 
-    def stop(heap: JobQueue) -> None:
-        heap.close()
-        for process in crew:
+    def stop(queue: JobQueue) -> None:
+        queue.close()
+        for process in processes:
             process.terminate()  # one that is already stopping does not mind
 
-    def hand(jobs: Sequence[Job], watch: Watch) -> Failures:
-        heap, counter = JobQueue(waiting=list(jobs)), Counter(watch=watch)
+    def execute(jobs: Sequence[Job], watch: Watch) -> Failures:
+        queue, counter = JobQueue(waiting=list(jobs)), Counter(watch=watch)
         with ThreadPoolExecutor(workers) as threads:
             try:
-                for thread in [threads.submit(attend, number, heap, counter) for number in range(workers)]:
+                for thread in [threads.submit(attend, number, queue, counter) for number in range(workers)]:
                     thread.result()
             except BaseException:
-                stop(heap)
+                stop(queue)
                 raise
-        return heap.failed
+        return queue.failed
 
     try:
-        yield hand
+        yield execute
     finally:
-        close(crew)
+        close(processes)
 
 
-def close(crew: Sequence[subprocess.Popen[str]]) -> None:
+def close(processes: Sequence[subprocess.Popen[str]]) -> None:
     """End workers; one in the middle of a stack is given time to save its state, and this is said if it takes long."""
-    for process in crew:
+    for process in processes:
         process.terminate()
     began = time.monotonic()
-    for process in crew:
+    for process in processes:
         for until in (SLOW, GRACE):
             try:
                 process.wait(max(0.0, began + until - time.monotonic()))

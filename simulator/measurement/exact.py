@@ -24,7 +24,7 @@ from torch import Tensor
 
 from simulator.measurement.columns import QUANTILES, QUANTITIES
 from simulator.measurement.probability_mass import checked_mass
-from simulator.measurement.quantity import Law
+from simulator.measurement.quantity import PolicyDistribution
 
 Columns = dict[str, Tensor]
 
@@ -67,25 +67,25 @@ def kl_estimates(ratio: Tensor, names: Sequence[str]) -> Columns:
     return {f"kl_{name}": values[name] for name in names}
 
 
-def measure_law(
-    log_probs: Tensor, yardstick: ReferenceLaw, behaviour: Tensor, kl_estimators: Sequence[str] = ()
+def measure_distribution(
+    log_probs: Tensor, reference_law: ReferenceLaw, behaviour: Tensor, kl_estimators: Sequence[str] = ()
 ) -> Columns:
     """Every measurement of policies with log pi = `log_probs` [R, P, G] that needs no pairs, [R] each.
 
     behaviour: mu, [P, G] or [R, P, G]. kl_estimators: those whose expectations are wanted too. Raises MassError where
     one of the laws is not of mass 1.
     """
-    ratio = log_probs - yardstick.reference
+    ratio = log_probs - reference_law.reference
     probability = checked_mass(log_probs.exp(), "a policy")
-    reference = checked_mass(yardstick.reference.exp(), "the reference")
+    reference = checked_mass(reference_law.reference.exp(), "the reference")
     behaviour = checked_mass(behaviour, "the behaviour policy")
 
-    law = Law(
+    law = PolicyDistribution(
         log_probs=log_probs,
         probability=probability,
         ratio=ratio,
-        log_reference=yardstick.reference,
-        length=yardstick.length,
+        log_reference=reference_law.reference,
+        length=reference_law.length,
     )
 
     def variance(weights: Tensor, centre: Tensor) -> Tensor:
@@ -103,9 +103,9 @@ def measure_law(
     gain = (kl - of_reference).mean(dim=-1)
     return {
         "kl": kl.mean(dim=-1),
-        "gold": law.mean(yardstick.gold).mean(dim=-1),
+        "gold": law.mean(reference_law.gold).mean(dim=-1),
         "proxy": torch.where(spread == 0, 0.0, gain / spread),
-        "win_rate": law.mean(yardstick.gold_rank).mean(dim=-1),
+        "win_rate": law.mean(reference_law.gold_rank).mean(dim=-1),
         "mu_squared": under_reference if alike else variance(behaviour, (behaviour * ratio).sum(dim=-1)),
         **{name: quantity.exact(law) for name, quantity in QUANTITIES.items()},
         **{f"kl_{name}": expected[name]().mean(dim=-1) for name in kl_estimators},

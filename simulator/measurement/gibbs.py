@@ -13,7 +13,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from simulator.measurement.exact import ReferenceLaw, measure_law
+from simulator.measurement.exact import ReferenceLaw, measure_distribution
 from simulator.measurement.ladder import TEMPERATURES
 
 
@@ -23,15 +23,15 @@ def gibbs(reference: Tensor, reward: Tensor, temperature: Tensor) -> Tensor:
     return torch.log_softmax(tilted, dim=-1)
 
 
-def oracle_rows(yardstick: ReferenceLaw, name: str) -> pd.DataFrame:
+def oracle_rows(reference_law: ReferenceLaw, name: str) -> pd.DataFrame:
     """Records of the oracle frontier, one row a temperature, which stands in the column `beta`.
 
     There are no pairs, no training and no seed behind these rows, so those columns are empty.
     """
     rows = []
     for temperature in TEMPERATURES:
-        log_probs = gibbs(yardstick.reference, yardstick.gold, torch.tensor([temperature]))
-        measured = measure_law(log_probs, yardstick, yardstick.reference.exp())
+        log_probs = gibbs(reference_law.reference, reference_law.gold, torch.tensor([temperature]))
+        measured = measure_distribution(log_probs, reference_law, reference_law.reference.exp())
         rows.append({"beta": temperature} | {column: value.item() for column, value in measured.items()})
     table = pd.DataFrame(rows).drop(columns="mu_squared")
     return table.assign(run_id=[f"oracle-{name}-{t:.4g}" for t in TEMPERATURES], method="oracle", step=0, status="ok")

@@ -12,7 +12,7 @@ from simulator.common.column import Column
 
 
 @dataclass(frozen=True, kw_only=True)
-class Law:
+class PolicyDistribution:
     """The law of R policies over every response, and that of the reference; float64."""
 
     log_probs: Tensor  # log pi, [R, P, G]
@@ -36,5 +36,5 @@ class Quantity:
     """
 
     column: Column
-    exact: Callable[[Law], Tensor]
+    exact: Callable[[PolicyDistribution], Tensor]
     drawn: Callable[[Mapping[str, Tensor]], Tensor] | None = None

@@ -48,7 +48,11 @@ def reads(cell: Cell) -> Reads:
 def footprint(cell: Cell) -> Footprint:
     """Laws of every n where responses are listed, a pool elsewhere."""
     own = cell.settings.of(BestOfN)
-    return Footprint(laws=len(ladder(own.largest))) if cell.settings.spec.lists_responses else Footprint(pool=own.pool)
+    return (
+        Footprint(distributions=len(ladder(own.largest)))
+        if cell.settings.spec.lists_responses
+        else Footprint(pool=own.pool)
+    )
 
 
 def run(runs: Sequence[Run], world: World, proxies: Sequence[Proxy], recorder: Recorder) -> pd.DataFrame:

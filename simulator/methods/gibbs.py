@@ -39,6 +39,6 @@ METHOD = Method(
     card=Card(name="gibbs", label="Gibbs (perfect RL)", trajectory=True, along="tau", line=":"),
     grid=once,
     reads=reads,
-    footprint=lambda cell: Footprint(laws=len(TEMPERATURES)),
+    footprint=lambda cell: Footprint(distributions=len(TEMPERATURES)),
     run=run,
 )

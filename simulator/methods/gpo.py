@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from simulator.methods.method import LABELS, Card, Choices, Footprint, Keys, Method, Reads, Strength, proxy_keys
 from simulator.objectives import OBJECTIVES
-from simulator.settings.run import Cell, Run, objective_of, own_of, responses_compared
+from simulator.settings.run import Cell, Run, hyperparameters_of, objective_of, responses_compared
 from simulator.settings.world_spec import WORLD_TABLES
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def by_proxy(cell: Cell) -> bool:
     """Whether a proxy labels pairs, at the beginning or later, or has the rewards that the objective reads."""
     settings, objective = cell.settings, objective_of(cell)
     labelled_later = rounds(cell) > 0 and settings.online.labeller == "proxy" and not objective.ranked
-    rewarded = objective.scored and own_of(cell).get("reward") == "proxy"
+    rewarded = objective.scored and hyperparameters_of(cell).get("reward") == "proxy"
     return settings.data.labeller == "proxy" or labelled_later or rewarded
 
 
@@ -78,7 +78,7 @@ def ignores(cell: Cell) -> Keys:
     keys["data"] = (*unlabelled, *(("pool",) if settings.data.labeller == "gold" else ()))
     keys["online"] = ("labeller",) if objective.ranked else ()
     others = {other.table for other in OBJECTIVES.values()} - {objective.table, ""}
-    unread = [f"{objective.table}.{name}" for name in objective.ignores(own_of(cell))]
+    unread = [f"{objective.table}.{name}" for name in objective.ignores(hyperparameters_of(cell))]
     return keys | {"objective": (*sorted(others), *unread)}
 
 
@@ -93,7 +93,7 @@ def per_row(cell: Cell) -> Keys:
 
 def footprint(cell: Cell) -> Footprint:
     """What a step takes a gradient of, what terms need included."""
-    settings, objective, own = cell.settings, objective_of(cell), own_of(cell)
+    settings, objective, own = cell.settings, objective_of(cell), hyperparameters_of(cell)
     world, pairs, count = settings.world, most_pairs(cell), responses_compared(cell)
     batch = min(settings.train.batch, pairs)
     tokens = batch * (world.prompt_length + count * (world.response_length - 1))
@@ -119,7 +119,7 @@ def most_pairs(cell: Cell) -> int:
 
 def calibrated_tokens(cell: Cell) -> int:
     """Tokens that the expectation under the reference takes a gradient of in a step."""
-    world, prompts = cell.settings.world, objective_of(cell).calibrates(own_of(cell))
+    world, prompts = cell.settings.world, objective_of(cell).calibrates(hyperparameters_of(cell))
     if not cell.settings.spec.lists_responses:
         return prompts * (world.prompt_length + 2 * (world.response_length - 1))
     inner = sum(world.vocabulary**t for t in range(1, world.response_length))

@@ -65,7 +65,7 @@ class Footprint:
     pairs: int = 0  # of its data, at most
     responses: int = 0  # to each prompt of its data
     enumerated_tokens: int = 0  # that an expectation under the reference takes a gradient of in a step
-    laws: int = 0  # over all responses that are measured
+    distributions: int = 0  # over all responses that are measured
     pool: int = 0  # responses of the reference to each measured prompt, read by policy and proxies
 
 

@@ -12,7 +12,7 @@ OBJECTIVES: dict[str, Objective] = {
     for module in modules_in("simulator.objectives.losses", first="gpo")
     for name, objective in module.OBJECTIVES.items()
 }
-KNOWN_AS = {name: objective.name for objective in OBJECTIVES.values() for name in objective.known.names}
-WATCHED = {one.column.name: one.column for objective in OBJECTIVES.values() for one in objective.watched}
+KNOWN_AS = {name: objective.name for objective in OBJECTIVES.values() for name in objective.convention.names}
+DIAGNOSTICS = {one.column.name: one.column for objective in OBJECTIVES.values() for one in objective.diagnostics}
 
-__all__ = ["KNOWN_AS", "OBJECTIVES", "WATCHED"]
+__all__ = ["DIAGNOSTICS", "KNOWN_AS", "OBJECTIVES"]

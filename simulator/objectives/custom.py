@@ -15,9 +15,9 @@ from torch.nn.functional import pad
 from simulator.common.errors import nearest
 from simulator.objectives import OBJECTIVES
 from simulator.objectives.local_shape import local_shape
-from simulator.objectives.objective import Objective, Own, Pairs, first_sentence
+from simulator.objectives.objective import Hyperparameters, Objective, Pairs, first_sentence
 from simulator.objectives.stacked_losses import filled
-from simulator.user_code.isolation import isolated, move_random_numbers
+from simulator.user_code.isolation import isolated, seed_global_generators
 from simulator.user_code.loading import UserFunction
 
 GIVEN: dict[str, Callable[[Pairs], Tensor]] = {
@@ -32,8 +32,8 @@ GIVEN: dict[str, Callable[[Pairs], Tensor]] = {
     "rejected_length": lambda pairs: pairs.lengths[:, -1],
 }
 WITH_BETA = {"beta", "z"}
-FURTHEST = 6.0  # z at which losses are drawn
-REPEATED = 3  # times that a trial is made again
+LARGEST_Z = 6.0  # z at which losses are drawn
+REPEATS = 3  # times that a trial is made again
 
 
 def objective_of(user: UserFunction) -> Objective:
@@ -44,13 +44,13 @@ def objective_of(user: UserFunction) -> Objective:
     needed = [at.name for at in named or () if at.default is at.empty]
     given = [at.name for at in named or () if at.name in GIVEN]
     if named is None or (len(needed) == 1 and set(given) <= {"z"} & set(needed)):
-        f = guarded(user, lambda z: function(z))
+        f = with_errors_named(user, lambda z: function(z))
         return Objective(name=name, loss=lambda pairs: f(pairs.z), f=f, formula=formula)
     unknown = [wanted for wanted in needed if wanted not in GIVEN]
     if unknown or not given:
         what = f"cannot be given {unknown[0]}{nearest(unknown[0], GIVEN)}" if unknown else "takes no argument"
-        raise user.refused(f"{what}; it must be f(z), or a function of several of {', '.join(GIVEN)}")
-    by_name = guarded(user, lambda pairs: function(**{wanted: known(pairs, wanted) for wanted in given}))
+        raise user.error(f"{what}; it must be f(z), or a function of several of {', '.join(GIVEN)}")
+    by_name = with_errors_named(user, lambda pairs: function(**{wanted: value_of(pairs, wanted) for wanted in given}))
 
     def loss(pairs: Pairs) -> Tensor:
         value = by_name(pairs)
@@ -70,17 +70,17 @@ def arguments(function: Callable[..., Any]) -> list[inspect.Parameter] | None:
     return None if not named and any(at.kind is at.VAR_POSITIONAL for at in every) else named
 
 
-def known(pairs: Pairs, name: str) -> Tensor:
+def value_of(pairs: Pairs, name: str) -> Tensor:
     """What a function is given: of the pairs alone, without what fills them up."""
     value = GIVEN[name](pairs)
     return value if name == "beta" else value[:, : pairs.count].contiguous()
 
 
-def guarded(user: UserFunction, function: Callable[[Any], Any]) -> Callable[[Any], Tensor]:
+def with_errors_named(user: UserFunction, function: Callable[[Any], Any]) -> Callable[[Any], Tensor]:
     """The function with its errors told as those of the user's loss."""
 
     def call(given: Any) -> Tensor:
-        with user.blamed("raises"), isolated():
+        with user.errors_named("raises"), isolated():
             return function(given)
 
     return call
@@ -94,7 +94,7 @@ def trial_pairs(ratios: Tensor, beta: Tensor) -> Pairs:
         reference=filled(reference, -1.0),
         lengths=filled(torch.full_like(reference, 4.0), 1.0),
         beta=beta,
-        own={},
+        hyperparameters={},
         count=ratios.shape[1],
     )
 
@@ -105,11 +105,11 @@ def examine(objective: Objective, user: UserFunction) -> None:
     def of(pairs: Pairs) -> Tensor:
         values: Any = objective.loss(pairs)
         if not isinstance(values, Tensor):
-            raise user.refused(f"must return a tensor, not {type(values).__name__}")
+            raise user.error(f"must return a tensor, not {type(values).__name__}")
         runs, whole = len(pairs.policy), pairs.policy.shape[2]
         if values.shape != (runs, whole):
             right = f"shape [{runs}, {whole if objective.f else pairs.count}] here"
-            raise user.refused(f"must return a value for each pair, {right}, not {list(values.shape)}")
+            raise user.error(f"must return a value for each pair, {right}, not {list(values.shape)}")
         return values[:, : pairs.count]
 
     with torch.enable_grad():
@@ -119,39 +119,39 @@ def examine(objective: Objective, user: UserFunction) -> None:
         for row, where in ((0, "where the policy is the reference"), (1, "for log-ratios of at most 2 nats")):
             wrong = values[row][~values[row].isfinite()]
             if len(wrong):
-                raise user.refused(f"must be finite {where}, not {wrong[0]:g}")
+                raise user.error(f"must be finite {where}, not {wrong[0]:g}")
         if not values.requires_grad:
-            raise user.refused("must let a gradient flow from its value to the log-ratios; it is detached")
+            raise user.error("must let a gradient flow from its value to the log-ratios; it is detached")
         (slope,) = torch.autograd.grad(values.sum(), ratios, allow_unused=True)
         if slope is None or not slope.isfinite().all() or not slope.any():
-            raise user.refused("must have a finite gradient that is not zero everywhere")
-        if not all(torch.equal(repeated(lambda: of(pairs), number), values) for number in range(REPEATED)):
-            raise user.refused(
+            raise user.error("must have a finite gradient that is not zero everywhere")
+        if not all(
+            torch.equal(value_at_other_random_state(lambda: of(pairs), number), values) for number in range(REPEATS)
+        ):
+            raise user.error(
                 "must give the same values for the same pairs each time: it keeps state between calls, or draws random "
                 "numbers"
             )
         with torch.no_grad():
             alone = torch.cat([of(pairs.select_runs(slice(row, row + 1))) for row in (0, 1)])
     if not torch.allclose(alone, values.detach(), rtol=1e-5, atol=1e-6):
-        raise user.refused("must keep runs apart: reduce over the last axis, the pairs, and not over all")
+        raise user.error("must keep runs apart: reduce over the last axis, the pairs, and not over all")
     if objective.f is not None:
-        f, z = objective.f, torch.linspace(-FURTHEST, FURTHEST, 16, dtype=torch.float64).unsqueeze(0)
+        f, z = objective.f, torch.linspace(-LARGEST_Z, LARGEST_Z, 16, dtype=torch.float64).unsqueeze(0)
         whole, each = f(z), [f(part) for part in z.split(1, dim=1)]
         shapes = whole.shape == z.shape and all(part.shape == (1, 1) for part in each)
         if not shapes or not torch.allclose(torch.cat(each, dim=1), whole, rtol=1e-5, atol=1e-6, equal_nan=True):
-            raise user.refused(
-                "must be elementwise in z; a loss that looks at several pairs is one of several arguments"
-            )
+            raise user.error("must be elementwise in z; a loss that looks at several pairs is one of several arguments")
 
 
-def repeated(call: Callable[[], Tensor], number: int) -> Tensor:
+def value_at_other_random_state(call: Callable[[], Tensor], number: int) -> Tensor:
     """The value of a call after the global random numbers were moved on, each `number` to another place."""
     with torch.no_grad(), isolated():
-        move_random_numbers(number)
+        seed_global_generators(number)
         return call()
 
 
-def caution(objective: Objective, own: Own) -> str:
+def caution(objective: Objective, own: Hyperparameters) -> str:
     """A warning where an objective does not start by pushing margins up; nothing where it does."""
     if objective.f is not None:
         f = objective.f
@@ -168,7 +168,7 @@ def caution(objective: Objective, own: Own) -> str:
     return f"loss {objective.name}{f' at {told}' if told else ''} has {what} {slope:+.3g} where it starts: {then}"
 
 
-def start_slopes(objective: Objective, beta: float = 1.0, own: Own | None = None) -> tuple[float, float]:
+def start_slopes(objective: Objective, beta: float = 1.0, own: Hyperparameters | None = None) -> tuple[float, float]:
     """The slopes of a loss along the log-ratios of the chosen and the rejected response, where training starts.
 
     There the policy is the reference; rewards, where the loss reads them, are 1 and 0.
@@ -180,7 +180,7 @@ def start_slopes(objective: Objective, beta: float = 1.0, own: Own | None = None
         pairs = trial_pairs(ratios, torch.full((1, 1), beta))
         nothing = torch.zeros_like(pairs.policy)
         rewards = torch.cat([nothing[:, :1] + 1, nothing[:, 1:]], dim=1)
-        known = replace(pairs, own=numbers, scores=rewards, mismatched=nothing)
+        known = replace(pairs, hyperparameters=numbers, scores=rewards, mismatched=nothing)
         (slope,) = torch.autograd.grad(objective.loss(known)[:, : pairs.count].sum(), ratios)
     chosen, rejected = slope[0].mean(dim=0).tolist()
     return chosen, rejected

@@ -120,7 +120,7 @@ def regularizer(weights: Blocks, scene: BatchContext, memory: RegularizerState, 
     scores = discriminate(weights, scene.architecture, states, said)
     each = mean_loss(scores - memory["means"][:, 1], True)
     chosen, rejected = each.chunk(2)
-    return scene.own["weight"][:, 0] * (chosen + rejected) / 2
+    return scene.hyperparameters["weight"][:, 0] * (chosen + rejected) / 2
 
 
 def squared_distance(scene: BatchContext, states: Tensor, said: Tensor) -> Tensor:
@@ -128,7 +128,7 @@ def squared_distance(scene: BatchContext, states: Tensor, said: Tensor) -> Tenso
     apart = (states - reference_states(scene)).square().mean(dim=3) * said
     each = (apart.sum(dim=2) / said.sum(dim=2)).mean(dim=1)
     chosen, rejected = each.chunk(2)
-    return scene.own["weight"][:, 0] * (chosen + rejected) / 2
+    return scene.hyperparameters["weight"][:, 0] * (chosen + rejected) / 2
 
 
 def start(scene: BatchContext) -> RegularizerState:

@@ -7,12 +7,12 @@ from simulator.common.errors import ConfigError, nearest
 from simulator.objectives import OBJECTIVES
 from simulator.objectives.custom import caution
 from simulator.objectives.local_shape import Loss, local_shape
-from simulator.objectives.objective import Objective, Own
+from simulator.objectives.objective import Hyperparameters, Objective
 from simulator.objectives.own_loss import own_loss
 from simulator.user_code.loading import is_own
 
 
-def defaults(objective: Objective) -> Own:
+def defaults(objective: Objective) -> Hyperparameters:
     """Its parameters where nobody sets them."""
     return {name: parameter.default for name, parameter in objective.parameters.items()}
 

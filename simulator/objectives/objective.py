@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from simulator.networks.packing import Packing
 
-Own = Mapping[str, Any]
+Hyperparameters = Mapping[str, Any]
 RegularizerState = dict[str, "Tensor"]
 
 
@@ -55,19 +55,22 @@ class Pairs:
     reference: Tensor
     lengths: Tensor
     beta: Tensor
-    own: Own
+    hyperparameters: Hyperparameters
     count: int
     scores: Tensor | None = None
     mismatched: Tensor | None = None
-    fresh: bool = False
+    online: bool = False
 
     def select_runs(self, rows: slice) -> Pairs:
         """The pairs of some of the runs."""
         tensors: dict[str, Any] = {
             name: value[rows] for name, value in vars(self).items() if isinstance(value, torch.Tensor)
         }
-        own = {name: value[rows] if isinstance(value, torch.Tensor) else value for name, value in self.own.items()}
-        return replace(self, own=own, **tensors)
+        own = {
+            name: value[rows] if isinstance(value, torch.Tensor) else value
+            for name, value in self.hyperparameters.items()
+        }
+        return replace(self, hyperparameters=own, **tensors)
 
     @property
     def ratios(self) -> Tensor:
@@ -116,13 +119,13 @@ class BatchContext:
     reference: Tensor
     prompts: Tensor
     responses: Tensor
-    own: Own
+    hyperparameters: Hyperparameters
     beta: Tensor
     rate: Tensor
     seeds: Sequence[int]
     rows: slice
     step: int
-    fresh: bool
+    online: bool
     under_reference: UnderReference | None
 
 
@@ -156,7 +159,7 @@ class Regularizer:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Watched:
+class Diagnostic:
     """A quantity inside a loss that is recorded beside it: its column, and its value [r] on pairs."""
 
     column: Column
@@ -164,11 +167,11 @@ class Watched:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Known:
+class Convention:
     """Other names that people have for an objective, in small letters, and what is to be said when one comes."""
 
     names: tuple[str, ...] = ()
-    told: str = ""
+    relation: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,21 +188,23 @@ class Objective:
     scored: bool = False  # whether it reads `scores` of Pairs
     mismatched: bool = False  # whether it reads `mismatched` of Pairs
     ranked: str = ""  # the parameter that says how many responses it compares by their scores, where it takes no labels
-    term: Callable[[Own], Regularizer | None] = lambda own: None  # what else is in the loss
-    ignores: Callable[[Own], Sequence[str]] = lambda own: ()  # parameters that say nothing
-    cost: Callable[[Own], float] = lambda own: 1.0  # gradients of a step; a plain pairwise loss has 1
-    calibrates: Callable[[Own], int] = lambda own: 0  # prompts a step at which the expectation under pi_ref is taken
+    term: Callable[[Hyperparameters], Regularizer | None] = lambda own: None  # what else is in the loss
+    ignores: Callable[[Hyperparameters], Sequence[str]] = lambda own: ()  # parameters that say nothing
+    cost: Callable[[Hyperparameters], float] = lambda own: 1.0  # gradients of a step; a plain pairwise loss has 1
+    calibrates: Callable[[Hyperparameters], int] = lambda own: (
+        0
+    )  # prompts a step at which the expectation under pi_ref is taken
     length_normalized: bool = False  # whether it divides log pi by the number of tokens
-    watched: tuple[Watched, ...] = ()  # what is recorded beside the loss
-    known: Known = Known()  # other names
+    diagnostics: tuple[Diagnostic, ...] = ()  # what is recorded beside the loss
+    convention: Convention = Convention()  # other names
     code: str = ""  # the SHA-256 of the user's code that it is
 
-    def shape(self, own: Own) -> LocalShape | None:
+    def shape(self, own: Hyperparameters) -> LocalShape | None:
         """What f does around z = 0 at these parameters, None where there is no f."""
         f = self.f
         return None if f is None else local_shape(lambda z: f(z, **own))
 
-    def kappa(self, own: Own) -> float | None:
+    def kappa(self, own: Hyperparameters) -> float | None:
         """kappa at these parameters, None where there is no f, or f starts by pushing margins down."""
         shape = self.shape(own)
         return shape.kappa if shape and shape.slope < 0 else None
@@ -208,7 +213,7 @@ class Objective:
 def of_z(f: Callable[..., Tensor], **more: Any) -> Objective:
     """The objective that is the mean of f(beta rho); f is given its parameters by name."""
     return Objective(
-        name=f.__name__, loss=lambda pairs: f(pairs.z, **pairs.own), f=f, formula=first_sentence(f), **more
+        name=f.__name__, loss=lambda pairs: f(pairs.z, **pairs.hyperparameters), f=f, formula=first_sentence(f), **more
     )
 
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from simulator.common.errors import ConfigError, short
 from simulator.objectives.custom import examine, objective_of
 from simulator.objectives.objective import Objective
-from simulator.user_code.loading import UserFunction, awaited, find, load_function
+from simulator.user_code.loading import UserFunction, find, load_function, warn_if_slow
 
 KEY = "sweep.loss = "
 
@@ -46,7 +46,7 @@ def own_loss(name: str, beside: Path | None, key: str = KEY) -> OwnLoss:
         path = find(name, beside, key)
         known = LOADED.get((key, name, path))
         if known is None or not known.function.unchanged:
-            with awaited(name, key):
+            with warn_if_slow(name, key):
                 LOADED[key, name, path] = load(name, path, key)
     except OSError as error:
         raise ConfigError(f"{key}{name}: {short(str(error.filename))} cannot be read ({error.strerror})") from None
@@ -56,6 +56,6 @@ def own_loss(name: str, beside: Path | None, key: str = KEY) -> OwnLoss:
 def load(name: str, path: Path, key: str) -> OwnLoss:
     """Load a loss and try it. Raises ConfigError."""
     function = load_function(name, path, key)
-    objective = replace(objective_of(function), code=function.code)
+    objective = replace(objective_of(function), code=function.code_hash)
     examine(objective, function)
     return OwnLoss(objective=objective, function=function)

@@ -15,7 +15,7 @@ from simulator.networks.architecture import ALIGNMENT
 if TYPE_CHECKING:
     from torch import Tensor
 
-from simulator.objectives.objective import Objective, Own, Pairs
+from simulator.objectives.objective import Hyperparameters, Objective, Pairs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +27,7 @@ class ObjectiveSlice:
 
     objective: Objective
     rows: int
-    own: Own
+    hyperparameters: Hyperparameters
 
 
 def slices(parts: Sequence[ObjectiveSlice]) -> list[slice]:
@@ -63,7 +63,7 @@ class StackedPairs:
     beta: Tensor
     scores: Tensor | None = None
     mismatched: Mapping[int, Tensor] = field(default_factory=dict)
-    fresh: bool = False
+    online: bool = False
 
     def pairs(self, part: ObjectiveSlice, number: int, rows: slice) -> Pairs:
         """The pairs of one part."""
@@ -73,11 +73,11 @@ class StackedPairs:
             reference=filled(self.reference[rows], -1.0),
             lengths=filled(self.lengths[rows].to(policy.dtype), 1.0),
             beta=self.beta[rows],
-            own=part.own,
+            hyperparameters=part.hyperparameters,
             count=policy.shape[1],
             scores=None if self.scores is None else filled(self.scores[rows].to(policy.dtype), 0.0),
             mismatched=None if other is None else filled(other, 0.0),
-            fresh=self.fresh,
+            online=self.online,
         )
 
 
@@ -91,11 +91,11 @@ def pair_losses(given: StackedPairs, parts: Sequence[ObjectiveSlice]) -> Tensor:
     return torch.cat(found)
 
 
-def watched(given: StackedPairs, parts: Sequence[ObjectiveSlice]) -> dict[str, Tensor]:
+def diagnostics(given: StackedPairs, parts: Sequence[ObjectiveSlice]) -> dict[str, Tensor]:
     """What objectives watch inside themselves, [R] each; 0 in the rows of those that do not."""
     found: dict[str, Tensor] = {}
     for number, (part, rows) in enumerate(zip(parts, slices(parts), strict=True)):
-        for one in part.objective.watched:
+        for one in part.objective.diagnostics:
             column = found.setdefault(one.column.name, given.policy.new_zeros(len(given.policy)))
             column[rows] = one.value(given.pairs(part, number, rows))
     return found

@@ -9,7 +9,7 @@ import numpy as np
 
 from simulator.preferences.online import draw_fresh
 from simulator.preferences.pairs import Preferences, labelled, more_preferences, ranked, stack_preferences
-from simulator.settings.run import Run, objective_of, own_of, responses_compared
+from simulator.settings.run import Run, hyperparameters_of, objective_of, responses_compared
 from simulator.training.problem import TrainState
 from simulator.worlds.behaviour import Candidates
 from simulator.worlds.listing import Scorer
@@ -28,7 +28,7 @@ def arrange_pairs(
     rows = []
     for number, (run, pairs) in enumerate(zip(runs, drawn, strict=True)):
         data, objective = run.settings.data, objective_of(run)
-        reward = own_of(run).get("reward", labeller) if objective.scored else labeller
+        reward = hyperparameters_of(run).get("reward", labeller) if objective.scored else labeller
         score, asked = {}, (pairs.prompt[None], pairs.responses[None])
         needed = {reward} if objective.ranked else {labeller, reward}
         if "gold" in needed:

@@ -29,15 +29,15 @@ def against_gold(listing: Listing, scores: Array) -> dict[str, float]:
     """
     row, first, second = listing.pairs.T
     gaps, gold_gaps = scores[row, first] - scores[row, second], listing.gold[row, first] - listing.gold[row, second]
-    unit = gold_unit(listing.law, scores, gaps, gold_gaps)
+    unit = gold_unit(listing.reference_probs, scores, gaps, gold_gaps)
     z, soft = unit.factor * gaps, 1 / (1 + np.exp(-gold_gaps))
-    log_law = torch.from_numpy(listing.law).clamp(min=1e-300).log()
+    log_law = torch.from_numpy(listing.reference_probs).clamp(min=1e-300).log()
     shifted = log_best_of_n(log_law, torch.from_numpy(scores), torch.tensor([SHIFTED_BY]))[0].exp().numpy()
     agree = np.sign(gaps) * np.sign(gold_gaps)
     return {
         "gold_accuracy": float(((agree + 1) / 2).mean()),
         "gold_loss": float((soft * np.logaddexp(0, -z) + (1 - soft) * np.logaddexp(0, z)).mean()),
-        "correlation": correlation(listing.law, scores, listing.gold),
+        "correlation": correlation(listing.reference_probs, scores, listing.gold),
         "shifted_correlation": correlation(shifted, scores, listing.gold),
         "scale": unit.factor,
     }

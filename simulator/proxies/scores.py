@@ -74,12 +74,12 @@ def drift_of(table: Array, listing: Listing, gold_gaps: Array) -> Array:
 
 def make_proxy(members: Sequence[Trained], listing: Listing, *, combine: str, uncertainty: float) -> Proxy:
     """The proxy that an ensemble of trained networks is."""
-    units = tuple(standard_unit(listing.law, member.scores) for member in members)
+    units = tuple(standard_unit(listing.reference_probs, member.scores) for member in members)
     each = np.stack([unit.apply(member.scores) for unit, member in zip(units, members, strict=True)])
     combined = COMBINATIONS[combine](each, uncertainty)
     row, first, second = listing.pairs.T
     gold_gaps = listing.gold[row, first] - listing.gold[row, second]
-    unit = gold_unit(listing.law, combined, combined[row, first] - combined[row, second], gold_gaps)
+    unit = gold_unit(listing.reference_probs, combined, combined[row, first] - combined[row, second], gold_gaps)
     table = unit.apply(combined)
     return Proxy(
         members=tuple(members),

@@ -67,7 +67,8 @@ def make_problem(members: Sequence[Member], world: World, pairs: Preferences) ->
         responses=pairs.responses,
         reference_log_probs=torch.zeros_like(pairs.reference, dtype=torch.float32),
         parts=tuple(
-            ObjectiveSlice(objective=OBJECTIVES[name], rows=len(list(group)), own={}) for name, group in losses
+            ObjectiveSlice(objective=OBJECTIVES[name], rows=len(list(group)), hyperparameters={})
+            for name, group in losses
         ),
         beta=per_row([1.0] * len(members)),
         learning_rate=per_row([member.settings.proxy.rate for member in members]),

@@ -27,7 +27,7 @@ def known_keys(model: type[BaseModel], prefix: str = "") -> list[str]:
     return keys
 
 
-def told(point: Mapping[str, Any]) -> str:
+def assignments(point: Mapping[str, Any]) -> str:
     """A point of the grid for a message: `data.pairs = 8, data.label_noise = 0.1`, the first few keys."""
     some = [f"{short(name)} = {shown(value)}" for name, value in itertools.islice(point.items(), SHOWN)]
     return ", ".join([*some, *(["…"] if len(point) > SHOWN else [])])

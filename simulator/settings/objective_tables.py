@@ -8,7 +8,7 @@ from pydantic import (
 )
 
 from simulator.objectives import OBJECTIVES
-from simulator.objectives.objective import Own, Parameter
+from simulator.objectives.objective import Hyperparameters, Parameter
 from simulator.settings.table import (
     Table,
 )
@@ -27,7 +27,7 @@ def field_of(parameter: Parameter) -> Any:
 class ObjectiveTables(Table):
     """[objective]. A table for each objective of `sweep.loss` that has parameters beside beta."""
 
-    def own(self, table: str) -> Own:
+    def hyperparameters(self, table: str) -> Hyperparameters:
         """The parameters in one of the tables, none where there is no such table."""
         return getattr(self, table).model_dump() if table else {}
 

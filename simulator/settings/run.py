@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from simulator.common.column import Column
 from simulator.common.identity import digest
-from simulator.objectives.objective import Objective, Own
+from simulator.objectives.objective import Hyperparameters, Objective
 from simulator.settings.tables import Settings
 
 
@@ -32,15 +32,15 @@ def objective_of(cell: Cell) -> Objective:
     return cell.objective
 
 
-def own_of(cell: Cell) -> Own:
+def hyperparameters_of(cell: Cell) -> Hyperparameters:
     """The parameters of its objective."""
-    return cell.settings.objective.own(objective_of(cell).table)
+    return cell.settings.objective.hyperparameters(objective_of(cell).table)
 
 
 def responses_compared(cell: Cell) -> int:
     """K: how many responses to a prompt its objective compares."""
     objective = objective_of(cell)
-    return int(own_of(cell)[objective.ranked]) if objective.ranked else 2
+    return int(hyperparameters_of(cell)[objective.ranked]) if objective.ranked else 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,5 +156,5 @@ def objective_key(run: Run) -> str:
     """What is equal for runs whose loss is one computation: the objective, and all its parameters but real numbers."""
     if run.objective is None:
         return ""
-    own = run.settings.objective.own(run.objective.table)
+    own = run.settings.objective.hyperparameters(run.objective.table)
     return json.dumps([run.loss, {name: value for name, value in own.items() if not isinstance(value, float)}])

@@ -1,7 +1,7 @@
-"""Seals: lists of checksums, written after the files that they vouch for, so that what they list is there and whole.
+"""Lists of checksums, written after the files that they name, so that these are there and complete.
 
-A seal is in the format of `sha256sum`: `sha256sum -c SHA256SUMS` in a result directory checks it without us. A stack
-of runs, or of proxies, counts as finished once its seal is there and every file is as it says.
+A list has the format of `sha256sum`: `sha256sum -c SHA256SUMS` in a result directory checks it without us. A stack of
+runs, or of proxies, counts as finished once its list is there and every file is as the list says.
 """
 
 import re
@@ -16,34 +16,34 @@ LINE = re.compile(r"([0-9a-f]{64}) [ *](.+)")
 
 @dataclass(frozen=True, kw_only=True)
 class Checksums:
-    """What a seal says: the SHA-256 of each file, by its path inside the result directory.
+    """A list of checksums: the SHA-256 of each file, by its path inside the result directory.
 
     altered: those of its files that are there and are not as it says, and gone: those that are not there.
     """
 
     sums: Mapping[str, str]
-    altered: tuple[str, ...]
-    gone: tuple[str, ...]
+    changed: tuple[str, ...]
+    missing: tuple[str, ...]
 
     @property
-    def whole(self) -> bool:
+    def intact(self) -> bool:
         """Whether every file is as it says."""
-        return not (self.altered or self.gone)
+        return not (self.changed or self.missing)
 
 
 def write_checksums(path: Path, root: Path, sums: Mapping[Path, str]) -> None:
-    """Vouch at `path` for files in the result directory `root`, whose SHA-256 are known. Raises StorageError."""
+    """Write a list at `path` of files in the result directory `root`, whose SHA-256 are known. Raises StorageError."""
     lines = [f"{digest}  {file.relative_to(root).as_posix()}\n" for file, digest in sums.items()]
-    write_atomically(path, "".join([*lines, end_of(len(lines))]).encode())
+    write_atomically(path, "".join([*lines, last_line(len(lines))]).encode())
 
 
-def end_of(count: int) -> str:
-    """The last line of a seal of so many files, a comment, without which it was cut off."""
+def last_line(count: int) -> str:
+    """The last line of a list of so many files, a comment, without which it was cut off."""
     return f"# {count} files\n"
 
 
 def read_checksums(path: Path, root: Path) -> Checksums | None:
-    """What the seal at `path` says of `root`, checked now; None where it is itself damaged, or names a file elsewhere.
+    """The list at `path` of files in `root`, checked now; None where it is itself damaged, or names a file elsewhere.
 
     Raises StorageError.
     """
@@ -52,7 +52,7 @@ def read_checksums(path: Path, root: Path) -> Checksums | None:
     except UnicodeDecodeError:
         return None
     found = [LINE.fullmatch(line.rstrip("\n")) for line in lines]
-    if last != end_of(len(found)) or not all(found):
+    if last != last_line(len(found)) or not all(found):
         return None
     sums = {match[2]: match[1] for match in found if match}
     if any(PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts for name in sums):
@@ -60,6 +60,6 @@ def read_checksums(path: Path, root: Path) -> Checksums | None:
     now = {name: hash_of_file(root / name) for name in sums}
     return Checksums(
         sums=sums,
-        altered=tuple(name for name, digest in now.items() if digest not in (None, sums[name])),
-        gone=tuple(name for name, digest in now.items() if digest is None),
+        changed=tuple(name for name, digest in now.items() if digest not in (None, sums[name])),
+        missing=tuple(name for name, digest in now.items() if digest is None),
     )

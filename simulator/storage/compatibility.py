@@ -17,7 +17,7 @@ from simulator.storage.origins import origins_in
 from simulator.sweeps.sweep import Sweep
 
 REMEDY = "choose another --out, or start over with --fresh"
-ANYBODYS = (
+UNKNOWN_ORIGIN = (
     "holds files with the names of records, and neither a whole config.toml nor checksums nor readable tables say that "
     "a sweep wrote them; choose another --out"
 )
@@ -43,19 +43,22 @@ def examine_folder(path: Path, sweep: Sweep, names: Collection[str], *, fresh: b
         raise ConfigError(f"--out {path}: cannot be written (no permission in {there})")
     folder = ResultFolder(path=path)
     if fresh:
-        removable(folder)
+        may_be_cleared(folder)
     else:
         check_same_sweep(folder, sweep, names)
     return folder
 
 
-def seals_of(folder: ResultFolder) -> list[Checksums]:
-    """The whole seals of a folder: of its tables, of what the sweep began with, and of stacks. Raises StorageError."""
-    paths = [folder.seal, folder.start_seal, *sorted(folder.parts.glob("*.sha256"))]
-    return [seal for path in paths if path.exists() and (seal := read_checksums(path, folder.path))]
+def readable_checksums(folder: ResultFolder) -> list[Checksums]:
+    """The lists of checksums in a folder that can be read: of its tables, its start files and its stacks.
+
+    Raises StorageError.
+    """
+    paths = [folder.checksums, folder.start_checksums, *sorted(folder.parts.glob("*.sha256"))]
+    return [checksums for path in paths if path.exists() and (checksums := read_checksums(path, folder.path))]
 
 
-def held_by(folder: ResultFolder) -> Sweep | None:
+def sweep_in(folder: ResultFolder) -> Sweep | None:
     """The sweep whose folder this is. Raises ConfigError where its config.toml is none that we wrote."""
     if not folder.config.exists():
         return None
@@ -75,25 +78,30 @@ def check_same_sweep(folder: ResultFolder, sweep: Sweep, names: Collection[str])
     names: of its runs and proxies.
     """
     if not folder.has_records:
-        held_by(folder)
+        sweep_in(folder)
         return
     try:
-        held = held_by(folder)
+        held = sweep_in(folder)
     except ConfigError:
         held = None
     differs = difference(held, sweep) if held else "whose config.toml is gone, or not whole"
     if not differs:
         return
-    records, trusted = origins_in(folder), held and not any("config.toml" in seal.altered for seal in seals_of(folder))
-    if not held and not vouched(folder):
-        raise ConfigError(f"--out {folder.path}: {ANYBODYS}")
+    records, trusted = (
+        origins_in(folder),
+        held and not any("config.toml" in checksums.changed for checksums in readable_checksums(folder)),
+    )
+    if not held and not is_of_a_sweep(folder):
+        raise ConfigError(f"--out {folder.path}: {UNKNOWN_ORIGIN}")
     if trusted or any(one.name not in names for one in records):
         raise ConfigError(f"--out {folder.path}: holds the records of another sweep, {differs}; {REMEDY}")
 
 
-def vouched(folder: ResultFolder) -> bool:
-    """Whether a seal, or a table of runs or proxies, says that a sweep wrote what is there. Raises StorageError."""
-    return bool(origins_in(folder)) or any(seal.sums.keys() - {*seal.altered, *seal.gone} for seal in seals_of(folder))
+def is_of_a_sweep(folder: ResultFolder) -> bool:
+    """Whether checksums, or a table of runs or proxies, say that a sweep wrote what is there. Raises StorageError."""
+    return bool(origins_in(folder)) or any(
+        checksums.sums.keys() - {*checksums.changed, *checksums.missing} for checksums in readable_checksums(folder)
+    )
 
 
 def difference(held: Sweep, sweep: Sweep) -> str:
@@ -108,23 +116,23 @@ def difference(held: Sweep, sweep: Sweep) -> str:
     return ""
 
 
-def removable(folder: ResultFolder) -> bool:
+def may_be_cleared(folder: ResultFolder) -> bool:
     """Whether the folder holds what a sweep wrote, and may be emptied of it.
 
     Raises ConfigError where it holds files of these names that may be anybody's.
     """
-    if vouched(folder) or held_by(folder):
+    if is_of_a_sweep(folder) or sweep_in(folder):
         return True
     if folder.has_records:
-        raise ConfigError(f"--out {folder.path}: {ANYBODYS}")
+        raise ConfigError(f"--out {folder.path}: {UNKNOWN_ORIGIN}")
     return False
 
 
-def clear(folder: ResultFolder) -> None:
+def remove_records(folder: ResultFolder) -> None:
     """Remove the records of a sweep, and nothing that a sweep did not write. Raises ConfigError and StorageError.
 
     `config.toml` goes last, so that a folder that a kill leaves half emptied still says whose it is.
     """
-    if removable(folder):
+    if may_be_cleared(folder):
         remove(folder, RECORDS)
         folder.config.unlink(missing_ok=True)

@@ -1,6 +1,6 @@
 """What of a sweep is finished: found, mended where somebody changed it, and joined into its tables at the end.
 
-Every file that a seal vouches for is read before it is relied on. One that is not as it was written is told of and set
+Every file in a list of checksums is read before it is relied on. One that is not as it was written is told of and set
 aside under another name, never deleted, and what it recorded is run again.
 """
 
@@ -11,12 +11,12 @@ from pathlib import Path
 from pyarrow import ArrowException
 from pyarrow.parquet import read_table
 
-from simulator.common.result_files import BESIDE, PARTS
+from simulator.common.result_files import PARTS, SIDE_TABLES
 from simulator.storage.checksums import read_checksums
 from simulator.storage.layout import ResultFolder
 from simulator.storage.tables import FAILED
 
-OF_RUNS = ("curves", "runs", *BESIDE)
+RUN_TABLES = ("curves", "runs", *SIDE_TABLES)
 
 
 Read = Callable[[Path, str], list[str]]
@@ -38,10 +38,14 @@ def is_complete(folder: ResultFolder, runs: Collection[str]) -> bool:
     Raises StorageError.
     """
     others = any(path.exists() for path in (folder.running, folder.lock))
-    if others or not folder.seal.exists() or any(any(folder.path.glob(part)) for part in PARTS):
+    if others or not folder.checksums.exists() or any(any(folder.path.glob(part)) for part in PARTS):
         return False
-    seal = read_checksums(folder.seal, folder.path)
-    if seal is None or not seal.whole or folder.config.relative_to(folder.path).as_posix() not in seal.sums:
+    checksums = read_checksums(folder.checksums, folder.path)
+    if (
+        checksums is None
+        or not checksums.intact
+        or folder.config.relative_to(folder.path).as_posix() not in checksums.sums
+    ):
         return False
     return not any_failed(folder) and set(column(folder.runs, "run_id")) == set(runs)
 
@@ -90,24 +94,24 @@ def successful_runs(folder: ResultFolder, read: Read) -> list[str]:
 def finished_runs(folder: ResultFolder) -> frozenset[str]:
     """The run_id of every run whose records are there, by what the folder says of itself; changes nothing."""
     return list_finished(folder, try_read).runs | frozenset(
-        successful_runs(folder, try_read) if folder.seal.exists() else ()
+        successful_runs(folder, try_read) if folder.checksums.exists() else ()
     )
 
 
-def kept_in(folder: ResultFolder) -> str:
+def describe_unfinished(folder: ResultFolder) -> str:
     """What a folder keeps of a sweep that was stopped, for people."""
     count, under_way = len(finished_runs(folder)), len(list(folder.parts.glob("*.safetensors")))
     also = f", and the state of {under_way} stack{'s' * (under_way > 1)} under way" if under_way else ""
     return f"what is finished is kept in {folder.path}: {count} run{'s' * (count != 1)}{also}"
 
 
-def reported(folder: ResultFolder) -> str:
+def describe_finished(folder: ResultFolder) -> str:
     """How many runs a folder holds and where its page is; nothing where the page was not made of these records."""
-    seal = read_checksums(folder.report_seal, folder.path) if folder.report_seal.exists() else None
-    shows = [path for path in (folder.seal, folder.path / "claims.json") if path.exists()]
-    if seal is None or not seal.whole or not folder.seal.exists():
+    checksums = read_checksums(folder.report_checksums, folder.path) if folder.report_checksums.exists() else None
+    shows = [path for path in (folder.checksums, folder.path / "claims.json") if path.exists()]
+    if checksums is None or not checksums.intact or not folder.checksums.exists():
         return ""
-    if any(path.name not in seal.sums for path in (*shows, folder.page)):
+    if any(path.name not in checksums.sums for path in (*shows, folder.page)):
         return ""
     ends = column(folder.runs, "status")
     return f"all {len(ends):,} runs were there, {ends.count('diverged'):,} of them diverged; the page is {folder.page}"

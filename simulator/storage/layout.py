@@ -1,11 +1,11 @@
 """The result directory of one sweep: what lies where.
 
-While a sweep runs, every finished stack has tables in `parts/` and then a seal; its runs count as finished once the
-seal is there and the tables are as it says (`simulator/storage/checksums.py`). When all are, they are joined into
-`curves.parquet` and `runs.parquet`, in the order of the grid, `SHA256SUMS` vouches for all records, and the parts go.
-Until then `parts/SHA256SUMS` vouches for what the sweep began with, such as `config.toml`. A trained proxy lies in
-`proxies/`, and stays there; what is said of all of them is joined into `proxies.parquet`. The page and the figures,
-which are made of the records, have a seal of their own, `report.sha256`.
+While a sweep runs, every finished stack has tables in `parts/` and then their checksums; its runs count as finished
+once these are there and the tables agree with them (`simulator/storage/checksums.py`). When all are, they are joined
+into `curves.parquet` and `runs.parquet`, in the order of the grid, `SHA256SUMS` has the checksums of all records, and
+the parts go. Until then `parts/SHA256SUMS` has those of what the sweep began with, such as `config.toml`. A trained
+proxy lies in `proxies/`, and stays there; what is said of all of them is joined into `proxies.parquet`. The page and
+the figures, which are made of the records, have a list of their own, `report.sha256`.
 """
 
 from collections.abc import Iterable, Sequence
@@ -46,7 +46,7 @@ class ResultFolder:
         return self.path / "world.json"
 
     @property
-    def about(self) -> Path:
+    def table_descriptions(self) -> Path:
         """What the columns and methods of the tables are."""
         return self.path / "tables.json"
 
@@ -61,18 +61,18 @@ class ResultFolder:
         return self.path / "proxies.parquet"
 
     @property
-    def seal(self) -> Path:
-        """What vouches for all of these once the sweep has ended."""
+    def checksums(self) -> Path:
+        """The checksums of all of these once the sweep has ended."""
         return self.path / "SHA256SUMS"
 
     @property
-    def start_seal(self) -> Path:
-        """What vouches for what a sweep that has not ended began with."""
+    def start_checksums(self) -> Path:
+        """The checksums of what a sweep that has not ended began with."""
         return self.parts / "SHA256SUMS"
 
     @property
-    def report_seal(self) -> Path:
-        """What vouches for the page and the figures, and for the records that they were made of."""
+    def report_checksums(self) -> Path:
+        """The checksums of the page and the figures, and of the records that they were made of."""
         return self.path / "report.sha256"
 
     @property
@@ -115,7 +115,7 @@ class ResultFolder:
         """How many runs are stacked, so that a sweep that goes on has the stacks that it began with."""
         return self.parts / "sizes.json"
 
-    def beside(self, kind: str) -> Path:
+    def side_table(self, kind: str) -> Path:
         """One of the tables named in BESIDE."""
         return self.path / f"{kind}.parquet"
 
@@ -123,11 +123,11 @@ class ResultFolder:
         """Where a stack's table of a `kind`, such as "curves" or "runs", lies until the sweep ends."""
         return self.parts / f"{stack}.{kind}.parquet"
 
-    def part_seal(self, stack: str) -> Path:
-        """What vouches for what a stack left."""
+    def part_checksums(self, stack: str) -> Path:
+        """The checksums of what a stack left."""
         return self.parts / f"{stack}.sha256"
 
-    def in_flight(self, stack: str) -> Path:
+    def saved_state(self, stack: str) -> Path:
         """The state of a stack in training."""
         return self.parts / f"{stack}.safetensors"
 
@@ -138,7 +138,7 @@ class ResultFolder:
     @property
     def has_records(self) -> bool:
         """Whether anything was measured here."""
-        tables = (self.curves, self.runs, self.proxies, self.seal)
+        tables = (self.curves, self.runs, self.proxies, self.checksums)
         parts = ("parts/*.runs.parquet", "parts/*.proxies.parquet", "parts/*.safetensors", "proxies/*.npz")
         return any(path.exists() for path in tables) or any(any(self.path.glob(part)) for part in parts)
 

@@ -21,7 +21,7 @@ from simulator.storage.layout import ResultFolder
 PATIENCE = 3.0  # seconds for one that is just ending
 
 
-def refusal(folder: ResultFolder) -> ConfigError:
+def locked_error(folder: ResultFolder) -> ConfigError:
     """What the second is told: who is first."""
     try:
         told = json.loads(folder.running.read_bytes())
@@ -33,7 +33,7 @@ def refusal(folder: ResultFolder) -> ConfigError:
     )
 
 
-def refuse_if_held(folder: ResultFolder) -> None:
+def check_not_locked(folder: ResultFolder) -> None:
     """Raises ConfigError where somebody holds the folder now."""
     if folder.lock.exists():
         with locked(folder, PATIENCE):
@@ -47,7 +47,7 @@ def locked(folder: ResultFolder, patience: float) -> Iterator[None]:
     try:
         lock.acquire(timeout=patience)
     except Timeout:
-        raise refusal(folder) from None
+        raise locked_error(folder) from None
     except OSError as error:
         raise storage_error(folder.lock, error) from error
     try:
@@ -59,7 +59,7 @@ def locked(folder: ResultFolder, patience: float) -> Iterator[None]:
 
 
 @contextmanager
-def holding(folder: ResultFolder, runs: int) -> Iterator[None]:
+def writing_to(folder: ResultFolder, runs: int) -> Iterator[None]:
     """Hold the folder while the block runs, and say so in it. Raises ConfigError and StorageError."""
     with locked(folder, PATIENCE):
         since = time.strftime("%Y-%m-%d %H:%M:%S %z")

@@ -7,11 +7,11 @@ from pathlib import Path
 import pandas as pd
 
 from simulator.common.atomic_files import hash_of_file, remedy
-from simulator.common.result_files import BESIDE, PARTS
+from simulator.common.result_files import PARTS, SIDE_TABLES
 from simulator.proxies.reward_model import Member
 from simulator.settings.run import Run, axis_column
 from simulator.storage.checksums import read_checksums, write_checksums
-from simulator.storage.inventory import OF_RUNS, list_finished
+from simulator.storage.inventory import RUN_TABLES, list_finished
 from simulator.storage.layout import ResultFolder, remove
 from simulator.storage.tables import failed_rows, tidy, write_table
 
@@ -19,7 +19,7 @@ NO_RECORD = "it left no record"
 
 
 def merge_proxies(folder: ResultFolder, members: Sequence[Member]) -> None:
-    """Write `proxies.parquet` from the parts, in the order of `members`, and vouch for it beside what was there."""
+    """Write `proxies.parquet` from the parts, in the order of `members`, and add it to the checksums."""
     order = {member.name: i for i, member in enumerate(members)}
     parts = [folder.part(name, "proxies") for name in list_finished(folder).proxy_stacks]
     tables = [table for part in parts if len(table := pd.read_parquet(part))]
@@ -27,13 +27,13 @@ def merge_proxies(folder: ResultFolder, members: Sequence[Member]) -> None:
         table = pd.concat(tables, ignore_index=True)
         table = table[table["proxy"].isin(order)].drop_duplicates("proxy", keep="last")
         digest = write_table(table.sort_values("proxy", key=lambda names: names.map(order)), folder.proxies)
-        if begun := read_checksums(folder.start_seal, folder.path) if folder.start_seal.exists() else None:
+        if begun := read_checksums(folder.start_checksums, folder.path) if folder.start_checksums.exists() else None:
             before = {folder.path / name: known for name, known in begun.sums.items()}
-            write_checksums(folder.start_seal, folder.path, before | {folder.proxies: digest})
+            write_checksums(folder.start_checksums, folder.path, before | {folder.proxies: digest})
 
 
 def merge_runs(folder: ResultFolder, runs: Sequence[Run], failed: Mapping[str, str]) -> dict[str, str]:
-    """Write the tables from the parts, runs in the order of the grid, vouch for them, and remove the parts.
+    """Write the tables from the parts, runs in the order of the grid, and their checksums, and remove the parts.
 
     failed: why, of runs that could not be finished, by their run_id. It comes back, with every run that left no record.
     """
@@ -55,9 +55,9 @@ def merge_runs(folder: ResultFolder, runs: Sequence[Run], failed: Mapping[str, s
         last = [name for name in axes if name in table]
         return table[[name for name in table if name not in last] + last]
 
-    for kind in BESIDE:
+    for kind in SIDE_TABLES:
         if (table := joined(kind, None)) is not None:
-            sums[folder.beside(kind)] = write_table(table, folder.beside(kind))
+            sums[folder.side_table(kind)] = write_table(table, folder.side_table(kind))
     curves = [
         table for table in (joined("curves", ["run_id", "step"]), pd.read_parquet(folder.oracle)) if table is not None
     ]
@@ -81,19 +81,26 @@ def remove_parts(folder: ResultFolder) -> None:
 
 
 def write_final_checksums(folder: ResultFolder, sums: Mapping[Path, str]) -> None:
-    """Vouch for all records of a sweep that has ended. sums: those that are known."""
-    records = [folder.beside(kind) for kind in OF_RUNS] + [*files_begun_with(folder), folder.proxies]
+    """Write the checksums of all records of a sweep that has ended. sums: those that are known."""
+    records = [folder.side_table(kind) for kind in RUN_TABLES] + [*start_files(folder), folder.proxies]
     records += sorted((folder.path / "proxies").glob("*.npz"))
     found = {path: sums.get(path) or hash_of_file(path) for path in records}
-    write_checksums(folder.seal, folder.path, {path: digest for path, digest in found.items() if digest})
+    write_checksums(folder.checksums, folder.path, {path: digest for path, digest in found.items() if digest})
 
 
-def files_begun_with(folder: ResultFolder) -> list[Path]:
+def start_files(folder: ResultFolder) -> list[Path]:
     """The records that are there before any run is trained."""
-    return [folder.config, folder.source, folder.world, folder.about, folder.losses, *sorted(folder.code.rglob("*.py"))]
+    return [
+        folder.config,
+        folder.source,
+        folder.world,
+        folder.table_descriptions,
+        folder.losses,
+        *sorted(folder.code.rglob("*.py")),
+    ]
 
 
 def write_start_checksums(folder: ResultFolder) -> None:
-    """Vouch for the files that a sweep began with, until it ends. Raises StorageError."""
-    found = {path: hash_of_file(path) for path in (*files_begun_with(folder), folder.oracle, folder.sizes)}
-    write_checksums(folder.start_seal, folder.path, {path: digest for path, digest in found.items() if digest})
+    """Write the checksums of the files that a sweep began with, until it ends. Raises StorageError."""
+    found = {path: hash_of_file(path) for path in (*start_files(folder), folder.oracle, folder.sizes)}
+    write_checksums(folder.start_checksums, folder.path, {path: digest for path, digest in found.items() if digest})

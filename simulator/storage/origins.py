@@ -45,10 +45,10 @@ def origins_in(folder: ResultFolder) -> list[Origin]:
     runs = [folder.runs, *(folder.part(name, "runs") for name in names)]
     proxies = [folder.proxies, *(folder.part(name, "proxies") for name in names)]
     tables = [(path, "run_id") for path in runs] + [(path, "proxy") for path in proxies]
-    return [one for path, key in tables if path.exists() for one in made_of(path, key)]
+    return [one for path, key in tables if path.exists() for one in read_origins(path, key)]
 
 
-def made_of(path: Path, key: str) -> list[Origin]:
+def read_origins(path: Path, key: str) -> list[Origin]:
     """How the runs, or proxies, of a table were made, but those that failed; none where it cannot be read."""
     try:
         with ParquetFile(path, page_checksum_verification=True) as file:
@@ -69,12 +69,12 @@ def check_source(folder: ResultFolder, records: Sequence[Origin]) -> None:
     if others:
         raise ConfigError(
             f"--out {folder.path}: its records were made by other code, which may give other numbers"
-            f"{changes(folder, others)}; go on with the code that made them, choose another --out, start over with "
-            "--fresh, or let the tables hold both with --accept-source"
+            f"{changed_modules_clause(folder, others)}; go on with the code that made them, choose another --out, "
+            "start over with --fresh, or let the tables hold both with --accept-source"
         )
 
 
-def changes(folder: ResultFolder, sources: Iterable[str]) -> str:
+def changed_modules_clause(folder: ResultFolder, sources: Iterable[str]) -> str:
     """A clause that names the modules that changed since records of `sources` were made, as far as that is known."""
     if set(sources) == {""}:
         return " (an earlier version made them, which did not write down its code)"
@@ -121,7 +121,7 @@ def check_references(
                 )
 
 
-def check_as_begun(folder: ResultFolder, name: str, reference: str) -> None:
+def check_unchanged_since_start(folder: ResultFolder, name: str, reference: str) -> None:
     """Raises StorageError where the code, or the reference of the world `name`, is not what the sweep began with."""
     try:
         source = json.loads(folder.source.read_bytes())["results_source"]

@@ -18,7 +18,7 @@ import torch
 from simulator.common.plain_source import plain_source
 from simulator.storage.version import installed_version
 
-OURS = ("simulator", "gold_rewards")
+PACKAGES = ("simulator", "gold_rewards")
 INSIDE = ("storage/tables", "execution/run_stack")  # that do, in folders that otherwise do not
 OUTSIDE = frozenset(  # modules and folders of simulator/ that determine no number of a run whose settings are given
     (
@@ -39,7 +39,7 @@ SHOWING = frozenset(  # modules and folders of analysis/ that only show, read or
 def sources() -> dict[str, str]:
     """The text of every module that makes records, by its path below the root of the source."""
     root = Path(__file__).resolve().parents[2]
-    paths = sorted(path for package in OURS for path in (root / package).rglob("*.py"))
+    paths = sorted(path for package in PACKAGES for path in (root / package).rglob("*.py"))
     return {path.relative_to(root).as_posix(): path.read_text(encoding="utf-8") for path in paths}
 
 
@@ -95,7 +95,7 @@ def changed_modules(before: Mapping[str, str]) -> list[str]:
     return sorted(path for path in before.keys() | now.keys() if before.get(path) != now.get(path))
 
 
-def made_by() -> dict[str, str]:
+def provenance_columns() -> dict[str, str]:
     """Columns of `runs.parquet`."""
     return {
         "simulator_version": installed_version(),

@@ -1,7 +1,7 @@
 """Records that somebody changed: found, set aside under another name, never deleted, and made again.
 
-Every file that a list of checksums vouches for is read before it is relied on. One that is not as it was written is
-told of, and what it recorded is run again.
+Every file in a list of checksums is read before it is relied on. One that is not as it was written is reported, and
+what it recorded is run again.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -13,55 +13,58 @@ from pyarrow import ArrowException
 from simulator.common.atomic_files import keep_aside, make_folder
 from simulator.common.identity import digest
 from simulator.storage.checksums import Checksums, read_checksums, write_checksums
-from simulator.storage.inventory import OF_RUNS, any_failed, column, successful_runs
+from simulator.storage.inventory import RUN_TABLES, any_failed, column, successful_runs
 from simulator.storage.layout import ResultFolder
 from simulator.storage.merge import remove_parts, write_final_checksums
 from simulator.storage.tables import write_table
 
-AGAIN = "and made again"
+MADE_AGAIN = "and made again"
 
 
-Tell = Callable[[str], None]
+Report = Callable[[str], None]
 
 
-def repair(folder: ResultFolder, runs: Collection[str], tell: Tell) -> None:
+def repair(folder: ResultFolder, runs: Collection[str], report: Report) -> None:
     """Leave only whole records of `runs`, by run_id, in the folder; `tell` is given a sentence on each file set aside.
 
     Tables of a sweep that is not finished after all, since runs of it failed, or proxies are damaged, or the code of a
-    loss has changed, become parts again; where a seal of tables is left, all runs are in them. Raises StorageError.
+    loss has changed, become parts again; where the checksums of tables are left, all runs are in them. Raises
+    StorageError.
     """
-    seal = read_checksums(folder.seal, folder.path) if folder.seal.exists() else None
-    if seal is None:
-        quarantine_damaged([folder.seal], "and the tables are read instead", tell)
-        trust_unsigned(folder, tell)
+    checksums = read_checksums(folder.checksums, folder.path) if folder.checksums.exists() else None
+    if checksums is None:
+        quarantine_damaged([folder.checksums], "and the tables are read instead", report)
+        trust_unsigned(folder, report)
     else:
-        mend_tables(folder, seal, runs, tell)
-    if folder.start_seal.exists():
-        mend_start(folder, tell)
+        repair_tables(folder, checksums, runs, report)
+    if folder.start_checksums.exists():
+        repair_start_files(folder, report)
     for path in sorted(folder.parts.glob("*.sha256")):
-        mend_part(folder, path, tell)
-        put_by_others(folder, path.name.removesuffix(".sha256"), runs, tell)
+        repair_part(folder, path, report)
+        set_aside_other_code(folder, path.name.removesuffix(".sha256"), runs, report)
 
 
-def mend_start(folder: ResultFolder, tell: Tell) -> None:
+def repair_start_files(folder: ResultFolder, report: Report) -> None:
     """Set aside what is damaged of the files that a sweep began with, which are made again."""
-    seal = read_checksums(folder.start_seal, folder.path)
+    checksums = read_checksums(folder.start_checksums, folder.path)
     quarantine_damaged(
-        [folder.start_seal] if seal is None else [folder.path / name for name in seal.altered], AGAIN, tell
+        [folder.start_checksums] if checksums is None else [folder.path / name for name in checksums.changed],
+        MADE_AGAIN,
+        report,
     )
-    for name in seal.gone if seal else ():
-        tell(f"{folder.path / name}: is gone; it is made again")
+    for name in checksums.missing if checksums else ():
+        report(f"{folder.path / name}: is gone; it is made again")
 
 
-def put_by_others(folder: ResultFolder, stack: str, runs: Collection[str], tell: Tell) -> None:
+def set_aside_other_code(folder: ResultFolder, stack: str, runs: Collection[str], report: Report) -> None:
     """Set aside a stack of runs that are not among `runs`: the code of their loss has changed since."""
     part = folder.part(stack, "runs")
     others = changed_losses(part, runs) if part.exists() else ""
     if others:
-        files = [path for kind in OF_RUNS if (path := folder.part(stack, kind)).exists()]
+        files = [path for kind in RUN_TABLES if (path := folder.part(stack, kind)).exists()]
         kept = [keep_aside(path, "before").name for path in files]
-        tell(f"{others}; they are run again, and what was recorded of them is kept as {', '.join(kept)}")
-        folder.part_seal(stack).unlink(missing_ok=True)
+        report(f"{others}; they are run again, and what was recorded of them is kept as {', '.join(kept)}")
+        folder.part_checksums(stack).unlink(missing_ok=True)
 
 
 def changed_losses(table: Path, runs: Collection[str]) -> str:
@@ -71,25 +74,27 @@ def changed_losses(table: Path, runs: Collection[str]) -> str:
     return f"{named}: its code has changed since {len(losses)} runs were recorded" if losses else ""
 
 
-def quarantine_damaged(paths: Iterable[Path], then: str, tell: Tell) -> None:
+def quarantine_damaged(paths: Iterable[Path], then: str, report: Report) -> None:
     """Set files aside that are not as they were written, those that are there, with a consequence that is told."""
     for path in paths:
         if path.exists():
-            tell(f"{path}: is not as it was written; it is kept as {keep_aside(path).name}, {then}")
+            report(f"{path}: is not as it was written; it is kept as {keep_aside(path).name}, {then}")
 
 
-def quarantine_intact(paths: Iterable[Path], tell: Tell) -> None:
+def quarantine_intact(paths: Iterable[Path], report: Report) -> None:
     """Set files aside that are whole, but go with others that are not."""
     for path in paths:
         if path.exists():
-            tell(f"{path}: goes with what is damaged; it is kept as {keep_aside(path, 'before').name}, and made again")
+            report(
+                f"{path}: goes with what is damaged; it is kept as {keep_aside(path, 'before').name}, and made again"
+            )
 
 
-def trust_unsigned(folder: ResultFolder, tell: Tell) -> None:
-    """Vouch for tables that no seal vouches for, if they can be read and agree: an earlier version wrote none."""
+def trust_unsigned(folder: ResultFolder, report: Report) -> None:
+    """Write checksums of tables that have none, if they can be read and agree: an earlier version wrote none."""
     if any(folder.parts.glob("*.sha256")) or not (folder.curves.exists() and folder.runs.exists()):
         return
-    tables = [path for kind in OF_RUNS if (path := folder.beside(kind)).exists()]
+    tables = [path for kind in RUN_TABLES if (path := folder.side_table(kind)).exists()]
     try:
         read = {path: pd.read_parquet(path, page_checksum_verification=True) for path in tables}
         measured, told_of = (set(read[path]["run_id"]) for path in (folder.curves, folder.runs))
@@ -98,58 +103,61 @@ def trust_unsigned(folder: ResultFolder, tell: Tell) -> None:
         agree = False
     if agree:
         write_final_checksums(folder, {})
-        tell(f"{folder.seal}: is gone; all tables can be read and agree, and it is made again")
+        report(f"{folder.checksums}: is gone; all tables can be read and agree, and it is made again")
     else:
-        quarantine_damaged(tables, "and the runs are run again", tell)
+        quarantine_damaged(tables, "and the runs are run again", report)
 
 
-def mend_tables(folder: ResultFolder, seal: Checksums, runs: Collection[str], tell: Tell) -> None:
+def repair_tables(folder: ResultFolder, checksums: Checksums, runs: Collection[str], report: Report) -> None:
     """Set aside what is damaged of the tables of a sweep that had ended, and make the rest parts if need be."""
-    wrong = (*seal.altered, *seal.gone)
-    damaged, others = [folder.path / name for name in seal.altered], [folder.beside(kind) for kind in OF_RUNS]
-    for name in seal.gone:
-        tell(f"{folder.path / name}: is gone; it is made again")
-    if any(name.removesuffix(".parquet") in OF_RUNS for name in wrong):
-        quarantine_damaged(damaged, "and its runs are run again", tell)
-        quarantine_intact(others, tell)
-        restore_parts(folder, seal, runs)
+    wrong = (*checksums.changed, *checksums.missing)
+    damaged, others = (
+        [folder.path / name for name in checksums.changed],
+        [folder.side_table(kind) for kind in RUN_TABLES],
+    )
+    for name in checksums.missing:
+        report(f"{folder.path / name}: is gone; it is made again")
+    if any(name.removesuffix(".parquet") in RUN_TABLES for name in wrong):
+        quarantine_damaged(damaged, "and its runs are run again", report)
+        quarantine_intact(others, report)
+        restore_parts(folder, checksums, runs)
         return
     remove_parts(folder)
-    quarantine_damaged(damaged, AGAIN, tell)
+    quarantine_damaged(damaged, MADE_AGAIN, report)
     if changed := changed_losses(folder.runs, runs):
-        tell(
+        report(
             f"{changed}; they are run again, and the tables that hold them are kept as curves.parquet.before and so on"
         )
     if changed or any(name.startswith("prox") for name in wrong) or any_failed(folder):
-        restore_parts(folder, seal, runs, keep=bool(changed))
+        restore_parts(folder, checksums, runs, keep=bool(changed))
 
 
-def restore_parts(folder: ResultFolder, seal: Checksums, runs: Collection[str], *, keep: bool = False) -> None:
+def restore_parts(folder: ResultFolder, checksums: Checksums, runs: Collection[str], *, keep: bool = False) -> None:
     """Make parts of what is whole of `runs` in the tables of a sweep that had ended, so that it goes on as any other.
 
     The parts are there, sealed, before anything that they came from goes. keep: set the tables aside, and remove none.
     """
-    whole = {name for name in seal.sums if name not in (*seal.altered, *seal.gone)}
+    whole = {name for name in checksums.sums if name not in (*checksums.changed, *checksums.missing)}
     make_folder(folder.parts)
     if "proxies.parquet" in whole:
-        reopen_proxies(folder, {name: seal.sums[name] for name in whole})
+        restore_proxies(folder, {name: checksums.sums[name] for name in whole})
     there = folder.curves.exists() and folder.runs.exists()
     ids = [run_id for run_id in successful_runs(folder, column) if run_id in runs] if there else []
     if ids:
         name, sums = digest(ids), {}
-        for kind in OF_RUNS:
-            if folder.beside(kind).exists():
-                table = pd.read_parquet(folder.beside(kind))
+        for kind in RUN_TABLES:
+            if folder.side_table(kind).exists():
+                table = pd.read_parquet(folder.side_table(kind))
                 part = folder.part(name, kind)
                 sums[part] = write_table(table[table["run_id"].isin(ids)], part)
-        write_checksums(folder.part_seal(name), folder.path, sums)
-    for path in [path for kind in OF_RUNS if (path := folder.beside(kind)).exists()] if keep else []:
+        write_checksums(folder.part_checksums(name), folder.path, sums)
+    for path in [path for kind in RUN_TABLES if (path := folder.side_table(kind)).exists()] if keep else []:
         keep_aside(path, "before")
-    for path in (folder.seal, *(folder.beside(kind) for kind in OF_RUNS)):
+    for path in (folder.checksums, *(folder.side_table(kind) for kind in RUN_TABLES)):
         path.unlink(missing_ok=True)
 
 
-def reopen_proxies(folder: ResultFolder, sums: Mapping[str, str]) -> None:
+def restore_proxies(folder: ResultFolder, sums: Mapping[str, str]) -> None:
     """Make a part of the proxies whose networks are whole. sums: the SHA-256 of each whole file, by its path."""
     table = pd.read_parquet(folder.proxies)
     networks = {name: folder.network(name) for name in table["proxy"]}
@@ -158,17 +166,17 @@ def reopen_proxies(folder: ResultFolder, sums: Mapping[str, str]) -> None:
     sealed = {networks[name]: sums[place] for name, place in places.items() if place in sums}
     there = [places[name] in sums for name in table["proxy"]]
     write_checksums(
-        folder.part_seal(part.name.split(".")[0]), folder.path, sealed | {part: write_table(table[there], part)}
+        folder.part_checksums(part.name.split(".")[0]), folder.path, sealed | {part: write_table(table[there], part)}
     )
 
 
-def mend_part(folder: ResultFolder, path: Path, tell: Tell) -> None:
+def repair_part(folder: ResultFolder, path: Path, report: Report) -> None:
     """Set aside what is damaged of a stack, which then is not finished."""
-    seal = read_checksums(path, folder.path)
-    if seal is not None and seal.whole:
+    checksums = read_checksums(path, folder.path)
+    if checksums is not None and checksums.intact:
         return
-    altered = [path] if seal is None else [folder.path / name for name in seal.altered]
-    quarantine_damaged(altered, "and what its stack had done is done again", tell)
-    for name in seal.gone if seal else ():
-        tell(f"{folder.path / name}: is gone; what its stack had done is done again")
+    altered = [path] if checksums is None else [folder.path / name for name in checksums.changed]
+    quarantine_damaged(altered, "and what its stack had done is done again", report)
+    for name in checksums.missing if checksums else ():
+        report(f"{folder.path / name}: is gone; what its stack had done is done again")
     path.unlink(missing_ok=True)

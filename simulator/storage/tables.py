@@ -12,12 +12,12 @@ import pandas as pd
 from simulator.common.atomic_files import write_atomically
 from simulator.measurement.columns import MEASURED
 from simulator.methods.method import Card
-from simulator.objectives import WATCHED
+from simulator.objectives import DIAGNOSTICS
 from simulator.objectives.losses.gpo import LOSSES
 from simulator.settings.run import KL_SOURCE, RUN_COLUMNS, STATUS, STEP, Run
 from simulator.settings.tables import flat_settings
 
-COLUMNS = {column.name: column for column in (*RUN_COLUMNS, STEP, *MEASURED, *WATCHED.values(), KL_SOURCE, STATUS)}
+COLUMNS = {column.name: column for column in (*RUN_COLUMNS, STEP, *MEASURED, *DIAGNOSTICS.values(), KL_SOURCE, STATUS)}
 FAILED = "failed"
 DIVERGED = "its loss, its parameters or something measured was not finite"
 ROUNDING = 1e-7  # what is closer to 0 is the rounding of a network, in nats or deviations

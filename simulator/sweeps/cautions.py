@@ -15,9 +15,9 @@ from simulator.languages.text import read_text
 from simulator.networks.optimizer import EPSILON
 from simulator.objectives import KNOWN_AS, OBJECTIVES
 from simulator.objectives.custom import caution, start_slopes
-from simulator.objectives.objective import Objective, Own
+from simulator.objectives.objective import Hyperparameters, Objective
 from simulator.proxies.reward_model import held_out
-from simulator.settings.config_errors import told
+from simulator.settings.config_errors import assignments
 from simulator.settings.run import Run
 from simulator.sweeps.stacking import cells, footprint_of
 from simulator.sweeps.sweep import Sweep
@@ -76,7 +76,7 @@ def of_slopes(runs: Sequence[Run]) -> Iterator[str]:
 def own_of_run(run: Run) -> Mapping[str, Any]:
     """The parameters of the objective of a run."""
     assert run.objective is not None
-    return run.settings.objective.own(run.objective.table)
+    return run.settings.objective.hyperparameters(run.objective.table)
 
 
 def steepest(objective: Objective, beta: float, own: Mapping[str, Any]) -> float:
@@ -140,7 +140,7 @@ def uninformative_pairs(world: World, run: Run) -> str:
     alike, equal = (float(which.double().mean()) for which in (same, tied))
     if alike + equal < SILENT:
         return ""
-    where = f"at {told(run.cell.axes)}: " if run.cell.axes else ""
+    where = f"at {assignments(run.cell.axes)}: " if run.cell.axes else ""
     return (
         f"{where}of the pairs, {alike:.0%} are two identical responses and {equal:.0%} have equal gold, so that their "
         "labels say nothing; take longer responses, or a gold reward with fewer ties"
@@ -149,16 +149,16 @@ def uninformative_pairs(world: World, run: Run) -> str:
 
 def cautions(sweep: Sweep, runs: Sequence[Run]) -> list[str]:
     """What a user should know before the runs are trained: objectives that start badly, axes that say nothing."""
-    own: dict[tuple[Any, ...], tuple[Objective, Own]] = {}
+    own: dict[tuple[Any, ...], tuple[Objective, Hyperparameters]] = {}
     for run, _ in cells(runs):
         if run.objective and run.kappa is None:  # or else it starts by pushing margins up
-            numbers = run.settings.objective.own(run.objective.table)
+            numbers = run.settings.objective.hyperparameters(run.objective.table)
             own[run.loss, *numbers.items()] = run.objective, numbers
-    said = [*map(convention, sweep.brought), *(caution(*pair) for pair in own.values())]
+    said = [*map(convention, sweep.aliases_used), *(caution(*pair) for pair in own.values())]
     return list(dict.fromkeys(filter(None, [*said, *cautions_of_training(runs), *unread_keys_of(sweep, runs)])))
 
 
 def convention(name: str) -> str:
     """What is said of a name of a loss that stands for one of ours."""
-    told = OBJECTIVES[KNOWN_AS[name]].known.told
+    told = OBJECTIVES[KNOWN_AS[name]].convention.relation
     return f"sweep.loss = {name}: is recorded as {KNOWN_AS[name]}{f', which is {told}' if told else ''}"

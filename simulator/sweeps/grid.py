@@ -16,7 +16,7 @@ from simulator.networks.compute_mode import computing_on
 from simulator.objectives import OBJECTIVES
 from simulator.objectives.objective import Objective
 from simulator.proxies.reward_model import held_out
-from simulator.settings.config_errors import told
+from simulator.settings.config_errors import assignments
 from simulator.settings.relevant_keys import read_tables
 from simulator.settings.run import GridCell, Run
 from simulator.settings.tables import Settings
@@ -91,7 +91,7 @@ def objective_named(sweep: Sweep, name: str) -> Objective:
         return OBJECTIVES[name]
     from simulator.objectives.own_loss import own_loss
 
-    return own_loss(name, sweep.beside).objective
+    return own_loss(name, sweep.base_folder).objective
 
 
 def cells_at(name: str, at: Mapping[str, Any], settings: Settings, choices: Choices) -> Iterator[GridCell]:
@@ -104,7 +104,7 @@ def cells_at(name: str, at: Mapping[str, Any], settings: Settings, choices: Choi
             if reads.proxies:
                 check_proxies(settings)
         except ValueError as error:
-            where = ", ".join(filter(None, [f'method = "{name}"', told(at)]))
+            where = ", ".join(filter(None, [f'method = "{name}"', assignments(at)]))
             raise ConfigError(f"{error} (in [sweep], at {where})") from None
         tables, footprint = tables_read(settings, reads), method.footprint(point)
         alone = objective.name if objective and is_own(objective.name) else ""  # what it raises is its own affair
@@ -131,7 +131,7 @@ def kappa_of(cell: GridCell, known: dict[tuple[Any, ...], float | None]) -> floa
     """kappa of the objective of a cell, None where it has none; known: by the objective and its parameters."""
     if cell.objective is None:
         return None
-    own = cell.settings.objective.own(cell.objective.table)
+    own = cell.settings.objective.hyperparameters(cell.objective.table)
     key = cell.objective.name, *own.items()
     if key not in known:
         known[key] = cell.objective.kappa(own)

@@ -53,7 +53,7 @@ def code_of(sweep: Sweep) -> dict[str, str]:
     for name in filter(is_own, sweep.sweep.loss):
         from simulator.objectives.own_loss import own_loss
 
-        found[name] = there = own_loss(name, sweep.beside).function.code
+        found[name] = there = own_loss(name, sweep.base_folder).function.code_hash
         if sweep.code.get(name, there) != there:
             raise ConfigError(
                 f"sweep.loss = {name}: is not the code that this sweep is about (the SHA-256 of what it uses is "

@@ -32,7 +32,7 @@ def schema() -> Schema:
     ours = {"type": "string", "enum": [*OBJECTIVES, *KNOWN_AS]}
     keys["loss"]["items"] = {"anyOf": [ours, {"type": "string", "pattern": OWN_LOSS, "maxLength": 4096}]}
     for name in ("method", "loss", "beta", "penalty"):
-        keys[name] = one_or_several(keys[name]["items"], most=keys[name]["maxItems"]) | told(keys[name])
+        keys[name] = one_or_several(keys[name]["items"], most=keys[name]["maxItems"]) | shown_keys(keys[name])
     measure = tables["Measure"]["properties"]
     estimator = measure["kl_estimators"]["items"]
     measure["kl_estimators"] = {"anyOf": [{"type": "boolean"}, estimator, measure["kl_estimators"]], "default": []}
@@ -48,7 +48,7 @@ def schema() -> Schema:
     return head | {name: value for name, value in plain(made).items() if name not in head}
 
 
-def told(key: Schema) -> Schema:
+def shown_keys(key: Schema) -> Schema:
     """What is told of a key beside its rule."""
     return {name: key[name] for name in SHOWN_KEYS if name in key}
 

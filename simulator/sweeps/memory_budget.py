@@ -26,7 +26,15 @@ from simulator.proxies.footprint import proxy_bytes, scoring_bytes
 from simulator.proxies.reward_model import Member, members_needed, proxy_architecture
 from simulator.settings.run import Run, objective_key
 from simulator.settings.tables import Settings
-from simulator.sweeps.stacking import cells, footprint_of, proxy_stack_size, proxy_work, stack_size, with_proxies, work
+from simulator.sweeps.stacking import (
+    cells,
+    footprint_of,
+    proxy_stack_size,
+    proxy_work,
+    runs_with_proxies,
+    stack_size,
+    stack_work,
+)
 from simulator.sweeps.sweep import RUN_LIMIT
 from simulator.training.footprint import FLOAT, SLACK, order_bytes, pairs_bytes, step_bytes
 from simulator.worlds.components import architecture_of
@@ -119,7 +127,7 @@ def run_bytes(run: Run) -> int:
     held = pool_reading_bytes(settings.spec, taken.pool)
     if taken.pairs:
         order = order_bytes(settings.train.steps, min(settings.train.batch, taken.pairs))
-        held += pairs_bytes(settings, taken.pairs) * taken.responses // 2 + order + fresh_bytes(run, taken)
+        held += pairs_bytes(settings, taken.pairs) * taken.responses // 2 + order + online_round_bytes(run, taken)
         held += drawn_bytes(settings.spec, taken.enumerated_tokens)
         step = int(step * min(taken.gradients, TERM_PASSES))
     if run.cell.proxies:
@@ -128,7 +136,7 @@ def run_bytes(run: Run) -> int:
     return int(SLACK * (row + step + held))
 
 
-def fresh_bytes(run: Run, taken: Footprint) -> int:
+def online_round_bytes(run: Run, taken: Footprint) -> int:
     """What a round of fresh pairs takes while it is drawn, and, as long as it is put together, all pairs once more."""
     settings = run.settings
     if not settings.online.refresh:
@@ -146,15 +154,15 @@ class StackFootprint:
     """
 
     settings: Settings
-    each: int
-    beside: int
-    best: int
+    per_run: int
+    fixed: int
+    best_size: int
     count: int
     work: float
     phase: str
 
 
-def needs_of(runs: Sequence[Run], best: int | None = None) -> dict[str, StackFootprint]:
+def stack_footprints(runs: Sequence[Run], best: int | None = None) -> dict[str, StackFootprint]:
     """What the stacks of some runs, and of the proxies that they need, hold, by what they share.
 
     best: how many are best stacked, where that is not to be found for each.
@@ -168,23 +176,23 @@ def needs_of(runs: Sequence[Run], best: int | None = None) -> dict[str, StackFoo
         kinds_of_it = {objective_key(one): one for one, _ in cells(group)}.values()
         needs[shared] = StackFootprint(
             settings=run.settings,
-            each=max(run_bytes(one) for one in kinds_of_it),
-            beside=beside_bytes(run) + max(tree_of(one) for one in kinds_of_it),
-            best=best or stack_size(run),
+            per_run=max(run_bytes(one) for one in kinds_of_it),
+            fixed=fixed_bytes(run) + max(prefix_tree_bytes(one) for one in kinds_of_it),
+            best_size=best or stack_size(run),
             count=len(group),
-            work=work(group),
+            work=stack_work(group),
             phase="runs",
         )
     members: dict[str, list[Member]] = {}
-    for member in members_needed(with_proxies(runs)):
+    for member in members_needed(runs_with_proxies(runs)):
         members.setdefault(member.stack_key, []).append(member)
     for shared, some in members.items():
         largest = max(some, key=lambda member: member.pairs)
         needs[shared] = StackFootprint(
             settings=largest.settings,
-            each=proxy_bytes(largest),
-            beside=scoring_bytes(largest.settings),
-            best=best or proxy_stack_size(largest.settings),
+            per_run=proxy_bytes(largest),
+            fixed=scoring_bytes(largest.settings),
+            best_size=best or proxy_stack_size(largest.settings),
             count=len(some),
             work=proxy_work(some),
             phase="proxies",
@@ -192,14 +200,14 @@ def needs_of(runs: Sequence[Run], best: int | None = None) -> dict[str, StackFoo
     return needs
 
 
-def beside_bytes(run: Run) -> int:
+def fixed_bytes(run: Run) -> int:
     """What a measurement holds, and the scoring that it asks for, however many runs the stack has."""
     spec = run.settings.spec
     pool = pooled_bytes(spec, footprint_of(run).pool)
     return measuring_bytes(spec) + pool + (scoring_bytes(run.settings) if run.cell.proxies else 0)
 
 
-def tree_of(run: Run) -> int:
+def prefix_tree_bytes(run: Run) -> int:
     """What the gradient of an expectation over a tree of prefixes holds, one run at a time."""
     return tree_bytes(run.settings.spec, footprint_of(run).enumerated_tokens)
 
@@ -209,18 +217,18 @@ def arrange(runs: Sequence[Run], *, budget: int, processes: int, asked: str, bes
 
     asked: how the budget came to be, for the message. best: how many are best stacked, unless what is stacked decides.
     """
-    needs = needs_of(runs, best)
+    needs = stack_footprints(runs, best)
     while processes > 1 and min((max_stack_size(need, budget, processes) for need in needs.values()), default=1) < 1:
         processes -= 1
     most = {name: max_stack_size(need, budget, processes) for name, need in needs.items()}
     if min(most.values(), default=1) < 1:
-        least = shown_bytes(max(process_bytes(1) + held_bytes(need, 1) for need in needs.values()))
+        least = shown_bytes(max(process_bytes(1) + peak_bytes(need, 1) for need in needs.values()))
         raise ConfigError(f"{asked}: one run of this sweep needs about {least}; allow more with --memory, or {REMEDY}")
     sizes = {
         name: balanced_stack_size(need, most[name], worker_share(need, needs.values(), processes))
         for name, need in needs.items()
     }
-    largest = max((held_bytes(need, sizes[name]) for name, need in needs.items()), default=0)
+    largest = max((peak_bytes(need, sizes[name]) for name, need in needs.items()), default=0)
     return Arrangement(
         processes=processes, sizes=sizes, most=most, bytes=process_bytes(processes) + processes * largest
     )
@@ -234,7 +242,7 @@ def worker_share(need: StackFootprint, needs: Iterable[StackFootprint], processe
 def balanced_stack_size(need: StackFootprint, most: int, share: float) -> int:
     """The size of stacks of at most `most`: so many stacks that the share of the processes has one each, or twice."""
     processes = max(1, math.ceil(share - 1e-6))
-    stacks = -(-need.count // min(need.best, most))
+    stacks = -(-need.count // min(need.best_size, most))
     return -(-need.count // (-(-stacks // processes) * processes))
 
 
@@ -243,12 +251,12 @@ def process_bytes(processes: int) -> int:
     return PROCESS_BYTES * (processes + 1) if processes > 1 else PROCESS_BYTES + DRAWING_BYTES
 
 
-def held_bytes(need: StackFootprint, count: int) -> int:
+def peak_bytes(need: StackFootprint, count: int) -> int:
     """What one process holds at its largest with so many in a stack, in addition to what it is itself."""
-    return world_bytes(need.settings.spec) + max(making_bytes(need.settings.spec), count * need.each + need.beside)
+    return world_bytes(need.settings.spec) + max(making_bytes(need.settings.spec), count * need.per_run + need.fixed)
 
 
 def max_stack_size(need: StackFootprint, budget: int, processes: int) -> int:
     """How many fit into a stack; fewer than one where not even the world does."""
     left = (budget - process_bytes(processes)) // processes - world_bytes(need.settings.spec)
-    return -1 if left < making_bytes(need.settings.spec) else (left - need.beside) // need.each
+    return -1 if left < making_bytes(need.settings.spec) else (left - need.fixed) // need.per_run

@@ -86,13 +86,13 @@ def stacks(runs: Sequence[Run], sizes: Mapping[str, int]) -> list[tuple[Run, ...
     that no process is left with one of them at the end.
     """
     kinds = {(id(run.settings), run.loss): objective_key(run) for run, _ in cells(runs)}
-    found = cut(sorted(runs, key=lambda run: kinds[id(run.settings), run.loss]), sizes)
+    found = cut_into_stacks(sorted(runs, key=lambda run: kinds[id(run.settings), run.loss]), sizes)
     worlds = {id(settings): name for settings, name in world_names(runs)}
     place = {name: i for i, name in enumerate(dict.fromkeys(worlds[id(stack[0].settings)] for stack in found))}
-    return sorted(found, key=lambda stack: (place[worlds[id(stack[0].settings)]], -work(stack)))
+    return sorted(found, key=lambda stack: (place[worlds[id(stack[0].settings)]], -stack_work(stack)))
 
 
-def with_proxies(runs: Iterable[Run]) -> list[Run]:
+def runs_with_proxies(runs: Iterable[Run]) -> list[Run]:
     """One run for each settings and seed that need proxies: those of all others are the same."""
     return list({(id(run.settings), run.seed): run for run in runs if run.cell.proxies}.values())
 
@@ -111,7 +111,7 @@ def world_names(runs: Iterable[Run]) -> list[tuple[Settings, str]]:
 
 def proxy_stacks(members: Sequence[Member], sizes: Mapping[str, int]) -> list[tuple[Member, ...]]:
     """Proxies cut into stacks, long ones first."""
-    found = cut(sorted(members, key=lambda member: member.settings.proxy.loss), sizes)
+    found = cut_into_stacks(sorted(members, key=lambda member: member.settings.proxy.loss), sizes)
     return sorted(found, key=lambda stack: -proxy_work(stack))
 
 
@@ -121,13 +121,13 @@ def proxy_work(stack: Sequence[Member]) -> int:
     return len(stack) * stack[0].steps * settings.proxy.batch * proxy_architecture(settings).parameters
 
 
-def work(stack: Sequence[Run]) -> float:
+def stack_work(stack: Sequence[Run]) -> float:
     """Tokens that go through networks until a stack is trained, or 1 a run."""
     each = [(footprint_of(run), count) for run, count in cells(stack)]
     return sum(count * max(1.0, one.steps * one.gradients * one.tokens) for one, count in each)
 
 
-def cut(items: Sequence[S], sizes: Mapping[str, int]) -> list[tuple[S, ...]]:
+def cut_into_stacks(items: Sequence[S], sizes: Mapping[str, int]) -> list[tuple[S, ...]]:
     """What can be stacked in stacks of at most the size that `sizes` has for what they share, in their order."""
     groups: dict[str, list[S]] = {}
     for item in items:

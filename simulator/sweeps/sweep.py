@@ -22,7 +22,7 @@ from simulator.settings.config_errors import complain, known_keys
 from simulator.settings.table import TEXT, Positive, Table, choice, distinct, one_of, path_like
 from simulator.settings.tables import Settings
 from simulator.settings.toml import check_values, flatten, override, place, read_toml
-from simulator.sweeps.sweep_files import brought_names, origin, place_in_grid, shipped_or_own
+from simulator.sweeps.sweep_files import aliases_in, find_sweep_file, origin, place_in_grid
 from simulator.user_code.loading import is_own
 
 RUN_LIMIT = 50_000
@@ -159,8 +159,8 @@ class Sweep(RunSettings):
     sweep: Grid = Grid()
     texts: dict[str, Hash] = Field(default_factory=dict, max_length=LIST_LIMIT)
     code: dict[str, Hash] = Field(default_factory=dict, max_length=LIST_LIMIT)
-    _beside: Path | None = PrivateAttr(default=None)
-    _brought: tuple[str, ...] = PrivateAttr(default=())
+    _base_folder: Path | None = PrivateAttr(default=None)
+    _aliases_used: tuple[str, ...] = PrivateAttr(default=())
 
     def __eq__(self, other: object) -> bool:
         """Whether the settings are equal, wherever they were read from."""
@@ -169,14 +169,14 @@ class Sweep(RunSettings):
     __hash__ = RunSettings.__hash__
 
     @property
-    def beside(self) -> Path | None:
+    def base_folder(self) -> Path | None:
         """The folder of the sweep file, where files that it names are looked up first."""
-        return self._beside
+        return self._base_folder
 
     @property
-    def brought(self) -> tuple[str, ...]:
+    def aliases_used(self) -> tuple[str, ...]:
         """Names of losses in the sweep file that are not ours, such as dpo, and stand for one of ours."""
-        return self._brought
+        return self._aliases_used
 
     @classmethod
     def from_toml(cls, path: str | Path, overrides: Sequence[str] = (), *, beside: Path | None = None) -> Self:
@@ -186,13 +186,13 @@ class Sweep(RunSettings):
         beside: where files that it names are looked up first; its own folder unless said. Raises ConfigError, which
         says what is wrong and where.
         """
-        path = shipped_or_own(path)
+        path = find_sweep_file(path)
         tables = read_toml(path)
         changed = [override(tables, text) for text in overrides]
         try:
             check_values(tables)
             sweep = cls.model_validate(tables)
-            sweep._beside, sweep._brought = beside or path.parent, brought_names(tables)
+            sweep._base_folder, sweep._aliases_used = beside or path.parent, aliases_in(tables)
             return sweep
         except ValidationError as error:
             raise ConfigError(*complain(error, cls, origin=lambda key: origin(key, path, changed))) from None

@@ -6,7 +6,7 @@ from typing import Any
 
 from simulator.common.errors import ConfigError, nearest, short
 from simulator.objectives import KNOWN_AS
-from simulator.settings.config_errors import told
+from simulator.settings.config_errors import assignments
 
 SHIPPED = Path(__file__).resolve().parent / "shipped"  # sweeps that come with the package
 
@@ -16,7 +16,7 @@ def shipped_sweeps() -> dict[str, Path]:
     return {path.stem: path for path in sorted(SHIPPED.glob("*.toml"))}
 
 
-def shipped_or_own(name: str | Path) -> Path:
+def find_sweep_file(name: str | Path) -> Path:
     """The file of a sweep: the user's at that path, or else the one of that name that ships. Raises ConfigError."""
     path, shipped = Path(name), shipped_sweeps()
     if path.suffix or path.is_file() or len(path.parts) != 1:
@@ -29,7 +29,7 @@ def shipped_or_own(name: str | Path) -> Path:
     return shipped[path.name]
 
 
-def brought_names(tables: Mapping[str, Any]) -> tuple[str, ...]:
+def aliases_in(tables: Mapping[str, Any]) -> tuple[str, ...]:
     """The names of losses in the tables of a sweep file, already found right, that stand for one of ours."""
     losses = tables.get("sweep", {}).get("loss", ())
     return tuple(name for name in ([losses] if isinstance(losses, str) else losses) if name in KNOWN_AS)
@@ -48,4 +48,4 @@ def origin(key: str, path: Path, changed: Iterable[str]) -> str:
 def place_in_grid(key: str, point: Mapping[str, Any]) -> str:
     """Where in the grid a key has a value that it must not have, in a few words."""
     others = {name: value for name, value in point.items() if name != key}
-    return f"in [sweep], at {told(others)}" if others else "in [sweep]"
+    return f"in [sweep], at {assignments(others)}" if others else "in [sweep]"

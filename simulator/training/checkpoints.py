@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from simulator.measurement.exact import Columns
-from simulator.objectives import WATCHED
+from simulator.objectives import DIAGNOSTICS
 from simulator.settings.run import Run
 from simulator.training.snapshots import named, part_of, scalar
 
@@ -40,7 +40,7 @@ class Track:
     row: int = 0
     measured: dict[str, np.ndarray] = field(default_factory=dict)
 
-    def note(self, columns: Columns) -> None:
+    def record(self, columns: Columns) -> None:
         """Write what was measured, [R] each, at the next checkpoint."""
         for name, value in columns.items():
             table = self.measured.setdefault(name, np.zeros((self.rows, len(value))))
@@ -52,7 +52,7 @@ class Track:
         tables = {name: torch.from_numpy(table) for name, table in self.measured.items()}
         return {"row": scalar(self.row), **named("measured", tables)}
 
-    def go_on(self, state: Mapping[str, Tensor]) -> None:
+    def restore(self, state: Mapping[str, Tensor]) -> None:
         """Be what `tensors` told."""
         self.row = int(state["row"])
         self.measured = {name: table.numpy() for name, table in part_of(state, "measured").items()}
@@ -75,8 +75,8 @@ def curve_rows(
     """
     frames = []
     for i, run in enumerate(runs):
-        own = [one.column.name for one in run.objective.watched] if run.objective else ()
-        columns = {name: values[:, i] for name, values in measured.items() if name in own or name not in WATCHED}
+        own = [one.column.name for one in run.objective.diagnostics] if run.objective else ()
+        columns = {name: values[:, i] for name, values in measured.items() if name in own or name not in DIAGNOSTICS}
         curve = pd.DataFrame({"step": steps} | columns)
         curve["status"] = "ok"
         broken = curve.loc[~np.isfinite(curve[list(columns)]).all(axis=1), "step"].tolist()

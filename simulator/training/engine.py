@@ -25,7 +25,7 @@ from simulator.networks.compute_mode import computing
 from simulator.networks.optimizer import adam_step, clip_rows, learning_rate_factor, start_adam
 from simulator.networks.parameters import restack, unstack
 from simulator.objectives.objective import BatchContext, Regularizer
-from simulator.objectives.stacked_losses import StackedPairs, pair_losses, slices, tokens_of, watched
+from simulator.objectives.stacked_losses import StackedPairs, diagnostics, pair_losses, slices, tokens_of
 from simulator.training.batches import batches
 from simulator.training.problem import Batch, TrainingProblem, TrainState, take
 
@@ -42,7 +42,7 @@ def start(reference: Tensor, runs: int, problem: TrainingProblem | None = None) 
     memory = {}
     if problem is not None:
         one = take(problem, torch.zeros(runs, 1, dtype=torch.int64, device=parameters.device))
-        for number, term, scene in scenes(parameters, problem, one, 0, problem.learning_rate):
+        for number, term, scene in batch_contexts(parameters, problem, one, 0, problem.learning_rate):
             memory[number] = term.start(scene)
     return TrainState(
         step=0, parameters=parameters, optimizer=start_adam(parameters), memory=memory, diverged_at=diverged_at
@@ -65,12 +65,12 @@ def mismatched_ratios(parameters: Tensor, problem: TrainingProblem, batch: Batch
     return found
 
 
-def scenes(
+def batch_contexts(
     parameters: Tensor, problem: TrainingProblem, batch: Batch, step: int, rate: Tensor
 ) -> Iterator[tuple[int, Regularizer, BatchContext]]:
     """The number, term and scene of each part that has a term, on a batch at the learning rates `rate` [R, 1]."""
     for number, (part, rows) in enumerate(zip(problem.parts, slices(problem.parts), strict=True)):
-        term = part.objective.term(part.own)
+        term = part.objective.term(part.hyperparameters)
         if term is not None:
             assert problem.reference is not None
             yield (
@@ -83,13 +83,13 @@ def scenes(
                     reference=problem.reference,
                     prompts=batch.prompts[rows],
                     responses=batch.responses[rows],
-                    own=part.own,
+                    hyperparameters=part.hyperparameters,
                     beta=problem.beta[rows],
                     rate=rate[rows],
                     seeds=problem.batch_seeds[rows],
                     rows=rows,
                     step=step,
-                    fresh=problem.fresh,
+                    online=problem.online,
                     under_reference=problem.under_reference,
                 ),
             )
@@ -107,7 +107,7 @@ def loss_and_gradient(parameters: Tensor, problem: TrainingProblem, chosen: Tens
         beta=problem.beta,
         scores=batch.scores,
         mismatched=mismatched_ratios(parameters, problem, batch),
-        fresh=problem.fresh,
+        online=problem.online,
     )
     losses = pair_losses(given, problem.parts)
     loss = losses.double().mean(dim=1)  # a sum of float32 may overflow where their mean does not
@@ -121,7 +121,7 @@ def add_terms(
     """Add to loss [R] and gradient [R, D], in place, what the terms of the parts are at the step after `state`."""
     if not state.memory:
         return
-    for number, term, scene in scenes(state.parameters, problem, take(problem, chosen), state.step + 1, rate):
+    for number, term, scene in batch_contexts(state.parameters, problem, take(problem, chosen), state.step + 1, rate):
         value, slope = term.step(scene, state.memory[number])
         loss[scene.rows] += value
         gradient[scene.rows] += slope
@@ -131,7 +131,7 @@ def advance(state: TrainState, problem: TrainingProblem, steps: int) -> TrainSta
     """Train every run of the stack for `steps` more steps. `state`'s tensors are updated in place."""
     while steps > BATCHES_DRAWN:
         state, steps = advance(state, problem, BATCHES_DRAWN), steps - BATCHES_DRAWN
-    with computing(problem.how):
+    with computing(problem.computing):
         return _advance(state, problem, steps)
 
 
@@ -178,7 +178,7 @@ def losses_on_pairs(
         batch = take(problem, whole)
         for number, ratios in mismatched_ratios(state.parameters, problem, batch).items():
             mismatched.setdefault(number, []).append(ratios.double())
-        for number, term, scene in scenes(state.parameters, problem, batch, state.step, problem.learning_rate):
+        for number, term, scene in batch_contexts(state.parameters, problem, batch, state.step, problem.learning_rate):
             if term.of_pairs:
                 added[scene.rows] += term.value(scene, state.memory[number]) * ((some.stop - some.start) / pairs)
             elif not some.start:
@@ -191,6 +191,6 @@ def losses_on_pairs(
         beta=problem.beta,
         scores=None if problem.scores is None else problem.scores[:, :pairs],
         mismatched={number: torch.cat(ratios, dim=1) for number, ratios in mismatched.items()},
-        fresh=problem.fresh,
+        online=problem.online,
     )
-    return pair_losses(given, problem.parts).mean(dim=1) + added, watched(given, problem.parts)
+    return pair_losses(given, problem.parts).mean(dim=1) + added, diagnostics(given, problem.parts)

@@ -64,10 +64,10 @@ class TrainingProblem:
     scores: Tensor | None = None
     reference: Tensor | None = None
     under_reference: UnderReference | None = None
-    fresh: bool = False
+    online: bool = False
     online_round: int = 0
     round_start_step: int = 0
-    how: Computing = EAGER
+    computing: Computing = EAGER
 
     @property
     def pairs(self) -> int:

@@ -32,7 +32,7 @@ def time_steps() -> np.ndarray:
             prompts=torch.zeros(runs, pairs, 2, dtype=torch.int64),
             responses=torch.zeros(runs, pairs, 2, 4, dtype=torch.int64),
             reference_log_probs=torch.zeros(runs, pairs, 2),
-            parts=(ObjectiveSlice(objective=OBJECTIVES["logistic"], rows=runs, own={}),),
+            parts=(ObjectiveSlice(objective=OBJECTIVES["logistic"], rows=runs, hyperparameters={}),),
             beta=torch.ones(runs, 1),
             learning_rate=torch.full((runs, 1), 1e-3),
             clip=torch.ones(runs, 1),

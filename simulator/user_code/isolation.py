@@ -24,37 +24,37 @@ class ExitError(RuntimeError):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Part:
+class GlobalState:
     """Something global: how it is read, and how it is put back; `always` where reading does not tell all of it."""
 
     read: Callable[[], Any]
-    put: Callable[[Any], object]
+    restore: Callable[[Any], object]
     always: bool = False
 
 
-def put_environment(before: dict[bytes, bytes]) -> None:
+def restore_environment(before: dict[bytes, bytes]) -> None:
     """Make the environment what it was."""
     for name in os.environb.keys() - before.keys():
         del os.environb[name]
     os.environb.update(before)
 
 
-def put_device(before: torch.device) -> None:
+def restore_device(before: torch.device) -> None:
     """Make the default device what it was; the CPU is the default where none is set, which costs every call less."""
     torch.set_default_device(None if before.type == "cpu" else before)
 
 
-def put_path(before: list[str]) -> None:
+def restore_path(before: list[str]) -> None:
     """Make the import path what it was; the list itself stays."""
     sys.path[:] = before
 
 
-def put_filters(before: list[Any]) -> None:
+def restore_filters(before: list[Any]) -> None:
     """Make the filters of warnings what they were."""
     warnings.filters = before
 
 
-def put_errors(before: dict[str, Any]) -> None:
+def restore_errors(before: dict[str, Any]) -> None:
     """Make what NumPy does about overflow and the like what it was."""
     np.seterr(**before)
 
@@ -65,20 +65,20 @@ def numpy_random() -> tuple[Any, ...]:
     return name, np.asarray(keys).tobytes(), *rest
 
 
-def put_numpy_random(before: tuple[Any, ...]) -> None:
+def restore_numpy_random(before: tuple[Any, ...]) -> None:
     """Make the state of NumPy's global generator what it was."""
     name, keys, *rest = before
     np.random.set_state((name, np.frombuffer(keys, dtype=np.uint32), *rest))
 
 
-def move_random_numbers(number: int) -> None:
+def seed_global_generators(number: int) -> None:
     """Put every global generator of random numbers at a place that `number` names."""
     torch.manual_seed(number)
     np.random.seed(number)
     random.seed(number)
 
 
-def put_folder(before: str) -> None:
+def restore_folder(before: str) -> None:
     """Go back to a working folder, if there was one."""
     if before:
         os.chdir(before)
@@ -92,27 +92,27 @@ def working_folder() -> str:
         return ""
 
 
-def put_torch_random(before: bytes) -> None:
+def restore_torch_random(before: bytes) -> None:
     """Make the state of torch's global generator on the CPU what it was."""
     torch.random.set_rng_state(torch.frombuffer(bytearray(before), dtype=torch.uint8))
 
 
-PARTS = (
-    Part(read=torch.get_default_dtype, put=torch.set_default_dtype),
-    Part(read=torch.get_default_device, put=put_device, always=True),
-    Part(read=torch.is_grad_enabled, put=torch.set_grad_enabled),
-    Part(read=torch.get_num_threads, put=torch.set_num_threads),
-    Part(read=torch.get_float32_matmul_precision, put=torch.set_float32_matmul_precision),
-    Part(read=torch.are_deterministic_algorithms_enabled, put=torch.use_deterministic_algorithms),
-    Part(read=torch.is_anomaly_enabled, put=torch.autograd.set_detect_anomaly),
-    Part(read=lambda: torch.random.get_rng_state().numpy().tobytes(), put=put_torch_random),
-    Part(read=numpy_random, put=put_numpy_random),
-    Part(read=random.getstate, put=random.setstate),
-    Part(read=lambda: dict(os.environb), put=put_environment),
-    Part(read=working_folder, put=put_folder),
-    Part(read=np.geterr, put=put_errors),
-    Part(read=lambda: list(sys.path), put=put_path),
-    Part(read=lambda: list(warnings.filters), put=put_filters),
+GLOBAL_STATES = (
+    GlobalState(read=torch.get_default_dtype, restore=torch.set_default_dtype),
+    GlobalState(read=torch.get_default_device, restore=restore_device, always=True),
+    GlobalState(read=torch.is_grad_enabled, restore=torch.set_grad_enabled),
+    GlobalState(read=torch.get_num_threads, restore=torch.set_num_threads),
+    GlobalState(read=torch.get_float32_matmul_precision, restore=torch.set_float32_matmul_precision),
+    GlobalState(read=torch.are_deterministic_algorithms_enabled, restore=torch.use_deterministic_algorithms),
+    GlobalState(read=torch.is_anomaly_enabled, restore=torch.autograd.set_detect_anomaly),
+    GlobalState(read=lambda: torch.random.get_rng_state().numpy().tobytes(), restore=restore_torch_random),
+    GlobalState(read=numpy_random, restore=restore_numpy_random),
+    GlobalState(read=random.getstate, restore=random.setstate),
+    GlobalState(read=lambda: dict(os.environb), restore=restore_environment),
+    GlobalState(read=working_folder, restore=restore_folder),
+    GlobalState(read=np.geterr, restore=restore_errors),
+    GlobalState(read=lambda: list(sys.path), restore=restore_path),
+    GlobalState(read=lambda: list(warnings.filters), restore=restore_filters),
 )
 
 
@@ -129,7 +129,7 @@ def refuse_abort() -> None:
 @contextmanager
 def isolated() -> Iterator[None]:
     """Whatever the block sets globally is put back; it cannot end the process."""
-    before = [part.read() for part in PARTS]
+    before = [part.read() for part in GLOBAL_STATES]
     exits = {"_exit": os._exit, "abort": os.abort}
     streams = {"stdin": sys.stdin, "stdout": sys.stdout, "stderr": sys.stderr}
     vars(os).update(_exit=refuse_exit, abort=refuse_abort)
@@ -139,6 +139,6 @@ def isolated() -> Iterator[None]:
     finally:
         vars(os).update(exits)
         vars(sys).update(streams)
-        for part, value in zip(PARTS, before, strict=True):
+        for part, value in zip(GLOBAL_STATES, before, strict=True):
             if part.always or part.read() != value:
-                part.put(value)
+                part.restore(value)

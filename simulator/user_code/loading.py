@@ -25,7 +25,7 @@ from simulator.common.signals import is_false_alarm
 from simulator.common.text_encoding import without_mark
 from simulator.user_code.used_code import used_code
 
-OURS = ("simulator", "gold_rewards", "analysis")
+PACKAGES = ("simulator", "gold_rewards", "analysis")
 PATIENCE = 5.0  # seconds of a trial before something is said
 
 
@@ -38,22 +38,22 @@ class UserFunction:
     function: Callable[..., Any]
     path: Path
     files: tuple[Path, ...]  # its own and those that were imported from beside it
-    whole: str  # the SHA-256 of these
-    code: str  # the SHA-256 of what it uses of them
+    files_hash: str  # the SHA-256 of these
+    code_hash: str  # the SHA-256 of what it uses of them
     copies: Mapping[str, bytes]  # the content of those that it uses, by their path from the folder of its own
 
-    def blamed(self, what: str) -> AbstractContextManager[None]:
+    def errors_named(self, what: str) -> AbstractContextManager[None]:
         """Whatever the block raises is told as an error of this function."""
-        return blamed(self.name, self.path, what, self.key)
+        return errors_named(self.name, self.path, what, self.key)
 
-    def refused(self, rule: str) -> ConfigError:
+    def error(self, rule: str) -> ConfigError:
         """The error of a function that breaks a rule."""
         return ConfigError(f"{self.key}{self.name}: {rule}")
 
     @property
     def unchanged(self) -> bool:
         """Whether its files are as they were when it was loaded."""
-        return all(file.exists() for file in self.files) and hash_of(self.files) == self.whole
+        return all(file.exists() for file in self.files) and hash_of(self.files) == self.files_hash
 
 
 def is_own(name: str) -> bool:
@@ -62,7 +62,7 @@ def is_own(name: str) -> bool:
     return file.endswith(".py") and function.isidentifier()
 
 
-def in_results(path: Path) -> Path | None:
+def result_folder_of(path: Path) -> Path | None:
     """The results directory that a file lies in, if it does."""
     left = [pattern for pattern in RECORDS if not pattern.startswith("code/")]
     for folder in path.parents:
@@ -80,7 +80,7 @@ def find(name: str, beside: Path | None, key: str) -> Path:
     looked = dict.fromkeys((folder / file).resolve() for folder in (beside, Path()) if folder is not None)
     refused = ""
     for path in looked:
-        folder = in_results(path)
+        folder = result_folder_of(path)
         if path.is_file() and folder is None:
             return path
         if folder is not None:
@@ -100,7 +100,7 @@ def hash_of(files: tuple[Path, ...]) -> str:
 
 
 @contextmanager
-def awaited(name: str, key: str) -> Iterator[None]:
+def warn_if_slow(name: str, key: str) -> Iterator[None]:
     """Say that a function is still being tried where the block takes long."""
     slow = f"{key}{name}: is still being tried after {PATIENCE:g} s; Ctrl-C stops"
     timer = threading.Timer(PATIENCE, lambda: warnings.warn(slow, UserWarning, stacklevel=2))
@@ -113,7 +113,7 @@ def awaited(name: str, key: str) -> Iterator[None]:
 
 
 @contextmanager
-def blamed(name: str, path: Path, what: str, key: str) -> Iterator[None]:
+def errors_named(name: str, path: Path, what: str, key: str) -> Iterator[None]:
     """Whatever the user's code raises is told as a ConfigError, unless somebody has asked to stop."""
     try:
         yield
@@ -141,7 +141,7 @@ def load_function(name: str, path: Path, key: str) -> UserFunction:
         source = without_mark(path.read_bytes())
     except ValueError as error:
         raise ConfigError(f"{key}{name}: {path}: {error}") from None
-    with blamed(name, path, f"{path.name} cannot be loaded", key), importing_beside(path) as imported, isolated():
+    with errors_named(name, path, f"{path.name} cannot be loaded", key), importing_beside(path) as imported, isolated():
         sys.modules[module.__name__] = module
         exec(compile(source, str(path), "exec"), vars(module))
     wanted = name.rpartition(":")[2]
@@ -161,19 +161,19 @@ def load_function(name: str, path: Path, key: str) -> UserFunction:
         function=function,
         path=path,
         files=files,
-        whole=hash_of(files),
-        code=code_hash(wanted, used, path.parent),
-        copies={place_of(file, path.parent): file.read_bytes() for file in used},
+        files_hash=hash_of(files),
+        code_hash=code_hash(wanted, used, path.parent),
+        copies={relative_name(file, path.parent): file.read_bytes() for file in used},
     )
 
 
 def code_hash(function: str, used: Mapping[Path, str], folder: Path) -> str:
     """The SHA-256 of what a function uses, wherever the folder of its file lies."""
-    texts = sorted((place_of(file, folder), text) for file, text in used.items())
+    texts = sorted((relative_name(file, folder), text) for file, text in used.items())
     return hashlib.sha256(json.dumps([function, texts]).encode()).hexdigest()
 
 
-def place_of(file: Path, folder: Path) -> str:
+def relative_name(file: Path, folder: Path) -> str:
     """The path of a file from a folder that it lies in."""
     return file.resolve().relative_to(folder.resolve()).as_posix()
 
@@ -191,15 +191,15 @@ def importing_beside(path: Path) -> Iterator[list[Path]]:
             sys.path.remove(str(path.parent))
         for name in set(sys.modules) - before:
             file = Path(getattr(sys.modules[name], "__file__", None) or sys.prefix).resolve()
-            if is_users(file, path):
+            if is_user_module(file, path):
                 found.append(file)
                 del sys.modules[name]
     for file in found:
-        if (first := file.relative_to(path.parent).parts[0].removesuffix(".py")) in OURS:
+        if (first := file.relative_to(path.parent).parts[0].removesuffix(".py")) in PACKAGES:
             raise ConfigError(f"{file}: has the name of our own package {first}, which it would hide; rename it")
 
 
-def is_users(file: Path, path: Path) -> bool:
+def is_user_module(file: Path, path: Path) -> bool:
     """Whether a module's file lies beside `path`, and is not what an environment there has installed."""
     installed = Path(sys.prefix).resolve() in file.parents or "site-packages" in file.parts
     return path.parent in file.parents and file != path and not installed

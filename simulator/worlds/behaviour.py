@@ -96,7 +96,7 @@ class Candidates:
     draws: np.ndarray
 
 
-def behaviour_law(policy: BehaviourPolicy, nodes: Tensor) -> np.ndarray:
+def behaviour_distribution(policy: BehaviourPolicy, nodes: Tensor) -> np.ndarray:
     """mu over all responses, [P, G], from the reference's log-probabilities at the inner nodes [P, M, V]."""
     vocabulary = nodes.shape[-1]
     law_nodes = (nodes / policy.temperature).log_softmax(dim=-1) if policy.kind == "tempered" else nodes

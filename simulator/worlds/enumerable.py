@@ -16,7 +16,7 @@ from torch import Tensor
 
 from gold_rewards import gold_over_all
 from simulator.common.random_streams import random_stream
-from simulator.measurement.exact import Columns, ReferenceLaw, gold_rank, measure_law
+from simulator.measurement.exact import Columns, ReferenceLaw, gold_rank, measure_distribution
 from simulator.measurement.gibbs import oracle_rows
 from simulator.measurement.policy_summary import EDGES, LIKELY, PROMPTS, PolicySummary, bins_of, likeliest
 from simulator.measurement.probability_mass import checked_mass
@@ -31,7 +31,7 @@ from simulator.training.forward_kl import exact_under_reference
 from simulator.worlds.behaviour import (
     Answers,
     Candidates,
-    behaviour_law,
+    behaviour_distribution,
     behaviour_of,
     draw_pairs,
     redraw_alike,
@@ -60,7 +60,7 @@ class EnumerableWorld:
     responses: Tensor
     reference: Tensor
     reference_nodes: Tensor
-    yardstick: ReferenceLaw
+    reference_law: ReferenceLaw
     kl_estimators: tuple[str, ...]
     listing: Listing
     facts: dict[str, Any]
@@ -73,16 +73,16 @@ class EnumerableWorld:
         tensors: dict[str, Any] = {
             name: value.to(device) for name, value in vars(self).items() if isinstance(value, Tensor)
         }
-        return replace(self, **tensors, yardstick=self.yardstick.to(device))
+        return replace(self, **tensors, reference_law=self.reference_law.to(device))
 
-    def behaviour(self, data: Data) -> Array:
+    def behaviour_distribution(self, data: Data) -> Array:
         """mu over all responses, [P, G]."""
-        return behaviour_law(behaviour_of(data), self.reference_nodes.cpu())
+        return behaviour_distribution(behaviour_of(data), self.reference_nodes.cpu())
 
     @property
-    def log_law(self) -> Tensor:
+    def reference_log_probs(self) -> Tensor:
         """log pi_ref of every response, [P, G]."""
-        return self.yardstick.reference
+        return self.reference_law.reference
 
     def candidates(self, data: Data, seed: int, pairs: int, purpose: str, responses: int = 2) -> Candidates:
         """Pairs of a seed from the behaviour policy, without labels; they follow from (seed, purpose).
@@ -90,7 +90,7 @@ class EnumerableWorld:
         Raises ConfigError where `data.distinct` asks for different responses that do not come.
         """
         prompt, response, draws = draw_pairs(
-            self.behaviour(data), pairs=pairs, rng=random_stream(seed, purpose), responses=responses
+            self.behaviour_distribution(data), pairs=pairs, rng=random_stream(seed, purpose), responses=responses
         )
         if data.distinct:
             response = redraw_alike(response, lambda turn: self._again(data, prompt, seed, purpose, responses, turn))
@@ -98,22 +98,22 @@ class EnumerableWorld:
         return Candidates(
             prompt=row,
             responses=self.responses[number],
-            reference=self.yardstick.reference[row.unsqueeze(1), number],
+            reference=self.reference_law.reference[row.unsqueeze(1), number],
             draws=draws,
         )
 
     def _again(self, data: Data, prompt: Array, seed: int, purpose: str, responses: int, turn: int) -> Array:
         """Other responses [N, K] to the prompts of these rows [N]."""
         draws = random_stream(seed, purpose, "again", turn).random((len(prompt), responses))
-        return sample_by_inverse(self.behaviour(data), prompt, draws)
+        return sample_by_inverse(self.behaviour_distribution(data), prompt, draws)
 
     def log_reference(self, prompt: Tensor, responses: Tensor) -> Tensor:
         """log pi_ref of responses [R, B, K, T] to the prompts of these rows [R, B], float64 [R, B, K]."""
-        return self.yardstick.reference[prompt.unsqueeze(2), numbers_of(responses, self.architecture.vocabulary)]
+        return self.reference_law.reference[prompt.unsqueeze(2), numbers_of(responses, self.architecture.vocabulary)]
 
     def gold_of(self, prompt: Tensor, responses: Tensor) -> Tensor:
         """Gold of responses [R, B, K, T] to the prompts of these rows [R, B], float64 [R, B, K]."""
-        return self.yardstick.gold[prompt.unsqueeze(2), numbers_of(responses, self.architecture.vocabulary)]
+        return self.reference_law.gold[prompt.unsqueeze(2), numbers_of(responses, self.architecture.vocabulary)]
 
     def under_reference(self, seeds: Sequence[int]) -> UnderReference:
         """The exact expectation under the reference."""
@@ -121,8 +121,10 @@ class EnumerableWorld:
 
     def score_listed(self, parameters: Tensor, architecture: Architecture) -> Tensor:
         """What networks with `parameters` [M, D] say of the listing, float64 [M, P, G]."""
-        found = torch.empty((len(parameters), *self.log_law.shape), dtype=torch.float64, device=parameters.device)
-        size = max(1, MOST_MEASURED // (4 * self.log_law.shape[1] * max(1, architecture.width // 64)))
+        found = torch.empty(
+            (len(parameters), *self.reference_log_probs.shape), dtype=torch.float64, device=parameters.device
+        )
+        size = max(1, MOST_MEASURED // (4 * self.reference_log_probs.shape[1] * max(1, architecture.width // 64)))
         for number in range(len(parameters)):
             blocks = unstack(parameters[number : number + 1], architecture)
             for first in range(0, len(self.prompts), size):
@@ -130,12 +132,14 @@ class EnumerableWorld:
                 found[number, some] = leaf_scores(blocks, architecture, self.prompts[some], self.responses.shape[1])[0]
         return found
 
-    def measure_law(self, log_probs: Tensor, data: Data, scorer: Scorer | None = None) -> Columns:
+    def measure_distribution(self, log_probs: Tensor, data: Data, scorer: Scorer | None = None) -> Columns:
         """Every column that needs no pairs, [R] each, of policies with log pi = `log_probs` [R, P, G]."""
-        return self._columns(log_probs, torch.from_numpy(self.behaviour(data)).to(self.prompts.device), scorer)
+        return self._columns(
+            log_probs, torch.from_numpy(self.behaviour_distribution(data)).to(self.prompts.device), scorer
+        )
 
     def _columns(self, log_probs: Tensor, behaviour: Tensor, scorer: Scorer | None) -> Columns:
-        columns = measure_law(log_probs, self.yardstick, behaviour, self.kl_estimators)
+        columns = measure_distribution(log_probs, self.reference_law, behaviour, self.kl_estimators)
         if scorer is not None:
             columns["proxy"] = (log_probs.exp() * scorer.tables).sum(dim=-1).mean(dim=-1)
         return columns
@@ -147,11 +151,13 @@ class EnumerableWorld:
 
         With a scorer, the column `proxy` is its scores' and not the implicit reward's. Without pairs, N is 0.
         """
-        prompts, responses = self.yardstick.reference.shape
+        prompts, responses = self.reference_law.reference.shape
         size = max(1, MOST_MEASURED // (prompts * responses))
-        behaviour = torch.from_numpy(self.behaviour(data)).to(self.prompts.device)
+        behaviour = torch.from_numpy(self.behaviour_distribution(data)).to(self.prompts.device)
         columns: Columns = {}
-        ratios = torch.empty_like(pairs.reference) if pairs else self.log_law.new_empty(len(parameters), 0, 2)
+        ratios = (
+            torch.empty_like(pairs.reference) if pairs else self.reference_log_probs.new_empty(len(parameters), 0, 2)
+        )
         for first in range(0, len(parameters), size):
             rows = slice(first, first + size)
             log_probs = self._laws(parameters[rows], alone=size == 1)
@@ -164,16 +170,18 @@ class EnumerableWorld:
                 ratios[rows] = log_probs[run, here.prompt.unsqueeze(2), number] - here.reference
         return columns, ratios
 
-    def portray(self, parameters: Tensor, scorer: Scorer | None = None) -> PolicySummary:
+    def summarize(self, parameters: Tensor, scorer: Scorer | None = None) -> PolicySummary:
         """What policies with `parameters` [R, D] say; the column `proxy` is log pi / pi_ref without a scorer."""
         runs, prompts, bins = len(parameters), min(PROMPTS, len(self.prompts)), len(EDGES) - 1
-        where = bins_of(self.yardstick.gold)
-        known = likeliest(self.log_law[:prompts], LIKELY)
+        where = bins_of(self.reference_law.gold)
+        known = likeliest(self.reference_log_probs[:prompts], LIKELY)
         shape = (runs, prompts, 2 * known.shape[1])
-        found = {name: self.log_law.new_empty(shape) for name in ("log_probs", "reference", "gold", "proxy")}
+        found = {
+            name: self.reference_log_probs.new_empty(shape) for name in ("log_probs", "reference", "gold", "proxy")
+        }
         numbers = where.new_empty(shape)
-        law = self.log_law.new_empty(runs, bins)
-        size = max(1, MOST_MEASURED // self.log_law.numel())
+        law = self.reference_log_probs.new_empty(runs, bins)
+        size = max(1, MOST_MEASURED // self.reference_log_probs.numel())
         for first in range(0, runs, size):
             rows = slice(first, first + size)
             log_probs = self._laws(parameters[rows], alone=size == 1)
@@ -182,15 +190,17 @@ class EnumerableWorld:
             place = torch.cat([likeliest(shown, LIKELY), known.expand(len(shown), -1, -1)], dim=-1)
             numbers[rows] = place
             found["log_probs"][rows] = shown.gather(-1, place)
-            scores = shown - self.log_law[:prompts] if scorer is None else scorer.rows(rows).tables[:, :prompts]
+            scores = (
+                shown - self.reference_log_probs[:prompts] if scorer is None else scorer.rows(rows).tables[:, :prompts]
+            )
             found["proxy"][rows] = scores.gather(-1, place)
-            for name, table in (("reference", self.log_law), ("gold", self.yardstick.gold)):
+            for name, table in (("reference", self.reference_log_probs), ("gold", self.reference_law.gold)):
                 found[name][rows] = table[:prompts].expand_as(shown).gather(-1, place)
         return PolicySummary(
             prompts=self.prompts[:prompts],
             responses=self.responses[numbers],
             law=law,
-            reference_law=self._binned(self.log_law.exp()[None], where)[0],
+            reference_law=self._binned(self.reference_log_probs.exp()[None], where)[0],
             **found,
         )
 
@@ -214,7 +224,7 @@ class EnumerableWorld:
 
     def oracle(self, name: str) -> pd.DataFrame:
         """Records of the oracle frontier of this world, whose name is `name`."""
-        return oracle_rows(self.yardstick, name)
+        return oracle_rows(self.reference_law, name)
 
 
 def scores_of_all(score: Callable[[Array, Array], Array], prompts: Array, responses: Array) -> Array:
@@ -245,7 +255,7 @@ def list_world(spec: WorldSpec, ground: Components, device: torch.device) -> Enu
         responses=torch.from_numpy(responses),
         reference=ground.reference,
         reference_nodes=nodes[0],
-        yardstick=ReferenceLaw(
+        reference_law=ReferenceLaw(
             reference=log_probs,
             gold=torch.from_numpy(gold),
             gold_rank=gold_rank(log_probs, torch.from_numpy(gold)),
@@ -254,7 +264,7 @@ def list_world(spec: WorldSpec, ground: Components, device: torch.device) -> Enu
         kl_estimators=spec.measure.kl_estimators,
         listing=Listing(
             rows=np.arange(len(ground.prompts)),
-            law=law / law.sum(axis=1, keepdims=True),
+            reference_probs=law / law.sum(axis=1, keepdims=True),
             gold=gold,
             pairs=np.column_stack([row, pair]),
         ),

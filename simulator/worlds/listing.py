@@ -18,7 +18,7 @@ class Listing:
     """Responses of the reference to some prompts of a world, which give proxies their zero and their unit."""
 
     rows: Array  # [n]: which of the world's prompts
-    law: Array  # [n, G]: probabilities, which sum to 1 at each prompt
+    reference_probs: Array  # [n, G]: probabilities, which sum to 1 at each prompt
     gold: Array  # [n, G]: standard deviations under the reference
     pairs: Array  # [N, 3]: a row, and two responses to it, drawn from the law; no proxy has learned from them
 

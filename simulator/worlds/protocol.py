@@ -95,7 +95,7 @@ class World(Protocol):
         """
         ...
 
-    def portray(self, parameters: Tensor, scorer: Scorer | None = None) -> PolicySummary:
+    def summarize(self, parameters: Tensor, scorer: Scorer | None = None) -> PolicySummary:
         """What policies with `parameters` [R, D] say; the column `proxy` is log pi / pi_ref without a scorer."""
         ...
 
@@ -113,11 +113,11 @@ class ListedWorld(World, Protocol):
         ...
 
     @property
-    def log_law(self) -> Tensor:
+    def reference_log_probs(self) -> Tensor:
         """log pi_ref of every response, [P, G]."""
         ...
 
-    def measure_law(self, log_probs: Tensor, data: Data, scorer: Scorer | None = None) -> Columns:
+    def measure_distribution(self, log_probs: Tensor, data: Data, scorer: Scorer | None = None) -> Columns:
         """Every column that needs no pairs, [R] each, of policies with log pi = `log_probs` [R, P, G]."""
         ...
 

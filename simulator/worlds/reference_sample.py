@@ -156,7 +156,7 @@ def list_baseline(baseline: ReferenceSample, prompts: Tensor) -> Listing:
     first = np.tile(np.arange(count // 2), len(scores))
     return Listing(
         rows=prompts.cpu().numpy(),
-        law=np.full(scores.shape, 1 / count),
+        reference_probs=np.full(scores.shape, 1 / count),
         gold=scores - scores.mean(axis=1, keepdims=True),
         pairs=np.column_stack([row, first, first + count // 2]),
     )

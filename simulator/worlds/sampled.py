@@ -122,7 +122,7 @@ class SampledWorld:
         It has no zero at each prompt: what is compared are responses to the same one.
         """
         asked = self.prompts[prompt].unsqueeze(2).expand(*responses.shape[:3], -1)
-        return gold_score(self.measurement.parts(asked, responses))
+        return gold_score(self.measurement.gold_parts_of_each(asked, responses))
 
     def under_reference(self, seeds: Sequence[int]) -> UnderReference:
         """The mean over responses of the reference that each run has drawn for it."""
@@ -190,7 +190,7 @@ class SampledWorld:
         shape = few.reference.shape if few else (len(parameters), 0, 2)
         ratios = torch.empty(shape, dtype=torch.float64, device=parameters.device)
         behaviour = None if data.behaviour == "reference" else self._behaviour_sample(behaviour_of(data))
-        for rows in self.measurement.blocks_of(len(parameters)):
+        for rows in self.measurement.run_blocks(len(parameters)):
             if few:
                 ratios[rows] = self._on_pairs(parameters[rows], few.rows(rows))
             of_rows = scorer and scorer.rows(rows)
@@ -198,7 +198,7 @@ class SampledWorld:
                 columns.setdefault(name, value.new_empty(len(parameters)))[rows] = value
         return columns, ratios
 
-    def portray(self, parameters: Tensor, scorer: Scorer | None = None) -> PolicySummary:
+    def summarize(self, parameters: Tensor, scorer: Scorer | None = None) -> PolicySummary:
         """What policies with `parameters` [R, D] say; the column `proxy` is log pi / pi_ref without a scorer."""
         return summarize(self.measurement, parameters, scorer)
 
@@ -268,7 +268,7 @@ def sample_world(spec: WorldSpec, ground: Components, device: torch.device) -> S
         architecture=ground.architecture,
         prompts=measured,
         rows=rows,
-        share=spec.measured_prompts / spec.world.prompts,
+        sampling_fraction=spec.measured_prompts / spec.world.prompts,
         reference=reference,
         baseline=baseline,
         judge=judge,

@@ -23,7 +23,7 @@ from simulator.settings.world_spec import Measure
 from simulator.worlds.listing import Scorer
 from simulator.worlds.reference_sample import ReferenceSample, gold_score
 
-PORTRAYED = 8  # prompts that the law of gold is told at
+SUMMARIZED = 8  # prompts that the law of gold is told at
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +33,7 @@ class SampledMeasurement:
     architecture: Architecture
     prompts: Tensor  # token ids [n, L]
     rows: Tensor  # of these among the world's prompts, [n]
-    share: float  # n over the world's prompts
+    sampling_fraction: float  # n over the world's prompts
     reference: Tensor  # parameters of pi_ref, [D]
     baseline: ReferenceSample  # responses of the reference, [n, b, T]
     judge: Gold
@@ -46,16 +46,16 @@ class SampledMeasurement:
         """The reference as named weights."""
         return unstack(self.reference.unsqueeze(0), self.architecture)
 
-    def judged(self, prompts: Tensor, responses: Tensor) -> Tensor:
+    def gold_parts(self, prompts: Tensor, responses: Tensor) -> Tensor:
         """The parts of the judge's scores, [2, R, P, m], of responses [R, P, m, T] to prompts [P, L]."""
-        return self.parts(prompts[:, None].expand(*responses.shape[:3], -1), responses)
+        return self.gold_parts_of_each(prompts[:, None].expand(*responses.shape[:3], -1), responses)
 
-    def parts(self, prompts: Tensor, responses: Tensor) -> Tensor:
+    def gold_parts_of_each(self, prompts: Tensor, responses: Tensor) -> Tensor:
         """As `judged`, for a prompt of its own for each response, [R, P, m, L]."""
         parts = self.judge.score_parts(prompts.flatten(0, 2).cpu().numpy(), responses.flatten(0, 2).cpu().numpy())
         return torch.from_numpy(parts).view(2, *responses.shape[:3]).to(responses.device)
 
-    def blocks_of(self, runs: int) -> Iterator[slice]:
+    def run_blocks(self, runs: int) -> Iterator[slice]:
         """The rows of so many runs, cut into those that are measured together."""
         drawn = SampleBlocks(prompts=len(self.prompts), responses=self.settings.samples)
         size = runs_per_block(self.architecture, self.prompts.shape[1], drawn)
@@ -73,11 +73,15 @@ def measure_drawn(
     behaviour: responses of the behaviour policy to the measured prompts, [n, m, T], and their log pi_ref [n, m]; None
     where it is the reference, whose responses the baseline has.
     """
-    blocks, baseline, share = unstack(parameters, measurement.architecture), measurement.baseline, measurement.share
+    blocks, baseline, share = (
+        unstack(parameters, measurement.architecture),
+        measurement.baseline,
+        measurement.sampling_fraction,
+    )
     found = draw(measurement, blocks, measurement.prompts, "measure")
     at_baseline = log_ratios(measurement, blocks, baseline.responses, baseline.reference)
     at_behaviour = log_ratios(measurement, blocks, *behaviour) if behaviour else at_baseline
-    judged = measurement.judged(measurement.prompts, found["responses"])
+    judged = measurement.gold_parts(measurement.prompts, found["responses"])
     summed = {"kl": found["kl"]}
     summed |= {name: quantity.drawn(found) for name, quantity in QUANTITIES.items() if quantity.drawn}
     summed |= kl_estimates(found["ratio"], measurement.settings.kl_estimators)
@@ -107,7 +111,7 @@ def log_ratios(measurement: SampledMeasurement, blocks: Blocks, responses: Tenso
 def proxy_score(measurement: SampledMeasurement, scores: Tensor, scorer: Scorer) -> Estimate:
     """The mean of proxies' scores [R, n, m] of a policy's responses; its error has the chance in zero and unit."""
     mean = scores.mean(dim=(1, 2), keepdim=True)
-    return sum_of_means([scores, mean * scorer.drifts - scorer.tables], share=measurement.share)
+    return sum_of_means([scores, mean * scorer.drifts - scorer.tables], share=measurement.sampling_fraction)
 
 
 def summarize(measurement: SampledMeasurement, parameters: Tensor, scorer: Scorer | None = None) -> PolicySummary:
@@ -115,7 +119,7 @@ def summarize(measurement: SampledMeasurement, parameters: Tensor, scorer: Score
 
     The likeliest of the responses that they draw, and of the baseline, with gold above the baseline's mean.
     """
-    few = measurement.prompts[:PORTRAYED]
+    few = measurement.prompts[:SUMMARIZED]
     shown, count = few[:PROMPTS], min(LIKELY, measurement.settings.samples, measurement.baseline.responses.shape[1])
     zero = gold_score(measurement.baseline.parts).mean(dim=-1, keepdim=True)[: len(few)]
     known = measurement.baseline.responses[: len(few)]
@@ -126,7 +130,7 @@ def summarize(measurement: SampledMeasurement, parameters: Tensor, scorer: Score
     for number in range(len(parameters)):
         blocks = unstack(parameters[number : number + 1], measurement.architecture)
         drawn = draw(measurement, blocks, few, "portrait")["responses"]
-        gold = gold_score(measurement.judged(few, drawn)) - zero
+        gold = gold_score(measurement.gold_parts(few, drawn)) - zero
         found["law"].append(histogram(gold)[0])
         own = log_probs(measurement, blocks, drawn[:, : len(shown)])
         best = torch.stack([texts[rows] for texts, rows in zip(drawn[0], likeliest(own[0], count), strict=False)])
@@ -134,7 +138,7 @@ def summarize(measurement: SampledMeasurement, parameters: Tensor, scorer: Score
         said_first.append(texts)
         found["log_probs"].append(log_probs(measurement, blocks, texts)[0])
         found["reference"].append(log_probs(measurement, measurement.reference_blocks, texts)[0])
-        found["gold"].append((gold_score(measurement.judged(shown, texts)) - zero[: len(shown)])[0])
+        found["gold"].append((gold_score(measurement.gold_parts(shown, texts)) - zero[: len(shown)])[0])
         if scorer is None:
             found["proxy"].append(found["log_probs"][-1] - found["reference"][-1])
         else:

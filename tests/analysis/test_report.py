@@ -29,7 +29,7 @@ from analysis.report.policy_summaries import WIDTH
 from analysis.report.side_tables import load_claims
 from simulator import run_sweep
 from simulator.measurement.policy_summary import EDGES
-from simulator.storage.compatibility import clear
+from simulator.storage.compatibility import remove_records
 from simulator.storage.layout import ResultFolder
 from simulator.sweeps.sweep import Sweep
 from tests.conftest import small_sweep
@@ -394,7 +394,7 @@ def test_starting_over_removes_the_page(tmp_path: Path) -> None:
     sweep: Sweep = small_sweep(sweep={"loss": ["logistic"], "beta": [1.0], "seeds": 1}, train={"steps": 4})
     folder = run_sweep(sweep, tmp_path / "a", workers=1)
     path = write_report(folder)
-    clear(ResultFolder(path=folder))
+    remove_records(ResultFolder(path=folder))
     assert not path.exists()
 
 

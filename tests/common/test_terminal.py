@@ -18,7 +18,7 @@ import pytest
 
 import run
 from simulator.common.errors import printable
-from simulator.common.terminal import Unminded, say
+from simulator.common.terminal import BestEffortStream, say
 
 ROOT = Path(__file__).parents[2]
 COLOURED = "red\x1b[31m\nerror: \u202eforged\udcff"
@@ -143,7 +143,7 @@ def test_a_sweep_that_nobody_watches_ends_all_the_same(
 
 def test_what_may_be_lost_is() -> None:
     with nobody_reads():
-        stream = Unminded(stream=sys.stdout)
+        stream = BestEffortStream(stream=sys.stdout)
         assert stream.write("lost") == 4
         stream.flush()
         assert stream.fileno() == sys.stdout.fileno()

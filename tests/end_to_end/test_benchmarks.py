@@ -185,7 +185,7 @@ def test_reading_all_responses_naively_measures_the_same() -> None:
     assert isinstance(world, EnumerableWorld)
     with torch.no_grad():
         network = by_hand.network_of(scene.policies[0], world.architecture)
-        theirs = world.measure_law(naive.listed(network, world.prompts, world.responses), scene.settings.data)
+        theirs = world.measure_distribution(naive.listed(network, world.prompts, world.responses), scene.settings.data)
         ours, _ = world.measure(scene.policies, None, scene.settings.data)
     for name, value in theirs.items():
         assert value[0].item() == pytest.approx(ours[name][0].item(), abs=1e-4), name

@@ -23,7 +23,7 @@ def test_time_spans(seconds: float, text: str) -> None:
 def test_the_line_counts_runs_speed_and_time_left() -> None:
     tally = ProgressCounts(runs=10, run_steps=1000)
     assert tally.line() == "0 of 10 runs"
-    tally.began -= 10
+    tally.start_time -= 10
     tally.add(10, 0, worked=True)
     assert tally.line() == "0 of 10 runs, 1 run-steps/s"
     tally.add(490, 5, worked=True)
@@ -32,7 +32,7 @@ def test_the_line_counts_runs_speed_and_time_left() -> None:
 
 def test_the_line_says_that_proxies_come_first() -> None:
     tally = ProgressCounts(runs=10, run_steps=900, proxies=4, proxy_steps=400)
-    tally.began -= 10
+    tally.start_time -= 10
     tally.add(100, 0, worked=True)
     assert tally.line() == "training 4 proxies, 10 run-steps/s, 80 s left"
     tally.add(300, 0, worked=True)
@@ -43,7 +43,7 @@ def test_the_line_says_that_proxies_come_first() -> None:
 
 def test_what_was_found_finished_does_not_count_as_speed() -> None:
     tally = ProgressCounts(runs=10, run_steps=1000)
-    tally.began -= 10
+    tally.start_time -= 10
     tally.add(500, 5, worked=False)
     assert tally.line() == "5 of 10 runs"
     tally.add(250, 2, worked=True)

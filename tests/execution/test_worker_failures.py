@@ -15,7 +15,7 @@ import simulator.execution.stack_job
 from analysis.report.terminal_text import text
 from simulator import ConfigError, Sweep, SweepError, run_sweep
 from simulator.common.atomic_files import StorageError
-from simulator.execution.begin import begin, examine_worlds
+from simulator.execution.prepare import examine_worlds, write_start_files
 from simulator.execution.retry import Failure, Job, failure_of, failure_of_dead_process, next_try, retry_message
 from simulator.execution.worker_pool import OutsideError, in_process, workers_on
 from simulator.settings.run import Run
@@ -25,7 +25,7 @@ from tests.conftest import heard, small_sweep
 
 TINY = {"loss": ["logistic", "hinge"], "beta": [0.1, 1.0], "seeds": 2}
 SHORT = {"steps": 6, "checkpoints": 3}
-STACK = Job(kind="runs", places=(3, 4, 5, 6, 7))
+STACK = Job(kind="runs", indices=(3, 4, 5, 6, 7))
 
 
 def tiny(**grid: object) -> Sweep:
@@ -59,20 +59,20 @@ def test_what_an_error_means(error: Exception, cause: str, said: str) -> None:
 
 @pytest.mark.parametrize("cause", ["memory", "inside"])
 def test_a_stack_goes_on_in_halves_down_to_single_runs(cause: str) -> None:
-    trouble, jobs, singles = Failure(cause=cause, text="it"), [STACK], []
+    failure, jobs, singles = Failure(cause=cause, text="it"), [STACK], []
     while jobs:
-        then = next_try(jobs[0], trouble)
-        singles += [] if then else [jobs[0].places]
-        assert sorted(place for job in then for place in job.places) == (list(jobs[0].places) if then else [])
+        then = next_try(jobs[0], failure)
+        singles += [] if then else [jobs[0].indices]
+        assert sorted(place for job in then for place in job.indices) == (list(jobs[0].indices) if then else [])
         jobs = [*jobs[1:], *then]
     assert sorted(singles) == [(3,), (4,), (5,), (6,), (7,)]
 
 
 def test_a_process_that_died_is_given_its_stack_once_more() -> None:
     (again,) = next_try(STACK, failure_of_dead_process(-9))
-    assert again.places == STACK.places
-    assert [job.places for job in next_try(again, failure_of_dead_process(-9))] == [(3, 4), (5, 6, 7)]
-    assert next_try(Job(kind="runs", places=(1,), again=True), failure_of_dead_process(-9)) == []
+    assert again.indices == STACK.indices
+    assert [job.indices for job in next_try(again, failure_of_dead_process(-9))] == [(3, 4), (5, 6, 7)]
+    assert next_try(Job(kind="runs", indices=(1,), retried=True), failure_of_dead_process(-9)) == []
     assert "for want of memory" in retry_message(STACK, failure_of_dead_process(-9), [again])
     assert failure_of_dead_process(1).cause == "outside"
 
@@ -184,7 +184,7 @@ def folder_of(sweep: Sweep, path: Path) -> ResultFolder:
     """A folder for the sweep, in which nothing is trained yet."""
     folder, runs = ResultFolder(path=path), expand(sweep)
     _, facts, _ = examine_worlds(sweep, runs, torch.device("cpu"))
-    begin(folder, sweep, runs, facts)
+    write_start_files(folder, sweep, runs, facts)
     return folder
 
 
@@ -193,7 +193,7 @@ def jobs_of(sweep: Sweep) -> list[Job]:
     runs = expand(sweep)
     pairs = dict.fromkeys(run.settings.data.pairs for run in runs)
     alike = [tuple(i for i, run in enumerate(runs) if run.settings.data.pairs == count) for count in pairs]
-    return [Job(kind="runs", places=places) for places in alike]
+    return [Job(kind="runs", indices=places) for places in alike]
 
 
 @pytest.mark.slow
@@ -202,8 +202,11 @@ def test_a_place_in_the_way_is_named_by_the_workers(tmp_path: Path) -> None:
     folder = folder_of(sweep, tmp_path)
     folder.parts.rmdir()
     folder.parts.write_text("in the way")
-    with workers_on(folder, 2, 1e9) as hand, pytest.raises(OutsideError, match=r"parts.*cannot be written \(Not a dir"):
-        hand(jobs_of(sweep), no_watch)
+    with (
+        workers_on(folder, 2, 1e9) as execute,
+        pytest.raises(OutsideError, match=r"parts.*cannot be written \(Not a dir"),
+    ):
+        execute(jobs_of(sweep), no_watch)
 
 
 def children() -> list[int]:
@@ -224,8 +227,8 @@ def test_a_worker_that_dies_is_replaced_and_its_stack_run_once_more(tmp_path: Pa
             killed.append(next(pid for pid in children() if pid not in before))
             os.kill(killed[0], signal.SIGKILL)
 
-    with heard() as warned, workers_on(folder, 2, 1e9) as hand:
-        failed = hand(jobs_of(sweep), kill_one)
+    with heard() as warned, workers_on(folder, 2, 1e9) as execute:
+        failed = execute(jobs_of(sweep), kill_one)
     assert failed == {}
     assert len(list(folder.parts.glob("*.sha256"))) == 3
     assert any("exit code -9, perhaps for want of memory; it is run once more" in said for said in warned)
@@ -235,11 +238,11 @@ def test_a_worker_that_dies_is_replaced_and_its_stack_run_once_more(tmp_path: Pa
 def test_a_worker_that_dies_while_idle_is_replaced(tmp_path: Path) -> None:
     sweep = tiny(**{"data.pairs": [16, 32]})
     folder, before = folder_of(sweep, tmp_path), set(children())
-    with heard(), workers_on(folder, 2, 1e9) as hand:
-        assert hand(jobs_of(sweep)[:1], no_watch) == {}
+    with heard(), workers_on(folder, 2, 1e9) as execute:
+        assert execute(jobs_of(sweep)[:1], no_watch) == {}
         for pid in set(children()) - before:
             os.kill(pid, signal.SIGKILL)
-        assert hand(jobs_of(sweep)[1:], no_watch) == {}
+        assert execute(jobs_of(sweep)[1:], no_watch) == {}
     assert len(list(folder.parts.glob("*.sha256"))) == 2
 
 

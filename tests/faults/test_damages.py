@@ -162,9 +162,9 @@ def test_the_same_sweep_gives_the_same_tables(
         assert tables_of(out) == whole, (path, kind)
         assert unreadable(out) == []
         assert leftovers(out) == [], (path, kind)
-        seal = read_checksums(ResultFolder(path=out).seal, out)
+        seal = read_checksums(ResultFolder(path=out).checksums, out)
         assert seal is not None
-        assert seal.whole, (path, kind)
+        assert seal.intact, (path, kind)
         assert not listed(folder, path) or any(str(out / path) in line for line in told), (path, kind)
         shutil.rmtree(out)
     record_property("cases", len(some))

@@ -37,10 +37,10 @@ def test_only_the_stream_decides(name: str) -> None:
 @pytest.mark.parametrize("name", GOLD_REWARDS)
 def test_gold_is_standardized_under_the_reference(name: str) -> None:
     world = build_world(small_sweep(gold={"reward": name, "fluency": 0.5}))
-    law = world.yardstick.reference.exp()
-    mean = (law * world.yardstick.gold).sum(dim=1)
+    law = world.reference_law.reference.exp()
+    mean = (law * world.reference_law.gold).sum(dim=1)
     assert mean.numpy() == pytest.approx(0, abs=1e-9)
-    assert (law * world.yardstick.gold.square()).sum(dim=1).mean().item() == pytest.approx(1)
+    assert (law * world.reference_law.gold.square()).sum(dim=1).mean().item() == pytest.approx(1)
 
 
 @pytest.mark.parametrize("name", ["transformer", "motif"])
@@ -49,10 +49,10 @@ def test_content_depends_on_the_prompt(name: str) -> None:
 
 
 def test_fluency_makes_the_unlikely_worse(world: World) -> None:
-    rare = world.yardstick.reference < world.yardstick.reference.quantile(0.2, dim=1, keepdim=True)
+    rare = world.reference_law.reference < world.reference_law.reference.quantile(0.2, dim=1, keepdim=True)
 
     def gold_of_rare(fluency: float) -> float:
-        gold = build_world(small_sweep(gold={"fluency": fluency})).yardstick.gold
+        gold = build_world(small_sweep(gold={"fluency": fluency})).reference_law.gold
         return gold[rare].mean().item()
 
     assert gold_of_rare(2.0) < gold_of_rare(0.0) - 1.0

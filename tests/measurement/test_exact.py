@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from simulator.measurement.exact import ReferenceLaw, gold_rank, kl_estimates, measure_law, measure_pairs
+from simulator.measurement.exact import ReferenceLaw, gold_rank, kl_estimates, measure_distribution, measure_pairs
 from simulator.networks.packing import packing
 from simulator.networks.parameters import unstack
 from simulator.networks.prefix_tree import leaf_log_probs, node_log_probs
@@ -27,23 +27,23 @@ def pushed(world: World) -> Tensor:
 @pytest.fixture
 def behaviour(world: World) -> Tensor:
     """A mu that is not the reference, [P, G]."""
-    return (0.5 * world.yardstick.reference).softmax(dim=1)
+    return (0.5 * world.reference_law.reference).softmax(dim=1)
 
 
 def test_exact_values_agree_with_samples_from_the_policy(
     world: World, pushed: Tensor, behaviour: Tensor, rng: np.random.Generator
 ) -> None:
-    exact = measure_law(pushed, world.yardstick, behaviour)
+    exact = measure_distribution(pushed, world.reference_law, behaviour)
     prompts, responses = pushed.shape[1:]
     draws = 60_000
     for run in range(2):
-        ratio = (pushed[run] - world.yardstick.reference).numpy()
+        ratio = (pushed[run] - world.reference_law.reference).numpy()
         seen: dict[str, list[np.ndarray]] = {"kl": [], "gold": [], "win_rate": [], "entropy": []}
         for p in range(prompts):
             law = pushed[run, p].exp().numpy()
-            gold = world.yardstick.gold[p].numpy()
+            gold = world.reference_law.gold[p].numpy()
             mine = rng.choice(responses, size=draws, p=law / law.sum())
-            reference = world.yardstick.reference[p].exp().numpy()
+            reference = world.reference_law.reference[p].exp().numpy()
             other = rng.choice(responses, size=draws, p=reference / reference.sum())
             seen["kl"].append(ratio[p, mine])
             seen["gold"].append(gold[mine])
@@ -57,8 +57,8 @@ def test_exact_values_agree_with_samples_from_the_policy(
 
 
 def test_mu_squared_is_half_the_mean_squared_margin(world: World, pushed: Tensor, behaviour: Tensor) -> None:
-    exact = measure_law(pushed, world.yardstick, behaviour)["mu_squared"]
-    s = (pushed - world.yardstick.reference).numpy()
+    exact = measure_distribution(pushed, world.reference_law, behaviour)["mu_squared"]
+    s = (pushed - world.reference_law.reference).numpy()
     mu = behaviour.numpy()
     for run in range(2):
         total = 0.0
@@ -69,8 +69,8 @@ def test_mu_squared_is_half_the_mean_squared_margin(world: World, pushed: Tensor
 
 
 def test_the_reference_measures_as_nothing(world: World) -> None:
-    reference = world.yardstick.reference
-    at = measure_law(reference.unsqueeze(0), world.yardstick, reference.exp())
+    reference = world.reference_law.reference
+    at = measure_distribution(reference.unsqueeze(0), world.reference_law, reference.exp())
     expected = {"kl": 0, "gold": 0, "proxy": 0, "win_rate": 0.5, "mu_squared": 0}
     assert {name: at[name].item() for name in expected} == pytest.approx(expected, abs=1e-9)
     assert at["entropy"].item() == pytest.approx(world.facts["reference_entropy"])
@@ -78,8 +78,8 @@ def test_the_reference_measures_as_nothing(world: World) -> None:
 
 def test_the_proxy_is_the_log_ratio_on_the_scale_of_gold(world: World, pushed: Tensor) -> None:
     """A policy tilted by gold has gold itself as its implicit reward, so proxy and gold coincide."""
-    tilted = (world.yardstick.reference + 0.7 * world.yardstick.gold).log_softmax(dim=1)
-    at = measure_law(tilted.unsqueeze(0), world.yardstick, world.yardstick.reference.exp())
+    tilted = (world.reference_law.reference + 0.7 * world.reference_law.gold).log_softmax(dim=1)
+    at = measure_distribution(tilted.unsqueeze(0), world.reference_law, world.reference_law.reference.exp())
     assert at["proxy"].item() == pytest.approx(at["gold"].item(), rel=1e-9)
 
 
@@ -93,14 +93,16 @@ def test_on_policy_the_squared_loss_has_twice_the_gradient_of_kl(rng: np.random.
     """With pairs from pi itself, held fixed, the gradient of E rho^2 / 2 is 2 grad KL(pi || pi_ref)."""
     logits = torch.from_numpy(rng.normal(size=(1, 3, 6))).requires_grad_()
     reference = torch.from_numpy(rng.normal(size=(3, 6))).log_softmax(dim=1)
-    yardstick = ReferenceLaw(reference=reference, gold=reference, gold_rank=reference, length=1)
+    reference_law = ReferenceLaw(reference=reference, gold=reference, gold_rank=reference, length=1)
     log_probs = logits.log_softmax(dim=2)
     mu = log_probs.detach().exp()
-    at = measure_law(log_probs, yardstick, mu)
+    at = measure_distribution(log_probs, reference_law, mu)
     (of_squared,) = torch.autograd.grad(at["mu_squared"].sum(), logits, retain_graph=True)
     (of_kl,) = torch.autograd.grad(at["kl"].sum(), logits)
     assert of_squared.numpy() == pytest.approx(2 * of_kl.numpy(), rel=1e-9, abs=1e-12)
-    off_policy = measure_law(logits.log_softmax(dim=2), yardstick, torch.full((3, 6), 1 / 6, dtype=torch.float64))
+    off_policy = measure_distribution(
+        logits.log_softmax(dim=2), reference_law, torch.full((3, 6), 1 / 6, dtype=torch.float64)
+    )
     (elsewhere,) = torch.autograd.grad(off_policy["mu_squared"].sum(), logits)
     assert not np.allclose(elsewhere.numpy(), 2 * of_kl.numpy(), rtol=0.1)
 
@@ -137,11 +139,11 @@ def test_log_ratios_of_pairs_are_those_of_the_responses_in_them(world: World) ->
 
 
 def test_which_estimators_of_kl_are_biased_and_which_can_be_negative(world: World, pushed: Tensor) -> None:
-    at = measure_law(pushed, world.yardstick, world.yardstick.reference.exp(), ("k1", "k2", "k3"))
+    at = measure_distribution(pushed, world.reference_law, world.reference_law.reference.exp(), ("k1", "k2", "k3"))
     assert at["kl_k1"].numpy() == pytest.approx(at["kl"].numpy(), rel=1e-12)
     assert at["kl_k3"].numpy() == pytest.approx(at["kl"].numpy(), rel=1e-9)
     assert (at["kl_k2"] > 1.1 * at["kl"]).all()
-    ratio = pushed - world.yardstick.reference
+    ratio = pushed - world.reference_law.reference
     single = kl_estimates(ratio, ("k1", "k2", "k3"))
     assert (single["kl_k1"] < 0).any()
     assert (single["kl_k2"] >= 0).all()
@@ -161,6 +163,6 @@ def test_k2_reads_about_forty_at_a_true_kl_of_eight_nats() -> None:
 def test_expected_k3_is_finite_where_the_policy_has_left_a_response() -> None:
     log_probs = torch.tensor([[[0.0, -900.0]]], dtype=torch.float64).log_softmax(dim=-1)
     reference = torch.tensor([[0.0, 0.0]], dtype=torch.float64).log_softmax(dim=-1)
-    yardstick = ReferenceLaw(reference=reference, gold=reference, gold_rank=reference, length=1)
-    at = measure_law(log_probs, yardstick, reference.exp(), ("k1", "k3"))
+    reference_law = ReferenceLaw(reference=reference, gold=reference, gold_rank=reference, length=1)
+    at = measure_distribution(log_probs, reference_law, reference.exp(), ("k1", "k3"))
     assert at["kl_k3"].item() == pytest.approx(np.log(2))

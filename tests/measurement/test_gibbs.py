@@ -25,7 +25,7 @@ def test_gibbs_is_what_an_optimizer_finds(rng: np.random.Generator) -> None:
 
 
 def test_the_frontier_rises_and_is_concave(world: World) -> None:
-    rows = oracle_rows(world.yardstick, "w")
+    rows = oracle_rows(world.reference_law, "w")
     kl, gold = rows["kl"].to_numpy(), rows["gold"].to_numpy()
     assert (np.diff(kl) > 0).all()
     assert (np.diff(gold) > 0).all()

@@ -10,7 +10,7 @@ import torch
 from gold_rewards import scale_under
 from simulator import Sweep, run_sweep
 from simulator.measurement.best_of_n import log_best_of_n
-from simulator.measurement.exact import ReferenceLaw, gold_rank, measure_law, measure_pairs
+from simulator.measurement.exact import ReferenceLaw, gold_rank, measure_distribution, measure_pairs
 from simulator.measurement.probability_mass import MassError, checked_mass
 from simulator.worlds.protocol import World
 from tests.conftest import SMALL
@@ -35,16 +35,16 @@ def test_laws_of_policies_that_diverged_pass() -> None:
 
 @pytest.mark.parametrize("short", ["policy", "reference", "behaviour"])
 def test_measurements_refuse_a_law_that_was_cut_off(world: World, short: str) -> None:
-    yardstick = world.yardstick
-    laws = {"policy": yardstick.reference[None], "reference": yardstick.reference, "behaviour": yardstick.reference}
+    known = world.reference_law
+    laws = {"policy": known.reference[None], "reference": known.reference, "behaviour": known.reference}
     laws[short] = laws[short] + SHORT
-    used = ReferenceLaw(reference=laws["reference"], gold=yardstick.gold, gold_rank=yardstick.gold_rank, length=3)
+    used = ReferenceLaw(reference=laws["reference"], gold=known.gold, gold_rank=known.gold_rank, length=3)
     with pytest.raises(MassError, match="off 1 by 1e-06"):
-        measure_law(laws["policy"], used, laws["behaviour"].exp())
+        measure_distribution(laws["policy"], used, laws["behaviour"].exp())
 
 
 def test_best_of_n_ranks_and_the_scale_of_gold_refuse_one_too(world: World) -> None:
-    reference, gold = world.yardstick.reference + SHORT, world.yardstick.gold
+    reference, gold = world.reference_law.reference + SHORT, world.reference_law.gold
     with pytest.raises(MassError):
         log_best_of_n(reference, gold, torch.tensor([2]))
     with pytest.raises(MassError):

@@ -32,7 +32,7 @@ def told(world: World) -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]:
 
 
 def test_the_reference_says_what_its_law_says(world: World) -> None:
-    portrait = world.portray(world.reference.expand(2, -1))
+    portrait = world.summarize(world.reference.expand(2, -1))
     nodes = node_log_probs(
         unstack(world.reference.unsqueeze(0), world.architecture), world.architecture, world.prompts, 3
     )

@@ -60,7 +60,7 @@ def trace(runs: list[Run], world: World, proxies: list[Proxy]) -> pd.DataFrame:
 def test_best_of_n_is_measured_as_its_law_says(world: World, trained: Trained) -> None:
     proxy = proxy_in(world, trained)
     curves = trace(runs_of("best_of_n", best_of_n={"largest": 64}), world, [proxy]).set_index("n")
-    gold, log_law = torch.from_numpy(world.listing.gold), world.log_law
+    gold, log_law = torch.from_numpy(world.listing.gold), world.reference_log_probs
     for n in (1, 4, 64):
         law = log_best_of_n(log_law, torch.from_numpy(proxy.table), torch.tensor([n]))[0]
         assert curves.loc[n, "gold"] == pytest.approx(float((law.exp() * gold).sum(dim=1).mean()), abs=1e-9)
@@ -419,10 +419,10 @@ def test_a_pool_is_drawn_in_pieces_and_its_beginning_does_not_depend_on_its_size
 
 
 def test_a_fresh_start_removes_proxies(folder: Path, tmp_path: Path) -> None:
-    from simulator.storage.compatibility import clear
+    from simulator.storage.compatibility import remove_records
     from simulator.storage.layout import ResultFolder
 
     again = tmp_path / "fresh"
     shutil.copytree(folder, again)
-    clear(ResultFolder(path=again))
+    remove_records(ResultFolder(path=again))
     assert list(again.iterdir()) == []

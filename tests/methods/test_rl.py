@@ -47,7 +47,7 @@ def runs_of(seeds: int = 2, penalty: tuple[float, ...] = (0.3,), **tables: dict[
 
 def planted(world: World, seed: int) -> Proxy:
     """A proxy that is a table of random scores, of which networks know nothing."""
-    law = world.listing.law
+    law = world.listing.reference_probs
     scores = np.random.default_rng(seed).normal(size=law.shape)
     centred = scores - (law * scores).sum(axis=1, keepdims=True)
     unit = Unit(centre=np.zeros(len(law)), factor=1.0)
@@ -112,7 +112,10 @@ def test_leave_one_out_by_hand() -> None:
 
 def rollout(advantage: list[float], responses: torch.Tensor, old: torch.Tensor) -> Rollout:
     return Rollout(
-        prompt=torch.zeros(1, 1, dtype=torch.int64), responses=responses, old=old, advantage=torch.tensor([[advantage]])
+        prompt=torch.zeros(1, 1, dtype=torch.int64),
+        responses=responses,
+        old_log_probs=old,
+        advantage=torch.tensor([[advantage]]),
     )
 
 
@@ -150,8 +153,8 @@ def test_run_long_it_comes_to_the_optimum(algorithm: str, steps: int) -> None:
     here = build_world(run.settings)
     task = set_task([run], here, [trained_proxy(run, here)], algorithm_of(run.settings))
     scores = task.scorer.tables[0]
-    best = gibbs(here.log_law, scores, torch.tensor([0.3]))
-    ceiling = float((best.exp() * (scores - 0.3 * (best - here.log_law))).sum(dim=-1).mean())
+    best = gibbs(here.reference_log_probs, scores, torch.tensor([0.3]))
+    ceiling = float((best.exp() * (scores - 0.3 * (best - here.reference_log_probs))).sum(dim=-1).mean())
     with torch.no_grad():
         state = climb(start(here.reference, 1), task, steps)
         reached = objective(unstack(state.parameters, here.architecture), here, task.scorer.tables, task.penalty)

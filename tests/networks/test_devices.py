@@ -48,7 +48,7 @@ def problem(runs: int, pairs: int, batch: int) -> TrainingProblem:
         prompts=made(runs, pairs, 2, dtype=torch.int64),
         responses=made(runs, pairs, 2, 3, dtype=torch.int64),
         reference_log_probs=made(runs, pairs, 2),
-        parts=tuple(ObjectiveSlice(objective=OBJECTIVES[name], rows=1, own={}) for name in names),
+        parts=tuple(ObjectiveSlice(objective=OBJECTIVES[name], rows=1, hyperparameters={}) for name in names),
         beta=made(runs, 1),
         learning_rate=made(runs, 1),
         clip=made(runs, 1),

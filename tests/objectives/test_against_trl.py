@@ -64,7 +64,7 @@ class Given:
             beta=torch.tensor([[beta]], dtype=torch.float64),
             mismatched={} if mismatched is None else {0: mismatched[None]},
         )
-        return pair_losses(given, [ObjectiveSlice(objective=OBJECTIVES[name], rows=1, own=numbers)]).mean()
+        return pair_losses(given, [ObjectiveSlice(objective=OBJECTIVES[name], rows=1, hyperparameters=numbers)]).mean()
 
 
 def stub(**more: Any) -> SimpleNamespace:

@@ -40,11 +40,11 @@ def pairs_of(
         reference=torch.from_numpy(reference)[None],
         lengths=torch.tensor([3.0, 5.0, 4.0, 4.0][: len(policy)], dtype=FLOATS)[None, :, None].expand(1, -1, count),
         beta=torch.tensor([[beta]], dtype=FLOATS),
-        own=own_of(OBJECTIVES[name], **own),
+        hyperparameters=own_of(OBJECTIVES[name], **own),
         count=count,
         scores=torch.from_numpy(rng.normal(size=policy.shape))[None],
         mismatched=torch.from_numpy(rng.normal(loc=0.5, size=policy.shape))[None],
-        fresh=fresh,
+        online=fresh,
     )
 
 

@@ -17,7 +17,7 @@ from simulator.objectives.objective import BatchContext
 from simulator.preferences.labelling import preferences
 from simulator.settings.run import Run
 from simulator.sweeps.grid import expand
-from simulator.training.engine import add_terms, advance, loss_and_gradient, losses_on_pairs, scenes, start
+from simulator.training.engine import add_terms, advance, batch_contexts, loss_and_gradient, losses_on_pairs, start
 from simulator.training.problem import TrainingProblem, TrainState, take
 from simulator.worlds.build import build_world
 from simulator.worlds.enumerable import EnumerableWorld
@@ -78,7 +78,7 @@ def test_kto_in_the_engine_reads_the_responses_at_the_prompt_before(world: World
         number = (said * torch.tensor([16, 4, 1])).sum(dim=2)
 
         def ratio(prompts: Tensor, row: int = row, number: Tensor = number) -> np.ndarray:
-            return (log_law[row] - world.log_law)[prompts.unsqueeze(1), number].numpy()
+            return (log_law[row] - world.reference_log_probs)[prompts.unsqueeze(1), number].numpy()
 
         origin = max(0.0, ratio(prompt.roll(1)).mean())
         s_w, s_l = ratio(prompt).T
@@ -99,7 +99,7 @@ def at(parameters: Tensor, problem: TrainingProblem) -> TrainState:
 def reverse_kl(world: EnumerableWorld, parameters: Tensor) -> Tensor:
     """KL(pi_ref || pi) by summing over all responses, mean over prompts, [R]."""
     log_law = world._laws(parameters, alone=False)
-    return (world.log_law.exp() * (world.log_law - log_law)).sum(dim=-1).mean(dim=-1)
+    return (world.reference_log_probs.exp() * (world.reference_log_probs - log_law)).sum(dim=-1).mean(dim=-1)
 
 
 def test_vpo_calibrated_by_the_reference_is_dpo_and_the_reverse_kl(world: World) -> None:
@@ -165,7 +165,7 @@ def test_the_loss_on_pairs_is_the_loss_that_is_trained(world: World) -> None:
     _, ratios = world.measure(state.parameters, pairs, runs[0].settings.data)
     measured, _ = losses_on_pairs(state, problem, ratios)
     loss, _ = loss_and_gradient(state.parameters, problem, None)
-    for number, term, scene in scenes(state.parameters, problem, take(problem, None), 4, problem.learning_rate):
+    for number, term, scene in batch_contexts(state.parameters, problem, take(problem, None), 4, problem.learning_rate):
         loss[scene.rows] += term.value(scene, state.memory[number]).float()
     assert measured.numpy() == pytest.approx(loss.numpy(), rel=1e-4)
     again, _ = losses_on_pairs(state, problem, ratios)
@@ -175,7 +175,7 @@ def test_the_loss_on_pairs_is_the_loss_that_is_trained(world: World) -> None:
 def scene_of(world: World, name: str, parameters: Tensor | None = None) -> tuple[BatchContext, TrainState]:
     _, problem = stack_of(world, [name])
     state = at(world.reference.expand(2, -1).clone() if parameters is None else parameters, problem)
-    _, _, scene = next(scenes(state.parameters, problem, take(problem, None), 1, problem.learning_rate))
+    _, _, scene = next(batch_contexts(state.parameters, problem, take(problem, None), 1, problem.learning_rate))
     return scene, state
 
 
@@ -230,7 +230,7 @@ def test_the_adversarial_losses_are_those_of_the_paper(world: World) -> None:
     assert ganpo.discriminator_loss(scores, means).numpy() == pytest.approx(expected.numpy(), rel=1e-5)
     frozen = {**memory, "means": means}
     both = [[bce(scores[2 * label + run][0] - means[2 * label + run][1], 1) for label in (0, 1)] for run in (0, 1)]
-    assert OBJECTIVES["ganpo"].term(scene.own).value(scene, frozen).numpy() == pytest.approx(
+    assert OBJECTIVES["ganpo"].term(scene.hyperparameters).value(scene, frozen).numpy() == pytest.approx(
         [sum(pair).item() / 2 for pair in both], rel=1e-5
     )
 
@@ -238,7 +238,7 @@ def test_the_adversarial_losses_are_those_of_the_paper(world: World) -> None:
 @pytest.mark.parametrize("name", ["ganpo", "ganpo_frozen", "ganpo_l2"])
 def test_the_gradient_of_a_term_on_hidden_states_agrees_with_finite_differences(world: World, name: str) -> None:
     scene, state = scene_of(world, name, moved_from(world, 2))
-    term, memory = OBJECTIVES[name].term(scene.own), state.memory[0]
+    term, memory = OBJECTIVES[name].term(scene.hyperparameters), state.memory[0]
     memory = {name: tensor.double() if tensor.is_floating_point() else tensor for name, tensor in memory.items()}
     scene = replace(scene, parameters=scene.parameters.double(), reference=scene.reference.double())
     value, gradient = term.step(scene, memory)  # the discriminators have learned once; they rest from here on
@@ -255,18 +255,18 @@ def test_the_moving_average_begins_with_the_first_batch_and_frozen_discriminator
         scene, state = scene_of(world, name, moved_from(world, 2))
         memory = state.memory[0]
         first = memory["discriminators"].clone()
-        OBJECTIVES[name].term(scene.own).step(scene, memory)
+        OBJECTIVES[name].term(scene.hyperparameters).step(scene, memory)
         assert torch.equal(memory["discriminators"], first) != learns
         once = memory["means"].clone()
         assert (once != 0).all()
-        OBJECTIVES[name].term(scene.own).step(scene, memory)
+        OBJECTIVES[name].term(scene.hyperparameters).step(scene, memory)
         if not learns:  # the same batch has the same scores
             assert memory["means"].numpy() == pytest.approx(once.numpy(), rel=1e-5)
 
 
 def test_the_l2_control_is_nothing_at_the_reference(world: World) -> None:
     scene, state = scene_of(world, "ganpo_l2")
-    value, gradient = OBJECTIVES["ganpo_l2"].term(scene.own).step(scene, state.memory[0])
+    value, gradient = OBJECTIVES["ganpo_l2"].term(scene.hyperparameters).step(scene, state.memory[0])
     assert value.numpy() == pytest.approx(0.0, abs=1e-10)
     assert gradient.abs().max() < 1e-6
 
@@ -355,4 +355,4 @@ def test_runs_of_one_objective_may_differ_in_its_numbers_within_a_stack(world: W
     assert len({run.stack_key for run in runs}) == 1
     problem = make_problem(runs, world, preferences(runs, world, None))
     assert [part.rows for part in problem.parts] == [2]
-    assert problem.parts[0].own["alpha"].flatten().tolist() == pytest.approx([0.01, 1.0])
+    assert problem.parts[0].hyperparameters["alpha"].flatten().tolist() == pytest.approx([0.01, 1.0])

@@ -38,7 +38,7 @@ def fit(loss: str, first_wins: torch.Tensor, beta: float, responses: torch.Tenso
     for _ in range(3000):
         ratio = logits.log_softmax(dim=1) - reference
         pairs = ratio[:, responses]
-        parts = [ObjectiveSlice(objective=OBJECTIVES[loss], rows=prompts, own={})]
+        parts = [ObjectiveSlice(objective=OBJECTIVES[loss], rows=prompts, hyperparameters={})]
         forward = pair_losses(given(pairs, scale), parts)
         backward = pair_losses(given(pairs.flip(-1), scale), parts)
         value = (first_wins * forward + (1 - first_wins) * backward).sum()

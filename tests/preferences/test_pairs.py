@@ -10,7 +10,7 @@ from simulator.preferences.pairs import chosen_first
 from simulator.settings.tables import Behaviour, Data
 from simulator.worlds.behaviour import (
     BehaviourPolicy,
-    behaviour_law,
+    behaviour_distribution,
     behaviour_temperature,
     draw_pairs,
     has_identical,
@@ -83,9 +83,9 @@ def policy(kind: Behaviour, temperature: float) -> BehaviourPolicy:
 
 def test_behaviours(world: World) -> None:
     def law(name, temperature=2.0):
-        return behaviour_law(policy(name, temperature), world.reference_nodes)
+        return behaviour_distribution(policy(name, temperature), world.reference_nodes)
 
-    reference = world.yardstick.reference.exp().numpy()
+    reference = world.reference_law.reference.exp().numpy()
     assert law("reference") == pytest.approx(reference)
     assert law("uniform") == pytest.approx(np.full_like(reference, 1 / 64))
     assert law("mixture") == pytest.approx(0.75 * reference + 0.25 / 64)

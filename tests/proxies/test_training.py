@@ -214,7 +214,7 @@ def test_correlation_is_that_of_scores_about_the_mean_of_their_prompt(rng: np.ra
 def test_against_gold_by_planted_scores(rng: np.random.Generator) -> None:
     gold = rng.normal(size=(2, 400))
     pairs = np.column_stack([np.repeat([0, 1], 200), rng.integers(400, size=(400, 2))])
-    listing = Listing(rows=np.arange(2), law=np.full((2, 400), 1 / 400), gold=gold, pairs=pairs)
+    listing = Listing(rows=np.arange(2), reference_probs=np.full((2, 400), 1 / 400), gold=gold, pairs=pairs)
     perfect = against_gold(listing, 8 * gold + 3)
     assert perfect["correlation"] == pytest.approx(1.0)
     assert perfect["shifted_correlation"] == pytest.approx(1.0)
@@ -244,4 +244,4 @@ def test_scores_of_the_listing_are_those_of_the_same_responses_read_anew(kind: s
     assert again.numpy() == pytest.approx(scorer.tables.numpy(), abs=1e-4)
     assert (listed < 0).any() == (kind == "sampled")
     for proxy in proxies:
-        assert (here.listing.law * proxy.table).sum(axis=1) == pytest.approx(np.zeros(3), abs=1e-6)
+        assert (here.listing.reference_probs * proxy.table).sum(axis=1) == pytest.approx(np.zeros(3), abs=1e-6)

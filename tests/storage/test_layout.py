@@ -13,9 +13,9 @@ from analysis.report.terminal_text import text
 from simulator import ConfigError, Sweep, SweepError, run_sweep
 from simulator.common.result_files import PARTS
 from simulator.storage.checksums import read_checksums, write_checksums
-from simulator.storage.inventory import finished_runs, is_complete, kept_in
+from simulator.storage.inventory import describe_unfinished, finished_runs, is_complete
 from simulator.storage.layout import ResultFolder
-from simulator.storage.lock import holding
+from simulator.storage.lock import writing_to
 from simulator.sweeps.grid import expand
 from tests.conftest import SMALL, heard, small_sweep
 
@@ -91,7 +91,7 @@ def test_a_kill_while_parts_go_costs_nothing(out: Path, whole: Path, kept: int) 
     for number in range(kept):
         part = folder.part(f"stack{number}", "runs")
         part.write_bytes(b"")
-        write_checksums(folder.part_seal(f"stack{number}"), out, {part: "0" * 64})
+        write_checksums(folder.part_checksums(f"stack{number}"), out, {part: "0" * 64})
     folder.running.write_text("{}")
     assert not is_complete(folder, IDS)
     assert worked(sweep_of(), out) == (0, 8)
@@ -204,14 +204,14 @@ def test_what_is_kept_can_be_told_of_a_folder_that_is_damaged(tmp_path: Path) ->
     folder.parts.mkdir()
     part = folder.part("stack", "runs")
     part.write_bytes(b"nothing")
-    write_checksums(folder.part_seal("stack"), tmp_path, {part: "0" * 64})
-    assert kept_in(folder) == f"what is finished is kept in {tmp_path}: 0 runs"
+    write_checksums(folder.part_checksums("stack"), tmp_path, {part: "0" * 64})
+    assert describe_unfinished(folder) == f"what is finished is kept in {tmp_path}: 0 runs"
     assert finished_runs(folder) == frozenset()
 
 
 def test_another_sweep_that_came_first_is_not_mixed_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Both found the folder empty; the other one has finished by the time that this one may write."""
-    examine, out = simulator.execution.begin.examine_worlds, tmp_path / "out"
+    examine, out = simulator.execution.prepare.examine_worlds, tmp_path / "out"
 
     def slowly(*arguments: object) -> object:
         found = examine(*arguments)
@@ -245,7 +245,7 @@ def test_fresh_removes_nothing_where_no_sweep_was(tmp_path: Path) -> None:
 def test_a_folder_that_is_held_is_refused_and_let_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("simulator.storage.lock.PATIENCE", 0.05)
     folder = ResultFolder(path=tmp_path)
-    with holding(folder, 3):
+    with writing_to(folder, 3):
         with pytest.raises(ConfigError, match=r"another sweep is writing there \(process \d+ on .*, since 20"):
             run_sweep(sweep_of(), tmp_path, workers=1)
         assert list(tmp_path.glob("*.parquet")) == []

@@ -17,7 +17,7 @@ from analysis.report.terminal_text import text
 from simulator import ConfigError, Sweep, SweepError, run_sweep
 from simulator.common.atomic_files import StorageError
 from simulator.storage.layout import ResultFolder
-from simulator.storage.origins import check_as_begun, origins_in
+from simulator.storage.origins import check_unchanged_since_start, origins_in
 from simulator.storage.provenance import (
     INSIDE,
     OUTSIDE,
@@ -229,12 +229,12 @@ def test_a_process_with_other_code_or_another_reference_does_no_job(
     out: Path, edit: Callable[[str, str], None]
 ) -> None:
     folder, facts = ResultFolder(path=out), json.loads((out / "world.json").read_text())
-    check_as_begun(folder, facts["name"], facts["reference_sha256"])
+    check_unchanged_since_start(folder, facts["name"], facts["reference_sha256"])
     with pytest.raises(StorageError, match="is not the one that the sweep began with"):
-        check_as_begun(folder, facts["name"], "0" * 64)
+        check_unchanged_since_start(folder, facts["name"], "0" * 64)
     edit(GOLD, "x = 1\n")
     with pytest.raises(StorageError, match="the code of the simulator has changed since the sweep"):
-        check_as_begun(folder, facts["name"], facts["reference_sha256"])
+        check_unchanged_since_start(folder, facts["name"], facts["reference_sha256"])
 
 
 def test_proxies_say_how_they_were_made(tmp_path: Path) -> None:

@@ -107,7 +107,7 @@ def test_pairs_that_say_nothing_are_counted(tables: dict[str, Any], monkeypatch:
     monkeypatch.setattr("simulator.sweeps.cautions.SILENT", 0.1)
     (run,) = expand(small_sweep(**GOOD, **tables, data={"pairs": 256}))
     world = build_world(run.settings)
-    law, gold = world.log_law.exp(), world.yardstick.gold
+    law, gold = world.reference_log_probs.exp(), world.reference_law.gold
     same = (law**2).sum(dim=1)
     equal = ((gold[:, :, None] - gold[:, None]).abs() < 1e-9).double()
     both = torch.einsum("pi,pj,pij->p", law, law, equal)

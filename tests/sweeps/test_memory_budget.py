@@ -15,9 +15,9 @@ from simulator.sweeps.memory_budget import (
     PROCESS_BYTES,
     StackFootprint,
     arrange,
-    needs_of,
     parse_bytes,
     run_bytes,
+    stack_footprints,
 )
 from simulator.sweeps.stacking import stack_size, stacks
 from simulator.worlds.footprint import making_bytes, measuring_bytes, world_bytes
@@ -169,8 +169,8 @@ def watch(process: "subprocess.Popen[str]", peaks: list[int]) -> None:
 
 def test_what_a_stack_needs_does_not_depend_on_the_order_of_its_losses() -> None:
     def bytes_of(*losses: str) -> list[int]:
-        needs = needs_of(expand(small_sweep(sweep={"loss": losses}, policy={"width": 64}, train={"batch": 48})))
-        return [need.each for need in needs.values()]
+        needs = stack_footprints(expand(small_sweep(sweep={"loss": losses}, policy={"width": 64}, train={"batch": 48})))
+        return [need.per_run for need in needs.values()]
 
     assert bytes_of("ganpo", "logistic") == bytes_of("logistic", "ganpo")
     assert bytes_of("ganpo", "logistic")[0] > bytes_of("logistic")[0]
@@ -178,18 +178,18 @@ def test_what_a_stack_needs_does_not_depend_on_the_order_of_its_losses() -> None
 
 def test_fresh_pairs_count_as_long_as_they_are_kept() -> None:
     def each(**online: object) -> int:
-        (need,) = needs_of(expand(small_sweep(sweep={"loss": "logistic"}, online=online))).values()
-        return need.each
+        (need,) = stack_footprints(expand(small_sweep(sweep={"loss": "logistic"}, online=online))).values()
+        return need.per_run
 
     assert each(refresh=1, pairs=500) > each(refresh=1, pairs=500, keep="newest") > each()
 
 
 def test_an_expectation_over_a_tree_counts_once() -> None:
     def need(loss: str, **vpo: object) -> StackFootprint:
-        (found,) = needs_of(expand(small_sweep(sweep={"loss": loss}, objective={"vpo": vpo}))).values()
+        (found,) = stack_footprints(expand(small_sweep(sweep={"loss": loss}, objective={"vpo": vpo}))).values()
         return found
 
-    assert need("vpo", prompts=3).beside > need("vpo", prompts=1).beside > need("vpo", calibration="chosen").beside
-    assert need("vpo", calibration="chosen").beside == need("logistic").beside
+    assert need("vpo", prompts=3).fixed > need("vpo", prompts=1).fixed > need("vpo", calibration="chosen").fixed
+    assert need("vpo", calibration="chosen").fixed == need("logistic").fixed
     tree, batch = 3 * (2 + 4 + 16), 16 * (2 + 2 * 2)
     assert need("vpo", prompts=3).work == pytest.approx(need("logistic").work * (1 + tree / batch))

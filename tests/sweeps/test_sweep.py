@@ -205,7 +205,7 @@ def test_estimators_as_people_ask_for_them(given: str, meant: tuple[str, ...], t
 def test_names_that_people_bring_are_taken_for_ours_and_said_once(tmp_path: Path) -> None:
     sweep = read('[sweep]\nloss = ["dpo", "ipo", "slic", "cdpo"]\nbeta = [0.1]\nseeds = 1', tmp_path)
     assert sweep.sweep.loss == ("logistic", "squared", "hinge", "conservative_dpo")
-    assert sweep.brought == ("dpo", "ipo", "slic", "cdpo")
+    assert sweep.aliases_used == ("dpo", "ipo", "slic", "cdpo")
     said = [text for text in cautions(sweep, expand(sweep)) if "is recorded as" in text]
     assert said[:2] == [
         "sweep.loss = dpo: is recorded as logistic, which is DPO's loss, beta as there",

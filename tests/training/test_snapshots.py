@@ -51,11 +51,11 @@ class StoppedAfter(Saver):
 
     def save_if_due(self, state: Callable[[], dict[str, torch.Tensor]]) -> None:
         self.left -= 1
-        interrupts.STATE.asked = self.left == 0
+        interrupts.STATE.requested = self.left == 0
         try:
             super().save_if_due(state)
         finally:
-            interrupts.STATE.asked = False
+            interrupts.STATE.requested = False
 
 
 class KeepsEveryState(Saver):

@@ -20,7 +20,7 @@ from simulator import ConfigError, Sweep, SweepError, run_sweep
 from simulator.common import signals as interrupts
 from simulator.execution.worker_pool import read_answer
 from simulator.objectives.own_loss import own_loss
-from simulator.user_code.isolation import PARTS, isolated
+from simulator.user_code.isolation import GLOBAL_STATES, isolated
 from tests.conftest import heard, small_sweep
 
 ROOT = Path(__file__).parents[2]
@@ -47,12 +47,12 @@ CHANGES: dict[str, Callable[[], object]] = {
 
 @pytest.mark.parametrize("name", CHANGES)
 def test_what_is_set_is_put_back(name: str) -> None:
-    before = [part.read() for part in PARTS]
+    before = [part.read() for part in GLOBAL_STATES]
     with isolated():
         CHANGES[name]()
-        changed = [part.read() for part in PARTS] != before
+        changed = [part.read() for part in GLOBAL_STATES] != before
     assert changed
-    assert [part.read() for part in PARTS] == before
+    assert [part.read() for part in GLOBAL_STATES] == before
 
 
 def test_a_default_device_is_put_back_also_where_it_is_the_same() -> None:
@@ -200,16 +200,16 @@ def test_what_is_no_answer_is_known_for_it(line: str) -> None:
 
 def test_a_worker_that_answers_nonsense_is_ended_and_named() -> None:
     from simulator.execution.retry import Job
-    from simulator.execution.worker_pool import ask
+    from simulator.execution.worker_pool import send_job
 
     program = "print('hi', flush=True); input(); input()"
     with subprocess.Popen(
         [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as worker:
-        trouble = ask(worker, Job(kind="runs", places=(0,)), lambda steps: None, lambda steps: None)
-    assert trouble is not None
-    assert trouble.cause == "ended"
-    assert "exit code -9" in trouble.text
+        failure = send_job(worker, Job(kind="runs", indices=(0,)), lambda steps: None, lambda steps: None)
+    assert failure is not None
+    assert failure.cause == "ended"
+    assert "exit code -9" in failure.text
 
 
 def test_a_trial_that_takes_long_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

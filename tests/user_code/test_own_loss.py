@@ -403,7 +403,7 @@ def test_a_function_that_reduces_over_pairs_sees_no_filling(tmp_path: Path) -> N
     rng = np.random.default_rng(0)
     ratios = torch.from_numpy(rng.normal(size=(2, 10, 2)))
     nothing = torch.zeros_like(ratios)
-    parts = [ObjectiveSlice(objective=centred, rows=2, own={})]
+    parts = [ObjectiveSlice(objective=centred, rows=2, hyperparameters={})]
     given = StackedPairs(policy=ratios, reference=nothing, lengths=nothing + 1, beta=torch.ones(2, 1))
     losses = pair_losses(given, parts).numpy()
     margin = (ratios[..., 0] - ratios[..., 1]).numpy()

@@ -49,7 +49,7 @@ def read_pool(world: SampledWorld, scorer: Scorer, size: int) -> tuple[dict[str,
         for first in range(0, size, CHUNK):
             here = slice(first, min(first + CHUNK, size))
             drawn = draw_chunk(world, blocks, row, first // CHUNK)[:, : here.stop - first]
-            parts = world.measurement.judged(prompts[row : row + 1], drawn.unsqueeze(0))[:, 0, 0]
+            parts = world.measurement.gold_parts(prompts[row : row + 1], drawn.unsqueeze(0))[:, 0, 0]
             scores = gold_score(parts)
             found = {
                 "content": parts[0] - own[0, row],
@@ -87,10 +87,15 @@ def error(world: SampledWorld, means: Array, variances: Array, others: Array | f
     others: what each response of the baseline does to the mean of its prompt, [n, b].
     """
     prompts = len(means)
-    influence = np.broadcast_to(others, (prompts, world.listing.law.shape[1]))
+    influence = np.broadcast_to(others, (prompts, world.listing.reference_probs.shape[1]))
     within = variances + influence.var(axis=1, ddof=1) / influence.shape[1]
     between = (means + influence.mean(axis=1)).var(ddof=1) if prompts > 1 else 0.0
-    return float(np.sqrt((world.measurement.share * within.mean() + (1 - world.measurement.share) * between) / prompts))
+    return float(
+        np.sqrt(
+            (world.measurement.sampling_fraction * within.mean() + (1 - world.measurement.sampling_fraction) * between)
+            / prompts
+        )
+    )
 
 
 def best_of_pool(world: SampledWorld, scorer: Scorer, size: int, ladder: Sequence[int]) -> dict[str, Array]:
@@ -112,7 +117,7 @@ def best_of_pool(world: SampledWorld, scorer: Scorer, size: int, ladder: Sequenc
             moved = baseline.unit_influence(*(float(found[name][0].mean()) for name in ("content", "fluency")))
             others: dict[str, Array | float] = {
                 "gold": -(own - means) - moved.cpu().numpy(),
-                "win_rate": -placed(own, sorted_said["score"], subset_weights(size, n)),
+                "win_rate": -share_below(own, sorted_said["score"], subset_weights(size, n)),
                 "proxy": float(found["proxy"][0].mean()) * drifts[run] - tables[run],
                 "length": 0.0,
             }
@@ -123,7 +128,7 @@ def best_of_pool(world: SampledWorld, scorer: Scorer, size: int, ladder: Sequenc
     return measured
 
 
-def placed(own: Array, golds: Array, weights: Array) -> Array:
+def share_below(own: Array, golds: Array, weights: Array) -> Array:
     """How likely the best of n has less gold than each response of the baseline, centred at each prompt, [n, b].
 
     own [n, b] is the baseline's gold; golds [n, N] and weights [N] are those of the pool, sorted by the proxy.

@@ -24,11 +24,11 @@ from simulator.worlds.protocol import ListedWorld, World, listed
 from simulator.worlds.sampled import SampledWorld
 
 Array = np.ndarray
-Law = Callable[[Tensor, Tensor, Tensor], Tensor]
+ClosedForm = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
-def measure_laws(
-    runs: Sequence[Run], world: ListedWorld, scorer: Scorer, law: Law, strengths: Sequence[float]
+def measure_closed_form(
+    runs: Sequence[Run], world: ListedWorld, scorer: Scorer, law: ClosedForm, strengths: Sequence[float]
 ) -> dict[str, Array]:
     """Every column, [Q, R] each, of policies whose law follows from a score and a strength.
 
@@ -39,8 +39,10 @@ def measure_laws(
         one = scorer.rows(slice(number, number + 1))
         for row, strength in enumerate(strengths):
             stop_if_requested()
-            log_probs = law(world.log_law, one.tables[0], torch.from_numpy(np.array([strength])).to(one.tables.device))
-            for name, value in world.measure_law(log_probs, run.settings.data, one).items():
+            log_probs = law(
+                world.reference_log_probs, one.tables[0], torch.from_numpy(np.array([strength])).to(one.tables.device)
+            )
+            for name, value in world.measure_distribution(log_probs, run.settings.data, one).items():
                 measured.setdefault(name, np.empty((len(strengths), len(runs))))[row, number] = value.item()
     return measured
 
@@ -60,7 +62,7 @@ def best_of_n_rows(
     rungs = ladder(largest)
     n, scorer = repeated(np.array(rungs, dtype=float), runs), scorer_of(world, proxies)
     if world.lists_responses:
-        measured, source = measure_laws(runs, listed(world), scorer, log_best_of_n, rungs), "exact"
+        measured, source = measure_closed_form(runs, listed(world), scorer, log_best_of_n, rungs), "exact"
     else:
         measured = best_of_pool(cast(SampledWorld, world), scorer, pool, rungs)
         measured, source = measured | {"kl": kl_bound(n)}, "bound"
@@ -72,7 +74,7 @@ def best_of_n_rows(
 def gibbs_rows(runs: Sequence[Run], world: World, proxies: Sequence[Proxy], recorder: Recorder) -> pd.DataFrame:
     """The records of the Gibbs policies of each run's proxy, from a large tau to a small one."""
     scorer = scorer_of(world, proxies)
-    measured = measure_laws(runs, listed(world), scorer, gibbs, TEMPERATURES.tolist())
+    measured = measure_closed_form(runs, listed(world), scorer, gibbs, TEMPERATURES.tolist())
     measured["tau"] = repeated(TEMPERATURES, runs)
     recorder.progress(1)
     steps = list(range(1, len(TEMPERATURES) + 1))

@@ -22,11 +22,11 @@ LETTERS = "abcdefghijklmnopqrstuvwxyz"
 Array = np.ndarray
 
 
-def keep_portrait(
+def save_summary(
     runs: Sequence[Run], world: World, parameters: Tensor, diverged_at: Tensor, scorer: Scorer | None, keep: Keep
 ) -> None:
     """Keep what policies with `parameters` [R, D] say; diverged_at [R] is -1 where they are sound."""
-    portrait, alive = world.portray(parameters, scorer), finite(parameters, diverged_at)
+    portrait, alive = world.summarize(parameters, scorer), finite(parameters, diverged_at)
     keep("responses", response_rows(runs, portrait, alive))
     keep("gold_law", law_rows(runs, portrait, alive))
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from simulator.measurement.exact import Columns, measure_pairs
-from simulator.methods.algorithms.final_tables import finite, keep_portrait, margin_rows
+from simulator.methods.algorithms.final_tables import finite, margin_rows, save_summary
 from simulator.networks.compute_mode import computing_on
 from simulator.networks.packing import packing
 from simulator.objectives.objective import UnderReference
@@ -21,7 +21,7 @@ from simulator.preferences.labelling import preferences, refresh
 from simulator.preferences.online import segments
 from simulator.preferences.pairs import Preferences
 from simulator.proxies.scores import Proxy, scorer_of
-from simulator.settings.run import Run, objective_key, objective_of, own_of
+from simulator.settings.run import Run, hyperparameters_of, objective_key, objective_of
 from simulator.settings.tables import Settings
 from simulator.training.checkpoints import Track, checkpoint_steps, curve_rows
 from simulator.training.engine import advance, losses_on_pairs, start
@@ -38,12 +38,12 @@ def parts_of(runs: Sequence[Run], device: torch.device) -> tuple[ObjectiveSlice,
     parts = []
     for _, group in groupby(runs, key=objective_key):
         some = list(group)
-        numbers: dict[str, Any] = {**own_of(some[0])}
+        numbers: dict[str, Any] = {**hyperparameters_of(some[0])}
         for name, value in numbers.items():
             if isinstance(value, float):
-                values = [own_of(run)[name] for run in some]
+                values = [hyperparameters_of(run)[name] for run in some]
                 numbers[name] = torch.tensor(values, dtype=torch.float32, device=device).unsqueeze(1)
-        parts.append(ObjectiveSlice(objective=objective_of(some[0]), rows=len(some), own=numbers))
+        parts.append(ObjectiveSlice(objective=objective_of(some[0]), rows=len(some), hyperparameters=numbers))
     return tuple(parts)
 
 
@@ -61,7 +61,7 @@ def make_problem(
     device = world.prompts.device
     seeds = tuple(run.seed for run in runs)
     parts = parts_of(runs, device)
-    calibrated = any(part.objective.calibrates(part.own) for part in parts)
+    calibrated = any(part.objective.calibrates(part.hyperparameters) for part in parts)
 
     def per_run(values: Sequence[float]) -> Tensor:
         return torch.tensor(values, dtype=torch.float32, device=device).unsqueeze(1)
@@ -88,8 +88,8 @@ def make_problem(
         scores=pairs.scores,
         reference=world.reference,
         under_reference=under_reference or (world.under_reference(seeds) if calibrated else None),
-        fresh=online.rounds(train.steps) > 0,
-        how=computing_on(train.precision, train.compile, train.steps, device),
+        online=online.rounds(train.steps) > 0,
+        computing=computing_on(train.precision, train.compile, train.steps, device),
         online_round=turn,
         round_start_step=began,
     )
@@ -109,7 +109,7 @@ def measure(
     return columns | measure_pairs(log_ratios, losses) | inside, log_ratios
 
 
-def keep_margins(
+def save_margins(
     runs: Sequence[Run], world: World, pairs: Preferences, log_ratios: Tensor, alive: np.ndarray, keep: Keep
 ) -> None:
     """Keep the margins that log-ratios [R, n, K] of the first pairs have, by the gap of gold."""
@@ -167,7 +167,7 @@ class PairwiseLearner:
         """Every measured column of the stack as it stands, at the next checkpoint."""
         self.state = mark_diverged(self.state)
         columns, self.log_ratios = measure(self.state, self.problem, self.pairs, self.world, self.settings, self.scorer)
-        self.track.note(columns)
+        self.track.record(columns)
 
     def tensors(self) -> dict[str, Tensor]:
         """Its state; pairs as they were drawn at the beginning are not part of it."""
@@ -180,7 +180,7 @@ class PairwiseLearner:
         turn = int(tensors["turn"])
         self.state, self.pairs = state_from(tensors, self.state), pairs_from(tensors, self.pairs)
         self.problem = self._problem(turn, turn * self.settings.online.refresh)
-        self.track.go_on(tensors)
+        self.track.restore(tensors)
 
     def _problem(self, turn: int, began: int) -> TrainingProblem:
         """What the stack trains on from a turn on."""
@@ -211,8 +211,8 @@ def train(runs: Sequence[Run], world: World, proxies: Sequence[Proxy], recorder:
         state, log_ratios = learner.state, learner.log_ratios
         if log_ratios is None:  # the state was saved after the last measurement
             log_ratios = world.measure(state.parameters, learner.pairs, settings.data, scorer)[1]
-        keep_portrait(runs, world, state.parameters, state.diverged_at, scorer, keep)
-        keep_margins(runs, world, learner.pairs, log_ratios, finite(state.parameters, state.diverged_at), keep)
+        save_summary(runs, world, state.parameters, state.diverged_at, scorer, keep)
+        save_margins(runs, world, learner.pairs, log_ratios, finite(state.parameters, state.diverged_at), keep)
     diverged_at = state.diverged_at.cpu().numpy()
     return curve_rows(runs, steps, learner.track.measured, diverged_at, kl_source=world.kl_source)
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from simulator.measurement.probability_mass import checked_mass
-from simulator.methods.algorithms.final_tables import keep_portrait
+from simulator.methods.algorithms.final_tables import save_summary
 from simulator.networks.compute_mode import Computing, computing, computing_on
 from simulator.networks.optimizer import adam_step, clip_rows, learning_rate_factor
 from simulator.networks.packing import packing
@@ -57,7 +57,7 @@ class Task:
     weight_decay: float
     schedule: Schedule
     seeds: tuple[int, ...]  # of each run; they name the streams of prompts and responses
-    how: Computing  # passes for gradients
+    computing: Computing  # passes for gradients
 
     @property
     def prompts(self) -> int:
@@ -85,7 +85,7 @@ class Rollout:
 
     prompt: Tensor
     responses: Tensor
-    old: Tensor
+    old_log_probs: Tensor
     advantage: Tensor
 
 
@@ -115,7 +115,7 @@ def roll_out(parameters: Tensor, task: Task, step: int) -> Rollout:
     old = log_probs_of(unstack(parameters, world.architecture), world, prompt, responses)
     ratio = old.double().sum(dim=-1) - world.log_reference(prompt, responses)
     returns = task.scorer.of(prompt, responses) - task.penalty.unsqueeze(2) * ratio
-    return Rollout(prompt=prompt, responses=responses, old=old, advantage=leave_one_out(returns).float())
+    return Rollout(prompt=prompt, responses=responses, old_log_probs=old, advantage=leave_one_out(returns).float())
 
 
 def reinforce(log_probs: Tensor, rollout: Rollout) -> Tensor:
@@ -126,7 +126,7 @@ def reinforce(log_probs: Tensor, rollout: Rollout) -> Tensor:
 def clipped(log_probs: Tensor, rollout: Rollout, clip: float) -> Tensor:
     """The surrogate of ppo, [R], for log pi of every token [R, B, K, T]. Tokens after the end say nothing."""
     said = rollout.responses >= 0
-    ratio = (log_probs - rollout.old).exp()
+    ratio = (log_probs - rollout.old_log_probs).exp()
     advantage = rollout.advantage.unsqueeze(-1)
     gain = torch.minimum(ratio * advantage, ratio.clamp(1 - clip, 1 + clip) * advantage)
     return -(gain * said).sum(dim=-1).mean(dim=(1, 2))
@@ -136,7 +136,7 @@ def objective(blocks: Blocks, world: ListedWorld, tables: Tensor, penalty: Tenso
     """E_pi r - tau KL(pi || pi_ref), [R], for scores [R, P, G] and tau [R, 1]: a sum over every response."""
     nodes = node_log_probs(blocks, world.architecture, world.prompts, world.responses.shape[1])
     log_probs = leaf_log_probs(nodes, world.architecture.vocabulary)
-    gain = tables - penalty.unsqueeze(2) * (log_probs - world.log_law)
+    gain = tables - penalty.unsqueeze(2) * (log_probs - world.reference_log_probs)
     return (checked_mass(log_probs.exp(), "a policy") * gain).sum(dim=-1).mean(dim=-1)
 
 
@@ -170,7 +170,7 @@ def climb(state: TrainState, task: Task, steps: int) -> TrainState:
         schedule = task.schedule
         factor = learning_rate_factor(step, steps=schedule.steps, warmup=schedule.warmup, schedule=schedule.kind)
         for again in range(times):
-            with computing(task.how):
+            with computing(task.computing):
                 gradient = gradient_of(state.parameters, task, rollout)
             adam_step(
                 state.parameters,
@@ -202,7 +202,7 @@ def set_task(runs: Sequence[Run], world: World, proxies: Sequence[Proxy], algori
         weight_decay=train.weight_decay if train.optimizer == "adamw" else 0.0,
         schedule=Schedule(steps=train.steps, warmup=train.warmup, kind=train.schedule),
         seeds=tuple(run.seed for run in runs),
-        how=computing_on(train.precision, train.compile, train.steps, world.prompts.device),
+        computing=computing_on(train.precision, train.compile, train.steps, world.prompts.device),
     )
 
 
@@ -236,7 +236,7 @@ class PolicyGradientLearner:
     def measure(self) -> None:
         """Every measured column of the stack as it stands, at the next checkpoint."""
         data = self.runs[0].settings.data
-        self.track.note(self.task.world.measure(self.state.parameters, None, data, self.task.scorer)[0])
+        self.track.record(self.task.world.measure(self.state.parameters, None, data, self.task.scorer)[0])
 
     def tensors(self) -> dict[str, Tensor]:
         """Its state."""
@@ -245,7 +245,7 @@ class PolicyGradientLearner:
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
         """Stand where `tensors` were saved."""
         self.state = state_from(tensors, self.state)
-        self.track.go_on(tensors)
+        self.track.restore(tensors)
 
 
 def climb_and_measure(
@@ -259,5 +259,5 @@ def climb_and_measure(
         learner = PolicyGradientLearner(runs=runs, task=task, state=start_state, track=track)
         train_and_measure(learner, steps, recorder)
         state = learner.state
-        keep_portrait(runs, world, state.parameters, state.diverged_at, task.scorer, recorder.save_table)
+        save_summary(runs, world, state.parameters, state.diverged_at, task.scorer, recorder.save_table)
     return curve_rows(runs, steps, track.measured, state.diverged_at.cpu().numpy(), kl_source=world.kl_source)

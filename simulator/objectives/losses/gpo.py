@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from simulator.common.lazy import functional, torch
 from simulator.objectives.local_shape import Loss
-from simulator.objectives.objective import Known, named, of_z
+from simulator.objectives.objective import Convention, named, of_z
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -68,8 +68,8 @@ LOSSES: dict[str, Loss] = {
 }
 
 NAMES = {  # that people know three of them by, and what is the same there
-    "logistic": Known(names=("dpo", "sigmoid"), told="DPO's loss, beta as there"),
-    "squared": Known(names=("ipo",), told="IPO's loss up to a factor, with beta = 2 tau"),
-    "hinge": Known(names=("slic", "slic_hf"), told="SLiC's loss with margin 1, of ratios to the reference"),
+    "logistic": Convention(names=("dpo", "sigmoid"), relation="DPO's loss, beta as there"),
+    "squared": Convention(names=("ipo",), relation="IPO's loss up to a factor, with beta = 2 tau"),
+    "hinge": Convention(names=("slic", "slic_hf"), relation="SLiC's loss with margin 1, of ratios to the reference"),
 }
-OBJECTIVES = named(*(of_z(f, known=NAMES.get(name, Known())) for name, f in LOSSES.items()))
+OBJECTIVES = named(*(of_z(f, convention=NAMES.get(name, Convention())) for name, f in LOSSES.items()))

@@ -9,7 +9,7 @@ import math
 from typing import TYPE_CHECKING
 
 from simulator.common.lazy import functional, torch
-from simulator.objectives.objective import Known, Parameter, named, of_z
+from simulator.objectives.objective import Convention, Parameter, named, of_z
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -52,11 +52,18 @@ def discopop(z: Tensor, tau: float | Tensor) -> Tensor:
 
 
 OBJECTIVES = named(
-    of_z(conservative_dpo, known=Known(names=("cdpo",)), table="conservative_dpo", parameters={"epsilon": FLIPS}),
-    of_z(robust_dpo, known=Known(names=("robust", "rdpo")), table="robust_dpo", parameters={"epsilon": FLIPS}),
+    of_z(
+        conservative_dpo,
+        convention=Convention(names=("cdpo",)),
+        table="conservative_dpo",
+        parameters={"epsilon": FLIPS},
+    ),
+    of_z(
+        robust_dpo, convention=Convention(names=("robust", "rdpo")), table="robust_dpo", parameters={"epsilon": FLIPS}
+    ),
     of_z(
         exo_pair,
-        known=Known(names=("exo",)),
+        convention=Convention(names=("exo",)),
         table="exo_pair",
         parameters={"epsilon": Parameter(default=1e-3, least=1e-6, most=0.49, about="what is left to the rejected")},
     ),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from simulator.common.column import Column
 from simulator.common.lazy import functional, torch
-from simulator.objectives.objective import Known, Pairs, Parameter, Watched, named, of_pairs
+from simulator.objectives.objective import Convention, Diagnostic, Pairs, Parameter, named, of_pairs
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -56,7 +56,7 @@ def kto(pairs: Pairs) -> Tensor:
     origin = reference_point(pairs).unsqueeze(1)
     desirable = torch.sigmoid(-pairs.beta * (pairs.chosen - origin))
     undesirable = torch.sigmoid(-pairs.beta * (origin - pairs.rejected))
-    return pairs.own["desirable"] * desirable + pairs.own["undesirable"] * undesirable
+    return pairs.hyperparameters["desirable"] * desirable + pairs.hyperparameters["undesirable"] * undesirable
 
 
 def mismatched_logratio(pairs: Pairs) -> Tensor:
@@ -77,7 +77,7 @@ def chi_po(pairs: Pairs) -> Tensor:
     before. Checked against other people's implementations, which agree on φ, and not against the paper's own text. They
     differ in where the clip is: of the difference, as here, or of each response's βφ.
     """
-    gap, bound = linked_gap(pairs), 2 * pairs.own["bound"]
+    gap, bound = linked_gap(pairs), 2 * pairs.hyperparameters["bound"]
     return functional.softplus(-torch.minimum(torch.maximum(gap, -bound), bound))
 
 
@@ -99,12 +99,12 @@ def dpop(pairs: Pairs) -> Tensor:
     penalty, as it does in Eq. 3 and here.
     """
     lost = torch.relu(-pairs.chosen)
-    return functional.softplus(-pairs.beta * (pairs.chosen - pairs.rejected - pairs.own["weight"] * lost))
+    return functional.softplus(-pairs.beta * (pairs.chosen - pairs.rejected - pairs.hyperparameters["weight"] * lost))
 
 
 def clipped_share(pairs: Pairs) -> Tensor:
     """The share of pairs that χPO clips, [r]."""
-    return share_of(pairs, linked_gap(pairs).abs() >= 2 * pairs.own["bound"])
+    return share_of(pairs, linked_gap(pairs).abs() >= 2 * pairs.hyperparameters["bound"])
 
 
 def penalized_share(pairs: Pairs) -> Tensor:
@@ -112,9 +112,9 @@ def penalized_share(pairs: Pairs) -> Tensor:
     return share_of(pairs, pairs.chosen < 0)
 
 
-def watched(name: str, unit: str, about: str, value: Callable[[Pairs], Tensor]) -> Watched:
+def watched(name: str, unit: str, about: str, value: Callable[[Pairs], Tensor]) -> Diagnostic:
     """A column of what is inside a loss."""
-    return Watched(column=Column(name=name, unit=unit, about=about, always=False, tidied=False), value=value)
+    return Diagnostic(column=Column(name=name, unit=unit, about=about, always=False, tidied=False), value=value)
 
 
 def dpo_sft(pairs: Pairs) -> Tensor:
@@ -123,13 +123,13 @@ def dpo_sft(pairs: Pairs) -> Tensor:
     The term is a mean over tokens, as in TRL's `loss_type=["sigmoid", "sft"]`; there it is the mean over all tokens of
     the batch, here that of each response, which is the same where responses are equally long.
     """
-    return functional.softplus(-pairs.z) - pairs.own["weight"] * pairs.per_token[:, 0]
+    return functional.softplus(-pairs.z) - pairs.hyperparameters["weight"] * pairs.per_token[:, 0]
 
 
 OBJECTIVES = named(
-    of_pairs(nca_pair, known=Known(names=("nca",))),
-    of_pairs(sppo_hard, known=Known(names=("sppo",))),
-    of_pairs(apo_zero, known=Known(names=("apo",))),
+    of_pairs(nca_pair, convention=Convention(names=("nca",))),
+    of_pairs(sppo_hard, convention=Convention(names=("sppo",))),
+    of_pairs(apo_zero, convention=Convention(names=("apo",))),
     of_pairs(apo_down),
     of_pairs(
         kto,
@@ -144,7 +144,7 @@ OBJECTIVES = named(
     ),
     of_pairs(
         chi_po,
-        known=Known(names=("chipo", "χpo")),
+        convention=Convention(names=("chipo", "χpo")),
         table="chi_po",
         parameters={"bound": Parameter(default=4.0, least=1e-3, about="R, in deviations of gold")},
         watched=(watched("chi_po_clipped", "share", "of pairs that χPO clips", clipped_share),),
@@ -156,6 +156,10 @@ OBJECTIVES = named(
         watched=(watched("dpop_penalized", "share", "of pairs that DPOP penalizes", penalized_share),),
     ),
     of_pairs(
-        dpo_sft, known=Known(names=("sft",)), length_normalized=True, table="dpo_sft", parameters={"weight": WEIGHT}
+        dpo_sft,
+        convention=Convention(names=("sft",)),
+        length_normalized=True,
+        table="dpo_sft",
+        parameters={"weight": WEIGHT},
     ),
 )

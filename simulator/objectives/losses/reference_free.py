@@ -30,7 +30,7 @@ def simper(pairs: Pairs) -> Tensor:
 def simpo(pairs: Pairs) -> Tensor:
     """-log σ(β(ℓ_w - ℓ_l) - γ). SimPO, Meng et al. 2024, arXiv:2405.14734, Eq. 6; γ is `margin`."""
     gap = pairs.per_token[:, 0] - pairs.per_token[:, -1]
-    return functional.softplus(pairs.own["margin"] - pairs.beta * gap)
+    return functional.softplus(pairs.hyperparameters["margin"] - pairs.beta * gap)
 
 
 def orpo(pairs: Pairs) -> Tensor:
@@ -40,7 +40,7 @@ def orpo(pairs: Pairs) -> Tensor:
     """
     length_normalized = pairs.per_token.clamp(max=SURE)
     odds = length_normalized - log1mexp(length_normalized)
-    return -pairs.per_token[:, 0] + pairs.own["weight"] * functional.softplus(odds[:, -1] - odds[:, 0])
+    return -pairs.per_token[:, 0] + pairs.hyperparameters["weight"] * functional.softplus(odds[:, -1] - odds[:, 0])
 
 
 def log1mexp(x: Tensor) -> Tensor:

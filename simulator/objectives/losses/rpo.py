@@ -21,7 +21,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from simulator.common.lazy import functional, torch
-from simulator.objectives.objective import Known, Pairs, Parameter, named, of_pairs
+from simulator.objectives.objective import Convention, Pairs, Parameter, named, of_pairs
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -35,7 +35,7 @@ MANY = {"responses": Parameter(default=4.0, least=2, most=256, whole=True, about
 
 def margins(pairs: Pairs) -> tuple[Tensor, Tensor]:
     """a and b, [r, N] each."""
-    return pairs.z, pairs.own["eta"] * (pairs.rewards[:, 0] - pairs.rewards[:, -1])
+    return pairs.z, pairs.hyperparameters["eta"] * (pairs.rewards[:, 0] - pairs.rewards[:, -1])
 
 
 def bernoulli_kl(p: Tensor, q: Tensor) -> Tensor:
@@ -68,7 +68,7 @@ def rpo_loo(pairs: Pairs) -> Tensor:
 
     Of two responses it is half of `rpo_squared`. Prompts have K responses from the behaviour policy, and no labels.
     """
-    error = pairs.beta.unsqueeze(2) * pairs.ratios - pairs.own["eta"].unsqueeze(2) * pairs.rewards
+    error = pairs.beta.unsqueeze(2) * pairs.ratios - pairs.hyperparameters["eta"].unsqueeze(2) * pairs.rewards
     count = error.shape[1]
     left = (error - error.mean(dim=1, keepdim=True)) * (count / (count - 1))
     return left.square().sum(dim=1) / (2 * count)
@@ -78,13 +78,17 @@ OBJECTIVES = named(
     *(
         of_pairs(
             loss,
-            known=known,
+            convention=convention,
             table="rpo",
             parameters=PARAMETERS | MANY,
             scored=True,
             ignores=lambda own: ("responses",),
         )
-        for loss, known in ((rpo_squared, Known(names=("rpo",))), (rpo_backward, Known()), (rpo_forward, Known()))
+        for loss, convention in (
+            (rpo_squared, Convention(names=("rpo",))),
+            (rpo_backward, Convention()),
+            (rpo_forward, Convention()),
+        )
     ),
     of_pairs(rpo_loo, table="rpo", parameters=PARAMETERS | MANY, scored=True, ranked="responses"),
 )

@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING
 from simulator.common.lazy import functional
 from simulator.objectives.objective import (
     BatchContext,
-    Known,
-    Own,
+    Convention,
+    Hyperparameters,
     Pairs,
     Parameter,
     Regularizer,
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-def sign(own: Own, *, fresh: bool) -> float:
+def sign(own: Hyperparameters, *, fresh: bool) -> float:
     """-1 for pessimism, +1 for optimism."""
     stance = own["stance"]
     optimistic = fresh if stance == "auto" else stance == "optimistic"
@@ -44,16 +44,19 @@ def sign(own: Own, *, fresh: bool) -> float:
 def vpo(pairs: Pairs) -> Tensor:
     """-log σ(βρ) ∓ αβ E_cal[log π/π_ref], calibrated by the reference, chosen or rejected. arXiv:2405.19320."""
     loss = functional.softplus(-pairs.z)
-    if pairs.own["calibration"] == "reference":
+    if pairs.hyperparameters["calibration"] == "reference":
         return loss
-    calibrated = pairs.chosen if pairs.own["calibration"] == "chosen" else pairs.rejected
-    return loss + sign(pairs.own, fresh=pairs.fresh) * pairs.own["alpha"] * pairs.beta * calibrated
+    calibrated = pairs.chosen if pairs.hyperparameters["calibration"] == "chosen" else pairs.rejected
+    return (
+        loss
+        + sign(pairs.hyperparameters, fresh=pairs.online) * pairs.hyperparameters["alpha"] * pairs.beta * calibrated
+    )
 
 
 def weight(scene: BatchContext) -> Tensor:
     """What the expectation counts, [r]."""
-    own: Own = scene.own
-    weights: Tensor = sign(own, fresh=scene.fresh) * own["alpha"] * scene.beta
+    own: Hyperparameters = scene.hyperparameters
+    weights: Tensor = sign(own, fresh=scene.online) * own["alpha"] * scene.beta
     return weights[:, 0]
 
 
@@ -61,7 +64,7 @@ def step(scene: BatchContext, memory: RegularizerState) -> tuple[Tensor, Tensor]
     """The term at one step, and its gradient."""
     assert scene.under_reference is not None
     value, gradient = scene.under_reference.gradient(
-        scene.parameters, scene.seeds, scene.rows, step=scene.step, prompts=scene.own["prompts"]
+        scene.parameters, scene.seeds, scene.rows, step=scene.step, prompts=scene.hyperparameters["prompts"]
     )
     return weight(scene) * value, weight(scene).unsqueeze(1) * gradient
 
@@ -77,7 +80,7 @@ TERM = Regularizer(start=lambda scene: {}, step=step, value=value, of_pairs=Fals
 OBJECTIVES = named(
     of_pairs(
         vpo,
-        known=Known(names=("xpo", "selm")),
+        convention=Convention(names=("xpo", "selm")),
         table="vpo",
         parameters={
             "alpha": Parameter(default=0.1, about="α, how pessimistic or optimistic"),

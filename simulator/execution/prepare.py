@@ -12,7 +12,7 @@ import torch
 
 from simulator.common.atomic_files import keep_aside, make_folder, write_atomically
 from simulator.common.errors import ConfigError
-from simulator.execution.stack_job import world_in
+from simulator.execution.stack_job import cached_world
 from simulator.methods import METHODS
 from simulator.objectives.local_shape import Loss, sample_losses
 from simulator.objectives.own_loss import own_loss
@@ -44,7 +44,7 @@ def examine_worlds(
     for run in {id(run.settings): run for run in runs}.values():
         alike.setdefault(world_name(run.settings), []).append(run)
     for name, (run, *others) in alike.items():
-        world = world_in(worlds, sweep, run.settings, device)
+        world = cached_world(worlds, sweep, run.settings, device)
         for text in dict.fromkeys(filter(None, (uninformative_pairs(world, one) for one in (run, *others)))):
             warn(text)
         axes = {axis_column(key): value for key, value in run.cell.axes.items() if key.split(".")[0] in WORLD_TABLES}
@@ -53,24 +53,26 @@ def examine_worlds(
     return pd.concat(oracles.values(), ignore_index=True), facts, worlds
 
 
-def begin(folder: ResultFolder, sweep: Sweep, runs: Sequence[Run], facts: Sequence[Mapping[str, Any]]) -> None:
+def write_start_files(
+    folder: ResultFolder, sweep: Sweep, runs: Sequence[Run], facts: Sequence[Mapping[str, Any]]
+) -> None:
     """Write what is known before any run is trained: the sweep, its code, its worlds and its losses.
 
-    Nothing vouches for these files while they are written. Raises StorageError.
+    These files have no checksums while they are written. Raises StorageError.
     """
     for place in PARTIAL:
         remove(folder, [f"{place}.*.partial"])
-    folder.start_seal.unlink(missing_ok=True)
-    ended = folder.seal.exists()
+    folder.start_checksums.unlink(missing_ok=True)
+    ended = folder.checksums.exists()
     if not (ended and folder.config.exists()):
         write_atomically(folder.config, sweep.to_toml().encode())
     if not (ended and folder.source.exists()):
         write_source(folder)
     if not (ended and folder.world.exists() and folder.losses.exists()):
         write_json(facts[0] if len(facts) == 1 else {"worlds": facts}, folder.world)
-        write_table(pd.DataFrame(sample_losses(functions_of(runs))), folder.losses)
-    if not (ended and folder.about.exists()):
-        write_json(describe_tables([method.card for method in METHODS.values()]), folder.about)
+        write_table(pd.DataFrame(sample_losses(loss_functions(runs))), folder.losses)
+    if not (ended and folder.table_descriptions.exists()):
+        write_json(describe_tables([method.card for method in METHODS.values()]), folder.table_descriptions)
     write_code(folder, sweep)
     make_folder(folder.parts)
 
@@ -83,7 +85,7 @@ def write_code(folder: ResultFolder, sweep: Sweep) -> None:
     for name in filter(is_own, sweep.sweep.loss):
         file = Path(name.rpartition(":")[0])
         inside = file.parent if not (file.is_absolute() or ".." in file.parts) else Path()
-        for place, content in own_loss(name, sweep.beside).function.copies.items():
+        for place, content in own_loss(name, sweep.base_folder).function.copies.items():
             path = folder.code / inside / place
             if path.exists() and path.read_bytes() == content:
                 continue
@@ -93,7 +95,7 @@ def write_code(folder: ResultFolder, sweep: Sweep) -> None:
             write_atomically(path, content)
 
 
-def kept_sizes(folder: ResultFolder, arrangement: Arrangement) -> Mapping[str, int]:
+def stack_sizes(folder: ResultFolder, arrangement: Arrangement) -> Mapping[str, int]:
     """How many runs are stacked: as when the sweep began, where memory still allows it, so that stacks are the same.
 
     Raises StorageError.
@@ -108,14 +110,14 @@ def kept_sizes(folder: ResultFolder, arrangement: Arrangement) -> Mapping[str, i
     return arrangement.sizes
 
 
-def keep_apart(sweep: Sweep, out: Path) -> None:
+def check_code_is_elsewhere(sweep: Sweep, out: Path) -> None:
     """Raises ConfigError where code of the user's own lies where records would go: it would not be loaded again."""
     for name in filter(is_own, sweep.sweep.loss):
-        if out.resolve() in find(name, sweep.beside, "sweep.loss = ").parents:
+        if out.resolve() in find(name, sweep.base_folder, "sweep.loss = ").parents:
             raise ConfigError(f"--out {out}: holds the code of sweep.loss = {name}; choose another --out")
 
 
-def functions_of(runs: Sequence[Run]) -> dict[str, Loss]:
+def loss_functions(runs: Sequence[Run]) -> dict[str, Loss]:
     """The losses of some runs that are functions of beta rho, at the parameters of the first of each."""
     first = {run.loss: run for run in reversed(runs) if run.loss and run.objective and run.objective.f}
     functions: dict[str, Loss] = {}
@@ -123,7 +125,7 @@ def functions_of(runs: Sequence[Run]) -> dict[str, Loss]:
         run = first[name]
         assert run.objective is not None
         assert run.objective.f is not None
-        functions[str(name)] = partial(run.objective.f, **run.settings.objective.own(run.objective.table))
+        functions[str(name)] = partial(run.objective.f, **run.settings.objective.hyperparameters(run.objective.table))
     return functions
 
 
