@@ -137,7 +137,7 @@ OBJECTIVES = named(
         parameters={"desirable": WEIGHT, "undesirable": WEIGHT},
         mismatched=True,
         cost=lambda own: 1.7,
-        watched=(
+        diagnostics=(
             watched("kto_mismatched_logratio", "nats", "mean of s over mismatched pairs", mismatched_logratio),
             watched("kto_reference_point", "nats", "z₀ of KTO", reference_point),
         ),
@@ -147,13 +147,13 @@ OBJECTIVES = named(
         convention=Convention(names=("chipo", "χpo")),
         table="chi_po",
         parameters={"bound": Parameter(default=4.0, least=1e-3, about="R, in deviations of gold")},
-        watched=(watched("chi_po_clipped", "share", "of pairs that χPO clips", clipped_share),),
+        diagnostics=(watched("chi_po_clipped", "share", "of pairs that χPO clips", clipped_share),),
     ),
     of_pairs(
         dpop,
         table="dpop",
         parameters={"weight": Parameter(default=50.0, about="λ")},
-        watched=(watched("dpop_penalized", "share", "of pairs that DPOP penalizes", penalized_share),),
+        diagnostics=(watched("dpop_penalized", "share", "of pairs that DPOP penalizes", penalized_share),),
     ),
     of_pairs(
         dpo_sft,
