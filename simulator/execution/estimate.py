@@ -30,7 +30,7 @@ from simulator.sweeps.stacking import cells, footprint_of, proxy_stacks, runs_wi
 from simulator.sweeps.sweep import Sweep
 from simulator.training.speed import layer_cost, time_steps
 from simulator.worlds.components import architecture_of, examine_languages
-from simulator.worlds.footprint import listed, making_places, measured_places
+from simulator.worlds.footprint import listed_responses, making_places, measured_places
 
 START_SECONDS = 4.0  # of a worker process
 DISTRIBUTION_SECONDS = 2e-7  # for each response, to measure a law over all of them
@@ -82,7 +82,9 @@ def run_seconds(run: Run, per_unit: np.ndarray) -> float:
 
 def distribution_seconds(settings: Settings, laws: int) -> float:
     """How long it takes to measure so many laws, where responses are listed."""
-    return laws * listed(settings.spec) * DISTRIBUTION_SECONDS if laws and settings.spec.lists_responses else 0.0
+    return (
+        laws * listed_responses(settings.spec) * DISTRIBUTION_SECONDS if laws and settings.spec.lists_responses else 0.0
+    )
 
 
 def proxy_seconds(member: Member, per_unit: np.ndarray) -> float:

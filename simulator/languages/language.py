@@ -73,7 +73,7 @@ def lengths(responses: Array) -> Array:
     return (responses != FILL).sum(axis=-1)
 
 
-def filled_after(responses: Array, end: int | None) -> Array:
+def fill_after_end(responses: Array, end: int | None) -> Array:
     """`responses` [..., T] with FILL in every place after the first end token."""
     if end is None:
         return responses

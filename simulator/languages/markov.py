@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from simulator.languages.language import Array, filled_after
+from simulator.languages.language import Array, fill_after_end
 from simulator.networks.architecture import FILL
 
 DRAWS = 100  # of twice as many prompts as are wanted, until there are enough different ones
@@ -45,19 +45,19 @@ class Markov:
         return self.transition.shape[0]
 
     @property
-    def spoken(self) -> int:
+    def chain_vocabulary(self) -> int:
         """U."""
         return self.transition.shape[1]
 
     @property
     def vocabulary(self) -> int:
         """V."""
-        return self.spoken + (self.end is not None)
+        return self.chain_vocabulary + (self.end is not None)
 
     @property
     def end(self) -> int | None:
         """The last token, where speakers stop."""
-        return self.spoken if self.stop else None
+        return self.chain_vocabulary if self.stop else None
 
     @property
     def fingerprint(self) -> str:
@@ -70,13 +70,13 @@ class Markov:
         with np.errstate(divide="ignore"):
             return np.log(self.transition)
 
-    def say(self, topic: Array, last: Array, length: int, rng: np.random.Generator) -> Array:
+    def continue_texts(self, topic: Array, last: Array, length: int, rng: np.random.Generator) -> Array:
         """Continue after token `last` [N] under `topic` [N] for `length` tokens without a stop, [N, length]."""
         cumulative = self.transition.cumsum(axis=-1)
         spoken = np.empty((len(topic), length), dtype=np.int64)
         for t in range(length):
             below = cumulative[topic, last] < rng.random((len(topic), 1))
-            last = spoken[:, t] = np.minimum(below.sum(axis=1), self.spoken - 1)
+            last = spoken[:, t] = np.minimum(below.sum(axis=1), self.chain_vocabulary - 1)
         return spoken
 
     def draw_prompts(self, *, prompts: int, length: int, rng: np.random.Generator) -> Array:
@@ -87,7 +87,7 @@ class Markov:
         found: dict[tuple[int, ...], None] = {}
         for _ in range(DRAWS):
             topic = rng.integers(self.topics, size=2 * prompts)
-            rest = self.say(topic, topic, length - 1, rng)
+            rest = self.continue_texts(topic, topic, length - 1, rng)
             found.update(dict.fromkeys(map(tuple, np.column_stack([topic, rest]).tolist())))
             if len(found) >= prompts:
                 return np.array(list(found)[:prompts])
@@ -95,15 +95,15 @@ class Markov:
 
     def draw_responses(self, prompts: Array, rng: np.random.Generator) -> Array:
         """One response [N, T] to each of the prompts [N, L]."""
-        said = self.say(prompts[:, 0], prompts[:, -1], self.length, rng)
+        said = self.continue_texts(prompts[:, 0], prompts[:, -1], self.length, rng)
         if self.end is None:
             return said
-        return filled_after(np.where(rng.random(said.shape) < self.stop, self.end, said), self.end)
+        return fill_after_end(np.where(rng.random(said.shape) < self.stop, self.end, said), self.end)
 
     def draw_texts(self, *, count: int, prompt_length: int, rng: np.random.Generator) -> tuple[Array, Array]:
         """Fresh prompts [N, L], which may repeat, and a response [N, T] to each."""
         topic = rng.integers(self.topics, size=count)
-        prompts = np.column_stack([topic, self.say(topic, topic, prompt_length - 1, rng)])
+        prompts = np.column_stack([topic, self.continue_texts(topic, topic, prompt_length - 1, rng)])
         return prompts, self.draw_responses(prompts, rng)
 
     def draw_unseen(self, *, count: int, prompt_length: int, rng: np.random.Generator) -> tuple[Array, Array]:
@@ -137,7 +137,7 @@ class Markov:
         row_entropy = -np.where(p > 0, p * np.log(np.where(p > 0, p, 1.0)), 0.0).sum(axis=-1)
         whether = -(self.stop * np.log(self.stop) + go * np.log(go)) if self.stop else 0.0
         topic = prompts[:, 0]
-        state = np.eye(self.spoken)[prompts[:, -1]]  # probability of being there and not having stopped
+        state = np.eye(self.chain_vocabulary)[prompts[:, -1]]  # probability of being there and not having stopped
         total = np.zeros(len(prompts))
         for _ in range(self.length):
             total += state.sum(axis=1) * whether + go * (state * row_entropy[topic]).sum(axis=1)

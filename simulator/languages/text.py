@@ -18,7 +18,7 @@ import numpy as np
 from simulator.common.errors import ConfigError
 from simulator.common.text_encoding import without_mark
 from simulator.languages import ngram
-from simulator.languages.language import Array, filled_after
+from simulator.languages.language import Array, fill_after_end
 from simulator.networks.architecture import FILL
 
 TEXT_LIMIT = 2**24
@@ -94,7 +94,7 @@ class Text:
 
     def _cut(self, starts: Array, count: int, prompt_length: int, rng: np.random.Generator) -> tuple[Array, Array]:
         passages = self.passages(starts[rng.integers(len(starts), size=count)], self.window)
-        return passages[:, :prompt_length], filled_after(passages[:, prompt_length:], self.end)
+        return passages[:, :prompt_length], fill_after_end(passages[:, prompt_length:], self.end)
 
     def log_likelihood(self, prompts: Array, responses: Array) -> Array:
         """log p(response | prompt) in nats under the n-grams, shape [N]."""

@@ -28,7 +28,7 @@ from simulator.measurement.quantity import PolicyDistribution
 
 Columns = dict[str, Tensor]
 
-TIE = 1e-5  # nats; margins below it are rounding errors of the network
+TIE_NATS = 1e-5  # nats; margins below it are rounding errors of the network
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,7 +128,7 @@ def measure_pairs(log_ratios: Tensor, losses: Tensor) -> Columns:
     """
     chosen, rejected = log_ratios[..., 0], log_ratios[..., -1]
     margin = chosen - rejected
-    ahead = torch.where(margin.abs() < TIE, 0.5, (margin > 0).double())
+    ahead = torch.where(margin.abs() < TIE_NATS, 0.5, (margin > 0).double())
     ordered = margin.sort(dim=1).values
     quantiles = {name: quantile(ordered, level) for name, level in QUANTILES.items()}
     return quantiles | {

@@ -58,7 +58,7 @@ def initial(architecture: Architecture, length: int, rng: np.random.Generator) -
     return pad(row, (0, -len(row) % ALIGNMENT))
 
 
-def discriminate(weights: Blocks, architecture: Architecture, states: Tensor, said: Tensor) -> Tensor:
+def discriminate(weights: Blocks, architecture: Architecture, states: Tensor, token_mask: Tensor) -> Tensor:
     """Scores [rows, B] of responses with states [rows, B, T, d], of which the tokens `said` [rows, B, T] are there."""
     rows, count, length, width = states.shape
     x = (torch.bmm(states.flatten(1, 2), weights["project"]).unflatten(1, (count, length))) + weights["position"][
@@ -68,12 +68,12 @@ def discriminate(weights: Blocks, architecture: Architecture, states: Tensor, sa
     heads, head_width = architecture.heads, width // architecture.heads
     projected = torch.bmm(normed(x), weights["0.attend"]).view(rows * count, length, 3, heads, head_width)
     query, key, value = projected.permute(2, 0, 3, 1, 4)
-    hidden = (~said).flatten(0, 1)[:, None, None]
+    hidden = (~token_mask).flatten(0, 1)[:, None, None]
     scores = torch.matmul(query * head_width**-0.5, key.transpose(-1, -2)).masked_fill(hidden, -torch.inf)
     read = torch.matmul(scores.softmax(dim=-1), value).transpose(1, 2)
     x = x + torch.bmm(read.reshape(x.shape), weights["0.merge"])
-    x = feed_forward(weights, 0, x).unflatten(1, (count, length)) * said.unsqueeze(3)
-    pooled = x.sum(dim=2) / said.sum(dim=2, keepdim=True)
+    x = feed_forward(weights, 0, x).unflatten(1, (count, length)) * token_mask.unsqueeze(3)
+    pooled = x.sum(dim=2) / token_mask.sum(dim=2, keepdim=True)
     return read_out(torch.bmm(pooled, weights["hidden"]).relu(), weights["score"])[..., 0]
 
 
@@ -84,21 +84,21 @@ def mean_loss(logits: Tensor, real: bool) -> Tensor:
     return softplus(whole)[:, :count].mean(dim=1)
 
 
-def states_of(blocks: Blocks, scene: BatchContext) -> tuple[Tensor, Tensor]:
+def states_of(blocks: Blocks, context: BatchContext) -> tuple[Tensor, Tensor]:
     """Hidden states [2r, B, T, d] along both labels, chosen above rejected, and which tokens are there [2r, B, T]."""
-    states = response_states(blocks, scene.architecture, scene.packing, scene.prompts, scene.responses)
-    said = scene.responses >= 0
-    return torch.cat([states[:, :, 0], states[:, :, -1]]), torch.cat([said[:, :, 0], said[:, :, -1]])
+    states = response_states(blocks, context.architecture, context.packing, context.prompts, context.responses)
+    token_mask = context.responses >= 0
+    return torch.cat([states[:, :, 0], states[:, :, -1]]), torch.cat([token_mask[:, :, 0], token_mask[:, :, -1]])
 
 
-def reference_states(scene: BatchContext) -> Tensor:
+def reference_states(context: BatchContext) -> Tensor:
     """Those of the frozen reference, [2r, B, T, d]."""
     with torch.no_grad():
-        rows = scene.reference.expand(len(scene.parameters), -1)
-        return states_of(unstack(rows, scene.architecture), scene)[0]
+        rows = context.reference.expand(len(context.parameters), -1)
+        return states_of(unstack(rows, context.architecture), context)[0]
 
 
-def other(values: Tensor) -> Tensor:
+def other_label(values: Tensor) -> Tensor:
     """Rows of the other label in each row's place."""
     return values.roll(len(values) // 2, dims=0)
 
@@ -115,32 +115,34 @@ def discriminator_loss(scores: Tensor, means: Tensor) -> Tensor:
     ) / 4
 
 
-def regularizer(weights: Blocks, scene: BatchContext, memory: RegularizerState, states: Tensor, said: Tensor) -> Tensor:
+def regularizer(
+    weights: Blocks, context: BatchContext, memory: RegularizerState, states: Tensor, token_mask: Tensor
+) -> Tensor:
     """λ ½ { B(D+(h_θ+) - m(h_r+), 1) + B(D-(h_θ-) - m(h_r-), 1) }, [r]."""
-    scores = discriminate(weights, scene.architecture, states, said)
+    scores = discriminate(weights, context.architecture, states, token_mask)
     each = mean_loss(scores - memory["means"][:, 1], True)
     chosen, rejected = each.chunk(2)
-    return scene.hyperparameters["weight"][:, 0] * (chosen + rejected) / 2
+    return context.hyperparameters["weight"][:, 0] * (chosen + rejected) / 2
 
 
-def squared_distance(scene: BatchContext, states: Tensor, said: Tensor) -> Tensor:
+def squared_distance(context: BatchContext, states: Tensor, token_mask: Tensor) -> Tensor:
     """λ ½ { |h_θ+ - h_r+|² + |h_θ- - h_r-|² }, [r]."""
-    apart = (states - reference_states(scene)).square().mean(dim=3) * said
-    each = (apart.sum(dim=2) / said.sum(dim=2)).mean(dim=1)
+    distances = (states - reference_states(context)).square().mean(dim=3) * token_mask
+    each = (distances.sum(dim=2) / token_mask.sum(dim=2)).mean(dim=1)
     chosen, rejected = each.chunk(2)
-    return scene.hyperparameters["weight"][:, 0] * (chosen + rejected) / 2
+    return context.hyperparameters["weight"][:, 0] * (chosen + rejected) / 2
 
 
-def start(scene: BatchContext) -> RegularizerState:
+def start(context: BatchContext) -> RegularizerState:
     """Random discriminators with their optimizer, and moving averages that no batch has set yet."""
-    length = scene.responses.shape[3]
+    length = context.responses.shape[3]
     rows = torch.stack(
         [
-            initial(scene.architecture, length, random_stream(seed, "discriminator", label))
+            initial(context.architecture, length, random_stream(seed, "discriminator", label))
             for label in ("chosen", "rejected")
-            for seed in scene.seeds
+            for seed in context.seeds
         ]
-    ).to(scene.parameters.device)
+    ).to(context.parameters.device)
     return {
         "discriminators": rows,
         "first": torch.zeros_like(rows),
@@ -150,18 +152,20 @@ def start(scene: BatchContext) -> RegularizerState:
     }
 
 
-def learn(scene: BatchContext, memory: RegularizerState, states: Tensor, said: Tensor, *, frozen: bool) -> None:
+def update(
+    context: BatchContext, memory: RegularizerState, states: Tensor, token_mask: Tensor, *, frozen: bool
+) -> None:
     """One batch for the moving averages and, unless frozen, one step of the discriminators."""
-    known = reference_states(scene)
-    inputs = torch.cat([states, known, other(known)], dim=1)
-    there = torch.cat([said, said, other(said)], dim=1)
-    length = said.shape[2]
+    known = reference_states(context)
+    inputs = torch.cat([states, known, other_label(known)], dim=1)
+    there = torch.cat([token_mask, token_mask, other_label(token_mask)], dim=1)
+    length = token_mask.shape[2]
     with torch.enable_grad():
         weights = {
             name: view.detach().requires_grad_()
-            for name, view in weights_of(memory["discriminators"], scene.architecture, length).items()
+            for name, view in weights_of(memory["discriminators"], context.architecture, length).items()
         }
-        scores = discriminate(weights, scene.architecture, inputs, there).unflatten(1, (3, -1))
+        scores = discriminate(weights, context.architecture, inputs, there).unflatten(1, (3, -1))
         batch = scores.detach().mean(dim=2, keepdim=True)
         first = int(memory["steps"][0, 0]) == 0
         memory["means"].copy_(batch if first else DECAY * memory["means"] + (1 - DECAY) * batch)
@@ -176,7 +180,7 @@ def learn(scene: BatchContext, memory: RegularizerState, states: Tensor, said: T
         pad(flat, (0, -flat.shape[1] % ALIGNMENT)),
         Adam(first=memory["first"], second=memory["second"]),
         step=int(memory["steps"][0, 0]),
-        rate=SLOWER * scene.rate.repeat(2, 1),
+        rate=SLOWER * context.rate.repeat(2, 1),
         weight_decay=0.0,
     )
 
@@ -184,57 +188,59 @@ def learn(scene: BatchContext, memory: RegularizerState, states: Tensor, said: T
 def adversary(*, frozen: bool) -> Regularizer:
     """The term whose discriminators learn, or stay as they are."""
 
-    def measured(scene: BatchContext, memory: RegularizerState, states: Tensor, said: Tensor) -> Tensor:
-        weights = weights_of(memory["discriminators"], scene.architecture, said.shape[2])
-        return regularizer(weights, scene, memory, states, said)
+    def measured(context: BatchContext, memory: RegularizerState, states: Tensor, token_mask: Tensor) -> Tensor:
+        weights = weights_of(memory["discriminators"], context.architecture, token_mask.shape[2])
+        return regularizer(weights, context, memory, states, token_mask)
 
-    def prepare(scene: BatchContext, memory: RegularizerState, states: Tensor, said: Tensor) -> None:
-        learn(scene, memory, states, said, frozen=frozen)
+    def prepare(context: BatchContext, memory: RegularizerState, states: Tensor, token_mask: Tensor) -> None:
+        update(context, memory, states, token_mask, frozen=frozen)
 
-    return Regularizer(start=start, step=stepping(measured, prepare), value=valued(measured))
+    return Regularizer(start=start, step=step_on_states(measured, prepare), value=value_on_states(measured))
 
 
 def l2() -> Regularizer:
     """The term that holds hidden states near the reference's."""
 
-    def measured(scene: BatchContext, memory: RegularizerState, states: Tensor, said: Tensor) -> Tensor:
-        return squared_distance(scene, states, said)
+    def measured(context: BatchContext, memory: RegularizerState, states: Tensor, token_mask: Tensor) -> Tensor:
+        return squared_distance(context, states, token_mask)
 
-    return Regularizer(start=lambda scene: {}, step=stepping(measured, lambda *_: None), value=valued(measured))
+    return Regularizer(
+        start=lambda context: {}, step=step_on_states(measured, lambda *_: None), value=value_on_states(measured)
+    )
 
 
 Measured = Callable[[BatchContext, RegularizerState, Tensor, Tensor], Tensor]
 
 
-def stepping(
+def step_on_states(
     measured: Measured, prepare: Callable[[BatchContext, RegularizerState, Tensor, Tensor], None]
 ) -> Callable[[BatchContext, RegularizerState], tuple[Tensor, Tensor]]:
     """The step of a term on hidden states: `prepare` sees them first, and then the policy has the gradient."""
 
-    def step(scene: BatchContext, memory: RegularizerState) -> tuple[Tensor, Tensor]:
+    def step(context: BatchContext, memory: RegularizerState) -> tuple[Tensor, Tensor]:
         with torch.enable_grad():
             blocks = {
                 name: view.detach().requires_grad_()
-                for name, view in unstack(scene.parameters, scene.architecture).items()
+                for name, view in unstack(context.parameters, context.architecture).items()
             }
-            states, said = states_of(blocks, scene)
-            prepare(scene, memory, states.detach(), said)
-            value = measured(scene, memory, states, said)
+            states, token_mask = states_of(blocks, context)
+            prepare(context, memory, states.detach(), token_mask)
+            value = measured(context, memory, states, token_mask)
             gradients = torch.autograd.grad(value.sum(), list(blocks.values()), allow_unused=True)
         whole = {
             name: torch.zeros_like(block) if gradient is None else gradient
             for (name, block), gradient in zip(blocks.items(), gradients, strict=True)
         }
-        return value.detach(), restack(whole, scene.architecture)
+        return value.detach(), restack(whole, context.architecture)
 
     return step
 
 
-def valued(measured: Measured) -> Callable[[BatchContext, RegularizerState], Tensor]:
+def value_on_states(measured: Measured) -> Callable[[BatchContext, RegularizerState], Tensor]:
     """The value of a term on hidden states, for a measurement."""
 
-    def value(scene: BatchContext, memory: RegularizerState) -> Tensor:
+    def value(context: BatchContext, memory: RegularizerState) -> Tensor:
         with torch.no_grad():
-            return measured(scene, memory, *states_of(unstack(scene.parameters, scene.architecture), scene))
+            return measured(context, memory, *states_of(unstack(context.parameters, context.architecture), context))
 
     return value

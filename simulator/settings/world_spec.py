@@ -108,20 +108,20 @@ class World(Table):
     seed: Seed = 0
 
     @property
-    def spoken(self) -> int:
+    def chain_vocabulary(self) -> int:
         """Tokens of the synthetic language but the one that ends a response."""
         return self.vocabulary - (self.language.stop > 0)
 
     @property
     def topics(self) -> int:
         """Topics of the language; "auto" means 4, or as many as there are tokens."""
-        return min(4, self.spoken) if self.language.topics == "auto" else self.language.topics
+        return min(4, self.chain_vocabulary) if self.language.topics == "auto" else self.language.topics
 
     @property
     def branching(self) -> int:
         """Grammatical successors of a token; "auto" means V^(2/3), for two thirds of the largest entropy."""
         auto = self.language.branching == "auto"
-        return round(self.spoken ** (2 / 3)) if auto else int(self.language.branching)
+        return round(self.chain_vocabulary ** (2 / 3)) if auto else int(self.language.branching)
 
     @model_validator(mode="before")
     @classmethod
@@ -145,10 +145,12 @@ class World(Table):
                 )
             return self
         for name, value in (("topics", self.topics), ("branching", self.branching)):
-            if value > self.spoken:
+            if value > self.chain_vocabulary:
                 end = " less the end token" if self.language.stop else ""
-                raise ValueError(f"language.{name} (={value}) must be at most vocabulary{end} (={self.spoken})")
-        readable = self.topics * self.spoken ** (self.prompt_length - 1)
+                raise ValueError(
+                    f"language.{name} (={value}) must be at most vocabulary{end} (={self.chain_vocabulary})"
+                )
+        readable = self.topics * self.chain_vocabulary ** (self.prompt_length - 1)
         if self.prompts > readable:
             raise ValueError(
                 f"prompts (={self.prompts}) must be at most topics * vocabulary^(prompt_length - 1) (={readable}), "

@@ -42,8 +42,8 @@ def start(reference: Tensor, runs: int, problem: TrainingProblem | None = None) 
     memory = {}
     if problem is not None:
         one = take(problem, torch.zeros(runs, 1, dtype=torch.int64, device=parameters.device))
-        for number, term, scene in batch_contexts(parameters, problem, one, 0, problem.learning_rate):
-            memory[number] = term.start(scene)
+        for number, term, context in batch_contexts(parameters, problem, one, 0, problem.learning_rate):
+            memory[number] = term.start(context)
     return TrainState(
         step=0, parameters=parameters, optimizer=start_adam(parameters), memory=memory, diverged_at=diverged_at
     )
@@ -68,7 +68,7 @@ def mismatched_ratios(parameters: Tensor, problem: TrainingProblem, batch: Batch
 def batch_contexts(
     parameters: Tensor, problem: TrainingProblem, batch: Batch, step: int, rate: Tensor
 ) -> Iterator[tuple[int, Regularizer, BatchContext]]:
-    """The number, term and scene of each part that has a term, on a batch at the learning rates `rate` [R, 1]."""
+    """The number, term and context of each part that has a term, on a batch at the learning rates `rate` [R, 1]."""
     for number, (part, rows) in enumerate(zip(problem.parts, slices(problem.parts), strict=True)):
         term = part.objective.term(part.hyperparameters)
         if term is not None:
@@ -121,10 +121,10 @@ def add_terms(
     """Add to loss [R] and gradient [R, D], in place, what the terms of the parts are at the step after `state`."""
     if not state.memory:
         return
-    for number, term, scene in batch_contexts(state.parameters, problem, take(problem, chosen), state.step + 1, rate):
-        value, slope = term.step(scene, state.memory[number])
-        loss[scene.rows] += value
-        gradient[scene.rows] += slope
+    for number, term, context in batch_contexts(state.parameters, problem, take(problem, chosen), state.step + 1, rate):
+        value, slope = term.step(context, state.memory[number])
+        loss[context.rows] += value
+        gradient[context.rows] += slope
 
 
 def advance(state: TrainState, problem: TrainingProblem, steps: int) -> TrainState:
@@ -178,11 +178,13 @@ def losses_on_pairs(
         batch = take(problem, whole)
         for number, ratios in mismatched_ratios(state.parameters, problem, batch).items():
             mismatched.setdefault(number, []).append(ratios.double())
-        for number, term, scene in batch_contexts(state.parameters, problem, batch, state.step, problem.learning_rate):
+        for number, term, context in batch_contexts(
+            state.parameters, problem, batch, state.step, problem.learning_rate
+        ):
             if term.of_pairs:
-                added[scene.rows] += term.value(scene, state.memory[number]) * ((some.stop - some.start) / pairs)
+                added[context.rows] += term.value(context, state.memory[number]) * ((some.stop - some.start) / pairs)
             elif not some.start:
-                added[scene.rows] += term.value(scene, state.memory[number])
+                added[context.rows] += term.value(context, state.memory[number])
     reference = problem.reference_log_probs[:, :pairs].double()
     given = StackedPairs(
         policy=log_ratios + reference,

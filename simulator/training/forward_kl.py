@@ -27,7 +27,7 @@ ORDER = -1  # the round whose batches are prompts; those of pairs count from 0
 POOL = 1024  # pairs of responses that are drawn where they cannot be listed
 
 
-def trainable(parameters: Tensor, architecture: Architecture) -> Blocks:
+def with_gradients(parameters: Tensor, architecture: Architecture) -> Blocks:
     """The rows [r, D] as leaves that a gradient is taken of."""
     return {name: view.detach().requires_grad_() for name, view in unstack(parameters, architecture).items()}
 
@@ -67,7 +67,7 @@ class ExactUnderReference:
         values, gradients = [], []
         for row, seed in enumerate(seeds):
             order = batch_order(seed, len(self.prompts), count, step - 1, 1, turn=ORDER)[0]
-            blocks = trainable(parameters[row : row + 1], self.architecture)
+            blocks = with_gradients(parameters[row : row + 1], self.architecture)
             with torch.enable_grad():
                 value = self._of(blocks, torch.from_numpy(order).to(parameters.device))
                 found = torch.autograd.grad(value, list(blocks.values()))
@@ -119,7 +119,7 @@ class DrawnUnderReference:
         order = [batch_order(seed, self.prompts.shape[1], count, step - 1, 1, turn=ORDER)[0] for seed in seeds]
         chosen = torch.stack([torch.from_numpy(places) for places in order]).to(parameters.device)
         row = torch.arange(len(chosen), device=chosen.device).unsqueeze(1)
-        blocks = trainable(parameters, self.architecture)
+        blocks = with_gradients(parameters, self.architecture)
         with torch.enable_grad():
             value = self._of(blocks, *(held[rows][row, chosen] for held in self._held))
             found = torch.autograd.grad(value.sum(), list(blocks.values()))

@@ -112,7 +112,7 @@ def examination_cost(spec: WorldSpec) -> int:
     if world.language.text:
         return 100 * text_bytes(world.language.text)
     drawn = 2 * world.prompts * DRAWS
-    return 20 * world.topics * world.spoken**2 + drawn * (world.prompt_length * world.spoken + 20)
+    return 20 * world.topics * world.chain_vocabulary**2 + drawn * (world.prompt_length * world.chain_vocabulary + 20)
 
 
 def make_components(spec: WorldSpec, device: torch.device) -> Components:

@@ -11,7 +11,7 @@ from simulator.worlds.components import architecture_of
 from simulator.worlds.enumerable import MOST_MEASURED
 from simulator.worlds.sampled import BEHAVIOUR_BYTES, PAIRS_BYTES
 
-SPOKEN_BYTES = 300  # of a prompt in Python, while different ones are gathered
+PROMPT_BYTES = 300  # of a prompt in Python, while different ones are gathered
 
 
 def listed_bytes(spec: WorldSpec) -> int:
@@ -57,7 +57,7 @@ def making_bytes(spec: WorldSpec) -> int:
     reading = step_bytes(spec.policy, world.vocabulary, spec.reference.batch, places)
     scoring = 2**26 if not spec.lists_responses else 10 * WIDE * world.prompts * world.vocabulary**world.response_length
     drawing = measuring_bytes(spec) if not spec.lists_responses else 0
-    asking = 2 * world.prompts * (5 * WIDE * world.prompt_length + SPOKEN_BYTES)
+    asking = 2 * world.prompts * (5 * WIDE * world.prompt_length + PROMPT_BYTES)
     return int(SLACK * (reading + scoring + asking)) + drawing + 60 * text_bytes(spec.world.language.text)
 
 
@@ -74,7 +74,7 @@ def measured_places(settings: Settings, pairs: int) -> int:
     return read * lots.count * lots.responses_per_block * answer + min(measure.pairs, pairs) * pair
 
 
-def listed(spec: WorldSpec) -> int:
+def listed_responses(spec: WorldSpec) -> int:
     """Responses of a world that lists them."""
     return spec.world.prompts * spec.world.vocabulary**spec.world.response_length
 

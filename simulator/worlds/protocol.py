@@ -122,7 +122,7 @@ class ListedWorld(World, Protocol):
         ...
 
 
-def listed(world: World) -> ListedWorld:
+def as_listed(world: World) -> ListedWorld:
     """The world, for what only a listing allows. Raises TypeError where responses are not listed."""
     if not world.lists_responses:
         raise TypeError("responses of this world are not listed")

@@ -13,7 +13,7 @@ from torch import Tensor
 from gold_rewards import Gold
 from simulator.measurement.columns import QUANTITIES
 from simulator.measurement.estimators import Estimate, cluster_mean, implicit_reward, sum_of_means
-from simulator.measurement.exact import TIE, Columns, kl_estimates
+from simulator.measurement.exact import TIE_NATS, Columns, kl_estimates
 from simulator.measurement.policy_summary import EDGES, LIKELY, PROMPTS, PolicySummary, bins_of, likeliest
 from simulator.networks.architecture import Architecture
 from simulator.networks.parameters import Blocks, unstack
@@ -88,7 +88,7 @@ def measure_drawn(
     estimates = {name: cluster_mean(values, share=share) for name, values in summed.items()} | {
         "gold": baseline.gold(judged, share=share),
         "win_rate": baseline.win_rate(judged, share=share),
-        "proxy": implicit_reward(found["kl"], at_baseline, share=share, least=TIE),
+        "proxy": implicit_reward(found["kl"], at_baseline, share=share, least=TIE_NATS),
     }
     if scorer is not None:
         asked = measurement.rows.expand(len(parameters), -1)

@@ -100,5 +100,5 @@ def test_too_many_prompts_are_refused(language, rng) -> None:
 
 def test_say_is_reproducible(language) -> None:
     topic = np.array([0, 1])
-    first, second = (language.say(topic, topic, 5, np.random.default_rng(3)) for _ in range(2))
+    first, second = (language.continue_texts(topic, topic, 5, np.random.default_rng(3)) for _ in range(2))
     assert (first == second).all()

@@ -11,7 +11,7 @@ import pytest
 import simulator.execution.stack_job
 from simulator import ConfigError, Sweep, SweepError, run_sweep
 from simulator.execution.estimate import make_plan
-from simulator.languages.language import filled_after, lengths
+from simulator.languages.language import fill_after_end, lengths
 from simulator.languages.text import Text, open_text
 from simulator.networks.architecture import FILL
 from simulator.worlds.build import build_world
@@ -83,8 +83,8 @@ def test_texts_are_passages_and_end_where_they_should(path: Path, rng: np.random
 
 def test_fill_stands_after_the_first_end() -> None:
     tokens = np.array([[1, 5, 2, 5], [5, 5, 5, 5], [1, 2, 3, 4]])
-    assert filled_after(tokens, 5).tolist() == [[1, 5, -1, -1], [5, -1, -1, -1], [1, 2, 3, 4]]
-    assert filled_after(tokens, None) is tokens
+    assert fill_after_end(tokens, 5).tolist() == [[1, 5, -1, -1], [5, -1, -1, -1], [1, 2, 3, 4]]
+    assert fill_after_end(tokens, None) is tokens
 
 
 def test_what_is_in_the_text_is_fluent(path: Path, rng: np.random.Generator) -> None:

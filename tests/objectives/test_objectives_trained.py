@@ -165,8 +165,10 @@ def test_the_loss_on_pairs_is_the_loss_that_is_trained(world: World) -> None:
     _, ratios = world.measure(state.parameters, pairs, runs[0].settings.data)
     measured, _ = losses_on_pairs(state, problem, ratios)
     loss, _ = loss_and_gradient(state.parameters, problem, None)
-    for number, term, scene in batch_contexts(state.parameters, problem, take(problem, None), 4, problem.learning_rate):
-        loss[scene.rows] += term.value(scene, state.memory[number]).float()
+    for number, term, context in batch_contexts(
+        state.parameters, problem, take(problem, None), 4, problem.learning_rate
+    ):
+        loss[context.rows] += term.value(context, state.memory[number]).float()
     assert measured.numpy() == pytest.approx(loss.numpy(), rel=1e-4)
     again, _ = losses_on_pairs(state, problem, ratios)
     assert torch.equal(measured, again)  # measuring taught nobody anything
@@ -175,17 +177,17 @@ def test_the_loss_on_pairs_is_the_loss_that_is_trained(world: World) -> None:
 def scene_of(world: World, name: str, parameters: Tensor | None = None) -> tuple[BatchContext, TrainState]:
     _, problem = stack_of(world, [name])
     state = at(world.reference.expand(2, -1).clone() if parameters is None else parameters, problem)
-    _, _, scene = next(batch_contexts(state.parameters, problem, take(problem, None), 1, problem.learning_rate))
-    return scene, state
+    _, _, context = next(batch_contexts(state.parameters, problem, take(problem, None), 1, problem.learning_rate))
+    return context, state
 
 
 def test_hidden_states_are_what_tokens_are_predicted_from(world: World) -> None:
-    scene, _ = scene_of(world, "ganpo", moved_from(world, 2))
-    blocks = unstack(scene.parameters, world.architecture)
-    given = (world.architecture, scene.packing, scene.prompts, scene.responses)
+    context, _ = scene_of(world, "ganpo", moved_from(world, 2))
+    blocks = unstack(context.parameters, world.architecture)
+    given = (world.architecture, context.packing, context.prompts, context.responses)
     states = response_states(blocks, *given)
     logits = torch.einsum("rnktd,rdv->rnktv", states, blocks["unembed"])
-    log_probs = logits.log_softmax(dim=-1).gather(4, scene.responses.unsqueeze(4))[..., 0]
+    log_probs = logits.log_softmax(dim=-1).gather(4, context.responses.unsqueeze(4))[..., 0]
     assert log_probs.numpy() == pytest.approx(token_log_probs(blocks, *given).numpy(), abs=1e-5)
 
 
@@ -195,10 +197,10 @@ def bce(logit: Tensor, real: float) -> Tensor:
 
 def test_the_adversarial_losses_are_those_of_the_paper(world: World) -> None:
     """Written again with torch's own BCE, one discriminator after the other."""
-    scene, state = scene_of(world, "ganpo", moved_from(world, 2))
+    context, state = scene_of(world, "ganpo", moved_from(world, 2))
     memory = state.memory[0]
-    states, said = ganpo.states_of(unstack(scene.parameters, world.architecture), scene)
-    known = ganpo.reference_states(scene)
+    states, said = ganpo.states_of(unstack(context.parameters, world.architecture), context)
+    known = ganpo.reference_states(context)
     means = torch.randn(4, 3, 1, generator=torch.Generator().manual_seed(1))
     weights = ganpo.weights_of(memory["discriminators"], world.architecture, 3)
 
@@ -230,43 +232,43 @@ def test_the_adversarial_losses_are_those_of_the_paper(world: World) -> None:
     assert ganpo.discriminator_loss(scores, means).numpy() == pytest.approx(expected.numpy(), rel=1e-5)
     frozen = {**memory, "means": means}
     both = [[bce(scores[2 * label + run][0] - means[2 * label + run][1], 1) for label in (0, 1)] for run in (0, 1)]
-    assert OBJECTIVES["ganpo"].term(scene.hyperparameters).value(scene, frozen).numpy() == pytest.approx(
+    assert OBJECTIVES["ganpo"].term(context.hyperparameters).value(context, frozen).numpy() == pytest.approx(
         [sum(pair).item() / 2 for pair in both], rel=1e-5
     )
 
 
 @pytest.mark.parametrize("name", ["ganpo", "ganpo_frozen", "ganpo_l2"])
 def test_the_gradient_of_a_term_on_hidden_states_agrees_with_finite_differences(world: World, name: str) -> None:
-    scene, state = scene_of(world, name, moved_from(world, 2))
-    term, memory = OBJECTIVES[name].term(scene.hyperparameters), state.memory[0]
+    context, state = scene_of(world, name, moved_from(world, 2))
+    term, memory = OBJECTIVES[name].term(context.hyperparameters), state.memory[0]
     memory = {name: tensor.double() if tensor.is_floating_point() else tensor for name, tensor in memory.items()}
-    scene = replace(scene, parameters=scene.parameters.double(), reference=scene.reference.double())
-    value, gradient = term.step(scene, memory)  # the discriminators have learned once; they rest from here on
-    assert value.numpy() == pytest.approx(term.value(scene, memory).numpy(), rel=1e-6)
+    context = replace(context, parameters=context.parameters.double(), reference=context.reference.double())
+    value, gradient = term.step(context, memory)  # the discriminators have learned once; they rest from here on
+    assert value.numpy() == pytest.approx(term.value(context, memory).numpy(), rel=1e-6)
     direction = torch.randn(gradient.shape, generator=torch.Generator().manual_seed(4))
     high, low = (
-        term.value(replace(scene, parameters=scene.parameters + step * direction), memory) for step in (1e-6, -1e-6)
+        term.value(replace(context, parameters=context.parameters + step * direction), memory) for step in (1e-6, -1e-6)
     )
     assert (gradient * direction).sum(dim=1).numpy() == pytest.approx(((high - low) / 2e-6).numpy(), rel=1e-3)
 
 
 def test_the_moving_average_begins_with_the_first_batch_and_frozen_discriminators_stay(world: World) -> None:
     for name, learns in (("ganpo", True), ("ganpo_frozen", False)):
-        scene, state = scene_of(world, name, moved_from(world, 2))
+        context, state = scene_of(world, name, moved_from(world, 2))
         memory = state.memory[0]
         first = memory["discriminators"].clone()
-        OBJECTIVES[name].term(scene.hyperparameters).step(scene, memory)
+        OBJECTIVES[name].term(context.hyperparameters).step(context, memory)
         assert torch.equal(memory["discriminators"], first) != learns
         once = memory["means"].clone()
         assert (once != 0).all()
-        OBJECTIVES[name].term(scene.hyperparameters).step(scene, memory)
+        OBJECTIVES[name].term(context.hyperparameters).step(context, memory)
         if not learns:  # the same batch has the same scores
             assert memory["means"].numpy() == pytest.approx(once.numpy(), rel=1e-5)
 
 
 def test_the_l2_control_is_nothing_at_the_reference(world: World) -> None:
-    scene, state = scene_of(world, "ganpo_l2")
-    value, gradient = OBJECTIVES["ganpo_l2"].term(scene.hyperparameters).step(scene, state.memory[0])
+    context, state = scene_of(world, "ganpo_l2")
+    value, gradient = OBJECTIVES["ganpo_l2"].term(context.hyperparameters).step(context, state.memory[0])
     assert value.numpy() == pytest.approx(0.0, abs=1e-10)
     assert gradient.abs().max() < 1e-6
 
@@ -277,35 +279,37 @@ def test_on_policy_the_adversarial_regularizer_is_flat_at_the_reference(world: W
     On-policy and unlabelled, chosen and rejected responses have one law, and policy and reference the same states.
     Discriminators that score all alike are then stationary for L_D, and the regularizer they make has no gradient.
     """
-    scene, state = scene_of(world, "ganpo")
+    context, state = scene_of(world, "ganpo")
     both = {
-        "prompts": scene.prompts.repeat(1, 2, 1),
-        "responses": torch.cat([scene.responses, scene.responses.flip(2)], 1),
+        "prompts": context.prompts.repeat(1, 2, 1),
+        "responses": torch.cat([context.responses, context.responses.flip(2)], 1),
     }
-    unlabelled = replace(scene, **both)
+    unlabelled = replace(context, **both)
     memory = state.memory[0]
     weights = {
         name: (torch.zeros_like(w) if name == "score" else w).clone().requires_grad_()
         for name, w in ganpo.weights_of(memory["discriminators"], world.architecture, 3).items()
     }
-    states, said = ganpo.states_of(unstack(scene.parameters, world.architecture), unlabelled)
+    states, said = ganpo.states_of(unstack(context.parameters, world.architecture), unlabelled)
     known = ganpo.reference_states(unlabelled)
     assert states.numpy() == pytest.approx(known.numpy(), abs=1e-6)
-    inputs = torch.cat([states, known, ganpo.other(known)], dim=1)
+    inputs = torch.cat([states, known, ganpo.other_label(known)], dim=1)
     scores = ganpo.discriminate(weights, world.architecture, inputs, said.repeat(1, 3, 1)).unflatten(1, (3, -1))
     loss = ganpo.discriminator_loss(scores, torch.zeros(4, 3, 1))
     gradients = torch.autograd.grad(loss.sum(), list(weights.values()))
     assert max(gradient.abs().max().item() for gradient in gradients) < 1e-6
 
-    blocks = {name: w.detach().requires_grad_() for name, w in unstack(scene.parameters, world.architecture).items()}
+    blocks = {name: w.detach().requires_grad_() for name, w in unstack(context.parameters, world.architecture).items()}
     moving, _ = ganpo.states_of(blocks, unlabelled)
     indifferent = {name: w.detach() for name, w in weights.items()}
     value = ganpo.regularizer(indifferent, unlabelled, memory, moving, said)
     slopes = torch.autograd.grad(value.sum(), list(blocks.values()), allow_unused=True)
     assert all(slope is None or slope.abs().max() == 0 for slope in slopes)
 
-    labelled, _ = ganpo.states_of(unstack(scene.parameters, world.architecture), scene)
-    lopsided = torch.cat([labelled, ganpo.reference_states(scene), ganpo.other(ganpo.reference_states(scene))], dim=1)
+    labelled, _ = ganpo.states_of(unstack(context.parameters, world.architecture), context)
+    lopsided = torch.cat(
+        [labelled, ganpo.reference_states(context), ganpo.other_label(ganpo.reference_states(context))], dim=1
+    )
     scores = ganpo.discriminate(weights, world.architecture, lopsided, said[:, :48].repeat(1, 3, 1)).unflatten(
         1, (3, -1)
     )

@@ -180,7 +180,7 @@ def test_responses_that_end_are_measured_as_what_they_are() -> None:
         found, _ = world.measure(policy, pairs, data)
     pi = log_pi.exp()
     assert pi.sum(dim=1).numpy() == pytest.approx(1, abs=1e-5)
-    gold = gold_score(world.measurement.judged(world.prompts, every[None, None].expand(1, 4, -1, -1)))[0]
+    gold = gold_score(world.measurement.gold_parts(world.prompts, every[None, None].expand(1, 4, -1, -1)))[0]
     below = torch.stack(
         [(gold[p][None] < gold[p][:, None]) + 0.5 * (gold[p][None] == gold[p][:, None]) for p in range(4)]
     )
@@ -205,7 +205,7 @@ def test_the_sampled_world_draws_nested_pairs_of_the_behaviour_policy() -> None:
     uniform = draw_labelled(world, Data(pairs=4000, behaviour="uniform", labels="deterministic"), 0)
     first = uniform.responses[..., 0].flatten()
     assert np.bincount(first.numpy(), minlength=3) / len(first) == pytest.approx([1 / 3] * 3, abs=0.03)
-    judged = world.measurement.judged(world.prompts[uniform.prompt], uniform.responses[None])
+    judged = world.measurement.gold_parts(world.prompts[uniform.prompt], uniform.responses[None])
     gold = gold_score(judged)[0].unbind(dim=1)
     assert (gold[0] >= gold[1]).all()
     assert not torch.equal(draw_labelled(world, Data(pairs=40), 4).responses, few.responses)

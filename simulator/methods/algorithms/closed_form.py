@@ -20,7 +20,7 @@ from simulator.settings.run import Run
 from simulator.training.checkpoints import curve_rows
 from simulator.training.recorder import Recorder
 from simulator.worlds.listing import Scorer
-from simulator.worlds.protocol import ListedWorld, World, listed
+from simulator.worlds.protocol import ListedWorld, World, as_listed
 from simulator.worlds.sampled import SampledWorld
 
 Array = np.ndarray
@@ -62,7 +62,7 @@ def best_of_n_rows(
     rungs = ladder(largest)
     n, scorer = repeated(np.array(rungs, dtype=float), runs), scorer_of(world, proxies)
     if world.lists_responses:
-        measured, source = measure_closed_form(runs, listed(world), scorer, log_best_of_n, rungs), "exact"
+        measured, source = measure_closed_form(runs, as_listed(world), scorer, log_best_of_n, rungs), "exact"
     else:
         measured = best_of_pool(cast(SampledWorld, world), scorer, pool, rungs)
         measured, source = measured | {"kl": kl_bound(n)}, "bound"
@@ -74,7 +74,7 @@ def best_of_n_rows(
 def gibbs_rows(runs: Sequence[Run], world: World, proxies: Sequence[Proxy], recorder: Recorder) -> pd.DataFrame:
     """The records of the Gibbs policies of each run's proxy, from a large tau to a small one."""
     scorer = scorer_of(world, proxies)
-    measured = measure_closed_form(runs, listed(world), scorer, gibbs, TEMPERATURES.tolist())
+    measured = measure_closed_form(runs, as_listed(world), scorer, gibbs, TEMPERATURES.tolist())
     measured["tau"] = repeated(TEMPERATURES, runs)
     recorder.progress(1)
     steps = list(range(1, len(TEMPERATURES) + 1))

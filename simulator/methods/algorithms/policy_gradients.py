@@ -30,7 +30,7 @@ from simulator.training.loop import train_and_measure
 from simulator.training.problem import Schedule, TrainState, state_from, state_tensors
 from simulator.training.recorder import Recorder
 from simulator.worlds.listing import Scorer
-from simulator.worlds.protocol import ListedWorld, World, listed
+from simulator.worlds.protocol import ListedWorld, World, as_listed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,7 +152,7 @@ def gradient_of(parameters: Tensor, task: Task, rollout: Rollout | None) -> Tens
     blocks = {name: view.detach().requires_grad_() for name, view in unstack(parameters, world.architecture).items()}
     with torch.enable_grad():
         if rollout is None:
-            loss = -objective(blocks, listed(world), task.scorer.tables, task.penalty)
+            loss = -objective(blocks, as_listed(world), task.scorer.tables, task.penalty)
         else:
             log_probs = log_probs_of(blocks, world, rollout.prompt, rollout.responses)
             ppo, ratio_clip = task.algorithm.name == "ppo", task.algorithm.ratio_clip

@@ -112,7 +112,7 @@ def penalized_share(pairs: Pairs) -> Tensor:
     return share_of(pairs, pairs.chosen < 0)
 
 
-def watched(name: str, unit: str, about: str, value: Callable[[Pairs], Tensor]) -> Diagnostic:
+def diagnostic(name: str, unit: str, about: str, value: Callable[[Pairs], Tensor]) -> Diagnostic:
     """A column of what is inside a loss."""
     return Diagnostic(column=Column(name=name, unit=unit, about=about, always=False, tidied=False), value=value)
 
@@ -138,8 +138,8 @@ OBJECTIVES = named(
         mismatched=True,
         cost=lambda own: 1.7,
         diagnostics=(
-            watched("kto_mismatched_logratio", "nats", "mean of s over mismatched pairs", mismatched_logratio),
-            watched("kto_reference_point", "nats", "z₀ of KTO", reference_point),
+            diagnostic("kto_mismatched_logratio", "nats", "mean of s over mismatched pairs", mismatched_logratio),
+            diagnostic("kto_reference_point", "nats", "z₀ of KTO", reference_point),
         ),
     ),
     of_pairs(
@@ -147,13 +147,13 @@ OBJECTIVES = named(
         convention=Convention(names=("chipo", "χpo")),
         table="chi_po",
         parameters={"bound": Parameter(default=4.0, least=1e-3, about="R, in deviations of gold")},
-        diagnostics=(watched("chi_po_clipped", "share", "of pairs that χPO clips", clipped_share),),
+        diagnostics=(diagnostic("chi_po_clipped", "share", "of pairs that χPO clips", clipped_share),),
     ),
     of_pairs(
         dpop,
         table="dpop",
         parameters={"weight": Parameter(default=50.0, about="λ")},
-        diagnostics=(watched("dpop_penalized", "share", "of pairs that DPOP penalizes", penalized_share),),
+        diagnostics=(diagnostic("dpop_penalized", "share", "of pairs that DPOP penalizes", penalized_share),),
     ),
     of_pairs(
         dpo_sft,

@@ -53,29 +53,29 @@ def vpo(pairs: Pairs) -> Tensor:
     )
 
 
-def weight(scene: BatchContext) -> Tensor:
+def weight(context: BatchContext) -> Tensor:
     """What the expectation counts, [r]."""
-    own: Hyperparameters = scene.hyperparameters
-    weights: Tensor = sign(own, fresh=scene.online) * own["alpha"] * scene.beta
+    own: Hyperparameters = context.hyperparameters
+    weights: Tensor = sign(own, fresh=context.online) * own["alpha"] * context.beta
     return weights[:, 0]
 
 
-def step(scene: BatchContext, memory: RegularizerState) -> tuple[Tensor, Tensor]:
+def step(context: BatchContext, memory: RegularizerState) -> tuple[Tensor, Tensor]:
     """The term at one step, and its gradient."""
-    assert scene.under_reference is not None
-    value, gradient = scene.under_reference.gradient(
-        scene.parameters, scene.seeds, scene.rows, step=scene.step, prompts=scene.hyperparameters["prompts"]
+    assert context.under_reference is not None
+    value, gradient = context.under_reference.gradient(
+        context.parameters, context.seeds, context.rows, step=context.step, prompts=context.hyperparameters["prompts"]
     )
-    return weight(scene) * value, weight(scene).unsqueeze(1) * gradient
+    return weight(context) * value, weight(context).unsqueeze(1) * gradient
 
 
-def value(scene: BatchContext, memory: RegularizerState) -> Tensor:
+def value(context: BatchContext, memory: RegularizerState) -> Tensor:
     """The term over all prompts."""
-    assert scene.under_reference is not None
-    return weight(scene) * scene.under_reference.value(scene.parameters, scene.rows)
+    assert context.under_reference is not None
+    return weight(context) * context.under_reference.value(context.parameters, context.rows)
 
 
-TERM = Regularizer(start=lambda scene: {}, step=step, value=value, of_pairs=False)
+TERM = Regularizer(start=lambda context: {}, step=step, value=value, of_pairs=False)
 
 OBJECTIVES = named(
     of_pairs(
