@@ -124,10 +124,10 @@ def show(folder: Path) -> None:
     if all_there := describe_finished(ResultFolder(path=folder)):
         say(all_there, f"`python run.py report {folder}` tells again what they came to")
         return
-    from analysis.figures import drawable
+    from analysis.figures import has_finished_run
     from analysis.report.terminal_text import text
 
-    if drawable(folder):
+    if has_finished_run(folder):
         report(folder)
     else:
         say(*text(folder).split("\n"))
@@ -149,9 +149,9 @@ def reproduce(name: str, /, *, out: Path | None = None, quick: Switch = False, r
         How its sweeps are run.
 
     """
-    from analysis.figures import draw_worked
+    from analysis.figures import draw_examples
     from analysis.published.papers import PAPERS
-    from analysis.published.verdicts import conclude, judge_part
+    from analysis.published.verdicts import judge_part, write_all_claims
     from simulator.common.errors import ConfigError, nearest
     from simulator.storage.provenance import verdicts_source
     from simulator.sweeps.grid import read_sweep
@@ -168,10 +168,10 @@ def reproduce(name: str, /, *, out: Path | None = None, quick: Switch = False, r
             continue
         how_made = {"version": version(), "verdicts_source": verdicts_source()}
         judged += judge_part(name, part, folder, quick=quick, how_made=how_made)
-        draw_worked(folder, paper.worked)
+        draw_examples(folder, paper.examples)
         show(folder)
     if judged:
-        say(*conclude(judged, target).split("\n"))
+        say(*write_all_claims(judged, target).split("\n"))
 
 
 @app.command
@@ -185,20 +185,20 @@ def report(folder: Path, /) -> None:
 
     """
     from analysis.figures import draw_all
-    from analysis.records.checksums import blamed_on, damages, seal_report
+    from analysis.records.checksums import damage_reported, find_damage, write_report_checksums
     from analysis.report import write_report
     from analysis.report.terminal_text import text
     from simulator.common.terminal import print_warning
 
-    damaged = damages(folder)
+    damaged = find_damage(folder)
     for sentence in damaged:
         print_warning(sentence)
-    with blamed_on(damaged):
+    with damage_reported(damaged):
         say(*text(folder).split("\n"))
         draw_all(folder)
         say(f"figures in {folder / 'figures'}")
         say(f"page in {write_report(folder)}")
-        seal_report(folder)
+        write_report_checksums(folder)
 
 
 @app.command
@@ -219,9 +219,9 @@ def losses(*names: str, picture: Path | None = None) -> None:
 
     say(*describe(chosen(names)).split("\n"))
     if picture:
-        from analysis.figures import picture_losses
+        from analysis.figures import draw_losses
 
-        picture_losses(sample_losses(functions(chosen(names or list(LOSSES)))), picture)
+        draw_losses(sample_losses(functions(chosen(names or list(LOSSES)))), picture)
         say(f"picture in {picture}")
 
 

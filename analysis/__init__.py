@@ -9,7 +9,7 @@ Nothing here trains, and nothing imports torch: all that is known of a sweep sta
 
 from analysis.published.papers import PAPERS
 from analysis.published.verdicts import claims
-from analysis.records.load import ResultsError, load_beside, load_losses, load_proxies, variants
+from analysis.records.load import ResultsError, load_losses, load_proxies, load_table, variants
 from analysis.records.many import load
 from analysis.statistics.comparison import Comparison, compare, compare_all
 from analysis.statistics.frontier import frontier
@@ -41,9 +41,9 @@ __all__ = [
     "gradient_weights",
     "kappa_collapse",
     "load",
-    "load_beside",
     "load_losses",
     "load_proxies",
+    "load_table",
     "margins_by_gap",
     "pareto_front",
     "peaks",

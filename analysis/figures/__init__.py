@@ -2,24 +2,24 @@
 
 from analysis.figures.drawing import (
     KINDS,
+    applicable_figures,
     draw_all,
-    draw_worked,
-    drawable,
+    draw_examples,
+    draw_losses,
+    has_finished_run,
     kinds_showing,
     parts_of,
-    picture_losses,
     save,
-    showing,
 )
 
 __all__ = [
     "KINDS",
+    "applicable_figures",
     "draw_all",
-    "draw_worked",
-    "drawable",
+    "draw_examples",
+    "draw_losses",
+    "has_finished_run",
     "kinds_showing",
     "parts_of",
-    "picture_losses",
     "save",
-    "showing",
 ]

@@ -12,10 +12,10 @@ import numpy as np
 import pandas as pd
 
 from analysis.records.about import cards, methods_where, settings_of
-from analysis.records.load import trained
+from analysis.records.load import trained_rows
 from analysis.statistics.law_fits import determined
 
-ALONE = "one proxy"
+ONE_PROXY = "one proxy"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +27,7 @@ class Family:
 
     method: str
     title: str
-    along: str
+    varied: str
     styles: dict[Any, tuple[Any, str]]
     rows: pd.DataFrame
 
@@ -40,7 +40,7 @@ def label_of(curves: pd.DataFrame, method: str) -> str:
 
 def with_labels(curves: pd.DataFrame) -> pd.DataFrame:
     """The rows of methods against proxies, with the settings of an ensemble in one column, `ensemble`."""
-    rows = trained(curves)
+    rows = trained_rows(curves)
     rows = rows[rows["method"].isin(methods_where(curves, "against_proxy"))].copy()
     if "proxy_members" in rows or "proxy_combine" in rows:
         rows["ensemble"] = [
@@ -54,30 +54,30 @@ def with_labels(curves: pd.DataFrame) -> pd.DataFrame:
 def ensemble(members: float | None, combine: object) -> str:
     """What an ensemble is called."""
     if members == 1:
-        return ALONE
+        return ONE_PROXY
     how = str(combine).replace("_", " ") if isinstance(combine, str) else "mean"
     return how if members is None or np.isnan(members) else f"{how} of {members:g}"
 
 
-def varying(rows: pd.DataFrame) -> list[str]:
+def varied_settings(rows: pd.DataFrame) -> list[str]:
     """The settings that vary within a method, seeds aside; those that say the same as proxy_parameters are it."""
     names = []
     for name in settings_of(rows):
         if name in ("method", "loss", "kappa", "seed"):
             continue
         within = rows.groupby("method")[name].nunique()
-        if (within > 1).any() and not says_size(rows, name):
+        if (within > 1).any() and not follows_from_size(rows, name):
             names.append(name)
     sizes = "proxy_parameters" in rows and len(rows["proxy_parameters"].unique()) > 1
     return ["proxy_parameters", *names] if sizes else names
 
 
-def says_size(rows: pd.DataFrame, name: str) -> bool:
+def follows_from_size(rows: pd.DataFrame, name: str) -> bool:
     """Whether a setting of proxies is told by their number of parameters."""
     return name.startswith("proxy_") and "proxy_parameters" in rows and determined(rows, name, "proxy_parameters")
 
 
-def shown(name: str, value: Any) -> str:
+def value_label(name: str, value: Any) -> str:
     """A value of a setting as a label."""
     if name == "proxy_parameters":
         return f"{value:,.0f} parameters"
@@ -89,15 +89,17 @@ def shown(name: str, value: Any) -> str:
     return f"{name.replace('_', ' ')} {value:,.0f}" if whole else f"{name.replace('_', ' ')} {value:g}"
 
 
-def only(rows: pd.DataFrame, names: Sequence[str], place: int) -> tuple[pd.DataFrame, str]:
+def at_extreme_values(rows: pd.DataFrame, names: Sequence[str], place: int) -> tuple[pd.DataFrame, str]:
     """The rows at the first (0) or last (-1) value of each setting, of methods that have it; and these as `, text`."""
-    told = []
+    labels = []
     for name in names:
-        values = sorted(rows[name].dropna().unique(), key=lambda value: (value != ALONE, isinstance(value, str), value))
+        values = sorted(
+            rows[name].dropna().unique(), key=lambda value: (value != ONE_PROXY, isinstance(value, str), value)
+        )
         if values:
             rows = rows[rows[name].isna() | (rows[name] == values[place])]
-            told.append(shown(name, values[place]))
-    return rows, "".join(f", {text}" for text in told)
+            labels.append(value_label(name, values[place]))
+    return rows, "".join(f", {text}" for text in labels)
 
 
 def colours(count: int) -> list[Any]:
@@ -111,13 +113,17 @@ def families(curves: pd.DataFrame, along: str | None = None) -> Iterator[Family]
     along: that setting; the one with the most values, unless said.
     """
     rows = with_labels(curves)
-    names = varying(rows)
+    names = varied_settings(rows)
     along = along or max(names, key=lambda name: len(rows[name].unique()), default="method")
     apart = [name for name in names if name != along]
-    values = sorted(rows[along].dropna().unique(), key=lambda value: (value != ALONE, isinstance(value, str), value))
-    styles = {value: (color, shown(along, value)) for value, color in zip(values, colours(len(values)), strict=True)}
+    values = sorted(
+        rows[along].dropna().unique(), key=lambda value: (value != ONE_PROXY, isinstance(value, str), value)
+    )
+    styles = {
+        value: (color, value_label(along, value)) for value, color in zip(values, colours(len(values)), strict=True)
+    }
     apart = sorted(apart, key=lambda name: name != "beta")
     for setting, table in rows.groupby(["method", *apart], dropna=False):
-        told = [shown(name, value) for name, value in zip(apart, setting[1:], strict=True) if pd.notna(value)]
-        title = "\n".join(filter(None, [label_of(curves, setting[0]), ", ".join(told)]))
-        yield Family(method=setting[0], title=title, along=along, styles=styles, rows=table)
+        labels = [value_label(name, value) for name, value in zip(apart, setting[1:], strict=True) if pd.notna(value)]
+        title = "\n".join(filter(None, [label_of(curves, setting[0]), ", ".join(labels)]))
+        yield Family(method=setting[0], title=title, varied=along, styles=styles, rows=table)

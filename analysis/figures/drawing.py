@@ -21,20 +21,20 @@ from analysis.figures.theory import gradient_weights as weights
 from analysis.figures.theory import losses
 from analysis.figures.theory import population_links as links
 from analysis.records.about import settings_of
-from analysis.records.atomic_files import write_whole
+from analysis.records.atomic_files import write_atomically
 from analysis.records.discovery import modules_in
 from analysis.records.load import (
     ResultsError,
-    ends,
+    final_rows,
     further_axes,
     load,
-    load_beside,
     load_losses,
     load_proxies,
-    offline,
-    trained,
+    load_table,
+    pairwise_rows,
+    trained_rows,
 )
-from analysis.records.safe_names import drawn, in_a_file_name, spelled
+from analysis.records.safe_names import drawable_text, file_name_part, with_safe_names
 from analysis.statistics.population_links import gradient_weights, margins_by_gap
 
 FOLDERS = ("offline", "proxies", "theory")
@@ -60,7 +60,7 @@ def save(figure: Figure, stem: Path) -> list[Path]:
         engine.execute(figure)
         figure.set_layout_engine(None)  # it is laid out, and each file would do so again
     for kind, how in kinds.items():
-        write_whole(paths[kind], picture(figure, kind, **how))
+        write_atomically(paths[kind], picture(figure, kind, **how))
     return list(paths.values())
 
 
@@ -71,7 +71,7 @@ def picture(figure: Figure, kind: str, **how: Any) -> bytes:
     return content.getvalue()
 
 
-def picture_losses(columns: Mapping[str, Any] | pd.DataFrame, path: Path) -> None:
+def draw_losses(columns: Mapping[str, Any] | pd.DataFrame, path: Path) -> None:
     """Draw losses into one file, without any sweep. Columns: loss, kappa, z, f, slope. Raises ResultsError."""
     table = pd.DataFrame(columns)
     if table.empty:
@@ -80,8 +80,8 @@ def picture_losses(columns: Mapping[str, Any] | pd.DataFrame, path: Path) -> Non
     if path.suffix.removeprefix(".").lower() not in known:
         raise ResultsError(f"{path}: must end in .{', .'.join(known)}, the kinds of picture that can be written")
     with mpl.rc_context(RC):
-        figure = losses.draw(spelled(table, drawn))
-        write_whole(path, picture(figure, path.suffix.removeprefix(".").lower(), dpi=150))
+        figure = losses.draw(with_safe_names(table, drawable_text))
+        write_atomically(path, picture(figure, path.suffix.removeprefix(".").lower(), dpi=150))
 
 
 def draw_all(folder: Path) -> list[Path]:
@@ -89,9 +89,12 @@ def draw_all(folder: Path) -> list[Path]:
 
     Where further axes vary, each of their combinations has figures of its own, named after it.
     """
-    curves, functions = spelled(load(folder), drawn), spelled(load_losses(folder), drawn)
-    if ends(curves).empty:
-        what = "every run diverged" if len(trained(curves)) else "no run has a measurement"
+    curves, functions = (
+        with_safe_names(load(folder), drawable_text),
+        with_safe_names(load_losses(folder), drawable_text),
+    )
+    if final_rows(curves).empty:
+        what = "every run diverged" if len(trained_rows(curves)) else "no run has a measurement"
         raise ResultsError(f"{folder}: {what}, so there is nothing to draw; a smaller learning rate may help")
     target = folder / "figures"
     try:
@@ -99,40 +102,40 @@ def draw_all(folder: Path) -> list[Path]:
         with mpl.rc_context(RC):
             paths: list[Path] = []
             if (folder / "proxies.parquet").exists():
-                paths += save(proxies.draw(spelled(load_proxies(folder), drawn)), target / "proxies")
+                paths += save(proxies.draw(with_safe_names(load_proxies(folder), drawable_text)), target / "proxies")
             for name, kind in kinds_showing("proxies").items():
                 if not with_labels(curves).empty and kind.applies(curves):
                     paths += save(kind.draw(curves), target / name)
-            pairs = offline(curves)
-            if not ends(pairs).empty:
+            pairs = pairwise_rows(curves)
+            if not final_rows(pairs).empty:
                 if not functions.empty:
                     paths += save(losses.draw(functions), target / "losses")
                 for name, kind in kinds_showing("pairs").items():
                     if kind.applies(pairs):
                         paths += save(kind.draw(pairs), target / name)
-            for at, part in [] if ends(pairs).empty else parts_of(pairs):
+            for at, part in [] if final_rows(pairs).empty else parts_of(pairs):
                 here = {axis: f"{value:g}" if isinstance(value, float) else value for axis, value in at.items()}
-                for name, draw in showing(part).items():
+                for name, draw in applicable_figures(part).items():
                     figure = draw(part)
                     if here:
                         told = ", ".join(f"{axis} = {value}" for axis, value in here.items())
                         figure.suptitle(f"{told}\n{figure.get_suptitle()}".strip())
-                    suffix = in_a_file_name("".join(f"-{axis}-{value}" for axis, value in here.items()))
+                    suffix = file_name_part("".join(f"-{axis}-{value}" for axis, value in here.items()))
                     paths += save(figure, target / f"{name}{suffix}")
-            for name, figure in theory(pairs, functions, folder).items():
+            for name, figure in theory_figures(pairs, functions, folder).items():
                 paths += save(figure, target / name)
     except OSError as error:
         raise ResultsError(f"{target}: cannot be written ({error.strerror or error})") from None
     return paths
 
 
-def theory(pairs: pd.DataFrame, functions: pd.DataFrame, folder: Path) -> dict[str, Figure]:
+def theory_figures(pairs: pd.DataFrame, functions: pd.DataFrame, folder: Path) -> dict[str, Figure]:
     """The figures of theory beside data; none where further axes vary, or nothing is known of margins.
 
     Population links are those of Bradley-Terry labels, and left out where labels are others. Raises ResultsError.
     """
-    margins, runs = load_beside(folder, "margins"), load_beside(folder, "runs")
-    if ends(pairs).empty or further_axes(pairs):
+    margins, runs = load_table(folder, "margins"), load_table(folder, "runs")
+    if final_rows(pairs).empty or further_axes(pairs):
         return {}
     found = {}
     temperature = links.temperature_of(runs)
@@ -145,7 +148,7 @@ def theory(pairs: pd.DataFrame, functions: pd.DataFrame, folder: Path) -> dict[s
     return found
 
 
-def draw_worked(folder: Path, names: Sequence[str]) -> list[Path]:
+def draw_examples(folder: Path, names: Sequence[str]) -> list[Path]:
     """Draw what needs no sweep into the `figures/` of a result directory; the paths written. Raises ResultsError."""
     target = folder / "figures"
     try:
@@ -156,14 +159,14 @@ def draw_worked(folder: Path, names: Sequence[str]) -> list[Path]:
         raise ResultsError(f"{target}: cannot be written ({error.strerror or error})") from None
 
 
-def showing(part: pd.DataFrame) -> dict[str, Draw]:
+def applicable_figures(part: pd.DataFrame) -> dict[str, Draw]:
     """The figures of training on pairs that have something to show of these curves."""
     return {name: kind.draw for name, kind in kinds_showing("point").items() if kind.applies(part)}
 
 
-def drawable(folder: Path) -> bool:
+def has_finished_run(folder: Path) -> bool:
     """Whether some run of a result directory came to its end. Raises ResultsError."""
-    return not ends(load(folder)).empty
+    return not final_rows(load(folder)).empty
 
 
 def parts_of(curves: pd.DataFrame) -> list[tuple[dict[str, object], pd.DataFrame]]:
@@ -184,6 +187,6 @@ def parts_of(curves: pd.DataFrame) -> list[tuple[dict[str, object], pd.DataFrame
         for name, value in at.items():
             same = curves[name].isna() if pd.isna(value) else (curves[name] == value).fillna(False).astype(bool)
             here &= same | (is_oracle & curves[name].isna())
-        if not ends(curves[here]).empty:
+        if not final_rows(curves[here]).empty:
             parts.append(({name: value for name, value in at.items() if not pd.isna(value)}, curves[here]))
     return parts

@@ -7,7 +7,7 @@ from typing import Literal
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis.records.load import ends
+from analysis.records.load import final_rows
 
 Shows = Literal["point", "pairs", "proxies", "worked", "other"]
 
@@ -19,7 +19,7 @@ def always(curves: pd.DataFrame) -> bool:
 
 def has_beta(curves: pd.DataFrame) -> bool:
     """Whether some loss has a beta."""
-    return bool(ends(curves)["beta"].notna().any())
+    return bool(final_rows(curves)["beta"].notna().any())
 
 
 @dataclass(frozen=True, kw_only=True)

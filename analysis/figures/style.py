@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, NullLocator, StrMethodFormatter
 
 from analysis.records.about import GPO_LOSSES
-from analysis.records.load import oracle
+from analysis.records.load import oracle_rows
 
 RC = {
     "font.size": 9,
@@ -129,7 +129,7 @@ def arms(table: pd.DataFrame, name: str) -> np.ndarray:
 
 def draw_oracle(axes: Axes, curves: pd.DataFrame) -> None:
     """The oracle frontier, level after its end, where more KL buys no more gold; nothing for several worlds."""
-    best = oracle(curves)
+    best = oracle_rows(curves)
     if best.empty or best["beta"].duplicated().any():
         return
     right = max(axes.get_xlim()[1], float(best["kl"].max()))
@@ -145,7 +145,7 @@ def frame(axes: Axes, curves: pd.DataFrame, rows: pd.DataFrame) -> None:
     reach = float(rows["kl"].max())
     right = max(reach, min(float(rows["kl_high"].fillna(0.0).max()), 4 / 3 * reach))
     right = right if right > 0 else 1.0
-    top = max([float(rows["gold"].max()), *oracle(curves)["gold"]])
+    top = max([float(rows["gold"].max()), *oracle_rows(curves)["gold"]])
     bottom = min(0.0, float(rows["gold"].min()))
     bottom = min(bottom, max(float(rows["gold_low"].fillna(0.0).min()), bottom - (top - bottom) / 3))
     room = 0.06 * (top - bottom) or 1.0

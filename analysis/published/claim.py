@@ -29,7 +29,7 @@ from pathlib import Path
 import pandas as pd
 
 from analysis.records.checks import checked
-from analysis.records.load import ResultsError, load, load_beside, load_proxies
+from analysis.records.load import ResultsError, load, load_proxies, load_table
 from analysis.statistics.intervals import Estimate
 
 VERDICTS = ("holds", "fails", "undecided")
@@ -61,7 +61,7 @@ class Records:
     @cached_property
     def runs(self) -> pd.DataFrame:
         """One row a run, with all settings. Raises UnknownError where it is not there."""
-        runs = pd.DataFrame() if self.folder is None else load_beside(self.folder, "runs")
+        runs = pd.DataFrame() if self.folder is None else load_table(self.folder, "runs")
         if runs.empty:
             raise UnknownError("there is no table of runs")
         return runs
@@ -88,24 +88,24 @@ class Rule:
     """
 
     text: str
-    slack: Bounded
-    against: Bounded
+    holds_by: Bounded
+    fails_by: Bounded
     p_holds: Tested
     p_fails: Tested
     level: float = 0.95
 
 
-def more_than(x: float) -> Tested:
+def p_at_most(x: float) -> Tested:
     """The one-sided p-value against an estimate being at most x."""
     return lambda estimate: estimate.beyond(x)
 
 
-def less_than(x: float) -> Tested:
+def p_at_least(x: float) -> Tested:
     """The one-sided p-value against an estimate being at least x."""
     return lambda estimate: replace(estimate, value=-estimate.value).beyond(-x)
 
 
-def on_two_sides(test: Tested) -> Tested:
+def two_sided(test: Tested) -> Tested:
     """The p-value at which an interval with two sides excludes a bound."""
     return lambda estimate: min(1.0, 2 * test(estimate))
 
@@ -114,10 +114,10 @@ def above(x: float) -> Rule:
     """More than x."""
     return Rule(
         text=f"holds if the 95 % interval lies above {x:g}, fails if it lies below",
-        slack=lambda low, high: low - x,
-        against=lambda low, high: x - high,
-        p_holds=on_two_sides(more_than(x)),
-        p_fails=on_two_sides(less_than(x)),
+        holds_by=lambda low, high: low - x,
+        fails_by=lambda low, high: x - high,
+        p_holds=two_sided(p_at_most(x)),
+        p_fails=two_sided(p_at_least(x)),
     )
 
 
@@ -125,31 +125,31 @@ def below(x: float) -> Rule:
     """Less than x."""
     return Rule(
         text=f"holds if the 95 % interval lies below {x:g}, fails if it lies above",
-        slack=lambda low, high: x - high,
-        against=lambda low, high: low - x,
-        p_holds=on_two_sides(less_than(x)),
-        p_fails=on_two_sides(more_than(x)),
+        holds_by=lambda low, high: x - high,
+        fails_by=lambda low, high: low - x,
+        p_holds=two_sided(p_at_least(x)),
+        p_fails=two_sided(p_at_most(x)),
     )
 
 
-def inside(margin: float) -> Tested:
+def p_equivalent(margin: float) -> Tested:
     """The p-value of two one-sided tests of an estimate being between -margin and margin."""
-    return lambda estimate: max(more_than(-margin)(estimate), less_than(margin)(estimate))
+    return lambda estimate: max(p_at_most(-margin)(estimate), p_at_least(margin)(estimate))
 
 
-def beside(margin: float) -> Tested:
+def p_different(margin: float) -> Tested:
     """The one-sided p-value against an estimate being between -margin and margin."""
-    return lambda estimate: min(more_than(margin)(estimate), less_than(-margin)(estimate))
+    return lambda estimate: min(p_at_most(margin)(estimate), p_at_least(-margin)(estimate))
 
 
 def within(margin: float) -> Rule:
     """Equivalent to 0."""
     return Rule(
         text=f"holds if the 90 % interval lies within -{margin:g} to {margin:g}, fails if it lies outside",
-        slack=lambda low, high: margin - max(-low, high),
-        against=lambda low, high: max(low, -high) - margin,
-        p_holds=inside(margin),
-        p_fails=beside(margin),
+        holds_by=lambda low, high: margin - max(-low, high),
+        fails_by=lambda low, high: max(low, -high) - margin,
+        p_holds=p_equivalent(margin),
+        p_fails=p_different(margin),
         level=0.9,
     )
 
@@ -158,10 +158,10 @@ def outside(margin: float) -> Rule:
     """Different from 0 by more than a margin."""
     return Rule(
         text=f"holds if the 95 % interval lies outside -{margin:g} to {margin:g}, fails if it lies within",
-        slack=lambda low, high: max(low, -high) - margin,
-        against=lambda low, high: margin - max(-low, high),
-        p_holds=on_two_sides(beside(margin)),
-        p_fails=on_two_sides(inside(margin)),
+        holds_by=lambda low, high: max(low, -high) - margin,
+        fails_by=lambda low, high: margin - max(-low, high),
+        p_holds=two_sided(p_different(margin)),
+        p_fails=two_sided(p_equivalent(margin)),
     )
 
 
@@ -199,7 +199,7 @@ class Paper:
     title: str
     parts: Mapping[str, Part]
     claims: tuple[Claim, ...]
-    worked: tuple[str, ...] = ()
+    examples: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -226,30 +226,30 @@ def judge(rule: Rule, finding: Finding) -> Verdict:
     unknown = [name for name, estimate in each.items() if not estimate.known]
     if unknown:
         first = each[unknown[0]]
-        single = len(unknown) == len(each) and all(estimate.freedom < 1 for estimate in each.values())
-        said = "one seed: no interval" if single else f"no interval for {', '.join(unknown)}"
-        return Verdict(verdict="undecided", estimate=first.value, note=joined(said, finding.note))
+        single = len(unknown) == len(each) and all(estimate.degrees_of_freedom < 1 for estimate in each.values())
+        reason = "one seed: no interval" if single else f"no interval for {', '.join(unknown)}"
+        return Verdict(verdict="undecided", estimate=first.value, note=join_notes(reason, finding.note))
     stricter = 1 - (1 - rule.level) / len(each)
-    against = {name: rule.against(*estimate.interval(stricter)) for name, estimate in each.items()}
-    weakest = min(intervals, key=lambda name: rule.slack(*intervals[name]))
+    against = {name: rule.fails_by(*estimate.interval(stricter)) for name, estimate in each.items()}
+    weakest = min(intervals, key=lambda name: rule.holds_by(*intervals[name]))
     worst = max(against, key=lambda name: against[name])
     p_holds = max(rule.p_holds(estimate) for estimate in each.values())
     p_fails = min(1.0, len(each) * min(rule.p_fails(estimate) for estimate in each.values()))
     verdict, shown, p = "undecided", weakest, min(p_holds, p_fails)
-    if all(rule.slack(*interval) > 0 for interval in intervals.values()):
+    if all(rule.holds_by(*interval) > 0 for interval in intervals.values()):
         verdict, p = "holds", p_holds
     elif against[worst] > 0:
         verdict, shown, p = "fails", worst, p_fails
-    told = f"{'fails' if shown == worst and verdict == 'fails' else 'least'} for {shown}, of {len(each)}"
+    weakest = f"{'fails' if shown == worst and verdict == 'fails' else 'least'} for {shown}, of {len(each)}"
     corrected = f"one fails at {100 * stricter:.3g} %"
-    told = f"{told}: all have to hold, {corrected}" if len(each) > 1 else ""
+    weakest = f"{weakest}: all have to hold, {corrected}" if len(each) > 1 else ""
     return Verdict(
         verdict=verdict,
         estimate=each[shown].value,
         interval=intervals[shown],
-        seeds=each[shown].freedom + 1 if each[shown].freedom > 0 else None,
+        seeds=each[shown].degrees_of_freedom + 1 if each[shown].degrees_of_freedom > 0 else None,
         p=p,
-        note=joined(told, finding.note),
+        note=join_notes(weakest, finding.note),
     )
 
 
@@ -264,7 +264,7 @@ def holm(values: Sequence[float | None]) -> list[float | None]:
     return corrected
 
 
-def joined(*notes: str) -> str:
+def join_notes(*notes: str) -> str:
     """Notes as one."""
     return "; ".join(filter(None, notes))
 
@@ -277,10 +277,10 @@ def decide(claim: Claim, records: Records) -> Verdict:
         raise
     except ValueError as error:
         return Verdict(verdict="undecided", note=str(error))
-    return replace(found, note=joined(found.note, lost_in(records)))
+    return replace(found, note=join_notes(found.note, diverged_note(records)))
 
 
-def lost_in(records: Records) -> str:
+def diverged_note(records: Records) -> str:
     """What is left out of the records since it diverged."""
     curves = records.curves
     lost = curves.loc[curves["status"] == "diverged", "run_id"].nunique()

@@ -18,12 +18,12 @@ from analysis.published.measures import (
     mean_difference_at_kl,
     mean_over_seeds,
     noise_of,
-    requires,
+    require_columns,
     slope_by_seed,
     value_at_kl,
     without_axes,
 )
-from analysis.records.load import further_axes, whole
+from analysis.records.load import further_axes, without_diverged
 from analysis.records.number_format import number
 from analysis.statistics.intervals import CORRELATION
 from analysis.statistics.law_fits import fit_laws, slopes_by_seed
@@ -40,12 +40,12 @@ CHANCE = 0.05  # of accuracy above one half
 RANKS = 0.1  # a small correlation by the convention of Cohen 1988
 
 
-NEAR = 6.0  # nats, up to which the paper fitted
+LARGEST_FITTED_KL = 6.0  # nats, up to which the paper fitted
 
 
-def of(records: Records, method: str, *allowed: str) -> pd.DataFrame:
+def rows_of_method(records: Records, method: str, *allowed: str) -> pd.DataFrame:
     """The rows of one method; for reinforcement learning, without a penalty. Raises UnknownError."""
-    rows = whole(records.curves)
+    rows = without_diverged(records.curves)
     rows = rows[rows["method"] == method]
     if method == "rl":
         rows = rows[rows["beta"] == 0.0]
@@ -58,7 +58,7 @@ def coefficient(method: str, name: str) -> Callable[[Records], Finding]:
     """How a coefficient of the law changes for each factor of ten in the parameters of proxies, by seed."""
 
     def estimate(records: Records) -> Finding:
-        rows = requires(of(records, method, "proxy_width"), "proxy_parameters")
+        rows = require_columns(rows_of_method(records, method, "proxy_width"), "proxy_parameters")
         if rows["proxy_parameters"].nunique() < 3:
             raise UnknownError("there are fewer than three sizes of proxies")
         slopes = slopes_by_seed(rows, "proxy_parameters", [name])
@@ -73,8 +73,8 @@ def better_form(method: str, field: str = "rmse") -> Callable[[Records], Finding
     """log of what the other form misses over what the method's own form misses, a mean over sizes, by seed."""
 
     def estimate(records: Records) -> Finding:
-        rows = of(records, method, "proxy_width")
-        laws = fit_laws(rows, kl_below=NEAR if field == "beyond_rmse" else None, by_seed=True)
+        rows = rows_of_method(records, method, "proxy_width")
+        laws = fit_laws(rows, kl_below=LARGEST_FITTED_KL if field == "beyond_rmse" else None, by_seed=True)
         laws = laws.dropna(subset=[field]) if field in laws else laws
         if laws.empty:
             raise UnknownError("no law can be fitted")
@@ -89,16 +89,19 @@ def falls(method: str) -> Callable[[Records], Finding]:
     """The fall after the peak for each size of proxies."""
 
     def estimate(records: Records) -> Finding:
-        rows = requires(of(records, method, "proxy_width"), "proxy_parameters")
+        rows = require_columns(rows_of_method(records, method, "proxy_width"), "proxy_parameters")
         groups = rows.groupby("proxy_parameters")
         return Finding(estimates={f"{size:,.0f} parameters": fall(table) for size, table in groups})
 
     return estimate
 
 
-def both(records: Records) -> list[tuple[pd.DataFrame, pd.DataFrame]]:
+def best_of_n_and_rl(records: Records) -> list[tuple[pd.DataFrame, pd.DataFrame]]:
     """The rows of best-of-n and of reinforcement learning against the same proxies, size by size."""
-    rows = [requires(of(records, method, "proxy_width"), "proxy_parameters") for method in ("best_of_n", "rl")]
+    rows = [
+        require_columns(rows_of_method(records, method, "proxy_width"), "proxy_parameters")
+        for method in ("best_of_n", "rl")
+    ]
     groups = [dict(iter(table.groupby("proxy_parameters"))) for table in rows]
     return [(groups[0][size], groups[1][size]) for size in groups[0] if size in groups[1]]
 
@@ -110,10 +113,10 @@ def kl_at_gold(points: pd.DataFrame, gold: float) -> float:
     return float(kl[reached[0]]) if len(reached) else np.nan
 
 
-def spending(records: Records) -> Finding:
+def kl_ratio_at_half_peak(records: Records) -> Finding:
     """log of the KL of RL over that of best-of-n where each first has half of the lesser of the two peaks of gold."""
     ratios = []
-    for bon, rl in both(records):
+    for bon, rl in best_of_n_and_rl(records):
         for seed, rows in bon.groupby("seed"):
             other = rl[rl["seed"] == seed]
             if other.empty:
@@ -129,12 +132,12 @@ def spending(records: Records) -> Finding:
     return Finding(estimates={"rl": each}, note=f"{np.exp(each.value):.2g} times the KL")
 
 
-def alike_at_proxy(records: Records) -> Finding:
+def gold_difference_at_proxy(records: Records) -> Finding:
     """The mean difference in gold of RL and best-of-n at equal proxy score, as far as both go, for each size."""
     found = {}
     reaches = {}
-    for bon, rl in both(records):
-        swapped = [requires(table, "proxy").assign(kl=table["proxy"].clip(lower=0.0)) for table in (rl, bon)]
+    for bon, rl in best_of_n_and_rl(records):
+        swapped = [require_columns(table, "proxy").assign(kl=table["proxy"].clip(lower=0.0)) for table in (rl, bon)]
         size = f"{bon['proxy_parameters'].iloc[0]:,.0f} parameters"
         each, reaches[size] = mean_difference_at_kl(*swapped)
         found[size] = mean_over_seeds(each, noise_of(rl, bon))
@@ -142,10 +145,10 @@ def alike_at_proxy(records: Records) -> Finding:
     return Finding(estimates=found, note=f"compared from a proxy score of 0 up to {far}")
 
 
-def near_chance(records: Records) -> Finding:
+def accuracy_above_chance(records: Records) -> Finding:
     """How much more often than half proxies of fewer than 2,000 comparisons prefer what gold prefers, at each size."""
-    of(records, "best_of_n", "proxy_width", "pairs")
-    proxies = requires(records.proxies, "pairs", "seed", "gold_accuracy", "parameters")
+    rows_of_method(records, "best_of_n", "proxy_width", "pairs")
+    proxies = require_columns(records.proxies, "pairs", "seed", "gold_accuracy", "parameters")
     few = proxies[proxies["pairs"] < FEW]
     if few.empty:
         raise UnknownError(f"no proxy learned from fewer than {FEW:,} comparisons")
@@ -161,10 +164,10 @@ def near_chance(records: Records) -> Finding:
 
 def robustness(records: Records) -> Finding:
     """Spearman's correlation of a proxy's loss on fresh pairs and the peak of gold against it, by seed."""
-    rows = of(records, "best_of_n", "proxy_width", "pairs")
+    rows = rows_of_method(records, "best_of_n", "proxy_width", "pairs")
     if rows["pairs"].nunique() < 2:
         raise UnknownError("there is only one amount of data")
-    proxies = requires(records.proxies, "gold_loss")
+    proxies = require_columns(records.proxies, "gold_loss")
     keys = [name for name in ("proxy_width", "pairs", "seed") if name in proxies and name in rows]
     loss = proxies.groupby(keys)["gold_loss"].mean()
     peak = rows.groupby(keys)["gold"].max()
@@ -179,11 +182,11 @@ def robustness(records: Records) -> Finding:
     return Finding(estimates={"best_of_n": mean_over_seeds(list(each.values()), bounds=CORRELATION)})
 
 
-def over_policies(of_rows: Callable[[pd.DataFrame], pd.Series]) -> Callable[[Records], Finding]:
+def slope_over_policy_size(of_rows: Callable[[pd.DataFrame], pd.Series]) -> Callable[[Records], Finding]:
     """The slope of something over log10 of the policy's width under RL, by seed."""
 
     def estimate(records: Records) -> Finding:
-        rows = of(records, "rl", "policy_width")
+        rows = rows_of_method(records, "rl", "policy_width")
         if "policy_width" not in further_axes(rows):
             raise UnknownError("there is only one size of policies")
         found = {np.log10(width): of_rows(table) for width, table in rows.groupby("policy_width")}
@@ -192,15 +195,15 @@ def over_policies(of_rows: Callable[[pd.DataFrame], pd.Series]) -> Callable[[Rec
     return estimate
 
 
-def gain(rows: pd.DataFrame) -> pd.Series:
+def gold_peak(rows: pd.DataFrame) -> pd.Series:
     """The peak of gold, by seed."""
     return gold_at_others_peak(gold_by_seed(rows))
 
 
-def penalties(records: Records, column: str) -> Finding:
+def difference_to_no_penalty(records: Records, column: str) -> Finding:
     """The mean difference to no penalty of a column at equal KL, for each penalty, by seed."""
-    rows = whole(records.curves)
-    rows = requires(without_axes(rows[rows["method"] == "rl"]), column)
+    rows = without_diverged(records.curves)
+    rows = require_columns(without_axes(rows[rows["method"] == "rl"]), column)
     least = rows[rows["beta"] == 0.0]
     others = sorted(beta for beta in rows["beta"].unique() if beta > 0)
     if least.empty or not others:
@@ -225,4 +228,4 @@ ALPHA, BETA = "alpha for each factor of ten in parameters", "beta for each facto
 GOLD = "deviations of gold"
 
 
-MISSED = "log of the ratio of what the two forms miss"
+LOG_RMSE_RATIO = "log of the ratio of what the two forms miss"

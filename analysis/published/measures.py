@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 
 from analysis.published.claim import UnknownError
-from analysis.records.load import further_axes, whole
+from analysis.records.load import further_axes, without_diverged
 from analysis.records.number_format import number
 from analysis.statistics.intervals import UNBOUNDED, Estimate, mean_of, resamples, spread_of
-from analysis.statistics.peaks import RESAMPLED, fall_with_error, falls, peak_golds, plain_falls
+from analysis.statistics.peaks import RESAMPLED, fall_with_error, falls, falls_at_own_peak, peak_golds
 from analysis.statistics.tradeoff_curves import gold_at
 
 Array = np.ndarray
@@ -28,7 +28,7 @@ def without_axes(curves: pd.DataFrame, *allowed: str) -> pd.DataFrame:
     return curves
 
 
-def requires(rows: pd.DataFrame, *columns: str) -> pd.DataFrame:
+def require_columns(rows: pd.DataFrame, *columns: str) -> pd.DataFrame:
     """The rows, if they have these columns. Raises UnknownError."""
     for name in columns:
         if name not in rows:
@@ -57,7 +57,7 @@ def log_kl_noise(*tables: pd.DataFrame) -> float:
 
 def gold_by_seed(rows: pd.DataFrame, column: str = "gold") -> pd.DataFrame:
     """Gold of the runs of one setting, a row a seed and a column a step that all reached. Raises UnknownError."""
-    table = whole(rows).pivot_table(index="seed", columns="step", values=column).dropna(axis="columns")
+    table = without_diverged(rows).pivot_table(index="seed", columns="step", values=column).dropna(axis="columns")
     if table.empty:
         raise UnknownError("no run that did not diverge is there")
     return table
@@ -78,10 +78,12 @@ def fall(rows: pd.DataFrame) -> Estimate:
     """What gold loses along the curve of one setting from its peak, which other seeds locate, to its end."""
     gold = gold_by_seed(rows)
     value, error = fall_with_error(gold.to_numpy(float))
-    return Estimate(value=value, error=error, freedom=len(gold) - 1, shared=np.sqrt(2) * noise_of(rows))
+    return Estimate(
+        value=value, error=error, degrees_of_freedom=len(gold) - 1, shared_error=np.sqrt(2) * noise_of(rows)
+    )
 
 
-def weighed_falls(terms: Sequence[tuple[float, pd.DataFrame]]) -> Estimate:
+def weighted_falls(terms: Sequence[tuple[float, pd.DataFrame]]) -> Estimate:
     """The sum of weighted falls, each of the rows of one setting, over the seeds that all of them have.
 
     Falls share the seeds that locate their peaks, so the error is a jackknife of the whole sum (Tukey 1958), as in
@@ -105,11 +107,11 @@ def weighed_falls(terms: Sequence[tuple[float, pd.DataFrame]]) -> Estimate:
     error = float(np.sqrt((len(seeds) - 1) / len(seeds) * ((left - left.mean()) ** 2).sum()))
     if error == 0.0:  # as in fall_with_error
         drawn = resamples(len(seeds), times=RESAMPLED)
-        plain = sum(weight * plain_falls(gold, drawn) for weight, gold in zip(weights, golds, strict=True))
+        plain = sum(weight * falls_at_own_peak(gold, drawn) for weight, gold in zip(weights, golds, strict=True))
         error = float(spread_of(np.asarray(plain), len(seeds)))
     noise = np.sqrt(2 * sum((weight * noise_of(rows)) ** 2 for weight, rows in terms))
     error = error if len(seeds) > 1 else np.nan
-    return Estimate(value=total(everyone), error=error, freedom=len(seeds) - 1, shared=float(noise))
+    return Estimate(value=total(everyone), error=error, degrees_of_freedom=len(seeds) - 1, shared_error=float(noise))
 
 
 def gold_at_others_peak(gold: pd.DataFrame) -> pd.Series:
@@ -117,7 +119,7 @@ def gold_at_others_peak(gold: pd.DataFrame) -> pd.Series:
     return pd.Series(peak_golds(gold.to_numpy(float)), index=gold.index)
 
 
-def choices_apart(gold: Array) -> Array:
+def best_minus_worst(gold: Array) -> Array:
     """Gold of each seed at the choice that is best for the others less that at the one that is worst for them, [S].
 
     gold [S, choices]. A best and a worst that are looked for on the same seeds lie too far apart.
@@ -125,7 +127,7 @@ def choices_apart(gold: Array) -> Array:
     return peak_golds(gold) + peak_golds(-gold)
 
 
-def plainly(loss: str) -> str:
+def loss_with_settings(loss: str) -> str:
     """A loss in a list: `robust_dpo, epsilon 0.1` as robust_dpo (epsilon 0.1)."""
     name, *settings = loss.split(", ")
     return f"{name} ({', '.join(settings)})" if settings else name

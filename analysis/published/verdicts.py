@@ -12,9 +12,9 @@ import pandas as pd
 
 from analysis.published.claim import ALPHA, VERDICTS, Claim, Records, decide, holm, records_in
 from analysis.published.papers import PAPERS
-from analysis.records.atomic_files import write_whole
+from analysis.records.atomic_files import write_atomically
 from analysis.records.checks import checked
-from analysis.records.load import made_by
+from analysis.records.load import origin_hashes
 from analysis.records.number_format import number
 from analysis.records.safe_names import printable
 
@@ -28,7 +28,7 @@ QUICK = "quick version, small on purpose"
 def claims(source: str | Path | pd.DataFrame, paper: str | None = None) -> pd.DataFrame:
     """Published claims, judged by a result directory, or by its curves.
 
-    paper: one of PAPERS, all of whose claims are then told; otherwise those of all papers that the records can judge.
+    paper: one of PAPERS, all of whose claims are in the table; otherwise those of all papers that the records can judge.
     Columns: paper, name, statement, source, verdict (holds, fails or undecided), estimate, low and high with the level
     that the rule looks at, seeds, p (the smallest level at which the verdict would be the same), p_holm (the same with
     Holm's correction over all claims of the paper), unit, rule, note, which says where the records are of the quick
@@ -40,23 +40,23 @@ def claims(source: str | Path | pd.DataFrame, paper: str | None = None) -> pd.Da
         raise ValueError(f"paper = {paper!r}: must be one of {', '.join(PAPERS)}")
     records = Records(checked(source)) if isinstance(source, pd.DataFrame) else records_in(Path(source))
     names = [paper] if paper else list(PAPERS)
-    rows = corrected([row_of(name, claim, records) for name in names for claim in PAPERS[name].claims])
-    told = rows if paper else [row for row in rows if not math.isnan(row["estimate"])]
-    if records.folder is not None and quick_in(records.folder):
-        told = [row | {"note": "; ".join(filter(None, [QUICK, row["note"]]))} for row in told]
-    return pd.DataFrame(told, columns=list(COLUMNS))
+    rows = holm_corrected([claim_row(name, claim, records) for name in names for claim in PAPERS[name].claims])
+    shown = rows if paper else [row for row in rows if not math.isnan(row["estimate"])]
+    if records.folder is not None and is_quick(records.folder):
+        shown = [row | {"note": "; ".join(filter(None, [QUICK, row["note"]]))} for row in shown]
+    return pd.DataFrame(shown, columns=list(COLUMNS))
 
 
-def quick_in(folder: Path) -> bool:
+def is_quick(folder: Path) -> bool:
     """Whether the claims of a folder were judged by the quick version of an experiment."""
     try:
-        told = json.loads((folder / "claims.json").read_text(encoding="utf-8"))
-        return any(entry["quick"] for entry in told)
+        found = json.loads((folder / "claims.json").read_text(encoding="utf-8"))
+        return any(entry["quick"] for entry in found)
     except (OSError, ValueError, KeyError, TypeError):
         return False  # no claims there, or not ours
 
 
-def row_of(paper: str, claim: Claim, records: Records) -> dict[str, Any]:
+def claim_row(paper: str, claim: Claim, records: Records) -> dict[str, Any]:
     """A claim judged, as a row of the table."""
     found = decide(claim, records)
     low, high = found.interval or (math.nan, math.nan)
@@ -79,7 +79,7 @@ def row_of(paper: str, claim: Claim, records: Records) -> dict[str, Any]:
     }
 
 
-def corrected(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def holm_corrected(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Rows of the table, or entries of claims.json, with Holm's correction over all of each paper that are there."""
     found = [dict(row) for row in rows]
     for paper in dict.fromkeys(row["paper"] for row in rows):
@@ -90,10 +90,10 @@ def corrected(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return found
 
 
-def judged(paper: str, part: str, folder: Path) -> list[dict[str, Any]]:
+def judge_claims(paper: str, part: str, folder: Path) -> list[dict[str, Any]]:
     """The rows of the claims of one part of an experiment. Raises ResultsError."""
     records = records_in(folder)
-    return corrected([row_of(paper, claim, records) for claim in PAPERS[paper].claims if claim.part == part])
+    return holm_corrected([claim_row(paper, claim, records) for claim in PAPERS[paper].claims if claim.part == part])
 
 
 def judge_part(
@@ -103,27 +103,29 @@ def judge_part(
 
     how_made: the version and the hash of what judges. Raises ResultsError.
     """
-    hashes = made_by(folder) | {"verdicts_source": how_made["verdicts_source"]}
+    hashes = origin_hashes(folder) | {"verdicts_source": how_made["verdicts_source"]}
     today = f"{date.today():%Y-%m-%d}"
-    told = entries(judged(paper, part, folder), quick=quick, date=today, version=how_made["version"], made_by=hashes)
-    write_claims(told, folder)
-    return told
+    entries = claim_entries(
+        judge_claims(paper, part, folder), quick=quick, date=today, version=how_made["version"], made_by=hashes
+    )
+    write_claims(entries, folder)
+    return entries
 
 
-def conclude(parts: Sequence[dict[str, Any]], folder: Path) -> str:
+def write_all_claims(parts: Sequence[dict[str, Any]], folder: Path) -> str:
     """Write the entries of all parts of an experiment into its folder; the same as text. Raises ResultsError."""
-    told = corrected(parts)
-    return f"{text(told)}\nclaims in {write_claims(told, folder)}"
+    entries = holm_corrected(parts)
+    return f"{text(entries)}\nclaims in {write_claims(entries, folder)}"
 
 
-def entries(
+def claim_entries(
     rows: Iterable[dict[str, Any]], *, quick: bool, date: str, version: str, made_by: Mapping[str, str] | None = None
 ) -> list[dict[str, Any]]:
     """Rows as the entries of claims.json, which has null where there is no number.
 
     made_by: hashes of what the verdicts follow from, such as the code and the reference of the records.
     """
-    told = []
+    entries = []
     for row in rows:
         kept = {name: value for name, value in row.items() if name not in ("low", "high")}
         unknown = not math.isfinite(row["low"])
@@ -133,51 +135,51 @@ def entries(
         kept |= {name: None if math.isnan(row[name]) else row[name] for name in ("p", "p_holm")}
         if quick:
             kept["note"] = "; ".join(filter(None, [QUICK, row["note"]]))
-        told.append(kept | {"quick": quick, "date": date, "version": version} | dict(made_by or {}))
-    return told
+        entries.append(kept | {"quick": quick, "date": date, "version": version} | dict(made_by or {}))
+    return entries
 
 
-def write_claims(told: Sequence[dict[str, Any]], folder: Path) -> Path:
+def write_claims(entries: Sequence[dict[str, Any]], folder: Path) -> Path:
     """Write entries into `claims.json` of a folder, whole or not at all. Raises ResultsError where it cannot be."""
-    content = json.dumps(told, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
-    return write_whole(folder / "claims.json", content.encode())
+    content = json.dumps(entries, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+    return write_atomically(folder / "claims.json", content.encode())
 
 
-def text(told: Sequence[dict[str, Any]], width: int = 100) -> str:
+def text(entries: Sequence[dict[str, Any]], width: int = 100) -> str:
     """Entries of claims.json for a terminal, and how many hold."""
     lines = []
-    told = [
-        {key: printable(value) if isinstance(value, str) else value for key, value in each.items()} for each in told
+    entries = [
+        {key: printable(value) if isinstance(value, str) else value for key, value in each.items()} for each in entries
     ]
-    for entry in told:
+    for entry in entries:
         verdict = entry["verdict"] + " (quick)" * entry["quick"]
         indent = " " * 19
         lines.append(
             textwrap.fill(entry["statement"], width, initial_indent=f"{verdict:<19}", subsequent_indent=indent)
         )
-        lines.append(textwrap.fill(number_of(entry), width, initial_indent=indent, subsequent_indent=indent))
+        lines.append(textwrap.fill(estimate_text(entry), width, initial_indent=indent, subsequent_indent=indent))
         if entry["note"]:
             lines.append(textwrap.fill(entry["note"], width, initial_indent=indent, subsequent_indent=indent))
         lines.append(f"{indent}{entry['source']}")
-    quick = " (quick version)" if any(entry["quick"] for entry in told) else ""
-    return "\n".join([*lines, textwrap.fill(f"{tally(told)}{quick}", width)])
+    quick = " (quick version)" if any(entry["quick"] for entry in entries) else ""
+    return "\n".join([*lines, textwrap.fill(f"{tally(entries)}{quick}", width)])
 
 
-def tally(told: Sequence[Mapping[str, Any]]) -> str:
+def tally(entries: Sequence[Mapping[str, Any]]) -> str:
     """How many claims there are, how many hold and fail, and which of them would with Holm's correction over all."""
-    counts = [f"{sum(entry['verdict'] == verdict for entry in told)} {verdict}" for verdict in VERDICTS]
-    decided = [entry for entry in told if entry["verdict"] != "undecided"]
+    counts = [f"{sum(entry['verdict'] == verdict for entry in entries)} {verdict}" for verdict in VERDICTS]
+    decided = [entry for entry in entries if entry["verdict"] != "undecided"]
     lost = [str(entry["name"]) for entry in decided if entry.get("p_holm") is None or entry["p_holm"] >= ALPHA]
-    if not decided or all(entry.get("p_holm") is None for entry in told):
+    if not decided or all(entry.get("p_holm") is None for entry in entries):
         after = ""  # nothing is decided, or an earlier version wrote no p-values
     elif not lost:
-        after = f"; with Holm's correction over all {len(told)} at 5 % these stay as they are"
+        after = f"; with Holm's correction over all {len(entries)} at 5 % these stay as they are"
     else:
-        after = f"; with Holm's correction over all {len(told)} at 5 % undecided, too: {', '.join(lost)}"
-    return f"{len(told)} claims: {', '.join(counts)}{after}"
+        after = f"; with Holm's correction over all {len(entries)} at 5 % undecided, too: {', '.join(lost)}"
+    return f"{len(entries)} claims: {', '.join(counts)}{after}"
 
 
-def number_of(entry: dict[str, Any]) -> str:
+def estimate_text(entry: dict[str, Any]) -> str:
     """The estimate of an entry with its interval, its unit and its rule."""
     if entry["estimate"] is None:
         return f"no number ({entry['unit']}); {entry['rule']}"

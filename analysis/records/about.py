@@ -30,27 +30,27 @@ class Card:
 DEFAULT = json.loads(Path(__file__).with_name("tables.json").read_text(encoding="utf-8"))
 MEASURED = frozenset(name for name, column in DEFAULT["columns"].items() if column["kind"] != "setting")
 GPO_LOSSES: tuple[str, ...] = tuple(DEFAULT["gpo_losses"])
-BEYOND = ("beyond_columns", "beyond_methods")  # attributes of curves
+ADDITIONS = ("beyond_columns", "beyond_methods")  # attributes of curves
 
 
-def card_of(told: Mapping[str, Any]) -> Card:
+def card_of(described: Mapping[str, Any]) -> Card:
     """A card as tables.json has it; what this version does not know is left out."""
     known = {field.name for field in fields(Card)}
-    found: Any = {name: tuple(value) if isinstance(value, list) else value for name, value in told.items()}
+    found: Any = {name: tuple(value) if isinstance(value, list) else value for name, value in described.items()}
     return Card(**{name: value for name, value in found.items() if name in known})
 
 
-CARDS = {name: card_of(told) for name, told in DEFAULT["methods"].items()}
+CARDS = {name: card_of(described) for name, described in DEFAULT["methods"].items()}
 
 
-def beyond(folder: Path) -> dict[str, Any]:
+def additions_in(folder: Path) -> dict[str, Any]:
     """What a sweep's tables have beyond those of this version, as attributes of its curves; mostly nothing."""
     try:
-        told = json.loads((folder / "tables.json").read_bytes())
-        columns = [name for name, column in told["columns"].items() if column["kind"] != "setting"]
+        described = json.loads((folder / "tables.json").read_bytes())
+        columns = [name for name, column in described["columns"].items() if column["kind"] != "setting"]
         found = {
-            BEYOND[0]: sorted(set(columns) - MEASURED),
-            BEYOND[1]: {name: value for name, value in told["methods"].items() if name not in CARDS},
+            ADDITIONS[0]: sorted(set(columns) - MEASURED),
+            ADDITIONS[1]: {name: value for name, value in described["methods"].items() if name not in CARDS},
         }
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}
@@ -59,13 +59,13 @@ def beyond(folder: Path) -> dict[str, Any]:
 
 def settings_of(curves: pd.DataFrame) -> list[str]:
     """The columns of `curves` that are settings, seed included."""
-    others = MEASURED.union(curves.attrs.get(BEYOND[0], ()))
+    others = MEASURED.union(curves.attrs.get(ADDITIONS[0], ()))
     return [name for name in curves if name not in others]
 
 
 def cards(curves: pd.DataFrame) -> dict[str, Card]:
     """The card of every method that this version or the sweep of the curves knows."""
-    return CARDS | {name: card_of(told) for name, told in curves.attrs.get(BEYOND[1], {}).items()}
+    return CARDS | {name: card_of(described) for name, described in curves.attrs.get(ADDITIONS[1], {}).items()}
 
 
 def methods_where(curves: pd.DataFrame, field: str) -> list[str]:

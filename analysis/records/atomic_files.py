@@ -6,7 +6,7 @@ from pathlib import Path
 from analysis.records.load import UnwritableError
 
 
-def write_whole(path: Path, content: bytes) -> Path:
+def write_atomically(path: Path, content: bytes) -> Path:
     """Write `content` beside `path` and move it there; the path. Raises UnwritableError."""
     beside = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:

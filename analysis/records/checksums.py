@@ -9,14 +9,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from analysis.records.atomic_files import write_whole
-from analysis.records.load import ResultsError, finished
+from analysis.records.atomic_files import write_atomically
+from analysis.records.load import ResultsError, is_finished
 
 REMEDY = "the same sweep, run again, keeps it and makes it anew"
 SHOWN = ("report.html", "claims.json", "SHA256SUMS")
 
 
-def read_seal(path: Path) -> dict[str, str] | None:
+def read_checksums(path: Path) -> dict[str, str] | None:
     """The SHA-256 of each file in a list of checksums, by its path in the result directory; None for a list cut off."""
     try:
         *lines, last = path.read_text(encoding="utf-8").splitlines() or [""]
@@ -26,18 +26,18 @@ def read_seal(path: Path) -> dict[str, str] | None:
     return {name: digest for digest, _, name in found} if last == f"# {len(lines)} files" else None
 
 
-def damages(folder: str | Path) -> list[str]:
+def find_damage(folder: str | Path) -> list[str]:
     """What is not as the sweep wrote it, a sentence for each file; nothing where all is well.
 
     `sha256sum -c SHA256SUMS` checks the same of a sweep that has ended.
     """
     root = Path(folder)
-    ended = finished(root) or (root / "SHA256SUMS").exists()
+    ended = is_finished(root) or (root / "SHA256SUMS").exists()
     started = [path for path in [root / "parts" / "SHA256SUMS"] if path.exists()]
     seals = [root / "SHA256SUMS"] if ended else [*started, *sorted((root / "parts").glob("*.sha256"))]
     found = []
     for path in seals:
-        sums = read_seal(path)
+        sums = read_checksums(path)
         if sums is None:
             what = "is not whole" if path.exists() else "is gone"
             found.append(
@@ -60,7 +60,7 @@ def digest_of(path: Path) -> str:
 
 
 @contextmanager
-def blamed_on(damaged: list[str]) -> Iterator[None]:
+def damage_reported(damaged: list[str]) -> Iterator[None]:
     """Whatever goes wrong in the block is told as ResultsError, where `damages` says that records are damaged."""
     try:
         yield
@@ -72,7 +72,7 @@ def blamed_on(damaged: list[str]) -> Iterator[None]:
         raise ResultsError(damaged[0], f"it cannot be shown as it is ({type(error).__name__})") from error
 
 
-def seal_report(folder: Path) -> None:
+def write_report_checksums(folder: Path) -> None:
     """Write the checksums of the page and the figures of a result directory, and of the records they were made of.
 
     Raises UnwritableError.
@@ -80,4 +80,4 @@ def seal_report(folder: Path) -> None:
     figures = [path for kind in ("png", "svg") for path in sorted((folder / "figures").glob(f"*.{kind}"))]
     there = [path for path in (*(folder / name for name in SHOWN), *figures) if path.exists()]
     lines = [f"{digest_of(path)}  {path.relative_to(folder).as_posix()}\n" for path in there]
-    write_whole(folder / "report.sha256", "".join([*lines, f"# {len(lines)} files\n"]).encode())
+    write_atomically(folder / "report.sha256", "".join([*lines, f"# {len(lines)} files\n"]).encode())

@@ -11,20 +11,23 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.records.about import beyond, methods_where, settings_of
+from analysis.records.about import additions_in, methods_where, settings_of
 from analysis.records.safe_names import printable
 
-BESIDE = {
+SIDE_TABLES = {
     "runs": ("run_id", "status"),
     "responses": ("run_id", "prompt", "response", "probability", "reference", "gold", "proxy"),
     "gold_law": ("run_id", "gold", "probability", "reference"),
     "margins": ("run_id", "gap", "margin", "pairs"),
 }
-NEEDED = ("run_id", "method", "loss", "beta", "seed", "step", "kl", "gold", "status")
+REQUIRED = ("run_id", "method", "loss", "beta", "seed", "step", "kl", "gold", "status")
 
 
-MADE_BY = ("results_source", "reference_sha256")  # columns of runs and proxies: by which code, with which reference
-LATER = ("kappa", "pairs", "label_noise", "mu_squared")  # columns that the oldest layout may lack
+ORIGIN_COLUMNS = (
+    "results_source",
+    "reference_sha256",
+)  # columns of runs and proxies: by which code, with which reference
+OPTIONAL = ("kappa", "pairs", "label_noise", "mu_squared")  # columns that the oldest layout may lack
 
 
 class ResultsError(ValueError):
@@ -42,12 +45,12 @@ class UnwritableError(ResultsError):
     exit_code = 1
 
 
-def finished(folder: str | Path) -> bool:
+def is_finished(folder: str | Path) -> bool:
     """Whether the sweep of a result directory has ended."""
     return (Path(folder) / "curves.parquet").exists()
 
 
-def expected(folder: str | Path) -> int:
+def expected_runs(folder: str | Path) -> int:
     """How many runs a sweep that has not ended will have; 0 where nothing says so."""
     try:
         return int(json.loads((Path(folder) / "running.json").read_bytes())["runs"])
@@ -66,12 +69,12 @@ def failures(folder: str | Path) -> pd.DataFrame:
     return runs.loc[runs["status"] == "failed", ["run_id", "reason"]]
 
 
-def sources(folder: str | Path) -> str:
+def mixed_code_note(folder: str | Path) -> str:
     """A sentence on runs that different code made, which --accept-source allows; nothing where one code made all.
 
     Raises ResultsError.
     """
-    runs = load_beside(folder, "runs")
+    runs = load_table(folder, "runs")
     if "results_source" not in runs:
         return ""
     counts = runs["results_source"].dropna().value_counts(sort=False)
@@ -79,10 +82,10 @@ def sources(folder: str | Path) -> str:
     return f"different code made these runs, and their numbers may differ for it: {', '.join(parts)}" * (len(parts) > 1)
 
 
-def made_by(folder: str | Path) -> dict[str, str]:
+def origin_hashes(folder: str | Path) -> dict[str, str]:
     """The code and the references that made the runs of a result directory, as hashes. Raises ResultsError."""
-    runs = load_beside(folder, "runs")
-    known = {name: runs[name].dropna().unique() for name in MADE_BY if name in runs}
+    runs = load_table(folder, "runs")
+    known = {name: runs[name].dropna().unique() for name in ORIGIN_COLUMNS if name in runs}
     return {name: ", ".join(map(str, values)) for name, values in known.items() if len(values)}
 
 
@@ -95,9 +98,9 @@ def load(folder: str | Path) -> pd.DataFrame:
     try:
         if path.is_file():
             raise ResultsError(f"{path}: is a file; name the result directory that holds it")
-        if finished(path):
+        if is_finished(path):
             return with_attributes(_read([path / "curves.parquet"]), path)
-        parts = _sealed(path / "parts", "curves")
+        parts = _finished_parts(path / "parts", "curves")
     except OSError as error:
         raise ResultsError(f"{path}: cannot be read ({error.strerror or error})") from None
     if not any(part.name != "oracle.curves.parquet" for part in parts):
@@ -112,26 +115,26 @@ def load(folder: str | Path) -> pd.DataFrame:
 
 def with_attributes(curves: pd.DataFrame, folder: Path) -> pd.DataFrame:
     """The curves, which know what their sweep has beyond this version."""
-    curves.attrs.update(beyond(folder))
+    curves.attrs.update(additions_in(folder))
     return curves
 
 
-def load_beside(folder: str | Path, kind: str) -> pd.DataFrame:
+def load_table(folder: str | Path, kind: str) -> pd.DataFrame:
     """A table of BESIDE, or while a sweep runs what is finished of it; no rows where there is none.
 
     Raises ResultsError where a file is no such table.
     """
     whole, parts = Path(folder) / f"{kind}.parquet", Path(folder) / "parts"
-    paths = [whole] if whole.exists() else _sealed(parts, kind)
+    paths = [whole] if whole.exists() else _finished_parts(parts, kind)
     tables = []
     for path in paths:
         table = _read([path], needed=())
         if len(table):
             tables.append(table)
-        missing = [name for name in BESIDE[kind] if name not in table]
+        missing = [name for name in SIDE_TABLES[kind] if name not in table]
         if missing and len(table):
             raise ResultsError(f"{path}: lacks the column {missing[0]}, so it is no table of this simulator")
-    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(BESIDE[kind]))
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(SIDE_TABLES[kind]))
 
 
 def load_proxies(folder: str | Path) -> pd.DataFrame:
@@ -152,13 +155,13 @@ def load_losses(folder: str | Path) -> pd.DataFrame:
     return _read([path], needed=("loss", "kappa", "z", "f", "slope"))
 
 
-def _sealed(parts: Path, kind: str) -> list[Path]:
+def _finished_parts(parts: Path, kind: str) -> list[Path]:
     """The tables of a kind of the stacks that have finished, and the oracle's; all, where there are no checksums."""
     paths, seals = sorted(parts.glob(f"*.{kind}.parquet")), {path.name.split(".")[0] for path in parts.glob("*.sha256")}
     return [path for path in paths if not seals or path.name.split(".")[0] in {"oracle", *seals}]
 
 
-def _read(paths: Iterable[Path], needed: Iterable[str] = NEEDED) -> pd.DataFrame:
+def _read(paths: Iterable[Path], needed: Iterable[str] = REQUIRED) -> pd.DataFrame:
     tables = []
     for path in paths:
         try:
@@ -169,7 +172,7 @@ def _read(paths: Iterable[Path], needed: Iterable[str] = NEEDED) -> pd.DataFrame
         missing = [name for name in needed if name not in table]
         if missing:
             raise ResultsError(f"{path}: lacks the column {missing[0]}, so it is no table of this simulator")
-        later = [name for name in LATER if needed is NEEDED and name not in table]
+        later = [name for name in OPTIONAL if needed is REQUIRED and name not in table]
         tables.append(table.assign(**dict.fromkeys(later, float("nan"))))
     return tables[0] if len(tables) == 1 else pd.concat(tables, ignore_index=True)
 
@@ -180,7 +183,7 @@ def require_curves(curves: pd.DataFrame) -> None:
         raise ResultsError(
             f"curves (={type(curves).__name__}): must be the table that load(DIR) returns; call load on a folder first"
         )
-    missing = [name for name in NEEDED if name not in curves]
+    missing = [name for name in REQUIRED if name not in curves]
     if missing:
         raise ResultsError(
             f"curves: lack the column {missing[0]}; take the table that load(DIR) returns, with columns that are "
@@ -188,35 +191,35 @@ def require_curves(curves: pd.DataFrame) -> None:
         )
 
 
-def trained(curves: pd.DataFrame) -> pd.DataFrame:
+def trained_rows(curves: pd.DataFrame) -> pd.DataFrame:
     """The rows of trained runs that have numbers: no oracle, and nothing from where a run diverged on."""
     return curves[(curves["method"] != "oracle") & (curves["status"] == "ok")]
 
 
-def oracle(curves: pd.DataFrame) -> pd.DataFrame:
+def oracle_rows(curves: pd.DataFrame) -> pd.DataFrame:
     """The oracle frontier, by rising KL."""
     return curves[curves["method"] == "oracle"].sort_values("kl")
 
 
-def whole(curves: pd.DataFrame) -> pd.DataFrame:
+def without_diverged(curves: pd.DataFrame) -> pd.DataFrame:
     """The rows of all runs that did not diverge."""
-    rows = trained(curves)
+    rows = trained_rows(curves)
     return rows[~rows["run_id"].isin(curves.loc[curves["status"] == "diverged", "run_id"])]
 
 
-def ends(curves: pd.DataFrame) -> pd.DataFrame:
+def final_rows(curves: pd.DataFrame) -> pd.DataFrame:
     """The last checkpoint of every run that did not diverge."""
-    rows = whole(curves)
+    rows = without_diverged(curves)
     return rows[rows["step"] == rows.groupby("run_id")["step"].transform("max")]
 
 
-def policies(curves: pd.DataFrame) -> pd.DataFrame:
+def tradeoff_rows(curves: pd.DataFrame) -> pd.DataFrame:
     """The rows that a trade-off consists of: ends of offline training; against proxies, whole paths.
 
     Those are all n of best-of-n, all tau of Gibbs, and the checkpoints of reinforcement learning at its smallest
     penalty, as far as each goes on from the reference; and so are the checkpoints of losses that have no beta.
     """
-    rows = whole(curves)
+    rows = without_diverged(curves)
     paths = methods_where(curves, "trajectory")
     along = rows["method"].isin(paths) | (rows["method"].eq("gpo") & rows["beta"].isna())
     path = rows[along]
@@ -225,11 +228,11 @@ def policies(curves: pd.DataFrame) -> pd.DataFrame:
         path = path[(path["method"] != "rl") | (path["beta"] == least)]
     path = path.sort_values("step", kind="stable")
     farther = path["kl"] >= path.groupby("run_id")["kl"].cummax()
-    last = ends(curves)
+    last = final_rows(curves)
     return pd.concat([last[~last["run_id"].isin(path["run_id"]) & ~last["method"].isin(paths)], path[farther]])
 
 
-def offline(curves: pd.DataFrame) -> pd.DataFrame:
+def pairwise_rows(curves: pd.DataFrame) -> pd.DataFrame:
     """The rows of training on pairs, with the oracles, and without the settings that say nothing there.
 
     Losses are told apart by the settings that only some of them have; see `variants`.
@@ -245,7 +248,7 @@ def variants(curves: pd.DataFrame) -> pd.DataFrame:
     own. Raises ResultsError for what is no table of curves.
     """
     require_curves(curves)
-    runs = trained(curves)
+    runs = trained_rows(curves)
     runs = runs[runs["method"] == "gpo"]
     has = runs.groupby("loss")[further_axes(curves)].count() > 0
     some = [name for name in has if has[name].any() and not has[name].all()]
@@ -258,12 +261,12 @@ def variants(curves: pd.DataFrame) -> pd.DataFrame:
 def _variant(row: dict[str, Any]) -> Any:
     """The name of a loss with the settings that it has of those in the row."""
     loss = row.pop("loss")
-    told = []
+    settings = []
     for name, value in row.items():
         if not pd.isna(loss) and not pd.isna(value):
             shown = f"{value:g}" if isinstance(value, float) else value
-            told.append(f"{name.removeprefix(f'{loss}_').replace('_', ' ')} {shown}")
-    return ", ".join([loss, *told]) if told else loss
+            settings.append(f"{name.removeprefix(f'{loss}_').replace('_', ' ')} {shown}")
+    return ", ".join([loss, *settings]) if settings else loss
 
 
 def further_axes(curves: pd.DataFrame) -> list[str]:

@@ -30,7 +30,7 @@ def load(folder: str | Path | list[str | Path], *more: str | Path) -> pd.DataFra
     if len(folders) == 1:
         return load_one(folders[0])
     settings = [settings_in(Path(each)) for each in folders]
-    keys = differing(settings)
+    keys = differing_settings(settings)
     tables = [with_columns(load_one(each), keys, own) for each, own in zip(folders, settings, strict=True)]
     times = Counter(run for table in tables for run in table["run_id"].unique())
     seen: set[str] = set()
@@ -65,7 +65,7 @@ def flattened(name: str, value: Any) -> Iterator[tuple[str, Any]]:
         yield name, ", ".join(map(str, value)) if isinstance(value, list) and not name.startswith("sweep.") else value
 
 
-def differing(settings: Sequence[Settings]) -> list[str]:
+def differing_settings(settings: Sequence[Settings]) -> list[str]:
     """The keys whose values are not the same in all, or that are an axis in some."""
     known = dict.fromkeys(key for each in settings for key in each)
     axes = [key.removeprefix("sweep.") for key in known if key.startswith("sweep.") and key[6:] not in GRID]

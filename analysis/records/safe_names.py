@@ -17,13 +17,13 @@ def printable(name: str) -> str:
     return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in name)
 
 
-def drawn(name: str) -> str:
+def drawable_text(name: str) -> str:
     """A name for Matplotlib: nothing in it is typeset as mathematics, and a legend leaves none out."""
     plain = printable(name).replace("$", r"\$")
     return f" {plain}" if plain.startswith("_") else plain
 
 
-def in_a_file_name(name: str) -> str:
+def file_name_part(name: str) -> str:
     """A name as a part of a file's name, with a hash where signs or its length had to go."""
     plain = re.sub(r"[^\w.,=+ -]", "_", name)
     short = plain.encode()[:LONGEST].decode(errors="ignore")
@@ -32,7 +32,7 @@ def in_a_file_name(name: str) -> str:
     return f"{short}-{hashlib.sha256(name.encode(errors='backslashreplace')).hexdigest()[:8]}"
 
 
-def spelled(table: pd.DataFrame, spell: Callable[[str], str]) -> pd.DataFrame:
+def with_safe_names(table: pd.DataFrame, spell: Callable[[str], str]) -> pd.DataFrame:
     """A table with the names of its columns, and all text in it but in `run_id`, spelled for where they are shown."""
     changed = {}
     for name in table:

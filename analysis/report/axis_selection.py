@@ -13,7 +13,7 @@ import pandas as pd
 from analysis.figures.curve_groups import label_of, with_labels
 from analysis.figures.style import losses_of
 from analysis.records.about import cards
-from analysis.records.load import further_axes, offline, oracle, whole
+from analysis.records.load import further_axes, oracle_rows, pairwise_rows, without_diverged
 
 NONE = "none"  # a method that has an axis, in runs that have no value of it
 
@@ -40,8 +40,8 @@ class Part:
 
 def policies_of(curves: pd.DataFrame) -> pd.DataFrame:
     """All checkpoints of runs that did not diverge, with the column `family`."""
-    rows = whole(curves)
-    pairs, against = offline(rows), with_labels(rows)
+    rows = without_diverged(curves)
+    pairs, against = pairwise_rows(rows), with_labels(rows)
     labels = against["method"].map({method: label_of(against, method) for method in against["method"].unique()})
     tables = [pairs.assign(family=pairs["loss"]), against.assign(family=labels)]
     return pd.concat([table for table in tables if len(table)], ignore_index=True)
@@ -77,7 +77,7 @@ def parts_of(curves: pd.DataFrame, rows: pd.DataFrame, axes: Sequence[Axis]) -> 
             combinations.append(dict(key))
     place = {axis.name: axis.choices for axis in axes}
     combinations.sort(key=lambda at: [place[name].index(at[name]) if name in at else -1 for name in place])
-    best = oracle(curves)
+    best = oracle_rows(curves)
     return [Part(settings=at, families=_families(held, at), best=_oracle_at(best, at)) for at in combinations]
 
 

@@ -12,11 +12,18 @@ import numpy as np
 import pandas as pd
 
 from analysis.figures.style import loss_styles, losses_of
-from analysis.records.load import load_beside
+from analysis.records.load import load_table
 from analysis.report.axis_selection import Axis, Part, axes_of, parts_of, policies_of
-from analysis.report.json_numbers import listed, rounded, spread, told
+from analysis.report.json_numbers import evenly_spaced, json_value, rounded, rounded_list
 from analysis.report.page_budget import LEVELS, Level, left_out
-from analysis.report.policy_summaries import WIDTH, Laws, Responses, Said, law_json, laws_of
+from analysis.report.policy_summaries import (
+    WIDTH,
+    GoldDistributions,
+    ResponseItems,
+    ResponseTable,
+    distribution_json,
+    gold_distributions,
+)
 from analysis.report.slider_series import WORDS, Series, series_of
 
 COLUMNS = ("kl", "kl_low", "kl_high", "gold", "gold_low", "gold_high", "proxy")
@@ -24,17 +31,17 @@ NAMES = {"beta": "β (small: weak regularization)", "step": "training step", "n"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Chosen:
+class PageContent:
     """All that can be chosen: parts with the series of each, what trained policies say, and the axes."""
 
     axes: list[Axis]
     parts: list[tuple[Part, list[Series]]]
-    laws: Laws
-    said: Said
+    laws: GoldDistributions
+    responses: ResponseTable
     styles: dict[str, dict[str, Any]]
 
 
-def chosen_of(folder: Path, curves: pd.DataFrame) -> Chosen:
+def page_content(folder: Path, curves: pd.DataFrame) -> PageContent:
     """What can be chosen of a sweep. Raises ResultsError."""
     rows = policies_of(curves)
     axes = axes_of(rows)
@@ -43,24 +50,26 @@ def chosen_of(folder: Path, curves: pd.DataFrame) -> Chosen:
         for part in parts_of(curves, rows, axes)
     ]
     others = [name for name in rows["family"].unique() if name not in set(losses_of(rows))]
-    return Chosen(
+    return PageContent(
         axes=axes,
         parts=parts,
-        laws=laws_of(load_beside(folder, "gold_law")),
-        said=Said(load_beside(folder, "responses")),
+        laws=gold_distributions(load_table(folder, "gold_law")),
+        responses=ResponseTable(load_table(folder, "responses")),
         styles=loss_styles([*losses_of(rows), *others]),
     )
 
 
-def data_of(chosen: Chosen, budget: int) -> tuple[str, list[str]]:
+def page_json(chosen: PageContent, budget: int) -> tuple[str, list[str]]:
     """The JSON of the page, of at most `budget` bytes where that can be, and sentences of what was left out."""
     for level in LEVELS:
-        text = in_script(json.dumps(at_level(chosen, level), separators=(",", ":"), allow_nan=False, sort_keys=True))
+        text = in_script(
+            json.dumps(content_at_level(chosen, level), separators=(",", ":"), allow_nan=False, sort_keys=True)
+        )
         if len(text.encode()) <= budget:
             break
     steps = [len(each.steps) for _, series in chosen.parts for each in series]
     seeds = [len(each.seeds) for _, series in chosen.parts for each in series]
-    portraits = bool(chosen.said.runs) or bool(chosen.laws.policy)
+    portraits = bool(chosen.responses.runs) or bool(chosen.laws.policy)
     return text, left_out(level, parts=len(chosen.parts), seeds=max(seeds), steps=max(steps), portraits=portraits)
 
 
@@ -69,13 +78,13 @@ def in_script(text: str) -> str:
     return text.translate({ord(sign): f"\\u{ord(sign):04x}" for sign in "<>&\u2028\u2029"})
 
 
-def at_level(chosen: Chosen, level: Level) -> dict[str, Any]:
+def content_at_level(chosen: PageContent, level: Level) -> dict[str, Any]:
     """All that the page's controls choose from."""
-    responses = Responses(chosen.said)
+    responses = ResponseItems(chosen.responses)
     parts = [_part(part, series, chosen, responses, level) for part, series in chosen.parts[: level.parts]]
     return {
         "axes": [
-            {"name": axis.name, "label": told(axis.name), "values": [told(value) for value in axis.choices]}
+            {"name": axis.name, "label": json_value(axis.name), "values": [json_value(value) for value in axis.choices]}
             for axis in chosen.axes
         ],
         "parts": parts,
@@ -94,16 +103,18 @@ def _style(style: dict[str, Any]) -> dict[str, str]:
     return {"color": style["color"], "dash": spelled, "marker": style["marker"]}
 
 
-def _part(part: Part, series: list[Series], chosen: Chosen, responses: Responses, level: Level) -> dict[str, Any]:
+def _part(
+    part: Part, series: list[Series], chosen: PageContent, responses: ResponseItems, level: Level
+) -> dict[str, Any]:
     """One combination of the axes."""
     at = [axis.choices.index(part.settings[axis.name]) if axis.name in part.settings else None for axis in chosen.axes]
-    best = part.best.iloc[spread(len(part.best), level.points)]
+    best = part.best.iloc[evenly_spaced(len(part.best), level.points)]
     runs = [run for each in series for curve in each.runs for run in curve if run in chosen.laws.reference]
     return {
         "at": at,
-        "oracle": {"kl": listed(best["kl"]), "gold": listed(best["gold"])},
+        "oracle": {"kl": rounded_list(best["kl"]), "gold": rounded_list(best["gold"])},
         "families": [_family(each, chosen.laws, responses, level) for each in series],
-        "reference": law_json(chosen.laws.reference[runs[0]]) if runs and level.portraits else None,
+        "reference": distribution_json(chosen.laws.reference[runs[0]]) if runs and level.summaries else None,
         "frame": frame_of(part, series),
     }
 
@@ -114,16 +125,19 @@ def frame_of(part: Part, series: list[Series]) -> dict[str, list[float | int | N
     gold = np.concatenate([each.paths[..., 1].ravel() for each in series] + [part.best["gold"].to_numpy(float), [0.0]])
     scores = [each.paths[..., 2].ravel() for each in series if each.method != "gpo"]
     gold = np.concatenate([gold, *scores])
-    return {"kl": listed([0.0, np.nanmax(kl, initial=0.0)]), "gold": listed([np.nanmin(gold), np.nanmax(gold)])}
+    return {
+        "kl": rounded_list([0.0, np.nanmax(kl, initial=0.0)]),
+        "gold": rounded_list([np.nanmin(gold), np.nanmax(gold)]),
+    }
 
 
-def _family(series: Series, laws: Laws, responses: Responses, level: Level) -> dict[str, Any]:
+def _family(series: Series, laws: GoldDistributions, responses: ResponseItems, level: Level) -> dict[str, Any]:
     """One family of policies: where its slider goes, and what is there."""
     seeds = list(range(min(len(series.seeds), level.seeds)))
-    steps = spread(len(series.steps), level.points if series.by == "beta" else max(level.points, 24))
+    steps = evenly_spaced(len(series.steps), level.points if series.by == "beta" else max(level.points, 24))
     stops = list(range(len(series.stops))) if series.by == "beta" else steps
     values = 3 if series.method != "gpo" else 2
-    portraits = range(len(series.seeds) if level.portraits else 0)
+    portraits = range(len(series.seeds) if level.summaries else 0)
     means = series.means.reindex(columns=list(COLUMNS)).iloc[stops]
     return {
         "name": series.name,
@@ -131,22 +145,26 @@ def _family(series: Series, laws: Laws, responses: Responses, level: Level) -> d
         "by": WORDS[series.by],
         "along": series.by != "beta",
         "what": NAMES[series.by] if series.method == "gpo" or series.by != "beta" else "τ, the penalty on KL",
-        "stops": listed(np.array(series.stops)[stops]),
+        "stops": rounded_list(np.array(series.stops)[stops]),
         "seeds": [series.seeds[i] for i in seeds],
         "of": len(series.seeds),
         "steps": [series.steps[i] for i in steps],
-        "means": {name: listed(means[name]) for name in COLUMNS},
+        "means": {name: rounded_list(means[name]) for name in COLUMNS},
         "counts": series.means["seeds"].iloc[stops].astype(int).tolist(),
         "frontier": _frontier(series.curve, level.points),
         "paths": [_path(path[steps], values) for path in series.mean_paths],
         "each": [[_path(path[i][steps], values) for i in seeds] for path in series.paths],
-        "ends": [[listed(_last(path[i])) for i in seeds] for path in series.paths] if series.by == "beta" else None,
-        "laws": [law_json(laws.mean([runs[i] for i in portraits])) for runs in series.runs],
-        "law": [[law_json(laws.policy.get(runs[i])) for i in seeds[: level.portraits]] for runs in series.runs],
+        "ends": [[rounded_list(_last(path[i])) for i in seeds] for path in series.paths]
+        if series.by == "beta"
+        else None,
+        "laws": [distribution_json(laws.mean([runs[i] for i in portraits])) for runs in series.runs],
+        "law": [
+            [distribution_json(laws.policy.get(runs[i])) for i in seeds[: level.summaries]] for runs in series.runs
+        ],
         "said": [
             [
                 responses.of(runs[i], level.prompts, level.likely) if runs[i] in responses else None
-                for i in seeds[: level.portraits]
+                for i in seeds[: level.summaries]
             ]
             for runs in series.runs
         ],
@@ -155,14 +173,14 @@ def _family(series: Series, laws: Laws, responses: Responses, level: Level) -> d
 
 def _frontier(curve: pd.DataFrame, points: int) -> dict[str, Any]:
     """The mean frontier, with its interval where there is one."""
-    at = curve.iloc[spread(len(curve), points)]
-    ends = {name: listed(at[name]) for name in ("low", "high")} if at["low"].notna().any() else {}
-    return {"kl": listed(at["kl"]), "gold": listed(at["gold"]), **ends}
+    at = curve.iloc[evenly_spaced(len(curve), points)]
+    ends = {name: rounded_list(at[name]) for name in ("low", "high")} if at["low"].notna().any() else {}
+    return {"kl": rounded_list(at["kl"]), "gold": rounded_list(at["gold"]), **ends}
 
 
 def _path(path: np.ndarray, values: int) -> list[list[float | int | None]] | None:
     """The columns of a path [T, 3]; None where there is no run."""
-    return [listed(path[:, i]) for i in range(values)] if np.isfinite(path[:, 0]).any() else None
+    return [rounded_list(path[:, i]) for i in range(values)] if np.isfinite(path[:, 0]).any() else None
 
 
 def _last(path: np.ndarray) -> np.ndarray:

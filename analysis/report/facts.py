@@ -7,7 +7,7 @@ import pandas as pd
 
 from analysis.figures.curve_groups import label_of
 from analysis.records.load import further_axes
-from analysis.report.json_numbers import told
+from analysis.report.json_numbers import json_value
 
 Fact = tuple[str, str]
 VERSIONS = {
@@ -43,9 +43,9 @@ def sweep_facts(curves: pd.DataFrame, ended: bool, failed: pd.DataFrame) -> list
     ]
     for label, which in betas:
         values = runs.loc[which, "seed" if label == "seeds" else "beta"].dropna().unique().tolist()
-        facts += [(label, _few(told(value) for value in sorted(values)))] if values else []
+        facts += [(label, _few(json_value(value) for value in sorted(values)))] if values else []
     for name in further_axes(curves):
-        facts.append((told(name), _few(told(value) for value in runs[name].dropna().unique().tolist())))
+        facts.append((json_value(name), _few(json_value(value) for value in runs[name].dropna().unique().tolist())))
     return facts
 
 
@@ -67,7 +67,7 @@ def world_facts(world: dict[str, Any]) -> list[Fact]:
         return []
     responses = f", {world['responses']:,} responses to each" if isinstance(world.get("responses"), int) else ""
     size = [
-        f"{told(world.get('kind', ''))}: {_shown(world, 'prompts')} prompts{responses}",
+        f"{json_value(world.get('kind', ''))}: {_shown(world, 'prompts')} prompts{responses}",
         f"{_shown(world, 'vocabulary')} tokens, responses of {_shown(world, 'response_length')}",
     ]
     facts = [("world", "; ".join(size)), ("gold reward", _gold(world))]
@@ -87,12 +87,18 @@ def world_facts(world: dict[str, Any]) -> list[Fact]:
 def _gold(world: dict[str, Any]) -> str:
     rules = world.get("gold_rules")
     rules = rules if isinstance(rules, list) else []
-    return "; ".join([told(world.get("gold_reward", "unknown")), *map(str, rules)])
+    return "; ".join([json_value(world.get("gold_reward", "unknown")), *map(str, rules)])
 
 
 def _shown(world: dict[str, Any], name: str) -> str:
     value = world.get(name, "?")
-    return f"{value:,}" if isinstance(value, int) else told(value) if not isinstance(value, float) else f"{value:.4g}"
+    return (
+        f"{value:,}"
+        if isinstance(value, int)
+        else json_value(value)
+        if not isinstance(value, float)
+        else f"{value:.4g}"
+    )
 
 
 def training_facts(runs: pd.DataFrame) -> list[Fact]:
@@ -107,7 +113,12 @@ def training_facts(runs: pd.DataFrame) -> list[Fact]:
     }
     there = {name: label for name, label in told_of.items() if name in runs and runs[name].notna().any()}
     return [
-        (label, _few(f"{value:,}" if isinstance(value, int) else told(value) for value in runs[name].unique().tolist()))
+        (
+            label,
+            _few(
+                f"{value:,}" if isinstance(value, int) else json_value(value) for value in runs[name].unique().tolist()
+            ),
+        )
         for name, label in there.items()
     ]
 

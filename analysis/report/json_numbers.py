@@ -21,19 +21,19 @@ def rounded(value: float, digits: int = DIGITS) -> float | int | None:
     return int(short) if short.is_integer() and abs(short) < 1e15 else short
 
 
-def listed(values: Iterable[float]) -> list[float | int | None]:
+def rounded_list(values: Iterable[float]) -> list[float | int | None]:
     """Numbers, each rounded."""
     return [rounded(value) for value in np.asarray(values, dtype=float).tolist()]
 
 
-def spread(count: int, most: int) -> list[int]:
+def evenly_spaced(count: int, most: int) -> list[int]:
     """At most so many of `count` places, first and last among them, evenly spaced."""
     if count <= most:
         return list(range(count))
     return sorted({round(i * (count - 1) / (most - 1)) for i in range(most)})
 
 
-def told(value: Any) -> str:
+def json_value(value: Any) -> str:
     """A setting as people read it."""
     if isinstance(value, float):
         return f"{value:g}"

@@ -16,10 +16,19 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from analysis.published.verdicts import tally
-from analysis.records.atomic_files import write_whole
-from analysis.records.load import ResultsError, ends, failures, finished, load, load_beside, sources, trained
+from analysis.records.atomic_files import write_atomically
+from analysis.records.load import (
+    ResultsError,
+    failures,
+    final_rows,
+    is_finished,
+    load,
+    load_table,
+    mixed_code_note,
+    trained_rows,
+)
 from analysis.records.number_format import number
-from analysis.report.data import chosen_of, data_of
+from analysis.report.data import page_content, page_json
 from analysis.report.facts import machine_facts, source_facts, sweep_facts, training_facts, world_facts
 from analysis.report.pictures import pictures_of
 from analysis.report.side_tables import load_claims, load_config, load_world
@@ -36,27 +45,27 @@ def write_report(folder: str | Path) -> Path:
     The same records and figures give the same bytes.
     """
     folder = Path(folder)
-    return write_whole(folder / "report.html", page_of(folder).encode(errors="backslashreplace"))
+    return write_atomically(folder / "report.html", page_of(folder).encode(errors="backslashreplace"))
 
 
 def page_of(folder: Path) -> str:
     """The page of a result directory as text. Raises ResultsError."""
     curves = load(folder)
-    if ends(curves).empty:
-        what = "every run diverged" if len(trained(curves)) else "no run has a measurement"
+    if final_rows(curves).empty:
+        what = "every run diverged" if len(trained_rows(curves)) else "no run has a measurement"
         raise ResultsError(f"{folder}: {what}, so there is nothing to show; a smaller learning rate may help")
-    chosen = chosen_of(folder, curves)
-    data, left_out = data_of(chosen, DATA)
+    chosen = page_content(folder, curves)
+    data, left_out = page_json(chosen, DATA)
     scripts = [get_plotlyjs(), _own("page.js")]
     context: dict[str, Any] = {
         "title": folder.resolve().name,
-        "ended": finished(folder),
+        "ended": is_finished(folder),
         "facts": [
-            *sweep_facts(curves, finished(folder), failures(folder)),
+            *sweep_facts(curves, is_finished(folder), failures(folder)),
             *world_facts(load_world(folder)),
-            *training_facts(load_beside(folder, "runs")),
-            *source_facts(sources(folder)),
-            *machine_facts(load_beside(folder, "runs")),
+            *training_facts(load_table(folder, "runs")),
+            *source_facts(mixed_code_note(folder)),
+            *machine_facts(load_table(folder, "runs")),
         ],
         "config": load_config(folder),
         "claims": (claims := load_claims(folder)),
@@ -64,7 +73,7 @@ def page_of(folder: Path) -> str:
         "signs": SIGNS,
         "scored": any(series.method != "gpo" for _, found in chosen.parts for series in found),
         "has_oracle": any(len(part.best) for part, _ in chosen.parts),
-        "said": bool(chosen.said.runs),
+        "said": bool(chosen.responses.runs),
         "has_laws": bool(chosen.laws.policy),
         "left_out": left_out,
         "data": Markup(data),

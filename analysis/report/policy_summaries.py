@@ -19,7 +19,7 @@ Array = np.ndarray
 
 
 @dataclass(frozen=True, kw_only=True)
-class Laws:
+class GoldDistributions:
     """The law of gold under each run, [bins], and under its reference; `first` is the middle of the first bin."""
 
     first: float
@@ -32,10 +32,10 @@ class Laws:
         return np.mean(found, axis=0) if found else None
 
 
-def laws_of(table: pd.DataFrame) -> Laws:
+def gold_distributions(table: pd.DataFrame) -> GoldDistributions:
     """The laws in a table of the columns run_id, gold, probability and reference."""
     if table.empty:
-        return Laws(first=0.0)
+        return GoldDistributions(first=0.0)
     gold = np.sort(table["gold"].unique())
     place = np.rint((table["gold"].to_numpy() - gold[0]) / WIDTH).astype(int)
     run, names = pd.factorize(table["run_id"])
@@ -44,10 +44,10 @@ def laws_of(table: pd.DataFrame) -> Laws:
         law = np.zeros((len(names), int(place.max()) + 1))
         np.add.at(law, (run, place), table[name].to_numpy(float))
         held[name] = dict(zip(map(str, names), law, strict=True))
-    return Laws(first=float(gold[0]), policy=held["probability"], reference=held["reference"])
+    return GoldDistributions(first=float(gold[0]), policy=held["probability"], reference=held["reference"])
 
 
-def law_json(law: Array | None) -> list[Any] | None:
+def distribution_json(law: Array | None) -> list[Any] | None:
     """A law as [the number of its first bin, probabilities]."""
     if law is None or not (law > LEAST).any():
         return None
@@ -64,7 +64,7 @@ def log_ratios(table: pd.DataFrame) -> dict[str, bool]:
     return {str(run): bool(all_close) for run, all_close in close.groupby(sure["run_id"].to_numpy()).all().items()}
 
 
-class Said:
+class ResponseTable:
     """A table of responses by run: rows (prompt, response, reference, gold, probability, proxy, rank), likeliest first.
 
     The rank is the better of those that a response has under the policy and under the reference.
@@ -75,24 +75,24 @@ class Said:
         self.runs: dict[str, list[tuple[Any, ...]]] = {}
         groups = table.groupby(["run_id", "prompt"], sort=False)
         ranks = [groups[name].rank(ascending=False, method="first") for name in ("probability", "reference")]
-        told = table.assign(rank=np.minimum(*ranks) if len(table) else 0.0)
-        told = told.sort_values("probability", ascending=False, kind="stable")
+        ranked = table.assign(rank=np.minimum(*ranks) if len(table) else 0.0)
+        ranked = ranked.sort_values("probability", ascending=False, kind="stable")
         names = ["run_id", "prompt", "response", "reference", "gold", "probability", "proxy", "rank"]
-        for run, *row in zip(*(told[name].tolist() for name in names), strict=True):
+        for run, *row in zip(*(ranked[name].tolist() for name in names), strict=True):
             self.runs.setdefault(str(run), []).append(tuple(row))
         self.order = {prompt: place for place, prompt in enumerate(dict.fromkeys(table["prompt"].tolist()))}
 
 
-class Responses:
+class ResponseItems:
     """What runs say as JSON: `items` [prompt, text, reference, gold] once, and for a run [item, π, proxy]."""
 
-    def __init__(self, said: Said) -> None:
-        self._said = said
+    def __init__(self, table: ResponseTable) -> None:
+        self._table = table
         self._known: dict[tuple[Any, ...], int] = {}
         self._prompts: dict[str, int] = {}
 
     def __contains__(self, run: str) -> bool:
-        return run in self._said.runs
+        return run in self._table.runs
 
     @property
     def items(self) -> list[list[Any]]:
@@ -106,8 +106,8 @@ class Responses:
 
     def of(self, run: str, prompts: int, most: int) -> dict[str, Any]:
         """The responses of a run to its first prompts, as JSON: the `most` likeliest under policy and reference."""
-        rows = self._said.runs[run]
-        shown = sorted({row[0] for row in rows}, key=self._said.order.__getitem__)[:prompts]
+        rows = self._table.runs[run]
+        shown = sorted({row[0] for row in rows}, key=self._table.order.__getitem__)[:prompts]
         found = []
         for wanted in shown:
             for prompt, text, reference, gold, probability, proxy, rank in rows:
@@ -116,4 +116,4 @@ class Responses:
                     key = (place, str(text), rounded(reference, 3), rounded(gold))
                     item = self._known.setdefault(key, len(self._known))
                     found.append([item, rounded(probability, 3) if probability >= 1e-12 else 0, rounded(proxy)])
-        return {"rows": found, "ratio": self._said.ratios.get(run, False)}
+        return {"rows": found, "ratio": self._table.ratios.get(run, False)}

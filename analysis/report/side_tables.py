@@ -50,12 +50,12 @@ def _claim(entry: Any, where: str) -> dict[str, Any]:
     if entry.get("estimate") is not None and not _number(entry["estimate"]):
         raise ResultsError(f"{where}: estimate is {entry['estimate']!r}; must be null or a number")
     texts = {name: "" if entry.get(name) is None else str(entry[name]) for name in TEXTS}
-    told = {"verdict": entry["verdict"], "estimate": entry.get("estimate"), "interval": interval}
+    numbers = {"verdict": entry["verdict"], "estimate": entry.get("estimate"), "interval": interval}
     for name in ("p", "p_holm"):
         if entry.get(name) is not None and not _number(entry[name]):
             raise ResultsError(f"{where}: {name} is {entry[name]!r}; must be null or a number")
-        told[name] = entry.get(name)
-    return texts | told | {"quick": bool(entry.get("quick"))}
+        numbers[name] = entry.get(name)
+    return texts | numbers | {"quick": bool(entry.get("quick"))}
 
 
 def _number(value: Any) -> bool:

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.records.about import cards
-from analysis.records.load import ends
+from analysis.records.load import final_rows
 from analysis.statistics.frontier import frontier
 from analysis.statistics.intervals import over_seeds
 
@@ -66,7 +66,7 @@ def series_of(name: str, rows: pd.DataFrame) -> Series:
     method, by = str(rows["method"].iloc[0]), slider_of(rows)
     values = [value for value in VALUES if rows[value].notna().any()]
     if by == "beta":
-        means = over_seeds(ends(rows), ["beta"], values).sort_values("beta", ignore_index=True)
+        means = over_seeds(final_rows(rows), ["beta"], values).sort_values("beta", ignore_index=True)
         stops = means["beta"].tolist()
     else:
         means = over_seeds(rows, ["step"], values).sort_values("step", ignore_index=True)

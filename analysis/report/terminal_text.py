@@ -7,9 +7,19 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis.records.load import ends, expected, failures, finished, load, offline, sources, trained, variants
+from analysis.records.load import (
+    expected_runs,
+    failures,
+    final_rows,
+    is_finished,
+    load,
+    mixed_code_note,
+    pairwise_rows,
+    trained_rows,
+    variants,
+)
 from analysis.records.number_format import number, with_error
-from analysis.records.safe_names import printable, spelled
+from analysis.records.safe_names import printable, with_safe_names
 from analysis.statistics.law_fits import fit_laws, trends
 from analysis.statistics.peaks import best, curve_settings, peaks
 
@@ -21,19 +31,19 @@ CROSS_FITTED = "Peaks are looked for on the other seeds, so luck does not raise 
 
 def text(folder: str | Path) -> str:
     """What a result directory came to, for a terminal: how its runs ended, and the best of each loss."""
-    curves = spelled(load(folder), printable)
+    curves = with_safe_names(load(folder), printable)
     rows = curves[curves["method"] != "oracle"]
     runs, diverged = (part["run_id"].nunique() for part in (rows, rows[rows["status"] == "diverged"]))
-    so_far, failed = "" if finished(folder) else " so far", failures(folder)
-    of = f" of {expected(folder)}" if expected(folder) and so_far else ""
+    so_far, failed = "" if is_finished(folder) else " so far", failures(folder)
+    of = f" of {expected_runs(folder)}" if expected_runs(folder) and so_far else ""
     first = f"{runs}{of} run{'s' * (runs != 1)}{so_far}, {diverged} of them diverged"
     if len(failed):
         first += f"; {len(failed)} more failed, and `runs.parquet` says why"
     if diverged:
         first += "\n" + _filled(f"diverged, and left out of all below: {which_diverged(curves)}")
-    if mixed := sources(folder):
+    if mixed := mixed_code_note(folder):
         first += f"\n{mixed}"
-    if ends(curves).empty:
+    if final_rows(curves).empty:
         hint = "; a smaller learning rate may help" if diverged else ""
         return f"{first}; no figures, since nothing is left to draw{hint}"
     return "\n".join([first, *_offline_text(curves), *_proxy_text(curves)])
@@ -48,9 +58,9 @@ def which_diverged(curves: pd.DataFrame) -> str:
     each = runs.assign(lost=lost).drop_duplicates("run_id").groupby(by, dropna=False, sort=False)["lost"]
     counts = each.agg(["sum", "size"]).reset_index()
     counts = counts[counts["sum"] > 0]
-    said = [_setting(row, by) for row in counts.head(MOST).to_dict("records")]
-    more = len(counts) - len(said)
-    return ", ".join(said) + (f" and {more} more settings" if more > 0 else "")
+    shown = [_setting(row, by) for row in counts.head(MOST).to_dict("records")]
+    more = len(counts) - len(shown)
+    return ", ".join(shown) + (f" and {more} more settings" if more > 0 else "")
 
 
 def _setting(row: dict[object, object], by: Sequence[str]) -> str:
@@ -82,8 +92,8 @@ def _errors(table: pd.DataFrame, name: str) -> list[str]:
 
 def _offline_text(curves: pd.DataFrame) -> list[str]:
     """The best of each loss, where there is offline training."""
-    rows = offline(curves)
-    if ends(rows).empty:
+    rows = pairwise_rows(curves)
+    if final_rows(rows).empty:
         return []
     found, along = best(rows), peaks(rows)
     apart = [name for name in curve_settings(rows) if name not in ("method", "kappa", "beta")]
@@ -117,7 +127,7 @@ def _offline_text(curves: pd.DataFrame) -> list[str]:
 def _proxy_text(curves: pd.DataFrame) -> list[str]:
     """Where each method against proxies peaks, and its law."""
     rows = curves[~curves["method"].isin(["gpo", "oracle"])]
-    if trained(rows).empty:
+    if trained_rows(rows).empty:
         return []
     by = [name for name in curve_settings(rows) if name not in ("loss", "kappa") and not rows[name].isna().all()]
     table = peaks(rows)
@@ -131,8 +141,8 @@ def _proxy_text(curves: pd.DataFrame) -> list[str]:
     laws = fit_laws(rows)
     if laws.empty:
         return lines
-    told = [name for name in laws if name in by or name == "proxy_parameters"]
-    table = laws[told].rename(columns={"beta": "penalty", "proxy_parameters": "parameters"})
+    columns = [name for name in laws if name in by or name == "proxy_parameters"]
+    table = laws[columns].rename(columns={"beta": "penalty", "proxy_parameters": "parameters"})
     table = table.assign(alpha=_between(laws, "law_alpha"), beta=_between(laws, "law_beta"))
     table = table.assign(**{"peak d": _within(laws, "peak_d"), "peak gold": _within(laws, "peak_gold")})
     table = table.assign(rmse=laws["rmse"].map(number), other=laws["rival_rmse"].map(number))

@@ -25,13 +25,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.statistics.frontier import Names, check_above_zero, families_of, told_of
+from analysis.statistics.frontier import Names, check_above_zero, families_of, values_text
 from analysis.statistics.intervals import LEVEL, Estimate, mean_of
 from analysis.statistics.tradeoff_curves import Curves, by_draw, curves_at, reach_of
 
 SIMILAR = 0.2  # deviations of gold: a small effect by the convention of Cohen 1988
 POINTS = 101
-PLACES = slice(10, None, 10)  # of these: tenths of the reach
+TENTHS = slice(10, None, 10)  # of these: tenths of the reach
 
 Array = np.ndarray
 
@@ -55,7 +55,7 @@ class Comparison:
     low: float
     high: float
     estimate: Estimate
-    places: tuple[Estimate, ...]
+    at_tenths: tuple[Estimate, ...]
     p: float
     margin: float
     equivalence_p: float
@@ -99,7 +99,7 @@ class Comparison:
         return "equal on average" if self.smallest_margin < self.margin else "undecided"
 
 
-def paired(a: Curves, b: Curves) -> tuple[Array, Array, int]:
+def paired_differences(a: Curves, b: Curves) -> tuple[Array, Array, int]:
     """Differences of gold [S, G] over the replicates that both have, what noise they share [G], and S."""
     both = [name for name in a.names if name in set(b.names)]
     rows = [[curves.names.index(name) for name in both] for curves in (a, b)]
@@ -134,12 +134,14 @@ def compare(
     seed; and ResultsError for rows that cannot belong together.
     """
     families = families_of(curves, by, pool=pool)
-    if families.more:
-        told = told_of(pd.concat([points for _, points in families.each]), families.more) or ", ".join(families.more)
-        names = ", ".join(f'"{name}"' for name in (*families.by, *families.more))
+    if families.further:
+        told = values_text(pd.concat([points for _, points in families.each]), families.further) or ", ".join(
+            families.further
+        )
+        names = ", ".join(f'"{name}"' for name in (*families.by, *families.further))
         raise ValueError(
             f"the curves vary in {told}, too: take those of one value, name it in by=[{names}] with a value of each in "
-            f'a and b, or average over it with pool=["{families.more[0]}"]'
+            f'a and b, or average over it with pool=["{families.further[0]}"]'
         )
     check_above_zero(margin=margin, upto=upto)
     each = dict(families.each)
@@ -148,7 +150,9 @@ def compare(
         if key not in each:
             known = ", ".join(str(value[0] if len(value) == 1 else value) for value in each)
             raise ValueError(f"{by if isinstance(by, str) else list(by)} = {name!r}: must be one of {known}")
-    found = compare_families(a, b, *(each[key] for key in keys), apart=families.apart, margin=margin, upto=upto)
+    found = compare_families(
+        a, b, *(each[key] for key in keys), apart=families.distinguishing, margin=margin, upto=upto
+    )
     return replace(found, pooled=families.pooled)
 
 
@@ -168,19 +172,19 @@ def compare_families(
     if not reach > 0:
         raise ValueError(f"{a} and {b}: one of them never leaves the reference, so there is nothing to compare")
     grid = np.linspace(0.0, reach, POINTS)
-    return compared(a, b, *(curves_at(points, apart, grid) for points in (of_a, of_b)), margin=margin)
+    return compare_curves(a, b, *(curves_at(points, apart, grid) for points in (of_a, of_b)), margin=margin)
 
 
-def compared(a: Any, b: Any, of_a: Curves, of_b: Curves, *, margin: float = SIMILAR) -> Comparison:
+def compare_curves(a: Any, b: Any, of_a: Curves, of_b: Curves, *, margin: float = SIMILAR) -> Comparison:
     """Compare two families by their curves at the same KL; see `compare`."""
-    difference, noise, seeds = paired(of_a, of_b)
+    difference, noise, seeds = paired_differences(of_a, of_b)
     if not seeds:
         raise ValueError(f"{a} and {b}: have no seed in common, so they cannot be compared draw by draw")
-    estimate = mean_of(over_kl(difference, of_a.kl), float(np.sqrt((noise**2).mean())))
+    estimate = mean_of(mean_over_kl(difference, of_a.kl), float(np.sqrt((noise**2).mean())))
     low, high = estimate.interval()
     p, smallest = equivalence(estimate, margin)
     places = tuple(
-        mean_of(values, float(shared)) for values, shared in zip(difference.T[PLACES], noise[PLACES], strict=True)
+        mean_of(values, float(shared)) for values, shared in zip(difference.T[TENTHS], noise[TENTHS], strict=True)
     )
     level = 1 - (1 - LEVEL) / len(places)
     band = np.array([each.interval(level) for each in places]).T
@@ -192,7 +196,7 @@ def compared(a: Any, b: Any, of_a: Curves, of_b: Curves, *, margin: float = SIMI
         low=low,
         high=high,
         estimate=estimate,
-        places=places,
+        at_tenths=places,
         p=p_value(estimate),
         margin=margin,
         equivalence_p=p,
@@ -209,7 +213,7 @@ def compared(a: Any, b: Any, of_a: Curves, of_b: Curves, *, margin: float = SIMI
     )
 
 
-def over_kl(difference: Array, kl: Array) -> Array:
+def mean_over_kl(difference: Array, kl: Array) -> Array:
     """The mean over KL of differences [S, G] at kl [G], the area divided by the reach, [S]."""
     return np.trapezoid(difference, kl, axis=1) / float(kl[-1])
 
@@ -240,17 +244,17 @@ def compare_all(
     count, rows = len(families.by), []
     for (first, of_a), (second, of_b) in combinations(families.each, 2):
         a, b = (value[0] if count == 1 else value[:count] for value in (first, second))
-        here = dict(zip(families.more, first[count:], strict=True))
-        if not same(first[count:], second[count:]):
+        here = dict(zip(families.further, first[count:], strict=True))
+        if not equal_or_missing(first[count:], second[count:]):
             continue
         with suppress(ValueError):
-            found = compare_families(a, b, of_a, of_b, apart=families.apart, margin=margin, upto=upto)
+            found = compare_families(a, b, of_a, of_b, apart=families.distinguishing, margin=margin, upto=upto)
             rows.append(here | vars(replace(found, pooled=families.pooled)) | {"verdict": found.verdict})
-    left_out = ("estimate", "places", *(() if families.pooled else ("pooled",)))
+    left_out = ("estimate", "at_tenths", *(() if families.pooled else ("pooled",)))
     names = [name for name in Comparison.__dataclass_fields__ if name not in left_out]
-    return pd.DataFrame(rows, columns=[*families.more, *names, "verdict"])
+    return pd.DataFrame(rows, columns=[*families.further, *names, "verdict"])
 
 
-def same(some: Sequence[Any], others: Sequence[Any]) -> bool:
+def equal_or_missing(some: Sequence[Any], others: Sequence[Any]) -> bool:
     """Whether values are the same, or missing in both."""
     return all(one == other or (pd.isna(one) and pd.isna(other)) for one, other in zip(some, others, strict=True))

@@ -54,14 +54,14 @@ class Families:
     """
 
     by: tuple[str, ...]
-    apart: tuple[str, ...]
+    distinguishing: tuple[str, ...]
     each: tuple[tuple[tuple[Any, ...], pd.DataFrame], ...]
     pooled: str
 
     @property
-    def more(self) -> tuple[str, ...]:
+    def further(self) -> tuple[str, ...]:
         """The settings that were not asked for and vary, so that they tell families apart, too."""
-        return tuple(name for name in self.apart if name not in (*self.by, "beta"))
+        return tuple(name for name in self.distinguishing if name not in (*self.by, "beta"))
 
 
 def as_names(names: Names) -> tuple[str, ...]:
@@ -80,17 +80,19 @@ def families_of(curves: pd.DataFrame, by: Names, along: str = "beta", pool: Name
     for word, names in (("by", asked), ("pool", pooled)):
         wrong = [name for name in names if name not in settings_of(curves)]
         if wrong or not (names or word == "pool"):
-            told = repr(wrong[0]) if wrong else "()"
-            raise ValueError(f"{word} = {told}: must be a setting of the curves: {', '.join(settings_of(curves))}")
+            value = repr(wrong[0]) if wrong else "()"
+            raise ValueError(f"{word} = {value}: must be a setting of the curves: {', '.join(settings_of(curves))}")
     points = points_of(curves, along)
     for name in asked:
         if len(points) and points[name].isna().all():
-            told = ", ".join(points["method"].unique())
-            raise ValueError(f'by = "{name}": the curves of {told} have none; take by = "method" or another setting')
+            methods_text = ", ".join(points["method"].unique())
+            raise ValueError(
+                f'by = "{name}": the curves of {methods_text} have none; take by = "method" or another setting'
+            )
     methods = list(points["method"].unique())
     if "method" not in asked and len(methods) > 1:
-        told = repr(by) if isinstance(by, str) else repr(list(asked))
-        raise ValueError(f'by = {told}: the curves are of {", ".join(methods)}; take those of one, or by = "method"')
+        value = repr(by) if isinstance(by, str) else repr(list(asked))
+        raise ValueError(f'by = {value}: the curves are of {", ".join(methods)}; take those of one, or by = "method"')
     further = [name for name in ("loss", *further_axes(points)) if len(points[name].unique()) > 1]
     more = [name for name in further if name not in (*asked, *pooled)]
     by_beta = ["beta"] if along == "training" and "beta" not in asked else []
@@ -98,21 +100,21 @@ def families_of(curves: pd.DataFrame, by: Names, along: str = "beta", pool: Name
     apart = (*asked, *more, *by_beta)
     groups = points[there].groupby(list(apart), sort=False, dropna=False)
     across = along == "beta" and "beta" not in asked
-    each = tuple((value, without_holes(rows, apart) if across else rows) for value, rows in groups)
-    return Families(by=asked, apart=apart, each=each, pooled=told_of(points, pooled))
+    each = tuple((value, complete_betas(rows, apart) if across else rows) for value, rows in groups)
+    return Families(by=asked, distinguishing=apart, each=each, pooled=values_text(points, pooled))
 
 
-def told_of(points: pd.DataFrame, pooled: Sequence[str]) -> str:
+def values_text(points: pd.DataFrame, pooled: Sequence[str]) -> str:
     """What is averaged over, such as `label_noise 0, 0.1`, of the settings in `pooled` that vary."""
     values = {name: sorted(points[name].dropna().unique()) for name in pooled}
-    told = {
+    texts = {
         name: ", ".join(f"{value:g}" if isinstance(value, float) else str(value) for value in some)
         for name, some in values.items()
     }
-    return "; ".join(f"{name} {told[name]}" for name, some in values.items() if len(some) > 1)
+    return "; ".join(f"{name} {texts[name]}" for name, some in values.items() if len(some) > 1)
 
 
-def without_holes(points: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
+def complete_betas(points: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
     """The points of one family across beta at the betas that every replicate has, as few left out as need be.
 
     A beta at which some seeds diverged would be a mean over the other seeds. Paths, which have no beta of their own at
@@ -149,15 +151,15 @@ def frontier(
     ValueError for what is no setting, and ResultsError for rows that cannot belong together.
     """
     families = families_of(curves, by, along, pool)
-    apart, names = list(families.apart), ["kl", "gold", "low", "high", "replicates", "seeds"]
+    apart, names = list(families.distinguishing), ["kl", "gold", "low", "high", "replicates", "seeds"]
     tables = []
     farthest = max((float(points["kl"].max()) for _, points in families.each), default=0.0)
     for value, points in families.each:
         found = curves_at(points, apart, np.linspace(0.0, farthest, POINTS))
         low, high = found.band(rng)
-        told: dict[str, Any] = dict(zip(apart, value, strict=True))
-        told |= {"kl": found.kl, "gold": found.mean, "low": low, "high": high}
-        tables.append(pd.DataFrame(told | {"replicates": len(found.points), "seeds": len(found.draws)}))
+        columns: dict[str, Any] = dict(zip(apart, value, strict=True))
+        columns |= {"kl": found.kl, "gold": found.mean, "low": low, "high": high}
+        tables.append(pd.DataFrame(columns | {"replicates": len(found.points), "seeds": len(found.draws)}))
     pooled = {"pooled": families.pooled} if families.pooled else {}
     table = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=[*apart, *names])
     return table[[*apart, *names]].assign(**pooled)

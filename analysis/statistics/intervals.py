@@ -51,17 +51,17 @@ class Estimate:
 
     value: float
     error: float = 0.0
-    freedom: int = 0
-    shared: float = 0.0
+    degrees_of_freedom: int = 0
+    shared_error: float = 0.0
     bounds: tuple[float, float] = UNBOUNDED
 
     @property
     def total(self) -> tuple[float, float]:
         """The standard error of both together, and its degrees of freedom (Satterthwaite 1946)."""
-        error = math.hypot(self.error, self.shared)
+        error = math.hypot(self.error, self.shared_error)
         if self.error == 0.0 or error == 0.0:
             return error, math.inf
-        return error, self.freedom * (error / self.error) ** 4
+        return error, self.degrees_of_freedom * (error / self.error) ** 4
 
     def interval(self, level: float = LEVEL) -> tuple[float, float]:
         """The two-sided interval of this level; NaN where there is none."""
@@ -89,7 +89,9 @@ def mean_of(values: object, shared: float = 0.0, bounds: tuple[float, float] = U
     each = np.asarray(values, dtype=float)
     count = len(each)
     error = float(each.std(ddof=1) / math.sqrt(count)) if count > 1 else math.nan
-    return Estimate(value=float(each.mean()), error=error, freedom=count - 1, shared=shared, bounds=bounds)
+    return Estimate(
+        value=float(each.mean()), error=error, degrees_of_freedom=count - 1, shared_error=shared, bounds=bounds
+    )
 
 
 def resamples(count: int, rng: np.random.Generator | None = None, times: int = RESAMPLES) -> Array:

@@ -19,15 +19,15 @@ import numpy as np
 import pandas as pd
 
 from analysis.records.checks import checked
-from analysis.records.load import ends, further_axes, variants
+from analysis.records.load import final_rows, further_axes, variants
 from analysis.statistics.intervals import Estimate, resamples, spread_of
-from analysis.statistics.tradeoff_curves import DRAWS
+from analysis.statistics.tradeoff_curves import DRAW_COLUMNS
 
 POINTS = 101
 RESAMPLED = 400
 ALPHA = 0.05
 MOST = 50_000  # assignments that are all tried; of more, this many at random
-AT_ONCE = 2_000
+CHUNK = 2_000
 
 Array = np.ndarray
 
@@ -66,10 +66,10 @@ class Collapse:
     high: float
     losses: tuple[str, ...]
     assignments: int
-    few: str
+    too_few_reason: str
     best_beta: dict[str, float]
-    sure: dict[str, float]
-    at_the_end: tuple[str, ...]
+    bootstrap_share: dict[str, float]
+    at_sweep_edge: tuple[str, ...]
 
     @property
     def kl_removed(self) -> Estimate:
@@ -88,12 +88,12 @@ def by_draw(curves: pd.DataFrame) -> tuple[dict[str, dict[str, Array]], dict[str
     Draws and betas are those that every such loss has. Raises ValueError where fewer than two losses or betas are left,
     or something else varies.
     """
-    last = variants(ends(checked(curves)))
+    last = variants(final_rows(checked(curves)))
     last = last[(last["method"] == "gpo") & (last["kappa"] > 0) & last["beta"].notna() & (last["kl"] > 0)]
-    if others := [name for name in further_axes(last) if name not in DRAWS]:
+    if others := [name for name in further_axes(last) if name not in DRAW_COLUMNS]:
         raise ValueError(f"the curves vary in {', '.join(others)}, too; take those of one value")
     last = last.assign(
-        log_kl=np.log(last["kl"]), draw=list(map(tuple, last[[n for n in DRAWS if n in last]].to_numpy()))
+        log_kl=np.log(last["kl"]), draw=list(map(tuple, last[[n for n in DRAW_COLUMNS if n in last]].to_numpy()))
     )
     tables = {
         str(loss): {name: rows.pivot(index="draw", columns="beta", values=name) for name in ("log_kl", "gold")}
@@ -155,10 +155,12 @@ def kappa_collapse(curves: pd.DataFrame, rng: np.random.Generator | None = None)
         high=float(np.exp(high)),
         losses=tuple(found),
         assignments=len(others),
-        few=too_few(len(others)),
+        too_few_reason=too_few(len(others)),
         best_beta={loss: float(np.exp(at)) for loss, at in zip(found, best, strict=True)},
-        sure={loss: float((places[i] == top[i]).mean()) if places else math.nan for i, loss in enumerate(found)},
-        at_the_end=tuple(loss for loss, at in zip(found, best, strict=True) if at in (x[0], x[-1])),
+        bootstrap_share={
+            loss: float((places[i] == top[i]).mean()) if places else math.nan for i, loss in enumerate(found)
+        },
+        at_sweep_edge=tuple(loss for loss, at in zip(found, best, strict=True) if at in (x[0], x[-1])),
     )
 
 
@@ -200,8 +202,8 @@ def shift_of(
     return Shift(
         before=before,
         after=after,
-        removed=Estimate(value=share, error=error, freedom=count - 1, bounds=bounds),
-        excess=Estimate(value=value, error=jackknife, freedom=count - 1),
+        removed=Estimate(value=share, error=error, degrees_of_freedom=count - 1, bounds=bounds),
+        excess=Estimate(value=value, error=jackknife, degrees_of_freedom=count - 1),
         p=float((every <= after * (1 + 1e-9)).mean()),
     )
 
@@ -218,12 +220,12 @@ def assignments(true: Array) -> Array:
     counts = Counter(true.tolist())
     ways = math.factorial(len(true)) // math.prod(math.factorial(times) for times in counts.values())
     if ways <= MOST:
-        return np.array(list(orders(counts, len(true))), dtype=int)
+        return np.array(list(distinct_orders(counts, len(true))), dtype=int)
     drawn = np.random.default_rng(0).permuted(np.tile(true, (MOST - 1, 1)), axis=1)
     return np.concatenate([true[None], drawn])
 
 
-def orders(counts: Counter[int], length: int) -> Iterator[tuple[int, ...]]:
+def distinct_orders(counts: Counter[int], length: int) -> Iterator[tuple[int, ...]]:
     """Every different order of numbers that come so often."""
     if not length:
         yield ()
@@ -231,7 +233,7 @@ def orders(counts: Counter[int], length: int) -> Iterator[tuple[int, ...]]:
     for value in sorted(counts):
         if counts[value]:
             counts[value] -= 1
-            for rest in orders(counts, length - 1):
+            for rest in distinct_orders(counts, length - 1):
                 yield (value, *rest)
             counts[value] += 1
 
@@ -248,7 +250,7 @@ def spread(curves: Array) -> Array:
 
 def each_spread(moved: Array, given: Array) -> Array:
     """The spread of every assignment, [N]."""
-    parts = [spread(placed(moved, given[first : first + AT_ONCE])) for first in range(0, len(given), AT_ONCE)]
+    parts = [spread(placed(moved, given[first : first + CHUNK])) for first in range(0, len(given), CHUNK)]
     return np.concatenate(parts)
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from analysis.records.about import cards, settings_of
 from analysis.records.checks import checked
-from analysis.records.load import trained
+from analysis.records.load import trained_rows
 from analysis.statistics.intervals import over_seeds
 from analysis.statistics.laws import ScalingLaw, fit_scaling_law
 
@@ -33,7 +33,7 @@ def fit_laws(curves: pd.DataFrame, *, kl_below: float | None = None, by_seed: bo
     alpha and beta and their intervals are law_alpha, law_beta and so on, since beta is a setting, too. by_seed: a row
     for each seed, without intervals. A path whose points do not tell two coefficients apart is left out.
     """
-    rows = trained(checked(curves))
+    rows = trained_rows(checked(curves))
     by = [name for name in settings_of(rows) if name not in ("seed", "kappa")]
     by += [name for name in ("proxy_parameters",) if name in rows]
     by = [name for name in by if name in ("method", "proxy_parameters") or len(rows[name].unique()) > 1]
@@ -48,8 +48,10 @@ def fit_laws(curves: pd.DataFrame, *, kl_below: float | None = None, by_seed: bo
         except ValueError:
             continue
         names = [*by, *(["seed"] if by_seed else [])]
-        told = {name: value for name, value in vars(law).items() if name != "seeds" or not by_seed}
-        fitted.append(dict(zip(names, setting, strict=True)) | {column_of(name): value for name, value in told.items()})
+        columns = {name: value for name, value in vars(law).items() if name != "seeds" or not by_seed}
+        fitted.append(
+            dict(zip(names, setting, strict=True)) | {column_of(name): value for name, value in columns.items()}
+        )
     return pd.DataFrame(fitted)
 
 

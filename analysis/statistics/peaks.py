@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.records.checks import checked
-from analysis.records.load import further_axes, trained, whole
+from analysis.records.load import further_axes, trained_rows, without_diverged
 from analysis.statistics.balance import balanced
 from analysis.statistics.intervals import half_width, over_seeds, resamples, spread_of
 
@@ -49,7 +49,7 @@ def training_curves(curves: pd.DataFrame) -> pd.DataFrame:
 
 def _mean_curves(curves: pd.DataFrame, by: list[str]) -> pd.DataFrame:
     values = [name for name in ("kl", "gold", "proxy", "mu_squared") if name in curves]
-    means = over_seeds(trained(curves), [*by, "step"], values)
+    means = over_seeds(trained_rows(curves), [*by, "step"], values)
     runs = curves[curves["method"] != "oracle"].groupby(by, dropna=False)["run_id"].nunique().rename("runs")
     means = means.merge(runs.reset_index(), on=by)
     return means[means["seeds"] == means["runs"]].drop(columns="runs").reset_index(drop=True)
@@ -77,7 +77,7 @@ def falls(gold: Array) -> Array:
     return peak_golds(gold) - gold[:, -1]
 
 
-def jackknifed(of: Callable[[Array], Array], gold: Array) -> tuple[float, float]:
+def jackknife(of: Callable[[Array], Array], gold: Array) -> tuple[float, float]:
     """The mean over seeds of what is cross-fitted, and its jackknife standard error, for gold [S, K].
 
     The error is NaN for one seed. of: from gold [S, K] to a number for each seed, [S].
@@ -90,7 +90,7 @@ def jackknifed(of: Callable[[Array], Array], gold: Array) -> tuple[float, float]
     return float(of(gold).mean()), error
 
 
-def plain_falls(gold: Array, weights: Array) -> Array:
+def falls_at_own_peak(gold: Array, weights: Array) -> Array:
     """What means over seeds lose from their highest place to their end, [B], for gold [S, K] and weights [B, S]."""
     means = weights @ gold
     return means.max(axis=1) - means[:, -1]
@@ -102,9 +102,9 @@ def fall_with_error(gold: Array, rng: np.random.Generator | None = None) -> tupl
     Where gold of all seeds is highest at the end whichever of them is left out, the jackknife knows no error; it is
     then that of the bootstrap of what means lose.
     """
-    value, error = jackknifed(falls, gold)
+    value, error = jackknife(falls, gold)
     if error == 0.0:
-        error = float(spread_of(plain_falls(gold, resamples(len(gold), rng, RESAMPLED)), len(gold)))
+        error = float(spread_of(falls_at_own_peak(gold, resamples(len(gold), rng, RESAMPLED)), len(gold)))
     return value, error
 
 
@@ -124,7 +124,7 @@ def peaks(curves: pd.DataFrame, rng: np.random.Generator | None = None) -> pd.Da
     numbers every time unless given. Raises ResultsError for rows that cannot belong together.
     """
     curves = checked(curves)
-    by, curves = curve_settings(curves), whole(curves)
+    by, curves = curve_settings(curves), without_diverged(curves)
     rows = []
     for setting, group in curves.groupby(by, dropna=False, sort=False):
         mean = _mean_curves(group, by)
@@ -136,7 +136,7 @@ def peaks(curves: pd.DataFrame, rng: np.random.Generator | None = None) -> pd.Da
         row |= {"peak_kl": kl[top], "end_kl": kl[last], "end_gold": gold[last].mean()}
         row |= ends_of("peak_kl", kl[gold.columns].to_numpy()[best_places(gold.to_numpy(), rng)])
         noise = {"peak_gold": [_noise(group, top)], "fall": [_noise(group, step) for step in (top, last)]}
-        found = {"peak_gold": jackknifed(peak_golds, gold.to_numpy()), "fall": fall_with_error(gold.to_numpy(), rng)}
+        found = {"peak_gold": jackknife(peak_golds, gold.to_numpy()), "fall": fall_with_error(gold.to_numpy(), rng)}
         for name, (value, error) in found.items():
             row |= {name: value, f"{name}_se": math.sqrt(error**2 + sum(noise[name]))}
         rows.append(row)
@@ -172,7 +172,7 @@ def best(curves: pd.DataFrame, rng: np.random.Generator | None = None) -> pd.Dat
     diverged are left out, and betas at which some seed has none, as few as need be. rng: for the bootstrap. Raises
     ResultsError for rows that cannot belong together.
     """
-    curves = whole(checked(curves))
+    curves = without_diverged(checked(curves))
     by = [name for name in curve_settings(curves) if name not in ("beta", "kappa")]
     rows = []
     for setting, group in curves.groupby(by, dropna=False, sort=False):
@@ -185,7 +185,7 @@ def best(curves: pd.DataFrame, rng: np.random.Generator | None = None) -> pd.Dat
         top = int(gold.mean().to_numpy().argmax())
         there = group[(beta == betas[top]) & (group["step"] == gold.columns[top][1]) & group["seed"].isin(gold.index)]
         chosen = betas[best_places(gold.to_numpy(), rng)]
-        value, error = jackknifed(peak_golds, gold.to_numpy())
+        value, error = jackknife(peak_golds, gold.to_numpy())
         row = dict(zip(by, setting, strict=True)) | {"seeds": len(gold), "best_beta": betas[top]}
         row |= {"sure": float((chosen == betas[top]).mean()) if len(chosen) else math.nan}
         row |= ends_of("best_beta", chosen) | {"at_the_end": betas[top] in (betas.min(), betas.max())}
@@ -201,7 +201,7 @@ def best(curves: pd.DataFrame, rng: np.random.Generator | None = None) -> pd.Dat
 def peak_along(rows: pd.DataFrame) -> dict[str, float]:
     """The peak of gold along one path: gold, cross-fitted, gold_low, gold_high, kl, and seeds."""
     gold = by_seed(rows)
-    value, error = jackknifed(peak_golds, gold.to_numpy())
+    value, error = jackknife(peak_golds, gold.to_numpy())
     top = gold.columns[gold.mean().argmax()]
     error = math.sqrt(error**2 + _noise(rows, top))
     half = float(half_width(pd.Series([error * math.sqrt(len(gold))]), pd.Series([len(gold)])).iloc[0])

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.records.checks import checked
-from analysis.records.load import ends, further_axes, variants
+from analysis.records.load import final_rows, further_axes, variants
 from analysis.statistics.intervals import over_seeds
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -42,7 +42,7 @@ def margins_by_gap(curves: pd.DataFrame, margins: pd.DataFrame, *, temperature: 
     divided by the temperature), z = beta rho with its interval over seeds, link, seeds, and each further axis. Losses
     of LINKS only. Raises ResultsError for rows that cannot belong together.
     """
-    runs = variants(ends(checked(curves)))
+    runs = variants(final_rows(checked(curves)))
     runs = runs[runs["loss"].isin(LINKS)]
     axes = further_axes(runs)
     place = margins.groupby("run_id").cumcount().rename("place")
@@ -59,7 +59,7 @@ def gradient_weights(curves: pd.DataFrame, functions: pd.DataFrame) -> pd.DataFr
     functions: the table `losses.parquet`, which reaches to |z| = 6; beyond, f' is that at its end. Columns: loss, beta,
     each further axis, quantile, z, weight. Raises ResultsError for rows that cannot belong together.
     """
-    last = variants(ends(checked(curves)))
+    last = variants(final_rows(checked(curves)))
     last = last[(last["method"] == "gpo") & last["beta"].notna()]
     last = last if set(MARGIN_COLUMNS) <= set(last) else last.iloc[:0]  # an older layout has none
     rows, axes = [], further_axes(last)

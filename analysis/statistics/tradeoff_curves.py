@@ -10,7 +10,7 @@ from scipy.interpolate import PchipInterpolator
 
 from analysis.records.about import settings_of
 from analysis.records.checks import checked
-from analysis.records.load import ends, policies, whole
+from analysis.records.load import final_rows, tradeoff_rows, without_diverged
 from analysis.statistics.intervals import NORMAL, over_seeds, resamples, spread_of, student_half
 from analysis.statistics.peaks import curve_settings
 
@@ -21,13 +21,13 @@ ALONG = ("beta", "training")
 POINTS = 101
 
 
-DRAWS = ("seed", "world_seed", "gold_seed")
+DRAW_COLUMNS = ("seed", "world_seed", "gold_seed")
 
 
-ZERO = 1e-9  # nats; less is the reference
+LEAST_KL = 1e-9  # nats; less is the reference
 
 
-ONE_POINT = 1e-9  # square roots of nats; points that are no farther apart are one
+LEAST_DISTANCE = 1e-9  # square roots of nats; points that are no farther apart are one
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,24 +94,24 @@ class Replicate:
     error: Array
 
 
-def told_apart(kl: Array, gold: Array) -> tuple[Array, Array]:
+def distinct_points(kl: Array, gold: Array) -> tuple[Array, Array]:
     """Points of rising KL [n], of which those that are one but for rounding are: the largest KL, the mean gold.
 
     Best-of-n and the oracle end in many such points, where the response with the highest score is all but certain.
     """
-    last = np.diff(np.sqrt(kl), append=np.inf) > ONE_POINT
+    last = np.diff(np.sqrt(kl), append=np.inf) > LEAST_DISTANCE
     group = np.cumsum(last) - last
     return kl[last], np.bincount(group, gold) / np.bincount(group)
 
 
-def through(kl: Array, gold: Array, at: Array) -> Array:
+def interpolate_gold(kl: Array, gold: Array, at: Array) -> Array:
     """Gold at each KL `at` on the curve through the reference and points kl [n], gold [n]; NaN beyond them."""
     known, place = np.unique(kl, return_inverse=True)
     mean = np.bincount(place, gold) / np.bincount(place) if len(known) else gold
-    known, mean = known[known > ZERO], mean[known > ZERO]
+    known, mean = known[known > LEAST_KL], mean[known > LEAST_KL]
     if not len(known):
         return np.where(at == 0.0, 0.0, np.nan)
-    known, mean = told_apart(known, mean)
+    known, mean = distinct_points(known, mean)
     distance = np.sqrt(np.concatenate([[0.0], known]))
     found = PchipInterpolator(distance, np.concatenate([[0.0], mean]), extrapolate=False)(np.sqrt(at))
     return np.where(at == known[-1], mean[-1], found)  # the root of the last may round to either side
@@ -119,13 +119,13 @@ def through(kl: Array, gold: Array, at: Array) -> Array:
 
 def gold_at(points: pd.DataFrame, kl: Array) -> Array:
     """Gold at each `kl` on the curve through the reference and `points` (columns kl, gold); NaN beyond them."""
-    return through(points["kl"].to_numpy(float), points["gold"].to_numpy(float), kl)
+    return interpolate_gold(points["kl"].to_numpy(float), points["gold"].to_numpy(float), kl)
 
 
 def end_points(curves: pd.DataFrame) -> pd.DataFrame:
     """KL and gold at the end of training for each loss, beta and further axis: means over seeds with intervals."""
     curves = checked(curves)
-    return over_seeds(ends(curves), curve_settings(curves), ["kl", "gold"])
+    return over_seeds(final_rows(curves), curve_settings(curves), ["kl", "gold"])
 
 
 def points_of(curves: pd.DataFrame, along: str) -> pd.DataFrame:
@@ -133,15 +133,15 @@ def points_of(curves: pd.DataFrame, along: str) -> pd.DataFrame:
     if along not in ALONG:
         raise ValueError(f"along = {along!r}: must be one of {', '.join(ALONG)}")
     if along == "beta":
-        return policies(curves)
-    rows = whole(curves).sort_values("step", kind="stable")
+        return tradeoff_rows(curves)
+    rows = without_diverged(curves).sort_values("step", kind="stable")
     return rows[rows["kl"] >= rows.groupby("run_id")["kl"].cummax()]
 
 
 def replicates_of(points: pd.DataFrame, by: Sequence[str]) -> list[Replicate]:
     """The replicates of one family; `by` are the settings that tell families apart."""
     apart = [name for name in settings_of(points) if name not in ("beta", "kappa", *by)]
-    drawn = [name for name in DRAWS if name in points]
+    drawn = [name for name in DRAW_COLUMNS if name in points]
     number = points.groupby(apart, dropna=False, sort=False).ngroup().to_numpy()
     kl, gold = (points[name].to_numpy(float) for name in ("kl", "gold"))
     error = points["gold_se"].fillna(0.0).to_numpy(float) if "gold_se" in points else np.zeros(len(points))
@@ -165,7 +165,7 @@ def reach_of(points: pd.DataFrame, by: Sequence[str]) -> float:
 def curves_at(points: pd.DataFrame, by: Sequence[str], kl: Array) -> Curves:
     """The curves of one family at `kl` [G], as far as all of its replicates reach."""
     replicates = replicates_of(points, by)
-    gold = np.array([through(each.kl, each.gold, kl) for each in replicates])
+    gold = np.array([interpolate_gold(each.kl, each.gold, kl) for each in replicates])
     reached = np.isfinite(gold).all(axis=0)
     noise = np.array([np.interp(kl[reached], each.kl, each.error) for each in replicates])
     return Curves(

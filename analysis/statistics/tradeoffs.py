@@ -26,16 +26,16 @@ import pandas as pd
 from scipy.interpolate import PchipInterpolator
 
 from analysis.records.checks import checked
-from analysis.records.load import further_axes, oracle, trained, variants
+from analysis.records.load import further_axes, oracle_rows, trained_rows, variants
 from analysis.statistics.frontier import Names, as_names, check_above_zero, families_of
 from analysis.statistics.intervals import NORMAL, resamples, spread_of, student_half
 from analysis.statistics.peaks import curve_settings, training_curves
-from analysis.statistics.tradeoff_curves import Curves, curves_at, reach_of, told_apart
+from analysis.statistics.tradeoff_curves import Curves, curves_at, distinct_points, reach_of
 
 FINE = 301  # points of KL
-FRONTS = 200  # that are drawn
+RESAMPLED = 200  # that are drawn
 MEASURES = ("regret", "gap", "gap_kl", "peak_kl", "peak_gold", "fall", "price")
-LIMITED = ("gap_kl", "peak_kl", "price", "regret", "gap")  # that are not below 0
+BOUNDED = ("gap_kl", "peak_kl", "price", "regret", "gap")  # that are not below 0
 MAXIMA = ("peak_gold", "fall", "gap")  # that few draws make too large
 
 Array = np.ndarray
@@ -46,7 +46,7 @@ def oracle_at(curves: pd.DataFrame, kl: Array, at: Mapping[str, Any] | None = No
 
     at: settings of the world, of those that the oracles' rows have.
     """
-    best = oracle(curves)
+    best = oracle_rows(curves)
     for name, value in (at or {}).items():
         if name in best and name not in ("beta", "loss", "method") and best[name].notna().any():
             best = best[best[name].isna() | (best[name] == value)]
@@ -54,7 +54,7 @@ def oracle_at(curves: pd.DataFrame, kl: Array, at: Mapping[str, Any] | None = No
         return np.full(len(kl), np.nan)
     known = best.groupby("kl")["gold"].max()
     known = known[known.index > 1e-9]
-    points, most = told_apart(known.index.to_numpy(float), known.to_numpy(float))
+    points, most = distinct_points(known.index.to_numpy(float), known.to_numpy(float))
     curve = PchipInterpolator(np.sqrt([0.0, *points]), [0.0, *most])
     return curve(np.sqrt(np.minimum(kl, points[-1])))
 
@@ -104,14 +104,14 @@ def tradeoffs(
     check_above_zero(upto=upto)
     curves = checked(curves)
     families = families_of(curves, by, along, pool)
-    apart, rows = list(families.apart), []
+    apart, rows = list(families.distinguishing), []
     for value, points in families.each:
         reach = reach_of(points, apart)
         reach = reach if upto is None else min(reach, upto)
         found = curves_at(points, apart, np.linspace(0.0, reach, FINE))
-        told: dict[str, Any] = dict(zip(apart, value, strict=True))
-        best = oracle_at(curves, found.kl, told)
-        rows.append(told | {"seeds": len(found.draws), "reach": reach} | row_of(found, best, rng))
+        at: dict[str, Any] = dict(zip(apart, value, strict=True))
+        best = oracle_at(curves, found.kl, at)
+        rows.append(at | {"seeds": len(found.draws), "reach": reach} | row_of(found, best, rng))
     names = [name for measure in MEASURES for name in (measure, f"{measure}_low", f"{measure}_high")]
     pooled = {"pooled": families.pooled} if families.pooled else {}
     return pd.DataFrame(rows, columns=[*apart, "seeds", "reach", *names]).assign(**pooled)
@@ -141,7 +141,7 @@ def row_of(found: Curves, best: Array, rng: np.random.Generator | None) -> dict[
             name, found, value
         )
         low, high = at - half, at + half
-        if name in LIMITED:
+        if name in BOUNDED:
             low, high = max(low, 0.0), min(high, float(found.kl[-1])) if name.endswith("_kl") else high
         row |= {name: at, f"{name}_low": low, f"{name}_high": high}
     return row
@@ -173,7 +173,7 @@ def pareto_front(curves: pd.DataFrame, by: Names = "loss", *, rng: np.random.Gen
 def shares(curves: pd.DataFrame, points: pd.DataFrame, rng: np.random.Generator | None) -> Array:
     """How often each of the points is on the front of all, over bootstrap samples of seeds; NaN with one seed."""
     by = [*curve_settings(curves), "step"]
-    rows = trained(curves)
+    rows = trained_rows(curves)
     seeds = list(pd.unique(rows["seed"]))
     if len(seeds) < 2:
         return np.full(len(points), np.nan)
@@ -184,7 +184,7 @@ def shares(curves: pd.DataFrame, points: pd.DataFrame, rng: np.random.Generator 
     for i, column in enumerate((found["kl"], found["gold"], 1.0)):
         values[(i, *where)] = column
     times = []
-    for weights in resamples(len(seeds), rng, FRONTS):
+    for weights in resamples(len(seeds), rng, RESAMPLED):
         kl, gold, there = values @ weights
         known = there > 0
         on = np.zeros(len(points), dtype=bool)

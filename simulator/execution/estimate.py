@@ -128,8 +128,8 @@ def make_plan(
     run is finished. accept_source: as in `run_sweep`.
     """
     runs = expand(sweep)
-    for told in cautions(sweep, runs):
-        warnings.warn(told, UserWarning, stacklevel=2)
+    for text in cautions(sweep, runs):
+        warnings.warn(text, UserWarning, stacklevel=2)
     sweep = with_hashes(sweep, [run.settings.world.language.text for run in runs])
     members = members_needed(runs_with_proxies(runs))
     names = {run.run_id for run in runs} | {member.name for member in members}

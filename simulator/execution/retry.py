@@ -68,10 +68,10 @@ def failure_of(error: Exception | SystemExit) -> Failure:
     if out_of_memory(error):
         gc.collect()
         return Failure(cause="memory", text="memory ran out", detail=detail)
-    said = str(error).splitlines()
+    lines = str(error).splitlines()
     frames = traceback.extract_tb(error.__traceback__)
     where = f" ({frames[-1].filename.rpartition('/')[2]}, line {frames[-1].lineno})" if frames else ""
-    text = f"{': '.join([type(error).__name__, *said[:1]])}{where}"
+    text = f"{': '.join([type(error).__name__, *lines[:1]])}{where}"
     return Failure(cause="inside", text=text, detail=detail)
 
 

@@ -198,11 +198,11 @@ def untrained_proxy(run: Run, unmade: Mapping[str, str]) -> str:
 def raise_if_failed(failed: Mapping[str, str], count: int, folder: ResultFolder) -> None:
     """Raises SweepError if there is something to complain of: how many runs failed, for each reason."""
     if failed:
-        told = Counter(failed.values()).most_common(SHOWN)
+        counts = Counter(failed.values()).most_common(SHOWN)
         others = f"the others are kept in {folder.path}, and " if len(failed) < count else ""
         raise SweepError(
             f"{len(failed)} of {count} runs failed; {others}the same command tries these again",
-            *(f"{number} run{'s' * (number > 1)}: {why}" for why, number in told),
+            *(f"{number} run{'s' * (number > 1)}: {why}" for why, number in counts),
         )
 
 

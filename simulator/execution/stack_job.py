@@ -130,7 +130,7 @@ def finish_proxies(stack: Sequence[Member], world: World, context: WorkerContext
     seconds = (time.perf_counter() - began) / len(stack)
     networks = [folder.network(member.name) for member in stack]
     sums = {path: save_proxy(proxy, path) for path, (proxy, _) in zip(networks, trained, strict=True)}
-    said = folder.part(name, "proxies")
+    part = folder.part(name, "proxies")
     also = {"wall_seconds": seconds} | {name: origin_columns(world)[name] for name in COLUMNS}
-    sums[said] = write_table(pd.DataFrame([facts | also for _, facts in trained]), said)
+    sums[part] = write_table(pd.DataFrame([facts | also for _, facts in trained]), part)
     write_checksums(folder.part_checksums(name), folder.path, sums)

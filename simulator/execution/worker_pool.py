@@ -104,8 +104,8 @@ class JobQueue:
             self.waiting[:0] = then
             if not then:
                 self.failed[job] = failure
-        if said := retry_message(job, failure, then):
-            warnings.warn(said, UserWarning, stacklevel=2)
+        if text := retry_message(job, failure, then):
+            warnings.warn(text, UserWarning, stacklevel=2)
 
     def close(self) -> None:
         """Nothing more is to be done."""
@@ -259,8 +259,8 @@ def close(processes: Sequence[subprocess.Popen[str]]) -> None:
                 break
             except subprocess.TimeoutExpired:
                 if until == SLOW:
-                    told = f"a worker is still in its stack; it is ended after {GRACE:g} s"
-                    warnings.warn(told, UserWarning, stacklevel=2)
+                    text = f"a worker is still in its stack; it is ended after {GRACE:g} s"
+                    warnings.warn(text, UserWarning, stacklevel=2)
         else:
             process.kill()
             process.wait()

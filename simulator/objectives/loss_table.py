@@ -44,25 +44,25 @@ def describe(objectives: Sequence[Objective]) -> str:
     for each in of_z:
         assert each.f is not None
         at, kappa = local_shape(partial(each.f, **defaults(each))), each.kappa(defaults(each))
-        told = "-" if kappa is None else f"{kappa:.4g}"
+        kappa_text = "-" if kappa is None else f"{kappa:.4g}"
         lines.append(
-            f"{each.name:<{width}}{at.value:>8.4g}{at.slope:>8.4g}{at.curvature:>8.4g}{told:>8}  "
+            f"{each.name:<{width}}{at.value:>8.4g}{at.slope:>8.4g}{at.curvature:>8.4g}{kappa_text:>8}  "
             f"{each.formula}{parameters_of(each)}"
         )
     others = [each for each in objectives if each.f is None]
     if others:
         lines += ["", f"{'other objectives':<{width}}s = log π - log π_ref, ℓ = log π / tokens, ρ = s_w - s_l"]
         lines += [f"{each.name:<{width}}{each.formula}{parameters_of(each)}" for each in others]
-    lines += [f"warning: {told}" for told in filter(None, (caution(each, defaults(each)) for each in objectives))]
+    lines += [f"warning: {text}" for text in filter(None, (caution(each, defaults(each)) for each in objectives))]
     return "\n".join(lines).strip()
 
 
 def parameters_of(objective: Objective) -> str:
     """The parameters of an objective, with their defaults."""
     ignored = objective.ignores(defaults(objective))
-    told = [
+    parameters = [
         f"{name} = {parameter.default if parameter.words else format(parameter.default, 'g')}"
         for name, parameter in objective.parameters.items()
         if name not in ignored
     ]
-    return f"  [objective.{objective.table}] {', '.join(told)}" if told else ""
+    return f"  [objective.{objective.table}] {', '.join(parameters)}" if parameters else ""

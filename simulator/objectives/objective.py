@@ -147,9 +147,9 @@ class UnderReference(Protocol):
 class Regularizer:
     """A part of a loss that is not a mean over functions of one pair.
 
-    start(context): what it remembers, tensors with r rows. step(context, memory): its value [r] and gradient [r, D]; what
-    it remembers is updated in place. value(context, memory): the value alone, for a measurement that changes nothing.
-    of_pairs: whether it looks at the context's pairs.
+    start(context): what it remembers, tensors with r rows. step(context, memory): its value [r] and gradient [r, D];
+    what it remembers is updated in place. value(context, memory): the value alone, for a measurement that changes
+    nothing. of_pairs: whether it looks at the context's pairs.
     """
 
     start: Callable[[BatchContext], RegularizerState]

@@ -68,14 +68,14 @@ def _unknown(name: str, value: object, model: type[BaseModel]) -> str:
     inner = [key.removeprefix(f"{folder}.").split(".")[0] for key in keys if folder and key.startswith(f"{folder}.")]
     beside = [f"{folder}.{key}" for key in dict.fromkeys(inner)]
     siblings = beside or [key for key in model.model_fields if key not in ("texts", "code")]
-    said = f"unknown key {name} (= {shown(value)})"
+    problem = f"unknown key {name} (= {shown(value)})"
     for choices, cutoff in ((siblings, 0.6), (keys, 0.8)) if folder else ((keys, 0.8), (siblings, 0.6)):
         by_last = {key.rpartition(".")[2]: key for key in reversed(choices)}  # the first of two with one name
         found = difflib.get_close_matches(last, by_last, n=1, cutoff=cutoff)
         if found:
             right = by_last[found[0]]
-            return f"{said}; did you mean {'sweep.' if axis and not right.startswith('sweep.') else ''}{right}?"
-    return f"{said}; known here: {', '.join(key.rpartition('.')[2] for key in siblings)}"
+            return f"{problem}; did you mean {'sweep.' if axis and not right.startswith('sweep.') else ''}{right}?"
+    return f"{problem}; known here: {', '.join(key.rpartition('.')[2] for key in siblings)}"
 
 
 def _hint(error: ErrorDetails, name: str) -> str:

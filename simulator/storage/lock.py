@@ -24,8 +24,8 @@ PATIENCE = 3.0  # seconds for one that is just ending
 def locked_error(folder: ResultFolder) -> ConfigError:
     """What the second is told: who is first."""
     try:
-        told = json.loads(folder.running.read_bytes())
-        who = f"process {told['pid']} on {told['host']}, since {told['since']}"
+        holder = json.loads(folder.running.read_bytes())
+        who = f"process {holder['pid']} on {holder['host']}, since {holder['since']}"
     except (OSError, ValueError, KeyError, TypeError):
         who = "a process that has not said which"
     return ConfigError(
@@ -63,8 +63,8 @@ def writing_to(folder: ResultFolder, runs: int) -> Iterator[None]:
     """Hold the folder while the block runs, and say so in it. Raises ConfigError and StorageError."""
     with locked(folder, PATIENCE):
         since = time.strftime("%Y-%m-%d %H:%M:%S %z")
-        told = {"host": platform.node(), "pid": os.getpid(), "since": since, "runs": runs}
-        write_atomically(folder.running, (json.dumps(told, indent=2) + "\n").encode())
+        holder = {"host": platform.node(), "pid": os.getpid(), "since": since, "runs": runs}
+        write_atomically(folder.running, (json.dumps(holder, indent=2) + "\n").encode())
         try:
             yield
         finally:

@@ -76,8 +76,8 @@ def remove_parts(folder: ResultFolder) -> None:
         try:
             remove(folder, [pattern])
         except OSError as error:
-            told = f"{error.filename or folder.parts}: cannot be removed ({error.strerror or error}); {remedy(error)}"
-            warnings.warn(f"{told}, or remove it later", UserWarning, stacklevel=2)
+            text = f"{error.filename or folder.parts}: cannot be removed ({error.strerror or error}); {remedy(error)}"
+            warnings.warn(f"{text}, or remove it later", UserWarning, stacklevel=2)
 
 
 def write_final_checksums(folder: ResultFolder, sums: Mapping[Path, str]) -> None:

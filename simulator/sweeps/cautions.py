@@ -154,11 +154,11 @@ def cautions(sweep: Sweep, runs: Sequence[Run]) -> list[str]:
         if run.objective and run.kappa is None:  # or else it starts by pushing margins up
             numbers = run.settings.objective.hyperparameters(run.objective.table)
             own[run.loss, *numbers.items()] = run.objective, numbers
-    said = [*map(convention, sweep.aliases_used), *(caution(*pair) for pair in own.values())]
-    return list(dict.fromkeys(filter(None, [*said, *cautions_of_training(runs), *unread_keys_of(sweep, runs)])))
+    sentences = [*map(convention, sweep.aliases_used), *(caution(*pair) for pair in own.values())]
+    return list(dict.fromkeys(filter(None, [*sentences, *cautions_of_training(runs), *unread_keys_of(sweep, runs)])))
 
 
 def convention(name: str) -> str:
     """What is said of a name of a loss that stands for one of ours."""
-    told = OBJECTIVES[KNOWN_AS[name]].convention.relation
-    return f"sweep.loss = {name}: is recorded as {KNOWN_AS[name]}{f', which is {told}' if told else ''}"
+    relation = OBJECTIVES[KNOWN_AS[name]].convention.relation
+    return f"sweep.loss = {name}: is recorded as {KNOWN_AS[name]}{f', which is {relation}' if told else ''}"

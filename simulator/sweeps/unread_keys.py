@@ -31,13 +31,13 @@ def unread_keys_of(sweep: Sweep, runs: Sequence[Run]) -> list[str]:
     reads_of = [(run.settings, method_of(run).reads(run)) for run in some]
     read = {name.removeprefix(".") for pair in reads_of for name, _ in flatten("", tables_read(*pair))}
     told_of = read | {name for _, reads in reads_of for name in reads.always_report}
-    default, axes, said = flat_settings(RunSettings()), sweep.sweep.axes, []
+    default, axes, sentences = flat_settings(RunSettings()), sweep.sweep.axes, []
     for key, value in flat_settings(sweep.settings_at({})).items():
         if key not in read and key not in axes and value != default[key]:
-            said.append(f"{key} = {shown(value)}: no run of this sweep reads it{needs(key)}")
+            sentences.append(f"{key} = {shown(value)}: no run of this sweep reads it{needs(key)}")
     for key, values in axes.items():
         if len(values) > 1 and not any(name == key or name.startswith(f"{key}.") for name in told_of):
-            said.append(f"sweep.{key}: no run of this sweep reads it, so it is dropped{needs(key)}")
+            sentences.append(f"sweep.{key}: no run of this sweep reads it, so it is dropped{needs(key)}")
     objectives = [run.objective for run in some if run.objective]
     reads = {
         "loss": bool(objectives),
@@ -48,8 +48,8 @@ def unread_keys_of(sweep: Sweep, runs: Sequence[Run]) -> list[str]:
     unread_here = [key for key, is_read in reads.items() if not is_read]
     for key in unread_here:
         if getattr(sweep.sweep, key) != getattr(usual, key):
-            said.append(f"sweep.{key}: no run of this sweep reads it{needs(f'sweep.{key}')}")
-    return said
+            sentences.append(f"sweep.{key}: no run of this sweep reads it{needs(f'sweep.{key}')}")
+    return sentences
 
 
 def needs(key: str) -> str:

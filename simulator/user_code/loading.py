@@ -127,8 +127,8 @@ def errors_named(name: str, path: Path, what: str, key: str) -> Iterator[None]:
             if trace.tb_frame.f_code.co_filename == str(path):
                 line = f", line {trace.tb_lineno}"
             trace = trace.tb_next
-        told = " ".join(str(error).split())[:300]
-        raise ConfigError(f"{key}{name}: {what} ({type(error).__name__}{line}: {told})") from None
+        text = " ".join(str(error).split())[:300]
+        raise ConfigError(f"{key}{name}: {what} ({type(error).__name__}{line}: {text})") from None
 
 
 def load_function(name: str, path: Path, key: str) -> UserFunction:

@@ -20,7 +20,7 @@ from analysis import (
     training_curves,
     variants,
 )
-from analysis.records.load import oracle
+from analysis.records.load import oracle_rows
 from analysis.statistics.balance import balanced
 from simulator import run_sweep
 from tests.conftest import small_sweep
@@ -154,13 +154,13 @@ def test_several_folders_are_one_table_with_what_differs(tmp_path: Path) -> None
     plain, noisy, fast, elsewhere = folders
     noise = load(plain, noisy)
     assert set(noise.loc[noise["method"] == "gpo", "label_noise"]) == {0.0, 0.2}
-    assert oracle(noise)["beta"].is_unique
+    assert oracle_rows(noise)["beta"].is_unique
     assert set(frontier(noise)["label_noise"]) == {0.0, 0.2}
     rates = load([plain, fast])
     assert set(rates.loc[rates["method"] == "gpo", "train_learning_rate"]) == {0.01, 0.02}
-    assert oracle(rates)["train_learning_rate"].isna().all()
+    assert oracle_rows(rates)["train_learning_rate"].isna().all()
     worlds = load(plain, elsewhere)
-    assert oracle(worlds).groupby("world_seed").size().tolist() == [len(oracle(load(plain)))] * 2
+    assert oracle_rows(worlds).groupby("world_seed").size().tolist() == [len(oracle_rows(load(plain)))] * 2
     assert tradeoffs(worlds)["regret"].notna().all()
     assert load(plain).equals(load([plain]))
     pd.testing.assert_frame_equal(load(plain, plain)[load(plain).columns], load(plain))

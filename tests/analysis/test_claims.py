@@ -12,14 +12,14 @@ import pytest
 from analysis import claims
 from analysis.published.claim import Finding, Records, UnknownError, above, below, decide, judge, outside, within
 from analysis.published.papers import PAPERS
-from analysis.published.verdicts import entries, text, write_claims
+from analysis.published.verdicts import claim_entries, text, write_claims
 from analysis.records.about import GPO_LOSSES
 from analysis.statistics.intervals import Estimate
 from simulator import Sweep
 from simulator.sweeps.grid import expand
 
 Curves = pd.DataFrame
-SURE, UNSURE = {"error": 0.1, "freedom": 9}, {"error": 2.0, "freedom": 9}
+SURE, UNSURE = {"error": 0.1, "degrees_of_freedom": 9}, {"error": 2.0, "degrees_of_freedom": 9}
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_what_is_claimed_of_all_needs_all_and_fails_with_one() -> None:
 
 def test_a_failure_of_one_of_many_is_corrected_for_their_number() -> None:
     """At 2.4 standard errors one alone fails, and one of ten does not."""
-    low = Estimate(value=-0.24, error=0.1, freedom=1000)
+    low = Estimate(value=-0.24, error=0.1, degrees_of_freedom=1000)
     alone = judge(above(0), Finding(estimates={"a": low}))
     many = judge(above(0), Finding(estimates={"a": low} | {str(i): Estimate(value=9.0, **SURE) for i in range(9)}))
     assert (alone.verdict, many.verdict) == ("fails", "undecided")
@@ -394,7 +394,7 @@ def test_the_quick_version_is_remembered_beside_its_records(curves: pd.DataFrame
     curves.to_parquet(tmp_path / "curves.parquet")
     rows = claims(tmp_path, "gpo").to_dict("records")
     assert not claims(tmp_path, "gpo")["note"].str.contains("quick version").any()
-    write_claims(entries(rows, quick=True, date="2026-01-01", version="1"), tmp_path)
+    write_claims(claim_entries(rows, quick=True, date="2026-01-01", version="1"), tmp_path)
     assert claims(tmp_path, "gpo")["note"].str.startswith("quick version").all()
     assert set(claims(tmp_path, "gpo").loc[0, ["level", "seeds"]]) == {0.95, 3}
 
@@ -427,7 +427,7 @@ def test_entries_are_json_with_null_for_what_is_not_known_and_say_that_they_are_
     curves: pd.DataFrame, tmp_path: Path
 ) -> None:
     rows = claims(curves, "gpo").to_dict("records") + claims(curves, "coste").to_dict("records")
-    path = write_claims(entries(rows, quick=True, date="2026-01-01", version="1"), tmp_path)
+    path = write_claims(claim_entries(rows, quick=True, date="2026-01-01", version="1"), tmp_path)
     told = json.loads(path.read_text())
     assert [entry["name"] for entry in told] == [row["name"] for row in rows]
     assert all(entry["note"].startswith("quick version") for entry in told)

@@ -100,14 +100,14 @@ def test_simultaneous_intervals_hold_all_places_at_once(equal: list[Comparison])
 
 
 def test_the_smallest_margin_is_where_the_tests_just_succeed() -> None:
-    estimate = Estimate(value=0.1, error=0.05, freedom=7)
+    estimate = Estimate(value=0.1, error=0.05, degrees_of_freedom=7)
     p, smallest = equivalence(estimate, 0.2)
     assert equivalence(estimate, smallest)[0] == pytest.approx(0.05, abs=1e-6)
     assert p == pytest.approx(student.sf(2.0, 7), abs=1e-9)  # (0.2 - 0.1) / 0.05
     assert equivalence(Estimate(value=0.1, error=np.nan), 0.2)[1] == np.inf
     assert equivalence(Estimate(value=0.1), 0.2) == (0.0, 0.1)
-    assert equivalence(Estimate(value=0.1, shared=0.05), 0.2)[1] == pytest.approx(0.1 + 1.645 * 0.05, abs=1e-3)
-    both = Estimate(value=0.5, error=0.02, freedom=2, shared=0.2)
+    assert equivalence(Estimate(value=0.1, shared_error=0.05), 0.2)[1] == pytest.approx(0.1 + 1.645 * 0.05, abs=1e-3)
+    both = Estimate(value=0.5, error=0.02, degrees_of_freedom=2, shared_error=0.2)
     assert equivalence(both, equivalence(both, 1.0)[1])[0] == pytest.approx(0.05, abs=1e-6)
     assert both.beyond(both.interval(0.9)[0]) == pytest.approx(0.05, abs=1e-6)
 

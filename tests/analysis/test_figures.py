@@ -10,7 +10,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from analysis import ResultsError, load
-from analysis.figures import draw_all, drawable, parts_of, picture_losses
+from analysis.figures import draw_all, draw_losses, has_finished_run, parts_of
 from analysis.figures.style import RC, log_axis, loss_styles
 from analysis.report.terminal_text import text
 from simulator import run_sweep
@@ -113,7 +113,7 @@ def test_nothing_to_draw_is_said(tmp_path: Path) -> None:
     wild = small_sweep(sweep={"loss": ["exponential"], "beta": [1e6], "seeds": 2}, train={"steps": 6, "checkpoints": 3})
     folder = run_sweep(wild, tmp_path / "wild", workers=1)
     assert load(folder)["status"].eq("diverged").any()
-    assert not drawable(folder)
+    assert not has_finished_run(folder)
     with pytest.raises(ResultsError, match="every run diverged, so there is nothing to draw"):
         draw_all(folder)
     assert "nothing is left to draw" in text(folder)
@@ -186,9 +186,9 @@ def test_figures_of_an_axis_say_its_value(tmp_path: Path) -> None:
 
 def test_losses_alone(tmp_path: Path) -> None:
     table = pd.DataFrame(sample_losses(LOSSES))
-    picture_losses(table, tmp_path / "losses.svg")
+    draw_losses(table, tmp_path / "losses.svg")
     assert "truncated_quadratic" in (tmp_path / "losses.svg").read_text()
     with pytest.raises(ResultsError, match=r"must end in .png, .svg, .pdf"):
-        picture_losses(table, tmp_path / "losses.docx")
+        draw_losses(table, tmp_path / "losses.docx")
     with pytest.raises(ResultsError, match="cannot be written"):
-        picture_losses(table, tmp_path / "missing" / "losses.png")
+        draw_losses(table, tmp_path / "missing" / "losses.png")

@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 
 from analysis import frontier, load, peaks, variants
-from analysis.figures import draw_all, showing
+from analysis.figures import applicable_figures, draw_all
 from analysis.figures.offline.learning_rate import draw as draw_pace
 from analysis.figures.offline.neighbours import draw as draw_neighbours
 from analysis.figures.style import loss_styles
-from analysis.records.load import offline, policies
+from analysis.records.load import pairwise_rows, tradeoff_rows
 from analysis.report.terminal_text import text
 from simulator import run_sweep
 from simulator.objectives import OBJECTIVES
@@ -64,7 +64,7 @@ def test_a_frontier_by_loss_takes_variants_for_losses(folder: Path) -> None:
 
 def test_without_beta_every_checkpoint_is_a_point_of_the_trade_off(folder: Path) -> None:
     curves = load(folder)
-    points = policies(curves)
+    points = tradeoff_rows(curves)
     counts = points.groupby("loss")["step"].nunique()
     assert counts["logistic"] == 1
     assert counts["simper"] > 3
@@ -84,7 +84,7 @@ def test_every_figure_is_drawn_and_says_what_it_shows(folder: Path) -> None:
         "neighbours-train_learning_rate-0.003.svg",
         "regularization-train_learning_rate-0.01.png",
     } <= names
-    curves = offline(load(folder))
+    curves = pairwise_rows(load(folder))
     part = curves[curves["train_learning_rate"].isna() | curves["train_learning_rate"].eq(0.01)]
     words = texts(draw_neighbours(part))
     for told in (
@@ -103,7 +103,7 @@ def test_every_figure_is_drawn_and_says_what_it_shows(folder: Path) -> None:
 
 
 def test_the_pace_is_that_of_the_table(folder: Path) -> None:
-    curves = offline(load(folder))
+    curves = pairwise_rows(load(folder))
     figure = draw_pace(curves)
     rows = curves[(curves["loss"] == "simper") & (curves["train_learning_rate"] == 0.003) & (curves["step"] > 0)]
     mean = rows.groupby("step")[["kl", "gold"]].mean()
@@ -146,5 +146,5 @@ def test_no_two_objectives_look_alike() -> None:
 
 
 def test_a_sweep_of_gpo_alone_has_no_neighbours(curves: pd.DataFrame) -> None:
-    assert "neighbours" not in showing(curves)
+    assert "neighbours" not in applicable_figures(curves)
     assert not any(applies(curves) for applies, _ in TOGETHER.values())

@@ -9,7 +9,7 @@ import pytest
 
 from analysis import frontier, load, load_proxies, trends
 from analysis.figures import draw_all
-from analysis.figures.curve_groups import ensemble, families, varying, with_labels
+from analysis.figures.curve_groups import ensemble, families, varied_settings, with_labels
 from analysis.figures.style import RC
 from analysis.report.terminal_text import text
 from analysis.statistics.peaks import means_along, peak_along
@@ -123,9 +123,9 @@ def test_the_peak_is_cross_fitted(against: pd.DataFrame) -> None:
 
 def test_what_varies_and_how_it_is_called(against: pd.DataFrame) -> None:
     rows = with_labels(against)
-    assert varying(rows) == ["proxy_parameters", "beta", "label_noise"]
+    assert varied_settings(rows) == ["proxy_parameters", "beta", "label_noise"]
     panels = list(families(against))
-    assert {panel.along for panel in panels} == {"proxy_parameters"}
+    assert {panel.varied for panel in panels} == {"proxy_parameters"}
     assert len(panels) == 2 + 2 * 2 + 2
     assert [ensemble(*of) for of in ((1, "mean"), (5, "worst_case"), (np.nan, "mean"), (3, np.nan))] == [
         "one proxy",

@@ -6,7 +6,7 @@ import pytest
 
 from analysis import frontier, pareto_front, tradeoffs
 from analysis.statistics.intervals import Estimate, mean_of, resamples, spread_of
-from analysis.statistics.tradeoff_curves import through
+from analysis.statistics.tradeoff_curves import interpolate_gold
 from analysis.statistics.tradeoffs import oracle_at, undominated
 from tests.helpers import synthetic_curves as planted
 from tests.helpers.synthetic_curves import hump
@@ -32,7 +32,7 @@ def test_points_that_are_one_but_for_rounding_are_one() -> None:
     kl = np.concatenate([[0.5, 1.0], 3.0 + np.spacing(3.0) * np.arange(5)])
     assert len(set(kl)) > len(set(np.sqrt(kl)))
     gold, at = np.array([0.3, 0.2, *[0.1] * 5]), np.array([0.0, 0.7, 2.0, 3.0])
-    assert through(kl, gold, at) == pytest.approx(through(kl[:3], gold[:3], at), abs=1e-12)
+    assert interpolate_gold(kl, gold, at) == pytest.approx(interpolate_gold(kl[:3], gold[:3], at), abs=1e-12)
     rows = pd.DataFrame({"kl": kl, "gold": np.sort(gold), "beta": range(7), "method": "oracle", "status": "ok"})
     assert np.isfinite(oracle_at(rows.assign(run_id="oracle", step=0), np.array([0.2, 2.9, 5.0]))).all()
 
@@ -158,12 +158,15 @@ def test_the_bootstrap_of_a_mean_is_its_standard_error() -> None:
     drawn = resamples(7, np.random.default_rng(0)) @ values
     assert drawn.mean() == pytest.approx(values.mean(), abs=0.02)
     assert float(spread_of(drawn, 7)) == pytest.approx(mean_of(values).error, rel=0.05)
-    assert mean_of(values).freedom == 6
+    assert mean_of(values).degrees_of_freedom == 6
     assert np.isnan(spread_of(resamples(1) @ values[:1], 1))
 
 
 def test_an_estimate_adds_what_is_shared() -> None:
-    alone, shared = Estimate(value=1.0, error=0.5, freedom=9), Estimate(value=1.0, error=0.5, freedom=9, shared=0.5)
+    alone, shared = (
+        Estimate(value=1.0, error=0.5, degrees_of_freedom=9),
+        Estimate(value=1.0, error=0.5, degrees_of_freedom=9, shared_error=0.5),
+    )
     assert shared.interval()[1] > alone.interval()[1]
     assert Estimate(value=2.0).interval() == (2.0, 2.0)
     assert not Estimate(value=2.0, error=np.nan).known

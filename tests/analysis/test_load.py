@@ -10,7 +10,7 @@ import pytest
 
 from analysis import ResultsError, frontier, load, load_losses, peaks, training_curves
 from analysis.records.about import DEFAULT, cards, methods_where, settings_of
-from analysis.records.load import ends, further_axes, oracle, trained
+from analysis.records.load import final_rows, further_axes, oracle_rows, trained_rows
 from analysis.report.terminal_text import text
 from analysis.statistics.intervals import over_seeds
 from analysis.statistics.peaks import fall_with_error, falls
@@ -194,15 +194,17 @@ def test_what_is_a_setting_and_what_varies() -> None:
 def test_the_sweep_of_this_suite_is_read_as_it_is(results: Path, curves: pd.DataFrame) -> None:
     loaded = load(results)
     pd.testing.assert_frame_equal(loaded, curves)
-    assert len(trained(loaded)) + len(oracle(loaded)) == len(loaded)
-    assert len(ends(loaded)) == 54
-    assert set(load_losses(results)["loss"]) == set(trained(loaded)["loss"])
+    assert len(trained_rows(loaded)) + len(oracle_rows(loaded)) == len(loaded)
+    assert len(final_rows(loaded)) == 54
+    assert set(load_losses(results)["loss"]) == set(trained_rows(loaded)["loss"])
     said = text(results)
     assert "54 runs, 0 of them diverged" in said
     heading = "loss best beta sure peak gold at KL smallest beta falls by"
     assert said.splitlines()[3].split() == heading.split()
     table = frontier(loaded)
-    assert (table["gold"] <= np.interp(table["kl"], oracle(loaded)["kl"], oracle(loaded)["gold"]) + 0.02).all()
+    assert (
+        table["gold"] <= np.interp(table["kl"], oracle_rows(loaded)["kl"], oracle_rows(loaded)["gold"]) + 0.02
+    ).all()
 
 
 def test_a_running_sweep_is_read_from_its_parts(tmp_path: Path, curves: pd.DataFrame) -> None:
@@ -275,7 +277,7 @@ def test_a_measured_column_of_somebodys_own_is_no_axis(results: Path, tmp_path: 
     curves = load(folder)
     assert "renyi" not in settings_of(curves)
     assert further_axes(curves) == []
-    assert "sort_of" in settings_of(trained(curves))
+    assert "sort_of" in settings_of(trained_rows(curves))
     assert cards(curves)["mine"].label == "my method"
     assert methods_where(curves, "trajectory")[-1] == "mine"
     (folder / "tables.json").write_text("[")

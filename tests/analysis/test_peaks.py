@@ -80,8 +80,8 @@ def test_a_loss_without_beta_has_no_best_one() -> None:
 
 
 def test_intervals_end_where_what_they_are_of_ends() -> None:
-    assert Estimate(value=-0.8, error=0.3, freedom=3, bounds=CORRELATION).interval()[0] == -1.0
-    assert Estimate(value=0.02, error=0.3, freedom=3, bounds=NOT_BELOW_0).interval()[0] == 0.0
+    assert Estimate(value=-0.8, error=0.3, degrees_of_freedom=3, bounds=CORRELATION).interval()[0] == -1.0
+    assert Estimate(value=0.02, error=0.3, degrees_of_freedom=3, bounds=NOT_BELOW_0).interval()[0] == 0.0
     assert math.isnan(Estimate(value=0.02, error=math.nan, bounds=NOT_BELOW_0).interval()[0])
     rows = pd.DataFrame({"loss": "a", "seed": [0, 1], "kl": [0.01, 0.4], "win_rate": [0.6, 0.99], "gold": [-1.0, 1.0]})
     table = over_seeds(rows, ["loss"], ["kl", "win_rate", "gold"]).iloc[0]
@@ -103,7 +103,8 @@ def test_a_p_value_is_the_level_at_which_a_verdict_turns(rule, rng: np.random.Ge
     """Independent of how it is computed: intervals of level 1 - p, or 1 - 2p for equivalence, just touch the bound."""
     for _ in range(40):
         estimates = {
-            str(i): Estimate(value=rng.normal(0, 0.3), error=rng.uniform(0.01, 0.2), freedom=5) for i in range(3)
+            str(i): Estimate(value=rng.normal(0, 0.3), error=rng.uniform(0.01, 0.2), degrees_of_freedom=5)
+            for i in range(3)
         }
         found = judge(rule, Finding(estimates=estimates))
         assert (found.verdict != "undecided") == (found.p < 0.05)

@@ -14,7 +14,7 @@ import pytest
 from scipy.optimize import brentq
 
 from analysis import claims, fit_scaling_law
-from analysis.published.gao_measures import NEAR
+from analysis.published.gao_measures import LARGEST_FITTED_KL
 from analysis.published.papers import PAPERS
 from tests.analysis.test_claims import (
     FAMILIES,
@@ -101,7 +101,7 @@ def test_gao_on_sizes() -> None:
     names = ("alpha-bon", "beta-bon", "beta-rl", "form-bon", "form-rl", "spending", "alike", "fall-bon", "fall-rl")
     found = judged(against(lambda d: min(d, 1.0)), "gao", *names)
     assert "holds" not in {name: found[name] for name in names if not name.startswith("form")}.values(), found
-    for below, of in ((None, ("form-bon", "form-rl")), (NEAR, ("predicts",))):
+    for below, of in ((None, ("form-bon", "form-rl")), (LARGEST_FITTED_KL, ("predicts",))):
         share = brentq(as_good, 0.05, 0.95, args=(below,))
         found = judged(against(mixed(share), apart=0.0), "gao", *of)
         assert "holds" not in found.values(), (share, found)

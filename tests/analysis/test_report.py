@@ -17,11 +17,11 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 import run
-from analysis import ResultsError, frontier, load, load_beside
+from analysis import ResultsError, frontier, load, load_table
 from analysis.figures.style import PALETTE
 from analysis.report import write_report
-from analysis.report.data import chosen_of, data_of, in_script
-from analysis.report.json_numbers import rounded, spread
+from analysis.report.data import in_script, page_content, page_json
+from analysis.report.json_numbers import evenly_spaced, rounded
 from analysis.report.page import LIMIT
 from analysis.report.page_budget import LEVELS
 from analysis.report.pictures import pictures_of
@@ -193,7 +193,7 @@ def test_side_tables_may_be_missing(tmp_path: Path, curves: pd.DataFrame) -> Non
     for name in ("runs.parquet", "world.json", "config.toml"):
         (folder / name).unlink()
     assert "is not recorded in this folder" in page(folder)
-    assert load_beside(folder, "responses").empty
+    assert load_table(folder, "responses").empty
 
 
 def test_a_running_sweep_has_a_page_from_its_parts(tmp_path: Path, curves: pd.DataFrame) -> None:
@@ -356,13 +356,13 @@ def test_the_command_report_writes_the_page_and_names_it(
 
 def test_many_runs_fit_and_what_was_left_out_is_told(tmp_path: Path) -> None:
     curves = rows_of(LOSSES, 40, tuple(np.geomspace(0.01, 10, 10)))
-    chosen = chosen_of(plant(tmp_path / "a", curves, beside(curves)), curves)
-    whole, nothing = data_of(chosen, LIMIT)
+    chosen = page_content(plant(tmp_path / "a", curves, beside(curves)), curves)
+    whole, nothing = page_json(chosen, LIMIT)
     assert nothing == []
-    less, told = data_of(chosen, len(whole) // 2)
+    less, told = page_json(chosen, len(whole) // 2)
     assert len(less) < len(whole) // 2
     assert "of 40" in told[-1]
-    least, told = data_of(chosen, 0)
+    least, told = page_json(chosen, 0)
     assert len(least) < len(less) / 4
     assert told == [
         "single runs are those of the first seed of 40, while means are over all",
@@ -410,5 +410,5 @@ def test_numbers_are_short_and_never_nan() -> None:
         None,
         -0.0001235,
     ]
-    assert spread(5, 10) == [0, 1, 2, 3, 4]
-    assert spread(101, 3) == [0, 50, 100]
+    assert evenly_spaced(5, 10) == [0, 1, 2, 3, 4]
+    assert evenly_spaced(101, 3) == [0, 50, 100]

@@ -10,7 +10,7 @@ from scipy.optimize import minimize_scalar
 from scipy.special import expit
 from scipy.stats import norm
 
-from analysis import gradient_weights, kappa_collapse, load_beside, load_losses, margins_by_gap
+from analysis import gradient_weights, kappa_collapse, load_losses, load_table, margins_by_gap
 from analysis.statistics.gaussians import CENTRE, descend, regularizers, weights_of
 from analysis.statistics.kappa_collapse import assignments, each_spread
 from analysis.statistics.population_links import LINKS, MARGIN_COLUMNS
@@ -72,7 +72,7 @@ def test_losses_that_cannot_be_aligned_are_refused() -> None:
     near = curves.assign(beta=1.0 + 0.1 * (curves["beta"] > 1)).drop_duplicates(["loss", "beta", "seed"])
     with pytest.raises(ValueError, match="ranges of beta and of beta kappa have nothing in common"):
         kappa_collapse(near)
-    assert kappa_collapse(curves.assign(gold=curves["kl"])).at_the_end == tuple(KAPPA)
+    assert kappa_collapse(curves.assign(gold=curves["kl"])).at_sweep_edge == tuple(KAPPA)
     with pytest.raises(ValueError, match="fewer than two betas"):
         kappa_collapse(curves[curves["beta"] == curves["beta"].min()])
 
@@ -111,8 +111,10 @@ def test_kappa_is_told_from_kappa_given_to_other_losses() -> None:
 def test_few_kappa_cannot_be_tested_and_say_so() -> None:
     found = kappa_collapse(ladder(1.0, noise=0.05))
     assert found.assignments == 6
-    assert found.few.startswith("there are 6 ways to give these kappa to these losses, and a test at 5 % needs 20: add")
-    assert not kappa_collapse(ladder(1.0, noise=0.05, kappas=FAMILIES)).few
+    assert found.too_few_reason.startswith(
+        "there are 6 ways to give these kappa to these losses, and a test at 5 % needs 20: add"
+    )
+    assert not kappa_collapse(ladder(1.0, noise=0.05, kappas=FAMILIES)).too_few_reason
 
 
 def test_assignments_are_all_different_orders() -> None:
@@ -169,7 +171,7 @@ def test_weights_are_those_of_the_margins_that_were_seen(results, curves: pd.Dat
     z = 0.5 * last[MARGIN_COLUMNS[2]]
     assert row["z"] == pytest.approx(z.mean())
     assert row["weight"] == pytest.approx((expit(-z) / 0.5).mean(), abs=1e-3)
-    assert not margins_by_gap(curves, load_beside(results, "margins")).empty
+    assert not margins_by_gap(curves, load_table(results, "margins")).empty
 
 
 def test_the_mixture_is_what_quadrature_says() -> None:

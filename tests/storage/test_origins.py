@@ -12,7 +12,7 @@ import pytest
 import run
 import simulator.execution.stack_job
 import simulator.storage.provenance
-from analysis.records.load import sources
+from analysis.records.load import mixed_code_note
 from analysis.report.terminal_text import text
 from simulator import ConfigError, Sweep, SweepError, run_sweep
 from simulator.common.atomic_files import StorageError
@@ -152,7 +152,7 @@ def test_other_code_that_determines_nothing_goes_on(out: Path, edit: Callable[[s
     edit("simulator/execution/worker_pool.py", "x = 1\n")
     edit(*edited(GOLD, '"""', '"""Better said. '))
     run_sweep(sweep_of(), out, workers=1)
-    assert sources(out) == ""
+    assert mixed_code_note(out) == ""
     assert len(set(pd.read_parquet(out / "runs.parquet")["simulator_source"])) == 2
 
 
@@ -163,7 +163,7 @@ def test_other_code_that_is_accepted_is_told_of(out: Path, edit: Callable[[str, 
     counts = pd.read_parquet(out / "runs.parquet")["results_source"].value_counts().to_dict()
     assert counts == {before: 2, results_source(): 2}
     said = f"different code made these runs, and their numbers may differ for it: 2 runs by {before}, 2 runs by"
-    assert said in sources(out)
+    assert said in mixed_code_note(out)
     assert said in text(out)
 
 

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from analysis.figures.kind import Kind
 from analysis.figures.style import GOLD_LABEL, KL_LABEL, band, legend_below, log_axis, losses_of, seeds_note
-from analysis.records.load import ends, further_axes, trained
+from analysis.records.load import final_rows, further_axes, trained_rows
 from analysis.statistics.peaks import training_curves
 
 
@@ -23,7 +23,7 @@ def draw(curves: pd.DataFrame) -> Figure:
     means = training_curves(rows)
     means = means[means["step"] > 0]
     axes_names = further_axes(rows)
-    losses = losses_of(trained(rows))
+    losses = losses_of(trained_rows(rows))
     figure = Figure(figsize=(max(4.2 * len(losses), 6.4), 6.2), layout="constrained")
     grid = figure.subplots(2, len(losses), sharex=True, sharey="row", squeeze=False)
     settings = means[axes_names].drop_duplicates().sort_values(axes_names) if axes_names else pd.DataFrame([{}])
@@ -60,5 +60,5 @@ FIGURE = Kind(
     rank=50,
     shows="pairs",
     draw=draw,
-    applies=lambda curves: not ends(without_beta(curves)).empty,
+    applies=lambda curves: not final_rows(without_beta(curves)).empty,
 )

@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 
 from analysis.figures.kind import Kind
 from analysis.figures.style import KL_LABEL, beta_bar, beta_scale, legend_inside, log_axis, losses_of, panels
-from analysis.records.load import trained
+from analysis.records.load import trained_rows
 from analysis.statistics.peaks import training_curves
 
 
@@ -43,5 +43,5 @@ FIGURE = Kind(
     rank=120,
     shows="point",
     draw=draw,
-    applies=lambda curves: bool(trained(curves)["mu_squared"].notna().any()),
+    applies=lambda curves: bool(trained_rows(curves)["mu_squared"].notna().any()),
 )

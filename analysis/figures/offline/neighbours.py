@@ -19,7 +19,7 @@ from analysis.figures.style import (
     seeds_note,
 )
 from analysis.records.about import GPO_LOSSES
-from analysis.records.load import ends
+from analysis.records.load import final_rows
 from analysis.statistics.peaks import training_curves
 from analysis.statistics.tradeoff_curves import end_points
 
@@ -65,5 +65,5 @@ FIGURE = Kind(
     rank=40,
     shows="point",
     draw=draw,
-    applies=lambda curves: bool(others(ends(curves))),
+    applies=lambda curves: bool(others(final_rows(curves))),
 )

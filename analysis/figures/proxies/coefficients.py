@@ -3,7 +3,7 @@
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis.figures.curve_groups import label_of, shown, varying, with_labels
+from analysis.figures.curve_groups import label_of, value_label, varied_settings, with_labels
 from analysis.figures.kind import Kind
 from analysis.figures.style import DASHES, MARKERS, PALETTE, arms, legend_below, log_axis
 from analysis.records.about import methods_where
@@ -26,11 +26,11 @@ def draw(curves: pd.DataFrame) -> Figure:
     rows = with_labels(curves)
     along = along_of(curves) or "proxy_parameters"
     laws = fit_laws(rows[rows["method"].isin(methods_where(rows, "fitted"))])
-    apart = ["method", *(name for name in varying(rows) if name != along and name in laws)]
+    apart = ["method", *(name for name in varied_settings(rows) if name != along and name in laws)]
     figure = Figure(figsize=(9.5, 4.4), layout="constrained")
     grid = figure.subplots(1, 2, sharex=True)
     for number, (setting, table) in enumerate(laws.groupby(apart, dropna=False, sort=False)):
-        told = [shown(name, value) for name, value in zip(apart[1:], setting[1:], strict=True) if pd.notna(value)]
+        told = [value_label(name, value) for name, value in zip(apart[1:], setting[1:], strict=True) if pd.notna(value)]
         style = {"color": PALETTE[number % 8], "linestyle": DASHES[number % 8], "marker": MARKERS[number % 8]}
         table = table.sort_values(along)
         x = table[along].to_numpy(float)

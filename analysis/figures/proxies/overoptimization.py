@@ -47,7 +47,7 @@ def draw_family(axes: Axes, family: Family) -> list[pd.DataFrame]:
     few = {None, values[0], values[len(values) // 2], values[-1]}
     axes.axhline(0.0, color="0.6", linewidth=0.8, zorder=1)
     for value, (color, label) in (family.styles | {None: ("black", "")}).items():
-        rows = family.rows[family.rows[family.along].isna() if value is None else family.rows[family.along] == value]
+        rows = family.rows[family.rows[family.varied].isna() if value is None else family.rows[family.varied] == value]
         if rows.empty:
             continue
         mean = means_along(rows, ["gold", "proxy"])

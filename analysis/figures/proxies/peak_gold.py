@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis.figures.curve_groups import colours, label_of, shown, varying, with_labels
+from analysis.figures.curve_groups import colours, label_of, value_label, varied_settings, with_labels
 from analysis.figures.kind import Kind
 from analysis.figures.proxies.coefficients import ALONG, along_of
 from analysis.figures.style import DASHES, GOLD_LABEL, MARKERS, arms, legend_beside, log_axis, panels, seeds_note
@@ -19,7 +19,7 @@ def draw(curves: pd.DataFrame) -> Figure:
     """
     rows = with_labels(curves)
     along = along_of(curves) or "proxy_parameters"
-    apart = [name for name in varying(rows) if name != along]
+    apart = [name for name in varied_settings(rows) if name != along]
     methods = {method: label_of(rows, method) for method in rows["method"].unique()}
     figure, grid = panels(list(methods.values()))
     tables = []
@@ -27,7 +27,7 @@ def draw(curves: pd.DataFrame) -> Figure:
         axes, part = grid[title], rows[rows["method"] == method]
         lines = list(part.groupby(apart, dropna=False)) if apart else [((), part)]
         for number, ((setting, table), color) in enumerate(zip(lines, colours(len(lines)), strict=True)):
-            told = [shown(name, value) for name, value in zip(apart, setting, strict=True) if pd.notna(value)]
+            told = [value_label(name, value) for name, value in zip(apart, setting, strict=True) if pd.notna(value)]
             peaks = pd.DataFrame([{along: x, **peak_along(path)} for x, path in table.groupby(along)])
             tables.append(peaks)
             style: dict[str, Any] = {"marker": MARKERS[number % 8], "linestyle": DASHES[number % 8], "color": color}

@@ -3,7 +3,7 @@
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis.figures.curve_groups import only, shown, varying, with_labels
+from analysis.figures.curve_groups import at_extreme_values, value_label, varied_settings, with_labels
 from analysis.figures.kind import Kind
 from analysis.figures.proxies.rl_vs_best_of_n import PROXY_LABEL
 from analysis.figures.style import GOLD_LABEL, KL_LABEL, ORACLE, band, beta_scale, legend_below, level, seeds_note
@@ -14,7 +14,7 @@ from analysis.statistics.peaks import means_along
 def draw(curves: pd.DataFrame) -> Figure:
     """The proxy's score and gold against KL along training, a colour for each penalty; the dots are its ends."""
     rows = with_labels(curves)
-    rows, told = only(rows, [name for name in varying(rows) if name != "beta"], 0)
+    rows, told = at_extreme_values(rows, [name for name in varied_settings(rows) if name != "beta"], 0)
     penalties = sorted(rows.loc[rows["method"] == "rl", "beta"].unique())
     positive = pd.Series([value for value in penalties if value > 0] or [1.0])
     scale = beta_scale(positive)
@@ -27,7 +27,7 @@ def draw(curves: pd.DataFrame) -> Figure:
         mean = means_along(part, ["gold", "proxy"])
         tables.append(mean)
         for axes, y in zip(grid, ("proxy", "gold"), strict=True):
-            axes.plot(mean["kl"], mean[y], color=color, label=f"RL, {shown('beta', value)}")
+            axes.plot(mean["kl"], mean[y], color=color, label=f"RL, {value_label('beta', value)}")
             axes.plot(mean["kl"].iloc[-1], mean[y].iloc[-1], "o", color=color, markeredgecolor="black")
             band(axes, mean, "kl", y, color)
     right = max(float(table["kl"].max()) for table in tables)

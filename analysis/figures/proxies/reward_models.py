@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis.figures.curve_groups import colours, shown
+from analysis.figures.curve_groups import colours, value_label
 from analysis.figures.kind import Kind
 from analysis.figures.proxies.coefficients import ALONG
 from analysis.figures.style import DASHES, MARKERS, arms, legend_beside, log_axis, seeds_note
-from analysis.records.load import MADE_BY
+from analysis.records.load import ORIGIN_COLUMNS
 from analysis.statistics.intervals import over_seeds
 from analysis.statistics.law_fits import determined
 
@@ -22,7 +22,7 @@ PANELS = {
 }
 SAID = {
     *("proxy", "member", "seed", "best_step", "train_loss", "train_accuracy", "held_out_loss", "held_out_accuracy"),
-    *("scale", "wall_seconds", *PANELS, *MADE_BY),
+    *("scale", "wall_seconds", *PANELS, *ORIGIN_COLUMNS),
 }
 NAMES = {"parameters": "proxy_parameters", "loss": "loss f ="}
 
@@ -49,7 +49,7 @@ def draw(proxies: pd.DataFrame) -> Figure:
     lines = list(means.groupby(apart, dropna=False)) if apart else [((), means)]
     for number, ((setting, table), color) in enumerate(zip(lines, colours(len(lines)), strict=True)):
         told = [
-            f"{NAMES.get(name, name)} {value}" if isinstance(value, str) else shown(NAMES.get(name, name), value)
+            f"{NAMES.get(name, name)} {value}" if isinstance(value, str) else value_label(NAMES.get(name, name), value)
             for name, value in zip(apart, setting, strict=True)
             if pd.notna(value)
         ]

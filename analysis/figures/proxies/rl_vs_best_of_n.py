@@ -3,7 +3,7 @@
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis.figures.curve_groups import only, shown, varying, with_labels
+from analysis.figures.curve_groups import at_extreme_values, value_label, varied_settings, with_labels
 from analysis.figures.kind import Kind
 from analysis.figures.style import GOLD_LABEL, KL_LABEL, band, draw_oracle, legend_below, level, seeds_note
 from analysis.records.about import cards
@@ -16,12 +16,12 @@ MOST = 3
 def draw(curves: pd.DataFrame) -> Figure:
     """Gold against KL, and against the proxy's score; a dash for each method, a colour for the first other setting."""
     rows = with_labels(curves)
-    names = [name for name in varying(rows) if name != "beta"]
+    names = [name for name in varied_settings(rows) if name != "beta"]
     common = [name for name in names if not rows.loc[rows["method"] != "gibbs", name].isna().any()]
     key = common[0] if common else None
-    rows, fixed = only(rows, [name for name in names if name != key], -1)
+    rows, fixed = at_extreme_values(rows, [name for name in names if name != key], -1)
     if "beta" in rows:
-        rows, _ = only(rows, ["beta"], 0)
+        rows, _ = at_extreme_values(rows, ["beta"], 0)
     values = sorted(rows[key].dropna().unique()) if key else [None]
     chosen = values if len(values) <= MOST else [values[0], values[len(values) // 2], values[-1]]
     figure = Figure(figsize=(10, 4.8), layout="constrained")
@@ -35,7 +35,7 @@ def draw(curves: pd.DataFrame) -> Figure:
                 continue
             mean = means_along(part, ["gold", "proxy"])
             tables.append(mean)
-            label = card.label if key is None else f"{card.label}, {shown(key, value)}"
+            label = card.label if key is None else f"{card.label}, {value_label(key, value)}"
             for axes, x in ((over_kl, "kl"), (over_proxy, "proxy")):
                 axes.plot(mean[x], mean["gold"], color=color, linestyle=card.line, label=label)
                 band(axes, mean, x, "gold", color)

@@ -14,10 +14,10 @@ from analysis.published.measures import (
     fall,
     mean_over_seeds,
     noise_of,
-    weighed_falls,
+    weighted_falls,
     without_axes,
 )
-from analysis.records.load import whole
+from analysis.records.load import without_diverged
 from analysis.statistics.comparison import SIMILAR
 
 NOISE = 0.25
@@ -27,7 +27,7 @@ READ = 1.5  # times the true KL
 
 def against(records: Records, method: str, noise: float, penalty: float = 0.0) -> pd.DataFrame:
     """The rows of a method at one share of flipped labels. Raises UnknownError."""
-    rows = whole(records.curves)
+    rows = without_diverged(records.curves)
     rows = rows[(rows["method"] == method) & (rows["label_noise"] == noise)]
     if method == "rl":
         rows = rows[rows["beta"] == penalty]
@@ -62,7 +62,7 @@ def reduce(records: Records, method: str) -> Finding:
     """The fall against one proxy less that against conservative ensembles, by seed."""
     rows = against(records, method, NOISE)
     one, found = alone(rows), ensembles(rows, *CONSERVATIVE)
-    estimates = {how: weighed_falls([(1.0, one), (-1.0, table)]) for how, table in found.items()}
+    estimates = {how: weighted_falls([(1.0, one), (-1.0, table)]) for how, table in found.items()}
     return Finding(estimates=estimates, note=ends_note({"one proxy": one} | found))
 
 
@@ -83,7 +83,7 @@ def mean_helps(records: Records) -> Finding:
 
 def k2_reads(records: Records) -> Finding:
     """log of what the estimator k2 expects over the true KL, at the end of best-of-n, by seed."""
-    rows = whole(records.curves)
+    rows = without_diverged(records.curves)
     if "kl_k2" not in rows:
         raise UnknownError("the estimator k2 was not recorded; measure.kl_estimators does so")
     rows = rows[rows["method"].eq("best_of_n") & (rows["kl_source"] == "exact")]

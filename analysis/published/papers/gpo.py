@@ -24,16 +24,16 @@ from analysis.published.measures import (
     gold_at_others_peak,
     gold_by_seed,
     log_kl_noise,
+    loss_with_settings,
     mean_over_seeds,
     noise_of,
-    plainly,
-    requires,
+    require_columns,
     without_axes,
 )
 from analysis.records.about import GPO_LOSSES
-from analysis.records.load import ends, trained, variants
+from analysis.records.load import final_rows, trained_rows, variants
 from analysis.records.number_format import number
-from analysis.statistics.comparison import POINTS, SIMILAR, compared
+from analysis.statistics.comparison import POINTS, SIMILAR, compare_curves
 from analysis.statistics.frontier import families_of
 from analysis.statistics.gaussians import descend
 from analysis.statistics.intervals import Estimate
@@ -49,14 +49,14 @@ def six(records: Records) -> pd.DataFrame:
     curves = records.curves
     curves = curves[(curves["method"] == "oracle") | (curves["method"].eq("gpo") & curves["loss"].isin(GPO_LOSSES))]
     curves = curves[~curves["run_id"].isin(curves.loc[curves["status"] == "diverged", "run_id"])]
-    if trained(curves)["loss"].nunique() < 2:
+    if trained_rows(curves)["loss"].nunique() < 2:
         raise UnknownError("fewer than two of the six losses are there, without runs that diverged")
     return without_axes(curves)
 
 
 def of_each_loss(records: Records, estimate: Callable[[pd.DataFrame], Estimate]) -> dict[str, Estimate]:
     """An estimate from the rows of each loss."""
-    return {str(loss): estimate(rows) for loss, rows in trained(six(records)).groupby("loss", sort=False)}
+    return {str(loss): estimate(rows) for loss, rows in trained_rows(six(records)).groupby("loss", sort=False)}
 
 
 def weakest_regularization(rows: pd.DataFrame) -> pd.DataFrame:
@@ -71,7 +71,7 @@ def moved(rows: pd.DataFrame) -> pd.DataFrame:
 
 def kl_against_beta(records: Records) -> Finding:
     """log KL at the end of training at beta less that at ten times beta, for every loss and every such beta."""
-    last = ends(six(records))
+    last = final_rows(six(records))
     last = last[(last["kl"] > 0) & last["beta"].notna()].assign(log_kl=lambda rows: np.log(rows["kl"]))
     found = {}
     for loss, rows in last.groupby("loss", sort=False):
@@ -104,17 +104,17 @@ def overoptimized(records: Records) -> Finding:
 def similar(records: Records) -> Finding:
     """The difference in gold of every two losses at ten KL, evenly up to where all of them reach."""
     families = families_of(six(records), "loss")
-    upto = min(reach_of(points, families.apart) for _, points in families.each)
+    upto = min(reach_of(points, families.distinguishing) for _, points in families.each)
     if not upto > 0:
         raise UnknownError("some loss never leaves the reference")
     grid = np.linspace(0.0, upto, POINTS)
-    found = {str(value[0]): curves_at(points, families.apart, grid) for value, points in families.each}
+    found = {str(value[0]): curves_at(points, families.distinguishing, grid) for value, points in families.each}
     pairs = combinations(found, 2)
-    comparisons = [compared(a, b, found[a], found[b]) for a, b in pairs]
+    comparisons = [compare_curves(a, b, found[a], found[b]) for a, b in pairs]
     estimates = {
         f"{each.a} and {each.b} at {(place + 1) * upto / 10:.2g} nats": estimate
         for each in comparisons
-        for place, estimate in enumerate(each.places)
+        for place, estimate in enumerate(each.at_tenths)
     }
     everywhere = max(each.smallest_everywhere for each in comparisons)
     average = max(each.smallest_margin for each in comparisons)
@@ -139,22 +139,23 @@ def kappa(records: Records, which: str) -> Finding:
         found = kappa_collapse(with_kappa(records))
     except ValueError as error:
         raise UnknownError(str(error)) from None
-    if found.few:
-        raise UnknownError(found.few)
+    if found.too_few_reason:
+        raise UnknownError(found.too_few_reason)
     shift = found.kl if which == "kl" else found.best
     note = (
         f"the spread goes from {number(shift.before, 2)} to {number(shift.after, 2)} in the natural logarithm, over "
-        f"{', '.join(map(plainly, found.losses))}; of {found.assignments:,} ways to give these kappa to these losses, "
-        f"{100 * shift.p:.2g} % remove as much"
+        f"{', '.join(map(loss_with_settings, found.losses))}; of {found.assignments:,} ways to give these kappa to "
+        f"these losses, {100 * shift.p:.2g} % remove as much"
     )
     if which == "kl":
         note += f"; over one range, {number(found.low)} to {number(found.high)}, of beta and of beta kappa"
-    if which == "best" and found.at_the_end:
-        at_the_end = ", ".join(map(plainly, found.at_the_end))
+    if which == "best" and found.at_sweep_edge:
+        at_the_end = ", ".join(map(loss_with_settings, found.at_sweep_edge))
         raise UnknownError(f"the best beta of {at_the_end} is the smallest or largest of the sweep")
     if which == "best":
         note += "; best beta: " + ", ".join(
-            f"{plainly(loss)} {number(beta, 2)} (in {100 * found.sure[loss]:.0f} % of bootstrap samples)"
+            f"{loss_with_settings(loss)} {number(beta, 2)} "
+            f"(in {100 * found.bootstrap_share[loss]:.0f} % of bootstrap samples)"
             for loss, beta in found.best_beta.items()
         )
     estimates = {"kappa against beta": shift.removed, "kappa against other assignments of it": shift.excess}
@@ -165,7 +166,7 @@ def not_kl(records: Records) -> Finding:
     """log of KL over half the mu-weighted squared loss at the end of training at the smallest beta."""
 
     def ratio(rows: pd.DataFrame) -> Estimate:
-        last = ends(weakest_regularization(requires(rows, "mu_squared")))
+        last = final_rows(weakest_regularization(require_columns(rows, "mu_squared")))
         last = last[(last["kl"] > 0) & (last["mu_squared"] > 0)]
         return mean_over_seeds(np.log(2 * last["kl"] / last["mu_squared"]), log_kl_noise(last))
 
@@ -184,7 +185,7 @@ def mixture(records: Records) -> Finding:
 
 def tail(records: Records) -> Finding:
     """log KL of the truncated quadratic loss less that of the squared loss, at equal beta, by seed."""
-    last = ends(six(records))
+    last = final_rows(six(records))
     last = last[last["kl"] > 0].assign(log_kl=np.log(last["kl"]))
     groups = last.groupby("loss")
     tables = {loss: rows.pivot_table(index="seed", columns="beta", values="log_kl") for loss, rows in groups}
@@ -197,7 +198,7 @@ def tail(records: Records) -> Finding:
 
 PAPER = Paper(
     title="Generalized Preference Optimization (Tang et al. 2024, arXiv:2402.05749)",
-    worked=("counterexample",),
+    examples=("counterexample",),
     parts={"": Part(config="gpo", quick=("sweep.seeds=3", "train.steps=200", "train.checkpoints=12"))},
     claims=(
         Claim(

@@ -9,21 +9,21 @@ import pandas as pd
 
 from analysis.published.claim import LEAST, Claim, Finding, Paper, Part, Records, UnknownError, above, below, within
 from analysis.published.measures import (
-    choices_apart,
+    best_minus_worst,
     ends_note,
     fall,
     log_kl_noise,
+    loss_with_settings,
     mean_over_seeds,
     noise_of,
-    plainly,
-    weighed_falls,
+    weighted_falls,
     without_axes,
 )
-from analysis.records.load import ends, variants, whole
+from analysis.records.load import final_rows, variants, without_diverged
 from analysis.records.number_format import number
 from analysis.statistics.comparison import SIMILAR, compare
 from analysis.statistics.intervals import Estimate
-from analysis.statistics.peaks import jackknifed
+from analysis.statistics.peaks import jackknife
 
 RATE = "train_learning_rate"
 LITTLE = round(float(np.log(1.25)), 3)
@@ -31,7 +31,7 @@ LITTLE = round(float(np.log(1.25)), 3)
 
 def objectives(records: Records) -> pd.DataFrame:
     """The rows of all objectives, variants named. Raises UnknownError where nothing trains on pairs."""
-    rows = whole(records.curves)
+    rows = without_diverged(records.curves)
     rows = variants(rows[rows["method"] == "gpo"])
     if rows.empty:
         raise UnknownError("nothing trains on pairs")
@@ -75,22 +75,22 @@ def vpo_avoids(records: Records) -> Finding:
     for name in vpo_names(rows):
         for loss, called in (("logistic", "DPO"), ("squared", "IPO")):
             vpo, other = (weakest(table) for table in of(rows, name, loss))
-            found[f"{called} and {plainly(name)}"] = weighed_falls([(1.0, other), (-1.0, vpo)])
-            far |= {called: other, plainly(name): vpo}
+            found[f"{called} and {loss_with_settings(name)}"] = weighted_falls([(1.0, other), (-1.0, vpo)])
+            far |= {called: other, loss_with_settings(name): vpo}
     return Finding(estimates=found, note=ends_note(far))
 
 
 def vpo_falls(records: Records) -> Finding:
     """The fall of each variant of VPO at the smallest beta."""
     rows = middle(objectives(records))
-    return Finding(estimates={plainly(name): fall(weakest(of(rows, name)[0])) for name in vpo_names(rows)})
+    return Finding(estimates={loss_with_settings(name): fall(weakest(of(rows, name)[0])) for name in vpo_names(rows)})
 
 
 def backward_stable(records: Records) -> Finding:
     """The falls of RPO's squared and forward forms at the smallest beta less that of its backward form."""
     forms = ("rpo_backward", "rpo_squared", "rpo_forward")
     each = {name: weakest(rows) for name, rows in zip(forms, of(middle(objectives(records)), *forms), strict=True)}
-    estimates = {name: weighed_falls([(1.0, each[name]), (-1.0, each[forms[0]])]) for name in forms[1:]}
+    estimates = {name: weighted_falls([(1.0, each[name]), (-1.0, each[forms[0]])]) for name in forms[1:]}
     return Finding(estimates=estimates, note=ends_note(each))
 
 
@@ -100,12 +100,14 @@ def no_tuning(records: Records) -> Finding:
     (simper,) = of(rows, "simper")
     if RATE not in simper or simper[RATE].nunique() < 2:
         raise UnknownError("there is only one learning rate")
-    table = ends(simper).pivot_table(index="seed", columns=RATE, values="gold").dropna()
+    table = final_rows(simper).pivot_table(index="seed", columns=RATE, values="gold").dropna()
     mean = table.mean()
-    value, error = jackknifed(choices_apart, table.to_numpy(float))
+    value, error = jackknife(best_minus_worst, table.to_numpy(float))
     return Finding(
         estimates={
-            "simper": Estimate(value=value, error=error, freedom=len(table) - 1, shared=noise_of(simper, simper))
+            "simper": Estimate(
+                value=value, error=error, degrees_of_freedom=len(table) - 1, shared_error=noise_of(simper, simper)
+            )
         },
         note=f"best at {mean.idxmax():g}, worst at {mean.idxmin():g}; each seed is taken at the best and the worst of "
         "the others",
@@ -128,11 +130,13 @@ def ganpo_kl(records: Records) -> Finding:
     """log of GANPO's KL over DPO's at the end at equal beta, a mean over beta, by seed."""
     each = of(middle(objectives(records)), "ganpo", "logistic")
     tables = [
-        ends(rows).assign(log_kl=lambda t: np.log(t["kl"])).pivot_table(index="seed", columns="beta", values="log_kl")
+        final_rows(rows)
+        .assign(log_kl=lambda t: np.log(t["kl"]))
+        .pivot_table(index="seed", columns="beta", values="log_kl")
         for rows in each
     ]
     gap = (tables[0] - tables[1]).dropna(axis="columns").mean(axis=1).dropna()
-    return Finding(estimates={"ganpo": mean_over_seeds(gap, log_kl_noise(*map(ends, each)))})
+    return Finding(estimates={"ganpo": mean_over_seeds(gap, log_kl_noise(*map(final_rows, each)))})
 
 
 PAPER = Paper(

@@ -18,8 +18,8 @@ from analysis.published.claim import (
     above,
     below,
 )
-from analysis.published.measures import at_peak, fall, mean_over_seeds, requires, weighed_falls, without_axes
-from analysis.records.load import whole
+from analysis.published.measures import at_peak, fall, mean_over_seeds, require_columns, weighted_falls, without_axes
+from analysis.records.load import without_diverged
 from analysis.statistics.intervals import NOT_BELOW_0
 from analysis.statistics.laws import misfits
 
@@ -31,7 +31,7 @@ TINY = 1e-9  # deviations of gold; two forms that miss less fit alike
 
 def direct(records: Records) -> pd.DataFrame:
     """The rows of DPO, IPO and SLiC. Raises UnknownError where one of them is not there."""
-    rows = whole(records.curves)
+    rows = without_diverged(records.curves)
     rows = rows[rows["method"].eq("gpo") & rows["loss"].isin(NAMES)]
     there = set(rows["loss"].unique())
     missing = [name for name in NAMES if name not in there]
@@ -67,7 +67,7 @@ def better_form(records: Records) -> Finding:
 
 def epochs(records: Records) -> pd.DataFrame:
     """The rows with the passes over the data of each step, at most one. Raises UnknownError where there are more."""
-    runs = requires(records.runs, "run_id", "train.batch", "data.pairs", "data.labeller", "data.pool")
+    runs = require_columns(records.runs, "run_id", "train.batch", "data.pairs", "data.labeller", "data.pool")
     held = runs["data.pool"].where(runs["data.labeller"] == "proxy", runs["data.pairs"])
     each = dict(zip(runs["run_id"], np.minimum(runs["train.batch"], held) / held, strict=True))
     rows = direct(records)
@@ -109,7 +109,7 @@ def least_prone(records: Records) -> Finding:
         terms = [
             (sign / len(betas), groups[name, beta]) for name, sign in ((loss, 1), ("squared", -1)) for beta in betas
         ]
-        estimates[f"{NAMES[loss]} and IPO"] = weighed_falls(terms)
+        estimates[f"{NAMES[loss]} and IPO"] = weighted_falls(terms)
     return Finding(estimates=estimates)
 
 
@@ -124,7 +124,7 @@ def larger_less_prone(records: Records) -> Finding:
         groups = list(table.groupby("policy_width"))
         x = np.log10([width for width, _ in groups])
         slope = (x - x.mean()) / ((x - x.mean()) ** 2).sum()
-        estimates[NAMES[str(loss)]] = weighed_falls(list(zip(slope, (rows for _, rows in groups), strict=True)))
+        estimates[NAMES[str(loss)]] = weighted_falls(list(zip(slope, (rows for _, rows in groups), strict=True)))
     return Finding(estimates=estimates)
 
 
