@@ -28,7 +28,7 @@ QUICK = "quick version, small on purpose"
 def claims(source: str | Path | pd.DataFrame, paper: str | None = None) -> pd.DataFrame:
     """Published claims, judged by a result directory, or by its curves.
 
-    paper: one of PAPERS, all of whose claims are in the table; otherwise those of all papers that the records can judge.
+    paper: one of PAPERS, all of whose claims are then listed; otherwise those of all that the records can judge.
     Columns: paper, name, statement, source, verdict (holds, fails or undecided), estimate, low and high with the level
     that the rule looks at, seeds, p (the smallest level at which the verdict would be the same), p_holm (the same with
     Holm's correction over all claims of the paper), unit, rule, note, which says where the records are of the quick

@@ -161,4 +161,4 @@ def cautions(sweep: Sweep, runs: Sequence[Run]) -> list[str]:
 def convention(name: str) -> str:
     """What is said of a name of a loss that stands for one of ours."""
     relation = OBJECTIVES[KNOWN_AS[name]].convention.relation
-    return f"sweep.loss = {name}: is recorded as {KNOWN_AS[name]}{f', which is {relation}' if told else ''}"
+    return f"sweep.loss = {name}: is recorded as {KNOWN_AS[name]}{f', which is {relation}' if relation else ''}"

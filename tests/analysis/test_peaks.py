@@ -114,9 +114,9 @@ def test_a_p_value_is_the_level_at_which_a_verdict_turns(rule, rng: np.random.Ge
         for factor, stays in ((1.001, True), (0.999, False)):
             p = found.p * factor
             if found.verdict == "holds":
-                inside = all(rule.slack(*each.interval(1 - width * p)) > 0 for each in estimates.values())
+                inside = all(rule.holds_by(*each.interval(1 - width * p)) > 0 for each in estimates.values())
             else:
-                inside = any(rule.against(*each.interval(1 - width * p / 3)) > 0 for each in estimates.values())
+                inside = any(rule.fails_by(*each.interval(1 - width * p / 3)) > 0 for each in estimates.values())
             assert inside == stays
 
 

@@ -374,7 +374,7 @@ def test_many_runs_fit_and_what_was_left_out_is_told(tmp_path: Path) -> None:
 
 def test_each_level_holds_no_more_than_the_one_before() -> None:
     for more, less in itertools.pairwise(LEVELS):
-        for name in ("portraits", "prompts", "likely", "points", "seeds", "parts"):
+        for name in ("summaries", "prompts", "likely", "points", "seeds", "parts"):
             assert getattr(less, name) <= getattr(more, name)
 
 
