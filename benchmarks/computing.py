@@ -15,13 +15,13 @@ from dataclasses import replace
 
 import torch
 
-from benchmarks.cases import CASES, Case, posed
-from benchmarks.machine import machine
-from benchmarks.options import timed_here
-from benchmarks.planned import stack_of
-from benchmarks.results import Section, counted, on_device
-from benchmarks.rounds import Contender, clock, for_seconds, interleaved
+from benchmarks.contenders.cases import CASES, Case, posed
+from benchmarks.contenders.planned import stack_of
 from benchmarks.step import OURS, table
+from benchmarks.timing.machine import machine
+from benchmarks.timing.options import timed_here
+from benchmarks.timing.results import Section, counted, on_device
+from benchmarks.timing.rounds import Contender, clock, for_seconds, interleaved
 from simulator.networks.compute_mode import EAGER, Computing, can_compile
 from simulator.training.engine import advance, start
 

@@ -2,7 +2,7 @@
 
 In a sampled world policies are measured on responses of their own, drawn with a key/value cache and compared with the
 reference token by token; in an enumerable one on all V^T responses, at the nodes of their prefix tree. Beside each
-stands the way that is written first, benchmarks/naive.py: it reads the whole prefix again for each token, or every
+stands the way that is written first, contenders/naive.py: it reads the whole prefix again for each token, or every
 response as a sequence of its own. All that a checkpoint measures includes gold, win rate, errors and a run's own pairs.
 """
 
@@ -11,14 +11,14 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import torch
 
-from benchmarks.cases import CASES, Case
-from benchmarks.machine import machine
-from benchmarks.options import timed_here
-from benchmarks.planned import Kind
-from benchmarks.results import Section, Table, counted, number, on_device, shown
-from benchmarks.rounds import Contender, clock, for_seconds, interleaved, ratio, spread
+from benchmarks.contenders.cases import CASES, Case
+from benchmarks.contenders.planned import Kind
+from benchmarks.contenders.ways import Way, ways_in
 from benchmarks.step import of_ours
-from benchmarks.ways import Way, ways_in
+from benchmarks.timing.machine import machine
+from benchmarks.timing.options import timed_here
+from benchmarks.timing.results import Section, Table, counted, number, on_device, shown
+from benchmarks.timing.rounds import Contender, clock, for_seconds, interleaved, ratio, spread
 
 EXACT = Case(name="8^4", vocabulary=8, layers=1, width=16, prompt_length=2, response_length=4, batch=32)
 WORLDS = {**CASES, EXACT.name: EXACT}

@@ -21,12 +21,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.cases import Case, posed
-from benchmarks.machine import machine, one_thread
-from benchmarks.options import above_zero, command_of, parser
-from benchmarks.processes import ONE_THREAD, peak_bytes, run_python
-from benchmarks.results import Section, Table, counted, number, tell
-from benchmarks.rounds import in_turns
+from benchmarks.contenders.cases import Case, posed
+from benchmarks.timing.machine import machine, one_thread
+from benchmarks.timing.options import above_zero, command_of, parser
+from benchmarks.timing.processes import ONE_THREAD, peak_bytes, run_python
+from benchmarks.timing.results import Section, Table, counted, number, tell
+from benchmarks.timing.rounds import in_turns
 from simulator.common.terminal import say
 from simulator.training.engine import advance, start
 

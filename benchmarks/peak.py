@@ -1,7 +1,7 @@
 """The share of the machine's matrix-product peak that a training step reaches, at three sizes.
 
 The peak is the fastest of a few square products in float32, measured in turns with the steps, on the same thread. What
-a step multiplies is counted in benchmarks/arithmetic.py, twice: what each contender computes itself, and the least that
+a step multiplies is counted in contenders/arithmetic.py, twice: what each contender computes itself, and the least that
 is needed, with a prompt computed once for both responses and nothing that is not read.
 """
 
@@ -10,15 +10,15 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import torch
 
-from benchmarks.arithmetic import Layout, apart, packed, step_operations
-from benchmarks.by_hand import ATTENTIONS
-from benchmarks.cases import CASES, Case
-from benchmarks.machine import machine
-from benchmarks.options import timed_here
-from benchmarks.planned import stack_of
-from benchmarks.results import Section, Table, counted, number, on_device, percent
-from benchmarks.rounds import Contender, clock, for_seconds, interleaved, spread
+from benchmarks.contenders.arithmetic import Layout, apart, packed, step_operations
+from benchmarks.contenders.by_hand import ATTENTIONS
+from benchmarks.contenders.cases import CASES, Case
+from benchmarks.contenders.planned import stack_of
 from benchmarks.step import of_hand, of_ours
+from benchmarks.timing.machine import machine
+from benchmarks.timing.options import timed_here
+from benchmarks.timing.results import Section, Table, counted, number, on_device, percent
+from benchmarks.timing.rounds import Contender, clock, for_seconds, interleaved, spread
 
 SIZES = {"cpu": (256, 512, 1024, 2048), "cuda": (2048, 4096, 8192)}  # of square matrices
 

@@ -20,10 +20,10 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.machine import machine
-from benchmarks.options import command_of, parser
-from benchmarks.results import Section, Table, counted, number, shown, tell
-from benchmarks.rounds import Array, interleaved, ratio, spread
+from benchmarks.timing.machine import machine
+from benchmarks.timing.options import command_of, parser
+from benchmarks.timing.results import Section, Table, counted, number, shown, tell
+from benchmarks.timing.rounds import Array, interleaved, ratio, spread
 
 RUN = str(Path(__file__).resolve().parent.parent / "run.py")
 LEAST = "libraries"

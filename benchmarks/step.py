@@ -4,8 +4,8 @@ Milliseconds per run and step, one thread, at three sizes. All train the same ne
 with Adam, clipped gradients and precomputed log-probabilities of the reference.
 
     ours           `advance` over a stack as large as the project chooses itself, and over a stack of one run
-    by hand        benchmarks/by_hand.py, with either way to write attention
-    TRL, lean      benchmarks/by_trl.py, from step to step: its start-up, 5 s a run and more, is left out
+    by hand        benchmarks/contenders/by_hand.py, with either way to write attention
+    TRL, lean      benchmarks/contenders/by_trl.py, from step to step: its start-up, 5 s a run and more, is left out
 """
 
 import itertools
@@ -16,13 +16,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmarks import by_hand
-from benchmarks.cases import CASES, Case, pairs_of, posed, reference_of
-from benchmarks.machine import machine
-from benchmarks.options import timed_here
-from benchmarks.planned import stack_of
-from benchmarks.results import Section, Table, counted, on_device, shown, trl_is_here
-from benchmarks.rounds import Contender, clock, for_seconds, interleaved, ratio, spread
+from benchmarks.contenders import by_hand
+from benchmarks.contenders.cases import CASES, Case, pairs_of, posed, reference_of
+from benchmarks.contenders.planned import stack_of
+from benchmarks.timing.machine import machine
+from benchmarks.timing.options import timed_here
+from benchmarks.timing.results import Section, Table, counted, on_device, shown, trl_is_here
+from benchmarks.timing.rounds import Contender, clock, for_seconds, interleaved, ratio, spread
 from simulator.training.engine import advance, start
 
 WARM_UP = 3  # steps of a training of TRL's that are not counted
@@ -53,7 +53,7 @@ def of_hand(case: Case, attention: by_hand.Attention, device: torch.device, seco
 
 def of_trl(case: Case, device: torch.device, seconds: float, folder: Path) -> Contender:
     """TRL's trainer: the median over the steps of one training."""
-    from benchmarks import by_trl
+    from benchmarks.contenders import by_trl
 
     ticking = by_trl.Clock(clock(device))
     reference, pairs = reference_of(case).to(device), pairs_of(case, 0)

@@ -23,13 +23,13 @@ import tomli_w
 import torch
 from safetensors.torch import save_file
 
-from benchmarks.cases import CASES, Case, kept
-from benchmarks.machine import cores, machine
-from benchmarks.options import asked_cases, at_least_one, command_of, parser
-from benchmarks.planned import stack_of, tables_of
-from benchmarks.processes import run_python, seconds_of
-from benchmarks.results import Section, Table, counted, shown, tell, trl_is_here
-from benchmarks.rounds import Contender, interleaved, ratio, spread
+from benchmarks.contenders.cases import CASES, Case, kept
+from benchmarks.contenders.planned import stack_of, tables_of
+from benchmarks.timing.machine import cores, machine
+from benchmarks.timing.options import asked_cases, at_least_one, command_of, parser
+from benchmarks.timing.processes import run_python, seconds_of
+from benchmarks.timing.results import Section, Table, counted, shown, tell, trl_is_here
+from benchmarks.timing.rounds import Contender, interleaved, ratio, spread
 
 BETAS = (0.03, 0.1, 0.3, 1.0)
 TRAINING, COMMAND, TRL = "ours, training", "ours, the whole command", "TRL, lean"
@@ -69,7 +69,7 @@ def of_training(case: Case, asked: Asked, data: Path) -> Contender:
     for some in shares(asked.runs, cores()):
         numbers = asked.steps, some.start, len(some), even(len(some), most)
         out = data.with_name(f"ours-{some.start}.safetensors")
-        commands.append(["-m", "benchmarks.worker", case.name, *map(str, numbers), str(data), str(out)])
+        commands.append(["-m", "benchmarks.contenders.worker", case.name, *map(str, numbers), str(data), str(out)])
     return lambda: seconds_of(commands, cores())
 
 
@@ -78,7 +78,9 @@ def of_trl(case: Case, asked: Asked, data: Path) -> Contender:
     commands = []
     for run in range(asked.trl_runs):
         out = data.with_name(f"trl-{run}.safetensors")
-        commands.append(["-m", "benchmarks.by_trl", case.name, str(asked.steps), str(run), str(data), str(out)])
+        commands.append(
+            ["-m", "benchmarks.contenders.by_trl", case.name, str(asked.steps), str(run), str(data), str(out)]
+        )
     return lambda: seconds_of(commands, cores()) * asked.runs / asked.trl_runs
 
 

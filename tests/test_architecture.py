@@ -79,6 +79,16 @@ def test_folders_import_one_way(package: str) -> None:
         assert used <= allowed, path
 
 
+def test_benchmarks_import_one_way() -> None:
+    """Commands stand on how things are timed, and that on what is timed."""
+    allowed = {"contenders": {"contenders"}, "timing": {"contenders", "timing"}}
+    for path in modules("benchmarks"):
+        room = path.parent.name
+        if room in allowed:
+            used = {room_of(name) or name for name in imported(path) if name.split(".")[0] == "benchmarks"}
+            assert used <= allowed[room], path
+
+
 def test_analysis_never_imports_torch() -> None:
     for path in modules("analysis"):
         assert "torch" not in {name.split(".")[0] for name in imported(path)}
@@ -88,7 +98,7 @@ def test_analysis_never_imports_torch() -> None:
 def test_folders_modules_and_functions_are_small(package: str) -> None:
     for folder in {path.parent for path in modules(package)}:
         names = [path.name for path in folder.glob("*.py") if path.name != "__init__.py"]
-        assert len(names) <= (MOST_MODULES if package != "benchmarks" else 20), folder
+        assert len(names) <= MOST_MODULES, folder
     for path in [*modules(package), ROOT / "run.py"]:
         text = path.read_text(encoding="utf-8")
         assert len(text.splitlines()) <= MOST_LINES, path

@@ -16,27 +16,10 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks import (
-    arithmetic,
-    by_hand,
-    cases,
-    computing,
-    evaluation,
-    growth,
-    machine,
-    naive,
-    options,
-    peak,
-    processes,
-    results,
-    rounds,
-    startup,
-    step,
-    sweep,
-    ways,
-    worker,
-)
-from benchmarks.cases import V16, V32, V64, Case, Pairs
+from benchmarks import computing, evaluation, growth, peak, startup, step, sweep
+from benchmarks.contenders import arithmetic, by_hand, cases, naive, ways, worker
+from benchmarks.contenders.cases import V16, V32, V64, Case, Pairs
+from benchmarks.timing import machine, options, processes, results, rounds
 from simulator.training.batches import batch_order
 from simulator.training.engine import advance, start
 from simulator.worlds.enumerable import EnumerableWorld
@@ -46,7 +29,7 @@ from tests.end_to_end.test_user_input_safety import faults
 CPU = torch.device("cpu")
 SMALL = Case(name="small", vocabulary=7, layers=2, width=32, prompt_length=3, response_length=4, batch=8, pairs=48)
 STEPS = 9
-SOURCES = sorted(Path(cases.__file__).parent.glob("*.py"))
+SOURCES = sorted(Path(step.__file__).parent.rglob("*.py"))
 COMMANDS = ("step", "computing", "sweep", "evaluation", "growth", "peak", "startup")
 
 
@@ -95,7 +78,7 @@ def trl() -> object:
     pytest.importorskip("trl", reason="the extras `test` and `bench` install TRL")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return importlib.import_module("benchmarks.by_trl")
+        return importlib.import_module("benchmarks.contenders.by_trl")
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -305,7 +288,9 @@ def test_points_of_growth_differ_in_what_their_axis_says() -> None:
 
 
 def test_memory_at_its_peak_is_that_of_the_program() -> None:
-    ballast = "import benchmarks.processes as p; a = p.peak_bytes(); b = bytearray({}); print(p.peak_bytes() - a)"
+    ballast = (
+        "import benchmarks.timing.processes as p; a = p.peak_bytes(); b = bytearray({}); print(p.peak_bytes() - a)"
+    )
     none, some = (int(processes.run_python(["-c", ballast.format(size)])) for size in (1, 2**26))
     assert none < 2**22
     assert abs(some - 2**26) < 2**22
@@ -460,7 +445,7 @@ def test_a_sweep_is_measured(
     monkeypatch.setattr(sweep, "run_python", processes.run_python)
     sweep.main(["--case", "V16", "--seeds", "1", "--steps", "3", "--trl-runs", "2", "--record"])
     assert len(recorded(results_file, capsys.readouterr().out)) == 1 + 3
-    kinds = [command[1].removeprefix("benchmarks.") for command in asked]
+    kinds = [command[1].removeprefix("benchmarks.contenders.") for command in asked]
     assert kinds == ["worker"] * min(4, machine.cores()) + ["sweep"] + ["by_trl"] * 2
 
 

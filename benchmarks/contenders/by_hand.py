@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, scaled_dot_product_attention, softplus
 from torch.nn.utils import clip_grad_norm_
 
-from benchmarks.cases import BETA, CLIP, LEARNING_RATE, Case
+from benchmarks.contenders.cases import BETA, CLIP, LEARNING_RATE, Case
 from simulator.common.random_streams import random_stream
 from simulator.networks.architecture import Architecture
 from simulator.networks.parameters import restack, unstack

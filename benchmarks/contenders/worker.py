@@ -1,4 +1,4 @@
-"""Some runs by our engine: `python -m benchmarks.worker CASE STEPS FIRST COUNT STACK DATA OUT`.
+"""Some runs by our engine: `python -m benchmarks.contenders.worker CASE STEPS FIRST COUNT STACK DATA OUT`.
 
 It reads the pairs of the COUNT runs from number FIRST on from DATA, see `cases.kept`, trains them in stacks of at most
 STACK for STEPS steps, and writes their final parameters to OUT: what one process for each run does with TRL.
@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from benchmarks.cases import CASES, Case, found, problem_of
+from benchmarks.contenders.cases import CASES, Case, found, problem_of
 from simulator.training.engine import advance, start
 
 

@@ -1,14 +1,14 @@
 """The same run by Hugging Face TRL's DPOTrainer, as lean as it goes.
 
-The network is the module of benchmarks/by_hand.py behind the interface of a transformers model. The reference's
-log-probabilities are computed beforehand, by the trainer; nothing is logged, saved or evaluated; batches come from the
+The network is the module of by_hand.py behind the interface of a transformers model. The reference's log-probabilities
+are computed beforehand, by the trainer; nothing is logged, saved or evaluated; batches come from the
 process itself, weights are float32, and the optimizer is torch's fused Adam. What remains is the trainer's own: its
 collator, its loss with the metrics that it always takes, and its loop.
 
 Pairs are given as token ids, so that responses have exactly T tokens and none is added to end them.
 
-`python -m benchmarks.by_trl CASE STEPS RUN DATA OUT` is one run with its start-up: it reads the pairs of run RUN from
-DATA, see `cases.kept`, trains, and writes the final parameters to OUT.
+`python -m benchmarks.contenders.by_trl CASE STEPS RUN DATA OUT` is one run with its start-up: it reads the pairs of run
+RUN from DATA, see `cases.kept`, trains, and writes the final parameters to OUT.
 """
 
 import os
@@ -44,8 +44,8 @@ from transformers import (
 from transformers.modeling_outputs import BaseModelOutput, CausalLMOutput
 from trl import DPOConfig, DPOTrainer
 
-from benchmarks.by_hand import Transformer, row_of, set_row
-from benchmarks.cases import BETA, CASES, CLIP, LEARNING_RATE, Case, Pairs, found
+from benchmarks.contenders.by_hand import Transformer, row_of, set_row
+from benchmarks.contenders.cases import BETA, CASES, CLIP, LEARNING_RATE, Case, Pairs, found
 from simulator.networks.architecture import Architecture
 
 PAD = "pad"

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.rounds import Spread
+from benchmarks.timing.rounds import Spread
 from simulator.common.atomic_files import write_atomically
 from simulator.common.terminal import say
 
-RESULTS = Path(__file__).resolve().parent / "RESULTS.md"
+RESULTS = Path(__file__).resolve().parents[1] / "RESULTS.md"
 TITLE = "# Results of the benchmarks\n\nEach section is written by its command with `--record`, and by nothing else.\n"
 NEEDS_EXTRA = "TRL is missing, so it is left out; it needs the extra: pip install -e '.[bench]'"
 

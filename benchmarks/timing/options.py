@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 import torch
 
-from benchmarks.cases import Case
-from benchmarks.machine import one_thread
-from benchmarks.results import RESULTS, Section, tell
+from benchmarks.contenders.cases import Case
+from benchmarks.timing.machine import one_thread
+from benchmarks.timing.results import RESULTS, Section, tell
 
 MOST = 1_000_000  # of any number that these commands are given
 

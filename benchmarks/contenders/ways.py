@@ -10,10 +10,10 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from benchmarks import naive
-from benchmarks.by_hand import Transformer, network_of
-from benchmarks.cases import Case
-from benchmarks.planned import Kind, run_of, stack_of
+from benchmarks.contenders import naive
+from benchmarks.contenders.by_hand import Transformer, network_of
+from benchmarks.contenders.cases import Case
+from benchmarks.contenders.planned import Kind, run_of, stack_of
 from simulator.common.random_streams import random_stream
 from simulator.networks.parameters import unstack
 from simulator.networks.sampling import Noise, SampleBlocks, gumbel_noise

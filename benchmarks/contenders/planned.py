@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 import torch
 
-from benchmarks.cases import BETA, CLIP, LEARNING_RATE, Case
+from benchmarks.contenders.cases import BETA, CLIP, LEARNING_RATE, Case
 from simulator.settings.run import Run
 from simulator.sweeps.grid import expand
 from simulator.sweeps.stacking import stack_size

@@ -7,7 +7,7 @@ from pathlib import Path
 import psutil
 import torch
 
-from benchmarks.processes import ONE_THREAD
+from benchmarks.timing.processes import ONE_THREAD
 
 CPU_FACTS, CACHES = Path("/proc/cpuinfo"), Path("/sys/devices/system/cpu/cpu0/cache")
 

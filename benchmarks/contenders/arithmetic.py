@@ -12,7 +12,7 @@ pass. What is no product of matrices (norms, softmax, Adam) is not counted, thou
 
 from dataclasses import dataclass
 
-from benchmarks.cases import Case
+from benchmarks.contenders.cases import Case
 from simulator.networks.architecture import Architecture
 
 PASSES = 3  # forward, and backward twice
@@ -37,7 +37,7 @@ def packed(case: Case) -> Layout:
 
 
 def apart(case: Case) -> Layout:
-    """Each response behind a prompt of its own, as in benchmarks/by_hand.py."""
+    """Each response behind a prompt of its own, as in benchmarks/contenders/by_hand.py."""
     places = case.length - 1
     return Layout(sequences=2 * case.batch, places=places, in_last_block=places, read=case.response_length)
 

@@ -6,7 +6,7 @@ Shapes: P prompts, L prompt length, m responses to each, T response length, G = 
 import torch
 from torch import Tensor
 
-from benchmarks.by_hand import Transformer, log_probs
+from benchmarks.contenders.by_hand import Transformer, log_probs
 from simulator.networks.sampling import Noise
 from simulator.networks.token_log_probs import accumulate_token_stats
 

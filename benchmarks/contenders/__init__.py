@@ -1,0 +1,1 @@
+"""What is timed: our engine, TRL and loops written by hand, on cases of several sizes."""

@@ -1,0 +1,1 @@
+"""How contenders are timed, in turns on one machine, and how results are written."""
