@@ -4,7 +4,9 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tomllib
+import venv
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with what a wheel installs, its command in bin/; libraries are those of this environment."""
+    """A virtual environment of its own with our wheel in it; other libraries are those of the test's environment."""
     folder = tmp_path_factory.mktemp("installed")
     source = folder / "source"
     for name in ("simulator", "gold_rewards", "analysis"):
@@ -22,27 +24,43 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("run.py", "pyproject.toml", "README.md"):
         shutil.copy(ROOT / name, source)
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
-    wheels = folder / "wheels"
+    wheels, environment = folder / "wheels", folder / "environment"
     pip_wheel = [*pip, "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", str(wheels), str(source)]
     subprocess.run(pip_wheel, check=True, capture_output=True)
-    (wheel,) = wheels.glob("alignment_simulator-*.whl")
-    target = folder / "site"
-    subprocess.run([*pip, "install", "-q", "--no-deps", "--target", str(target), str(wheel)], check=True)
     shutil.rmtree(source)
-    return target
+    (wheel,) = wheels.glob("alignment_simulator-*.whl")
+    venv.create(environment, with_pip=False)
+    python = str(environment / "bin" / "python")
+    subprocess.run([*pip, "--python", python, "install", "-q", "--no-deps", str(wheel)], check=True)
+    # A path in a .pth file brings what lies there, but not the .pth files there, such as that of an editable install.
+    outer = [path for path in (sysconfig.get_path("purelib"), sysconfig.get_path("platlib")) if path]
+    (site_packages(environment) / "outer.pth").write_text("\n".join(dict.fromkeys(outer)) + "\n")
+    return environment
 
 
-def command(installed: Path, cwd: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def site_packages(environment: Path) -> Path:
+    (found,) = environment.glob("lib/python*/site-packages")
+    return found
+
+
+def command(installed: Path, cwd: Path, *arguments: str, path: str = "") -> subprocess.CompletedProcess[str]:
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    environment["PYTHONPATH"] = str(installed)
     return subprocess.run(
         [str(installed / "bin" / "alignment-simulator"), *arguments],
         cwd=cwd,
-        env=environment,
+        env=environment | ({"PYTHONPATH": path} if path else {}),
         capture_output=True,
         text=True,
         check=False,
     )
+
+
+def test_modules_are_those_of_the_environment(installed: Path, tmp_path: Path) -> None:
+    code = "import simulator, analysis, gold_rewards, run; print(*(m.__file__ for m in (simulator, analysis, run)))"
+    python = [str(installed / "bin" / "python"), "-c", code]
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run(python, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+    assert all(Path(file).is_relative_to(installed) for file in done.stdout.split())
 
 
 def test_it_sweeps_what_ships_and_makes_its_page(installed: Path, tmp_path: Path) -> None:
@@ -59,7 +77,7 @@ def test_it_sweeps_what_ships_and_makes_its_page(installed: Path, tmp_path: Path
 
 def test_every_sweep_that_ships_is_found_by_name(installed: Path, tmp_path: Path) -> None:
     shipped = {path.stem for path in (ROOT / "configs").glob("*.toml")}
-    there = {path.stem for path in (installed / "simulator" / "sweeps" / "shipped").glob("*.toml")}
+    there = {path.stem for path in (site_packages(installed) / "simulator" / "sweeps" / "shipped").glob("*.toml")}
     assert there == shipped
     done = command(installed, tmp_path, "sweep", "gpoo")
     assert done.returncode == 2
@@ -69,14 +87,6 @@ def test_every_sweep_that_ships_is_found_by_name(installed: Path, tmp_path: Path
 def test_a_package_of_the_same_name_is_told_of(installed: Path, tmp_path: Path) -> None:
     (tmp_path / "analysis").mkdir()
     (tmp_path / "analysis" / "__init__.py").write_text("")
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(installed)])}
-    done = subprocess.run(
-        [str(installed / "bin" / "alignment-simulator"), "--help"],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=tmp_path,
-    )
+    done = command(installed, tmp_path, "--help", path=str(tmp_path))
     assert done.returncode == 2
     assert "has the name of our own package analysis and hides it; rename it" in done.stderr
