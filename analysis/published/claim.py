@@ -81,10 +81,10 @@ Tested = Callable[[Estimate], float]
 
 @dataclass(frozen=True, kw_only=True)
 class Rule:
-    """When a claim holds. slack(low, high): how far an interval is inside, above 0 where the claim holds.
+    """When a claim holds. holds_by(low, high): how far an interval is inside, above 0 where the claim holds.
 
-    against(low, high): above 0 where it fails. level: of the interval. p_holds, p_fails: the smallest level at which an
-    estimate would make it hold, or fail; NaN where nothing is known of its error.
+    fails_by(low, high): above 0 where it fails. level: of the interval. p_holds, p_fails: the smallest level at which
+    an estimate would make it hold, or fail; NaN where nothing is known of its error.
     """
 
     text: str
@@ -193,7 +193,7 @@ class Part:
 class Paper:
     """A published experiment: what it is, the sweeps that stand for it, by name, and its claims.
 
-    worked: figures of worked computations that belong to it, by their names in analysis/figures.
+    examples: figures of worked computations that belong to it, by their names in analysis/figures.
     """
 
     title: str

@@ -92,7 +92,7 @@ def origin_hashes(folder: str | Path) -> dict[str, str]:
 def load(folder: str | Path) -> pd.DataFrame:
     """The curves of a sweep: `curves.parquet` or, while it runs, what is finished of it. Raises ResultsError.
 
-    Columns of LATER that an older layout lacks are empty.
+    Columns of OPTIONAL that an older layout lacks are empty.
     """
     path = Path(folder)
     try:
@@ -120,7 +120,7 @@ def with_attributes(curves: pd.DataFrame, folder: Path) -> pd.DataFrame:
 
 
 def load_table(folder: str | Path, kind: str) -> pd.DataFrame:
-    """A table of BESIDE, or while a sweep runs what is finished of it; no rows where there is none.
+    """A table of SIDE_TABLES, or while a sweep runs what is finished of it; no rows where there is none.
 
     Raises ResultsError where a file is no such table.
     """

@@ -24,24 +24,18 @@ Array = np.ndarray
 
 @dataclass(frozen=True, kw_only=True)
 class Series:
-    """A family of policies.
-
-    by: what its slider goes through, a key of WORDS. stops [N]. means: a row for each stop, kl, gold and proxy as means
-    over seeds with intervals (NaN for one seed). curve: the frontier, as `analysis.statistics.frontier` has it. paths
-    [C, S, T, 3]: kl, gold and proxy at each checkpoint, NaN where there is no run. runs [C, S]: their names, "" where
-    there is none.
-    """
+    """A family of policies: C stops with a run for each of S seeds, measured at T checkpoints."""
 
     name: str
     method: str
-    by: str
-    stops: list[float]
+    by: str  # what its slider goes through, a key of WORDS
+    stops: list[float]  # [N]
     seeds: list[int]
     steps: list[int]
-    means: pd.DataFrame
-    curve: pd.DataFrame
-    paths: Array
-    runs: list[list[str]]
+    means: pd.DataFrame  # a row a stop: kl, gold, proxy as means over seeds, intervals NaN for one seed
+    curve: pd.DataFrame  # the frontier, as `analysis.statistics.frontier` has it
+    paths: Array  # kl, gold and proxy at each checkpoint, NaN without a run, [C, S, T, 3]
+    runs: list[list[str]]  # their names, "" where there is none, [C, S]
 
     @property
     def mean_paths(self) -> Array:

@@ -38,38 +38,29 @@ Array = np.ndarray
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """Method a against method b: a positive difference means that a has more gold at equal KL.
-
-    difference, low, high: mean over KL, with its 95 % interval, in deviations of gold, and all of it as an estimate;
-    places: the same at tenths of the reach. margin: of equivalence;
-    equivalence_p: of the two one-sided tests on average over KL; smallest_margin: at which they would just succeed, and
-    smallest_everywhere at every tenth. least, most: the
-    smallest and the largest difference at tenths of the reach, and least_low and most_high the ends of the intervals
-    that hold all of these. above, below: the share of these KL where the interval is above, and below, zero. reach: in
-    nats. seeds: draws that both have. pooled: what is averaged over, as text.
-    """
+    """Method a against method b: a positive difference means that a has more gold at equal KL."""
 
     a: Any
     b: Any
-    difference: float
-    low: float
+    difference: float  # a mean over KL, in deviations of gold
+    low: float  # its 95 % interval
     high: float
-    estimate: Estimate
-    at_tenths: tuple[Estimate, ...]
-    p: float
-    margin: float
-    equivalence_p: float
-    smallest_margin: float
-    smallest_everywhere: float
-    least: float
-    least_low: float
-    most: float
-    most_high: float
-    above: float
-    below: float
-    reach: float
-    seeds: int
-    pooled: str = ""
+    estimate: Estimate  # the difference as an estimate
+    at_tenths: tuple[Estimate, ...]  # the same at tenths of the reach
+    p: float  # two-sided, of no difference
+    margin: float  # of equivalence
+    equivalence_p: float  # of the two one-sided tests on average over KL
+    smallest_margin: float  # at which they would just succeed
+    smallest_everywhere: float  # the same at every tenth
+    least: float  # the smallest difference at tenths of the reach
+    least_low: float  # the least end of the intervals that hold all of these
+    most: float  # the largest difference at tenths of the reach
+    most_high: float  # the largest end of these intervals
+    above: float  # share of tenths where the interval is above zero
+    below: float  # share of tenths where it is below zero
+    reach: float  # nats
+    seeds: int  # draws that both have
+    pooled: str = ""  # what is averaged over, as text
 
     @property
     def equivalent(self) -> bool:

@@ -49,8 +49,8 @@ Names = str | Sequence[str]
 class Families:
     """The families of policies that curves consist of.
 
-    by: the settings that were asked for. apart: these and all others that vary, which tell families apart. each: the
-    values of `apart` and the points of every family. pooled: what is averaged over since it was asked to be, as text.
+    by: the settings that were asked for. distinguishing: these and all others that vary, which tell families apart.
+    each: their values, and the points of every family. pooled: what is averaged over since that was asked for, as text.
     """
 
     by: tuple[str, ...]

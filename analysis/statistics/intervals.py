@@ -44,9 +44,8 @@ Array = np.ndarray
 class Estimate:
     """A number and how well it is known.
 
-    error: its standard error over seeds, with `freedom` degrees of freedom; NaN where there are none. shared: the
-    standard error that all seeds have in common. Both are 0 for what is exact. bounds: what is possible, where
-    intervals end.
+    error: its standard error over seeds, NaN where there are no degrees of freedom. shared_error: the standard error
+    that all seeds have in common. Both are 0 for what is exact. bounds: what is possible, where intervals end.
     """
 
     value: float

@@ -51,25 +51,18 @@ class Shift:
 
 @dataclass(frozen=True, kw_only=True)
 class Collapse:
-    """How far losses agree over beta, and over beta kappa.
+    """How far losses agree over beta, and over beta kappa."""
 
-    kl: of log KL at the end of training, a mean over the range low to high, of beta and of beta kappa. best: of the log
-    of the best beta, and of its product with kappa. losses: those that have a positive kappa; hinge, which has 0,
-    cannot be aligned. assignments: the different ways to give these kappa to these losses. few: why they are too few to
-    test against, empty where they are enough. best_beta, and sure: the share of bootstrap samples with this best beta
-    of the ladder. at_the_end: losses whose best beta is the smallest or the largest of the sweep, and may lie beyond.
-    """
-
-    kl: Shift
-    best: Shift
-    low: float
+    kl: Shift  # of log KL at the end of training, a mean over the range low to high
+    best: Shift  # of the log of the best beta, and of its product with kappa
+    low: float  # of beta, and of beta kappa
     high: float
-    losses: tuple[str, ...]
-    assignments: int
-    too_few_reason: str
+    losses: tuple[str, ...]  # those with a positive kappa; hinge, which has 0, cannot be aligned
+    assignments: int  # the different ways to give these kappa to these losses
+    too_few_reason: str  # why they are too few to test against, empty where they are enough
     best_beta: dict[str, float]
-    bootstrap_share: dict[str, float]
-    at_sweep_edge: tuple[str, ...]
+    bootstrap_share: dict[str, float]  # of bootstrap samples with this best beta of the ladder
+    at_sweep_edge: tuple[str, ...]  # losses whose best beta is the smallest or largest, and may lie beyond
 
     @property
     def kl_removed(self) -> Estimate:

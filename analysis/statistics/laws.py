@@ -35,15 +35,13 @@ WORST = 1e7  # condition of the normal matrix, in which columns are scaled to on
 
 @dataclass(frozen=True, kw_only=True)
 class ScalingLaw:
-    """A fitted law. Gold in the unit that it came in, d in sqrt(nats).
+    """A fitted law. Gold is in the unit that it came in, d in sqrt(nats).
 
     Each of alpha, beta, peak_d and peak_gold has a 95 % interval, NAME_low to NAME_high, also as NAME_interval; it is
-    infinite where no peak can be told. rmse: of the points fitted; rival_rmse: of the other form, fitted to the same.
-    beyond_rmse, rival_beyond_rmse: of the points with more KL than was fitted, NaN without such. reach: the largest d
-    that was fitted; a peak beyond it is an extrapolation.
+    infinite where there is no peak to be found.
     """
 
-    form: str
+    form: str  # "rl" or "bon"
     alpha: float
     alpha_low: float
     alpha_high: float
@@ -56,11 +54,11 @@ class ScalingLaw:
     peak_gold: float
     peak_gold_low: float
     peak_gold_high: float
-    rmse: float
-    rival_rmse: float
-    beyond_rmse: float
-    rival_beyond_rmse: float
-    reach: float
+    rmse: float  # of the points fitted
+    rival_rmse: float  # of the other form, fitted to the same
+    beyond_rmse: float  # of the points with more KL than was fitted, NaN without such
+    rival_beyond_rmse: float  # the same of the other form
+    reach: float  # the largest d that was fitted; a peak beyond it is an extrapolation
     points: int
     seeds: int
 

@@ -24,9 +24,9 @@ Cause = Literal["outside", "memory", "ended", "inside"]
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """A stack: of runs, by their places in the grid, or of proxies, by their places among those that it needs.
+    """A stack: of runs, by their indices in the grid, or of proxies, by their indices among those that it needs.
 
-    again: whether a process died over it.
+    retried: whether a process died over it.
     """
 
     kind: Kind

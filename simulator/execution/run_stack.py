@@ -38,7 +38,7 @@ def run_stack(runs: Sequence[Run], world: World, proxies: Sequence[Proxy], recor
     """Train and measure the runs of one stack; the rows of `curves.parquet` that they make.
 
     proxies: one for each run, or none at all. The recorder is told of steps, given the rows of further tables, which
-    are named in `storage.layout.BESIDE`, and has the state to go on from.
+    are named in `common.result_files.SIDE_TABLES`, and has the state to go on from.
     """
     curves = METHODS[runs[0].method].run(runs, world, proxies, recorder)
     if not proxies:

@@ -2,8 +2,8 @@
 
     config -> world -> preference data -> trained runs -> measured checkpoints -> records
 
-The grid becomes stacks; what a stack goes through is told in `experiment.run_stack`. The proxies that runs need are
-trained first. Stacks are independent, so on a CPU they are handed to worker processes of one thread each, and which
+The grid becomes stacks; what happens to a stack stands in simulator/execution/run_stack.py. The proxies that runs need
+are trained first. Stacks are independent, so on a CPU they are handed to worker processes of one thread each, and which
 worker ran which stack cannot be seen in the result.
 """
 

@@ -36,7 +36,7 @@ from simulator.worlds.protocol import World
 class WorkerContext:
     """What a process works with: the folder, the sweep with all its runs and proxies, and the world that it has made.
 
-    every: seconds between two saved states of a stack.
+    save_every: seconds between two saved states of a stack.
     """
 
     folder: ResultFolder

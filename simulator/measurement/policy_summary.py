@@ -16,21 +16,19 @@ EDGES = np.arange(-8.0, 12.01, 0.25)  # of bins of gold, in deviations under the
 
 @dataclass(frozen=True, kw_only=True)
 class PolicySummary:
-    """Of R policies: the responses that they, and the reference, find likeliest, and the law of gold under each.
+    """Of R policies: the likeliest responses under them and under the reference, and how gold is distributed.
 
-    prompts [n, L]. responses [R, n, K, T]: token ids, -1 behind the end; log_probs, reference (log pi_ref), gold and
-    proxy [R, n, K]. A response may be there twice. law [R, B]: probability of gold in each bin, the first and the last
-    being open, and reference_law [B].
+    A response may be there twice.
     """
 
-    prompts: Tensor
-    responses: Tensor
-    log_probs: Tensor
-    reference: Tensor
-    gold: Tensor
-    proxy: Tensor
-    law: Tensor
-    reference_law: Tensor
+    prompts: Tensor  # [n, L]
+    responses: Tensor  # token ids [R, n, K, T], -1 behind the end
+    log_probs: Tensor  # [R, n, K]
+    reference: Tensor  # log pi_ref, [R, n, K]
+    gold: Tensor  # [R, n, K]
+    proxy: Tensor  # [R, n, K]
+    law: Tensor  # probability of gold in each bin, the first and the last being open, [R, B]
+    reference_law: Tensor  # [B]
 
 
 def bins_of(gold: Tensor) -> Tensor:

@@ -42,24 +42,17 @@ class Parameter:
 
 @dataclass(frozen=True, kw_only=True)
 class Pairs:
-    """What an objective is given of its pairs.
+    """What an objective is given of its pairs. Only those who read scores, or mismatched pairs, are given them."""
 
-    policy, reference [r, K, N]: log pi and log pi_ref of the responses in nats, chosen first; K > 2 responses come by
-    falling reward. lengths [r, K, N]: tokens. beta [r, 1]. own: its parameters, numbers [r, 1] each, words, and whole
-    numbers. count: how many of the N are pairs and no filling. scores [r, K, N]: rewards. mismatched [r, K, N]:
-    log-ratios of the responses to the prompt of another pair, without a gradient. Only who reads these two is given
-    them. fresh: whether pairs are drawn from the policy as it trains.
-    """
-
-    policy: Tensor
-    reference: Tensor
-    lengths: Tensor
-    beta: Tensor
-    hyperparameters: Hyperparameters
-    count: int
-    scores: Tensor | None = None
-    mismatched: Tensor | None = None
-    online: bool = False
+    policy: Tensor  # log pi of the responses in nats, [r, K, N]: chosen first, and K > 2 by falling reward
+    reference: Tensor  # log pi_ref, [r, K, N]
+    lengths: Tensor  # tokens, [r, K, N]
+    beta: Tensor  # [r, 1]
+    hyperparameters: Hyperparameters  # numbers [r, 1] each, words, and whole numbers
+    count: int  # how many of the N are pairs and no filling
+    scores: Tensor | None = None  # rewards, [r, K, N]
+    mismatched: Tensor | None = None  # log-ratios of responses to another pair's prompt, no gradient, [r, K, N]
+    online: bool = False  # whether pairs are drawn from the policy as it trains
 
     def select_runs(self, rows: slice) -> Pairs:
         """The pairs of some of the runs."""
@@ -106,26 +99,21 @@ class Pairs:
 
 @dataclass(frozen=True, kw_only=True)
 class BatchContext:
-    """What a term of a loss sees of its rows at one step, or of all pairs when it is measured.
-
-    parameters [r, D]; reference [D], those of pi_ref; prompts [r, B, L] and responses [r, B, K, T] of the batch; own as
-    in Pairs; beta and rate, the learning rate, [r, 1]; seeds and `rows`: of the runs in their stack. under_reference:
-    see `UnderReference`.
-    """
+    """What a term of a loss sees of its rows at one step, or of all pairs when it is measured."""
 
     architecture: Architecture
     packing: Packing
-    parameters: Tensor
-    reference: Tensor
-    prompts: Tensor
-    responses: Tensor
-    hyperparameters: Hyperparameters
-    beta: Tensor
-    rate: Tensor
-    seeds: Sequence[int]
-    rows: slice
+    parameters: Tensor  # [r, D]
+    reference: Tensor  # parameters of pi_ref, [D]
+    prompts: Tensor  # of the batch, [r, B, L]
+    responses: Tensor  # [r, B, K, T]
+    hyperparameters: Hyperparameters  # as in Pairs
+    beta: Tensor  # [r, 1]
+    rate: Tensor  # the learning rate, [r, 1]
+    seeds: Sequence[int]  # of the runs
+    rows: slice  # where they are in their stack
     step: int
-    online: bool
+    online: bool  # whether pairs are drawn from the policy as it trains
     under_reference: UnderReference | None
 
 

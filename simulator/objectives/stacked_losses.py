@@ -22,7 +22,7 @@ from simulator.objectives.objective import Hyperparameters, Objective, Pairs
 class ObjectiveSlice:
     """Neighbouring rows of a stack with one objective.
 
-    own: its parameters, numbers [rows, 1] each; words and whole numbers are those of all rows.
+    hyperparameters: numbers [rows, 1] each; words and whole numbers are those of all rows.
     """
 
     objective: Objective

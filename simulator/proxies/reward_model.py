@@ -31,7 +31,7 @@ PER_ROW = {
 class Member:
     """One reward model that a sweep needs: those of an ensemble are numbered by `member`.
 
-    name: shared by two only if they are the same. shared: what those have in common that train together.
+    name: shared by two only if they are the same. stack_key: what those have in common that train together.
     """
 
     settings: Settings

@@ -18,7 +18,7 @@ LINE = re.compile(r"([0-9a-f]{64}) [ *](.+)")
 class Checksums:
     """A list of checksums: the SHA-256 of each file, by its path inside the result directory.
 
-    altered: those of its files that are there and are not as it says, and gone: those that are not there.
+    changed: those of its files that are there and are not as it says, and missing: those that are not there.
     """
 
     sums: Mapping[str, str]

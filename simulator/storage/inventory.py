@@ -1,6 +1,6 @@
-"""What of a sweep is finished: found, mended where somebody changed it, and joined into its tables at the end.
+"""What of a sweep is finished: found, repaired where somebody changed it, and joined into its tables at the end.
 
-Every file in a list of checksums is read before it is relied on. One that is not as it was written is told of and set
+Every file in a list of checksums is read before it is relied on. One that is not as it was written is reported and set
 aside under another name, never deleted, and what it recorded is run again.
 """
 
@@ -70,9 +70,9 @@ def try_read(path: Path, name: str) -> list[str]:
 
 
 def list_finished(folder: ResultFolder, read: Read = column) -> Finished:
-    """What is finished in a mended folder; read: `column`, or `legible` where the folder was not mended yet.
+    """What is finished in a repaired folder; read: `column`, or `try_read` where the folder was not repaired yet.
 
-    Raises OSError and ArrowException, unless `legible` reads.
+    Raises OSError and ArrowException, unless `try_read` reads.
     """
     names = [path.name.removesuffix(".sha256") for path in sorted(folder.parts.glob("*.sha256"))]
     runs = {name: read(path, "run_id") for name in names if (path := folder.part(name, "runs")).exists()}

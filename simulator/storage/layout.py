@@ -116,7 +116,7 @@ class ResultFolder:
         return self.parts / "sizes.json"
 
     def side_table(self, kind: str) -> Path:
-        """One of the tables named in BESIDE."""
+        """One of the tables named in SIDE_TABLES."""
         return self.path / f"{kind}.parquet"
 
     def part(self, stack: str, kind: str) -> Path:

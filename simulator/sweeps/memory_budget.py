@@ -148,9 +148,10 @@ def online_round_bytes(run: Run, taken: Footprint) -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class StackFootprint:
-    """What a kind of stack holds: `each` for every one in it and `beside` in any case; `best` is how many are best.
+    """What a kind of stack holds, in bytes: `per_run` for every one in it and `fixed` in any case.
 
-    count: how many there are of this kind. work: what all of them take, of kinds that run in one phase.
+    best_size: how many train together best. count: how many there are of this kind. work: what all of them take, of
+    kinds that run in one phase.
     """
 
     settings: Settings

@@ -23,7 +23,7 @@ BALANCE = 2**27  # activations of a training step times the square of a stack's 
 
 
 class Stackable(Protocol):
-    """What can be stacked: `shared` is equal for those that train together."""
+    """What can be stacked: `stack_key` is equal for those that train together."""
 
     @property
     def stack_key(self) -> str:

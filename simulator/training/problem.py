@@ -34,40 +34,30 @@ class Schedule:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingProblem:
-    """What a stack of runs trains on. Rows of one objective are neighbours, in the order of `parts`.
-
-    prompts [R, N, L] and responses [R, N, K, T] (chosen first) are token ids; reference_log_probs [R, N, K] are in
-    nats. parts: each objective with the number of consecutive rows that use it. beta, learning_rate, clip [R, 1]: per
-    run; a clip of inf leaves the gradient alone. batch_seeds: one per run, names its stream of batches, and `turn`
-    names another for each time that pairs are drawn afresh, which `began` says after which step. batch: B. counts: how
-    many of its first pairs each run trains on; all N where empty. value: what margins compare, [R, B, K]. scores [R, N,
-    K]: rewards, for objectives that read them. reference [D]: parameters of pi_ref, for objectives with mismatched
-    pairs or terms, and under_reference for those that ask for it. fresh: whether the policy draws pairs, now or
-    later. how: how passes are computed.
-    """
+    """What a stack of runs trains on. Rows of one objective are neighbours, in the order of `parts`."""
 
     architecture: Architecture
     packing: Packing
-    prompts: Tensor
-    responses: Tensor
-    reference_log_probs: Tensor
-    parts: tuple[ObjectiveSlice, ...]
-    beta: Tensor
-    learning_rate: Tensor
-    clip: Tensor
+    prompts: Tensor  # token ids [R, N, L]
+    responses: Tensor  # token ids [R, N, K, T], chosen first
+    reference_log_probs: Tensor  # nats, [R, N, K]
+    parts: tuple[ObjectiveSlice, ...]  # each objective with the number of consecutive rows that use it
+    beta: Tensor  # of each run, [R, 1]
+    learning_rate: Tensor  # [R, 1]
+    clip: Tensor  # of gradients, [R, 1]; inf leaves them alone
     weight_decay: float
     schedule: Schedule
-    batch: int
-    batch_seeds: tuple[int, ...]
-    counts: tuple[int, ...] = ()
-    value: Value = sequence_log_probs
-    scores: Tensor | None = None
-    reference: Tensor | None = None
-    under_reference: UnderReference | None = None
-    online: bool = False
-    online_round: int = 0
-    round_start_step: int = 0
-    computing: Computing = EAGER
+    batch: int  # B
+    batch_seeds: tuple[int, ...]  # of each run; they name the streams of batches
+    counts: tuple[int, ...] = ()  # how many of its first pairs each run trains on; all N where empty
+    value: Value = sequence_log_probs  # what margins compare, [R, B, K]
+    scores: Tensor | None = None  # rewards [R, N, K], for objectives that read them
+    reference: Tensor | None = None  # parameters of pi_ref [D], for mismatched pairs and regularizers
+    under_reference: UnderReference | None = None  # for objectives that ask for it
+    online: bool = False  # whether the policy draws pairs, now or later
+    online_round: int = 0  # names another stream of batches for each
+    round_start_step: int = 0  # the step after which the round began
+    computing: Computing = EAGER  # how passes are computed
 
     @property
     def pairs(self) -> int:

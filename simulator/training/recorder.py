@@ -17,8 +17,8 @@ Keep = Callable[[str, pd.DataFrame], None]
 class Recorder:
     """What a method tells while it works.
 
-    tick: how many steps each run has taken since the last time, and found, once, how many were found taken. keep: rows
-    of further tables, by their names. saver: the state of a stack, to go on from.
+    progress: how many steps each run has taken since the last time, and resumed, once, how many a saved state had
+    taken. save_table: rows of further tables, by their names. saver: the state of a stack, to go on from.
     """
 
     progress: Tick = lambda steps: None

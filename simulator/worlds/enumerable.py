@@ -48,22 +48,17 @@ Array = np.ndarray
 
 @dataclass(frozen=True, kw_only=True)
 class EnumerableWorld:
-    """What all runs in a world share.
-
-    prompts [P, L] and responses [G, T] are token ids; reference [D] are the parameters of pi_ref, and
-    reference_nodes [P, M, V] its next-token log-probabilities. kl_estimators: those recorded beside the KL.
-    listing: all responses, with the reference's law. facts: what `world.json` says of the world.
-    """
+    """What all runs in a world share."""
 
     architecture: Architecture
-    prompts: Tensor
-    responses: Tensor
-    reference: Tensor
-    reference_nodes: Tensor
+    prompts: Tensor  # token ids [P, L]
+    responses: Tensor  # token ids [G, T]
+    reference: Tensor  # parameters of pi_ref, [D]
+    reference_nodes: Tensor  # pi_ref's next-token log-probabilities, [P, M, V]
     reference_law: ReferenceLaw
-    kl_estimators: tuple[str, ...]
-    listing: Listing
-    facts: dict[str, Any]
+    kl_estimators: tuple[str, ...]  # those recorded beside the KL
+    listing: Listing  # all responses, with the reference's probabilities
+    facts: dict[str, Any]  # what `world.json` says of the world
     kl_source: str = "exact"
     end: int | None = None
     lists_responses: bool = True
