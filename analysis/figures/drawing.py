@@ -118,8 +118,8 @@ def draw_all(folder: Path) -> list[Path]:
                 for name, draw in applicable_figures(part).items():
                     figure = draw(part)
                     if here:
-                        told = ", ".join(f"{axis} = {value}" for axis, value in here.items())
-                        figure.suptitle(f"{told}\n{figure.get_suptitle()}".strip())
+                        place = ", ".join(f"{axis} = {value}" for axis, value in here.items())
+                        figure.suptitle(f"{place}\n{figure.get_suptitle()}".strip())
                     suffix = file_name_part("".join(f"-{axis}-{value}" for axis, value in here.items()))
                     paths += save(figure, target / f"{name}{suffix}")
             for name, figure in theory_figures(pairs, functions, folder).items():

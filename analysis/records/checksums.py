@@ -61,7 +61,7 @@ def digest_of(path: Path) -> str:
 
 @contextmanager
 def damage_reported(damaged: list[str]) -> Iterator[None]:
-    """Whatever goes wrong in the block is told as ResultsError, where `damages` says that records are damaged."""
+    """Whatever goes wrong in the block is raised as ResultsError, where `find_damage` says that records are damaged."""
     try:
         yield
     except ResultsError:

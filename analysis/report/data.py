@@ -69,8 +69,8 @@ def page_json(chosen: PageContent, budget: int) -> tuple[str, list[str]]:
             break
     steps = [len(each.steps) for _, series in chosen.parts for each in series]
     seeds = [len(each.seeds) for _, series in chosen.parts for each in series]
-    portraits = bool(chosen.responses.runs) or bool(chosen.laws.policy)
-    return text, left_out(level, parts=len(chosen.parts), seeds=max(seeds), steps=max(steps), portraits=portraits)
+    summaries = bool(chosen.responses.runs) or bool(chosen.laws.policy)
+    return text, left_out(level, parts=len(chosen.parts), seeds=max(seeds), steps=max(steps), summaries=summaries)
 
 
 def in_script(text: str) -> str:
@@ -137,7 +137,7 @@ def _family(series: Series, laws: GoldDistributions, responses: ResponseItems, l
     steps = evenly_spaced(len(series.steps), level.points if series.by == "beta" else max(level.points, 24))
     stops = list(range(len(series.stops))) if series.by == "beta" else steps
     values = 3 if series.method != "gpo" else 2
-    portraits = range(len(series.seeds) if level.summaries else 0)
+    summaries = range(len(series.seeds) if level.summaries else 0)
     means = series.means.reindex(columns=list(COLUMNS)).iloc[stops]
     return {
         "name": series.name,
@@ -157,7 +157,7 @@ def _family(series: Series, laws: GoldDistributions, responses: ResponseItems, l
         "ends": [[rounded_list(_last(path[i])) for i in seeds] for path in series.paths]
         if series.by == "beta"
         else None,
-        "laws": [distribution_json(laws.mean([runs[i] for i in portraits])) for runs in series.runs],
+        "laws": [distribution_json(laws.mean([runs[i] for i in summaries])) for runs in series.runs],
         "law": [
             [distribution_json(laws.policy.get(runs[i])) for i in seeds[: level.summaries]] for runs in series.runs
         ],

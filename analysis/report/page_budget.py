@@ -34,7 +34,7 @@ LEVELS = (
 )
 
 
-def left_out(level: Level, *, parts: int, seeds: int, steps: int, portraits: bool) -> list[str]:
+def left_out(level: Level, *, parts: int, seeds: int, steps: int, summaries: bool) -> list[str]:
     """What a level leaves out of a sweep of so many combinations, seeds and checkpoints, in parts of a sentence."""
     said = []
     if parts > level.parts:
@@ -42,12 +42,12 @@ def left_out(level: Level, *, parts: int, seeds: int, steps: int, portraits: boo
     if seeds > level.seeds:
         one = "the first seed" if level.seeds == 1 else f"the first {level.seeds} seeds"
         said.append(f"single runs are those of {one} of {seeds}, while means are over all")
-    if portraits and level.summaries == 0:
+    if summaries and level.summaries == 0:
         said.append("responses and laws of gold are left out")
-    elif portraits and seeds > level.summaries:
+    elif summaries and seeds > level.summaries:
         one = "the first seed" if level.summaries == 1 else f"the first {level.summaries} seeds"
         said.append(f"responses and single laws of gold are those of {one} of {seeds}")
-    if portraits and level.summaries and level.prompts < UNLIMITED:
+    if summaries and level.summaries and level.prompts < UNLIMITED:
         said.append("responses are to one prompt")
     if steps > level.points:
         said.append(f"paths show {level.points} of {steps} checkpoints")

@@ -47,8 +47,8 @@ def _kind(path: Path) -> str:
 def _where(suffix: str) -> str:
     """The values of further axes that the name of a figure ends in, as -label_noise-0.25, in a sentence."""
     found = re.findall(r"-([A-Za-z_]\w*)-(.+?)(?=-[A-Za-z_]\w*-|$)", suffix)
-    told = ", ".join(f"{name.replace('_', ' ')} = {value}" for name, value in found)
-    return f"Here {told}." if told else ""
+    values = ", ".join(f"{name.replace('_', ' ')} = {value}" for name, value in found)
+    return f"Here {values}." if values else ""
 
 
 def _rank(path: Path) -> tuple[int, str]:

@@ -126,13 +126,13 @@ def compare(
     """
     families = families_of(curves, by, pool=pool)
     if families.further:
-        told = values_text(pd.concat([points for _, points in families.each]), families.further) or ", ".join(
+        varied = values_text(pd.concat([points for _, points in families.each]), families.further) or ", ".join(
             families.further
         )
         names = ", ".join(f'"{name}"' for name in (*families.by, *families.further))
         raise ValueError(
-            f"the curves vary in {told}, too: take those of one value, name it in by=[{names}] with a value of each in "
-            f'a and b, or average over it with pool=["{families.further[0]}"]'
+            f"the curves vary in {varied}, too: take those of one value, name it in by=[{names}] with a value of each "
+            f'in a and b, or average over it with pool=["{families.further[0]}"]'
         )
     check_above_zero(margin=margin, upto=upto)
     each = dict(families.each)

@@ -1,8 +1,8 @@
 """Ctrl-C, SIGTERM and SIGHUP: the first waits until it does no harm, the second ends the process at once.
 
-While `listening`, the first of either raises KeyboardInterrupt in the main thread, but not within `held_off`: there it
-waits until the block ends, so that a file is written to its end. A stack in training holds it off, too, and stops at
-the next place where its state can be saved; see `simulator/training/snapshots.py`. What the second leaves behind is
+Within `handling_signals`, the first raises KeyboardInterrupt in the main thread, but not within `interrupts_delayed`:
+there it waits until the block ends, so that a file is written to its end. A stack in training delays it, too, and stops
+at the next place where its state can be saved; see `simulator/training/snapshots.py`. What the second leaves behind is
 what any other sudden death would: files that are whole.
 """
 
@@ -24,11 +24,11 @@ SHOW_CURSOR = b"\x1b[?25h"  # a progress bar hides it
 
 @dataclass
 class SignalState:
-    """What this process has heard, in how many blocks it holds that off, and whether it listens."""
+    """Whether this process was asked to stop, and what delays that."""
 
-    requested: bool = False
-    delays: int = 0
-    handling: bool = False
+    requested: bool = False  # whether a signal has asked to stop
+    delays: int = 0  # blocks, one within the other, that an interrupt waits for
+    handling: bool = False  # whether signals are handled here
 
 
 STATE = SignalState()

@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import torch
 
 from simulator.common.atomic_files import StorageError, make_folder, storing
@@ -100,15 +101,7 @@ def run_sweep(
             if fresh:
                 remove_records(folder)
             prepare_folder(context, facts, accept_source=accept_source)
-            if folder.checksums.exists():
-                finish_again(folder)
-                watch(total_steps(runs) + total_steps(members), len(runs), False)
-                return folder.path
-            write_table(tidy(oracle), folder.oracle)
-            sizes = stack_sizes(folder, arrangement)
-            write_start_checksums(folder)
-            failed = train_missing(context, sizes, arrangement.processes, watch)
-            raise_if_failed(merge_runs(folder, runs, failed), len(runs), folder)
+            finish(context, oracle, arrangement, watch)
     return folder.path
 
 
@@ -132,10 +125,22 @@ def prepare_folder(context: WorkerContext, facts: Sequence[Mapping[str, Any]], *
     write_start_files(folder, context.sweep, runs, facts)
 
 
-def finish_again(folder: ResultFolder) -> None:
-    """Write the checksums of a sweep that had ended, some of whose files were made again."""
-    write_final_checksums(folder, {})
-    remove_parts(folder)
+def finish(context: WorkerContext, oracle: pd.DataFrame, arrangement: Arrangement, watch: Watch) -> None:
+    """Train what is missing, and merge all records; of a sweep that had ended only its checksums are written again.
+
+    Raises SweepError, OutsideError and StorageError.
+    """
+    folder, runs = context.folder, context.runs
+    if folder.checksums.exists():
+        write_final_checksums(folder, {})
+        remove_parts(folder)
+        watch(total_steps(runs) + total_steps(context.members), len(runs), False)
+        return
+    write_table(tidy(oracle), folder.oracle)
+    sizes = stack_sizes(folder, arrangement)
+    write_start_checksums(folder)
+    failed = train_missing(context, sizes, arrangement.processes, watch)
+    raise_if_failed(merge_runs(folder, runs, failed), len(runs), folder)
 
 
 @contextmanager

@@ -25,7 +25,7 @@ Report = Callable[[str], None]
 
 
 def repair(folder: ResultFolder, runs: Collection[str], report: Report) -> None:
-    """Leave only whole records of `runs`, by run_id, in the folder; `tell` is given a sentence on each file set aside.
+    """Leave only whole records of `runs`, by run_id, in the folder; `report` gets a sentence on each file set aside.
 
     Tables of a sweep that is not finished after all, since runs of it failed, or proxies are damaged, or the code of a
     loss has changed, become parts again; where the checksums of tables are left, all runs are in them. Raises

@@ -30,13 +30,13 @@ def unread_keys_of(sweep: Sweep, runs: Sequence[Run]) -> list[str]:
     some = [run for run, _ in cells(runs)]
     reads_of = [(run.settings, method_of(run).reads(run)) for run in some]
     read = {name.removeprefix(".") for pair in reads_of for name, _ in flatten("", tables_read(*pair))}
-    told_of = read | {name for _, reads in reads_of for name in reads.always_report}
+    reported = read | {name for _, reads in reads_of for name in reads.always_report}
     default, axes, sentences = flat_settings(RunSettings()), sweep.sweep.axes, []
     for key, value in flat_settings(sweep.settings_at({})).items():
         if key not in read and key not in axes and value != default[key]:
             sentences.append(f"{key} = {shown(value)}: no run of this sweep reads it{needs(key)}")
     for key, values in axes.items():
-        if len(values) > 1 and not any(name == key or name.startswith(f"{key}.") for name in told_of):
+        if len(values) > 1 and not any(name == key or name.startswith(f"{key}.") for name in reported):
             sentences.append(f"sweep.{key}: no run of this sweep reads it, so it is dropped{needs(key)}")
     objectives = [run.objective for run in some if run.objective]
     reads = {

@@ -30,12 +30,14 @@ def draw(curves: pd.DataFrame) -> Figure:
     figure = Figure(figsize=(9.5, 4.4), layout="constrained")
     grid = figure.subplots(1, 2, sharex=True)
     for number, (setting, table) in enumerate(laws.groupby(apart, dropna=False, sort=False)):
-        told = [value_label(name, value) for name, value in zip(apart[1:], setting[1:], strict=True) if pd.notna(value)]
+        labels = [
+            value_label(name, value) for name, value in zip(apart[1:], setting[1:], strict=True) if pd.notna(value)
+        ]
         style = {"color": PALETTE[number % 8], "linestyle": DASHES[number % 8], "marker": MARKERS[number % 8]}
         table = table.sort_values(along)
         x = table[along].to_numpy(float)
         for axes, name in zip(grid, ("law_alpha", "law_beta"), strict=True):
-            label = ", ".join([label_of(rows, setting[0]), *told])
+            label = ", ".join([label_of(rows, setting[0]), *labels])
             axes.errorbar(x, table[name].to_numpy(float), yerr=arms(table, name), elinewidth=0.7, label=label, **style)
     units = {"α": "sd of gold per √nat", "β": "sd of gold per nat (best-of-n) or √nat (RL)"}
     for axes, (name, unit) in zip(grid, units.items(), strict=True):

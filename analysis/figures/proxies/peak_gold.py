@@ -27,12 +27,12 @@ def draw(curves: pd.DataFrame) -> Figure:
         axes, part = grid[title], rows[rows["method"] == method]
         lines = list(part.groupby(apart, dropna=False)) if apart else [((), part)]
         for number, ((setting, table), color) in enumerate(zip(lines, colours(len(lines)), strict=True)):
-            told = [value_label(name, value) for name, value in zip(apart, setting, strict=True) if pd.notna(value)]
+            labels = [value_label(name, value) for name, value in zip(apart, setting, strict=True) if pd.notna(value)]
             peaks = pd.DataFrame([{along: x, **peak_along(path)} for x, path in table.groupby(along)])
             tables.append(peaks)
             style: dict[str, Any] = {"marker": MARKERS[number % 8], "linestyle": DASHES[number % 8], "color": color}
             x, gold = peaks[along].to_numpy(float), peaks["gold"].to_numpy(float)
-            axes.errorbar(x, gold, yerr=arms(peaks, "gold"), label=", ".join(told) or None, elinewidth=0.7, **style)
+            axes.errorbar(x, gold, yerr=arms(peaks, "gold"), label=", ".join(labels) or None, elinewidth=0.7, **style)
         log_axis(axes, "x")
     figure.supxlabel(ALONG[along])
     figure.supylabel(f"most {GOLD_LABEL}")

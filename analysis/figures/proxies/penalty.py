@@ -14,7 +14,7 @@ from analysis.statistics.peaks import means_along
 def draw(curves: pd.DataFrame) -> Figure:
     """The proxy's score and gold against KL along training, a colour for each penalty; the dots are its ends."""
     rows = with_labels(curves)
-    rows, told = at_extreme_values(rows, [name for name in varied_settings(rows) if name != "beta"], 0)
+    rows, settings_text = at_extreme_values(rows, [name for name in varied_settings(rows) if name != "beta"], 0)
     penalties = sorted(rows.loc[rows["method"] == "rl", "beta"].unique())
     positive = pd.Series([value for value in penalties if value > 0] or [1.0])
     scale = beta_scale(positive)
@@ -43,7 +43,7 @@ def draw(curves: pd.DataFrame) -> Figure:
         axes.set(xlabel=KL_LABEL, ylabel=label, xlim=(0, 1.03 * right))
     for axes, name in zip(grid, ("proxy", "gold"), strict=True):
         level([axes], tables, (name,))
-    figure.suptitle(f"Along training at each penalty (dot: its end){told}; {seeds_note(pd.concat(tables))}")
+    figure.suptitle(f"Along training at each penalty (dot: its end){settings_text}; {seeds_note(pd.concat(tables))}")
     legend_below(figure, grid[0])
     return figure
 

@@ -48,7 +48,7 @@ def draw(proxies: pd.DataFrame) -> Figure:
     grid = figure.subplots(2, 2, sharex=True)
     lines = list(means.groupby(apart, dropna=False)) if apart else [((), means)]
     for number, ((setting, table), color) in enumerate(zip(lines, colours(len(lines)), strict=True)):
-        told = [
+        labels = [
             f"{NAMES.get(name, name)} {value}" if isinstance(value, str) else value_label(NAMES.get(name, name), value)
             for name, value in zip(apart, setting, strict=True)
             if pd.notna(value)
@@ -56,7 +56,7 @@ def draw(proxies: pd.DataFrame) -> Figure:
         style: dict[str, Any] = {"color": color, "marker": MARKERS[number % 8], "linestyle": DASHES[number % 8]}
         for axes, name in zip(grid.flat, PANELS, strict=True):
             x, y = table[along].to_numpy(float), table[name].to_numpy(float)
-            axes.errorbar(x, y, yerr=arms(table, name), elinewidth=0.7, label=", ".join(told) or None, **style)
+            axes.errorbar(x, y, yerr=arms(table, name), elinewidth=0.7, label=", ".join(labels) or None, **style)
     for axes, label in zip(grid.flat, PANELS.values(), strict=True):
         axes.set_ylabel(label)
     log_axis(grid[1, 0], "x")

@@ -15,9 +15,9 @@ def draw(descent: Descent) -> Figure:
     densities.fill_between(X, np.exp(log_reference(X)), color="0.85", label=r"$\pi_\mathrm{ref} = \mu$")
     for place, color, style, name in ((0, "#0072B2", "-", "before"), (-1, "#D55E00", "--", "after")):
         row = path.iloc[place]
-        told = f"{name}: KL {row['kl']:.2f} nats, squared loss {row['squared']:.3g} nats²"
+        label = f"{name}: KL {row['kl']:.2f} nats, squared loss {row['squared']:.3g} nats²"
         densities.plot(
-            X, np.exp(log_gaussian(X, row["mean"], row["deviation"])), color=color, linestyle=style, label=told
+            X, np.exp(log_gaussian(X, row["mean"], row["deviation"])), color=color, linestyle=style, label=label
         )
     densities.set(xlim=(-9, 9), ylim=(0, 0.55), xlabel="response", ylabel="density")
     densities.legend(loc="upper center")

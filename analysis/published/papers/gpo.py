@@ -150,8 +150,8 @@ def kappa(records: Records, which: str) -> Finding:
     if which == "kl":
         note += f"; over one range, {number(found.low)} to {number(found.high)}, of beta and of beta kappa"
     if which == "best" and found.at_sweep_edge:
-        at_the_end = ", ".join(map(loss_with_settings, found.at_sweep_edge))
-        raise UnknownError(f"the best beta of {at_the_end} is the smallest or largest of the sweep")
+        edge = ", ".join(map(loss_with_settings, found.at_sweep_edge))
+        raise UnknownError(f"the best beta of {edge} is the smallest or largest of the sweep")
     if which == "best":
         note += "; best beta: " + ", ".join(
             f"{loss_with_settings(loss)} {number(beta, 2)} "
