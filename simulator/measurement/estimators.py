@@ -44,6 +44,19 @@ def sum_of_means(parts: list[Tensor], *, share: float) -> Estimate:
     return Estimate(means.mean(dim=-1), variance.sqrt())
 
 
+def reweighted(values: Tensor, weights: Tensor | None) -> Tensor:
+    """Numbers whose plain mean and error over [..., m] are those of the mean of `values` by weights, as they are.
+
+    They are the self-normalized mean, and its influence function: mean + w (value - mean) / mean w (Owen 2013, Monte
+    Carlo theory, Sec. 9.2). Without weights they are the values.
+    """
+    if weights is None:
+        return values
+    relative = weights / weights.mean(dim=-1, keepdim=True)
+    mean = (relative * values).mean(dim=-1, keepdim=True)
+    return mean + relative * (values - mean)
+
+
 def placement(ordered: Tensor, values: Tensor) -> Tensor:
     """The share of `ordered` [..., b], which rises, that lies below each of `values` [..., m], ties half; [..., m]."""
     ordered, values = ordered.contiguous(), values.contiguous()
@@ -51,15 +64,29 @@ def placement(ordered: Tensor, values: Tensor) -> Tensor:
     return (left + right).double() / (2 * ordered.shape[-1])
 
 
-def win_probability(scores: Tensor, others: Tensor, *, share: float, influence: Tensor | float = 0.0) -> Estimate:
+def weighted_placement(scores: Tensor, weights: Tensor | None, values: Tensor) -> Tensor:
+    """The share by weight of `scores` [..., b] that lies below each of `values` [..., m], ties half; [..., m]."""
+    ordered, order = scores.sort(dim=-1)
+    if weights is None:
+        return placement(ordered, values)
+    ordered, values = ordered.contiguous(), values.contiguous()
+    below = torch.nn.functional.pad(weights.gather(-1, order).cumsum(dim=-1), (1, 0))
+    left, right = (below.gather(-1, torch.searchsorted(ordered, values, right=right)) for right in (False, True))
+    return (left + right) / (2 * below[..., -1:])
+
+
+def win_probability(
+    scores: Tensor, others: Tensor, *, share: float, influence: Tensor | float = 0.0, weights: Tensor | None = None
+) -> Estimate:
     """The probability that one of `scores` [R, P, m] is above one of `others` [R or 1, P, b]; ties half.
 
     Both are samples: the error is that of the two-sample rank statistic, from the placements of each sample in the
     other (DeLong, DeLong & Clarke-Pearson 1988). influence [R, P, b]: what else the others do to it, with mean 0.
+    weights [R, P, m]: of the scores.
     """
     others = others.expand(len(scores), -1, -1)
-    wins = placement(others.sort(dim=-1).values, scores)
-    losses = placement(scores.sort(dim=-1).values, others)
+    wins = reweighted(placement(others.sort(dim=-1).values, scores), weights)
+    losses = weighted_placement(scores, weights, others)
     return sum_of_means([wins, losses.mean(dim=-1, keepdim=True) - losses + influence], share=share)
 
 

@@ -60,7 +60,7 @@ def run(runs: Sequence[Run], world: World, proxies: Sequence[Proxy], recorder: R
     from simulator.methods.algorithms.closed_form import best_of_n_rows
 
     own = runs[0].settings.of(BestOfN)
-    return best_of_n_rows(runs, world, proxies, recorder, largest=own.largest, pool=own.pool)
+    return best_of_n_rows(runs, world, proxies, recorder, rungs=ladder(own.largest), pool=own.pool)
 
 
 METHOD = Method(

@@ -19,7 +19,9 @@ from simulator.settings.world_spec import WORLD_TABLES
 if TYPE_CHECKING:
     import pandas as pd
 
+    from simulator.preferences.pairs import Preferences
     from simulator.proxies.scores import Proxy
+    from simulator.training.loop import PolicyLearner
     from simulator.training.recorder import Recorder
     from simulator.worlds.protocol import World
 
@@ -126,6 +128,13 @@ def calibrated_tokens(cell: Cell) -> int:
     return min(prompts, world.prompts) * (world.prompt_length + inner)
 
 
+def learner(runs: Sequence[Run], world: World, proxies: Sequence[Proxy], pairs: Preferences | None) -> PolicyLearner:
+    """The stack before its first step."""
+    from simulator.methods.algorithms.pairwise_training import new_learner
+
+    return new_learner(runs, world, proxies, pairs)
+
+
 def run(runs: Sequence[Run], world: World, proxies: Sequence[Proxy], recorder: Recorder) -> pd.DataFrame:
     """The rows of the runs of a stack."""
     from simulator.methods.algorithms.pairwise_training import train
@@ -139,6 +148,7 @@ METHOD = Method(
     reads=reads,
     footprint=footprint,
     run=run,
+    learner=learner,
     read_where={
         "train": "",
         "train.batch": "",

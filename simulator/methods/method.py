@@ -18,7 +18,9 @@ from simulator.settings.world_spec import WORLD_TABLES
 if TYPE_CHECKING:
     import pandas as pd
 
+    from simulator.preferences.pairs import Preferences
     from simulator.proxies.scores import Proxy
+    from simulator.training.loop import PolicyLearner
     from simulator.training.recorder import Recorder
     from simulator.worlds.protocol import World
 
@@ -86,7 +88,9 @@ class Method:
     seed. reads: which settings matter to a cell; raises ValueError where they allow no run. footprint: what a run
     takes. run(runs, world, proxies, recorder): train and measure the runs of a stack, with a proxy for each or none at
     all, from the state that the recorder's saver has found, if any; the rows of `curves.parquet`. table: its settings.
-    read_where: what to say of keys, or tables, that it reads and others do not: a clause on when, or nothing.
+    learner(runs, world, proxies, pairs): the stack before its first step, where the method trains; pairs [R, N, …] are
+    drawn as the runs say unless they are given. read_where: what to say of keys, or tables, that it reads and others
+    do not: a clause on when, or nothing.
     """
 
     card: Card
@@ -95,6 +99,7 @@ class Method:
     footprint: Callable[[Cell], Footprint]
     run: Callable[[Sequence[Run], World, Sequence[Proxy], Recorder], pd.DataFrame]
     table: type[MethodTable] | None = None
+    learner: Callable[[Sequence[Run], World, Sequence[Proxy], Preferences | None], PolicyLearner] | None = None
     read_where: Mapping[str, str] = field(default_factory=dict)
 
     @property

@@ -34,7 +34,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from simulator.methods.algorithms.policy_gradients import Algorithm
+    from simulator.preferences.pairs import Preferences
     from simulator.proxies.scores import Proxy
+    from simulator.training.loop import PolicyLearner
     from simulator.training.recorder import Recorder
     from simulator.worlds.protocol import World
 
@@ -97,6 +99,13 @@ def algorithm_of(settings: Settings) -> Algorithm:
     )
 
 
+def learner(runs: Sequence[Run], world: World, proxies: Sequence[Proxy], pairs: Preferences | None) -> PolicyLearner:
+    """The stack before its first step; it learns from proxies, and from no pairs."""
+    from simulator.methods.algorithms.policy_gradients import new_learner
+
+    return new_learner(runs, world, proxies, algorithm_of(runs[0].settings))
+
+
 def run(runs: Sequence[Run], world: World, proxies: Sequence[Proxy], recorder: Recorder) -> pd.DataFrame:
     """The rows of the runs of a stack."""
     from simulator.methods.algorithms.policy_gradients import climb_and_measure
@@ -111,6 +120,7 @@ METHOD = Method(
     footprint=footprint,
     run=run,
     table=Rl,
+    learner=learner,
     read_where={
         "train": "",
         "rl.clip": 'and rl.algorithm = "ppo"',

@@ -173,11 +173,15 @@ class ProxyLearner:
         self.state = state_from(tensors, self.state)
 
 
-def new_learner(members: Sequence[Member], world: World) -> ProxyLearner:
-    """A stack of proxies before its first step, with its pairs."""
+def draw_pairs(members: Sequence[Member], world: World) -> Preferences:
+    """The pairs of every member, [M, N, …], drawn and labelled as its settings and seed say."""
     data = {(member.settings.data, member.seed): None for member in members}
     drawn = {key: draw_labelled(world, *key) for key in data}
-    pairs = padded_preferences([drawn[member.settings.data, member.seed] for member in members])
+    return padded_preferences([drawn[member.settings.data, member.seed] for member in members])
+
+
+def new_learner(members: Sequence[Member], world: World, pairs: Preferences) -> ProxyLearner:
+    """A stack of proxies before its first step, with its pairs [M, N, …]."""
     problem = make_problem(members, world, pairs)
     state = start(torch.zeros(problem.architecture.row, device=world.prompts.device), len(members))
     for row, member in enumerate(members):
@@ -192,13 +196,17 @@ def new_learner(members: Sequence[Member], world: World) -> ProxyLearner:
     return ProxyLearner(members=members, problem=problem, state=state, best=best)
 
 
-def train_members(members: Sequence[Member], world: World, recorder: Recorder) -> list[tuple[Trained, dict[str, Any]]]:
+def train_members(
+    members: Sequence[Member], world: World, recorder: Recorder, pairs: Preferences | None = None
+) -> list[tuple[Trained, dict[str, Any]]]:
     """Train a stack of proxies; each with the facts that `proxies.parquet` says of it.
+
+    pairs [M, N, …]: drawn as the members say, unless given.
 
     A proxy whose loss stopped being finite keeps what it was before. The recorder is told of steps, and has the state
     to go on from.
     """
-    learner = new_learner(members, world)
+    learner = new_learner(members, world, pairs or draw_pairs(members, world))
     problem = learner.problem
     train_and_measure(learner, checkpoint_steps(problem.schedule.steps, CHECKPOINTS), recorder)
     kept, firsts = learner.best["parameters"], [0] * len(members)

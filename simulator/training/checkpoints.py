@@ -29,6 +29,12 @@ def checkpoint_steps(steps: int, count: int) -> list[int]:
     return chosen
 
 
+def checkpoints_of(runs: Sequence[Run]) -> list[int]:
+    """The steps at which the runs of a stack are measured."""
+    train = runs[0].settings.train
+    return checkpoint_steps(train.steps, train.checkpoints)
+
+
 @dataclass(kw_only=True)
 class Track:
     """What was measured at the first `row` of `rows` checkpoints, in arrays [C, R] that are made at the first.

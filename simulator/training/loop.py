@@ -1,10 +1,12 @@
 """Train, measure, save, and go on from what was saved: one loop for policies on pairs, for RL and for proxies."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
 from torch import Tensor
 
+from simulator.training.checkpoints import Track
+from simulator.training.problem import TrainState
 from simulator.training.recorder import Recorder
 from simulator.training.snapshots import stretches
 
@@ -43,8 +45,28 @@ class Learner(Protocol):
         ...
 
 
+class PolicyLearner(Learner, Protocol):
+    """A stack of policies in training, with what was measured of them along it."""
+
+    @property
+    def state(self) -> TrainState:
+        """Where the policies stand."""
+        ...
+
+    @property
+    def track(self) -> Track:
+        """What was measured at the checkpoints so far."""
+        ...
+
+
 def train_and_measure(learner: Learner, checkpoints: Sequence[int], recorder: Recorder) -> None:
     """Train to every checkpoint and measure there, from the saved state on, if there is one."""
+    for _ in measured_checkpoints(learner, checkpoints, recorder):
+        pass
+
+
+def measured_checkpoints(learner: Learner, checkpoints: Sequence[int], recorder: Recorder) -> Iterator[int]:
+    """Train to every checkpoint and measure there; each step at which the stack was measured, as soon as it was."""
     if saved := recorder.saver.load():
         learner.restore(saved)
         recorder.resumed(learner.step)
@@ -56,3 +78,4 @@ def train_and_measure(learner: Learner, checkpoints: Sequence[int], recorder: Re
                 recorder.saver.save_if_due(learner.tensors)
         learner.measure()
         recorder.saver.save_if_due(learner.tensors)
+        yield checkpoint

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from gold_rewards import Gold, gold_from_sample
 from simulator.languages.language import lengths
-from simulator.measurement.estimators import Estimate, sum_of_means, win_probability
+from simulator.measurement.estimators import Estimate, reweighted, sum_of_means, win_probability
 from simulator.networks.parameters import unstack
 from simulator.networks.sampling import sample_blocks
 from simulator.networks.token_log_probs import MAX_FLOATS, floats_per_prompt, response_log_probs
@@ -74,25 +74,34 @@ class ReferenceSample:
         drifts = self.log_scale_influence
         return content * drifts[0] + fluency * drifts[1] + (content + fluency) * self.deviations.prod() * drifts[2]
 
-    def gold(self, parts: Tensor, *, share: float) -> Estimate:
-        """Gold of policies whose responses have `parts` [2, R, n, m]."""
+    def gold(self, parts: Tensor, *, share: float, weights: Tensor | None = None) -> Estimate:
+        """Gold of policies whose responses have `parts` [2, R, n, m], and weights [R, n, m] where not all are alike."""
         scores, own = gold_score(parts), gold_score(self.parts)
         gold = scores - own.mean(dim=-1, keepdim=True)
+        parts = reweighted(parts, weights)
         content, fluency = (parts - self.parts.mean(dim=-1)[:, None, :, None]).mean(dim=(2, 3))[..., None, None]
         centred = own - own.mean(dim=-1, keepdim=True)
-        return sum_of_means([gold, -centred - self.unit_influence(content, fluency)], share=share)
+        return sum_of_means([reweighted(gold, weights), -centred - self.unit_influence(content, fluency)], share=share)
 
-    def win_rate(self, parts: Tensor, *, share: float) -> Estimate:
-        """The probability that policies' responses, with `parts` [2, R, n, m], have more gold than the reference's."""
+    def win_rate(self, parts: Tensor, *, share: float, weights: Tensor | None = None) -> Estimate:
+        """The probability that policies' responses, with `parts` [2, R, n, m], have more gold than the reference's.
+
+        weights [R, n, m]: of the responses, where not all are alike.
+        """
         tilted = []
         for tilt in (TILT, -TILT):
             weight = torch.tensor([tilt, 0.0], dtype=parts.dtype).exp().to(parts.device)
             scores, others = (part * weight.view(2, *[1] * (part.dim() - 1)) for part in (parts, self.parts))
-            tilted.append(win_probability(gold_score(scores), gold_score(others)[None], share=share).mean)
+            others = gold_score(others)[None]
+            tilted.append(win_probability(gold_score(scores), others, share=share, weights=weights).mean)
         slope = ((tilted[0] - tilted[1]) / (2 * TILT))[:, None, None]
         drifts = self.log_scale_influence
         return win_probability(
-            gold_score(parts), gold_score(self.parts)[None], share=share, influence=slope * (drifts[1] - drifts[0])
+            gold_score(parts),
+            gold_score(self.parts)[None],
+            share=share,
+            influence=slope * (drifts[1] - drifts[0]),
+            weights=weights,
         )
 
 

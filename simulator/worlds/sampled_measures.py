@@ -12,7 +12,7 @@ from torch import Tensor
 
 from gold_rewards import Gold
 from simulator.measurement.columns import QUANTITIES
-from simulator.measurement.estimators import Estimate, cluster_mean, implicit_reward, sum_of_means
+from simulator.measurement.estimators import Estimate, cluster_mean, implicit_reward, reweighted, sum_of_means
 from simulator.measurement.exact import TIE_NATS, Columns, kl_estimates
 from simulator.measurement.policy_summary import EDGES, LIKELY, PROMPTS, PolicySummary, bins_of, likeliest
 from simulator.networks.architecture import Architecture
@@ -73,26 +73,41 @@ def measure_drawn(
     behaviour: responses of the behaviour policy to the measured prompts, [n, m, T], and their log pi_ref [n, m]; None
     where it is the reference, whose responses the baseline has.
     """
-    blocks, baseline, share = (
-        unstack(parameters, measurement.architecture),
-        measurement.baseline,
-        measurement.sampling_fraction,
-    )
+    blocks, baseline = unstack(parameters, measurement.architecture), measurement.baseline
     found = draw(measurement, blocks, measurement.prompts, "measure")
     at_baseline = log_ratios(measurement, blocks, baseline.responses, baseline.reference)
     at_behaviour = log_ratios(measurement, blocks, *behaviour) if behaviour else at_baseline
+    return estimated_columns(measurement, found, at_baseline, at_behaviour, scorer)
+
+
+def estimated_columns(
+    measurement: SampledMeasurement,
+    found: dict[str, Tensor],
+    at_baseline: Tensor,
+    at_behaviour: Tensor,
+    scorer: Scorer | None,
+    weights: Tensor | None = None,
+) -> Columns:
+    """Every column that needs no pairs, [R] each, from what policies say along responses that they drew.
+
+    found: `responses` [R, n, m, T], and `kl`, `ratio`, `entropy` and `length` of each, [R, n, m]. at_baseline and
+    at_behaviour: log pi - log pi_ref at responses of the reference and of the behaviour policy, [R, n, m']. weights
+    [R, n, m]: pi over what the responses were drawn from, where that is another policy.
+    """
+    baseline, share = measurement.baseline, measurement.sampling_fraction
     judged = measurement.gold_parts(measurement.prompts, found["responses"])
     summed = {"kl": found["kl"]}
     summed |= {name: quantity.drawn(found) for name, quantity in QUANTITIES.items() if quantity.drawn}
     summed |= kl_estimates(found["ratio"], measurement.settings.kl_estimators)
+    summed = {name: reweighted(values, weights) for name, values in summed.items()}
     estimates = {name: cluster_mean(values, share=share) for name, values in summed.items()} | {
-        "gold": baseline.gold(judged, share=share),
-        "win_rate": baseline.win_rate(judged, share=share),
-        "proxy": implicit_reward(found["kl"], at_baseline, share=share, least=TIE_NATS),
+        "gold": baseline.gold(judged, share=share, weights=weights),
+        "win_rate": baseline.win_rate(judged, share=share, weights=weights),
+        "proxy": implicit_reward(summed["kl"], at_baseline, share=share, least=TIE_NATS),
     }
     if scorer is not None:
-        asked = measurement.rows.expand(len(parameters), -1)
-        estimates["proxy"] = proxy_score(measurement, scorer.of(asked, found["responses"]), scorer)
+        asked = measurement.rows.expand(len(judged[0]), -1)
+        estimates["proxy"] = proxy_score(measurement, reweighted(scorer.of(asked, found["responses"]), weights), scorer)
     columns = {name: estimate.mean for name, estimate in estimates.items()}
     columns |= {f"{name}_se": estimate.error for name, estimate in estimates.items()}
     columns["mu_squared"] = at_behaviour.var(dim=-1).mean(dim=-1)

@@ -13,7 +13,7 @@ from torch import Tensor
 from simulator.common.signals import stop_if_requested
 from simulator.measurement.best_of_n import kl_bound, log_best_of_n
 from simulator.measurement.gibbs import gibbs
-from simulator.measurement.ladder import TEMPERATURES, ladder
+from simulator.measurement.ladder import TEMPERATURES
 from simulator.methods.algorithms.best_of_n_sampled import best_of_pool
 from simulator.proxies.scores import Proxy, scorer_of
 from simulator.settings.run import Run
@@ -53,13 +53,12 @@ def repeated(values: Array, runs: Sequence[Run]) -> Array:
 
 
 def best_of_n_rows(
-    runs: Sequence[Run], world: World, proxies: Sequence[Proxy], recorder: Recorder, *, largest: int, pool: int
+    runs: Sequence[Run], world: World, proxies: Sequence[Proxy], recorder: Recorder, *, rungs: Sequence[int], pool: int
 ) -> pd.DataFrame:
-    """The records of best-of-n against each run's proxy, up to the largest n.
+    """The records of best-of-n against each run's proxy, for these n, which rise.
 
     n stands in the column `n` and is the step, too. pool: responses to each prompt, where they are not listed.
     """
-    rungs = ladder(largest)
     n, scorer = repeated(np.array(rungs, dtype=float), runs), scorer_of(world, proxies)
     if world.lists_responses:
         measured, source = measure_closed_form(runs, as_listed(world), scorer, log_best_of_n, rungs), "exact"

@@ -23,7 +23,7 @@ from simulator.preferences.pairs import Preferences
 from simulator.proxies.scores import Proxy, scorer_of
 from simulator.settings.run import Run, hyperparameters_of, objective_key, objective_of
 from simulator.settings.tables import Settings
-from simulator.training.checkpoints import Track, checkpoint_steps, curve_rows
+from simulator.training.checkpoints import Track, checkpoints_of, curve_rows
 from simulator.training.engine import advance, losses_on_pairs, start
 from simulator.training.loop import train_and_measure
 from simulator.training.problem import Schedule, TrainingProblem, TrainState, mark_diverged, state_from, state_tensors
@@ -190,25 +190,31 @@ class PairwiseLearner:
         return make_problem(self.runs, self.world, self.pairs, turn=turn, began=began, under_reference=known)
 
 
+def new_learner(
+    runs: Sequence[Run], world: World, proxies: Sequence[Proxy], pairs: Preferences | None = None
+) -> PairwiseLearner:
+    """A stack of policies before its first step. pairs [R, N, …]: drawn and labelled as the runs say, unless given."""
+    scorer = scorer_of(world, proxies) if proxies else None
+    pairs = pairs or preferences(runs, world, scorer)
+    problem = make_problem(runs, world, pairs)
+    return PairwiseLearner(
+        runs=runs,
+        world=world,
+        scorer=scorer,
+        pairs=pairs,
+        problem=problem,
+        state=start(world.reference, len(runs), problem),
+        track=Track(rows=len(checkpoints_of(runs))),
+    )
+
+
 def train(runs: Sequence[Run], world: World, proxies: Sequence[Proxy], recorder: Recorder) -> pd.DataFrame:
     """World, preference data, trained runs, measured checkpoints, records."""
-    settings, keep = runs[0].settings, recorder.save_table
+    settings, keep, steps = runs[0].settings, recorder.save_table, checkpoints_of(runs)
     with torch.no_grad():
-        scorer = scorer_of(world, proxies) if proxies else None
-        pairs = preferences(runs, world, scorer)
-        problem = make_problem(runs, world, pairs)
-        steps = checkpoint_steps(problem.schedule.steps, settings.train.checkpoints)
-        learner = PairwiseLearner(
-            runs=runs,
-            world=world,
-            scorer=scorer,
-            pairs=pairs,
-            problem=problem,
-            state=start(world.reference, len(runs), problem),
-            track=Track(rows=len(steps)),
-        )
+        learner = new_learner(runs, world, proxies)
         train_and_measure(learner, steps, recorder)
-        state, log_ratios = learner.state, learner.log_ratios
+        state, log_ratios, scorer = learner.state, learner.log_ratios, learner.scorer
         if log_ratios is None:  # the state was saved after the last measurement
             log_ratios = world.measure(state.parameters, learner.pairs, settings.data, scorer)[1]
         save_summary(runs, world, state.parameters, state.diverged_at, scorer, keep)

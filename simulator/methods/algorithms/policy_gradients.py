@@ -24,7 +24,7 @@ from simulator.preferences.rollouts import draw_responses
 from simulator.proxies.scores import Proxy, scorer_of
 from simulator.settings.run import Run
 from simulator.training.batches import batch_order
-from simulator.training.checkpoints import Track, checkpoint_steps, curve_rows
+from simulator.training.checkpoints import Track, checkpoints_of, curve_rows
 from simulator.training.engine import start
 from simulator.training.loop import train_and_measure
 from simulator.training.problem import Schedule, TrainState, state_from, state_tensors
@@ -248,16 +248,27 @@ class PolicyGradientLearner:
         self.track.restore(tensors)
 
 
+def new_learner(
+    runs: Sequence[Run], world: World, proxies: Sequence[Proxy], algorithm: Algorithm
+) -> PolicyGradientLearner:
+    """A stack of policies before its first step, each with its proxy to climb."""
+    return PolicyGradientLearner(
+        runs=runs,
+        task=set_task(runs, world, proxies, algorithm),
+        state=start(world.reference, len(runs)),
+        track=Track(rows=len(checkpoints_of(runs))),
+    )
+
+
 def climb_and_measure(
     runs: Sequence[Run], world: World, proxies: Sequence[Proxy], recorder: Recorder, algorithm: Algorithm
 ) -> pd.DataFrame:
     """The records of the runs of a stack along their training."""
+    steps = checkpoints_of(runs)
     with torch.no_grad():
-        task = set_task(runs, world, proxies, algorithm)
-        steps = checkpoint_steps(task.schedule.steps, runs[0].settings.train.checkpoints)
-        start_state, track = start(world.reference, len(runs)), Track(rows=len(steps))
-        learner = PolicyGradientLearner(runs=runs, task=task, state=start_state, track=track)
+        learner = new_learner(runs, world, proxies, algorithm)
         train_and_measure(learner, steps, recorder)
         state = learner.state
-        save_summary(runs, world, state.parameters, state.diverged_at, task.scorer, recorder.save_table)
-    return curve_rows(runs, steps, track.measured, state.diverged_at.cpu().numpy(), kl_source=world.kl_source)
+        save_summary(runs, world, state.parameters, state.diverged_at, learner.task.scorer, recorder.save_table)
+    measured, diverged_at = learner.track.measured, state.diverged_at.cpu().numpy()
+    return curve_rows(runs, steps, measured, diverged_at, kl_source=world.kl_source)
