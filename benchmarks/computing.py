@@ -22,8 +22,8 @@ from benchmarks.timing.machine import machine
 from benchmarks.timing.options import timed_here
 from benchmarks.timing.results import Section, counted, on_device
 from benchmarks.timing.rounds import Contender, clock, for_seconds, interleaved
+from simulator.engine.gradient_steps import advance, start
 from simulator.networks.compute_mode import EAGER, Computing, can_compile
-from simulator.training.engine import advance, start
 
 WIDE = Case(name="wide", vocabulary=64, layers=2, width=256, prompt_length=8, response_length=16, batch=32)
 SIZES = {**CASES, WIDE.name: WIDE}

@@ -28,7 +28,7 @@ from benchmarks.timing.processes import ONE_THREAD, peak_bytes, run_python
 from benchmarks.timing.results import Section, Table, counted, number, tell
 from benchmarks.timing.rounds import in_turns
 from simulator.common.terminal import say
-from simulator.training.engine import advance, start
+from simulator.engine.gradient_steps import advance, start
 
 FACTORS = (0.5, 1.0, 2.0, 4.0)
 LEAST_STEPS, SECONDS = 5, 1.0

@@ -23,7 +23,7 @@ from benchmarks.timing.machine import machine
 from benchmarks.timing.options import timed_here
 from benchmarks.timing.results import Section, Table, counted, on_device, shown, trl_is_here
 from benchmarks.timing.rounds import Contender, clock, for_seconds, interleaved, ratio, spread
-from simulator.training.engine import advance, start
+from simulator.engine.gradient_steps import advance, start
 
 WARM_UP = 3  # steps of a training of TRL's that are not counted
 OURS, TRL = "ours", "TRL, lean"

@@ -1,30 +1,79 @@
-"""The experiment: world, policies, preference data, methods, training, measurement.
+"""A laboratory for preference optimization: worlds, preference data, policies trained on them, and exact measurement.
 
-from simulator import Sweep, run_sweep
-run_sweep(Sweep.from_toml("configs/quickstart.toml"), out="results/quickstart")
+    import simulator as sim
+
+    world = sim.make_world("quickstart")
+    policies = sim.train(world, world.preferences(1024, seed=0), loss="logistic", beta=[0.03, 0.1, 1.0], seed=0)
+    world.measure(policies)
+
+Whole sweeps: `run_sweep(Sweep.from_toml("quickstart"), out="results/quickstart")`.
 """
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from simulator.api.make_world import make_world
+    from simulator.api.pairs import Pairs
+    from simulator.api.policies import Policies
+    from simulator.api.proxy import Proxy, best_of_n, train_proxy
+    from simulator.api.reading import load_policies
+    from simulator.api.training import Training, train, training
+    from simulator.api.world import World
+    from simulator.common.atomic_files import StorageError
     from simulator.common.errors import ConfigError, SweepError
     from simulator.execution.run_sweep import run_sweep
+    from simulator.objectives import OBJECTIVES
+    from simulator.objectives.losses.gpo import LOSSES
     from simulator.sweeps.sweep import Sweep
 
     __version__: str
 
-__all__ = ["ConfigError", "Sweep", "SweepError", "__version__", "run_sweep"]
-
 _HOME = {
     "ConfigError": "common.errors",
+    "LOSSES": "objectives.losses.gpo",
+    "OBJECTIVES": "objectives",
+    "Pairs": "api.pairs",
+    "Policies": "api.policies",
+    "Proxy": "api.proxy",
+    "StorageError": "common.atomic_files",
     "Sweep": "sweeps.sweep",
     "SweepError": "common.errors",
+    "Training": "api.training",
+    "World": "api.world",
+    "best_of_n": "api.proxy",
+    "load_policies": "api.reading",
+    "make_world": "api.make_world",
     "run_sweep": "execution.run_sweep",
+    "train": "api.training",
+    "train_proxy": "api.proxy",
+    "training": "api.training",
 }
+
+__all__ = [
+    "LOSSES",
+    "OBJECTIVES",
+    "ConfigError",
+    "Pairs",
+    "Policies",
+    "Proxy",
+    "StorageError",
+    "Sweep",
+    "SweepError",
+    "Training",
+    "World",
+    "__version__",
+    "best_of_n",
+    "load_policies",
+    "make_world",
+    "run_sweep",
+    "train",
+    "train_proxy",
+    "training",
+]
 
 
 def __getattr__(name: str) -> Any:
-    """Import what is asked for only then, so that `simulator.objectives.losses.gpo` needs nothing but torch."""
+    """Import what is asked for only then: `import simulator` is fast, and losses need nothing but torch."""
     if name == "__version__":
         from simulator.storage.version import installed_version
 
@@ -33,4 +82,11 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'simulator' has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module(f"simulator.{_HOME[name]}"), name)
+    value = getattr(import_module(f"simulator.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """The public names."""
+    return sorted(__all__)

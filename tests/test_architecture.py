@@ -17,8 +17,8 @@ PACKAGES = {  # each may import itself and these
 }
 ROOMS = {  # the folders of a package; each may import itself and those before it
     "simulator": [
-        *("common", "user_code", "networks", "measurement", "languages", "objectives", "settings", "training"),
-        *("worlds", "preferences", "proxies", "methods", "sweeps", "storage", "execution"),
+        *("common", "user_code", "networks", "measurement", "languages", "objectives", "settings", "engine"),
+        *("worlds", "preferences", "proxies", "methods", "sweeps", "storage", "execution", "api"),
     ],
     "analysis": ["records", "statistics", "published", "figures", "report"],
 }
@@ -33,8 +33,8 @@ MOST_MODULES, MOST_LINES, MOST_OF_A_FUNCTION = 12, 300, 50
 LEAN = (
     "simulator/networks",
     "simulator/objectives/losses/gpo.py",
-    "simulator/training/engine.py",
-    "simulator/training/problem.py",
+    "simulator/engine/gradient_steps.py",
+    "simulator/engine/problem.py",
 )
 
 
@@ -141,7 +141,7 @@ def test_losses_policies_and_training_need_numpy_and_torch_only(place: str) -> N
         ("import run", {"torch", "pandas", "matplotlib", "scipy"}),
         ("import analysis, analysis.figures", {"torch", "simulator"}),
         (
-            "import simulator.objectives.losses.gpo, simulator.training.engine",
+            "import simulator.objectives.losses.gpo, simulator.engine.gradient_steps",
             {"pandas", "scipy", "pydantic", "matplotlib"},
         ),
     ],

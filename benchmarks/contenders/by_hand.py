@@ -20,9 +20,9 @@ from torch.nn.utils import clip_grad_norm_
 
 from benchmarks.contenders.cases import BETA, CLIP, LEARNING_RATE, Case
 from simulator.common.random_streams import random_stream
+from simulator.engine.problem import TrainingProblem
 from simulator.networks.architecture import Architecture
 from simulator.networks.parameters import restack, unstack
-from simulator.training.problem import TrainingProblem
 
 Attention = Callable[[Tensor, Tensor, Tensor], Tensor]
 

@@ -16,13 +16,13 @@ from safetensors import safe_open
 from torch import Tensor
 
 from simulator.common.random_streams import random_stream
+from simulator.engine.problem import Schedule, TrainingProblem
 from simulator.networks.architecture import Architecture
 from simulator.networks.packing import packing
 from simulator.networks.parameters import initial_parameters, unstack
 from simulator.networks.token_log_probs import response_log_probs
 from simulator.objectives import OBJECTIVES
 from simulator.objectives.stacked_losses import ObjectiveSlice
-from simulator.training.problem import Schedule, TrainingProblem
 
 HEAD_WIDTH = 16
 BETA, LEARNING_RATE, CLIP = 0.1, 3e-4, 1.0

@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from benchmarks.contenders.cases import CASES, Case, found, problem_of
-from simulator.training.engine import advance, start
+from simulator.engine.gradient_steps import advance, start
 
 
 def trained(case: Case, steps: int, runs: range, data: Path) -> Tensor:

@@ -2,7 +2,7 @@
 
 Within `handling_signals`, the first raises KeyboardInterrupt in the main thread, but not within `interrupts_delayed`:
 there it waits until the block ends, so that a file is written to its end. A stack in training delays it, too, and stops
-at the next place where its state can be saved; see `simulator/training/snapshots.py`. What the second leaves behind is
+at the next place where its state can be saved; see `simulator/engine/snapshots.py`. What the second leaves behind is
 what any other sudden death would: files that are whole.
 """
 

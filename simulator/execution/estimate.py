@@ -13,9 +13,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from simulator.engine.speed import layer_cost, time_steps
 from simulator.execution.progress import clock
-from simulator.execution.stack_job import one_thread
 from simulator.measurement.ladder import TEMPERATURES
+from simulator.networks.compute_mode import one_thread
 from simulator.proxies.reward_model import CHECKPOINTS, Member, members_needed, proxy_architecture
 from simulator.settings.run import Run
 from simulator.settings.tables import Settings
@@ -28,7 +29,6 @@ from simulator.sweeps.hashes import with_hashes
 from simulator.sweeps.memory_budget import arrange, budget_of, shown_bytes
 from simulator.sweeps.stacking import cells, footprint_of, proxy_stacks, runs_with_proxies, stacks, world_names
 from simulator.sweeps.sweep import Sweep
-from simulator.training.speed import layer_cost, time_steps
 from simulator.worlds.components import architecture_of, examine_languages
 from simulator.worlds.footprint import listed_responses, making_places, measured_places
 

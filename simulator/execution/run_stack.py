@@ -9,11 +9,11 @@ from collections.abc import Callable, Sequence
 
 import pandas as pd
 
+from simulator.engine.recorder import Recorder
 from simulator.methods import METHODS
 from simulator.proxies.reward_model import members_of
 from simulator.proxies.scores import Proxy, Trained, make_proxy
 from simulator.settings.run import Run
-from simulator.training.recorder import Recorder
 from simulator.worlds.protocol import World
 
 

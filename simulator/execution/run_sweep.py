@@ -20,11 +20,13 @@ import torch
 
 from simulator.common.atomic_files import StorageError, make_folder, storing
 from simulator.common.errors import SHOWN, SweepError
+from simulator.engine.snapshots import EVERY
 from simulator.execution.devices import choose_device, processes_on
 from simulator.execution.prepare import check_code_is_elsewhere, examine_worlds, stack_sizes, warn, write_start_files
 from simulator.execution.retry import Job
-from simulator.execution.stack_job import WorkerContext, one_thread, run_job
+from simulator.execution.stack_job import WorkerContext, run_job
 from simulator.execution.worker_pool import Executor, Failures, OutsideError, Watch, in_process, workers_on
+from simulator.networks.compute_mode import one_thread
 from simulator.proxies.reward_model import Member, members_needed, members_of
 from simulator.settings.run import Run
 from simulator.storage.compatibility import examine_folder, remove_records
@@ -47,7 +49,6 @@ from simulator.sweeps.hashes import with_hashes
 from simulator.sweeps.memory_budget import Arrangement, arrange, budget_of
 from simulator.sweeps.stacking import proxy_stacks, runs_with_proxies, stacks
 from simulator.sweeps.sweep import Sweep
-from simulator.training.snapshots import EVERY
 
 
 def run_sweep(

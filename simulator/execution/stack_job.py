@@ -1,8 +1,7 @@
 """One stack from its world to the folder: what a process does with a job."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import pandas as pd
@@ -11,6 +10,8 @@ import torch
 from simulator.common.atomic_files import StorageError
 from simulator.common.errors import ConfigError
 from simulator.common.signals import interrupts_delayed
+from simulator.engine.recorder import Recorder, Tick
+from simulator.engine.snapshots import Saver
 from simulator.execution.retry import Job
 from simulator.execution.run_stack import proxies_for, run_stack
 from simulator.proxies.reward_model import Member, members_of
@@ -26,8 +27,6 @@ from simulator.storage.proxy_files import load_proxy, save_proxy
 from simulator.storage.tables import run_rows, tidy, write_table
 from simulator.sweeps.hashes import check_text
 from simulator.sweeps.sweep import Sweep
-from simulator.training.recorder import Recorder, Tick
-from simulator.training.snapshots import Saver
 from simulator.worlds.build import build_world
 from simulator.worlds.protocol import World
 
@@ -46,17 +45,6 @@ class WorkerContext:
     device: torch.device
     save_every: float
     worlds: dict[str, World]
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Torch on one thread, and as it was afterwards."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def cached_world(worlds: dict[str, World], sweep: Sweep, settings: Settings, device: torch.device) -> World:

@@ -31,7 +31,8 @@ import torch
 from simulator.common.signals import INTERRUPTED, exit_now, handling_signals, stop_if_requested
 from simulator.common.terminal import say
 from simulator.execution.retry import Job, failure_of
-from simulator.execution.stack_job import WorkerContext, one_thread, run_job
+from simulator.execution.stack_job import WorkerContext, run_job
+from simulator.networks.compute_mode import one_thread
 from simulator.proxies.reward_model import members_needed
 from simulator.storage.layout import ResultFolder
 from simulator.sweeps.grid import expand

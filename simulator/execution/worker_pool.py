@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from simulator.common.signals import stop_if_requested
+from simulator.engine.recorder import Tick
 from simulator.execution.retry import Failure, Job, failure_of, failure_of_dead_process, next_try, retry_message
 from simulator.storage.layout import ResultFolder
-from simulator.training.recorder import Tick
 
 GRACE = 20.0  # seconds
 SLOW = 3.0  # seconds

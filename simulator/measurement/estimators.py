@@ -36,12 +36,22 @@ def sum_of_means(parts: list[Tensor], *, share: float) -> Estimate:
     A statistic that is not a mean has the error of its influence function, which is one.
     """
     means = torch.stack([part.mean(dim=-1) for part in parts]).sum(dim=0)
-    within = torch.stack([part.var(dim=-1) / part.shape[-1] for part in parts]).sum(dim=0)
+    within = torch.stack([variance_of(part) / part.shape[-1] for part in parts]).sum(dim=0)
     prompts = means.shape[-1]
     variance = share * within.mean(dim=-1) / prompts
     if share < 1:
-        variance = variance + (1 - share) * means.var(dim=-1) / prompts
+        variance = variance + (1 - share) * variance_of(means) / prompts
     return Estimate(means.mean(dim=-1), variance.sqrt())
+
+
+def variance_of(values: Tensor) -> Tensor:
+    """The variance of `values` [..., m] along the last axis, [...], of the same bits alone as beside others.
+
+    torch sums one row in another order than several, so one row is taken twice.
+    """
+    if values.numel() != values.shape[-1]:
+        return values.var(dim=-1)
+    return torch.stack([values, values]).var(dim=-1)[0]
 
 
 def reweighted(values: Tensor, weights: Tensor | None) -> Tensor:

@@ -20,8 +20,8 @@ from simulator.settings.tables import MethodTable
 if TYPE_CHECKING:
     import pandas as pd
 
+    from simulator.engine.recorder import Recorder
     from simulator.proxies.scores import Proxy
-    from simulator.training.recorder import Recorder
     from simulator.worlds.protocol import World
 
 

@@ -17,8 +17,8 @@ from simulator.settings.run import Cell, Run
 if TYPE_CHECKING:
     import pandas as pd
 
+    from simulator.engine.recorder import Recorder
     from simulator.proxies.scores import Proxy
-    from simulator.training.recorder import Recorder
     from simulator.worlds.protocol import World
 
 

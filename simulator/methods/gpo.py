@@ -19,10 +19,10 @@ from simulator.settings.world_spec import WORLD_TABLES
 if TYPE_CHECKING:
     import pandas as pd
 
+    from simulator.engine.loop import PolicyLearner
+    from simulator.engine.recorder import Recorder
     from simulator.preferences.pairs import Preferences
     from simulator.proxies.scores import Proxy
-    from simulator.training.loop import PolicyLearner
-    from simulator.training.recorder import Recorder
     from simulator.worlds.protocol import World
 
 

@@ -33,11 +33,11 @@ from simulator.settings.tables import MethodTable, Settings
 if TYPE_CHECKING:
     import pandas as pd
 
+    from simulator.engine.loop import PolicyLearner
+    from simulator.engine.recorder import Recorder
     from simulator.methods.algorithms.policy_gradients import Algorithm
     from simulator.preferences.pairs import Preferences
     from simulator.proxies.scores import Proxy
-    from simulator.training.loop import PolicyLearner
-    from simulator.training.recorder import Recorder
     from simulator.worlds.protocol import World
 
 

@@ -86,3 +86,14 @@ def computing(how: Computing) -> Iterator[None]:
         _HOW.reset(token)
         if not alike:
             torch.set_float32_matmul_precision(before)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Torch on one thread, so that sums round alike everywhere, and as it was afterwards."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

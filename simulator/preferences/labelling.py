@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from simulator.engine.problem import TrainState
 from simulator.preferences.online import draw_fresh
 from simulator.preferences.pairs import Preferences, labelled, more_preferences, ranked, stack_preferences
 from simulator.settings.run import Run, hyperparameters_of, objective_of, responses_compared
-from simulator.training.problem import TrainState
 from simulator.worlds.behaviour import Candidates
 from simulator.worlds.listing import Scorer
 from simulator.worlds.protocol import World

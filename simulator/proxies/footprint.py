@@ -1,9 +1,9 @@
 """What proxies hold in memory: in training, and when they score."""
 
+from simulator.engine.footprint import FLOAT, SLACK, order_bytes, pairs_bytes, step_bytes
 from simulator.networks import token_log_probs as along
 from simulator.proxies.reward_model import Member, proxy_architecture
 from simulator.settings.tables import Settings
-from simulator.training.footprint import FLOAT, SLACK, order_bytes, pairs_bytes, step_bytes
 from simulator.worlds.enumerable import MOST_MEASURED
 from simulator.worlds.footprint import listed_bytes
 

@@ -1,6 +1,6 @@
 """Proxy reward models: which ones a sweep needs, and their network."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -78,16 +78,21 @@ def members_of(run: Run) -> tuple[Member, ...]:
     """The proxies that a run needs, in the order of their ensemble; none where it needs none."""
     if not run.cell.proxies:
         return ()
-    settings, (named, shared) = run.settings, identity(run.settings)
     dropped = {f"{table}.{key}" for table, keys in OPTIMIZED.items() for key in keys}
     axes = {key: value for key, value in run.cell.axes.items() if key.split(".")[0] in READS and key not in dropped}
+    return ensemble_of(run.settings, run.seed, axes)
+
+
+def ensemble_of(settings: Settings, seed: int, axes: Mapping[str, Any]) -> tuple[Member, ...]:
+    """The members of the proxy of these settings and this seed; axes: those of their values that vary in the sweep."""
+    named, shared = identity(settings)
     return tuple(
         Member(
             settings=settings,
-            seed=run.seed,
+            seed=seed,
             member=member,
-            axes=axes,
-            name=f"{settings.proxy.width}-{run.seed}-{member}-{digest([named, run.seed, member])}",
+            axes=dict(axes),
+            name=f"{settings.proxy.width}-{seed}-{member}-{digest([named, seed, member])}",
             stack_key=shared,
         )
         for member in range(settings.proxy.members)

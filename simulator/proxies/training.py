@@ -21,6 +21,12 @@ import torch
 from torch import Tensor
 
 from simulator.common.random_streams import random_stream
+from simulator.engine.checkpoints import checkpoint_steps
+from simulator.engine.gradient_steps import PAIRS_READ, advance, start
+from simulator.engine.loop import train_and_measure
+from simulator.engine.problem import Schedule, TrainingProblem, TrainState, state_from, state_tensors
+from simulator.engine.recorder import Recorder
+from simulator.engine.snapshots import named, part_of, scalar
 from simulator.networks.packing import whole_packing
 from simulator.networks.parameters import initial_parameters, unstack
 from simulator.networks.transformer import sequence_scores
@@ -32,12 +38,6 @@ from simulator.proxies.agreement import against_gold
 from simulator.proxies.reward_model import CHECKPOINTS, Member, proxy_architecture
 from simulator.proxies.scores import Trained
 from simulator.settings.run import axis_column
-from simulator.training.checkpoints import checkpoint_steps
-from simulator.training.engine import PAIRS_READ, advance, start
-from simulator.training.loop import train_and_measure
-from simulator.training.problem import Schedule, TrainingProblem, TrainState, state_from, state_tensors
-from simulator.training.recorder import Recorder
-from simulator.training.snapshots import named, part_of, scalar
 from simulator.worlds.protocol import World
 
 Array = np.ndarray

@@ -24,7 +24,7 @@ OUTSIDE = frozenset(  # modules and folders of simulator/ that determine no numb
     (
         *("__init__", "common/__init__", "common/atomic_files", "common/errors", "common/plain_source"),
         *("common/signals", "common/terminal", "user_code/__init__", "user_code/used_code", "objectives/loss_table"),
-        *("user_code/loading", "settings/config_errors", "storage/", "sweeps/", "execution/"),
+        *("user_code/loading", "settings/config_errors", "storage/", "sweeps/", "execution/", "api/"),
     )
 )
 
@@ -56,7 +56,7 @@ def results_modules() -> Mapping[str, str]:
 
 
 def determines_numbers(path: str) -> bool:
-    """Whether a module, by its path such as `simulator/training/engine.py`, has part in the numbers of records."""
+    """Whether a module, by its path such as `simulator/engine/loop.py`, has part in the numbers of records."""
     name = path.removeprefix("simulator/").removesuffix(".py")
     return name in INSIDE or not (name in OUTSIDE or f"{name.partition('/')[0]}/" in OUTSIDE)
 

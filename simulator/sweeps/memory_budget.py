@@ -20,6 +20,7 @@ import psutil
 import torch
 
 from simulator.common.errors import ConfigError, short
+from simulator.engine.footprint import FLOAT, SLACK, order_bytes, pairs_bytes, step_bytes
 from simulator.methods.method import Footprint
 from simulator.preferences.online import DRAWN_TOGETHER
 from simulator.proxies.footprint import proxy_bytes, scoring_bytes
@@ -36,7 +37,6 @@ from simulator.sweeps.stacking import (
     stack_work,
 )
 from simulator.sweeps.sweep import RUN_LIMIT
-from simulator.training.footprint import FLOAT, SLACK, order_bytes, pairs_bytes, step_bytes
 from simulator.worlds.components import architecture_of
 from simulator.worlds.footprint import (
     drawn_bytes,

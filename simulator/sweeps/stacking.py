@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol, TypeVar
 
+from simulator.engine.footprint import STACK_LIMIT
 from simulator.methods import METHODS
 from simulator.methods.method import Footprint, Method
 from simulator.proxies.reward_model import Member, proxy_architecture
@@ -17,7 +18,6 @@ from simulator.settings.relevant_keys import world_name
 from simulator.settings.run import Run, objective_key
 from simulator.settings.tables import Settings
 from simulator.settings.world_spec import WorldSpec
-from simulator.training.footprint import STACK_LIMIT
 
 BALANCE = 2**27  # activations of a training step times the square of a stack's size, where a step of a run is fastest
 

@@ -167,6 +167,20 @@ def load_function(name: str, path: Path, key: str) -> UserFunction:
     )
 
 
+def given_function(function: Callable[..., Any], name: str, key: str) -> UserFunction:
+    """A function that was given and not named by its file; its hash is that of its own text alone."""
+    code = getattr(function, "__code__", None)
+    try:
+        text = inspect.getsource(function)
+    except (OSError, TypeError):  # typed at a prompt, or no function of Python's
+        text = repr(code.co_code) + repr(code.co_consts) if code else repr(type(function))
+    path = Path(code.co_filename) if code else Path(type(function).__module__)
+    digest = hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
+    return UserFunction(
+        name=name, key=key, function=function, path=path, files=(), files_hash="", code_hash=digest, copies={}
+    )
+
+
 def code_hash(function: str, used: Mapping[Path, str], folder: Path) -> str:
     """The SHA-256 of what a function uses, wherever the folder of its file lies."""
     texts = sorted((relative_name(file, folder), text) for file, text in used.items())

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from gold_rewards import gold_over_all
 from simulator.common.random_streams import random_stream
+from simulator.engine.forward_kl import exact_under_reference
 from simulator.measurement.exact import Columns, ReferenceLaw, gold_rank, measure_distribution
 from simulator.measurement.gibbs import oracle_rows
 from simulator.measurement.policy_summary import EDGES, LIKELY, PROMPTS, PolicySummary, bins_of, likeliest
@@ -27,7 +28,6 @@ from simulator.networks.prefix_tree import all_responses, leaf_log_probs, leaf_s
 from simulator.objectives.objective import UnderReference
 from simulator.settings.tables import Data
 from simulator.settings.world_spec import WorldSpec
-from simulator.training.forward_kl import exact_under_reference
 from simulator.worlds.behaviour import (
     Answers,
     Candidates,

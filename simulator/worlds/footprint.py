@@ -1,12 +1,12 @@
 """What a world holds in memory, and what goes through networks there: while it is made, and in a measurement."""
 
+from simulator.engine.footprint import FLOAT, SLACK, STACK_LIMIT, WIDE, step_bytes
+from simulator.engine.forward_kl import POOL
 from simulator.languages.text import text_bytes
 from simulator.networks import token_log_probs as along
 from simulator.networks.sampling import SampleBlocks
 from simulator.settings.tables import Settings
 from simulator.settings.world_spec import WorldSpec
-from simulator.training.footprint import FLOAT, SLACK, STACK_LIMIT, WIDE, step_bytes
-from simulator.training.forward_kl import POOL
 from simulator.worlds.components import architecture_of
 from simulator.worlds.enumerable import MOST_MEASURED
 from simulator.worlds.sampled import BEHAVIOUR_BYTES, PAIRS_BYTES

@@ -22,13 +22,13 @@ from torch import Tensor
 
 from simulator.common.atomic_files import write_atomically
 from simulator.common.random_streams import random_stream
+from simulator.engine.snapshots import fingerprint, read_state, state_bytes
 from simulator.languages.language import Language, lengths
 from simulator.networks.architecture import Architecture
 from simulator.networks.optimizer import adam_step, clip_rows, learning_rate_factor, start_adam
 from simulator.networks.packing import packing
 from simulator.networks.parameters import initial_parameters, restack, unstack
 from simulator.networks.transformer import token_log_probs
-from simulator.training.snapshots import fingerprint, read_state, state_bytes
 
 logger = logging.getLogger(__name__)
 

@@ -30,6 +30,7 @@ import torch
 from torch import Tensor
 
 from simulator.common.random_streams import random_stream
+from simulator.engine.forward_kl import POOL, DrawnUnderReference
 from simulator.measurement.exact import Columns
 from simulator.measurement.gibbs import no_rows
 from simulator.measurement.policy_summary import PolicySummary
@@ -42,7 +43,6 @@ from simulator.networks.transformer import sequence_scores
 from simulator.objectives.objective import UnderReference
 from simulator.settings.tables import Data
 from simulator.settings.world_spec import WorldSpec
-from simulator.training.forward_kl import POOL, DrawnUnderReference
 from simulator.worlds.behaviour import (
     Answers,
     BehaviourPolicy,
@@ -189,7 +189,7 @@ class SampledWorld:
         few = pairs.first(self.measurement.settings.pairs) if pairs else None
         shape = few.reference.shape if few else (len(parameters), 0, 2)
         ratios = torch.empty(shape, dtype=torch.float64, device=parameters.device)
-        behaviour = None if data.behaviour == "reference" else self._behaviour_sample(behaviour_of(data))
+        behaviour = None if data.behaviour == "reference" else self.behaviour_sample(data)
         for rows in self.measurement.run_blocks(len(parameters)):
             if few:
                 ratios[rows] = self._on_pairs(parameters[rows], few.rows(rows))
@@ -233,9 +233,9 @@ class SampledWorld:
             response_log_probs(blocks, self.architecture, self.prompts[pairs.prompt], pairs.responses) - pairs.reference
         )
 
-    def _behaviour_sample(self, policy: BehaviourPolicy) -> tuple[Tensor, Tensor]:
-        """Its responses to the measured prompts, [n, m, T], and their log pi_ref [n, m]."""
-        measurement = self.measurement
+    def behaviour_sample(self, data: Data) -> tuple[Tensor, Tensor]:
+        """Responses of the behaviour policy to the measured prompts, [n, m, T], and their log pi_ref [n, m]."""
+        measurement, policy = self.measurement, behaviour_of(data)
 
         def draw() -> tuple[Tensor, Tensor]:
             count, seed = measurement.settings.samples, measurement.seed

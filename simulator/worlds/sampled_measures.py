@@ -12,7 +12,14 @@ from torch import Tensor
 
 from gold_rewards import Gold
 from simulator.measurement.columns import QUANTITIES
-from simulator.measurement.estimators import Estimate, cluster_mean, implicit_reward, reweighted, sum_of_means
+from simulator.measurement.estimators import (
+    Estimate,
+    cluster_mean,
+    implicit_reward,
+    reweighted,
+    sum_of_means,
+    variance_of,
+)
 from simulator.measurement.exact import TIE_NATS, Columns, kl_estimates
 from simulator.measurement.policy_summary import EDGES, LIKELY, PROMPTS, PolicySummary, bins_of, likeliest
 from simulator.networks.architecture import Architecture
@@ -110,13 +117,18 @@ def estimated_columns(
         estimates["proxy"] = proxy_score(measurement, reweighted(scorer.of(asked, found["responses"]), weights), scorer)
     columns = {name: estimate.mean for name, estimate in estimates.items()}
     columns |= {f"{name}_se": estimate.error for name, estimate in estimates.items()}
-    columns["mu_squared"] = at_behaviour.var(dim=-1).mean(dim=-1)
+    columns["mu_squared"] = variance_of(at_behaviour).mean(dim=-1)
     return columns
 
 
-def log_ratios(measurement: SampledMeasurement, blocks: Blocks, responses: Tensor, reference: Tensor) -> Tensor:
-    """log pi - log pi_ref, [R, n, m], of the first m of the responses [n, m', T], whose log pi_ref is given."""
-    runs, some = blocks["token"].shape[0], responses[:, : measurement.settings.samples]
+def log_ratios(
+    measurement: SampledMeasurement, blocks: Blocks, responses: Tensor, reference: Tensor, count: int | None = None
+) -> Tensor:
+    """log pi - log pi_ref, [R, n, m], of the first m of the responses [n, m', T], whose log pi_ref is given.
+
+    count: m, as many as are drawn of a policy unless said.
+    """
+    runs, some = blocks["token"].shape[0], responses[:, : count or measurement.settings.samples]
     prompts = measurement.prompts.repeat_interleave(some.shape[1], dim=0).expand(runs, -1, -1)
     single = some.flatten(0, 1).unsqueeze(1).expand(runs, -1, -1, -1)
     log_probs = response_log_probs(blocks, measurement.architecture, prompts, single).view(runs, *some.shape[:2])

@@ -20,8 +20,8 @@ from benchmarks import computing, evaluation, growth, peak, startup, step, sweep
 from benchmarks.contenders import arithmetic, by_hand, cases, naive, ways, worker
 from benchmarks.contenders.cases import V16, V32, V64, Case, Pairs
 from benchmarks.timing import machine, options, processes, results, rounds
-from simulator.training.batches import batch_order
-from simulator.training.engine import advance, start
+from simulator.engine.batches import batch_order
+from simulator.engine.gradient_steps import advance, start
 from simulator.worlds.enumerable import EnumerableWorld
 from simulator.worlds.sampled import SampledWorld
 from tests.end_to_end.test_user_input_safety import faults

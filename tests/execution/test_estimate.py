@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 import torch
 
+from simulator.engine.speed import layer_cost
 from simulator.execution.estimate import Plan, make_plan
 from simulator.methods import METHODS
 from simulator.networks.architecture import Architecture
 from simulator.objectives import OBJECTIVES
 from simulator.sweeps.grid import Point, expand
 from simulator.sweeps.stacking import STACK_LIMIT, stacks
-from simulator.training.speed import layer_cost
 from simulator.worlds.footprint import measured_places
 from tests.conftest import small_sweep
 

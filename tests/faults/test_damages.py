@@ -101,7 +101,7 @@ def half(config: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
             raise KeyboardInterrupt
 
     with pytest.MonkeyPatch.context() as patch, heard(), suppress(KeyboardInterrupt):
-        patch.setattr("simulator.training.snapshots.stop_if_requested", stop_once_one_is_done)
+        patch.setattr("simulator.engine.snapshots.stop_if_requested", stop_once_one_is_done)
         run_sweep(Sweep.from_toml(config), out, workers=1, save_every=0.0)
     return out
 

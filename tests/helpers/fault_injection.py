@@ -42,7 +42,7 @@ def deep_sweep() -> Sweep:
 
 def steady() -> Any:
     """Stretches of training that do not depend on the clock, so that every run makes the same calls."""
-    return mock.patch("simulator.training.snapshots.time.perf_counter", return_value=0.0)
+    return mock.patch("simulator.engine.snapshots.time.perf_counter", return_value=0.0)
 
 
 def run_it(out: Path, cache: str, fault: tuple[str, int] | None = None) -> None:

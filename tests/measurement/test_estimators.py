@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 import torch
 
-from simulator.measurement.estimators import cluster_mean, implicit_reward, placement, sum_of_means, win_probability
+from simulator.measurement.estimators import (
+    cluster_mean,
+    implicit_reward,
+    placement,
+    reweighted,
+    sum_of_means,
+    win_probability,
+)
 
 REPEATS = 2000
 
@@ -66,3 +73,28 @@ def test_the_implicit_reward_is_covered() -> None:
     assert 0.93 < coverage(found, 1.75) < 0.97
     nothing = implicit_reward(kl[:1] * 0, s[:1] * 1e-8, share=1.0, least=1e-5)
     assert (nothing.mean.item(), nothing.error.item()) == (0, 0)
+
+
+@pytest.mark.parametrize("prompts", [1, 3, 64])
+def test_a_run_has_the_same_bits_alone(prompts: int) -> None:
+    values = torch.from_numpy(np.random.default_rng(prompts).normal(size=(9, prompts, 8)))
+    for share in (0.3, 1.0) if prompts > 1 else (1.0,):
+        together = sum_of_means([values, values**2], share=share)
+        for row in range(9):
+            alone = sum_of_means([values[row : row + 1], values[row : row + 1] ** 2], share=share)
+            assert torch.equal(alone.error[0], together.error[row])
+            assert torch.equal(alone.mean[0], together.mean[row])
+
+
+def test_weighted_means_are_covered() -> None:
+    """Draws of N(0, 1) with the weights of N(0.5, 1): the mean is 0.5, and so is the win rate over N(0.5, 1)."""
+    rng = np.random.default_rng(0)
+    inside = {"mean": 0, "win": 0}
+    for _ in range(400):
+        draws, others = (torch.from_numpy(rng.normal(size=(1, 6, 200))) for _ in range(2))
+        weights = (0.5 * draws - 0.125).exp()
+        mean = cluster_mean(reweighted(draws, weights), share=1.0)
+        win = win_probability(draws, others + 0.5, share=1.0, weights=weights)
+        inside["mean"] += bool((mean.mean - 0.5).abs() < 1.96 * mean.error)
+        inside["win"] += bool((win.mean - 0.5).abs() < 1.96 * win.error)
+    assert all(0.92 < count / 400 < 0.98 for count in inside.values()), inside

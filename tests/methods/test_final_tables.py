@@ -8,13 +8,13 @@ import pytest
 import torch
 
 from simulator import Sweep, run_sweep
+from simulator.engine.recorder import Recorder
 from simulator.execution.run_stack import run_stack
 from simulator.measurement.policy_summary import EDGES, bins_of
 from simulator.methods.algorithms.final_tables import margin_rows, spell
 from simulator.networks.parameters import unstack
 from simulator.networks.prefix_tree import leaf_log_probs, node_log_probs
 from simulator.sweeps.grid import expand
-from simulator.training.recorder import Recorder
 from simulator.worlds.build import build_world
 from simulator.worlds.protocol import World
 from tests.conftest import small_sweep

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from simulator import ConfigError, Sweep
+from simulator.engine.recorder import Recorder
 from simulator.execution.run_stack import run_stack
 from simulator.measurement.best_of_n import kl_bound, log_best_of_n
 from simulator.preferences.draw import draw_labelled
@@ -19,7 +20,6 @@ from simulator.proxies.training import train_members
 from simulator.settings.run import Run
 from simulator.sweeps.grid import expand
 from simulator.sweeps.stacking import stacks
-from simulator.training.recorder import Recorder
 from simulator.worlds.build import build_world
 from simulator.worlds.protocol import World
 from tests.conftest import small_sweep

@@ -9,6 +9,8 @@ import pandas as pd
 import pytest
 import torch
 
+from simulator.engine.gradient_steps import start
+from simulator.engine.recorder import Recorder
 from simulator.measurement.ensemble import Unit
 from simulator.measurement.gibbs import gibbs
 from simulator.methods.algorithms.policy_gradients import (
@@ -30,8 +32,6 @@ from simulator.proxies.scores import Proxy, make_proxy
 from simulator.proxies.training import train_members
 from simulator.settings.run import Run
 from simulator.sweeps.grid import expand
-from simulator.training.engine import start
-from simulator.training.recorder import Recorder
 from simulator.worlds.build import build_world
 from simulator.worlds.protocol import World
 from tests.conftest import small_sweep

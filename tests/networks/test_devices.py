@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from simulator.engine.gradient_steps import advance, loss_and_gradient, start
+from simulator.engine.problem import Schedule, TrainingProblem
 from simulator.measurement.estimators import cluster_mean, implicit_reward, win_probability
 from simulator.networks.architecture import Architecture
 from simulator.networks.packing import packing
@@ -15,8 +17,6 @@ from simulator.networks.token_log_probs import accumulate_token_stats, response_
 from simulator.objectives import OBJECTIVES
 from simulator.objectives.losses.gpo import LOSSES
 from simulator.objectives.stacked_losses import ObjectiveSlice
-from simulator.training.engine import advance, loss_and_gradient, start
-from simulator.training.problem import Schedule, TrainingProblem
 
 META = torch.device("meta")
 ARCHITECTURE = Architecture(vocabulary=5, context=4, layers=2, width=8, heads=2)

@@ -8,6 +8,15 @@ import torch
 from scipy.special import expit
 from torch import Tensor
 
+from simulator.engine.gradient_steps import (
+    add_terms,
+    advance,
+    batch_contexts,
+    loss_and_gradient,
+    losses_on_pairs,
+    start,
+)
+from simulator.engine.problem import TrainingProblem, TrainState, take
 from simulator.methods.algorithms.pairwise_training import make_problem
 from simulator.networks.parameters import unstack
 from simulator.networks.transformer import response_states, token_log_probs
@@ -17,8 +26,6 @@ from simulator.objectives.objective import BatchContext
 from simulator.preferences.labelling import preferences
 from simulator.settings.run import Run
 from simulator.sweeps.grid import expand
-from simulator.training.engine import add_terms, advance, batch_contexts, loss_and_gradient, losses_on_pairs, start
-from simulator.training.problem import TrainingProblem, TrainState, take
 from simulator.worlds.build import build_world
 from simulator.worlds.enumerable import EnumerableWorld
 from simulator.worlds.protocol import World

@@ -9,6 +9,8 @@ import torch
 
 from simulator import run_sweep
 from simulator.common.errors import ConfigError
+from simulator.engine.gradient_steps import advance, pair_blocks, start
+from simulator.engine.recorder import Recorder
 from simulator.execution.run_stack import run_stack
 from simulator.methods.algorithms.pairwise_training import make_problem
 from simulator.preferences.labelling import preferences, refresh
@@ -16,8 +18,6 @@ from simulator.preferences.online import draw_fresh, segments
 from simulator.settings.run import Run
 from simulator.settings.tables import Online
 from simulator.sweeps.grid import expand
-from simulator.training.engine import advance, pair_blocks, start
-from simulator.training.recorder import Recorder
 from simulator.worlds.build import build_world
 from simulator.worlds.protocol import World
 from tests.conftest import heard, small_sweep

@@ -8,6 +8,10 @@ import pytest
 import torch
 from scipy.stats import pearsonr
 
+from simulator.engine.batches import batch_order
+from simulator.engine.gradient_steps import advance, start
+from simulator.engine.problem import Schedule
+from simulator.engine.recorder import Recorder
 from simulator.networks.architecture import Architecture
 from simulator.networks.packing import whole_packing
 from simulator.networks.parameters import initial_parameters, unstack
@@ -21,10 +25,6 @@ from simulator.proxies.scores import make_proxy, scorer_of
 from simulator.proxies.training import make_problem, train_members, values_of
 from simulator.sweeps.grid import expand
 from simulator.sweeps.stacking import proxy_stacks
-from simulator.training.batches import batch_order
-from simulator.training.engine import advance, start
-from simulator.training.problem import Schedule
-from simulator.training.recorder import Recorder
 from simulator.worlds.build import build_world
 from simulator.worlds.listing import Listing
 from simulator.worlds.protocol import World

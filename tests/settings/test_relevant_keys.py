@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from simulator.engine.recorder import Recorder
 from simulator.execution.run_stack import proxies_for, run_stack
 from simulator.methods import METHODS
 from simulator.proxies.reward_model import members_needed
@@ -19,7 +20,6 @@ from simulator.sweeps.grid import expand, tables_read
 from simulator.sweeps.stacking import method_of
 from simulator.sweeps.sweep import RunSettings
 from simulator.sweeps.unread_keys import NEEDS, needs
-from simulator.training.recorder import Recorder
 from simulator.worlds.build import build_world
 from simulator.worlds.protocol import World
 from tests.conftest import small_sweep

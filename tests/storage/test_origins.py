@@ -102,7 +102,7 @@ def test_what_determines_numbers_is_in_the_hash_and_what_does_not_is_not(edit: C
     assert source_hash() != before[1]
     for path in (
         GOLD,
-        "simulator/training/engine.py",
+        "simulator/engine/gradient_steps.py",
         "simulator/objectives/losses/rpo.py",
         "simulator/measurement/exact.py",
     ):
@@ -116,9 +116,9 @@ def test_what_determines_numbers_is_in_the_hash_and_what_does_not_is_not(edit: C
 def test_comments_and_docstrings_are_not_in_the_hash(edit: Callable[[str, str], None]) -> None:
     before = results_source()
     edit(*edited(GOLD, '"""', '"""Better said. '))
-    edit(*edited("simulator/training/engine.py", "BATCHES_DRAWN = 512", "# why\n\nBATCHES_DRAWN = 512  # how"))
+    edit(*edited("simulator/engine/gradient_steps.py", "BATCHES_DRAWN = 512", "# why\n\nBATCHES_DRAWN = 512  # how"))
     assert results_source() == before
-    edit(*edited("simulator/training/engine.py", "BATCHES_DRAWN = 512", "BATCHES_DRAWN = 511"))
+    edit(*edited("simulator/engine/gradient_steps.py", "BATCHES_DRAWN = 512", "BATCHES_DRAWN = 511"))
     assert results_source() != before
 
 

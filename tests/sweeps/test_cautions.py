@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from simulator import Sweep, run_sweep
+from simulator.engine.recorder import Recorder
 from simulator.execution.run_stack import run_stack
 from simulator.objectives import OBJECTIVES
 from simulator.objectives.custom import start_slopes
 from simulator.sweeps.cautions import LEAST_SLOPE, cautions, steepest, uninformative_pairs
 from simulator.sweeps.grid import expand
-from simulator.training.recorder import Recorder
 from simulator.worlds.build import build_world
 from tests.conftest import heard, small_sweep
 

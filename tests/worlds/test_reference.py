@@ -8,12 +8,12 @@ import torch
 
 import simulator.worlds.reference
 from simulator.common.random_streams import random_stream
+from simulator.engine.snapshots import state_bytes
 from simulator.languages.markov import make_language
 from simulator.networks.architecture import Architecture
 from simulator.networks.packing import packing
 from simulator.networks.parameters import unstack
 from simulator.networks.transformer import token_log_probs
-from simulator.training.snapshots import state_bytes
 from simulator.worlds.reference import Recipe, cached_reference, read_cached, reference_hash, train_reference
 from tests.conftest import heard
 

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from simulator import Sweep, run_sweep
+from simulator.engine.gradient_steps import advance, start
 from simulator.measurement.exact import Columns
 from simulator.methods.algorithms.pairwise_training import make_problem
 from simulator.networks.architecture import FILL
@@ -22,7 +23,6 @@ from simulator.preferences.draw import draw_labelled
 from simulator.preferences.pairs import Preferences, stack_preferences
 from simulator.settings.tables import Data
 from simulator.sweeps.grid import expand
-from simulator.training.engine import advance, start
 from simulator.worlds.build import build_world
 from simulator.worlds.components import Components, make_components
 from simulator.worlds.enumerable import EnumerableWorld, list_world

@@ -11,14 +11,14 @@ import torch
 from torch import Tensor
 
 from simulator.common.signals import stop_if_requested
+from simulator.engine.checkpoints import curve_rows
+from simulator.engine.recorder import Recorder
 from simulator.measurement.best_of_n import kl_bound, log_best_of_n
 from simulator.measurement.gibbs import gibbs
 from simulator.measurement.ladder import TEMPERATURES
 from simulator.methods.algorithms.best_of_n_sampled import best_of_pool
 from simulator.proxies.scores import Proxy, scorer_of
 from simulator.settings.run import Run
-from simulator.training.checkpoints import curve_rows
-from simulator.training.recorder import Recorder
 from simulator.worlds.listing import Scorer
 from simulator.worlds.protocol import ListedWorld, World, as_listed
 from simulator.worlds.sampled import SampledWorld

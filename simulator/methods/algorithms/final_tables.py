@@ -10,10 +10,10 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from simulator.engine.recorder import Keep
 from simulator.measurement.policy_summary import EDGES, PolicySummary
 from simulator.settings.run import Run
 from simulator.settings.tables import Settings
-from simulator.training.recorder import Keep
 from simulator.worlds.listing import Scorer
 from simulator.worlds.protocol import World
 

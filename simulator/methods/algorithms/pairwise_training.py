@@ -11,6 +11,12 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from simulator.engine.checkpoints import Track, checkpoints_of, curve_rows
+from simulator.engine.gradient_steps import advance, losses_on_pairs, start
+from simulator.engine.loop import train_and_measure
+from simulator.engine.problem import Schedule, TrainingProblem, TrainState, mark_diverged, state_from, state_tensors
+from simulator.engine.recorder import Keep, Recorder
+from simulator.engine.snapshots import named, part_of, scalar
 from simulator.measurement.exact import Columns, measure_pairs
 from simulator.methods.algorithms.final_tables import finite, margin_rows, save_summary
 from simulator.networks.compute_mode import computing_on
@@ -23,12 +29,6 @@ from simulator.preferences.pairs import Preferences
 from simulator.proxies.scores import Proxy, scorer_of
 from simulator.settings.run import Run, hyperparameters_of, objective_key, objective_of
 from simulator.settings.tables import Settings
-from simulator.training.checkpoints import Track, checkpoints_of, curve_rows
-from simulator.training.engine import advance, losses_on_pairs, start
-from simulator.training.loop import train_and_measure
-from simulator.training.problem import Schedule, TrainingProblem, TrainState, mark_diverged, state_from, state_tensors
-from simulator.training.recorder import Keep, Recorder
-from simulator.training.snapshots import named, part_of, scalar
 from simulator.worlds.listing import Scorer
 from simulator.worlds.protocol import World
 

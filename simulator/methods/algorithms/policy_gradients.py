@@ -12,6 +12,12 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from simulator.engine.batches import batch_order
+from simulator.engine.checkpoints import Track, checkpoints_of, curve_rows
+from simulator.engine.gradient_steps import start
+from simulator.engine.loop import train_and_measure
+from simulator.engine.problem import Schedule, TrainState, state_from, state_tensors
+from simulator.engine.recorder import Recorder
 from simulator.measurement.probability_mass import checked_mass
 from simulator.methods.algorithms.final_tables import save_summary
 from simulator.networks.compute_mode import Computing, computing, computing_on
@@ -23,12 +29,6 @@ from simulator.networks.transformer import token_log_probs
 from simulator.preferences.rollouts import draw_responses
 from simulator.proxies.scores import Proxy, scorer_of
 from simulator.settings.run import Run
-from simulator.training.batches import batch_order
-from simulator.training.checkpoints import Track, checkpoints_of, curve_rows
-from simulator.training.engine import start
-from simulator.training.loop import train_and_measure
-from simulator.training.problem import Schedule, TrainState, state_from, state_tensors
-from simulator.training.recorder import Recorder
 from simulator.worlds.listing import Scorer
 from simulator.worlds.protocol import ListedWorld, World, as_listed
 

@@ -5,13 +5,13 @@ import time
 import numpy as np
 import torch
 
+from simulator.engine.gradient_steps import advance, start
+from simulator.engine.problem import Schedule, TrainingProblem
 from simulator.networks.architecture import Architecture
 from simulator.networks.packing import packing
 from simulator.networks.parameters import initial_parameters
 from simulator.objectives import OBJECTIVES
 from simulator.objectives.stacked_losses import ObjectiveSlice
-from simulator.training.engine import advance, start
-from simulator.training.problem import Schedule, TrainingProblem
 
 
 def layer_cost(architecture: Architecture) -> np.ndarray:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from simulator.engine.snapshots import part_of, scalar
 from simulator.networks.architecture import Architecture
 from simulator.networks.compute_mode import EAGER, Computing
 from simulator.networks.optimizer import Adam
@@ -18,7 +19,6 @@ from simulator.networks.parameters import Blocks
 from simulator.networks.transformer import sequence_log_probs
 from simulator.objectives.objective import RegularizerState, UnderReference
 from simulator.objectives.stacked_losses import ObjectiveSlice
-from simulator.training.snapshots import part_of, scalar
 
 Value = Callable[[Blocks, Architecture, Packing, Tensor, Tensor], Tensor]
 

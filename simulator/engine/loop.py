@@ -5,10 +5,10 @@ from typing import Protocol
 
 from torch import Tensor
 
-from simulator.training.checkpoints import Track
-from simulator.training.problem import TrainState
-from simulator.training.recorder import Recorder
-from simulator.training.snapshots import stretches
+from simulator.engine.checkpoints import Track
+from simulator.engine.problem import TrainState
+from simulator.engine.recorder import Recorder
+from simulator.engine.snapshots import stretches
 
 
 class Learner(Protocol):

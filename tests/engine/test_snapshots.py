@@ -10,6 +10,8 @@ import torch
 
 from simulator import Sweep
 from simulator.common import signals as interrupts
+from simulator.engine.recorder import Recorder
+from simulator.engine.snapshots import Saver, read_state, state_bytes, stretches
 from simulator.execution.run_stack import proxies_for, run_stack
 from simulator.methods import METHODS
 from simulator.proxies.reward_model import members_needed
@@ -18,8 +20,6 @@ from simulator.proxies.training import train_members
 from simulator.settings.run import Run
 from simulator.storage.tables import tidy
 from simulator.sweeps.grid import expand
-from simulator.training.recorder import Recorder
-from simulator.training.snapshots import Saver, read_state, state_bytes, stretches
 from simulator.worlds.build import build_world
 from simulator.worlds.protocol import World
 from tests.conftest import heard, small_sweep
@@ -84,7 +84,7 @@ class GoesOnFrom(Saver):
 
 @pytest.fixture(autouse=True)
 def _stretches_do_not_depend_on_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("simulator.training.snapshots.time.perf_counter", lambda: 0.0)
+    monkeypatch.setattr("simulator.engine.snapshots.time.perf_counter", lambda: 0.0)
 
 
 def sweep_of(kind: str) -> Sweep:

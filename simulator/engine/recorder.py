@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from simulator.training.snapshots import Saver
+from simulator.engine.snapshots import Saver
 
 Tick = Callable[[int], None]
 

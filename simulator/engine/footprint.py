@@ -2,9 +2,9 @@
 length.
 """
 
+from simulator.engine.gradient_steps import BATCHES_DRAWN
 from simulator.settings.tables import Settings
 from simulator.settings.world_spec import Network
-from simulator.training.engine import BATCHES_DRAWN
 
 SLACK = 1.3  # what an allocator loses between tensors
 

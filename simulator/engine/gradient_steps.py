@@ -12,7 +12,7 @@ A stack may as well be of reward models: `value` then is their score of a respon
 
 A run whose loss or parameters stop being finite has diverged; the step is noted and its row left alone,
 since no number of it can reach another row. A state can be saved after any step, and training goes on from it as if
-nothing had been (`simulator/training/snapshots.py`).
+nothing had been (`simulator/engine/snapshots.py`).
 """
 
 from collections.abc import Iterator
@@ -21,13 +21,13 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from simulator.engine.batches import batches
+from simulator.engine.problem import Batch, TrainingProblem, TrainState, take
 from simulator.networks.compute_mode import computing
 from simulator.networks.optimizer import adam_step, clip_rows, learning_rate_factor, start_adam
 from simulator.networks.parameters import restack, unstack
 from simulator.objectives.objective import BatchContext, Regularizer
 from simulator.objectives.stacked_losses import StackedPairs, diagnostics, pair_losses, slices, tokens_of
-from simulator.training.batches import batches
-from simulator.training.problem import Batch, TrainingProblem, TrainState, take
 
 BATCHES_DRAWN = 512  # steps whose batches are drawn at once
 

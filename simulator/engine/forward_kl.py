@@ -14,14 +14,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from simulator.engine.batches import batch_order
+from simulator.engine.gradient_steps import PAIRS_READ
 from simulator.measurement.probability_mass import checked_mass
 from simulator.networks.architecture import Architecture
 from simulator.networks.packing import packing
 from simulator.networks.parameters import Blocks, restack, unstack
 from simulator.networks.prefix_tree import leaf_log_probs, node_log_probs
 from simulator.networks.transformer import sequence_log_probs
-from simulator.training.batches import batch_order
-from simulator.training.engine import PAIRS_READ
 
 ORDER = -1  # the round whose batches are prompts; those of pairs count from 0
 POOL = 1024  # pairs of responses that are drawn where they cannot be listed

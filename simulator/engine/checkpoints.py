@@ -11,10 +11,10 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from simulator.engine.snapshots import named, part_of, scalar
 from simulator.measurement.exact import Columns
 from simulator.objectives import DIAGNOSTICS
 from simulator.settings.run import Run
-from simulator.training.snapshots import named, part_of, scalar
 
 
 def checkpoint_steps(steps: int, count: int) -> list[int]:

@@ -8,6 +8,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from simulator.engine.batches import batch_order
+from simulator.engine.checkpoints import checkpoint_steps
+from simulator.engine.gradient_steps import advance, loss_and_gradient, start
+from simulator.engine.problem import TrainingProblem
+from simulator.engine.recorder import Recorder
 from simulator.execution.run_stack import run_stack
 from simulator.methods.algorithms.pairwise_training import make_problem
 from simulator.networks.parameters import unstack
@@ -17,11 +22,6 @@ from simulator.preferences.draw import draw_labelled
 from simulator.preferences.pairs import stack_preferences
 from simulator.settings.run import Run
 from simulator.sweeps.grid import expand
-from simulator.training.batches import batch_order
-from simulator.training.checkpoints import checkpoint_steps
-from simulator.training.engine import advance, loss_and_gradient, start
-from simulator.training.problem import TrainingProblem
-from simulator.training.recorder import Recorder
 from simulator.worlds.protocol import World
 from tests.conftest import small_sweep
 

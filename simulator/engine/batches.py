@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from simulator.common.random_streams import random_stream
-from simulator.training.problem import TrainingProblem
+from simulator.engine.problem import TrainingProblem
 
 
 def batch_order(seed: int, pairs: int, batch: int, first: int, steps: int, *, turn: int = 0) -> np.ndarray:

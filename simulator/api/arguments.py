@@ -1,0 +1,114 @@
+"""What users give to the public functions, checked: settings, lists, seeds, tokens.
+
+Shapes: N sequences, T tokens.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from pydantic import ValidationError
+from torch import Tensor
+
+from simulator.common.errors import ConfigError, nearest, shown
+from simulator.networks.architecture import FILL
+from simulator.settings.config_errors import complain
+from simulator.settings.tables import Settings
+from simulator.settings.toml import place
+
+LARGEST_SEED = 2**63 - 1
+
+
+def plain(value: Any) -> Any:
+    """A number of numpy or torch as one of Python's; lists and tuples with what is in them."""
+    if isinstance(value, np.ndarray | np.generic | Tensor):
+        return value.tolist()
+    if isinstance(value, list | tuple | range):
+        return [plain(each) for each in value]
+    return value
+
+
+def changed(settings: Settings, changes: Mapping[str, Any], function: str) -> Settings:
+    """The settings with these values at dotted keys; None leaves a key as it is.
+
+    function: what they were given to, in messages. Raises ConfigError.
+    """
+    tables = settings.model_dump()
+    for name, value in changes.items():
+        if value is not None:
+            place(tables, name, plain(value))
+    try:
+        return type(settings).model_validate(tables)
+    except ValidationError as error:
+        raise ConfigError(*complain(error, type(settings), origin=lambda key: f"in {function}()")) from None
+
+
+def values_of(value: Any, name: str) -> list[Any]:
+    """One value or several, as a list. Raises ConfigError where there is none."""
+    values = plain(value)
+    if isinstance(values, Sequence) and not isinstance(values, str):
+        if not values:
+            raise ConfigError(f"{name} = []: must be a value, or a list with at least one")
+        return list(values)
+    return [values]
+
+
+def numbers_of(value: Any, name: str, rule: str, right: Callable[[float], bool]) -> list[float]:
+    """One number or several, as a list. Raises ConfigError where one is not `right`, which `rule` says in words."""
+    found = values_of(value, name)
+    for each in found:
+        if isinstance(each, bool) or not isinstance(each, int | float) or not right(each):
+            raise ConfigError(f"{name} = {shown(each)}: must be {rule}")
+    return [float(each) for each in found]
+
+
+def seeds_of(value: Any) -> list[int]:
+    """One seed or several. Raises ConfigError."""
+    found = values_of(value, "seed")
+    for each in found:
+        if isinstance(each, bool) or not isinstance(each, int) or not 0 <= each <= LARGEST_SEED:
+            raise ConfigError(f"seed = {shown(each)}: must be a whole number from 0 on")
+    return found
+
+
+def count_of(value: Any, name: str, least: int = 1) -> int:
+    """A whole number of at least `least`. Raises ConfigError."""
+    number = plain(value)
+    if isinstance(number, bool) or not isinstance(number, int) or number < least:
+        raise ConfigError(f"{name} = {shown(number)}: must be a whole number of at least {least}")
+    return number
+
+
+def choice_of(value: Any, name: str, choices: Sequence[str], known_as: Mapping[str, str] | None = None) -> str:
+    """One of `choices`. Raises ConfigError that names the nearest, or what a name of others stands for here."""
+    if isinstance(value, str) and value in choices:
+        return value
+    stands_for = (known_as or {}).get(value) if isinstance(value, str) else None
+    hint = f"; it is {stands_for} here" if stands_for else nearest(value, choices) if isinstance(value, str) else ""
+    raise ConfigError(f"{name} = {shown(value)}: must be one of {', '.join(choices)}{hint}")
+
+
+def tokens_of(value: Any, name: str, shape: Sequence[int | str], vocabulary: int, *, ends: bool = False) -> Tensor:
+    """Token ids as an int64 tensor.
+
+    shape: of each axis its size, or a letter where any will do. ends: whether -1 may stand behind the end of a
+    response. Raises ConfigError.
+    """
+    try:
+        tokens = torch.as_tensor(value)
+    except (TypeError, ValueError, RuntimeError):
+        raise ConfigError(f"{name}: must be token ids, a tensor or an array of whole numbers") from None
+    expected = f"[{', '.join(map(str, shape))}]"
+    fits = tokens.dim() == len(shape) and all(
+        isinstance(size, str) or size == there for size, there in zip(shape, tokens.shape, strict=False)
+    )
+    if not fits:
+        raise ConfigError(f"{name}: must have the shape {expected}, not {list(tokens.shape)}")
+    if tokens.is_floating_point() or tokens.is_complex() or tokens.dtype == torch.bool:
+        raise ConfigError(f"{name}: must be token ids, whole numbers, not {tokens.dtype}")
+    least = FILL if ends else 0
+    if tokens.numel() and not (least <= int(tokens.min()) and int(tokens.max()) < vocabulary):
+        wrong = tokens[(tokens < least) | (tokens >= vocabulary)][0]
+        raise ConfigError(f"{name}: token ids must be from {least} to {vocabulary - 1}, not {int(wrong)}")
+    return tokens.to(torch.int64)

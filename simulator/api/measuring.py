@@ -1,0 +1,190 @@
+"""Policies that are known by their log-probabilities alone, such as those that somebody trained elsewhere.
+
+Shapes: R policies, P prompts of the world, n of them measured, L prompt length, M responses to each, G responses in
+all, m drawn responses, T response length.
+
+Where every response is listed, the probabilities of all of them are the policy, and what is measured is exact. In a
+sampled world responses are needed that the policy draws. A policy that can only say how probable a response is, is
+measured on responses of the reference y, each with the weight w = pi(y) / pi_ref(y) (self-normalized importance
+sampling, Owen 2013, Monte Carlo theory, Sec. 9.2). That holds near the reference: the number of responses that weigh
+anything, (sum w)^2 / sum w^2, falls about as exp(-KL), and below LEAST_EFFECTIVE the measurement is refused.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from simulator.api.arguments import tokens_of
+from simulator.common.errors import ConfigError
+from simulator.measurement.exact import Columns
+from simulator.networks.sampling import sample_blocks
+from simulator.networks.token_log_probs import MAX_FLOATS, floats_per_prompt
+from simulator.settings.tables import Data
+from simulator.worlds.listing import Scorer
+from simulator.worlds.protocol import World, as_listed
+from simulator.worlds.sampled import SampledWorld
+from simulator.worlds.sampled_measures import estimated_columns, log_ratios
+
+LogProb = Callable[[Tensor, Tensor], Any]  # (prompts [P, L], responses [P, M, T]) -> [P, M] or [R, P, M], nats
+Sample = Callable[[Tensor, int], Any]  # (prompts [P, L], count) -> [P, count, T]
+
+ASKED = 2**16  # responses that a function is asked for at once
+MASS = 1e-3  # how far from 1 the probabilities of all responses may add up to
+LOWEST = -1e4  # nats; stands for the logarithm of 0
+WEIGHTED = 512  # responses of the reference to each prompt that are weighed
+LEAST_EFFECTIVE = 16.0  # of them, as a mean over prompts
+TOO_HEAVY = 6.0  # standard errors by which the mean weight may be above 1
+
+
+def called(function: LogProb, prompts: Tensor, responses: Tensor) -> Tensor:
+    """What a function says of responses [P, M, T] to prompts [P, L], float64 [R, P, M]. Raises ConfigError."""
+    found = function(prompts, responses)
+    if isinstance(found, Tensor):
+        found = found.detach().cpu()
+    try:
+        values = np.asarray(found, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ConfigError(f"measure: the function must give numbers, not {type(found).__name__}") from None
+    shape = tuple(responses.shape[:2])
+    if values.shape[-2:] != shape or values.ndim not in (2, 3):
+        raise ConfigError(
+            f"measure: the function must give log-probabilities of the shape {list(shape)}, or [R, {shape[0]}, "
+            f"{shape[1]}] for R policies, not {list(values.shape)}"
+        )
+    if np.isnan(values).any() or (values > 1e-3).any():
+        wrong = values[np.isnan(values) | (values > 1e-3)][0]
+        raise ConfigError(f"measure: the function must give log-probabilities, at most 0, not {wrong:g}")
+    return torch.from_numpy(values.reshape(-1, *shape)).to(prompts.device)
+
+
+def blocks_of(prompts: int, responses: int) -> Iterator[tuple[slice, slice]]:
+    """Prompts and responses that a function is asked for together."""
+    width = min(responses, ASKED)
+    height = max(1, ASKED // width)
+    for first in range(0, prompts, height):
+        for left in range(0, responses, width):
+            yield slice(first, min(first + height, prompts)), slice(left, min(left + width, responses))
+
+
+def log_probs_of_all(function: LogProb, world: World) -> Tensor:
+    """log pi of every response of a listed world, [R, P, G], of mass 1. Raises ConfigError where it is not near."""
+    responses, prompts = as_listed(world).responses, world.prompts
+    found: Tensor | None = None
+    for rows, columns in blocks_of(len(prompts), len(responses)):
+        some = responses[columns].expand(rows.stop - rows.start, -1, -1)
+        values = called(function, prompts[rows], some)
+        if found is None:
+            found = values.new_empty(len(values), len(prompts), len(responses))
+        found[:, rows, columns] = values
+    assert found is not None
+    mass = found.logsumexp(dim=-1).exp()
+    if not ((mass - 1).abs() <= MASS).all():
+        row = int((mass - 1).abs().amax(dim=0).argmax())
+        raise ConfigError(
+            f"measure: the probabilities of all {len(responses):,} responses to prompt {row} sum to "
+            f"{mass[:, row].max():.4g}, not 1; the function must give log pi(response | prompt) of the whole response, "
+            "a sum over its tokens, in nats"
+        )
+    return (found - found.logsumexp(dim=-1, keepdim=True)).clamp(min=LOWEST)
+
+
+def measure_listed(function: LogProb, world: World, data: Data, scorer: Callable[[int], Scorer | None]) -> Columns:
+    """Every column that needs no pairs, [R] each, of policies that a function says the probabilities of."""
+    log_probs = log_probs_of_all(function, world)
+    columns = as_listed(world).measure_distribution(log_probs, data, scorer(len(log_probs)))
+    never = (log_probs <= LOWEST).flatten(1).any(dim=1)
+    columns["mu_squared"] = torch.where(never, torch.inf, columns["mu_squared"])
+    return columns
+
+
+def measure_sampled(
+    function: LogProb, draw: Sample | None, world: World, data: Data, scorer: Callable[[int], Scorer | None]
+) -> Columns:
+    """The same with standard errors in a sampled world, on responses that `draw` gives, or that are weighed."""
+    place = cast(SampledWorld, world)
+    measurement, reference = place.measurement, place.measurement.baseline
+    count = measurement.settings.samples if draw else WEIGHTED
+    responses = drawn_by(draw, place, count) if draw else drawn_by_reference(place, count)
+    nothing = torch.zeros(responses.shape[:2], dtype=torch.float64, device=responses.device)
+    known = log_ratios(measurement, measurement.reference_blocks, responses, nothing, count)[0]
+    said = function_values(function, measurement.prompts, responses)
+    ratio = said - known
+    weights = None if draw else checked_weights(ratio)
+    at_baseline = function_values(function, measurement.prompts, reference.responses) - reference.reference
+    behaviour = None if data.behaviour == "reference" else place.behaviour_sample(data)
+    runs = len(ratio)
+    found = {
+        "responses": responses.expand(runs, *responses.shape),
+        "kl": ratio,
+        "ratio": ratio,
+        "entropy": -said,
+        "length": (responses >= 0).sum(dim=-1).double().expand(runs, -1, -1),
+    }
+    at_behaviour = at_baseline
+    if behaviour:
+        at_behaviour = function_values(function, measurement.prompts, behaviour[0]) - behaviour[1]
+    columns = estimated_columns(measurement, found, at_baseline, at_behaviour, scorer(runs), weights)
+    if weights is not None:
+        columns["effective_samples"] = effective(weights)
+    return columns
+
+
+def function_values(function: LogProb, prompts: Tensor, responses: Tensor) -> Tensor:
+    """What a function says of responses [n, m, T] to prompts [n, L], some at a time, [R, n, m]."""
+    parts: dict[int, list[Tensor]] = {}
+    for rows, columns in blocks_of(*responses.shape[:2]):
+        parts.setdefault(rows.start, []).append(called(function, prompts[rows], responses[rows, columns]))
+    return torch.cat([torch.cat(row, dim=2) for row in parts.values()], dim=1).clamp(min=LOWEST)
+
+
+def drawn_by(draw: Sample, world: SampledWorld, count: int) -> Tensor:
+    """`count` responses of a policy to each measured prompt, [n, count, T]. Raises ConfigError."""
+    prompts, vocabulary = world.measurement.prompts, world.architecture.vocabulary
+    shape = (len(prompts), count, world.measurement.baseline.responses.shape[2])
+    found = draw(prompts, count)
+    return tokens_of(found, "measure: sample", shape, vocabulary, ends=world.end is not None).to(prompts.device)
+
+
+def drawn_by_reference(world: SampledWorld, count: int) -> Tensor:
+    """`count` responses of the reference to each measured prompt, apart from those that gold's unit was taken from."""
+    measurement, architecture = world.measurement, world.architecture
+    return sample_blocks(
+        world.reference_blocks,
+        architecture,
+        measurement.prompts,
+        temperature=torch.ones(len(measurement.prompts), count, device=measurement.prompts.device),
+        length=measurement.baseline.responses.shape[2],
+        end=world.end,
+        seed=measurement.seed,
+        purpose="weighted",
+        at_once=MAX_FLOATS // floats_per_prompt(architecture, measurement.prompts.shape[1]),
+    )
+
+
+def effective(weights: Tensor) -> Tensor:
+    """How many responses of equal weight would have told as much, a mean over prompts, [R]."""
+    return (weights.sum(dim=-1).square() / weights.square().sum(dim=-1)).mean(dim=-1)
+
+
+def checked_weights(ratio: Tensor) -> Tensor:
+    """pi / pi_ref from its logarithm [R, n, m]. Raises ConfigError where it is no ratio of two laws, or too uneven."""
+    weights = ratio.exp()
+    mean = weights.mean(dim=(1, 2))
+    error = weights.flatten(1).std(dim=1) / weights[0].numel() ** 0.5
+    heavy = mean > 1.1 + TOO_HEAVY * error
+    if heavy.any():
+        raise ConfigError(
+            f"measure: the mean of pi / pi_ref under the reference is {mean[heavy][0]:.3g}, not 1; the function must "
+            "give log pi(response | prompt) of the whole response, a sum over its tokens, in nats"
+        )
+    many = effective(weights)
+    if not (many >= LEAST_EFFECTIVE).all():
+        raise ConfigError(
+            f"measure: the policy is too far from the reference to be measured by its log-probabilities alone: of "
+            f"{ratio.shape[-1]} responses to a prompt {many.min():.1f} weigh anything, and at least "
+            f"{LEAST_EFFECTIVE:g} must; give responses that it draws, sample=function of (prompts [P, L], count)"
+        )
+    return weights

@@ -1,0 +1,160 @@
+"""Trained policies: what they say, and how they are kept.
+
+Shapes: R policies, D numbers of one, P prompts, L prompt length, M responses to each, T response length.
+
+A file of policies is one of safetensors: the tensor `parameters` [R, D], and in its metadata the sizes of the network,
+what each policy is, and the SHA-256 of the tensor. It holds numbers and no code.
+"""
+
+import io
+import json
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Self
+
+import pandas as pd
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor
+
+from simulator.api.arguments import count_of, seeds_of, tokens_of
+from simulator.common.atomic_files import make_folder, write_atomically
+from simulator.common.errors import ConfigError, short
+from simulator.engine.snapshots import fingerprint
+from simulator.networks.architecture import Architecture
+from simulator.networks.compute_mode import one_thread
+from simulator.networks.parameters import unstack
+from simulator.networks.sampling import sample_blocks
+from simulator.networks.token_log_probs import MAX_FLOATS, floats_per_prompt, response_log_probs
+
+FORMAT = "alignment-simulator policies 1"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Policies:
+    """One policy or several of one architecture, as rows of parameters. `policies[0]` is the first of them alone."""
+
+    parameters: Tensor = field(repr=False)
+    """Float32 [R, D]; see simulator/networks/parameters.py for how weights lie in a row."""
+    architecture: Architecture
+    """The sizes of the network."""
+    prompt_length: int
+    """L."""
+    end: int | None
+    """The token that ends a response; None where every response has T tokens."""
+    table: pd.DataFrame
+    """What each policy is, a row each: `run_id`, `method`, `loss`, `beta`, `seed`, `step` and so on."""
+    reference_sha256: str
+    """The SHA-256 of the reference that they were trained from."""
+    curves: pd.DataFrame = field(default_factory=pd.DataFrame, repr=False)
+    """What was measured along their training, with the columns of `curves.parquet`; empty for loaded policies."""
+
+    def __len__(self) -> int:
+        """R."""
+        return len(self.parameters)
+
+    def __getitem__(self, which: int | slice) -> Self:
+        """One of the policies, or some, as Policies. Raises IndexError."""
+        if isinstance(which, int):
+            which = range(len(self))[which]
+            which = slice(which, which + 1)
+        table = self.table.iloc[which].reset_index(drop=True)
+        curves = self.curves[self.curves["run_id"].isin(table["run_id"])] if len(self.curves) else self.curves
+        return replace(self, parameters=self.parameters[which], table=table, curves=curves.reset_index(drop=True))
+
+    @property
+    def response_length(self) -> int:
+        """T."""
+        return self.architecture.context - self.prompt_length + 1
+
+    def log_prob(self, prompts: Any, responses: Any) -> Tensor:
+        """log pi(response | prompt) in nats, float64 [R, P, M].
+
+        prompts: token ids [P, L]. responses: token ids [P, M, T]; -1 in every place behind the end, where responses may
+        end early. Raises ConfigError.
+        """
+        device, vocabulary = self.parameters.device, self.architecture.vocabulary
+        asked = tokens_of(prompts, "prompts", ("P", self.prompt_length), vocabulary).to(device)
+        shape = (len(asked), "M", self.response_length)
+        given = tokens_of(responses, "responses", shape, vocabulary, ends=self.end is not None).to(device)
+        flat = asked.repeat_interleave(given.shape[1], dim=0).expand(len(self), -1, -1)
+        single = given.flatten(0, 1).unsqueeze(1).expand(len(self), -1, -1, -1)
+        with one_thread(), torch.no_grad():
+            blocks = unstack(self.parameters, self.architecture)
+            found = response_log_probs(blocks, self.architecture, flat, single)
+        return found.view(len(self), *given.shape[:2])
+
+    def sample(self, prompts: Any, count: int = 1, *, seed: int = 0) -> Tensor:
+        """`count` responses of each policy to each prompt, int64 [R, P, count, T]; -1 in every place behind the end.
+
+        prompts: token ids [P, L]. All policies draw with the same random numbers, which follow from the seed. Raises
+        ConfigError.
+        """
+        vocabulary = self.architecture.vocabulary
+        asked = tokens_of(prompts, "prompts", ("P", self.prompt_length), vocabulary).to(self.parameters.device)
+        (stream,), many = seeds_of(seed), count_of(count, "count")
+        with one_thread(), torch.no_grad():
+            drawn = [
+                sample_blocks(
+                    unstack(self.parameters[row : row + 1], self.architecture),
+                    self.architecture,
+                    asked,
+                    temperature=torch.ones(len(asked), many, device=asked.device),
+                    length=self.response_length,
+                    end=self.end,
+                    seed=stream,
+                    purpose="sample",
+                    at_once=MAX_FLOATS // floats_per_prompt(self.architecture, self.prompt_length),
+                )
+                for row in range(len(self))
+            ]
+        return torch.stack(drawn)
+
+    def save(self, path: str | Path) -> None:
+        """Write the policies to one file of safetensors, whole or not at all; `curves` are not in it.
+
+        Raises StorageError where the disk does not take it.
+        """
+        path, tensors = Path(path), {"parameters": self.parameters.detach().cpu().contiguous()}
+        about = {
+            "architecture": asdict(self.architecture),
+            "prompt_length": self.prompt_length,
+            "end": self.end,
+            "reference_sha256": self.reference_sha256,
+            "table": json.loads(self.table.to_json(orient="table", index=False, double_precision=15)),
+        }
+        metadata = {"format": FORMAT, "about": json.dumps(about), "sha256": fingerprint(tensors)}
+        make_folder(path.parent)
+        write_atomically(path, save(tensors, metadata=metadata))
+
+
+def read_policies(path: Path) -> Policies:
+    """The policies in a file that `Policies.save` wrote. Raises ConfigError."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{short(str(path))}: cannot be read ({error.strerror or error})") from None
+    try:
+        tensors = load(content)
+        metadata = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")]).get("__metadata__", {})
+        if metadata.get("format") != FORMAT:
+            raise ValueError(f"its format is not {FORMAT!r}")
+        if metadata.get("sha256") != fingerprint(tensors):
+            raise ValueError("its numbers are not those that were written")
+        about = json.loads(metadata["about"])
+        architecture = Architecture(**about["architecture"])
+        table = pd.read_json(io.StringIO(json.dumps(about["table"])), orient="table", precise_float=True)
+        policies = Policies(
+            parameters=tensors["parameters"],
+            architecture=architecture,
+            prompt_length=about["prompt_length"],
+            end=about["end"],
+            table=table,
+            reference_sha256=about["reference_sha256"],
+        )
+        if policies.parameters.shape != (len(table), architecture.row):
+            raise ValueError("its parameters are not of the network that it names")
+    except (SafetensorError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ConfigError(f"{short(str(path))}: is no file of policies that Policies.save wrote ({error})") from None
+    return policies

@@ -1,0 +1,148 @@
+"""Proxy reward models as users see them, and best-of-n against them.
+
+Shapes: P prompts, L prompt length, M responses to each, T response length, W members of an ensemble.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from simulator.api.arguments import changed, count_of, seeds_of, tokens_of, values_of
+from simulator.api.pairs import Pairs, preferences_of, rows_of
+from simulator.common.errors import ConfigError
+from simulator.engine.recorder import Recorder
+from simulator.methods import METHODS
+from simulator.methods.algorithms.closed_form import best_of_n_rows
+from simulator.methods.best_of_n import BestOfN
+from simulator.methods.method import Choices
+from simulator.networks.compute_mode import one_thread
+from simulator.preferences.pairs import Preferences, padded_preferences
+from simulator.proxies.reward_model import ensemble_of, held_out
+from simulator.proxies.scores import Proxy as Ensemble
+from simulator.proxies.scores import Trained, make_proxy, scorer_of
+from simulator.proxies.training import train_members
+from simulator.settings.run import Run
+from simulator.settings.tables import Settings
+from simulator.storage.tables import tidy
+from simulator.sweeps.grid import cells_at, check_proxies
+from simulator.worlds.protocol import World as SimulatedWorld
+
+if TYPE_CHECKING:
+    from simulator.api.world import World
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Proxy:
+    """A reward model, or an ensemble of them, that learned from labelled pairs; made by `train_proxy`."""
+
+    settings: Settings = field(repr=False)
+    """Every setting that it was trained with."""
+    seed: int
+    """Of its parameters and batches."""
+    facts: pd.DataFrame
+    """What is known of each member, a row each: accuracy and loss on its pairs, on held-out ones, and against gold; the
+    columns of `proxies.parquet`."""
+    ensemble: Ensemble = field(repr=False)
+    """The proxy as sweeps use it; no part of the public surface."""
+    simulated: SimulatedWorld = field(repr=False)
+    """Its world as sweeps use it; no part of the public surface."""
+
+    def score(self, prompts: Any, responses: Any) -> Tensor:
+        """The score of responses [P, M, T] to prompts [P, L] of its world, float64 [P, M].
+
+        In deviations of gold under the reference: the scale on which differences predict labels best. Raises
+        ConfigError.
+        """
+        world, vocabulary = self.simulated, self.simulated.architecture.vocabulary
+        length = world.prompts.shape[1]
+        asked = tokens_of(prompts, "prompts", ("P", length), vocabulary)
+        shape = (len(asked), "M", world.architecture.context - length + 1)
+        given = tokens_of(responses, "responses", shape, vocabulary, ends=world.end is not None)
+        row = rows_of(asked, world, "prompts")
+        with one_thread(), torch.no_grad():
+            return scorer_of(world, [self.ensemble]).of(row[None], given.to(row.device)[None])[0]
+
+
+def train_proxy(
+    world: World,
+    pairs: Pairs,
+    *,
+    seed: int = 0,
+    width: int | None = None,
+    layers: int | None = None,
+    members: int | None = None,
+    combine: str | None = None,
+    loss: str | None = None,
+    steps: int | None = None,
+    settings: dict[str, Any] | None = None,
+) -> Proxy:
+    """Train a reward model on labelled pairs: E f(r(chosen) - r(rejected)).
+
+    width, layers: sizes of the network. members: reward models of an ensemble, which differ in their first parameters
+    and in the order of their batches; combine: "mean", "worst_case" or "uncertainty_weighted" (Coste et al. 2023,
+    arXiv:2310.02743). loss: the name of one of the six f; "logistic" is Bradley-Terry (Gao et al. 2023,
+    arXiv:2210.10760). The best of its checkpoints on held-out pairs is kept. settings: any other key, such as
+    {"proxy.held_out": 0.2}. None is what the world's sweep says. Raises ConfigError.
+    """
+    (stream,) = seeds_of(seed)
+    known = preferences_of(pairs, world.simulated, "pairs")
+    base = (
+        world.settings if pairs.drawn is None else world.settings.model_copy(update={"data": pairs.drawn.settings.data})
+    )
+    named = {"width": width, "layers": layers, "members": members, "combine": combine, "loss": loss, "steps": steps}
+    changes = {"data.pairs": len(pairs), **{f"proxy.{key}": value for key, value in named.items()}, **(settings or {})}
+    ours = changed(base, changes, "train_proxy")
+    if known.responses.shape[1] != 2:
+        raise ConfigError(f"pairs: a proxy learns from pairs of two responses, not of {known.responses.shape[1]}")
+    try:
+        held_out(ours)
+        check_proxies(ours)
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
+    with one_thread(), torch.no_grad():
+        return fit(world, known, ours, stream)
+
+
+def fit(world: World, pairs: Preferences, settings: Settings, seed: int) -> Proxy:
+    """The proxy of these settings, trained."""
+    ensemble, place = ensemble_of(settings, seed, {}), world.simulated
+    learned = train_members(ensemble, place, Recorder(), padded_preferences([pairs] * len(ensemble)))
+    members = [as_kept(trained) for trained, _ in learned]
+    asked = settings.proxy
+    return Proxy(
+        settings=settings,
+        seed=seed,
+        facts=pd.DataFrame([facts for _, facts in learned]),
+        ensemble=make_proxy(members, place.listing, combine=asked.combine, uncertainty=asked.uncertainty),
+        simulated=place,
+    )
+
+
+def as_kept(trained: Trained) -> Trained:
+    """A member as a sweep reads it from its folder, where scores are float32."""
+    scores = trained.scores.astype(np.float32).astype(np.float64)
+    return Trained(architecture=trained.architecture, parameters=trained.parameters, scores=scores)
+
+
+def best_of_n(world: World, proxy: Proxy, n: Any, *, pool: int | None = None) -> pd.DataFrame:
+    """What the best of n responses of the reference is, by a proxy's score; a row for each n.
+
+    n: a number or several. Where every response is listed, the law of best-of-n is known, and everything is exact; in a
+    sampled world it is estimated from `pool` responses to each prompt, and `kl` is the bound log n - (n - 1)/n. Columns
+    are those of `curves.parquet`. Raises ConfigError.
+    """
+    rungs = sorted({count_of(each, "n") for each in values_of(n, "n")})
+    settings = changed(proxy.settings, {"best_of_n.largest": rungs[-1], "best_of_n.pool": pool}, "best_of_n")
+    (cell,) = cells_at("best_of_n", {}, settings, Choices(loss=(), beta=(), penalty=()))
+    run = Run(cell=cell, beta=None, kappa=None, seed=proxy.seed)
+    size = settings.of(BestOfN).pool
+    with one_thread(), torch.no_grad():
+        rows = best_of_n_rows([run], world.simulated, [proxy.ensemble], Recorder(), rungs=rungs, pool=size)
+    assert METHODS[run.method].card.along == "n"
+    return tidy(rows).dropna(axis="columns", how="all")

@@ -1,0 +1,282 @@
+"""Worlds as users see them.
+
+Shapes: P prompts, L prompt length, G responses in all, M responses to each prompt, T response length, N pairs, K
+responses to a prompt, R policies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from simulator.api.arguments import changed, count_of, numbers_of, plain, seeds_of, tokens_of
+from simulator.api.measuring import LogProb, Sample, called, measure_listed, measure_sampled
+from simulator.api.oracle import most_gold
+from simulator.api.pairs import Drawn, Pairs, pairs_of, preferences_of, rows_of
+from simulator.api.policies import Policies
+from simulator.api.proxy import Proxy
+from simulator.common.errors import ConfigError
+from simulator.measurement.exact import Columns, measure_pairs
+from simulator.methods.algorithms.final_tables import spell
+from simulator.networks.compute_mode import one_thread
+from simulator.preferences.draw import draw_labelled
+from simulator.preferences.pairs import Preferences, labelled, ranked, stack_preferences
+from simulator.proxies.scores import scorer_of
+from simulator.settings.tables import Data, Settings
+from simulator.storage.tables import tidy
+from simulator.worlds.listing import Scorer
+from simulator.worlds.protocol import World as SimulatedWorld
+from simulator.worlds.protocol import as_listed
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class World:
+    """A language, prompts in it, a reference that learned it, and a gold reward; made by `make_world`."""
+
+    settings: Settings = field(repr=False)
+    """Every setting of the sweep that the world was made from; `train` begins with these."""
+    simulated: SimulatedWorld = field(repr=False)
+    """The world as sweeps use it; no part of the public surface."""
+    base_folder: Path | None = field(default=None, repr=False)
+    """Where a loss such as "mine.py:half" is looked up first."""
+
+    def __repr__(self) -> str:
+        """The sizes of the world."""
+        return (
+            f"World(kind={self.facts['kind']!r}, prompts={len(self.prompts)}, vocabulary={self.vocabulary}, "
+            f"response_length={self.response_length}, gold={self.facts['gold_reward']!r})"
+        )
+
+    @property
+    def prompts(self) -> Tensor:
+        """Token ids [P, L]."""
+        return self.simulated.prompts
+
+    @property
+    def responses(self) -> Tensor:
+        """Token ids of every response that there is, [G, T]. Raises ConfigError in a sampled world."""
+        self._needs_listing("responses")
+        return as_listed(self.simulated).responses
+
+    @property
+    def vocabulary(self) -> int:
+        """V: token ids are from 0 to V - 1."""
+        return self.simulated.architecture.vocabulary
+
+    @property
+    def response_length(self) -> int:
+        """T."""
+        return self.simulated.architecture.context - self.prompts.shape[1] + 1
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What is known of the world: sizes, seeds, entropies in nats, the scale of gold; as in `world.json`."""
+        return self.simulated.facts
+
+    @property
+    def reference(self) -> Policies:
+        """The policy that pairs are drawn from, and that training starts from and is measured against."""
+        return self.policies(
+            self.simulated.reference[None], pd.DataFrame({"run_id": ["reference"], "method": ["reference"]})
+        )
+
+    def policies(self, parameters: Tensor, table: pd.DataFrame, curves: pd.DataFrame | None = None) -> Policies:
+        """Policies of this world with `parameters` [R, D]; `table` says what each is."""
+        return Policies(
+            parameters=parameters,
+            architecture=self.simulated.architecture,
+            prompt_length=self.prompts.shape[1],
+            end=self.simulated.end,
+            table=table,
+            reference_sha256=self.facts["reference_sha256"],
+            curves=pd.DataFrame() if curves is None else curves,
+        )
+
+    def spell(self, tokens: Any) -> str:
+        """Token ids [T] as people read them: text in worlds of text, letters where they suffice, or else numbers."""
+        return spell(plain(tokens), self.settings)
+
+    def gold(self, prompts: Any, responses: Any) -> Tensor:
+        """Gold of responses [P, M, T] to prompts [P, L] of this world, float64 [P, M].
+
+        In standard deviations under the reference, whose mean is 0 at each prompt. In a sampled world that zero is not
+        taken off: only differences between responses to one prompt mean something. Raises ConfigError.
+        """
+        row, given = self._responses_to(prompts, responses)
+        with one_thread(), torch.no_grad():
+            return self.simulated.gold_of(row[None], given[None])[0]
+
+    def preferences(
+        self,
+        pairs: int | None = None,
+        *,
+        seed: int = 0,
+        labels: str | None = None,
+        temperature: float | None = None,
+        label_noise: float | None = None,
+        behaviour: str | None = None,
+        behaviour_temperature: float | None = None,
+        uniform_share: float | None = None,
+        distinct: bool | None = None,
+        responses: int = 2,
+        labeller: Proxy | None = None,
+    ) -> Pairs:
+        """Labelled pairs of responses: those that a sweep with this seed trains on.
+
+        pairs: N; a sweep of the same seed has the first N of them. The next seven are the keys of `[data]` of a sweep
+        file, and None is what the world's sweep says. responses: K; more than two are ranked by gold, for the losses
+        that rank. labeller: a proxy that labels in gold's place, without noise. Raises ConfigError.
+        """
+        changes = {
+            "pairs": pairs,
+            "labels": labels,
+            "temperature": temperature,
+            "label_noise": label_noise,
+            "behaviour": behaviour,
+            "behaviour_temperature": behaviour_temperature,
+            "uniform_share": uniform_share,
+            "distinct": distinct,
+        }
+        settings, named = self.settings, {f"data.{key}": value for key, value in changes.items()}
+        if labeller is not None:
+            settings = settings.model_copy(update={"data": labeller.settings.data, "proxy": labeller.settings.proxy})
+            named |= {"data.pairs": None, "data.pool": pairs, "data.labeller": "proxy"}
+        settings = changed(settings, named, "preferences")
+        (stream,), count = seeds_of(seed), count_of(responses, "responses", 2)
+        with one_thread(), torch.no_grad():
+            preferences = self._draw(settings.data, stream, count, labeller)
+        ensemble = None if labeller is None else labeller.ensemble
+        return pairs_of(Drawn(settings=settings, preferences=preferences, labeller=ensemble), self.prompts)
+
+    def measure(
+        self,
+        policies: Policies | LogProb,
+        *,
+        pairs: Pairs | None = None,
+        proxy: Proxy | None = None,
+        sample: Sample | None = None,
+    ) -> pd.DataFrame:
+        """What policies are, a row each: `kl`, `gold`, `win_rate`, `entropy` and the other columns of `curves.parquet`.
+
+        policies: Policies, or a function of token ids, prompts [P, L] and responses [P, M, T], that gives log pi of
+        whole responses in nats, [P, M], as anything that numpy reads; [R, P, M] are R policies. Where every response is
+        listed, everything is exact, and `kl_se` and so on are 0. In a sampled world they are standard errors; a
+        function is measured there on responses that `sample(prompts [P, L], count)` gives, [P, count, T], or else on
+        weighted responses of the reference, of which `effective_samples` count.
+
+        pairs: adds `train_accuracy`, `chosen_logratio`, `rejected_logratio` and quantiles of the margin on these.
+        proxy: the column `proxy` is its score, and not the implicit reward. Raises ConfigError.
+        """
+        preferences = None if pairs is None else preferences_of(pairs, self.simulated, "pairs")
+        with one_thread(), torch.no_grad():
+            if isinstance(policies, Policies):
+                self._check_ours(policies)
+                columns, ratios = self._measure_ours(policies, preferences, proxy)
+                table = policies.table
+            elif callable(policies):
+                columns, ratios = self._measure_function(policies, preferences, proxy, sample)
+                table = pd.DataFrame({"method": ["external"] * len(columns["kl"])})
+            else:
+                raise ConfigError(
+                    "measure: must be given Policies, or a function of prompts [P, L] and responses [P, M, T], not "
+                    f"{type(policies).__name__}"
+                )
+        if ratios is not None:
+            on_pairs = measure_pairs(ratios, ratios.new_zeros(len(ratios)))
+            columns |= {name: value for name, value in on_pairs.items() if name != "train_loss"}
+        return as_table(table, columns, self.simulated.kl_source)
+
+    def oracle(self, kl: Any) -> Any:
+        """The most gold that any policy can have at these KL: that of the Gibbs policies pi_ref exp(gold / tau) / Z.
+
+        kl: nats, a number or any shape of numbers; gold has the same shape. Beyond the KL of the policy that always
+        gives the best response there is no more gold to be had. Rafailov et al. 2023, arXiv:2305.18290, Eq. 4. Raises
+        ConfigError in a sampled world, where the best policy is not known.
+        """
+        self._needs_listing("oracle")
+        asked = np.asarray(kl, dtype=float)
+        numbers_of(asked.ravel().tolist(), "kl", "a number of nats of at least 0", lambda value: 0 <= value < np.inf)
+        place = as_listed(self.simulated)
+        gold = torch.from_numpy(place.listing.gold).to(self.prompts.device)
+        found = [most_gold(place.reference_log_probs, gold, value) for value in asked.ravel().tolist()]
+        return np.array(found).reshape(asked.shape) if asked.ndim else found[0]
+
+    def _draw(self, data: Data, seed: int, count: int, labeller: Proxy | None) -> Preferences:
+        """Pairs with gold as their scores, labelled or ranked."""
+        if count == 2 and labeller is None:
+            return draw_labelled(self.simulated, data, seed)
+        purpose = "pairs" if labeller is None else "pool"
+        drawn = self.simulated.candidates(data, seed, data.learned_from, purpose, count)
+        gold = self.simulated.gold_of(drawn.prompt[None], drawn.responses[None])[0].cpu().numpy()
+        if labeller is None:
+            return ranked(drawn, gold)
+        scores = scorer_of(self.simulated, [labeller.ensemble]).of(drawn.prompt[None], drawn.responses[None])[0]
+        judged = scores.cpu().numpy()
+        if count > 2:
+            return ranked(drawn, judged)
+        return labelled(drawn, judged, gold, labels="deterministic", temperature=1.0, noise=0.0)
+
+    def _measure_ours(
+        self, policies: Policies, pairs: Preferences | None, proxy: Proxy | None
+    ) -> tuple[Columns, Tensor | None]:
+        parameters = policies.parameters.to(self.prompts.device)
+        stacked = None if pairs is None else stack_preferences([pairs] * len(parameters))
+        scorer = self._scorer(proxy)(len(parameters))
+        columns, ratios = self.simulated.measure(parameters, stacked, self.settings.data, scorer)
+        return columns, None if pairs is None else ratios
+
+    def _measure_function(
+        self, function: LogProb, pairs: Preferences | None, proxy: Proxy | None, sample: Sample | None
+    ) -> tuple[Columns, Tensor | None]:
+        data, scorer = self.settings.data, self._scorer(proxy)
+        if self.simulated.lists_responses:
+            columns = measure_listed(function, self.simulated, data, scorer)
+        else:
+            columns = measure_sampled(function, sample, self.simulated, data, scorer)
+        if pairs is None:
+            return columns, None
+        return columns, called(function, self.prompts[pairs.prompt], pairs.responses) - pairs.reference
+
+    def _scorer(self, proxy: Proxy | None) -> Callable[[int], Scorer | None]:
+        """The scorer of so many policies."""
+        return lambda runs: None if proxy is None else scorer_of(self.simulated, [proxy.ensemble] * runs)
+
+    def _check_ours(self, policies: Policies) -> None:
+        """Raises ConfigError where policies are not of this world."""
+        sizes = self.simulated.architecture, self.prompts.shape[1]
+        if (policies.architecture, policies.prompt_length) != sizes:
+            raise ConfigError(
+                f"policies: are of another network ({policies.architecture}) than this world's ({sizes[0]})"
+            )
+        if policies.reference_sha256 != self.facts["reference_sha256"]:
+            raise ConfigError(
+                "policies: were trained from another reference than this world's; to measure them here all the same, "
+                "give their probabilities: world.measure(policies.log_prob)"
+            )
+
+    def _responses_to(self, prompts: Any, responses: Any) -> tuple[Tensor, Tensor]:
+        """Rows of the prompts [P], and the responses [P, M, T]."""
+        asked = tokens_of(prompts, "prompts", ("P", self.prompts.shape[1]), self.vocabulary)
+        ends = self.simulated.end is not None
+        given = tokens_of(responses, "responses", (len(asked), "M", self.response_length), self.vocabulary, ends=ends)
+        return rows_of(asked, self.simulated, "prompts"), given.to(self.prompts.device)
+
+    def _needs_listing(self, name: str) -> None:
+        if not self.simulated.lists_responses:
+            raise ConfigError(f'{name}: needs world.kind = "enumerable", where every response is listed')
+
+
+def as_table(table: pd.DataFrame, columns: Columns, kl_source: str) -> pd.DataFrame:
+    """Measured columns [R] beside what each policy is, in the order and types of `curves.parquet`."""
+    measured = {name: value.cpu().numpy() for name, value in columns.items()}
+    rows = table.drop(columns=[name for name in measured if name in table]).assign(**measured)
+    rows = rows.assign(step=rows.get("step", 0), kl_source=kl_source, status="ok")
+    found = tidy(rows)
+    return found.dropna(axis="columns", how="all").reset_index(drop=True)
