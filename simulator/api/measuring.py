@@ -36,7 +36,7 @@ MASS = 1e-3  # how far from 1 the probabilities of all responses may add up to
 LOWEST = -1e4  # nats; stands for the logarithm of 0
 WEIGHTED = 512  # responses of the reference to each prompt that are weighed
 LEAST_EFFECTIVE = 16.0  # of them, as a mean over prompts
-TOO_HEAVY = 6.0  # standard errors by which the mean weight may be above 1
+TOO_FAR = 6.0  # standard errors by which the mean weight may be off 1, beside a tenth
 
 
 def called(function: LogProb, prompts: Tensor, responses: Tensor) -> Tensor:
@@ -174,11 +174,13 @@ def checked_weights(ratio: Tensor) -> Tensor:
     weights = ratio.exp()
     mean = weights.mean(dim=(1, 2))
     error = weights.flatten(1).std(dim=1) / weights[0].numel() ** 0.5
-    heavy = mean > 1.1 + TOO_HEAVY * error
-    if heavy.any():
+    wrong = (mean - 1).abs() > 0.1 + TOO_FAR * error
+    if wrong.any():
         raise ConfigError(
-            f"measure: the mean of pi / pi_ref under the reference is {mean[heavy][0]:.3g}, not 1; the function must "
-            "give log pi(response | prompt) of the whole response, a sum over its tokens, in nats"
+            f"measure: the mean of pi / pi_ref under the reference is {mean[wrong][0]:.3g}, not 1: either the function "
+            "does not give log pi(response | prompt) of the whole response, a sum over its tokens, in nats; or the "
+            "policy says what the reference hardly ever says: then give responses that it draws, sample=function of "
+            "(prompts [P, L], count)"
         )
     many = effective(weights)
     if not (many >= LEAST_EFFECTIVE).all():

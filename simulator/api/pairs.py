@@ -89,8 +89,6 @@ def preferences_of(pairs: Any, world: World, name: str) -> Preferences:
         )
     vocabulary, ends = world.architecture.vocabulary, world.end is not None
     length, count = world.prompts.shape[1], len(pairs.prompts)
-    if not count:
-        raise ConfigError(f"{name}: must have at least one pair")
     prompts = tokens_of(pairs.prompts, f"{name}.prompts", ("N", length), vocabulary)
     size = (count, world.architecture.context - length + 1)
     tokens_of(pairs.chosen, f"{name}.chosen", size, vocabulary, ends=ends)

@@ -107,6 +107,8 @@ def matched(data: Datum | Sequence[Datum], count: int, kind: type[Datum]) -> lis
     for datum in each:
         if not isinstance(datum, kind):
             raise ConfigError(f"data: must be {what}, not {type(datum).__name__}")
+        if isinstance(datum, Pairs) and not len(datum):
+            raise ConfigError("data: must have at least one pair")
     if several and len(each) != count:
         raise ConfigError(f"seed: must have a value for each of the {len(each)} data, not {count}")
     return each

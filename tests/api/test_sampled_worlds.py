@@ -1,0 +1,117 @@
+"""The public surface in worlds whose responses cannot be listed: estimates, with errors that cover the truth.
+
+The worlds are small ones that are declared sampled, so that an enumerable twin knows the truth.
+"""
+
+import numpy as np
+import pytest
+import torch
+
+import simulator as sim
+from tests.conftest import small_sweep
+
+MANY = {"prompts": 3, "samples": 400, "baseline": 400}
+
+
+@pytest.fixture(scope="module")
+def listed() -> sim.World:
+    return sim.make_world(small_sweep())
+
+
+@pytest.fixture(scope="module")
+def sampled() -> sim.World:
+    return sim.make_world(small_sweep(world={"kind": "sampled"}, measure=MANY))
+
+
+@pytest.fixture(scope="module")
+def policies(listed: sim.World) -> sim.Policies:
+    return sim.train(listed, listed.preferences(48), loss="logistic", beta=[0.5, 5.0], steps=20)
+
+
+def near(world: sim.World, truth: sim.World, policies: sim.Policies, measured: object) -> None:
+    """Within four standard errors, which are there and not large, but for gold's unit of the twin's baseline."""
+    exact = truth.measure(policies)
+    for name in ("kl", "gold", "win_rate", "entropy"):
+        errors = measured[f"{name}_se"].to_numpy()
+        assert (errors > 0).all()
+        assert (errors < 0.2).all()
+        off = np.abs(measured[name] - exact[name]) / errors
+        assert (off < 4).all(), (name, off)
+
+
+def test_worlds_are_twins(listed: sim.World, sampled: sim.World) -> None:
+    assert listed.facts["reference_sha256"] == sampled.facts["reference_sha256"]
+    assert torch.equal(listed.prompts, sampled.prompts)
+
+
+def test_policies_have_errors_that_cover_the_truth(
+    listed: sim.World, sampled: sim.World, policies: sim.Policies
+) -> None:
+    near(sampled, listed, policies, sampled.measure(policies))
+
+
+def test_a_function_is_measured_on_weighted_responses(
+    listed: sim.World, sampled: sim.World, policies: sim.Policies
+) -> None:
+    measured = sampled.measure(policies.log_prob)
+    near(sampled, listed, policies, measured)
+    assert (measured["effective_samples"] > 16).all()
+    assert (measured["effective_samples"] <= 512).all()
+
+
+def test_a_function_is_measured_on_its_own_samples(
+    listed: sim.World, sampled: sim.World, policies: sim.Policies
+) -> None:
+    one = policies[0]
+    measured = sampled.measure(
+        lambda prompts, responses: one.log_prob(prompts, responses)[0].numpy(),
+        sample=lambda prompts, count: one.sample(prompts, count, seed=5)[0].numpy(),
+    )
+    near(sampled, listed, one, measured)
+    assert "effective_samples" not in measured
+
+
+def test_training_works_alike(sampled: sim.World) -> None:
+    pairs = sampled.preferences(48)
+    policies = sim.train(sampled, pairs, loss=["logistic", "simper"], beta=0.5, steps=10)
+    assert (policies.curves.groupby("run_id").last()["kl_se"] > 0).all()
+    assert set(policies.curves["kl_source"]) == {"sampled"}
+    proxy = sim.train_proxy(sampled, pairs, width=16, steps=20)
+    assert set(sim.best_of_n(sampled, proxy, [1, 4], pool=64)["kl_source"]) == {"bound"}
+    measured = sampled.measure(policies, pairs=pairs, proxy=proxy)
+    assert measured["train_accuracy"].between(0, 1).all()
+
+
+def test_what_a_sampled_world_does_not_know(sampled: sim.World, policies: sim.Policies) -> None:
+    for ask in (lambda: sampled.oracle(1.0), lambda: sampled.responses):
+        with pytest.raises(sim.ConfigError, match=r'needs world\.kind = "enumerable"'):
+            ask()
+    off = r"the mean of pi / pi_ref under the reference is .*, not 1: either"
+    with pytest.raises(sim.ConfigError, match=off):
+        sampled.measure(lambda prompts, responses: policies[0].log_prob(prompts, responses)[0] / 3)
+    with pytest.raises(sim.ConfigError, match=r"measure: sample: must have the shape \[3, 400, 3\]"):
+        sampled.measure(policies.log_prob, sample=lambda prompts, count: policies.sample(prompts, 2)[0])
+
+
+@pytest.mark.parametrize(
+    ("rank", "message"),
+    [
+        (0, r"the mean of pi / pi_ref under the reference is .*, not 1: .* hardly ever says"),
+        (-6, "weigh anything, and"),
+    ],
+    ids=["never drawn", "rarely drawn"],
+)
+def test_a_policy_far_from_the_reference_is_refused(
+    listed: sim.World, sampled: sim.World, rank: int, message: str
+) -> None:
+    """Nearly all probability on one response, that the reference gives never, or now and then."""
+    everything = listed.responses.expand(len(listed.prompts), -1, -1)
+    likely = listed.reference.log_prob(listed.prompts, everything)[0].amax(dim=0)
+    one = listed.responses[likely.argsort()[rank]]
+
+    def far(prompts: torch.Tensor, responses: torch.Tensor) -> torch.Tensor:
+        return torch.where((responses == one).all(dim=-1), np.log(0.9999), np.log(0.0001 / 63))
+
+    assert listed.measure(far)["kl"][0] > 1
+    with pytest.raises(sim.ConfigError, match=message):
+        sampled.measure(far)
