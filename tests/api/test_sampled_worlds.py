@@ -93,18 +93,9 @@ def test_what_a_sampled_world_does_not_know(sampled: sim.World, policies: sim.Po
         sampled.measure(policies.log_prob, sample=lambda prompts, count: policies.sample(prompts, 2)[0])
 
 
-@pytest.mark.parametrize(
-    ("rank", "message"),
-    [
-        (0, r"the mean of pi / pi_ref under the reference is .*, not 1: .* hardly ever says"),
-        (-6, "weigh anything, and"),
-    ],
-    ids=["never drawn", "rarely drawn"],
-)
-def test_a_policy_far_from_the_reference_is_refused(
-    listed: sim.World, sampled: sim.World, rank: int, message: str
-) -> None:
-    """Nearly all probability on one response, that the reference gives never, or now and then."""
+@pytest.mark.parametrize("rank", [0, 1, 2, 3, 5])
+def test_a_policy_far_from_the_reference_is_refused(listed: sim.World, sampled: sim.World, rank: int) -> None:
+    """Nearly all probability on one response that the reference hardly ever gives."""
     everything = listed.responses.expand(len(listed.prompts), -1, -1)
     likely = listed.reference.log_prob(listed.prompts, everything)[0].amax(dim=0)
     one = listed.responses[likely.argsort()[rank]]
@@ -113,5 +104,7 @@ def test_a_policy_far_from_the_reference_is_refused(
         return torch.where((responses == one).all(dim=-1), np.log(0.9999), np.log(0.0001 / 63))
 
     assert listed.measure(far)["kl"][0] > 1
-    with pytest.raises(sim.ConfigError, match=message):
+    with pytest.raises(
+        sim.ConfigError, match=r"what the reference hardly ever says|of 512 responses .* weigh anything"
+    ):
         sampled.measure(far)
