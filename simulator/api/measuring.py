@@ -35,7 +35,7 @@ ASKED = 2**16  # responses that a function is asked for at once
 MASS = 1e-3  # how far from 1 the probabilities of all responses may add up to
 LOWEST = -1e4  # nats; stands for the logarithm of 0
 WEIGHTED = 512  # responses of the reference to each prompt that are weighed
-LEAST_EFFECTIVE = 16.0  # of them, as a mean over prompts
+LEAST_EFFECTIVE = 16.0  # of them, at every prompt
 TOO_FAR = 6.0  # standard errors by which the mean weight may be off 1, beside a tenth
 
 
@@ -165,20 +165,20 @@ def drawn_by_reference(world: SampledWorld, count: int) -> Tensor:
 
 
 def effective(weights: Tensor) -> Tensor:
-    """How many responses of equal weight would have told as much, a mean over prompts, [R]."""
-    return (weights.sum(dim=-1).square() / weights.square().sum(dim=-1)).mean(dim=-1)
+    """How many responses of equal weight would have told as much, at the prompt where these are fewest, [R]."""
+    return (weights.sum(dim=-1).square() / weights.square().sum(dim=-1)).amin(dim=-1)
 
 
 def checked_weights(ratio: Tensor) -> Tensor:
     """pi / pi_ref from its logarithm [R, n, m]. Raises ConfigError where it is no ratio of two laws, or too uneven."""
     weights = ratio.exp()
-    mean = weights.mean(dim=(1, 2))
-    error = weights.flatten(1).std(dim=1) / weights[0].numel() ** 0.5
+    mean = weights.mean(dim=2)
+    error = weights.std(dim=2) / weights.shape[2] ** 0.5
     wrong = (mean - 1).abs() > 0.1 + TOO_FAR * error
     if wrong.any():
         raise ConfigError(
-            f"measure: the mean of pi / pi_ref under the reference is {mean[wrong][0]:.3g}, not 1: either the function "
-            "does not give log pi(response | prompt) of the whole response, a sum over its tokens, in nats; or the "
+            f"measure: the mean of pi / pi_ref under the reference is {mean[wrong][0]:.3g} at a prompt, not 1: either the "
+            "function does not give log pi(response | prompt) of the whole response, a sum over its tokens, in nats; or the "
             "policy says what the reference hardly ever says: then give responses that it draws, sample=function of "
             "(prompts [P, L], count)"
         )

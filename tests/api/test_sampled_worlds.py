@@ -86,7 +86,7 @@ def test_what_a_sampled_world_does_not_know(sampled: sim.World, policies: sim.Po
     for ask in (lambda: sampled.oracle(1.0), lambda: sampled.responses):
         with pytest.raises(sim.ConfigError, match=r'needs world\.kind = "enumerable"'):
             ask()
-    off = r"the mean of pi / pi_ref under the reference is .*, not 1: either"
+    off = r"the mean of pi / pi_ref under the reference is .* at a prompt, not 1: either"
     with pytest.raises(sim.ConfigError, match=off):
         sampled.measure(lambda prompts, responses: policies[0].log_prob(prompts, responses)[0] / 3)
     with pytest.raises(sim.ConfigError, match=r"measure: sample: must have the shape \[3, 400, 3\]"):
