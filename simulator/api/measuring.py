@@ -177,10 +177,10 @@ def checked_weights(ratio: Tensor) -> Tensor:
     wrong = (mean - 1).abs() > 0.1 + TOO_FAR * error
     if wrong.any():
         raise ConfigError(
-            f"measure: the mean of pi / pi_ref under the reference is {mean[wrong][0]:.3g} at a prompt, not 1: either the "
-            "function does not give log pi(response | prompt) of the whole response, a sum over its tokens, in nats; or the "
-            "policy says what the reference hardly ever says: then give responses that it draws, sample=function of "
-            "(prompts [P, L], count)"
+            f"measure: the mean of pi / pi_ref under the reference is {mean[wrong][0]:.3g} at a prompt, not 1: either "
+            "the function does not give log pi(response | prompt) of the whole response, a sum over its tokens, in "
+            "nats; or the policy says what the reference hardly ever says: then give responses that it draws, "
+            "sample=function of (prompts [P, L], count)"
         )
     many = effective(weights)
     if not (many >= LEAST_EFFECTIVE).all():
