@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import os
+import secrets
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -54,7 +55,7 @@ def write_atomically(path: Path, content: bytes) -> str:
 
     An interrupt waits for it. Raises StorageError, and then leaves what was there.
     """
-    beside = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")  # machines that share a disk share numbers
     with interrupts_delayed():
         try:
             try:
