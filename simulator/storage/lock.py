@@ -45,7 +45,7 @@ def check_not_locked(folder: ResultFolder) -> None:
 
 @contextmanager
 def locked(folder: ResultFolder, patience: float) -> Iterator[None]:
-    """Hold the folder while the block runs. Raises ConfigError where somebody else does, or nobody can; StorageError."""
+    """Hold the folder while the block runs. Raises ConfigError where somebody else does or nobody can; StorageError."""
     lock = FileLock(folder.lock)
     try:
         lock.acquire(timeout=patience)
