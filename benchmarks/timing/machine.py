@@ -38,7 +38,9 @@ def caches() -> list[str]:
     found = []
     for folder in sorted(CACHES.glob("index*")):
         try:
-            level, kind, size = ((folder / name).read_text().strip() for name in ("level", "type", "size"))
+            level, kind, size = (
+                (folder / name).read_text(encoding="utf-8").strip() for name in ("level", "type", "size")
+            )
         except OSError:
             continue
         if kind != "Instruction":

@@ -1,13 +1,15 @@
 """Other processes, on one thread each: their time, and their memory."""
 
 import os
-import resource
 import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
 from pathlib import Path
+
+import psutil
 
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 ROOT = Path(__file__).resolve().parents[2]
@@ -48,8 +50,18 @@ def peak_bytes() -> int:
     Where Linux tells the peak of the program itself it is preferred: ru_maxrss begins with that of whoever started it.
     """
     try:
-        [line] = [line for line in STATUS.read_text().splitlines() if line.startswith("VmHWM:")]
+        lines = STATUS.read_text(encoding="utf-8").splitlines()
+        [line] = [line for line in lines if line.startswith("VmHWM:")]
         return int(line.split()[1]) * 1024
     except (OSError, ValueError):
-        unit = 1 if sys.platform == "darwin" else 1024
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+        return peak_by_the_system()
+
+
+def peak_by_the_system() -> int:
+    """The same, as the system tells it where there is no STATUS."""
+    if find_spec("resource") is None:  # on Windows
+        return int(psutil.Process().memory_info().peak_wset)
+    import resource
+
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

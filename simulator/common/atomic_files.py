@@ -3,6 +3,8 @@
 import errno
 import hashlib
 import os
+import secrets
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -13,6 +15,9 @@ from simulator.common.signals import interrupts_delayed
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 FORBIDDEN = (errno.EROFS, errno.EACCES, errno.EPERM)
 GONE = (errno.ENOENT, errno.ENOTDIR, errno.ESTALE)
+UNABLE = (errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)  # of file systems that cannot flush a folder
+IN_USE = (32, 33)  # of Windows: a file that another program holds open, or a part of it
+PAUSES = (0.01, 0.03, 0.1, 0.3, 1.0)  # seconds between tries to replace such a file
 
 
 class StorageError(OSError):
@@ -24,6 +29,8 @@ class StorageError(OSError):
 
 def remedy(error: OSError, verb: str = "writing") -> str:
     """What a user can do about an error of the file system, met in "reading" or "writing"."""
+    if getattr(error, "winerror", None) in IN_USE:
+        return "close the program that holds it open"
     if error.errno in FULL:
         return "make room there"
     if error.errno in FORBIDDEN:
@@ -48,7 +55,7 @@ def write_atomically(path: Path, content: bytes) -> str:
 
     An interrupt waits for it. Raises StorageError, and then leaves what was there.
     """
-    beside = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")  # machines that share a disk share numbers
     with interrupts_delayed():
         try:
             try:
@@ -56,7 +63,7 @@ def write_atomically(path: Path, content: bytes) -> str:
                     file.write(content)
                     file.flush()
                     os.fsync(file.fileno())
-                os.replace(beside, path)
+                replace(beside, path)
                 sync_folder(path.parent)
             finally:
                 with suppress(OSError):
@@ -66,14 +73,29 @@ def write_atomically(path: Path, content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def sync_folder(folder: Path) -> None:
-    """Wait until the names in a folder are on disk."""
-    if os.name == "posix":  # elsewhere a folder cannot be opened, and a rename needs no flush
-        opened = os.open(folder, os.O_RDONLY)
+def replace(path: Path, place: Path) -> None:
+    """Move a file over another. Windows refuses that while a reader holds either open, so there it is tried again."""
+    for pause in PAUSES if os.name == "nt" else ():
         try:
-            os.fsync(opened)
-        finally:
-            os.close(opened)
+            os.replace(path, place)
+            return
+        except PermissionError:
+            time.sleep(pause)
+    os.replace(path, place)
+
+
+def sync_folder(folder: Path) -> None:
+    """Wait until the names in a folder are on disk, where the file system can tell."""
+    if os.name != "posix":  # a folder cannot be opened there, and a rename needs no flush
+        return
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    except OSError as error:
+        if error.errno not in UNABLE:
+            raise
+    finally:
+        os.close(opened)
 
 
 def make_folder(path: Path, *, parents: bool = False) -> None:
@@ -100,7 +122,7 @@ def keep_aside(path: Path, suffix: str = "damaged") -> Path:
         number += 1
         place = path.with_name(f"{path.name}.{suffix}-{number}")
     with storing(path):
-        os.replace(path, place)
+        replace(path, place)
     return place
 
 

@@ -62,8 +62,18 @@ def interrupts_delayed() -> Iterator[None]:
         stop_if_requested()
 
 
+def in_main_thread() -> bool:
+    """Whether this is the thread that signals reach; a notebook may call us from another."""
+    return threading.current_thread() is threading.main_thread()
+
+
 def interrupt_when_terminated() -> None:
-    """Raise KeyboardInterrupt on SIGTERM and SIGHUP, too, but where the caller, such as nohup, has shut one off."""
+    """Raise KeyboardInterrupt on SIGTERM and SIGHUP, too, but where the caller, such as nohup, has shut one off.
+
+    Elsewhere than in the main thread nothing changes.
+    """
+    if not in_main_thread():
+        return
     for number in ("SIGTERM", "SIGHUP"):
         if (which := getattr(signal, number, None)) and signal.getsignal(which) != signal.SIG_IGN:
             signal.signal(which, signal.default_int_handler)
@@ -77,7 +87,7 @@ def handling_signals(answer: bytes = b"", *, once: bool = False) -> Iterator[Non
 
     Elsewhere than in the main thread, where Python hears no signals, nothing changes.
     """
-    if threading.current_thread() is not threading.main_thread():
+    if not in_main_thread():
         yield
         return
 
@@ -100,5 +110,5 @@ def handling_signals(answer: bytes = b"", *, once: bool = False) -> Iterator[Non
         yield
     finally:
         for which, handler in before.items():
-            signal.signal(which, handler)
+            signal.signal(which, signal.SIG_DFL if handler is None else handler)  # None: it was not set from Python
         STATE.requested = STATE.handling = False

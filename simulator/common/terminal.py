@@ -23,11 +23,18 @@ def say(*lines: object, stream: TextIO | None = None) -> None:
         stream.write("".join(f"{printable(str(line))}\n" for line in lines))
         stream.flush()
     except OSError as error:
-        gone = error.errno == errno.EIO and is_terminal(stream)
-        if gone or isinstance(error, BrokenPipeError):
+        gone, unread = error.errno == errno.EIO and is_terminal(stream), is_broken_pipe(error)
+        if gone or unread:
             discard_output(stream)
+        if unread and not isinstance(error, BrokenPipeError):
+            raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE)) from error
         if not gone:
             raise
+
+
+def is_broken_pipe(error: OSError) -> bool:
+    """Whether an error says that nobody reads a pipe any more; on Windows such a write is an invalid argument."""
+    return isinstance(error, BrokenPipeError) or (os.name == "nt" and error.errno == errno.EINVAL)
 
 
 def is_terminal(stream: TextIO) -> bool:

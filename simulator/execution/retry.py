@@ -10,6 +10,7 @@ import gc
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Literal
 
 import torch
@@ -17,6 +18,8 @@ import torch
 from simulator.common.atomic_files import StorageError, remedy
 from simulator.common.errors import ConfigError
 from simulator.common.signals import INTERRUPTED
+
+CRASHED = 0xC0000000  # from here on exit codes say how Windows ended a process; those of other systems are below 256
 
 Kind = Literal["runs", "proxies"]
 Cause = Literal["outside", "memory", "ended", "inside"]
@@ -70,7 +73,7 @@ def failure_of(error: Exception | SystemExit) -> Failure:
         return Failure(cause="memory", text="memory ran out", detail=detail)
     lines = str(error).splitlines()
     frames = traceback.extract_tb(error.__traceback__)
-    where = f" ({frames[-1].filename.rpartition('/')[2]}, line {frames[-1].lineno})" if frames else ""
+    where = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
     text = f"{': '.join([type(error).__name__, *lines[:1]])}{where}"
     return Failure(cause="inside", text=text, detail=detail)
 
@@ -81,7 +84,7 @@ def failure_of_dead_process(exit_code: int | None, code: Sequence[str] = ()) -> 
     code: the losses of the user's own that it ran, which then are to blame.
     """
     perhaps = ", perhaps for want of memory" if exit_code == -9 else ""
-    by_itself = exit_code is not None and exit_code >= 0 and exit_code != INTERRUPTED
+    by_itself = exit_code is not None and 0 <= exit_code < CRASHED and exit_code != INTERRUPTED
     text = f"its process ended with exit code {exit_code}{perhaps}"
     if code:
         return Failure(cause="inside", text=f"sweep.loss = {', '.join(code)}: {text}")

@@ -8,7 +8,7 @@ then, and at last {"done": true} once the stack's records are on disk, or {"fail
 an empty standard input, and what it prints goes to standard error. The state of a stack is saved every so many SECONDS.
 
 It ends at once when its input does, that is, when the process that hands out jobs is gone: nobody else may write into
-DIR then. Asked to stop by SIGTERM, once or several times, it saves the state of its stack first.
+DIR then. Asked to stop by SIGTERM or by an empty line, once or several times, it saves the state of its stack first.
 
 One thread: on a CPU two such processes finish sooner than one with two threads, and their sums do not
 depend on how many cores the machine has.
@@ -17,9 +17,11 @@ depend on how many cores the machine has.
 import json
 import os
 import queue
+import signal
 import sys
 import threading
 import warnings
+from _thread import interrupt_main
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -57,7 +59,7 @@ class Channel:
 
 def open_channel() -> Channel:
     """The channel on what are standard input and output, which become the null device and standard error."""
-    channel = Channel(jobs=os.fdopen(os.dup(0)), answers=os.fdopen(os.dup(1), "w"))
+    channel = Channel(jobs=os.fdopen(os.dup(0), encoding="utf-8"), answers=os.fdopen(os.dup(1), "w", encoding="utf-8"))
     null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, 0)
     os.dup2(2 if sys.stderr is not None else null, 1)
@@ -66,11 +68,13 @@ def open_channel() -> Channel:
 
 
 def lines_of(jobs: TextIO) -> "queue.SimpleQueue[str]":
-    """Lines of a stream as they come; the process ends when they do."""
+    """Lines of a stream as they come; the process ends when they do. An empty one does what SIGTERM would."""
     lines: queue.SimpleQueue[str] = queue.SimpleQueue()
 
     def read() -> None:
         for line in jobs:
+            if not line.strip():
+                interrupt_main(signal.SIGTERM)
             lines.put(line)
         exit_now(0)
 
@@ -91,7 +95,10 @@ def serve(folder: ResultFolder, device: torch.device, every: float, beside: Path
     )
     while True:
         stop_if_requested()  # an error may have come before the end of what held it off
-        asked = json.loads(lines.get())
+        line = lines.get()
+        if not line.strip():
+            return
+        asked = json.loads(line)
         job = Job(kind=asked["kind"], indices=tuple(asked["places"]))
         losses = {runs[place].loss for place in job.indices} if job.kind == "runs" else set()
         channel.say(code=sorted(name for name in losses if name and is_own(name)))

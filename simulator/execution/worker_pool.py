@@ -20,12 +20,14 @@ from pathlib import Path
 from typing import Any
 
 from simulator.common.signals import stop_if_requested
+from simulator.common.terminal import is_broken_pipe
 from simulator.engine.recorder import Tick
 from simulator.execution.retry import Failure, Job, failure_of, failure_of_dead_process, next_try, retry_message
 from simulator.storage.layout import ResultFolder
 
 GRACE = 20.0  # seconds
 SLOW = 3.0  # seconds
+HAS_SIGTERM = os.name == "posix"  # elsewhere terminating a process ends it at once
 ANSWERS = ("code", "steps", "found", "done", "failure")
 SOURCE = Path(__file__).resolve().parents[2]
 ENVIRONMENT = {
@@ -161,9 +163,22 @@ def start_worker(folder: ResultFolder, every: float, beside: Path | None) -> sub
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
+        encoding="utf-8",
         env=os.environ | ENVIRONMENT,
         start_new_session=True,
+        creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),  # where there are no sessions
     )
+
+
+def ask_to_stop(worker: subprocess.Popen[str]) -> None:
+    """Ask a worker to save the state of its stack and end; one that is already doing so does not mind."""
+    if HAS_SIGTERM:
+        worker.terminate()
+        return
+    assert worker.stdin is not None
+    with suppress(OSError, ValueError):  # it has ended
+        worker.stdin.write("\n")
+        worker.stdin.flush()
 
 
 def send_job(worker: subprocess.Popen[str], job: Job, tick: Tick, found: Tick) -> Failure | None:
@@ -174,7 +189,9 @@ def send_job(worker: subprocess.Popen[str], job: Job, tick: Tick, found: Tick) -
     try:
         worker.stdin.write(f"{json.dumps({'kind': job.kind, 'places': job.indices})}\n")
         worker.stdin.flush()
-    except BrokenPipeError:
+    except OSError as error:
+        if not is_broken_pipe(error):
+            raise
         return failure_of_dead_process(worker.wait())
     for line in worker.stdout:
         answer = read_answer(line)
@@ -228,7 +245,7 @@ def workers_on(folder: ResultFolder, workers: int, every: float, beside: Path | 
     def stop(queue: JobQueue) -> None:
         queue.close()
         for process in processes:
-            process.terminate()  # one that is already stopping does not mind
+            ask_to_stop(process)
 
     def execute(jobs: Sequence[Job], watch: Watch) -> Failures:
         queue, counter = JobQueue(waiting=list(jobs)), Counter(watch=watch)
@@ -250,7 +267,7 @@ def workers_on(folder: ResultFolder, workers: int, every: float, beside: Path | 
 def close(processes: Sequence[subprocess.Popen[str]]) -> None:
     """End workers; one in the middle of a stack is given time to save its state, and this is said if it takes long."""
     for process in processes:
-        process.terminate()
+        ask_to_stop(process)
     began = time.monotonic()
     for process in processes:
         for until in (SLOW, GRACE):

@@ -5,6 +5,7 @@ lies `running.json`, which says who holds it, for whoever comes second, and how 
 looks at what there is so far.
 """
 
+import errno
 import json
 import os
 import platform
@@ -18,6 +19,8 @@ from simulator.common.atomic_files import storage_error, write_atomically
 from simulator.common.errors import ConfigError
 from simulator.storage.layout import ResultFolder
 
+UNABLE = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP)  # of shared file systems that are mounted without locks
+NO_LOCKS = "its file system has no locks, so two sweeps could write there at once; choose an --out on a local disk"
 PATIENCE = 3.0  # seconds for one that is just ending
 
 
@@ -42,13 +45,15 @@ def check_not_locked(folder: ResultFolder) -> None:
 
 @contextmanager
 def locked(folder: ResultFolder, patience: float) -> Iterator[None]:
-    """Hold the folder while the block runs. Raises ConfigError where somebody else does, and StorageError."""
+    """Hold the folder while the block runs. Raises ConfigError where somebody else does or nobody can; StorageError."""
     lock = FileLock(folder.lock)
     try:
         lock.acquire(timeout=patience)
     except Timeout:
         raise locked_error(folder) from None
     except OSError as error:
+        if error.errno in UNABLE:
+            raise ConfigError(f"--out {folder.path}: {NO_LOCKS} ({error.strerror or error})") from None
         raise storage_error(folder.lock, error) from error
     try:
         yield

@@ -48,7 +48,7 @@ known_loss = one_of([*OBJECTIVES, "my_file.py:function"], known_as=KNOWN_AS)
 def loss_name(value: str) -> str:
     """One of our objectives, or a file of the user's with a function in it."""
     if is_own(value):
-        return os.path.normpath(value)
+        return os.path.normpath(value).replace(os.sep, "/")  # run_ids follow from it, on every system the same
     if value.endswith(".py") or ".py:" in value:
         raise ValueError(f"{short(value)}: must name a function in the file, as {short(value.split(':')[0])}:function")
     return known_loss(KNOWN_AS.get(value, value))

@@ -18,6 +18,8 @@ from typing import Any
 import numpy as np
 import torch
 
+ENVIRONMENT: Any = getattr(os, "environb", os.environ)  # bytes, where the system's environment is of bytes
+
 
 class ExitError(RuntimeError):
     """Code of the user's own wanted to end the process."""
@@ -32,11 +34,11 @@ class GlobalState:
     always: bool = False
 
 
-def restore_environment(before: dict[bytes, bytes]) -> None:
+def restore_environment(before: dict[Any, Any]) -> None:
     """Make the environment what it was."""
-    for name in os.environb.keys() - before.keys():
-        del os.environb[name]
-    os.environb.update(before)
+    for name in ENVIRONMENT.keys() - before.keys():
+        del ENVIRONMENT[name]
+    ENVIRONMENT.update(before)
 
 
 def restore_device(before: torch.device) -> None:
@@ -108,7 +110,7 @@ GLOBAL_STATES = (
     GlobalState(read=lambda: torch.random.get_rng_state().numpy().tobytes(), restore=restore_torch_random),
     GlobalState(read=numpy_random, restore=restore_numpy_random),
     GlobalState(read=random.getstate, restore=random.setstate),
-    GlobalState(read=lambda: dict(os.environb), restore=restore_environment),
+    GlobalState(read=lambda: dict(ENVIRONMENT), restore=restore_environment),
     GlobalState(read=working_folder, restore=restore_folder),
     GlobalState(read=np.geterr, restore=restore_errors),
     GlobalState(read=lambda: list(sys.path), restore=restore_path),

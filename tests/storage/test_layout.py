@@ -1,6 +1,8 @@
 """A folder in any state that a kill, another process or somebody's hand may leave it in."""
 
+import errno
 import hashlib
+import os
 import shutil
 from pathlib import Path
 
@@ -251,6 +253,19 @@ def test_a_folder_that_is_held_is_refused_and_let_go(tmp_path: Path, monkeypatch
         assert list(tmp_path.glob("*.parquet")) == []
     assert list(tmp_path.iterdir()) == []
     assert not any(any(tmp_path.glob(part)) for part in PARTS)
+
+
+def test_a_shared_disk_without_locks_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def none_left(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr("filelock.FileLock.acquire", none_left)
+    with (
+        pytest.raises(ConfigError, match=r"file system has no locks.*choose an --out on a local disk \(No locks"),
+        writing_to(ResultFolder(path=tmp_path), 3),
+    ):
+        pass
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_small_sweep_is_what_the_copies_are_of(whole: Path) -> None:
