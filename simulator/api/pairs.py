@@ -47,6 +47,11 @@ class Pairs:
     drawn: Drawn | None = field(default=None, repr=False)
     """How a world drew them; no longer heeded where a tensor was replaced."""
 
+    def __repr__(self) -> str:
+        """How many there are, and what of."""
+        kind = "labelled pairs" if self.ranked is None else f"prompts with {self.ranked.shape[1]} ranked responses"
+        return f"Pairs({len(self)} {kind}, responses of {self.chosen.shape[-1]} tokens)"
+
     def __len__(self) -> int:
         """N."""
         return len(self.prompts)

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from simulator.api.arguments import count_of, seeds_of, tokens_of
 from simulator.common.atomic_files import make_folder, write_atomically
-from simulator.common.errors import ConfigError, short
+from simulator.common.errors import SHOWN, ConfigError, short
 from simulator.engine.snapshots import fingerprint
 from simulator.networks.architecture import Architecture
 from simulator.networks.compute_mode import one_thread
@@ -49,6 +49,12 @@ class Policies:
     """The SHA-256 of the reference that they were trained from."""
     curves: pd.DataFrame = field(default_factory=pd.DataFrame, repr=False)
     """What was measured along their training, with the columns of `curves.parquet`; empty for loaded policies."""
+
+    def __repr__(self) -> str:
+        """What the first few are."""
+        names = [str(name) for name in self.table["run_id"][:SHOWN]]
+        more = [f"and {len(self) - SHOWN} more"] if len(self) > SHOWN else []
+        return f"Policies({', '.join([*names, *more])})"
 
     def __len__(self) -> int:
         """R."""

@@ -53,6 +53,13 @@ class Proxy:
     simulated: SimulatedWorld = field(repr=False)
     """Its world as sweeps use it; no part of the public surface."""
 
+    def __repr__(self) -> str:
+        """Its size, and what it learned from."""
+        proxy = self.settings.proxy
+        return (
+            f"Proxy(width={proxy.width}, members={proxy.members}, pairs={self.settings.data.pairs}, seed={self.seed})"
+        )
+
     def score(self, prompts: Any, responses: Any) -> Tensor:
         """The score of responses [P, M, T] to prompts [P, L] of its world, float64 [P, M].
 

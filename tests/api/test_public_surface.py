@@ -278,3 +278,12 @@ def test_the_same_overrides_as_on_the_command_line() -> None:
     assert by_key.facts["prompts"] == 2
     assert "motif" in repr(by_key)
     assert by_key.spell([0, 1]) == "ab"
+
+
+def test_a_notebook_shows_what_things_are(world: sim.World, pairs: sim.Pairs, policies: sim.Policies) -> None:
+    assert repr(world) == "World(kind='enumerable', prompts=3, vocabulary=4, response_length=3, gold='transformer')"
+    assert repr(pairs) == "Pairs(48 labelled pairs, responses of 3 tokens)"
+    assert repr(world.preferences(5, responses=4)) == "Pairs(5 prompts with 4 ranked responses, responses of 3 tokens)"
+    assert repr(policies).startswith("Policies(gpo-logistic-0.05-3-")
+    assert repr(world.reference) == "Policies(reference)"
+    assert repr(sim.train_proxy(world, pairs, width=16, steps=2)) == "Proxy(width=16, members=1, pairs=48, seed=0)"
