@@ -10,6 +10,8 @@ import ast
 import inspect
 import itertools
 import textwrap
+from collections.abc import Mapping
+from functools import cache
 
 from pydantic import BaseModel
 
@@ -18,15 +20,16 @@ def key_meanings(table: type[BaseModel]) -> dict[str, str]:
     """The meaning of each key of a table that has one, its own before that of a table that it extends."""
     found = {name: field.description for name, field in table.model_fields.items() if field.description}
     for kind in reversed(table.__mro__):
-        found |= documented(kind)
+        found |= documented(kind) if issubclass(kind, BaseModel) and kind is not BaseModel else {}
     return {name: found[name] for name in table.model_fields if name in found}
 
 
-def documented(kind: type) -> dict[str, str]:
+@cache
+def documented(kind: type) -> Mapping[str, str]:
     """The docstring under each attribute of a class, none where its source is not at hand."""
     try:
         text = textwrap.dedent(inspect.getsource(kind))
-    except (OSError, TypeError):  # made by a call, or built in
+    except (OSError, TypeError):  # made by a call
         return {}
     (body,) = [node.body for node in ast.parse(text).body if isinstance(node, ast.ClassDef)]
     return {
