@@ -1,9 +1,12 @@
 """The pages of the reference that follow from the code say what the code says."""
 
+import ast
+import itertools
 import re
 import tomllib
 from importlib import import_module
 from pathlib import Path
+from types import FunctionType
 
 import pytest
 
@@ -11,7 +14,7 @@ import run
 from docs.reference import FOLDER, PAGES
 from docs.writing.markdown import bound, cell, page, sentence, table
 from docs.writing.objectives import FAMILIES, MEANINGS, SOURCES
-from docs.writing.python_interface import PACKAGES
+from docs.writing.python_interface import PACKAGES, public_names
 from docs.writing.sweep_file import AXIS
 from simulator import Sweep
 from simulator.common.result_files import KINDS
@@ -21,6 +24,7 @@ from simulator.storage.layout import ResultFolder
 from simulator.storage.tables import COLUMNS
 from simulator.sweeps.sweep import Sweep as Config
 
+ROOT = Path(__file__).parents[2]
 AGAIN = "a page of the reference is of other code: run `python docs/reference.py`"
 
 
@@ -79,6 +83,26 @@ def test_every_command_and_what_it_takes_is_described() -> None:
 def test_every_public_name_of_python_is_there(package: str) -> None:
     named = re.findall(rf"^::: {package}\.(\w+)$", text_of("python.md"), flags=re.MULTILINE)
     assert named == [name for name in import_module(package).__all__ if not name.startswith("__")]
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_every_public_name_of_python_says_what_it_is(package: str) -> None:
+    """Functions and classes by their docstrings, and anything else by the string below it."""
+    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in (ROOT / package).rglob("*.py")]
+    told = {
+        target.id
+        for tree in trees
+        for made, below in itertools.pairwise(tree.body)
+        if isinstance(below, ast.Expr) and isinstance(made, ast.Assign | ast.AnnAssign)
+        for target in (made.targets if isinstance(made, ast.Assign) else [made.target])
+        if isinstance(target, ast.Name)
+    }
+    for name in public_names(package):
+        value = getattr(import_module(package), name)
+        if isinstance(value, type | FunctionType):
+            assert value.__doc__, name
+        else:
+            assert name in told
 
 
 def test_every_file_of_a_result_folder_is_described() -> None:
