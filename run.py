@@ -1,7 +1,8 @@
 """The command line: parse, call, exit.
 
-Exit codes: 0 done; 2 the user's input is wrong; 1 something failed; 130 interrupted; 141 the reader of what is
-printed is gone. What is heavy is imported by the command that needs it, so that --help answers at once.
+Exit codes: 0 done; 1 something failed, or some runs did; 2 the user's input is wrong, and one message says what; 130
+interrupted; 141 the reader of what is printed is gone (`… | head -1`). What is heavy is imported by the command that
+needs it, so that --help answers at once.
 """
 
 import sys

@@ -1,14 +1,13 @@
 """Write the results and pictures of the documentation: `python docs/write.py`.
 
 Runs what is missing of the sweeps in results/ (about half an hour on two cores), and writes the claims of every paper
-into docs/claims.md, those of one into the README, the columns of the tables into docs/columns.md, the pictures into
-docs/, and into docs/made.json with which code all of it was made. Nothing of this is typed; a test fails where the code
-that determines results is no longer that of docs/made.json. The picture of the page needs Chromium.
+into docs/reference/claims.md, the pictures into docs/, and into docs/made.json with which code all of it was made.
+Nothing of this is typed; a test fails where the code that determines results is no longer that of docs/made.json. The
+picture of the page needs Chromium. The pages of docs/reference.py, which need no results, are written, too.
 """
 
 import hashlib
 import json
-import re
 import shutil
 import subprocess
 import sys
@@ -26,8 +25,8 @@ import run
 from analysis.published.papers import PAPERS
 from analysis.published.verdicts import tally
 from analysis.records.number_format import number
+from docs.reference import write_reference
 from simulator.storage.provenance import results_source, verdicts_source
-from simulator.storage.tables import COLUMNS
 
 DOCS = ROOT / "docs"
 PICTURES = {  # of docs/, and what they are copied from
@@ -37,14 +36,7 @@ PICTURES = {  # of docs/, and what they are copied from
     "counterexample.png": "gpo/figures/counterexample.png",
 }
 PAGE = "report.png"
-KINDS = {  # of columns, and what is said of each
-    "name": "What a row is, and how it came about",
-    "setting": "Settings: what varies in a sweep; a further axis of a sweep is a column of this kind, too",
-    "place": "Where on the way",
-    "measured": "Measured",
-}
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-BAR = "\\|"
 MARKS = {"holds": "**holds**", "fails": "**fails**", "undecided": "undecided"}
 
 Entry = dict[str, Any]
@@ -84,7 +76,7 @@ def made_line(made: Entry) -> str:
 
 
 def claims_page(claims: dict[str, list[Entry]], made: Entry) -> str:
-    """docs/claims.md."""
+    """docs/reference/claims.md."""
     parts = ["# Published claims, tested", made_line(made)]
     parts.append(
         'A verdict is about these small worlds, not about the paper: "fails" says that it is not so here, in a world '
@@ -93,46 +85,6 @@ def claims_page(claims: dict[str, list[Entry]], made: Entry) -> str:
     for name, entries in claims.items():
         parts += [f"## `reproduce {name}`", PAPERS[name].title + ".", claims_table(entries)]
     return "\n\n".join(parts) + "\n"
-
-
-def columns_page() -> str:
-    """docs/columns.md."""
-    parts = [
-        "# The columns of `curves.parquet`",
-        "Written by `python docs/write.py` from the list that the tables are made by. A row is a run at a checkpoint. "
-        "`tables.json`, in every result folder, says the same of its own columns, those of your code included.",
-    ]
-    errors = {f"{name}_se" for name, column in COLUMNS.items() if column.error}
-    for kind, title in KINDS.items():
-        lines = ["| column | unit | what it is |", "|---|---|---|"]
-        lines += [
-            f"| `{name}`{f', `{name}_se`' if column.error else ''} | {column.unit} | {column.about.replace('|', BAR)} |"
-            for name, column in COLUMNS.items()
-            if column.kind == kind and name not in errors
-        ]
-        parts += [f"## {title}", "\n".join(lines)]
-    parts.append(
-        "`NAME_se` is the standard error of NAME: 0 where it is exact, and where `kl` is a bound. A cell is empty "
-        "where the run has no such number: rows of the oracle have no loss, seed or pairs, an objective without β no "
-        "`beta`, one that is no f(z) no `kappa`. `kl_k1` to `kl_k3` are there where `measure.kl_estimators` asks for "
-        "them; columns of a method or an objective are there where a run of the sweep has them."
-    )
-    return "\n\n".join(parts) + "\n"
-
-
-def sections(claims: dict[str, list[Entry]], made: Entry) -> dict[str, str]:
-    """What stands between the marks of each name in the README."""
-    return {"claims of gpo": f"{made_line(made)}\n\n{claims_table(claims['gpo'])}"}
-
-
-def with_sections(readme: str, found: dict[str, str]) -> str:
-    """The README with these sections. Raises ValueError where a mark is not there once."""
-    for name, text in found.items():
-        begin, end = f"<!-- written: {name} -->", f"<!-- end: {name} -->"
-        if readme.count(begin) != 1 or readme.count(end) != 1:
-            raise ValueError(f"README.md: must have {begin} and {end} once")
-        readme = re.sub(f"{begin}.*?{end}", lambda _: f"{begin}\n{text}\n{end}", readme, flags=re.DOTALL)  # noqa: B023
-    return readme
 
 
 def screenshot(page: Path, target: Path) -> None:
@@ -162,7 +114,7 @@ def references(entries: Sequence[Entry]) -> list[str]:
 
 def main(results: Path) -> int:
     """Run what is missing, and write all of it; the exit code."""
-    (DOCS / "columns.md").write_text(columns_page(), encoding="utf-8")
+    write_reference()
     commands = [["sweep", "--out", str(results / "quickstart")]]
     commands += [["reproduce", name, "--out", str(results / name)] for name in PAPERS]
     for command in commands:
@@ -188,10 +140,7 @@ def main(results: Path) -> int:
         "references": sorted({each for entries in claims.values() for each in references(entries)}),
         "pictures": {name: digest(DOCS / name) for name in (*PICTURES, PAGE)},
     }
-    readme = ROOT / "README.md"
-    text = with_sections(readme.read_text(encoding="utf-8"), sections(claims, made))
-    readme.write_text(text, encoding="utf-8")
-    (DOCS / "claims.md").write_text(claims_page(claims, made), encoding="utf-8")
+    (DOCS / "reference" / "claims.md").write_text(claims_page(claims, made), encoding="utf-8")
     for name, value in (("claims.json", claims), ("made.json", made)):
         content = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
         (DOCS / name).write_text(content, encoding="utf-8")

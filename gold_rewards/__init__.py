@@ -19,6 +19,7 @@ KINDS: list[Kind] = [
     for module in pkgutil.iter_modules(rewards.__path__)
 ]
 GOLD_REWARDS: dict[str, Callable[..., GoldReward]] = {kind.name: kind.make for kind in KINDS}
+"""What draws each gold reward, by its name: given sizes and a random stream, a function of prompts and responses."""
 
 __all__ = [
     "GOLD_REWARDS",

@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 
 Labels = Literal["deterministic", "bradley_terry"]
+"""How labels follow from gold: with Bradley-Terry probabilities, or always the better response."""
 
 
 def preference_probability(

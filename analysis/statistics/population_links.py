@@ -33,6 +33,7 @@ LINKS: dict[str, Callable[[Array], Array]] = {
     "truncated_quadratic": lambda gap: np.tanh(gap / 2),
     "hinge": np.sign,
 }
+"""The margin z that minimizes each loss for Bradley-Terry labels, as a function of the gap of gold."""
 
 
 def margins_by_gap(curves: pd.DataFrame, margins: pd.DataFrame, *, temperature: float = 1.0) -> pd.DataFrame:

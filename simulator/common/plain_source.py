@@ -11,7 +11,6 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 Position = tuple[int, int]  # line from 1, and character of it from 0
-DOCUMENTED = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 STRING_STARTS = ("STRING", "FSTRING_START", "TSTRING_START")
 STRING_ENDS = ("STRING", "FSTRING_END", "TSTRING_END")
 
@@ -55,15 +54,14 @@ def rows_of_strings(tokens: Iterable[tokenize.TokenInfo], but: Collection[Positi
 
 
 def docstrings(tree: ast.Module, lines: list[str]) -> Iterator[Span]:
-    """The docstrings of a module and of all its classes and functions."""
+    """The docstrings of a module, of its classes and functions and of their attributes: strings that are statements."""
     for node in ast.walk(tree):
-        first = node.body[0] if isinstance(node, DOCUMENTED) and node.body else None
-        if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str):
-            assert first.end_lineno is not None
-            assert first.end_col_offset is not None
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            assert node.end_lineno is not None
+            assert node.end_col_offset is not None
             yield Span(
-                start=(first.lineno, characters(lines[first.lineno - 1], first.col_offset)),
-                end=(first.end_lineno, characters(lines[first.end_lineno - 1], first.end_col_offset)),
+                start=(node.lineno, characters(lines[node.lineno - 1], node.col_offset)),
+                end=(node.end_lineno, characters(lines[node.end_lineno - 1], node.end_col_offset)),
             )
 
 

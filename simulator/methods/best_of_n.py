@@ -30,7 +30,9 @@ class BestOfN(MethodTable):
 
     key: ClassVar = "best_of_n"
     largest: Annotated[int, Field(ge=1, le=10**9)] = 4096
+    """The largest n."""
     pool: Annotated[int, Field(ge=2, le=10**6)] = 8192
+    """Responses to each prompt that sampled worlds estimate from."""
 
 
 def reads(cell: Cell) -> Reads:

@@ -53,10 +53,15 @@ class Rl(MethodTable):
 
     key: ClassVar = "rl"
     algorithm: Literal["rloo", "ppo", "exact"] = "rloo"
+    """How it climbs: "rloo" and "ppo" draw responses; "exact" sums over all of them."""
     prompts: Annotated[int, Field(ge=1, le=10**6)] = 16
+    """In each step, or all where there are fewer."""
     responses: Annotated[int, Field(ge=2, le=10**4)] = 8
+    """To each."""
     clip: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    """Of the ratio; this one and the next are those of "ppo"."""
     reuse: Annotated[int, Field(ge=1, le=1000)] = 4
+    """Steps of the optimizer on the same responses."""
 
 
 def grid(choices: Choices) -> Sequence[Strength]:

@@ -46,15 +46,25 @@ class Data(Table):
     """
 
     pairs: Annotated[int, Field(ge=1, le=10**7)] = 1024
+    """Pairs that gold labels, for each seed."""
     behaviour: Behaviour = "reference"
+    """Which policy μ pairs are drawn from: the reference, or "tempered", "uniform", "mixture"."""
     behaviour_temperature: Positive = 2.0
+    """Of "tempered"."""
     uniform_share: Share = 0.25
+    """Of "mixture"."""
     labels: Labels = "bradley_terry"
+    """How gold chooses: "bradley_terry": by chance, the surer the further apart; "deterministic": the better one."""
     temperature: Positive = 1.0
+    """Of Bradley-Terry labels."""
     label_noise: Share = 0.0
+    """Share of labels that are flipped."""
     distinct: bool = False
+    """True: a pair of two identical responses is drawn again (`identical_pairs` in world.json)."""
     labeller: Literal["gold", "proxy"] = "gold"
+    """Who labels what policies learn from offline; "proxy": the proxy, which learns from the pairs above."""
     pool: Annotated[int, Field(ge=1, le=10**7)] = 8192
+    """Pairs that the proxy labels then."""
 
     @property
     def learned_from(self) -> int:
@@ -70,15 +80,25 @@ class Proxy(Network):
     """
 
     width: Width = 32
+    """Channels; at the default sizes of the world, 4 means 250 parameters and 256 means 790,000."""
     loss: LossName = "logistic"
+    """Any of the six f, at the difference of scores."""
     held_out: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    """Share of the pairs that the best checkpoint is chosen by."""
     steps: Count = 1000
+    """Of the optimizer."""
     batch: Count = 64
+    """Pairs that each step learns from."""
     learning_rate: Positive | Literal["auto"] = "auto"
+    """At its peak; "auto" takes 0.08 / width."""
     weight_decay: Annotated[float, Field(ge=0, le=1)] = 0.01
+    """Of AdamW."""
     members: Annotated[int, Field(ge=1, le=100)] = 1
+    """Of an ensemble."""
     combine: Combination = "mean"
+    """What an ensemble says; "uncertainty_weighted" is mean − uncertainty × variance."""
     uncertainty: Annotated[float, Field(ge=0, le=1e6)] = 0.5
+    """The factor of "uncertainty_weighted"."""
 
     @property
     def rate(self) -> float:
@@ -93,16 +113,27 @@ class Train(Table):
     """
 
     steps: Count = 600
+    """Of the optimizer."""
     batch: Count = 32
+    """Pairs that each step learns from, or all where there are fewer."""
     learning_rate: Positive = 0.003
+    """At its peak."""
     optimizer: Literal["adam", "adamw"] = "adam"
+    """Adam, or "adamw", which uses weight_decay."""
     weight_decay: Annotated[float, Field(ge=0, le=1)] = 0.01
+    """Of "adamw"."""
     schedule: Literal["constant", "linear", "cosine"] = "constant"
+    """Of the learning rate; "linear" and "cosine" go down to nearly 0, so that the last step still moves."""
     warmup: Annotated[int, Field(ge=0, le=10**9)] = 0
+    """Steps in which the learning rate rises."""
     clip: Annotated[float, Field(ge=0, le=1e12)] = 1.0
+    """Largest norm of a run's gradient; 0 leaves it alone."""
     checkpoints: Annotated[int, Field(ge=2, le=10_000)] = 24
+    """How often policies are measured; spaced evenly in the logarithm of the step."""
     precision: Precision = "float32"
+    """Of matrix products; "bfloat16" is faster from a width of 256 on."""
     compile: Compile = "auto"
+    """Whether passes are compiled: "always" or "never"; "auto" compiles runs of 50,000 steps and more, on a CPU."""
 
     @model_validator(mode="after")
     def _warms_up(self) -> Self:
@@ -119,9 +150,13 @@ class Online(Table):
     """
 
     refresh: Annotated[int, Field(ge=0, le=10**9)] = 0
+    """Fresh pairs after every so many steps; 0: never, which is offline training."""
     pairs: Annotated[int, Field(ge=1, le=10**6)] = 256
+    """How many each time."""
     keep: Literal["all", "newest"] = "all"
+    """Which pairs training goes on with: all that a run has had; "newest": drop those from before."""
     labeller: Literal["gold", "proxy"] = "gold"
+    """Who labels them: gold or the proxy."""
 
     def rounds(self, steps: int) -> int:
         """How many rounds of fresh pairs a run of so many steps has."""

@@ -67,13 +67,21 @@ class Language(Table):
     """
 
     kind: Annotated[str, AfterValidator(one_of(["auto", *LANGUAGES])), choice(["auto", *LANGUAGES])] = "auto"
+    """Which language: "auto" takes a text where one is named, and else a grammar; or the name of one that was added."""
     topics: Count | Literal["auto"] = "auto"
+    """Of the grammar; "auto" takes 4, or as many as there are tokens; the first token of a prompt is its topic."""
     branching: Count | Literal["auto"] = "auto"
+    """Grammatical successors of a token; "auto" takes vocabulary^(2/3)."""
     slip: Slip = 0.02
+    """How often the language breaks its own grammar."""
     stop: Annotated[float, Field(ge=0, le=0.99)] = 0.0
+    """How often a response ends after each token, with the last one of the vocabulary; sampled only."""
     text: PathText = ""
+    """A UTF-8 file to learn from instead; then the next two count, and the four above do not."""
     held_out: Annotated[float, Field(ge=0.01, le=0.9)] = 0.1
+    """Share of the text that prompts come from."""
     end: EndByte = ""
+    r"""An ASCII character that ends a response, such as "\n"."""
 
     @property
     def ends(self) -> bool:
@@ -100,12 +108,18 @@ class World(Table):
     """
 
     kind: Literal["enumerable", "sampled"] = "enumerable"
+    """In an "enumerable" world all responses are listed; in a "sampled" one policies are measured on samples."""
     vocabulary: Annotated[int, Field(ge=2, le=1024)] = 8
+    """Tokens; vocabulary^response_length responses are listed for each prompt."""
     response_length: Annotated[int, Field(ge=1, le=256)] = 4
+    """Tokens of a response, at most."""
     prompts: Count = 16
+    """Different prompts that the world has."""
     prompt_length: Annotated[int, Field(ge=1, le=256)] = 2
+    """Tokens of a prompt."""
     language: Language = Language()
     seed: Seed = 0
+    """Of the language, the prompts and the reference."""
 
     @property
     def chain_vocabulary(self) -> int:
@@ -177,24 +191,33 @@ class Reference(Table):
     """[reference]. Maximum-likelihood training of the reference; its architecture is that of [policy]."""
 
     steps: Count = 2000
+    """Of the optimizer."""
     batch: Count = 128
+    """Texts that each step learns from."""
     learning_rate: Positive = 0.01
+    """At its peak."""
 
 
 class Gold(Table):
     """[gold]. Content (`reward`) plus `fluency` times fluency, each in standard deviations under the reference."""
 
     reward: RewardName = "transformer"
+    """What is good: "transformer": a fixed random network; "motif": readable patterns; "additive": token weights."""
     fluency: Annotated[float, Field(ge=0, le=1000)] = 1.0
+    """Weight of fluency under the language, in standard deviations."""
     seed: Seed = 0
+    """Of the gold reward."""
 
 
 class Network(Table):
     """The sizes of a transformer."""
 
     layers: Layers = 1
+    """Blocks of the transformer."""
     width: Width = 16
+    """Channels."""
     heads: Heads = 2
+    """Of attention; they divide the width."""
 
     @model_validator(mode="after")
     def _divides(self) -> Self:
@@ -215,12 +238,17 @@ class Measure(Table):
     """
 
     prompts: Annotated[int, Field(ge=2, le=10**9)] | Literal["all"] = "all"
+    """How many prompts policies are measured on; this one and the next three in sampled worlds only."""
     samples: Annotated[int, Field(ge=2, le=10**6)] = 32
+    """Responses of each policy to each of them."""
     baseline: Annotated[int, Field(ge=2, le=10**6)] = 256
+    """Responses of the reference to each of them, which fix the zero and the unit of gold."""
     pairs: Count = 1024
+    """Of a run's own, that train_loss and its neighbours are measured on."""
     kl_estimators: Annotated[
         tuple[Estimator, ...], Field(strict=False, max_length=len(ESTIMATORS)), BeforeValidator(all_or_none)
     ] = ()
+    """Estimators of KL that are recorded beside it: "k1", "k2", "k3", or true for all three."""
 
     def prompts_of(self, world: World) -> int:
         """How many prompts of a world policies are measured on."""

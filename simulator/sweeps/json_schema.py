@@ -1,14 +1,15 @@
 """What a sweep file may say, as JSON Schema (draft 2020-12), so that editors complete keys and mark mistakes.
 
-The tables come from the models of simulator/settings/tables.py. Of [sweep] a schema must say more than its model does:
-one value stands for a list of one, and every key of another table may be listed, by its quoted name or in a nested
-table.
+The tables come from the models of simulator/settings/tables.py, and what their keys mean from the docstrings there. Of
+[sweep] a schema must say more than its model does: one value stands for a list of one, and every key of another table
+may be listed, by its quoted name or in a nested table.
 """
 
 import json
 from typing import Any
 
 from simulator.objectives import KNOWN_AS, OBJECTIVES
+from simulator.sweeps.key_meanings import key_meanings, tables_in
 from simulator.sweeps.sweep import LIST_LIMIT, Sweep
 
 Schema = dict[str, Any]
@@ -26,6 +27,9 @@ def schema() -> Schema:
     """The schema of a sweep file, defaults included."""
     made = Sweep.model_json_schema()
     tables: Schema = made["$defs"]
+    for table in tables_in(Sweep)[1:]:
+        for name, meaning in key_meanings(table).items():
+            tables[table.__name__]["properties"][name]["description"] = meaning
     grid = tables["Grid"]
     keys: Schema = grid["properties"]
     del keys["axes"]
@@ -34,11 +38,12 @@ def schema() -> Schema:
     for name in ("method", "loss", "beta", "penalty"):
         keys[name] = one_or_several(keys[name]["items"], most=keys[name]["maxItems"]) | shown_keys(keys[name])
     measure = tables["Measure"]["properties"]
-    estimator = measure["kl_estimators"]["items"]
-    measure["kl_estimators"] = {"anyOf": [{"type": "boolean"}, estimator, measure["kl_estimators"]], "default": []}
-    for name, table in made["properties"].items():
-        if "$ref" in table and name != "sweep":
-            keys[name] = nested(table["$ref"], tables)
+    several: Schema = measure["kl_estimators"]
+    rule = {name: value for name, value in several.items() if name not in SHOWN_KEYS}
+    measure["kl_estimators"] = {"anyOf": [{"type": "boolean"}, several["items"], rule]} | shown_keys(several)
+    for name, key in made["properties"].items():
+        if "$ref" in key and name != "sweep":
+            keys[name] = nested(key["$ref"], tables)
             keys |= quoted(name, f"#/$defs/Grid/properties/{name}", keys[name])
     head = {
         "$schema": DIALECT,

@@ -75,17 +75,22 @@ class Grid(Table):
     method: Annotated[
         tuple[MethodName, ...], Field(strict=False, max_length=len(METHODS)), AfterValidator(distinct)
     ] = ("gpo",)
+    """How policies are made: "gpo" learns from pairs; "best_of_n", "rl" and "gibbs" follow a proxy."""
     loss: Annotated[tuple[LossName, ...], Field(strict=False, max_length=LOSS_LIMIT), AfterValidator(distinct)] = tuple(
         LOSSES
     )
+    """Objectives of "gpo": any of ours, or "mine.py:half", a function of your own."""
     beta: Annotated[tuple[Positive, ...], Field(strict=False, max_length=LIST_LIMIT), AfterValidator(distinct)] = (
         *(0.01, 0.03, 0.1, 0.2),
         *(0.5, 1.0, 3.0, 10.0),
     )
+    """Strength of regularization, for "gpo"."""
     penalty: Annotated[tuple[Penalty, ...], Field(strict=False, max_length=LIST_LIMIT), AfterValidator(distinct)] = (
         0.0,
     )
+    """Of KL, for "rl", in deviations of gold to a nat."""
     seeds: Annotated[int, Field(ge=1, le=RUN_LIMIT)] = 4
+    """Each is a fresh draw of pairs, labels and batches in the same world."""
     axes: dict[str, Annotated[tuple[Any, ...], Field(strict=False), AfterValidator(distinct)]] = Field(
         default_factory=dict
     )

@@ -35,6 +35,9 @@ class Two:
     """Doc"""; y = f"{SOURCE!r} # {1}"
 
     def g(self): return '# no comment'
+
+    width: int = 16
+    """How wide it is."""
 '''
 WORDS = [
     ('"""What it is."""', '"""é, and more.\n\nOf two lines."""'),
@@ -47,6 +50,8 @@ WORDS = [
     ("\n\nclass Two", "\n   \n\n\n\nclass Two"),
     ("return 1\n", "return 1   \n"),
     ('    """Nothing else."""', '    """Something else."""'),
+    ('    """How wide it is."""\n', ""),
+    ('    """How wide it is."""', '    "In channels."'),
 ]
 CODE = [
     ("import torch", "import numpy"),
@@ -60,6 +65,7 @@ CODE = [
     ("inner());", "inner() );"),
     ("'# no comment'", "'# a comment'"),
     ("# {1}", "# {2}"),
+    ("width: int = 16", "width: int = 32"),
     ("    def inner():", "    async def inner():"),
 ]
 

@@ -11,7 +11,6 @@ import pytest
 
 from analysis.published.papers import PAPERS
 from simulator.storage.provenance import results_source, verdicts_source
-from simulator.storage.tables import COLUMNS
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -58,22 +57,7 @@ def test_text_says_what_the_records_of_the_claims_say(made: dict, writer: Module
         assert {entry["results_source"] for entry in entries} == {made["results_source"]}
         assert {entry["verdicts_source"] for entry in entries} == {made["verdicts_source"]}
         assert not any(entry["quick"] for entry in entries)
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert writer.with_sections(readme, writer.sections(claims, made)) == readme
-    assert (DOCS / "claims.md").read_text(encoding="utf-8") == writer.claims_page(claims, made)
-
-
-def test_every_column_is_described(writer: ModuleType) -> None:
-    page = (DOCS / "columns.md").read_text(encoding="utf-8")
-    assert page == writer.columns_page()
-    assert all(f"`{name}`" in page for name in COLUMNS)
-
-
-def test_a_mark_that_is_missing_is_named(writer: ModuleType) -> None:
-    with pytest.raises(ValueError, match="must have <!-- written: x --> and <!-- end: x --> once"):
-        writer.with_sections("nothing", {"x": "text"})
-    found = writer.with_sections("a\n<!-- written: x -->\nold\n<!-- end: x -->\nb", {"x": "new \\1"})
-    assert found == "a\n<!-- written: x -->\nnew \\1\n<!-- end: x -->\nb"
+    assert (DOCS / "reference" / "claims.md").read_text(encoding="utf-8") == writer.claims_page(claims, made)
 
 
 def test_a_claim_as_a_row(writer: ModuleType) -> None:

@@ -8,3 +8,4 @@ PAPERS: dict[str, Paper] = {
     for name, module in modules_in("analysis.published.papers", first="gpo").items()
     if hasattr(module, "PAPER")
 }
+"""The published experiments, by the name that `reproduce` takes: their sweeps, claims and rules."""

@@ -1,0 +1,1 @@
+"""The documentation: its pages, and what writes those of them that follow from code and records."""
