@@ -21,7 +21,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     source = folder / "source"
     for name in ("simulator", "gold_rewards", "analysis"):
         shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("run.py", "pyproject.toml", "README.md"):
+    for name in ("run.py", "pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source)
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
     wheels, environment = folder / "wheels", folder / "environment"
@@ -31,11 +31,17 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (wheel,) = wheels.glob("alignment_simulator-*.whl")
     venv.create(environment, with_pip=False)
     python = str(environment / "bin" / "python")
-    subprocess.run([*pip, "--python", python, "install", "-q", "--no-deps", str(wheel)], check=True)
+    pip_install = [*pip, "--python", python, "install", "-q", "--no-deps", str(wheel)]
+    subprocess.run(pip_install, env=without_python_path(), check=True)
     # A path in a .pth file brings what lies there, but not the .pth files there, such as that of an editable install.
     outer = [path for path in (sysconfig.get_path("purelib"), sysconfig.get_path("platlib")) if path]
     (site_packages(environment) / "outer.pth").write_text("\n".join(dict.fromkeys(outer)) + "\n")
     return environment
+
+
+def without_python_path() -> dict[str, str]:
+    """The environment without PYTHONPATH: a source on it that has an egg-info would count as installed."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
 
 
 def site_packages(environment: Path) -> Path:
@@ -44,11 +50,10 @@ def site_packages(environment: Path) -> Path:
 
 
 def command(installed: Path, cwd: Path, *arguments: str, path: str = "") -> subprocess.CompletedProcess[str]:
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     return subprocess.run(
         [str(installed / "bin" / "alignment-simulator"), *arguments],
         cwd=cwd,
-        env=environment | ({"PYTHONPATH": path} if path else {}),
+        env=without_python_path() | ({"PYTHONPATH": path} if path else {}),
         capture_output=True,
         text=True,
         check=False,
@@ -58,8 +63,7 @@ def command(installed: Path, cwd: Path, *arguments: str, path: str = "") -> subp
 def test_modules_are_those_of_the_environment(installed: Path, tmp_path: Path) -> None:
     code = "import simulator, analysis, gold_rewards, run; print(*(m.__file__ for m in (simulator, analysis, run)))"
     python = [str(installed / "bin" / "python"), "-c", code]
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    done = subprocess.run(python, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+    done = subprocess.run(python, cwd=tmp_path, env=without_python_path(), capture_output=True, text=True, check=True)
     assert all(Path(file).is_relative_to(installed) for file in done.stdout.split())
 
 

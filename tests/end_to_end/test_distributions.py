@@ -1,0 +1,76 @@
+"""The source distribution holds every file of the checkout, and the wheel what is read beside the code."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def tracked() -> list[str]:
+    """The files that git knows of and that are there."""
+    if shutil.which("git") is None:
+        pytest.skip("needs git")
+    git = ["git", "-C", str(ROOT)]
+    top = subprocess.run([*git, "rev-parse", "--show-toplevel"], capture_output=True, text=True, check=False)
+    if top.returncode or Path(top.stdout.strip()) != ROOT.resolve():
+        pytest.skip("needs a git checkout; this is none")
+    listed = subprocess.run([*git, "ls-files", "-z"], capture_output=True, text=True, check=True).stdout
+    return [name for name in listed.split("\0") if name and os.path.lexists(ROOT / name)]
+
+
+@pytest.fixture(scope="module")
+def unpacked(tracked: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The source distribution of what git knows of, unpacked."""
+    folder = tmp_path_factory.mktemp("sdist")
+    source = folder / "source"
+    for name in tracked:
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, source / name, follow_symlinks=False)
+    built = build("sdist", source, folder)
+    with tarfile.open(built) as archive:
+        archive.extractall(folder / "unpacked", filter="data")
+    (root,) = (folder / "unpacked").iterdir()
+    return root
+
+
+def build(kind: str, source: Path, target: Path) -> Path:
+    """Build without a network, by the backend that pyproject.toml names."""
+    program = f"import sys, setuptools.build_meta as backend; backend.build_{kind}(sys.argv[1])"
+    subprocess.run([sys.executable, "-c", program, str(target)], cwd=source, check=True, capture_output=True)
+    (built,) = (path for path in target.iterdir() if path.name.endswith((".tar.gz", ".whl")))
+    return built
+
+
+def test_every_file_of_the_checkout_is_in_the_source_distribution(tracked: list[str], unpacked: Path) -> None:
+    missing = [name for name in tracked if not (unpacked / name).exists()]
+    assert not missing, "MANIFEST.in leaves out files"
+    for name in tracked:
+        if not (ROOT / name).is_dir():
+            assert (unpacked / name).read_bytes() == (ROOT / name).read_bytes(), name
+            assert os.access(unpacked / name, os.X_OK) == os.access(ROOT / name, os.X_OK), name
+
+
+def test_configs_are_the_shipped_sweeps_in_the_source_distribution(unpacked: Path) -> None:
+    shipped = {path.name: path.read_bytes() for path in (ROOT / "simulator" / "sweeps" / "shipped").iterdir()}
+    assert {path.name: path.read_bytes() for path in (unpacked / "configs").iterdir()} == shipped
+
+
+def test_a_wheel_of_the_source_distribution_has_what_is_read_beside_the_code(
+    tracked: list[str], unpacked: Path, tmp_path: Path
+) -> None:
+    with zipfile.ZipFile(build("wheel", unpacked, tmp_path)) as wheel:
+        names = set(wheel.namelist())
+    packages = ("simulator/", "analysis/", "gold_rewards/")
+    inside = {name for name in names if ".dist-info/" not in name}
+    assert inside == {name for name in tracked if name.startswith(packages)} | {"run.py"}
+    assert {f"{package}py.typed" for package in packages} <= inside
+    assert "simulator/sweeps/shipped/quickstart.toml" in inside
+    assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
