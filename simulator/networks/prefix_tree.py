@@ -20,8 +20,10 @@ from functools import partial
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from simulator.networks.architecture import ALIGNMENT, Architecture
+from simulator.networks.attention import REGISTER
 from simulator.networks.backbone import EPSILON, centred
 from simulator.networks.parameters import Blocks
 
@@ -154,6 +156,15 @@ def _feed_forward(up: Tensor, down: Tensor, x: Tensor) -> Tensor:
     return x + _product(down, _product(up, _normed(x)).relu_())
 
 
+def _filled(x: Tensor) -> Tensor:
+    """x [R, d, places] with places of zeros up to whole vector registers.
+
+    How many places go together depends on how many runs there are, and the end of a row that does not fill a register
+    rounds in another way.
+    """
+    return pad(x, (0, -x.shape[2] % REGISTER)) if x.shape[2] % REGISTER else x
+
+
 def at_nodes(
     blocks: Blocks,
     architecture: Architecture,
@@ -179,10 +190,10 @@ def at_nodes(
         merged = _product(centred(blocks[f"{layer}.merge"]), _attention(query, key, value, wanted))
         x = merged.add_(x[..., wanted])
         up, down = blocks[f"{layer}.up"], centred(blocks[f"{layer}.down"])
-        some = x.flatten(2).split(max(1, CACHED // (ALIGNMENT * up.shape[0] * up.shape[2])) * ALIGNMENT, dim=2)
-        parts = [_feed_forward(up, down, part) for part in some]
+        shape, size = x.shape[2:], max(1, CACHED // (ALIGNMENT * up.shape[0] * up.shape[2])) * ALIGNMENT
+        parts = [_feed_forward(up, down, part) for part in _filled(x.flatten(2)).split(size, dim=2)]
         parts = [read(_normed(part)) for part in parts] if last else parts
-        x = torch.cat(parts, dim=2).unflatten(2, x.shape[2:])
+        x = torch.cat(parts, dim=2)[..., : shape.numel()].unflatten(2, shape)
     return x
 
 

@@ -12,6 +12,8 @@ OBJECTIVES: dict[str, Objective] = {
     for module in modules_in("simulator.objectives.losses", first="gpo")
     for name, objective in module.OBJECTIVES.items()
 }
+"""Every pairwise objective, by the name that `sweep.loss` and `train(loss=…)` take: the six f and all others."""
+
 KNOWN_AS = {name: objective.name for objective in OBJECTIVES.values() for name in objective.convention.names}
 DIAGNOSTICS = {one.column.name: one.column for objective in OBJECTIVES.values() for one in objective.diagnostics}
 

@@ -5,13 +5,14 @@ its page.
 """
 
 import ast
+import os
 import re
 import shlex
 import shutil
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,7 +20,7 @@ from pathlib import Path
 import pytest
 
 import run
-from simulator import Sweep
+from simulator import Sweep, run_sweep
 from tests.conftest import heard
 
 ROOT = Path(__file__).parents[2]
@@ -107,6 +108,7 @@ def test_every_sweep_can_be_planned(
     for name, content in FILE.findall(TEXTS[page]):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(content, encoding="utf-8")
+    words = ["cpu" if word == "cuda" else word for word in words]
     for name in set(re.findall(r"[\w.-]+\.txt", " ".join(words))):
         shutil.copy(text, tmp_path / name)
     monkeypatch.chdir(tmp_path)
@@ -119,14 +121,18 @@ def test_every_sweep_can_be_planned(
 def test_every_program_compiles_and_takes_what_there_is(page: str, block: str) -> None:
     tree = ast.parse(block)
     compile(tree, page, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
-    assert list(missing(tree)) == []
+    theirs = {Path(name).stem for name, _ in FILE.findall(TEXTS[page])}
+    assert list(missing(tree, theirs)) == []
 
 
-def missing(tree: ast.Module) -> Iterator[str]:
-    """What a program takes from a package and is not there: names that it imports, and those behind a dot."""
+def missing(tree: ast.Module, theirs: Collection[str] = ()) -> Iterator[str]:
+    """What a program takes from a package and is not there: names that it imports, and those behind a dot.
+
+    theirs: modules that the page itself has.
+    """
     packages: dict[str, str] = {}
     for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom):
+        if isinstance(node, ast.ImportFrom) and node.module not in theirs:
             names = [(f"{node.module}", alias.name) for alias in node.names]
             yield from (f"{module}.{name}" for module, name in names if not has(module, name))
         if isinstance(node, ast.Import):
@@ -158,3 +164,47 @@ def test_what_is_wrong_is_found() -> None:
         ["sweep", "--fresh"]
     ]
     assert FILE.findall("In\n\n`mine.py`\n\n```python\nx = 1\n```\n") == [("mine.py", "x = 1\n")]
+
+
+SMALL = """
+[world]
+prompts = 3
+response_length = 3
+vocabulary = 6
+[data]
+pairs = 64
+[train]
+steps = 30
+[sweep]
+loss = {loss}
+beta = [0.03, 0.1, 0.3]
+seeds = 3
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "page", ["README.md", "docs/tutorials/python.md", "docs/howto/own_loss.md", "docs/howto/own_training_loop.md"]
+)
+def test_programs_of_a_page_run_one_after_the_other(page: str, tmp_path: Path) -> None:
+    """As they stand, in a folder with the files of the page and with the records that it reads, of small sweeps."""
+    for name, content in FILE.findall(TEXTS[page]):
+        (tmp_path / name).write_text(content, encoding="utf-8")
+    losses = {"quickstart": ["logistic", "hinge"]}
+    losses |= {"own": ["logistic", "mine.py:half"]} if (tmp_path / "mine.py").exists() else {}
+    for name, own in losses.items():
+        file = tmp_path / "configs" / f"{name}.toml"
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(SMALL.format(loss=own), encoding="utf-8")
+        run_sweep(Sweep.from_toml(file, beside=tmp_path), tmp_path / "results" / name, workers=1)
+    program = tmp_path / "page.py"
+    program.write_text("\n\n".join(block for name, block in PYTHON if name == page), encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-W", "error", str(program)],
+        cwd=tmp_path,
+        env={**os.environ, "MPLBACKEND": "Agg", "PYTHONPATH": f"{ROOT}{os.pathsep}{tmp_path}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]

@@ -66,6 +66,7 @@ LOSSES: dict[str, Loss] = {
     "truncated_quadratic": truncated_quadratic,
     "savage": savage,
 }
+"""The six f, by name: elementwise functions of a tensor z = beta rho, which return a tensor of its shape."""
 
 NAMES = {  # that people know three of them by, and what is the same there
     "logistic": Convention(names=("dpo", "sigmoid"), relation="DPO's loss, beta as there"),
