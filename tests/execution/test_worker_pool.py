@@ -46,7 +46,7 @@ def folder_of(sweep: Sweep, path: Path) -> ResultFolder:
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, heard():
         patch.setattr("simulator.execution.stack_job.finish_stack", interrupt)
         with pytest.raises(KeyboardInterrupt):
             run_sweep(sweep, path, workers=1)
