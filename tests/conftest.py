@@ -13,9 +13,9 @@ import pandas as pd
 import pytest
 import torch
 
-from simulator import Sweep, run_sweep
+from simulator import Sweep, World, make_world, run_sweep
 from simulator.worlds.build import build_world
-from simulator.worlds.protocol import World
+from simulator.worlds.protocol import World as SimulatedWorld
 
 SMALL = {
     "world": {"vocabulary": 4, "response_length": 3, "prompts": 3, "seed": 1},
@@ -125,8 +125,14 @@ def _apart_from_the_users_machine(tmp_path_factory: pytest.TempPathFactory) -> N
 
 
 @pytest.fixture(scope="session")
-def world() -> World:
+def world() -> SimulatedWorld:
     return build_world(small_sweep())
+
+
+@pytest.fixture(scope="session")
+def lab() -> World:
+    """The same world as users see it."""
+    return make_world(small_sweep())
 
 
 @pytest.fixture(scope="session")

@@ -22,7 +22,7 @@ from simulator.common.atomic_files import StorageError, remedy, write_atomically
 from simulator.common.terminal import say
 from simulator.execution.retry import failure_of_dead_process
 from simulator.execution.worker_pool import workers_on
-from tests.execution.test_worker_failures import folder_of, jobs_of
+from tests.execution.test_worker_pool import folder_of, jobs_of
 
 ROOT = Path(__file__).parents[2]
 FORBIDDEN = frozenset('<>:"/\\|?*') | frozenset(map(chr, range(32)))

@@ -6,14 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from simulator.engine.speed import layer_cost
 from simulator.execution.estimate import Plan, make_plan
-from simulator.methods import METHODS
-from simulator.networks.architecture import Architecture
-from simulator.objectives import OBJECTIVES
-from simulator.sweeps.grid import Point, expand
+from simulator.sweeps.grid import expand
 from simulator.sweeps.stacking import STACK_LIMIT, stacks
-from simulator.worlds.footprint import measured_places
 from tests.conftest import small_sweep
 
 
@@ -37,33 +32,6 @@ def test_more_work_takes_longer(more: dict[str, dict[str, object]]) -> None:
         return min(make_plan(small_sweep(**tables), workers=1).seconds for _ in range(3))
 
     assert seconds(**more) > seconds()
-
-
-def test_places_by_hand() -> None:
-    assert measured_places(small_sweep(), 48) == 3 * (2 + 4 + 16)
-
-    def network(method: str, name: str | None, **tables: dict[str, object]) -> tuple[int, int]:
-        taken = METHODS[method].footprint(cell(name, **tables))
-        return taken.sequences, taken.tokens
-
-    assert network("gpo", "logistic") == (16, 16 * (2 + 2 * 2))
-    assert network("gpo", "logistic", train={"batch": 1000}) == (48, 48 * 6)
-    assert network("gpo", "rpo_loo", objective={"rpo": {"responses": 5}}) == (16, 16 * (2 + 5 * 2))
-    assert network("rl", None, rl={"algorithm": "exact"}) == (3, 3 * (2 + 4 + 16))
-    assert network("rl", None, rl={"algorithm": "ppo", "reuse": 4}) == (3 * 8, 3 * 8 * 4)
-    assert METHODS["rl"].footprint(cell(None, rl={"algorithm": "ppo", "reuse": 4})).gradients == 4.5
-
-
-def cell(name: str | None, **tables: dict[str, object]) -> Point:
-    return Point(settings=small_sweep(**tables), objective=OBJECTIVES[name] if name else None)
-
-
-def test_cost_is_that_of_the_matrices() -> None:
-    architecture = Architecture(vocabulary=5, context=4, layers=3, width=8, heads=2)
-    matrices = sum(
-        rows * columns for name, (rows, columns) in architecture.shapes.items() if name not in ("token", "position")
-    )
-    assert layer_cost(architecture)[0] == matrices
 
 
 def test_the_text_names_where_records_would_go() -> None:

@@ -7,36 +7,28 @@ import pandas as pd
 import pytest
 import torch
 
-from simulator import Sweep, run_sweep
-from simulator.engine.recorder import Recorder
-from simulator.execution.run_stack import run_stack
+import simulator as sim
 from simulator.measurement.policy_summary import EDGES, bins_of
 from simulator.methods.algorithms.final_tables import margin_rows, spell
-from simulator.networks.parameters import unstack
-from simulator.networks.prefix_tree import leaf_log_probs, node_log_probs
 from simulator.sweeps.grid import expand
-from simulator.worlds.build import build_world
-from simulator.worlds.protocol import World
 from tests.conftest import small_sweep
 
 
-def beside(sweep: Sweep, world: World) -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]:
-    """The curves of a sweep that is one stack, and the tables beside them."""
-    tables: dict[str, pd.DataFrame] = {}
-    return run_stack(expand(sweep), world, [], Recorder(save_table=tables.__setitem__)), tables
+def told_of(sweep: sim.Sweep, folder: Path) -> dict[str, pd.DataFrame]:
+    """The tables of a sweep that has run."""
+    out = sim.run_sweep(sweep, folder, workers=1)
+    return {name: pd.read_parquet(out / f"{name}.parquet") for name in ("curves", "responses", "gold_law")}
 
 
 @pytest.fixture(scope="module")
-def told(world: World) -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]:
-    return beside(small_sweep(sweep={"loss": ["logistic"], "seeds": 1}), world)
+def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, pd.DataFrame]:
+    sweep = small_sweep(sweep={"loss": ["logistic"], "seeds": 1})
+    return told_of(sweep, tmp_path_factory.mktemp("told") / "out")
 
 
-def test_the_reference_says_what_its_law_says(world: World) -> None:
-    portrait = world.summarize(world.reference.expand(2, -1))
-    nodes = node_log_probs(
-        unstack(world.reference.unsqueeze(0), world.architecture), world.architecture, world.prompts, 3
-    )
-    law = leaf_log_probs(nodes, 4)[0]
+def test_the_reference_says_what_its_law_says(lab: sim.World) -> None:
+    portrait = lab.simulated.summarize(lab.reference.parameters.expand(2, -1))
+    law = lab.reference.log_prob(lab.prompts, lab.responses.expand(3, -1, -1))[0]
     for place in range(3):
         best = law[place].topk(8)[0]
         np.testing.assert_allclose(portrait.log_probs[0, place, :8].numpy(), best.numpy(), rtol=1e-5)
@@ -45,8 +37,8 @@ def test_the_reference_says_what_its_law_says(world: World) -> None:
     assert float(portrait.reference_law.sum()) == pytest.approx(1.0)
 
 
-def test_responses_are_the_likeliest_and_each_is_there_once(told: tuple[pd.DataFrame, dict[str, pd.DataFrame]]) -> None:
-    responses = told[1]["responses"]
+def test_responses_are_the_likeliest_and_each_is_there_once(told: dict[str, pd.DataFrame]) -> None:
+    responses = told["responses"]
     groups = responses.groupby(["run_id", "prompt"])
     assert len(groups) == 3 * 3
     for _, table in groups:
@@ -59,9 +51,9 @@ def test_responses_are_the_likeliest_and_each_is_there_once(told: tuple[pd.DataF
     )
 
 
-def test_the_law_of_gold_has_the_mean_that_the_curves_have(told: tuple[pd.DataFrame, dict[str, pd.DataFrame]]) -> None:
-    curves, tables = told
-    for run, table in tables["gold_law"].groupby("run_id"):
+def test_the_law_of_gold_has_the_mean_that_the_curves_have(told: dict[str, pd.DataFrame]) -> None:
+    curves = told["curves"]
+    for run, table in told["gold_law"].groupby("run_id"):
         end = curves[curves["run_id"] == run].iloc[-1]
         assert table["probability"].sum() == pytest.approx(1.0, abs=1e-4)
         assert (table["probability"] * table["gold"]).sum() == pytest.approx(end["gold"], abs=0.13)  # half a bin
@@ -88,9 +80,9 @@ def test_margins_are_those_toward_more_gold() -> None:
 
 
 def test_quantiles_of_the_margin_are_in_order_and_zero_at_the_reference(
-    told: tuple[pd.DataFrame, dict[str, pd.DataFrame]],
+    told: dict[str, pd.DataFrame],
 ) -> None:
-    curves = told[0]
+    curves = told["curves"].query("method == 'gpo'")
     names = [f"margin_q{level}" for level in ("05", "25", "50", "75", "95")]
     np.testing.assert_allclose(curves.loc[curves["step"] == 0, names], 0.0, atol=1e-5)
     assert (np.diff(curves[names], axis=1) >= 0).all()
@@ -104,8 +96,8 @@ def test_sampled_worlds_tell_of_their_samples(tmp_path: Path) -> None:
         measure={"samples": 64, "baseline": 64},
         sweep={"loss": ["logistic"], "beta": [0.05], "seeds": 2},
     )
-    curves, tables = beside(sweep, build_world(sweep))
-    responses = tables["responses"]
+    tables = told_of(sweep, tmp_path / "out")
+    curves, responses = tables["curves"], tables["responses"]
     assert responses["response"].str.split(" ").map(len).eq(6).all()
     assert len(responses.groupby(["run_id", "prompt"])) == 2 * 3
     for run, table in tables["gold_law"].groupby("run_id"):
@@ -127,7 +119,7 @@ def test_diverged_runs_leave_no_portrait(tmp_path: Path) -> None:
         train={"learning_rate": 1e6, "clip": 0.0, "optimizer": "adam"},
         sweep={"loss": ["exponential"], "beta": [1e6, 1e-6], "seeds": 1},
     )
-    folder = run_sweep(sweep, tmp_path / "out", workers=1)
+    folder = sim.run_sweep(sweep, tmp_path / "out", workers=1)
     runs = pd.read_parquet(folder / "runs.parquet")
     finished = set(runs.loc[runs["status"] == "finished", "run_id"])
     path = folder / "responses.parquet"

@@ -1,24 +1,19 @@
 """A folder in any state that a kill, another process or somebody's hand may leave it in."""
 
-import errno
 import hashlib
-import os
 import shutil
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-import simulator.execution.run_sweep
+import run
 from analysis import load
-from analysis.report.terminal_text import text
 from simulator import ConfigError, Sweep, SweepError, run_sweep
-from simulator.common.result_files import PARTS
+from simulator.execution.stack_job import finish_stack
 from simulator.storage.checksums import read_checksums, write_checksums
 from simulator.storage.inventory import describe_unfinished, finished_runs, is_complete
 from simulator.storage.layout import ResultFolder
-from simulator.storage.lock import writing_to
-from simulator.sweeps.grid import expand
 from tests.conftest import SMALL, heard, small_sweep
 
 GRID = {"loss": ["logistic", "hinge"], "beta": [0.1], "seeds": 2, "data.pairs": [16, 32]}
@@ -27,9 +22,6 @@ SHORT = {"steps": 6, "checkpoints": 3}
 
 def sweep_of(**grid: object) -> Sweep:
     return small_sweep(sweep=GRID | grid, train=SHORT)
-
-
-IDS = {run.run_id for run in expand(sweep_of())}
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +33,11 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def out(whole: Path, tmp_path: Path) -> Path:
     """A copy of it, to be harmed."""
     return Path(shutil.copytree(whole, tmp_path / "out"))
+
+
+@pytest.fixture(scope="module")
+def ids(whole: Path) -> set[str]:
+    return set(pd.read_parquet(whole / "runs.parquet")["run_id"])
 
 
 def worked(sweep: Sweep, out: Path, **how: object) -> tuple[int, int]:
@@ -68,12 +65,11 @@ def test_axes_in_another_order_are_the_same_sweep(tmp_path: Path, workers: int) 
         sweep={"loss": ["hinge"], "beta": [0.1], "seeds": 2} | dict(reversed(axes.items())), train=SHORT
     )
     out, calls = tmp_path / "out", iter(range(100))
-    finish = simulator.execution.stack_job.finish_stack
 
     def some(*arguments: object) -> None:
         if next(calls) == 2:
             raise KeyboardInterrupt
-        finish(*arguments)
+        finish_stack(*arguments)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("simulator.execution.stack_job.finish_stack", some)
@@ -86,7 +82,7 @@ def test_axes_in_another_order_are_the_same_sweep(tmp_path: Path, workers: int) 
 
 
 @pytest.mark.parametrize("kept", [0, 2, 5])
-def test_a_kill_while_parts_go_costs_nothing(out: Path, whole: Path, kept: int) -> None:
+def test_a_kill_while_parts_go_costs_nothing(out: Path, whole: Path, ids: set[str], kept: int) -> None:
     """The tables are sealed, and some parts are there still, not all of any stack."""
     folder = ResultFolder(path=out)
     folder.parts.mkdir()
@@ -95,21 +91,21 @@ def test_a_kill_while_parts_go_costs_nothing(out: Path, whole: Path, kept: int) 
         part.write_bytes(b"")
         write_checksums(folder.part_checksums(f"stack{number}"), out, {part: "0" * 64})
     folder.running.write_text("{}")
-    assert not is_complete(folder, IDS)
+    assert not is_complete(folder, ids)
     assert worked(sweep_of(), out) == (0, 8)
     assert same(out, whole)
-    assert is_complete(folder, IDS)
+    assert is_complete(folder, ids)
     assert not folder.parts.exists()
 
 
-def test_a_finished_folder_of_an_earlier_version_is_taken_as_it_is(out: Path) -> None:
+def test_a_finished_folder_of_an_earlier_version_is_taken_as_it_is(out: Path, ids: set[str]) -> None:
     (out / "SHA256SUMS").unlink()
     table = pd.read_parquet(out / "losses.parquet")
     table.to_parquet(out / "losses.parquet", compression="gzip")
     with heard() as told:
         assert worked(sweep_of(), out) == (0, 8)
     assert told == [f"{out / 'SHA256SUMS'}: is gone; all tables can be read and agree, and it is made again"]
-    assert is_complete(ResultFolder(path=out), IDS)
+    assert is_complete(ResultFolder(path=out), ids)
 
 
 def test_tables_that_nothing_vouches_for_are_read_before_they_are_believed(out: Path, whole: Path) -> None:
@@ -170,27 +166,30 @@ def test_a_seal_is_what_sha256sum_reads(out: Path) -> None:
         {"loss": ["hinge"], "beta": [0.1, 1.0], "seeds": 1},
     ],
 )
-def test_whatever_fails_is_told_in_the_tables(grid: dict[str, object], tmp_path: Path) -> None:
+@pytest.mark.usefixtures("undrawn")
+def test_whatever_fails_is_told_in_the_tables(
+    grid: dict[str, object], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """All runs that have some axis fail, or all that there are."""
     world = {"kind": "sampled"} if "measure.prompts" in grid else {}
     sweep = small_sweep(sweep=grid, world=world, train=SHORT, proxy={"steps": 4}, best_of_n={"largest": 4})
-    finish = simulator.execution.stack_job.finish_stack
     several = len(grid) > 3
 
     def some(stack: list, *more: object) -> None:
         if not several or any(
-            run.loss == "vpo" or run.method == "best_of_n" or run.cell.axes.get("measure.prompts") == "all"
-            for run in stack
+            one.loss == "vpo" or one.method == "best_of_n" or one.cell.axes.get("measure.prompts") == "all"
+            for one in stack
         ):
             raise ArithmeticError("no")
-        finish(stack, *more)
+        finish_stack(stack, *more)
 
     with pytest.MonkeyPatch.context() as patch, heard():
         patch.setattr("simulator.execution.stack_job.finish_stack", some)
         with pytest.raises(SweepError, match=r"runs? failed"):
             run_sweep(sweep, tmp_path / "out", workers=1)
     runs = pd.read_parquet(tmp_path / "out" / "runs.parquet")
-    assert f"{(runs['status'] == 'failed').sum()} more failed" in text(tmp_path / "out")
+    assert run.main(["report", str(tmp_path / "out")]) == (0 if several else 2)  # nothing is left to draw
+    assert f"{(runs['status'] == 'failed').sum()} more failed" in capsys.readouterr().out
     assert runs.loc[runs["status"] == "failed", "reason"].str.startswith("ArithmeticError: no").all()
     left = {"gpo"} if several else set()
     assert set(load(tmp_path / "out")["method"]) == (left if world else left | {"oracle"})  # where it can be listed
@@ -211,23 +210,6 @@ def test_what_is_kept_can_be_told_of_a_folder_that_is_damaged(tmp_path: Path) ->
     assert finished_runs(folder) == frozenset()
 
 
-def test_another_sweep_that_came_first_is_not_mixed_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Both found the folder empty; the other one has finished by the time that this one may write."""
-    examine, out = simulator.execution.prepare.examine_worlds, tmp_path / "out"
-
-    def slowly(*arguments: object) -> object:
-        found = examine(*arguments)
-        with monkeypatch.context() as patch:
-            patch.setattr("simulator.execution.run_sweep.examine_worlds", examine)
-            run_sweep(sweep_of(beta=[7.0]), out, workers=1)
-        return found
-
-    monkeypatch.setattr("simulator.execution.run_sweep.examine_worlds", slowly)
-    with pytest.raises(ConfigError, match=r"another sweep, where sweep\.beta = \(7\.0,\) and not"):
-        run_sweep(sweep_of(), out, workers=1)
-    assert (pd.read_parquet(out / "runs.parquet")["beta"] == 7.0).all()
-
-
 def test_fresh_removes_no_file_that_may_be_anybodys(tmp_path: Path) -> None:
     (tmp_path / "curves.parquet").write_bytes(b"not ours")
     for fresh in (False, True):
@@ -242,30 +224,6 @@ def test_fresh_removes_nothing_where_no_sweep_was(tmp_path: Path) -> None:
     (tmp_path / "claims.json").write_text("mine")
     run_sweep(sweep_of(), tmp_path, workers=1, fresh=True)
     assert (tmp_path / "figures" / "thesis.png").read_bytes() == b"mine"
-
-
-def test_a_folder_that_is_held_is_refused_and_let_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("simulator.storage.lock.PATIENCE", 0.05)
-    folder = ResultFolder(path=tmp_path)
-    with writing_to(folder, 3):
-        with pytest.raises(ConfigError, match=r"another sweep is writing there \(process \d+ on .*, since 20"):
-            run_sweep(sweep_of(), tmp_path, workers=1)
-        assert list(tmp_path.glob("*.parquet")) == []
-    assert list(tmp_path.iterdir()) == []
-    assert not any(any(tmp_path.glob(part)) for part in PARTS)
-
-
-def test_a_shared_disk_without_locks_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def none_left(*_: object, **__: object) -> None:
-        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
-
-    monkeypatch.setattr("filelock.FileLock.acquire", none_left)
-    with (
-        pytest.raises(ConfigError, match=r"file system has no locks.*choose an --out on a local disk \(No locks"),
-        writing_to(ResultFolder(path=tmp_path), 3),
-    ):
-        pass
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_small_sweep_is_what_the_copies_are_of(whole: Path) -> None:

@@ -1,34 +1,22 @@
 """A sweep goes on only with the code and the reference that made its records."""
 
 import json
-import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 
 import run
-import simulator.execution.stack_job
-import simulator.storage.provenance
-from analysis.records.load import mixed_code_note
-from analysis.report.terminal_text import text
+import simulator as sim
 from simulator import ConfigError, Sweep, SweepError, run_sweep
-from simulator.common.atomic_files import StorageError
 from simulator.storage.layout import ResultFolder
 from simulator.storage.origins import check_unchanged_since_start, origins_in
-from simulator.storage.provenance import (
-    INSIDE,
-    OUTSIDE,
-    SHOWING,
-    determines_numbers,
-    results_modules,
-    results_source,
-    source_hash,
-    verdicts_source,
-)
-from simulator.worlds.components import Components
+from simulator.storage.provenance import results_source
+from simulator.worlds.components import Components, make_components
 from tests.conftest import ROOT, heard, small_sweep
 
 GRID = {"loss": ["hinge"], "beta": [0.1], "seeds": 2, "data.pairs": [16, 32]}
@@ -42,21 +30,14 @@ def sweep_of(**grid: object) -> Sweep:
 @pytest.fixture(scope="module")
 def half(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in which one of two stacks is finished."""
-    out, calls, finish = (
-        tmp_path_factory.mktemp("half") / "out",
-        iter(range(9)),
-        simulator.execution.stack_job.finish_stack,
-    )
+    out = tmp_path_factory.mktemp("half") / "out"
 
-    def one(*arguments: object) -> None:
-        if next(calls):
+    def one(run_steps: int, runs: int, worked: bool) -> None:
+        if worked and runs:
             raise KeyboardInterrupt
-        finish(*arguments)
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("simulator.execution.stack_job.finish_stack", one)
-        with pytest.raises(KeyboardInterrupt):
-            run_sweep(sweep_of(), out, workers=1)
+    with pytest.raises(KeyboardInterrupt):
+        run_sweep(sweep_of(), out, workers=1, watch=one)
     assert len(origins_in(ResultFolder(path=out))) == 2
     return out
 
@@ -66,78 +47,13 @@ def out(half: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(half, tmp_path / "out"))
 
 
-@pytest.fixture
-def edit(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str, str], None]]:
-    """Replaces the text of a module, as far as hashes of the code know."""
-    texts = dict(simulator.storage.provenance.sources())
-    cached = (source_hash, results_modules, results_source)
-
-    def change(path: str, to: str) -> None:
-        texts[path] = to
-        for function in cached:
-            function.cache_clear()
-
-    monkeypatch.setattr(simulator.storage.provenance, "sources", lambda: texts)
-    yield change
-    monkeypatch.undo()
-    for function in cached:
-        function.cache_clear()
-
-
-def edited(path: str, before: str, after: str) -> tuple[str, str]:
-    text = simulator.storage.provenance.sources()[path]
-    assert before in text
-    return path, text.replace(before, after, 1)
-
-
-def test_what_determines_numbers_is_in_the_hash_and_what_does_not_is_not(edit: Callable[[str, str], None]) -> None:
-    before = results_source(), source_hash()
-    for path in (
-        "simulator/execution/worker_pool.py",
-        "simulator/storage/inventory.py",
-        "simulator/execution/progress.py",
-    ):
-        edit(path, "x = 1\n")
-    assert results_source() == before[0]
-    assert source_hash() != before[1]
-    for path in (
-        GOLD,
-        "simulator/engine/gradient_steps.py",
-        "simulator/objectives/losses/rpo.py",
-        "simulator/measurement/exact.py",
-    ):
-        now = results_source()
-        edit(path, "x = 1\n")
-        assert results_source() != now
-    edit("simulator/brand_new.py", "x = 1\n")
-    assert "simulator/brand_new.py" in results_modules()
-
-
-def test_comments_and_docstrings_are_not_in_the_hash(edit: Callable[[str, str], None]) -> None:
-    before = results_source()
-    edit(*edited(GOLD, '"""', '"""Better said. '))
-    edit(*edited("simulator/engine/gradient_steps.py", "BATCHES_DRAWN = 512", "# why\n\nBATCHES_DRAWN = 512  # how"))
-    assert results_source() == before
-    edit(*edited("simulator/engine/gradient_steps.py", "BATCHES_DRAWN = 512", "BATCHES_DRAWN = 511"))
-    assert results_source() != before
-
-
-def test_what_determines_numbers_uses_nothing_from_outside_but_messages_and_files() -> None:
-    """Or else a module outside of the hash could determine them."""
-    harmless = {"common/errors", "common/atomic_files", "common/signals", "common/terminal", "user_code/loading"}
-    for path in results_modules():
-        text = simulator.storage.provenance.sources()[path]
-        used = re.findall(r"^\s*from simulator\.([\w.]+) import", text, re.MULTILINE)
-        outside = {
-            name.replace(".", "/") for name in used if not determines_numbers(f"simulator/{name.replace('.', '/')}.py")
-        }
-        assert outside <= harmless, path
-
-
-def test_the_modules_outside_are_there() -> None:
-    names = {path.removeprefix("simulator/").removesuffix(".py") for path in simulator.storage.provenance.sources()}
-    assert names | {f"{name.partition('/')[0]}/" for name in names} >= OUTSIDE
-    assert names >= set(INSIDE)
+def reported(out: Path, capsys: pytest.CaptureFixture[str]) -> str:
+    """What the command says of a folder."""
+    capsys.readouterr()
+    assert run.main(["report", str(out)]) == 0
+    said = capsys.readouterr().out
+    assert " runs" in said
+    return said
 
 
 def test_other_code_does_not_go_on_and_is_named(out: Path, edit: Callable[[str, str], None]) -> None:
@@ -148,23 +64,28 @@ def test_other_code_does_not_go_on_and_is_named(out: Path, edit: Callable[[str, 
     assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
 
 
-def test_other_code_that_determines_nothing_goes_on(out: Path, edit: Callable[[str, str], None]) -> None:
+@pytest.mark.usefixtures("undrawn")
+def test_other_code_that_determines_nothing_goes_on(
+    out: Path, edit: Callable[[str, str], None], capsys: pytest.CaptureFixture[str]
+) -> None:
     edit("simulator/execution/worker_pool.py", "x = 1\n")
-    edit(*edited(GOLD, '"""', '"""Better said. '))
+    edit(GOLD, (ROOT / GOLD).read_text(encoding="utf-8").replace('"""', '"""Better said. ', 1))
     run_sweep(sweep_of(), out, workers=1)
-    assert mixed_code_note(out) == ""
+    assert "different code" not in reported(out, capsys)
     assert len(set(pd.read_parquet(out / "runs.parquet")["simulator_source"])) == 2
 
 
-def test_other_code_that_is_accepted_is_told_of(out: Path, edit: Callable[[str, str], None]) -> None:
+@pytest.mark.usefixtures("undrawn")
+def test_other_code_that_is_accepted_is_told_of(
+    out: Path, edit: Callable[[str, str], None], capsys: pytest.CaptureFixture[str]
+) -> None:
     before = results_source()
     edit(GOLD, "x = 1\n")
     run_sweep(sweep_of(), out, workers=1, accept_source=True)
     counts = pd.read_parquet(out / "runs.parquet")["results_source"].value_counts().to_dict()
     assert counts == {before: 2, results_source(): 2}
     said = f"different code made these runs, and their numbers may differ for it: 2 runs by {before}, 2 runs by"
-    assert said in mixed_code_note(out)
-    assert said in text(out)
+    assert said in reported(out, capsys)
 
 
 @pytest.mark.usefixtures("undrawn")
@@ -191,13 +112,12 @@ def test_where_source_json_is_gone_the_tables_say_it(out: Path, edit: Callable[[
 
 def test_another_reference_does_not_go_on(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As on a machine whose training gives another one."""
-    make = simulator.worlds.components.make_components
 
-    def elsewhere(*arguments: object) -> Components:
-        ground = make(*arguments)
+    def elsewhere(*arguments: Any) -> Components:
+        ground = make_components(*arguments)
         reference = ground.reference.clone()
         reference[3] *= 1 + 1e-6
-        return Components(**{**vars(ground), "reference": reference})
+        return replace(ground, reference=reference)
 
     with monkeypatch.context() as patch:
         patch.setattr("simulator.worlds.build.make_components", elsewhere)
@@ -230,10 +150,10 @@ def test_a_process_with_other_code_or_another_reference_does_no_job(
 ) -> None:
     folder, facts = ResultFolder(path=out), json.loads((out / "world.json").read_text())
     check_unchanged_since_start(folder, facts["name"], facts["reference_sha256"])
-    with pytest.raises(StorageError, match="is not the one that the sweep began with"):
+    with pytest.raises(sim.StorageError, match="is not the one that the sweep began with"):
         check_unchanged_since_start(folder, facts["name"], "0" * 64)
     edit(GOLD, "x = 1\n")
-    with pytest.raises(StorageError, match="the code of the simulator has changed since the sweep"):
+    with pytest.raises(sim.StorageError, match="the code of the simulator has changed since the sweep"):
         check_unchanged_since_start(folder, facts["name"], facts["reference_sha256"])
 
 
@@ -246,11 +166,3 @@ def test_proxies_say_how_they_were_made(tmp_path: Path) -> None:
         (results_source(), facts["reference_sha256"])
     }
     assert len(origins_in(ResultFolder(path=out))) == 2
-
-
-def test_what_only_shows_verdicts_is_named_and_there() -> None:
-    root = ROOT / "analysis"
-    names = {path.relative_to(root).with_suffix("").as_posix() for path in root.rglob("*.py")}
-    names |= {f"{path.name}/" for path in root.iterdir() if (path / "__init__.py").exists()}
-    assert names >= SHOWING
-    assert len(verdicts_source()) == 10

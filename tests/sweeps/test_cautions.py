@@ -6,14 +6,11 @@ from typing import Any
 import pytest
 import torch
 
-from simulator import Sweep, run_sweep
-from simulator.engine.recorder import Recorder
-from simulator.execution.run_stack import run_stack
-from simulator.objectives import OBJECTIVES
+import simulator as sim
+from simulator import OBJECTIVES, Sweep, run_sweep
 from simulator.objectives.custom import start_slopes
 from simulator.sweeps.cautions import LEAST_SLOPE, cautions, steepest, uninformative_pairs
 from simulator.sweeps.grid import expand
-from simulator.worlds.build import build_world
 from tests.conftest import heard, small_sweep
 
 CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.toml"))
@@ -60,23 +57,23 @@ def test_nothing_is_said_of_what_can_be_trained() -> None:
     assert said(sweep={"loss": ["simpo"], "seeds": 1}, world={"kind": "sampled", "language": {"stop": 0.1}}) == []
 
 
-def reached(**tables: Any) -> float:
+def reached(lab: sim.World, beta: float = 0.1, **train: Any) -> float:
     """KL at the end of training."""
-    (run,) = expand(small_sweep(**{**GOOD, **tables}))
-    return float(run_stack([run], build_world(run.settings), [], Recorder())["kl"].iloc[-1])
+    settings = {f"train.{key}": value for key, value in train.items()}
+    return float(sim.train(lab, lab.preferences(), beta=beta, settings=settings).curves["kl"].iloc[-1])
 
 
-def test_thresholds_are_where_training_stalls() -> None:
+def test_thresholds_are_where_training_stalls(lab: sim.World) -> None:
     """Of the KL that a run reaches, one at half of a threshold misses half or more, and one at 30 times it little."""
-    usual = reached()
+    usual = reached(lab)
     steep = steepest(OBJECTIVES["logistic"], 1.0, {})
     for factor, low, high in ((0.5, 0.0, 0.5), (30.0, 0.8, 1.5)):
         beta = factor * LEAST_SLOPE / steep
-        assert low < reached(sweep={**GOOD["sweep"], "beta": [beta]}) / usual < high
-    assert reached(train={"clip": 1e-8}) < 0.5 * usual
-    assert reached(train={"clip": 1e-5}) > 0.5 * usual
-    assert reached(train={"learning_rate": 1e-6}) < 1e-5 * usual
-    assert reached(train={"learning_rate": 1e-9}) == pytest.approx(0, abs=1e-9)
+        assert low < reached(lab, beta) / usual < high
+    assert reached(lab, clip=1e-8) < 0.5 * usual
+    assert reached(lab, clip=1e-5) > 0.5 * usual
+    assert reached(lab, learning_rate=1e-6) < 1e-5 * usual
+    assert reached(lab, learning_rate=1e-9) == pytest.approx(0, abs=1e-9)
 
 
 @pytest.mark.parametrize("name", [name for name, each in OBJECTIVES.items() if each.f is not None])
@@ -106,13 +103,16 @@ def test_pairs_that_say_nothing_are_counted(tables: dict[str, Any], monkeypatch:
     """Against the closed form of the world: the reference's chance of a pair of equals, and of equal gold."""
     monkeypatch.setattr("simulator.sweeps.cautions.SILENT", 0.1)
     (run,) = expand(small_sweep(**GOOD, **tables, data={"pairs": 256}))
-    world = build_world(run.settings)
-    law, gold = world.reference_log_probs.exp(), world.reference_law.gold
+    lab = sim.make_world(small_sweep(**GOOD, **tables))
+    listed = lab.responses.expand(len(lab.prompts), -1, -1)
+    law, gold = lab.reference.log_prob(lab.prompts, listed)[0].exp(), lab.gold(lab.prompts, listed)
     same = (law**2).sum(dim=1)
     equal = ((gold[:, :, None] - gold[:, None]).abs() < 1e-9).double()
     both = torch.einsum("pi,pj,pij->p", law, law, equal)
     shares = [
-        float(word.removesuffix("%")) / 100 for word in uninformative_pairs(world, run).split() if word.endswith("%")
+        float(word.removesuffix("%")) / 100
+        for word in uninformative_pairs(lab.simulated, run).split()
+        if word.endswith("%")
     ]
     assert shares == pytest.approx([same.mean().item(), (both - same).mean().item()], abs=0.1)
 
@@ -125,9 +125,9 @@ def test_a_sweep_whose_pairs_say_nothing_warns_and_runs(tmp_path: Path) -> None:
     assert len([line for line in warned if "have equal gold, so that their labels say nothing" in line]) == 1
 
 
-def test_pairs_that_speak_are_not_mentioned() -> None:
+def test_pairs_that_speak_are_not_mentioned(lab: sim.World) -> None:
     (run,) = expand(small_sweep(**GOOD))
-    assert uninformative_pairs(build_world(run.settings), run) == ""
+    assert uninformative_pairs(lab.simulated, run) == ""
 
 
 def test_an_end_that_the_text_does_not_have_is_said(tmp_path: Path) -> None:

@@ -1,0 +1,26 @@
+"""What a step and a measurement of each method take, by hand."""
+
+import simulator as sim
+from simulator.methods import METHODS
+from simulator.sweeps.grid import Point
+from simulator.worlds.footprint import measured_places
+from tests.conftest import small_sweep
+
+
+def cell(name: str | None, **tables: dict[str, object]) -> Point:
+    return Point(settings=small_sweep(**tables), objective=sim.OBJECTIVES[name] if name else None)
+
+
+def test_places_by_hand() -> None:
+    assert measured_places(small_sweep(), 48) == 3 * (2 + 4 + 16)
+
+    def network(method: str, name: str | None, **tables: dict[str, object]) -> tuple[int, int]:
+        taken = METHODS[method].footprint(cell(name, **tables))
+        return taken.sequences, taken.tokens
+
+    assert network("gpo", "logistic") == (16, 16 * (2 + 2 * 2))
+    assert network("gpo", "logistic", train={"batch": 1000}) == (48, 48 * 6)
+    assert network("gpo", "rpo_loo", objective={"rpo": {"responses": 5}}) == (16, 16 * (2 + 5 * 2))
+    assert network("rl", None, rl={"algorithm": "exact"}) == (3, 3 * (2 + 4 + 16))
+    assert network("rl", None, rl={"algorithm": "ppo", "reuse": 4}) == (3 * 8, 3 * 8 * 4)
+    assert METHODS["rl"].footprint(cell(None, rl={"algorithm": "ppo", "reuse": 4})).gradients == 4.5

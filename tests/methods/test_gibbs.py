@@ -1,0 +1,43 @@
+"""The best policies against a proxy, in closed form."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import simulator as sim
+from simulator.engine.recorder import Recorder
+from simulator.methods.gibbs import METHOD
+from simulator.proxies.scores import Trained, make_proxy
+from simulator.sweeps.grid import expand
+from tests.conftest import heard, small_sweep
+
+
+def test_gibbs_climbs_its_proxy_and_nobody_has_more_of_it(tmp_path: Path) -> None:
+    proxy = {"width": 8, "steps": 40, "batch": 16}
+    sweep = small_sweep(proxy=proxy, sweep={"method": ["gibbs", "best_of_n"], "seeds": 1})
+    with heard():  # of settings that these methods do not read
+        curves = pd.read_parquet(sim.run_sweep(sweep, tmp_path / "out", workers=1) / "curves.parquet")
+    gibbs, best = (curves[curves["method"] == method] for method in ("gibbs", "best_of_n"))
+    assert min(len(gibbs), len(best)) > 8
+    assert gibbs["kl"].is_monotonic_increasing
+    assert gibbs["proxy"].is_monotonic_increasing
+    assert gibbs["tau"].is_monotonic_decreasing
+    at_most = np.interp(best["kl"], gibbs["kl"], gibbs["proxy"])
+    inside = best["kl"] < gibbs["kl"].max()
+    assert inside.sum() > 4
+    assert (best["proxy"][inside] <= at_most[inside] + 1e-3).all()
+
+
+def test_a_gold_reward_as_proxy_of_itself_is_the_oracle(lab: sim.World) -> None:
+    """A proxy whose scores are gold's is recalibrated to gold itself, and its Gibbs policies are the oracle's."""
+    here = lab.simulated
+    perfect = Trained(architecture=here.architecture, parameters=here.reference, scores=7 * here.listing.gold + 3)
+    proxy = make_proxy([perfect], here.listing, combine="mean", uncertainty=0.0)
+    assert proxy.table == pytest.approx(here.listing.gold, abs=1e-6)
+    gibbs = METHOD.run(expand(small_sweep(sweep={"method": "gibbs", "seeds": 1})), here, [proxy], Recorder())
+    oracle = here.oracle("x")
+    for name in ("kl", "gold", "proxy"):
+        assert gibbs[name].to_numpy() == pytest.approx(oracle[name if name != "proxy" else "gold"].to_numpy(), abs=1e-5)
+    assert gibbs["gold"].to_numpy() == pytest.approx(lab.oracle(gibbs["kl"]), abs=1e-5)
