@@ -44,6 +44,15 @@ def changed(settings: Settings, changes: Mapping[str, Any], function: str) -> Se
         raise ConfigError(*complain(error, type(settings), origin=lambda key: f"in {function}()")) from None
 
 
+def once(named: Mapping[str, Any], settings: Mapping[str, Any] | None, function: str) -> dict[str, Any]:
+    """What was given by name, by dotted keys, and what stands in `settings`. Raises ConfigError for a key of both."""
+    others = dict(settings or {})
+    for key, value in named.items():
+        if value is not None and key in others:
+            raise ConfigError(f"{function}: {key} comes twice, as {key.rpartition('.')[2]}= and in settings")
+    return {**named, **others}
+
+
 def values_of(value: Any, name: str) -> list[Any]:
     """One value or several, as a list. Raises ConfigError where there is none."""
     values = plain(value)

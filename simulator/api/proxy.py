@@ -13,7 +13,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from simulator.api.arguments import changed, count_of, seeds_of, tokens_of, values_of
+from simulator.api.arguments import changed, count_of, once, seeds_of, tokens_of, values_of
 from simulator.api.pairs import Pairs, preferences_of, rows_of
 from simulator.common.errors import ConfigError
 from simulator.engine.recorder import Recorder
@@ -103,8 +103,8 @@ def train_proxy(
         world.settings if pairs.drawn is None else world.settings.model_copy(update={"data": pairs.drawn.settings.data})
     )
     named = {"width": width, "layers": layers, "members": members, "combine": combine, "loss": loss, "steps": steps}
-    changes = {"data.pairs": len(pairs), **{f"proxy.{key}": value for key, value in named.items()}, **(settings or {})}
-    ours = changed(base, changes, "train_proxy")
+    changes = once({f"proxy.{key}": value for key, value in named.items()}, settings, "train_proxy")
+    ours = changed(base, {"data.pairs": len(pairs), **changes}, "train_proxy")
     if known.responses.shape[1] != 2:
         raise ConfigError(f"pairs: a proxy learns from pairs of two responses, not of {known.responses.shape[1]}")
     try:

@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 import torch
 
-from simulator.api.arguments import numbers_of, seeds_of
+from simulator.api.arguments import numbers_of, once, seeds_of
 from simulator.api.pairs import Pairs
 from simulator.api.policies import Policies
 from simulator.api.proxy import Proxy
@@ -160,7 +160,7 @@ def training(
     trained before the first is asked for; `break` stops. `.policies` and `.curves` are what there is so far.
     """
     named = {"steps": steps, "batch": batch, "learning_rate": learning_rate, "checkpoints": checkpoints}
-    changes = {**{f"train.{key}": value for key, value in named.items()}, **(settings or {})}
+    changes = once({f"train.{key}": value for key, value in named.items()}, settings, "train")
     choices = Choices(
         loss=losses_of(loss, world.base_folder),
         beta=numbers_of(beta, "beta", "a number above 0", lambda value: 0 < value < math.inf),

@@ -21,6 +21,8 @@ def checkpoint_steps(steps: int, count: int) -> list[int]:
     """`count` different steps from 0 to `steps`, spaced evenly in the logarithm as far as whole numbers allow."""
     if count > steps:
         return list(range(steps + 1))
+    if count == 2:
+        return [0, steps]
     chosen = [0]
     for left in range(count - 1, 0, -1):
         last = max(chosen[-1], 1)

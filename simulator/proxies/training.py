@@ -104,15 +104,18 @@ def values_of(parameters: Tensor, problem: TrainingProblem, places: Tensor) -> T
 def loss_and_accuracy(
     parameters: Tensor, problem: TrainingProblem, first: Sequence[int], count: Sequence[int]
 ) -> Array:
-    """Loss and accuracy against labels of each proxy, on `count` pairs from its `first` on, [2, M]."""
+    """Loss and accuracy against labels of each proxy, on `count` pairs from its `first` on, [2, M]; ties half."""
     most = max(count)
     places = [start + torch.arange(most) % number for start, number in zip(first, count, strict=True)]
-    values = values_of(parameters, problem, torch.stack(places).to(parameters.device))
+    where = torch.stack(places).to(parameters.device)
+    values = values_of(parameters, problem, where)
     nothing = torch.zeros_like(values)
     given = StackedPairs(policy=values, reference=nothing, lengths=nothing + 1, beta=problem.beta)
     losses = pair_losses(given, problem.parts).cpu().numpy()
     gaps = (values[..., 0] - values[..., 1]).cpu().numpy()
-    right = (np.sign(gaps) + 1) / 2
+    responses = problem.responses[torch.arange(len(where), device=where.device).unsqueeze(1), where]
+    alike = (responses[:, :, 0] == responses[:, :, 1]).all(dim=-1).cpu().numpy()  # scores of the same may round apart
+    right = np.where(alike, 0.5, (np.sign(gaps) + 1) / 2)
     return np.array(
         [[row[:number].mean() for row, number in zip(table, count, strict=True)] for table in (losses, right)]
     )

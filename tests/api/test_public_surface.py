@@ -287,3 +287,15 @@ def test_a_notebook_shows_what_things_are(world: sim.World, pairs: sim.Pairs, po
     assert repr(policies).startswith("Policies(gpo-logistic-0.05-3-")
     assert repr(world.reference) == "Policies(reference)"
     assert repr(sim.train_proxy(world, pairs, width=16, steps=2)) == "Proxy(width=16, members=1, pairs=48, seed=0)"
+
+
+def test_two_checkpoints_are_the_beginning_and_the_end(world: sim.World, pairs: sim.Pairs) -> None:
+    assert sim.train(world, pairs, steps=9, checkpoints=2).curves["step"].tolist() == [0, 9]
+
+
+def test_pairs_of_two_identical_responses_count_half_in_accuracy(world: sim.World, pairs: sim.Pairs) -> None:
+    same = sim.Pairs(prompts=pairs.prompts, chosen=pairs.chosen, rejected=pairs.chosen)
+    facts = sim.train_proxy(world, same, width=16, steps=5).facts
+    assert facts["train_accuracy"].tolist() == facts["held_out_accuracy"].tolist() == [0.5]
+    policies = sim.train(world, same, steps=5)
+    assert policies.curves["train_accuracy"].eq(0.5).all()

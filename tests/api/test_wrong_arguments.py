@@ -52,6 +52,14 @@ WRONG: dict[str, tuple[Call, str]] = {
         lambda w, p: sim.train(w, p, settings={"train.step": 3}),
         r"unknown key train.step \(= 3\); did you mean train.steps",
     ),
+    "twice": (
+        lambda w, p: sim.train(w, p, steps=7, settings={"train.steps": 3}),
+        "train: train.steps comes twice, as steps= and in settings",
+    ),
+    "twice for a proxy": (
+        lambda w, p: sim.train_proxy(w, p, steps=7, settings={"proxy.steps": 3}),
+        "train_proxy: proxy.steps comes twice, as steps= and in settings",
+    ),
     "method": (lambda w, p: sim.train(w, p, method="gibbs"), 'method = "gibbs": must be one of gpo, rl'),
     "method dpo": (lambda w, p: sim.train(w, p, method="ppo"), 'method = "ppo": must be one of gpo, rl; it is rl here'),
     "data": (

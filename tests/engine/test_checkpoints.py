@@ -15,7 +15,9 @@ def test_checkpoints_are_evenly_spaced_in_the_logarithm() -> None:
     assert ratio.max() / ratio.min() < 1.2
 
 
-@pytest.mark.parametrize(("steps", "count"), [(1, 2), (5, 24), (10, 11), (10, 10), (600, 24), (30, 29)])
+@pytest.mark.parametrize(
+    ("steps", "count"), [(1, 2), (30, 2), (600, 2), (5, 24), (10, 11), (10, 10), (600, 24), (30, 29)]
+)
 def test_checkpoints_are_as_many_as_asked_where_there_are_steps(steps: int, count: int) -> None:
     chosen = checkpoint_steps(steps, count)
     assert len(chosen) == min(count, steps + 1)
