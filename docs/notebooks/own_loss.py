@@ -6,6 +6,7 @@
 # %%
 import matplotlib.pyplot as plt
 import torch
+from torch import Tensor
 
 import simulator as sim
 
@@ -20,7 +21,7 @@ BETAS = [0.03, 0.1, 0.3, 1.0]
 
 
 # %%
-def half(z: torch.Tensor) -> torch.Tensor:
+def half(z: Tensor) -> Tensor:
     """(z - 1/2)^2"""
     return (z - 0.5).square()
 
@@ -33,7 +34,7 @@ def half(z: torch.Tensor) -> torch.Tensor:
 
 
 # %%
-def bounded(chosen: torch.Tensor, rejected: torch.Tensor, beta: torch.Tensor) -> torch.Tensor:
+def bounded(chosen: Tensor, rejected: Tensor, beta: Tensor) -> Tensor:
     """1 - σ(β chosen) + σ(β rejected)"""
     return torch.sigmoid(-beta * chosen) + torch.sigmoid(beta * rejected)
 
@@ -44,7 +45,8 @@ def bounded(chosen: torch.Tensor, rejected: torch.Tensor, beta: torch.Tensor) ->
 # Three losses, four β and three seeds are 36 policies. They train at once.
 
 # %%
-policies = sim.train(world, pairs, loss=["logistic", half, bounded], beta=BETAS, seed=[0, 1, 2])
+losses = ["logistic", half, bounded]
+policies = sim.train(world, pairs, loss=losses, beta=BETAS, seed=[0, 1, 2])
 measured = world.measure(policies)
 measured.groupby(["loss", "beta"])[["kl", "gold", "win_rate"]].mean().round(3)
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 import matplotlib.pyplot as plt
 import pandas as pd
 import torch
+from torch import Tensor
 
 import simulator as sim
 
@@ -33,16 +34,17 @@ class Table(torch.nn.Module):
         sizes = (len(world.prompts), world.response_length, world.vocabulary, world.vocabulary)
         self.logits = torch.nn.Parameter(torch.zeros(sizes))
 
-    def forward(self, prompts: torch.Tensor, responses: torch.Tensor) -> torch.Tensor:
+    def forward(self, prompts: Tensor, responses: Tensor) -> Tensor:
         """log π of responses [P, M, T] to prompts [P, L], in nats, [P, M]."""
         row = (prompts[:, None] == world.prompts).all(dim=-1).int().argmax(dim=1)
         first = prompts[:, -1, None, None].expand(-1, responses.shape[1], 1)
         before = torch.cat([first, responses[..., :-1]], dim=-1)
-        laws = self.logits.log_softmax(dim=-1)[row[:, None, None], torch.arange(responses.shape[-1]), before]
+        place = torch.arange(responses.shape[-1])
+        laws = self.logits.log_softmax(dim=-1)[row[:, None, None], place, before]
         return laws.gather(-1, responses[..., None])[..., 0].sum(dim=-1)
 
 
-def fit(policy: Table, loss: Callable[[], torch.Tensor], steps: int) -> None:
+def fit(policy: Table, loss: Callable[[], Tensor], steps: int) -> None:
     """Minimize a loss with Adam."""
     adam = torch.optim.Adam(policy.parameters(), lr=0.03)
     for _ in range(steps):
@@ -74,7 +76,7 @@ world.measure(policy)[["kl", "gold", "win_rate", "entropy"]].round(3)
 BETA = 0.1
 
 
-def dpo() -> torch.Tensor:
+def dpo() -> Tensor:
     """-log σ(β ρ), with ρ against the table as it was after supervised training."""
     ratio = policy(pairs.prompts, both) - start
     return torch.nn.functional.softplus(-BETA * (ratio[:, 0] - ratio[:, 1])).mean()
@@ -91,7 +93,7 @@ table[["step", "kl", "gold", "win_rate"]].iloc[::6].round(3)
 # ## Beside the best possible, and beside ours
 
 # %%
-ours = sim.train(world, pairs, loss="logistic", beta=BETA, steps=300, seed=0).curves
+ours = sim.train(world, pairs, beta=BETA, steps=300, seed=0).curves
 grid = pd.Series(range(0, 61)) / 10
 plt.plot(grid, world.oracle(grid), "k--", label="oracle")
 plt.plot(table["kl"], table["gold"], marker=".", label="this loop")

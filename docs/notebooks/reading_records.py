@@ -53,8 +53,9 @@ pd.DataFrame(about).T.loc[["kl", "gold", "win_rate", "mu_squared", "chosen_logra
 # Does the probability of chosen responses fall while training improves gold? Both are columns.
 
 # %%
-clean = curves[(curves["method"] == "gpo") & (curves["label_noise"] == 0) & (curves["loss"] == "logistic")]
-clean.groupby(["beta", "step"])[["gold", "chosen_logratio", "rejected_logratio"]].mean().groupby("beta").last().round(2)
+clean = curves[(curves["label_noise"] == 0) & (curves["loss"] == "logistic")]
+means = clean.groupby(["beta", "step"])[["gold", "chosen_logratio", "rejected_logratio"]]
+means.mean().groupby("beta").last().round(2)
 
 # %% [markdown]
 # ## With `analysis`
