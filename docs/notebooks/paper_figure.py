@@ -60,8 +60,7 @@ with plt.rc_context(STYLE):
     figure, axes = plt.subplots(figsize=(3.25, 2.4), layout="constrained")
     for loss, rows in lines.groupby("loss"):
         axes.plot(rows["kl"], rows["gold"], color=COLORS[loss], label=NAMES[loss])
-        band = {"color": COLORS[loss], "alpha": 0.15, "linewidth": 0}
-        axes.fill_between(rows["kl"], rows["low"], rows["high"], **band)
+        axes.fill_between(rows["kl"], rows["low"], rows["high"], color=COLORS[loss], alpha=0.15, lw=0)
     axes.plot(oracle["kl"], oracle["gold"], "k--", linewidth=1, label="best possible")
     axes.set_xlim(0, lines["kl"].max())
     axes.set_ylim(bottom=min(0, lines["gold"].min()))

@@ -33,7 +33,7 @@ from simulator.sweeps.sweep import METHOD_KNOWN_AS
 from simulator.user_code.loading import given_function, is_own
 from simulator.worlds.protocol import World as SimulatedWorld
 
-Loss = str | Callable[..., Any] | Sequence[str | Callable[..., Any]]
+Loss = str | Callable[..., Any] | Sequence[Any]
 Datum = Pairs | Proxy
 
 
