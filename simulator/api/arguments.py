@@ -46,7 +46,10 @@ def changed(settings: Settings, changes: Mapping[str, Any], function: str) -> Se
 
 def once(named: Mapping[str, Any], settings: Mapping[str, Any] | None, function: str) -> dict[str, Any]:
     """What was given by name, by dotted keys, and what stands in `settings`. Raises ConfigError for a key of both."""
-    others = dict(settings or {})
+    others, table = dict(settings or {}), next(iter(named)).partition(".")[0]
+    for key in others:
+        if not isinstance(key, str) or "." not in key:
+            raise ConfigError(f"{function}: settings: {shown(key)} has no table in front; write such as {table}.{key}")
     for key, value in named.items():
         if value is not None and key in others:
             raise ConfigError(f"{function}: {key} comes twice, as {key.rpartition('.')[2]}= and in settings")
@@ -94,8 +97,13 @@ def choice_of(value: Any, name: str, choices: Sequence[str], known_as: Mapping[s
     if isinstance(value, str) and value in choices:
         return value
     stands_for = (known_as or {}).get(value) if isinstance(value, str) else None
-    hint = f"; it is {stands_for} here" if stands_for else nearest(value, choices) if isinstance(value, str) else ""
+    hint = f"; it is {stands_for} here" if stands_for else nearest_of(value, choices) if isinstance(value, str) else ""
     raise ConfigError(f"{name} = {shown(value)}: must be one of {', '.join(choices)}{hint}")
+
+
+def nearest_of(value: str, choices: Sequence[str]) -> str:
+    """A clause that names the choice most like a value, whatever its capitals."""
+    return nearest(value, choices) or nearest(value.lower(), choices)
 
 
 def tokens_of(value: Any, name: str, shape: Sequence[int | str], vocabulary: int, *, ends: bool = False) -> Tensor:

@@ -96,10 +96,13 @@ def preferences_of(pairs: Any, world: World, name: str) -> Preferences:
     length, count = world.prompts.shape[1], len(pairs.prompts)
     prompts = tokens_of(pairs.prompts, f"{name}.prompts", ("N", length), vocabulary)
     size = (count, world.architecture.context - length + 1)
-    tokens_of(pairs.chosen, f"{name}.chosen", size, vocabulary, ends=ends)
-    tokens_of(pairs.rejected, f"{name}.rejected", size, vocabulary, ends=ends)
-    shape = (count, "K", size[1])
-    responses = tokens_of(pairs.responses, f"{name}.ranked", shape, vocabulary, ends=ends).to(world.prompts.device)
+    chosen = tokens_of(pairs.chosen, f"{name}.chosen", size, vocabulary, ends=ends)
+    rejected = tokens_of(pairs.rejected, f"{name}.rejected", size, vocabulary, ends=ends)
+    if pairs.ranked is None:
+        responses = torch.stack([chosen, rejected], dim=1)
+    else:
+        responses = tokens_of(pairs.ranked, f"{name}.ranked", (count, "K", size[1]), vocabulary, ends=ends)
+    responses = responses.to(world.prompts.device)
     row = rows_of(prompts, world, f"{name}.prompts")
     known = pairs.drawn and pairs.drawn.preferences
     if known and torch.equal(known.prompt, row) and torch.equal(known.responses, responses):

@@ -50,8 +50,8 @@ def named_loss(name: Any, beside: Path | None) -> Objective:
     """The objective of this name, or that in a file of the user's. Raises ConfigError."""
     if isinstance(name, str) and is_own(name):
         return own_loss(name, beside, "loss = ").objective
-    known = KNOWN_AS.get(name, name) if isinstance(name, str) else name
-    return OBJECTIVES[choice_of(known, "loss", list(OBJECTIVES))]
+    known = choice_of(name, "loss", [*OBJECTIVES, *KNOWN_AS])
+    return OBJECTIVES[KNOWN_AS.get(known, known)]
 
 
 def given_loss(function: Callable[..., Any], taken: Sequence[str]) -> Objective:

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from simulator.api.arguments import changed, count_of, numbers_of, plain, seeds_of, tokens_of
 from simulator.api.measuring import LogProb, Sample, called, measure_listed, measure_sampled
-from simulator.api.oracle import most_gold
+from simulator.api.oracle import best_possible
 from simulator.api.pairs import Drawn, Pairs, pairs_of, preferences_of, rows_of
 from simulator.api.policies import Policies
 from simulator.api.proxy import Proxy
@@ -203,9 +203,9 @@ class World:
         self._needs_listing("oracle")
         asked = np.asarray(kl, dtype=float)
         numbers_of(asked.ravel().tolist(), "kl", "a number of nats of at least 0", lambda value: 0 <= value < np.inf)
-        place = as_listed(self.simulated)
-        gold = torch.from_numpy(place.listing.gold).to(self.prompts.device)
-        found = [most_gold(place.reference_log_probs, gold, value) for value in asked.ravel().tolist()]
+        reference = as_listed(self.simulated).reference_log_probs.exp().cpu().numpy()
+        most_gold = best_possible(reference, self.simulated.listing.gold)
+        found = [most_gold(value) for value in asked.ravel().tolist()]
         return np.array(found).reshape(asked.shape) if asked.ndim else found[0]
 
     def _draw(self, data: Data, seed: int, count: int, labeller: Proxy | None) -> Preferences:
