@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 import torch
 
+import simulator as sim
 from simulator import Sweep, run_sweep
 from simulator.worlds.build import build_world
 from simulator.worlds.protocol import World
@@ -127,6 +128,12 @@ def _apart_from_the_users_machine(tmp_path_factory: pytest.TempPathFactory) -> N
 @pytest.fixture(scope="session")
 def world() -> World:
     return build_world(small_sweep())
+
+
+@pytest.fixture(scope="session")
+def lab() -> sim.World:
+    """The same world as users have it."""
+    return sim.make_world(small_sweep())
 
 
 @pytest.fixture(scope="session")

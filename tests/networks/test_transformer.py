@@ -10,7 +10,7 @@ from torch import Tensor
 from simulator.networks.architecture import Architecture
 from simulator.networks.packing import packing
 from simulator.networks.parameters import initial_parameters, unstack
-from simulator.networks.transformer import token_log_probs
+from simulator.networks.transformer import response_states, token_log_probs
 
 ARCHITECTURE = Architecture(vocabulary=5, context=6, layers=2, width=12, heads=3)
 CPU = torch.device("cpu")
@@ -61,6 +61,18 @@ def test_packed_responses_have_the_log_probs_of_the_plain_network(stack: Tensor,
                 plain = plain_log_probs(weights, text[:-1])
                 expected = [plain[2 + t, text[3 + t]].item() for t in range(4)]
                 assert got[run, n, k].numpy() == pytest.approx(expected, abs=1e-10)
+
+
+def test_hidden_states_are_what_tokens_are_predicted_from(stack: Tensor, rng: np.random.Generator) -> None:
+    prompts = torch.from_numpy(rng.integers(5, size=(3, 4, 3)))
+    responses = torch.from_numpy(rng.integers(5, size=(3, 4, 2, 4)))
+    packed = packing(prompt_length=3, response_length=4, responses=2, device=CPU)
+    blocks = unstack(stack, ARCHITECTURE)
+    states = response_states(blocks, ARCHITECTURE, packed, prompts, responses)
+    logits = torch.einsum("rnktd,rdv->rnktv", states, blocks["unembed"])
+    log_probs = logits.log_softmax(dim=-1).gather(4, responses.unsqueeze(4))[..., 0]
+    expected = token_log_probs(blocks, ARCHITECTURE, packed, prompts, responses)
+    assert log_probs.numpy() == pytest.approx(expected.numpy(), abs=1e-5)
 
 
 def test_one_token_responses_need_no_packed_place(stack: Tensor) -> None:
