@@ -10,7 +10,7 @@ from torch import Tensor
 from simulator.networks.architecture import Architecture
 from simulator.networks.packing import packing
 from simulator.networks.parameters import initial_parameters, unstack
-from simulator.networks.transformer import response_states, token_log_probs
+from simulator.networks.transformer import response_states, sequence_log_probs, token_log_probs
 
 ARCHITECTURE = Architecture(vocabulary=5, context=6, layers=2, width=12, heads=3)
 CPU = torch.device("cpu")
@@ -108,3 +108,22 @@ def test_a_response_that_is_over_is_read_up_to_its_end() -> None:
         found.append((log_probs.detach().sum(dim=-1).numpy(), gradient.numpy()))
     for short_one, filled_one in zip(*found, strict=True):
         assert filled_one == pytest.approx(short_one, rel=1e-12, abs=1e-12)
+
+
+def test_the_gradient_agrees_with_finite_differences() -> None:
+    architecture = Architecture(vocabulary=3, context=4, layers=2, width=4, heads=2)
+    packed = packing(prompt_length=2, response_length=3, responses=2, device=CPU)
+    prompts = torch.tensor([[[0, 1], [2, 0]]])
+    responses = torch.tensor([[[[0, 1, 2], [2, 2, 0]], [[1, 1, 0], [0, 0, 1]]]])
+
+    def value(rows: Tensor) -> Tensor:
+        return sequence_log_probs(unstack(rows, architecture), architecture, packed, prompts, responses).sin().sum()
+
+    rows = (1.5 * initial_parameters(architecture, np.random.default_rng(0)).double()[None]).requires_grad_()
+    step = 1e-6
+    (gradient,) = torch.autograd.grad(value(rows), rows)
+    for place in range(0, architecture.parameters, 7):
+        moved = torch.zeros_like(rows)
+        moved[0, place] = step
+        slope = (value(rows.detach() + moved) - value(rows.detach() - moved)) / (2 * step)
+        assert gradient[0, place].item() == pytest.approx(slope.item(), abs=1e-7)
