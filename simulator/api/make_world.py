@@ -1,17 +1,17 @@
 """Worlds made from sweeps."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from simulator.api.arguments import changed, plain
+from simulator.api.arguments import changed
 from simulator.api.world import World
 from simulator.common.errors import ConfigError, shown
 from simulator.execution.devices import choose_device
 from simulator.networks.compute_mode import one_thread
+from simulator.settings.toml import flatten, override
 from simulator.settings.world_spec import WORLD_TABLES
 from simulator.sweeps.sweep import Sweep
 from simulator.worlds.build import build_world
@@ -26,18 +26,11 @@ def make_world(
     {"world.prompts": 8}, or texts such as "world.prompts=8". device: "cpu", "cuda", or "auto" for whichever is there.
     Takes about a second for the quickstart's; references are kept in a cache. Raises ConfigError.
     """
-    if isinstance(overrides, Mapping):
-        texts = [f"{key}={json.dumps(plain(value), ensure_ascii=False)}" for key, value in overrides.items()]
-    else:
-        texts = list(overrides)
-    keys = [text.partition("=")[0].strip() for text in texts]
-    if isinstance(sweep, Sweep):
-        found, settings = sweep, changed(sweep.settings_at({}), dict_of(overrides, texts), "make_world")
-    elif isinstance(sweep, str | Path):
-        found = Sweep.from_toml(sweep, texts)
-        settings = found.settings_at({})
-    else:
+    if not isinstance(sweep, str | Path | Sweep):
         raise ConfigError(f"sweep = {shown(sweep)}: must be a name, a path or a Sweep")
+    found = sweep if isinstance(sweep, Sweep) else Sweep.from_toml(sweep)
+    keys = dict(overrides) if isinstance(overrides, Mapping) else values_by_key(overrides)
+    settings = changed(found.settings_at({}), keys, "make_world")
     for key, values in found.sweep.axes.items():
         if key.split(".")[0] in WORLD_TABLES and key not in keys and len(values) > 1:
             raise ConfigError(
@@ -49,8 +42,9 @@ def make_world(
     return World(settings=settings, simulated=simulated, base_folder=found.base_folder)
 
 
-def dict_of(overrides: Mapping[str, Any] | Sequence[str], texts: Sequence[str]) -> dict[str, Any]:
-    """Overrides as values by key. Raises ConfigError where they are texts, which only a sweep file takes."""
-    if not isinstance(overrides, Mapping) and texts:
-        raise ConfigError("overrides: must be values by key, such as {'world.prompts': 8}, where a Sweep is given")
-    return dict(overrides) if isinstance(overrides, Mapping) else {}
+def values_by_key(texts: Sequence[str]) -> dict[str, Any]:
+    """Values by dotted key, of texts such as "world.prompts=8". Raises ConfigError."""
+    tables: dict[str, Any] = {}
+    for text in texts:
+        override(tables, text)
+    return {name: value for table, keys in tables.items() for name, value in flatten(table, keys)}

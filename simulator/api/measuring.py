@@ -187,7 +187,7 @@ def checked_weights(ratio: Tensor) -> Tensor:
         raise ConfigError(
             f"measure: the policy is too far from the reference to be measured by its log-probabilities alone: of "
             f"{ratio.shape[-1]} responses to a prompt {many.min():.1f} weigh anything, and at least "
-            f"{LEAST_EFFECTIVE:g} must; see that the function sums over tokens and takes no mean, or give responses that "
-            "it draws, sample=function of (prompts [P, L], count)"
+            f"{LEAST_EFFECTIVE:g} must; see that the function sums over tokens and takes no mean, or give responses "
+            "that it draws, sample=function of (prompts [P, L], count)"
         )
     return weights

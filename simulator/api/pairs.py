@@ -59,7 +59,9 @@ class Pairs:
     @property
     def responses(self) -> Tensor:
         """All responses, chosen first, [N, K, T]."""
-        return torch.stack([self.chosen, self.rejected], dim=1) if self.ranked is None else self.ranked
+        if self.ranked is not None:
+            return self.ranked
+        return torch.stack([torch.as_tensor(self.chosen), torch.as_tensor(self.rejected)], dim=1)
 
 
 def pairs_of(drawn: Drawn, prompts: Tensor) -> Pairs:

@@ -6,7 +6,7 @@ Shapes: P prompts, L prompt length, M responses to each, T response length, W me
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,7 +14,9 @@ import torch
 from torch import Tensor
 
 from simulator.api.arguments import changed, count_of, once, seeds_of, tokens_of, values_of
+from simulator.api.checks import check_world, foreign_gold, warn
 from simulator.api.pairs import Pairs, preferences_of, rows_of
+from simulator.api.world import World
 from simulator.common.errors import ConfigError
 from simulator.engine.recorder import Recorder
 from simulator.methods import METHODS
@@ -32,9 +34,6 @@ from simulator.settings.tables import Settings
 from simulator.storage.tables import tidy
 from simulator.sweeps.grid import cells_at, check_proxies
 from simulator.worlds.protocol import World as SimulatedWorld
-
-if TYPE_CHECKING:
-    from simulator.api.world import World
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -97,7 +96,9 @@ def train_proxy(
     arXiv:2210.10760). The best of its checkpoints on held-out pairs is kept. settings: any other key, such as
     {"proxy.held_out": 0.2}. None is what the world's sweep says. Raises ConfigError.
     """
+    check_world(world)
     (stream,) = seeds_of(seed)
+    warn(foreign_gold(world, None if not isinstance(pairs, Pairs) or pairs.drawn is None else pairs.drawn.settings))
     known = preferences_of(pairs, world.simulated, "pairs")
     base = (
         world.settings if pairs.drawn is None else world.settings.model_copy(update={"data": pairs.drawn.settings.data})
@@ -144,6 +145,7 @@ def best_of_n(world: World, proxy: Proxy, n: Any, *, pool: int | None = None) ->
     sampled world it is estimated from `pool` responses to each prompt, and `kl` is the bound log n - (n - 1)/n. Columns
     are those of `curves.parquet`. Raises ConfigError.
     """
+    check_world(world)
     rungs = sorted({count_of(each, "n") for each in values_of(n, "n")})
     settings = changed(proxy.settings, {"best_of_n.largest": rungs[-1], "best_of_n.pool": pool}, "best_of_n")
     (cell,) = cells_at("best_of_n", {}, settings, Choices(loss=(), beta=(), penalty=()))

@@ -5,12 +5,13 @@ Shapes: R runs, N pairs of one run, K responses to a prompt.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from simulator.api.arguments import changed, choice_of, values_of
+from simulator.api.checks import foreign_gold, warn
 from simulator.api.pairs import Pairs, preferences_of
 from simulator.api.proxy import Proxy
 from simulator.api.world import World
@@ -19,7 +20,7 @@ from simulator.engine.loop import PolicyLearner
 from simulator.methods import METHODS
 from simulator.methods.method import Choices
 from simulator.objectives import KNOWN_AS, OBJECTIVES
-from simulator.objectives.custom import examine, objective_of
+from simulator.objectives.custom import caution, examine, objective_of
 from simulator.objectives.objective import Objective
 from simulator.objectives.own_loss import own_loss
 from simulator.preferences.pairs import Preferences, stack_preferences
@@ -81,6 +82,7 @@ def new_stack(
     new_learner = trained[choice_of(method, "method", list(trained), METHOD_KNOWN_AS)]
     each = matched(data, len(seeds), Proxy if METHODS[method].card.against_proxy else Pairs)
     settings = {id(datum): settings_of(world, datum, proxy, changes) for datum in each}
+    warn(*cautions_of(choices.loss, settings.values()), *(foreign_gold(world, theirs_of(datum)) for datum in each))
     cells = [list(cells_at(method, {}, settings[id(datum)], choices)) for datum in each]
     kappas: dict[tuple[Any, ...], float | None] = {}
     runs, given = [], []
@@ -97,6 +99,19 @@ def new_stack(
     pairs = None if METHODS[method].card.against_proxy else stacked_pairs(runs, given, ensembles, world.simulated)
     used = ensembles if any(run.cell.proxies for run in runs) else []
     return runs, new_learner(runs, world.simulated, used, pairs)
+
+
+def cautions_of(losses: Sequence[Objective], settings: Iterable[Settings]) -> list[str]:
+    """What to say of losses that do not start by pushing margins up."""
+    each = [(loss, one.objective.hyperparameters(loss.table)) for one in settings for loss in losses]
+    return list(dict.fromkeys(caution(loss, own) for loss, own in each))
+
+
+def theirs_of(datum: Datum) -> Settings | None:
+    """The settings that a datum was labelled by, where they are known."""
+    if isinstance(datum, Proxy):
+        return datum.settings
+    return None if datum.drawn is None else datum.drawn.settings
 
 
 def matched(data: Datum | Sequence[Datum], count: int, kind: type[Datum]) -> list[Datum]:

@@ -13,6 +13,7 @@ import pandas as pd
 import torch
 
 from simulator.api.arguments import numbers_of, once, seeds_of
+from simulator.api.checks import check_world
 from simulator.api.pairs import Pairs
 from simulator.api.policies import Policies
 from simulator.api.proxy import Proxy
@@ -161,6 +162,7 @@ def training(
     """
     named = {"steps": steps, "batch": batch, "learning_rate": learning_rate, "checkpoints": checkpoints}
     changes = once({f"train.{key}": value for key, value in named.items()}, settings, "train")
+    check_world(world)
     choices = Choices(
         loss=losses_of(loss, world.base_folder),
         beta=numbers_of(beta, "beta", "a number above 0", lambda value: 0 < value < math.inf),

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -21,7 +21,6 @@ from simulator.api.measuring import LogProb, Sample, called, measure_listed, mea
 from simulator.api.oracle import best_possible
 from simulator.api.pairs import Drawn, Pairs, pairs_of, preferences_of, rows_of
 from simulator.api.policies import Policies
-from simulator.api.proxy import Proxy
 from simulator.common.errors import ConfigError
 from simulator.measurement.exact import Columns, measure_pairs
 from simulator.methods.algorithms.final_tables import spell
@@ -34,6 +33,9 @@ from simulator.storage.tables import tidy
 from simulator.worlds.listing import Scorer
 from simulator.worlds.protocol import World as SimulatedWorld
 from simulator.worlds.protocol import as_listed
+
+if TYPE_CHECKING:
+    from simulator.api.proxy import Proxy
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -9,12 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis import claims
+from analysis import PAPERS, Estimate, claims
 from analysis.published.claim import Finding, Records, UnknownError, above, below, decide, judge, outside, within
-from analysis.published.papers import PAPERS
 from analysis.published.verdicts import claim_entries, text, write_claims
 from analysis.records.about import GPO_LOSSES
-from analysis.statistics.intervals import Estimate
 from simulator import Sweep
 from simulator.sweeps.grid import expand
 

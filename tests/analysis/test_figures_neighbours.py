@@ -6,15 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import run
+import simulator as sim
 from analysis import frontier, load, peaks, variants
 from analysis.figures import applicable_figures, draw_all
 from analysis.figures.offline.learning_rate import draw as draw_pace
 from analysis.figures.offline.neighbours import draw as draw_neighbours
-from analysis.figures.style import loss_styles
-from analysis.records.load import pairwise_rows, tradeoff_rows
-from analysis.report.terminal_text import text
-from simulator import run_sweep
-from simulator.objectives import OBJECTIVES
+from analysis.records.load import tradeoff_rows
 from tests.analysis.test_figures import texts
 from tests.conftest import heard, small_sweep
 from tests.helpers.figure_tables import TOGETHER
@@ -31,7 +29,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "train.learning_rate": [0.003, 0.01],
     }
     with heard():
-        return run_sweep(small_sweep(sweep=grid), tmp_path_factory.mktemp("results") / "neighbours", workers=1)
+        return sim.run_sweep(small_sweep(sweep=grid), tmp_path_factory.mktemp("results") / "neighbours", workers=1)
 
 
 def test_runs_have_the_axes_that_they_read(folder: Path) -> None:
@@ -84,7 +82,7 @@ def test_every_figure_is_drawn_and_says_what_it_shows(folder: Path) -> None:
         "neighbours-train_learning_rate-0.003.svg",
         "regularization-train_learning_rate-0.01.png",
     } <= names
-    curves = pairwise_rows(load(folder))
+    curves = variants(load(folder))
     part = curves[curves["train_learning_rate"].isna() | curves["train_learning_rate"].eq(0.01)]
     words = texts(draw_neighbours(part))
     for told in (
@@ -103,7 +101,7 @@ def test_every_figure_is_drawn_and_says_what_it_shows(folder: Path) -> None:
 
 
 def test_the_pace_is_that_of_the_table(folder: Path) -> None:
-    curves = pairwise_rows(load(folder))
+    curves = variants(load(folder))
     figure = draw_pace(curves)
     rows = curves[(curves["loss"] == "simper") & (curves["train_learning_rate"] == 0.003) & (curves["step"] > 0)]
     mean = rows.groupby("step")[["kl", "gold"]].mean()
@@ -112,8 +110,10 @@ def test_the_pace_is_that_of_the_table(folder: Path) -> None:
     assert panel.lines[0].get_xdata() == pytest.approx(mean.index.to_numpy(float))
 
 
-def test_the_text_has_every_objective(folder: Path) -> None:
-    told = text(folder)
+@pytest.mark.usefixtures("undrawn")
+def test_the_text_has_every_objective(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run.main(["report", str(folder)]) == 0
+    told = capsys.readouterr().out
     for name in ("logistic", "vpo, alpha 0.1", "vpo, alpha 1", "simper", "orpo"):
         assert name in told
     table = peaks(load(folder))
@@ -124,25 +124,21 @@ def test_the_text_has_every_objective(folder: Path) -> None:
 @pytest.mark.slow(but="losses0")
 @pytest.mark.parametrize("losses", [["simper"], ["vpo"], ["rpo_loo", "discopop"], ["orpo", "simper"]])
 @pytest.mark.filterwarnings("ignore:loss discopop:UserWarning")
-def test_sweeps_without_any_loss_of_gpo_are_drawn(losses: list[str], tmp_path: Path) -> None:
+def test_sweeps_without_any_loss_of_gpo_are_drawn(
+    losses: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     with heard():
-        out = run_sweep(small_sweep(sweep={"loss": losses, "beta": [0.3], "seeds": 1}), tmp_path / "out", workers=1)
-    names = {path.stem for path in draw_all(out)}
+        out = sim.run_sweep(small_sweep(sweep={"loss": losses, "beta": [0.3], "seeds": 1}), tmp_path / "out", workers=1)
+    assert run.main(["report", str(out)]) == 0
+    told = capsys.readouterr().out
+    names = {path.stem for path in (out / "figures").iterdir()}
     assert {"tradeoff", "training", "mu_squared", "neighbours"} <= names
     for name in ("regularization", "across_beta"):
         assert (name in names) == (not set(losses) <= {"simper", "orpo"})
     assert ("losses" in names) == ("discopop" in losses)
     assert ("pace" in names) == bool({"simper", "orpo"} & set(losses))
     for name in losses:
-        assert name in text(out)
-
-
-def test_no_two_objectives_look_alike() -> None:
-    styles = loss_styles(OBJECTIVES)
-    looks = [(style["color"], str(style["linestyle"]), style["marker"]) for style in styles.values()]
-    assert len(set(looks)) == len(OBJECTIVES)
-    without_dashes = [(style["color"], style["marker"]) for style in styles.values()]
-    assert len(set(without_dashes)) == len(OBJECTIVES)
+        assert name in told
 
 
 def test_a_sweep_of_gpo_alone_has_no_neighbours(curves: pd.DataFrame) -> None:

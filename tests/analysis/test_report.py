@@ -1,8 +1,5 @@
 """The page of a result directory: its numbers are those of the tables, and what is broken or missing is said."""
 
-import base64
-import io
-import itertools
 import json
 import re
 import shutil
@@ -13,25 +10,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.figure import Figure
-from PIL import Image
 
 import run
 from analysis import ResultsError, frontier, load, load_table
-from analysis.figures.style import PALETTE
 from analysis.report import write_report
-from analysis.report.data import in_script, page_content, page_json
-from analysis.report.json_numbers import evenly_spaced, rounded
 from analysis.report.page import LIMIT
-from analysis.report.page_budget import LEVELS
-from analysis.report.pictures import pictures_of
-from analysis.report.policy_summaries import WIDTH
 from analysis.report.side_tables import load_claims
 from simulator import run_sweep
-from simulator.measurement.policy_summary import EDGES
-from simulator.storage.compatibility import remove_records
-from simulator.storage.layout import ResultFolder
-from simulator.sweeps.sweep import Sweep
 from tests.conftest import small_sweep
 from tests.helpers.report_fixture import (
     BETAS,
@@ -257,13 +242,6 @@ def test_users_words_are_text(tmp_path: Path) -> None:
     assert data["items"][0][1] == EVIL
 
 
-def test_nothing_in_a_script_element_can_end_it() -> None:
-    value = [EVIL, "<!--<script>", "\u2028"]
-    text = in_script(json.dumps(value, ensure_ascii=False))
-    assert not set(text) & set("<>&\u2028")
-    assert json.loads(text) == value
-
-
 def test_claims_have_their_verdicts_in_words(tmp_path: Path, curves: pd.DataFrame) -> None:
     folder = plant(tmp_path / "a", curves)
     assert 'id="claims"' not in page(folder)
@@ -294,48 +272,6 @@ def test_malformed_claims_are_named(tmp_path: Path, claims: str, message: str) -
         load_claims(tmp_path)
 
 
-def test_figures_are_scaled_down_and_those_beyond_the_budget_named(
-    tmp_path: Path, curves: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folder = plant(tmp_path / "a", curves)
-    (source,) = re.findall(r'<img src="data:image/png;base64,([^"]+)"', page(folder))
-    with Image.open(io.BytesIO(base64.b64decode(source))) as image:
-        assert image.size == (1200, 600)
-    noise = np.random.default_rng(0).integers(0, 256, (150, 150, 3), dtype=np.uint8)
-    for number in range(3):
-        Image.fromarray(noise).save(folder / "figures" / f"unknown-{number}.png")
-    whole = len(page(folder).encode())
-    monkeypatch.setattr("analysis.report.page.LIMIT", whole - 1000)
-    text = page(folder)
-    assert len(text.encode()) < whole - 1000
-    assert 'alt="Gold against KL: all' in text
-    assert re.search(r"only in the folder <code>figures</code>: .*unknown-2\.", text)
-    (folder / "figures" / "tradeoff.png").write_bytes(b"broken")
-    with pytest.raises(ResultsError, match=r"tradeoff\.png: cannot be read as PNG"):
-        write_report(folder)
-
-
-def test_figures_keep_the_colours_of_losses(tmp_path: Path) -> None:
-    curves = rows_of(LOSSES, 2)
-    folder = plant(tmp_path / "a", curves)
-    figure = Figure(figsize=(8, 5), layout="constrained")
-    axes = figure.subplots()
-    axes.imshow(np.linspace(0, 1, 256)[None], cmap="cividis", aspect="auto", extent=(0, 8, -2, 0))
-    for place, color in enumerate(PALETTE):
-        axes.plot([0, 4, 8], [place, place + 1, place], "o-", color=color, markersize=4)
-        axes.fill_between([0, 4, 8], place + 0.2, place + 0.8, color=color, alpha=0.15, linewidth=0)
-    figure.savefig(folder / "figures" / "tradeoff.png", dpi=150)
-    with Image.open(folder / "figures" / "tradeoff.png") as image:
-        before = np.asarray(image.convert("RGB"), dtype=int)
-    (picture,), _ = pictures_of(folder, LIMIT)
-    with Image.open(io.BytesIO(base64.b64decode(picture.source.split(",")[1]))) as image:
-        after = np.asarray(image.convert("RGB"), dtype=int)
-    for color in ("#ffffff", *PALETTE):
-        there = (before == [int(color[i : i + 2], 16) for i in (1, 3, 5)]).all(axis=-1)
-        assert there.sum() > 20
-        assert np.abs(after - before)[there].max() <= 16, color
-
-
 def test_figures_of_an_axis_say_its_values(tmp_path: Path, curves: pd.DataFrame) -> None:
     folder = plant(tmp_path / "a", curves)
     (folder / "figures" / "tradeoff.png").rename(
@@ -354,30 +290,6 @@ def test_the_command_report_writes_the_page_and_names_it(
     assert "<strong>tradeoff</strong>" in (folder / "report.html").read_text(encoding="utf-8")
 
 
-def test_many_runs_fit_and_what_was_left_out_is_told(tmp_path: Path) -> None:
-    curves = rows_of(LOSSES, 40, tuple(np.geomspace(0.01, 10, 10)))
-    chosen = page_content(plant(tmp_path / "a", curves, beside(curves)), curves)
-    whole, nothing = page_json(chosen, LIMIT)
-    assert nothing == []
-    less, told = page_json(chosen, len(whole) // 2)
-    assert len(less) < len(whole) // 2
-    assert "of 40" in told[-1]
-    least, told = page_json(chosen, 0)
-    assert len(least) < len(less) / 4
-    assert told == [
-        "single runs are those of the first seed of 40, while means are over all",
-        "responses and laws of gold are left out",
-    ]
-    ends = [family(json.loads(text), "hinge")["means"] for text in (whole, least)]
-    assert ends[0] == ends[1]
-
-
-def test_each_level_holds_no_more_than_the_one_before() -> None:
-    for more, less in itertools.pairwise(LEVELS):
-        for name in ("summaries", "prompts", "likely", "points", "seeds", "parts"):
-            assert getattr(less, name) <= getattr(more, name)
-
-
 def test_nothing_on_the_page_is_loaded_from_elsewhere(tmp_path: Path, curves: pd.DataFrame) -> None:
     text = page(plant(tmp_path / "a", curves))
     scripts = re.findall(r"<script>(.*?)</script>", text, flags=re.DOTALL)
@@ -391,24 +303,9 @@ def test_nothing_on_the_page_is_loaded_from_elsewhere(tmp_path: Path, curves: pd
 
 
 def test_starting_over_removes_the_page(tmp_path: Path) -> None:
-    sweep: Sweep = small_sweep(sweep={"loss": ["logistic"], "beta": [1.0], "seeds": 1}, train={"steps": 4})
+    sweep = small_sweep(sweep={"loss": ["logistic"], "beta": [1.0], "seeds": 1}, train={"steps": 4})
     folder = run_sweep(sweep, tmp_path / "a", workers=1)
     path = write_report(folder)
-    remove_records(ResultFolder(path=folder))
+    assert path.exists()
+    run_sweep(sweep, folder, workers=1, fresh=True)
     assert not path.exists()
-
-
-def test_bins_of_gold_are_those_of_the_records() -> None:
-    np.testing.assert_allclose(np.diff(EDGES), WIDTH)
-
-
-def test_numbers_are_short_and_never_nan() -> None:
-    assert [rounded(value) for value in (1.23456, 2.0, float("nan"), float("inf"), -0.000123456)] == [
-        1.235,
-        2,
-        None,
-        None,
-        -0.0001235,
-    ]
-    assert evenly_spaced(5, 10) == [0, 1, 2, 3, 4]
-    assert evenly_spaced(101, 3) == [0, 50, 100]

@@ -60,6 +60,13 @@ WRONG: dict[str, tuple[Call, str]] = {
         lambda w, p: sim.train_proxy(w, p, steps=7, settings={"proxy.steps": 3}),
         "train_proxy: proxy.steps comes twice, as steps= and in settings",
     ),
+    "swapped": (lambda w, p: sim.train(p, w), r'world: must be a World, such as make_world\("quickstart"\), not Pairs'),
+    "no table": (
+        lambda w, p: sim.train(w, p, settings={"learning_rate": 0.1}),
+        'train: settings: "learning_rate" has no table in front; write such as train.learning_rate',
+    ),
+    "capitals": (lambda w, p: sim.train(w, p, loss="DPO"), 'loss = "DPO": must be one of .*; did you mean dpo'),
+    "origin": (lambda w, p: sim.make_world("quickstart", {"wrld.prompts": 8}), r"\(in make_world\(\)\)"),
     "method": (lambda w, p: sim.train(w, p, method="gibbs"), 'method = "gibbs": must be one of gpo, rl'),
     "method dpo": (lambda w, p: sim.train(w, p, method="ppo"), 'method = "ppo": must be one of gpo, rl; it is rl here'),
     "data": (
@@ -144,6 +151,27 @@ def test_a_mistake_is_explained(name: str, world: sim.World, pairs: sim.Pairs) -
     with pytest.raises(sim.ConfigError, match=message) as told:
         call(world, pairs)
     assert len(str(told.value)) < 1200
+
+
+def test_data_of_another_gold_is_told_of(world: sim.World, pairs: sim.Pairs) -> None:
+    other = sim.make_world(small_sweep(gold={"seed": 5}))
+    with pytest.warns(
+        UserWarning, match=r"data: was labelled by another gold \(gold.seed = 5\) than that of the world it is"
+    ):
+        sim.train(world, other.preferences(8), steps=2)
+
+
+def test_a_loss_that_pushes_margins_down_is_told_of(world: sim.World, pairs: sim.Pairs) -> None:
+    with pytest.warns(
+        UserWarning, match=r"loss lambda has f'\(0\) = \+1 where it starts: training first pushes margins"
+    ):
+        sim.train(world, pairs, loss=lambda z: z, steps=2)
+
+
+def test_arrays_of_numpy_are_pairs(world: sim.World, pairs: sim.Pairs) -> None:
+    arrays = {name: getattr(pairs, name).numpy() for name in ("prompts", "chosen", "rejected")}
+    policies = sim.train(world, sim.Pairs(**arrays), steps=5)
+    assert torch.equal(policies.parameters, sim.train(world, pairs, steps=5).parameters)
 
 
 def test_policies_of_another_world_are_refused(world: sim.World, pairs: sim.Pairs) -> None:

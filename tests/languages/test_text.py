@@ -8,15 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import simulator.execution.stack_job
-from simulator import ConfigError, Sweep, SweepError, run_sweep
+from simulator import ConfigError, Sweep, SweepError, make_world, run_sweep
 from simulator.execution.estimate import make_plan
 from simulator.languages.language import fill_after_end, lengths
 from simulator.languages.text import Text, open_text
-from simulator.networks.architecture import FILL
-from simulator.worlds.build import build_world
 from tests.conftest import small_sweep
 
+FILL = -1  # stands in every place behind the end
 SENTENCES = [
     f"{who} {verb} {what}.\n"
     for who in ("Ann", "Bob", "The cat")
@@ -164,27 +162,25 @@ def test_a_sweep_on_a_text_runs_and_goes_on_only_with_the_same_text(path: Path, 
         run_sweep(Sweep.from_toml(out / "config.toml"), tmp_path / "again", workers=1)
 
 
-def test_a_text_that_changes_under_way_is_noticed(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_text_that_changes_under_way_is_noticed(path: Path, tmp_path: Path) -> None:
     """Two texts as an axis in one process; the second changes while the first one's runs train."""
     other = tmp_path / "other.txt"
     other.write_text(path.read_text(encoding="utf-8"), encoding="utf-8")
     base = sweep_on(path)
     grid = base.sweep.model_copy(update={"axes": {"world.language.text": (str(path), str(other))}})
     sweep = base.model_copy(update={"sweep": grid})
-    whole = simulator.execution.stack_job.finish_stack
 
-    def finish(stack, *more: object) -> None:
-        other.write_text("Something else, " * 200, encoding="utf-8")
-        whole(stack, *more)
+    def watch(steps: int, runs: int, worked: bool) -> None:
+        if worked:
+            other.write_text("Something else, " * 200, encoding="utf-8")
 
-    monkeypatch.setattr("simulator.execution.stack_job.finish_stack", finish)
     with pytest.raises(SweepError, match=r"is not the file that this sweep is about(.|\n)*what is finished is kept"):
-        run_sweep(sweep, tmp_path / "out", workers=1)
+        run_sweep(sweep, tmp_path / "out", workers=1, watch=watch)
 
 
 def test_a_text_brings_its_vocabulary_and_way_of_measuring(path: Path) -> None:
     sweep = Sweep.model_validate({"world": {"language": {"text": str(path)}}})
     assert (sweep.world.vocabulary, sweep.world.kind) == (256, "sampled")
-    world = build_world(sweep_on(path))
+    world = make_world(sweep_on(path))
     assert world.facts["text_bytes"] == path.stat().st_size
     assert world.facts["reference_cross_entropy"] < 6 * np.log(256)

@@ -1,49 +1,56 @@
 """Exact measurements against Monte Carlo from the same policy, brute force, and identities of theory."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch import Tensor
 
+import simulator as sim
 from simulator.measurement.exact import ReferenceLaw, gold_rank, kl_estimates, measure_distribution, measure_pairs
-from simulator.networks.packing import packing
-from simulator.networks.parameters import unstack
-from simulator.networks.prefix_tree import leaf_log_probs, node_log_probs
-from simulator.networks.transformer import token_log_probs
 from simulator.preferences.draw import draw_labelled
 from simulator.preferences.pairs import stack_preferences
-from simulator.worlds.protocol import World
-from tests.conftest import small_sweep
+
+
+def moved(lab: sim.World, scale: float) -> sim.Policies:
+    """Two policies some way off the reference."""
+    reference = lab.reference.parameters
+    noise = torch.randn(2, reference.shape[1], generator=torch.Generator().manual_seed(3))
+    return lab.policies(reference + scale * noise, pd.DataFrame({"run_id": ["one", "two"]}))
 
 
 @pytest.fixture
-def pushed(world: World) -> Tensor:
-    """Two policies some way off the reference, log pi [2, P, G]."""
-    noise = torch.randn(2, len(world.reference), generator=torch.Generator().manual_seed(3))
-    blocks = unstack(world.reference + 0.15 * noise, world.architecture)
-    return leaf_log_probs(node_log_probs(blocks, world.architecture, world.prompts, 3), 4)
+def law(lab: sim.World) -> ReferenceLaw:
+    return lab.simulated.reference_law
 
 
 @pytest.fixture
-def behaviour(world: World) -> Tensor:
+def pushed(lab: sim.World) -> Tensor:
+    """log pi of every response under two policies, [2, P, G], of mass 1 to the precision of float64."""
+    said = moved(lab, 0.15).log_prob(lab.prompts, lab.responses.expand(len(lab.prompts), -1, -1))
+    return said.log_softmax(dim=-1)
+
+
+@pytest.fixture
+def behaviour(law: ReferenceLaw) -> Tensor:
     """A mu that is not the reference, [P, G]."""
-    return (0.5 * world.reference_law.reference).softmax(dim=1)
+    return (0.5 * law.reference).softmax(dim=1)
 
 
 def test_exact_values_agree_with_samples_from_the_policy(
-    world: World, pushed: Tensor, behaviour: Tensor, rng: np.random.Generator
+    law: ReferenceLaw, pushed: Tensor, behaviour: Tensor, rng: np.random.Generator
 ) -> None:
-    exact = measure_distribution(pushed, world.reference_law, behaviour)
+    exact = measure_distribution(pushed, law, behaviour)
     prompts, responses = pushed.shape[1:]
     draws = 60_000
     for run in range(2):
-        ratio = (pushed[run] - world.reference_law.reference).numpy()
+        ratio = (pushed[run] - law.reference).numpy()
         seen: dict[str, list[np.ndarray]] = {"kl": [], "gold": [], "win_rate": [], "entropy": []}
         for p in range(prompts):
-            law = pushed[run, p].exp().numpy()
-            gold = world.reference_law.gold[p].numpy()
-            mine = rng.choice(responses, size=draws, p=law / law.sum())
-            reference = world.reference_law.reference[p].exp().numpy()
+            own = pushed[run, p].exp().numpy()
+            gold = law.gold[p].numpy()
+            mine = rng.choice(responses, size=draws, p=own / own.sum())
+            reference = law.reference[p].exp().numpy()
             other = rng.choice(responses, size=draws, p=reference / reference.sum())
             seen["kl"].append(ratio[p, mine])
             seen["gold"].append(gold[mine])
@@ -56,9 +63,9 @@ def test_exact_values_agree_with_samples_from_the_policy(
             assert error < 0.02
 
 
-def test_mu_squared_is_half_the_mean_squared_margin(world: World, pushed: Tensor, behaviour: Tensor) -> None:
-    exact = measure_distribution(pushed, world.reference_law, behaviour)["mu_squared"]
-    s = (pushed - world.reference_law.reference).numpy()
+def test_mu_squared_is_half_the_mean_squared_margin(law: ReferenceLaw, pushed: Tensor, behaviour: Tensor) -> None:
+    exact = measure_distribution(pushed, law, behaviour)["mu_squared"]
+    s = (pushed - law.reference).numpy()
     mu = behaviour.numpy()
     for run in range(2):
         total = 0.0
@@ -68,18 +75,18 @@ def test_mu_squared_is_half_the_mean_squared_margin(world: World, pushed: Tensor
         assert exact[run].item() == pytest.approx(total, rel=1e-9)
 
 
-def test_the_reference_measures_as_nothing(world: World) -> None:
-    reference = world.reference_law.reference
-    at = measure_distribution(reference.unsqueeze(0), world.reference_law, reference.exp())
+def test_the_reference_measures_as_nothing(lab: sim.World, law: ReferenceLaw) -> None:
+    reference = law.reference
+    at = measure_distribution(reference.unsqueeze(0), law, reference.exp())
     expected = {"kl": 0, "gold": 0, "proxy": 0, "win_rate": 0.5, "mu_squared": 0}
     assert {name: at[name].item() for name in expected} == pytest.approx(expected, abs=1e-9)
-    assert at["entropy"].item() == pytest.approx(world.facts["reference_entropy"])
+    assert at["entropy"].item() == pytest.approx(lab.facts["reference_entropy"])
 
 
-def test_the_proxy_is_the_log_ratio_on_the_scale_of_gold(world: World, pushed: Tensor) -> None:
+def test_the_proxy_is_the_log_ratio_on_the_scale_of_gold(law: ReferenceLaw) -> None:
     """A policy tilted by gold has gold itself as its implicit reward, so proxy and gold coincide."""
-    tilted = (world.reference_law.reference + 0.7 * world.reference_law.gold).log_softmax(dim=1)
-    at = measure_distribution(tilted.unsqueeze(0), world.reference_law, world.reference_law.reference.exp())
+    tilted = (law.reference + 0.7 * law.gold).log_softmax(dim=1)
+    at = measure_distribution(tilted.unsqueeze(0), law, law.reference.exp())
     assert at["proxy"].item() == pytest.approx(at["gold"].item(), rel=1e-9)
 
 
@@ -116,34 +123,24 @@ def test_pair_measures_by_hand() -> None:
     assert at["rejected_logratio"].item() == pytest.approx(1)
 
 
-def test_log_ratios_of_pairs_are_those_of_the_responses_in_them(world: World) -> None:
-    data = small_sweep().data
-    pairs = stack_preferences([draw_labelled(world, data, seed) for seed in (0, 1)])
-    noise = torch.randn(2, len(world.reference), generator=torch.Generator().manual_seed(3))
-    parameters = world.reference + 0.1 * noise
+def test_log_ratios_of_pairs_are_those_of_the_responses_in_them(lab: sim.World) -> None:
+    data, policies = lab.settings.data, moved(lab, 0.1)
+    pairs = stack_preferences([draw_labelled(lab.simulated, data, seed) for seed in (0, 1)])
     with torch.no_grad():
-        _, ratios = world.measure(parameters, pairs, data)
-        blocks = unstack(parameters, world.architecture)
-        behind = packing(prompt_length=2, response_length=3, responses=2, device=torch.device("cpu"))
-        prompts = world.prompts[pairs.prompt]
-        direct = token_log_probs(blocks, world.architecture, behind, prompts, pairs.responses).sum(dim=-1)
-        same = token_log_probs(
-            unstack(world.reference.expand(2, -1), world.architecture),
-            world.architecture,
-            behind,
-            prompts,
-            pairs.responses,
-        ).sum(dim=-1)
+        _, ratios = lab.simulated.measure(policies.parameters, pairs, data)
+    asked = [(lab.prompts[pairs.prompt[run]], pairs.responses[run]) for run in (0, 1)]
+    direct = torch.stack([policies[run].log_prob(*asked[run])[0] for run in (0, 1)])
+    same = torch.stack([lab.reference.log_prob(*asked[run])[0] for run in (0, 1)])
     assert pairs.reference.numpy() == pytest.approx(same.numpy(), abs=1e-5)
     assert ratios.numpy() == pytest.approx((direct - same).numpy(), abs=1e-5)
 
 
-def test_which_estimators_of_kl_are_biased_and_which_can_be_negative(world: World, pushed: Tensor) -> None:
-    at = measure_distribution(pushed, world.reference_law, world.reference_law.reference.exp(), ("k1", "k2", "k3"))
+def test_which_estimators_of_kl_are_biased_and_which_can_be_negative(law: ReferenceLaw, pushed: Tensor) -> None:
+    at = measure_distribution(pushed, law, law.reference.exp(), ("k1", "k2", "k3"))
     assert at["kl_k1"].numpy() == pytest.approx(at["kl"].numpy(), rel=1e-12)
     assert at["kl_k3"].numpy() == pytest.approx(at["kl"].numpy(), rel=1e-9)
     assert (at["kl_k2"] > 1.1 * at["kl"]).all()
-    ratio = pushed - world.reference_law.reference
+    ratio = pushed - law.reference
     single = kl_estimates(ratio, ("k1", "k2", "k3"))
     assert (single["kl_k1"] < 0).any()
     assert (single["kl_k2"] >= 0).all()

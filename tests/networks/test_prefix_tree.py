@@ -1,17 +1,14 @@
 """The prefix tree against evaluating every response on its own."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
+import simulator as sim
 from simulator.networks.architecture import Architecture
-from simulator.networks.packing import packing
 from simulator.networks.parameters import initial_parameters, unstack
 from simulator.networks.prefix_tree import all_responses, leaf_log_probs, node_log_probs
-from simulator.networks.transformer import token_log_probs
-from simulator.sweeps.grid import expand
-from simulator.worlds.build import build_world
-from simulator.worlds.enumerable import EnumerableWorld
 from tests.conftest import small_sweep
 
 
@@ -19,21 +16,21 @@ from tests.conftest import small_sweep
 def test_the_tree_gives_every_response_its_log_prob(vocabulary: int, length: int, prompt_length: int) -> None:
     architecture = Architecture(vocabulary=vocabulary, context=prompt_length + length - 1, layers=2, width=8, heads=2)
     rows = [2 * initial_parameters(architecture, np.random.default_rng(seed)).double() for seed in range(2)]
-    blocks = unstack(torch.stack(rows), architecture)
+    policies = sim.Policies(
+        parameters=torch.stack(rows),
+        architecture=architecture,
+        prompt_length=prompt_length,
+        end=None,
+        table=pd.DataFrame({"run_id": ["one", "two"]}),
+        reference_sha256="",
+    )
     prompts = torch.from_numpy(np.random.default_rng(0).integers(vocabulary, size=(3, prompt_length)))
+    blocks = unstack(policies.parameters, architecture)
     leaves = leaf_log_probs(node_log_probs(blocks, architecture, prompts, length), vocabulary)
 
     texts = torch.from_numpy(all_responses(vocabulary, length))
-    packed = packing(prompt_length=prompt_length, response_length=length, responses=1, device=torch.device("cpu"))
-    for p, prompt in enumerate(prompts):
-        alone = token_log_probs(
-            blocks,
-            architecture,
-            packed,
-            prompt.expand(2, len(texts), -1),
-            texts.view(1, -1, 1, length).expand(2, -1, -1, -1),
-        ).sum(dim=(2, 3))
-        assert leaves[:, p].numpy() == pytest.approx(alone.numpy(), abs=1e-9)
+    alone = policies.log_prob(prompts, texts.expand(3, -1, -1))
+    assert leaves.numpy() == pytest.approx(alone.numpy(), abs=1e-9)
     assert leaves.exp().sum(dim=2).numpy() == pytest.approx(1, abs=1e-12)
 
 
@@ -49,8 +46,8 @@ def test_a_law_has_the_same_bits_in_any_company(sizes: tuple[int, int, int]) -> 
     sweep = small_sweep(
         world={"vocabulary": vocabulary, "response_length": length, "prompts": prompts}, reference={"steps": 2}
     )
-    world = build_world(expand(sweep)[0].settings)
-    assert isinstance(world, EnumerableWorld)
+    world = sim.make_world(sweep).simulated
+    assert world.lists_responses
     away = torch.from_numpy(np.random.default_rng(0).normal(scale=0.1, size=(7, len(world.reference)))).float()
     rows = world.reference + away
     whole = world._laws(rows, alone=False)

@@ -1,19 +1,19 @@
-"""Sampled responses against the law that they are drawn from, and the cache against reading everything anew."""
+"""Sampled responses against the law that they are drawn from."""
 
 import itertools
 from collections.abc import Callable
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch import Tensor
 
+import simulator as sim
 from simulator.networks.architecture import FILL, Architecture
-from simulator.networks.packing import packing
 from simulator.networks.parameters import initial_parameters, unstack
 from simulator.networks.prefix_tree import leaf_log_probs, node_log_probs
 from simulator.networks.sampling import SampleBlocks, gumbel_noise, sample, sample_blocks
-from simulator.networks.transformer import packed_logits, token_log_probs
 
 CPU = torch.device("cpu")
 SMALL = Architecture(vocabulary=4, context=4, layers=2, width=8, heads=2)  # prompts of 2 and responses of 3
@@ -29,18 +29,6 @@ def parameters() -> Tensor:
 
 def noise_of(lots: SampleBlocks, seed: int = 0, vocabulary: int = 4) -> Callable[[], Tensor]:
     return gumbel_noise(lots, range(lots.count), vocabulary=vocabulary, seed=seed, purpose="test", device=CPU)
-
-
-def test_the_cache_gives_the_logits_that_reading_everything_gives(parameters: Tensor) -> None:
-    lots, blocks = SampleBlocks(prompts=64, responses=3), unstack(parameters, SMALL)
-    prompts = PROMPTS[torch.arange(64) % 2]
-    seen: list[Tensor] = []
-    drawn = sample(blocks, SMALL, prompts, responses=3, length=3, noise=noise_of(lots), end=None, keep=seen.append)
-    packed = packing(prompt_length=2, response_length=3, responses=1, device=CPU)
-    asked = prompts[None, :, None].expand(3, -1, 3, -1)
-    tokens = torch.cat([asked, drawn[..., :-1]], dim=-1).flatten(1, 2)
-    whole = packed_logits(blocks, SMALL, packed, tokens).unflatten(1, (64, 3))
-    assert torch.stack(seen, dim=3).numpy() == pytest.approx(whole.numpy(), abs=1e-5)
 
 
 @pytest.mark.parametrize("temperature", [1.0, 2.0, torch.inf])
@@ -82,10 +70,15 @@ def test_responses_that_end_have_the_law_of_the_policy(parameters: Tensor) -> No
     texts = [list(body) for body in itertools.product(spoken, spoken, range(4))]
     texts += [[*body, end] + [FILL] * (2 - n) for n in (0, 1) for body in itertools.product(spoken, repeat=n)]
     responses = torch.tensor(texts)
-    packed = packing(prompt_length=2, response_length=3, responses=1, device=CPU)
-    log_probs = token_log_probs(
-        blocks, SMALL, packed, PROMPTS[:1].expand(1, len(texts), -1), responses[None, :, None]
-    ).sum(dim=-1)[0, :, 0]
+    policy = sim.Policies(
+        parameters=parameters[1:2],
+        architecture=SMALL,
+        prompt_length=2,
+        end=end,
+        table=pd.DataFrame({"run_id": ["one"]}),
+        reference_sha256="",
+    )
+    log_probs = policy.log_prob(PROMPTS[:1], responses[None])[0, 0]
     assert log_probs.exp().sum().item() == pytest.approx(1, abs=1e-5)
     code = torch.tensor([25, 5, 1])
     found = dict(zip(*np.unique(((drawn + 1) @ code).numpy(), return_counts=True), strict=True))

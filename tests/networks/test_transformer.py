@@ -10,7 +10,7 @@ from torch import Tensor
 from simulator.networks.architecture import Architecture
 from simulator.networks.packing import packing
 from simulator.networks.parameters import initial_parameters, unstack
-from simulator.networks.transformer import token_log_probs
+from simulator.networks.transformer import response_states, sequence_log_probs, token_log_probs
 
 ARCHITECTURE = Architecture(vocabulary=5, context=6, layers=2, width=12, heads=3)
 CPU = torch.device("cpu")
@@ -63,6 +63,18 @@ def test_packed_responses_have_the_log_probs_of_the_plain_network(stack: Tensor,
                 assert got[run, n, k].numpy() == pytest.approx(expected, abs=1e-10)
 
 
+def test_hidden_states_are_what_tokens_are_predicted_from(stack: Tensor, rng: np.random.Generator) -> None:
+    prompts = torch.from_numpy(rng.integers(5, size=(3, 4, 3)))
+    responses = torch.from_numpy(rng.integers(5, size=(3, 4, 2, 4)))
+    packed = packing(prompt_length=3, response_length=4, responses=2, device=CPU)
+    blocks = unstack(stack, ARCHITECTURE)
+    states = response_states(blocks, ARCHITECTURE, packed, prompts, responses)
+    logits = torch.einsum("rnktd,rdv->rnktv", states, blocks["unembed"])
+    log_probs = logits.log_softmax(dim=-1).gather(4, responses.unsqueeze(4))[..., 0]
+    expected = token_log_probs(blocks, ARCHITECTURE, packed, prompts, responses)
+    assert log_probs.numpy() == pytest.approx(expected.numpy(), abs=1e-5)
+
+
 def test_one_token_responses_need_no_packed_place(stack: Tensor) -> None:
     packed = packing(prompt_length=2, response_length=1, responses=3, device=CPU)
     prompts, responses = torch.zeros(3, 1, 2, dtype=torch.int64), torch.arange(3).view(1, 1, 3, 1).expand(3, 1, 3, 1)
@@ -96,3 +108,22 @@ def test_a_response_that_is_over_is_read_up_to_its_end() -> None:
         found.append((log_probs.detach().sum(dim=-1).numpy(), gradient.numpy()))
     for short_one, filled_one in zip(*found, strict=True):
         assert filled_one == pytest.approx(short_one, rel=1e-12, abs=1e-12)
+
+
+def test_the_gradient_agrees_with_finite_differences() -> None:
+    architecture = Architecture(vocabulary=3, context=4, layers=2, width=4, heads=2)
+    packed = packing(prompt_length=2, response_length=3, responses=2, device=CPU)
+    prompts = torch.tensor([[[0, 1], [2, 0]]])
+    responses = torch.tensor([[[[0, 1, 2], [2, 2, 0]], [[1, 1, 0], [0, 0, 1]]]])
+
+    def value(rows: Tensor) -> Tensor:
+        return sequence_log_probs(unstack(rows, architecture), architecture, packed, prompts, responses).sin().sum()
+
+    rows = (1.5 * initial_parameters(architecture, np.random.default_rng(0)).double()[None]).requires_grad_()
+    step = 1e-6
+    (gradient,) = torch.autograd.grad(value(rows), rows)
+    for place in range(0, architecture.parameters, 7):
+        moved = torch.zeros_like(rows)
+        moved[0, place] = step
+        slope = (value(rows.detach() + moved) - value(rows.detach() - moved)) / (2 * step)
+        assert gradient[0, place].item() == pytest.approx(slope.item(), abs=1e-7)

@@ -7,13 +7,10 @@ import pytest
 import torch
 from scipy.special import expit, log_expit
 
+import simulator as sim
+from simulator import LOSSES, OBJECTIVES
 from simulator.methods.algorithms.policy_gradients import leave_one_out
-from simulator.objectives import OBJECTIVES
-from simulator.objectives.losses.gpo import LOSSES
 from simulator.objectives.objective import Objective, Pairs
-from simulator.preferences.labelling import preferences
-from simulator.sweeps.grid import expand
-from simulator.worlds.build import build_world
 from tests.conftest import small_sweep
 
 FLOATS = torch.float64
@@ -228,16 +225,16 @@ def test_kto_has_its_origin_at_the_mean_of_mismatched_pairs_or_zero() -> None:
 
 def test_simper_of_one_token_is_linear_in_the_policy() -> None:
     """Along the line between two policies its value is a straight line, and so it has its optimum at a corner."""
-    world = build_world(small_sweep(world={"response_length": 1}))
-    run = expand(small_sweep(world={"response_length": 1}, sweep={"loss": "simper", "seeds": 1}))[0]
-    pairs = preferences([run], world, None)
-    responses = pairs.responses[0, :, :, 0]
+    lab = sim.make_world(small_sweep(world={"response_length": 1}))
+    pairs = lab.preferences(seed=0)
+    asked = (pairs.prompts[:, None] == lab.prompts).all(dim=2).int().argmax(dim=1)
+    responses = pairs.responses[..., 0]
     first, second = (torch.rand(3, 4, generator=torch.Generator().manual_seed(i), dtype=FLOATS) for i in (0, 1))
     laws = [law / law.sum(dim=1, keepdim=True) for law in (first, second)]
 
     def loss(share: float) -> float:
         law = (1 - share) * laws[0] + share * laws[1]
-        said = law[pairs.prompt[0].unsqueeze(1), responses].log().T[None]
+        said = law[asked.unsqueeze(1), responses].log().T[None]
         some = replace(
             pairs_of("simper", *log_probs()), policy=said, reference=said, lengths=torch.ones_like(said), scores=None
         )

@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
+import simulator as sim
 from gold_rewards import preference_probability
-from simulator.common.errors import ConfigError
 from simulator.preferences.pairs import chosen_first
-from simulator.settings.tables import Behaviour, Data
 from simulator.worlds.behaviour import (
     BehaviourPolicy,
     behaviour_distribution,
@@ -17,8 +16,6 @@ from simulator.worlds.behaviour import (
     redraw_alike,
     sample_by_inverse,
 )
-from simulator.worlds.build import build_world
-from simulator.worlds.protocol import World
 from tests.conftest import small_sweep
 
 LAW = np.array([[0.5, 0.3, 0.2], [0.1, 0.1, 0.8]])
@@ -77,11 +74,13 @@ def test_settings_of_labels_leave_the_drawn_pairs_alone() -> None:
     assert (clean[1] != noisy[1]).any()
 
 
-def policy(kind: Behaviour, temperature: float) -> BehaviourPolicy:
+def policy(kind: str, temperature: float) -> BehaviourPolicy:
     return BehaviourPolicy(kind=kind, temperature=temperature, uniform_share=0.25)
 
 
-def test_behaviours(world: World) -> None:
+def test_behaviours(lab: sim.World) -> None:
+    world = lab.simulated
+
     def law(name, temperature=2.0):
         return behaviour_distribution(policy(name, temperature), world.reference_nodes)
 
@@ -127,14 +126,14 @@ def test_pairs_that_are_drawn_apart_follow_the_law_of_pairs_that_differ() -> Non
 
 def test_responses_that_never_differ_are_refused_and_not_waited_for() -> None:
     always = np.zeros((5, 2), dtype=int)
-    with pytest.raises(ConfigError, match=r"100 tries found no 2 different responses for 5 of 5 draws"):
+    with pytest.raises(sim.ConfigError, match=r"100 tries found no 2 different responses for 5 of 5 draws"):
         redraw_alike(always, lambda turn: always)
 
 
 @pytest.mark.parametrize("kind", ["enumerable", "sampled"])
 def test_distinct_data_has_no_identical_pairs_and_is_nested(kind: str) -> None:
-    world = build_world(small_sweep(world={"kind": kind}).settings_at({}))
-    plain, distinct = Data(pairs=400), Data(pairs=400, distinct=True)
+    world = sim.make_world(small_sweep(world={"kind": kind})).simulated
+    plain, distinct = (small_sweep(data={"pairs": 400, "distinct": apart}).data for apart in (False, True))
     usual, pairs = (world.candidates(data, 0, 400, "pairs") for data in (plain, distinct))
     twice = has_identical(usual.responses.numpy())
     assert twice.mean() > 0.01

@@ -1,28 +1,18 @@
 """Keys that no run reads: they change no number, name no run, and are reported."""
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 
-from simulator.engine.recorder import Recorder
-from simulator.execution.run_stack import proxies_for, run_stack
-from simulator.methods import METHODS
-from simulator.proxies.reward_model import members_needed
-from simulator.proxies.training import train_members
-from simulator.settings.config_errors import known_keys
-from simulator.settings.relevant_keys import world_name
+import simulator as sim
 from simulator.settings.tables import flat_settings
 from simulator.settings.toml import flatten, place
-from simulator.sweeps.cautions import cautions
 from simulator.sweeps.grid import expand, tables_read
 from simulator.sweeps.stacking import method_of
-from simulator.sweeps.sweep import RunSettings
-from simulator.sweeps.unread_keys import NEEDS, needs
-from simulator.worlds.build import build_world
-from simulator.worlds.protocol import World
-from tests.conftest import small_sweep
+from tests.conftest import heard, small_sweep
 
 SHORT = {
     "world": {"vocabulary": 3, "response_length": 2, "prompts": 2},
@@ -57,7 +47,6 @@ SWEEPS: Mapping[str, dict[str, Any]] = {
     "sampled, rloo": {"sweep": {"method": ["rl"], "seeds": 1}, "world": {"kind": "sampled"}},
     "sampled, best of n": {"sweep": {"method": ["best_of_n"], "seeds": 1}, "world": {"kind": "sampled"}},
 }
-WORLDS: dict[str, World] = {}
 OTHERS = {  # another value of a key, where twice the value, or the opposite, is none
     "data.labels": "deterministic",
     "data.labeller": "proxy",
@@ -90,15 +79,12 @@ def settings_of(kind: str) -> dict[str, Any]:
     return {name: {**SHORT.get(name, {}), **tables.get(name, {})} for name in {**SHORT, **tables}}
 
 
-def curves_of(sweep: Any) -> pd.DataFrame:
+def curves_of(sweep: sim.Sweep, folder: Path) -> pd.DataFrame:
     """The curves of the one run of a sweep, without what names it."""
-    (run,) = expand(sweep)
-    name = world_name(run.settings)
-    world = WORLDS.get(name) or WORLDS.setdefault(name, build_world(run.settings))
-    members = members_needed([run])
-    trained = [proxy for proxy, _ in train_members(members, world, Recorder())] if members else []
-    by_name = {member.name: proxy for member, proxy in zip(members, trained, strict=True)}
-    curves = run_stack([run], world, proxies_for([run], world, by_name.__getitem__), Recorder())
+    with heard():  # of keys that no run reads
+        curves = pd.read_parquet(sim.run_sweep(sweep, folder, workers=1) / "curves.parquet")
+    curves = curves[curves["method"] != "oracle"].reset_index(drop=True)
+    assert len(set(curves["run_id"])) == 1
     return curves.drop(columns=["run_id", "pairs", "label_noise", "beta", "kappa"])
 
 
@@ -120,15 +106,15 @@ def unread_of(kind: str) -> Iterator[tuple[str, Any]]:
 
 
 @pytest.mark.parametrize("kind", SWEEPS)
-def test_what_is_said_to_be_unread_changes_nothing(kind: str, request: pytest.FixtureRequest) -> None:
+def test_what_is_said_to_be_unread_changes_nothing(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     keys = dict(unread_of(kind))
     together = small_sweep(**with_keys(settings_of(kind), keys))
-    plain = curves_of(small_sweep(**settings_of(kind)))
-    pd.testing.assert_frame_equal(curves_of(together), plain, check_exact=True)
+    plain = curves_of(small_sweep(**settings_of(kind)), tmp_path / "plain")
+    pd.testing.assert_frame_equal(curves_of(together, tmp_path / "together"), plain, check_exact=True)
     assert expand(together)[0].run_id == expand(small_sweep(**settings_of(kind)))[0].run_id
     for key, value in keys.items() if request.config.getoption("--long") else ():
         alone = small_sweep(**with_keys(settings_of(kind), {key: value}))
-        pd.testing.assert_frame_equal(curves_of(alone), plain, check_exact=True)
+        pd.testing.assert_frame_equal(curves_of(alone, tmp_path / key), plain, check_exact=True)
 
 
 def with_keys(tables: dict[str, Any], keys: Mapping[str, Any]) -> dict[str, Any]:
@@ -156,13 +142,13 @@ READ = {  # of each, what must change when the key does
 
 
 @pytest.mark.parametrize("kind", SWEEPS)
-def test_what_is_read_changes_something_and_names_another_run(kind: str) -> None:
+def test_what_is_read_changes_something_and_names_another_run(kind: str, tmp_path: Path) -> None:
     plain = small_sweep(**settings_of(kind))
-    flat, curves = flat_settings(expand(plain)[0].settings), curves_of(plain)
+    flat, curves = flat_settings(expand(plain)[0].settings), curves_of(plain, tmp_path / "plain")
     for key in READ[kind]:
         changed = small_sweep(**with_keys(settings_of(kind), {key: other(key, flat[key])}))
         assert expand(changed)[0].run_id != expand(plain)[0].run_id, key
-        assert not curves_of(changed).equals(curves), key
+        assert not curves_of(changed, tmp_path / key).equals(curves), key
 
 
 def test_every_key_is_read_by_some_method() -> None:
@@ -173,87 +159,9 @@ def test_every_key_is_read_by_some_method() -> None:
         for run in expand(small_sweep(**settings_of(kind)))
         for name, _ in flatten("", tables_read(run.settings, method_of(run).reads(run)))
     }
-    left = {key for key in flat_settings(RunSettings()) if key not in read and not key.startswith("objective.")}
+    left = {
+        key
+        for key in flat_settings(sim.Sweep().settings_at({}))
+        if key not in read and not key.startswith("objective.")
+    }
     assert left == {"rl.clip", "proxy.uncertainty", "online.labeller", "world.language.kind"} - read
-
-
-def said(**tables: Any) -> list[str]:
-    sweep = small_sweep(**tables)
-    return cautions(sweep, expand(sweep))
-
-
-@pytest.mark.parametrize(
-    ("tables", "sentence"),
-    [
-        (
-            {"train": {"weight_decay": 0.5}},
-            'train.weight_decay = 0.5: no run of this sweep reads it; only train.optimizer = "adamw" does',
-        ),
-        (
-            {"objective": {"kto": {"desirable": 2.0}}},
-            "objective.kto.desirable = 2.0: no run of this sweep reads it; only sweep.loss kto does",
-        ),
-        (
-            {"objective": {"conservative_dpo": {"epsilon": 0.2}}},
-            "objective.conservative_dpo.epsilon = 0.2: no run of this sweep reads it; "
-            "only sweep.loss conservative_dpo does",
-        ),
-        ({"proxy": {"members": 3}}, "proxy.members = 3: no run of this sweep reads it; only a method against proxies"),
-        (
-            {"rl": {"clip": 0.3}},
-            'rl.clip = 0.3: no run of this sweep reads it; only sweep.method "rl" and rl.algorithm',
-        ),
-        (
-            {"measure": {"samples": 5}},
-            'measure.samples = 5: no run of this sweep reads it; only world.kind = "sampled"',
-        ),
-        ({"online": {"refresh": 1000}}, "online.refresh = 1000: no run of this sweep reads it; only sweep.method"),
-        ({"sweep": {"penalty": [0.5]}}, 'sweep.penalty: no run of this sweep reads it; only sweep.method "rl" does'),
-        ({"sweep": {"method": ["best_of_n"]}}, "sweep.beta: no run of this sweep reads it; only sweep.method"),
-        ({"sweep": {"loss": ["simper"]}}, "sweep.beta: no run of this sweep reads it; only sweep.method"),
-    ],
-)
-def test_a_key_that_no_run_reads_is_reported(tables: dict[str, Any], sentence: str) -> None:
-    found = [line for line in said(**tables) if line.startswith(sentence)]
-    assert len(found) == 1, said(**tables)
-
-
-def test_an_axis_that_no_run_reads_is_dropped_and_reported() -> None:
-    sweep = small_sweep(sweep={"loss": ["hinge"], "seeds": 2, "train.weight_decay": [0.0, 0.1, 0.5]})
-    runs = expand(sweep)
-    assert len(runs) == 3 * 2
-    assert all(not run.cell.axes for run in runs)
-    (line,) = cautions(sweep, runs)
-    assert line == (
-        'sweep.train.weight_decay: no run of this sweep reads it, so it is dropped; only train.optimizer = "adamw" does'
-    )
-    read = small_sweep(
-        sweep={"loss": ["hinge"], "seeds": 2, "train.weight_decay": [0.0, 0.5]}, train={"optimizer": "adamw"}
-    )
-    assert len(expand(read)) == 2 * 3 * 2
-    assert cautions(read, expand(read)) == []
-
-
-def test_what_is_read_is_not_reported() -> None:
-    assert said() == []
-    assert said(objective={"vpo": {"alpha": 0.7}}, sweep={"loss": ["vpo"]}) == []
-    assert said(rl={"clip": 0.3, "algorithm": "ppo"}, sweep={"method": ["rl"], "beta": [0.1]}, train={}) != []
-
-
-def test_methods_speak_of_keys_and_tables_that_there_are() -> None:
-    known = {*known_keys(RunSettings), "sweep.loss", "sweep.beta", "sweep.penalty"}
-    tables = {key.partition(".")[0] for key in known}
-    for method in METHODS.values():
-        assert set(method.read_where) <= known | tables, method.card.name
-    assert set(NEEDS) <= known | tables
-
-
-def test_a_key_of_one_method_is_read_by_that_method() -> None:
-    assert needs("rl.prompts") == '; only sweep.method "rl" and rl.algorithm "rloo" or "ppo" does'
-    assert needs("rl.algorithm") == '; only sweep.method "rl" does'
-    assert needs("best_of_n.pool") == '; only sweep.method "best_of_n" and world.kind = "sampled" does'
-    assert needs("train.batch") == '; only sweep.method "gpo" does'
-    assert needs("train.steps") == '; only sweep.method "gpo" or sweep.method "rl" does'
-    assert needs("sweep.beta") == '; only sweep.method "gpo" and a loss that has a beta does'
-    assert needs("data.pool") == '; only sweep.method "gpo" with data.labeller = "proxy" does'
-    assert needs("gold.seed") == ""

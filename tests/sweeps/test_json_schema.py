@@ -15,12 +15,11 @@ from jsonschema import Draft202012Validator
 from pydantic import ValidationError
 
 import run
-from simulator.common.errors import ConfigError
+from simulator import ConfigError, Sweep
 from simulator.settings.config_errors import known_keys
 from simulator.settings.toml import check_values
 from simulator.sweeps.grid import expand
 from simulator.sweeps.json_schema import schema
-from simulator.sweeps.sweep import Sweep
 
 CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.toml"))
 VALIDATOR = Draft202012Validator(schema())

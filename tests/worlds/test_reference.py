@@ -3,17 +3,15 @@
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
+from torch import Tensor
 
-import simulator.worlds.reference
-from simulator.common.random_streams import random_stream
+import simulator as sim
 from simulator.engine.snapshots import state_bytes
 from simulator.languages.markov import make_language
 from simulator.networks.architecture import Architecture
-from simulator.networks.packing import packing
-from simulator.networks.parameters import unstack
-from simulator.networks.transformer import token_log_probs
 from simulator.worlds.reference import Recipe, cached_reference, read_cached, reference_hash, train_reference
 from tests.conftest import heard
 
@@ -33,17 +31,25 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache"
 
 
+def log_probs(language, recipe: Recipe, prompts: np.ndarray, texts: np.ndarray) -> Tensor:
+    """log pi of texts [N, T] to prompts [N, L] under the reference that this recipe trains, [N]."""
+    policy = sim.Policies(
+        parameters=train_reference(language, ARCHITECTURE, recipe, CPU).unsqueeze(0),
+        architecture=ARCHITECTURE,
+        prompt_length=2,
+        end=language.end,
+        table=pd.DataFrame({"run_id": ["reference"]}),
+        reference_sha256="",
+    )
+    return policy.log_prob(prompts, texts[:, None])[0, :, 0]
+
+
 @pytest.mark.slow
 def test_held_out_cross_entropy_comes_near_the_entropy_of_the_language(language) -> None:
     recipe = Recipe(prompt_length=2, steps=800, batch=64, learning_rate=0.01, seed=0)
-    blocks = unstack(train_reference(language, ARCHITECTURE, recipe, CPU).unsqueeze(0), ARCHITECTURE)
-    rng = random_stream(99, "held out")
+    rng = np.random.default_rng(99)
     prompts, texts = language.draw_unseen(count=20_000, prompt_length=2, rng=rng)
-    packed = packing(prompt_length=2, response_length=3, responses=1, device=torch.device("cpu"))
-    log_probs = token_log_probs(
-        blocks, ARCHITECTURE, packed, torch.from_numpy(prompts)[None], torch.from_numpy(texts)[None, :, None]
-    )
-    cross_entropy = -log_probs.sum(dim=(2, 3)).mean().item()
+    cross_entropy = -log_probs(language, recipe, prompts, texts).mean().item()
     true = language.entropy(prompts).mean()
     assert -language.log_likelihood(prompts, texts).mean() == pytest.approx(true, abs=0.05)
     assert cross_entropy < true + 0.08
@@ -53,7 +59,7 @@ def test_held_out_cross_entropy_comes_near_the_entropy_of_the_language(language)
 def test_the_cache_is_used(language, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = cached_reference(language, ARCHITECTURE, RECIPE, CPU)
     assert len(list(cache.iterdir())) == 1
-    monkeypatch.setattr(simulator.worlds.reference, "train_reference", lambda *_: pytest.fail("trained again"))
+    monkeypatch.setattr("simulator.worlds.reference.train_reference", lambda *_: pytest.fail("trained again"))
     assert torch.equal(cached_reference(language, ARCHITECTURE, RECIPE, CPU), first)
 
 
@@ -133,11 +139,7 @@ def test_a_caller_that_wants_no_gradients_gets_a_trained_reference(language) -> 
 def test_a_language_with_an_end_token_is_learned_up_to_its_entropy(rng) -> None:
     stopping = make_language(vocabulary=4, length=3, topics=2, branching=2, slip=0.05, stop=0.3, rng=rng)
     recipe = Recipe(prompt_length=2, steps=800, batch=64, learning_rate=0.01, seed=0)
-    blocks = unstack(train_reference(stopping, ARCHITECTURE, recipe, CPU).unsqueeze(0), ARCHITECTURE)
-    prompts, texts = stopping.draw_unseen(count=20_000, prompt_length=2, rng=random_stream(99, "unseen"))
-    packed = packing(prompt_length=2, response_length=3, responses=1, device=CPU)
-    log_probs = token_log_probs(
-        blocks, ARCHITECTURE, packed, torch.from_numpy(prompts)[None], torch.from_numpy(texts)[None, :, None]
-    ).sum(dim=-1)
-    excess = (stopping.log_likelihood(prompts, texts) - log_probs.numpy().ravel()).mean()
+    prompts, texts = stopping.draw_unseen(count=20_000, prompt_length=2, rng=np.random.default_rng(99))
+    found = log_probs(stopping, recipe, prompts, texts)
+    excess = (stopping.log_likelihood(prompts, texts) - found.numpy()).mean()
     assert -0.02 < excess < 0.03

@@ -12,29 +12,19 @@ import pytest
 import torch
 from torch import Tensor
 
-from simulator import Sweep, run_sweep
-from simulator.engine.gradient_steps import advance, start
-from simulator.measurement.exact import Columns
-from simulator.methods.algorithms.pairwise_training import make_problem
-from simulator.networks.architecture import FILL
-from simulator.networks.parameters import unstack
-from simulator.networks.token_log_probs import next_token_kl, response_log_probs
+import simulator as sim
 from simulator.preferences.draw import draw_labelled
 from simulator.preferences.pairs import Preferences, stack_preferences
-from simulator.settings.tables import Data
-from simulator.sweeps.grid import expand
-from simulator.worlds.build import build_world
 from simulator.worlds.components import Components, make_components
-from simulator.worlds.enumerable import EnumerableWorld, list_world
-from simulator.worlds.reference_sample import gold_score
 from simulator.worlds.sampled import sample_world
 from tests.conftest import small_sweep
 
 CPU = torch.device("cpu")
+FILL = -1  # stands in every place behind the end
 WITH_ERROR = ("kl", "gold", "proxy", "win_rate", "entropy")
 
 
-def both(kind: str, *, seed: int = 1, measured: int | str = "all", samples: int = 16) -> Sweep:
+def both(kind: str, *, seed: int = 1, measured: int | str = "all", samples: int = 16) -> sim.Sweep:
     return small_sweep(
         world={
             "kind": kind,
@@ -52,12 +42,15 @@ def both(kind: str, *, seed: int = 1, measured: int | str = "all", samples: int 
     )
 
 
+Columns = dict[str, Tensor]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Truth:
     """One world listed, the policies of a sweep in it at five checkpoints [60, D], and what is true of them."""
 
     ground: Components
-    listed: EnumerableWorld
+    listed: sim.World
     policies: Tensor
     pairs: Preferences
     exact: Columns
@@ -69,20 +62,20 @@ class Truth:
 
 @pytest.fixture(scope="module")
 def truth() -> Truth:
-    settings = both("enumerable")
-    ground = make_components(settings, CPU)
-    listed = list_world(settings, ground, CPU)
-    runs = expand(settings)
-    pairs = stack_preferences([draw_labelled(listed, run.settings.data, run.seed) for run in runs])
-    problem = make_problem(runs, listed, pairs)
-    state, seen = start(listed.reference, len(runs)), []
-    for steps in (2, 4, 10, 20, 60):
-        state = advance(state, problem, steps)
-        seen.append(state.parameters.clone())
-    policies, fivefold = torch.cat(seen), stack_preferences([pairs.rows(i) for i in range(len(runs))] * 5)
+    sweep = both("enumerable")
+    listed = sim.make_world(sweep)
+    data, losses, betas = [listed.preferences(seed=seed) for seed in (0, 1)], list(sweep.sweep.loss), sweep.sweep.beta
+    stack = sim.training(listed, data, loss=losses, beta=betas, seed=[0, 1], steps=60, checkpoints=6)
+    seen: dict[int, Tensor] = {}
+    for row in stack:
+        if row.step not in seen:
+            seen[row.step] = stack.policies.parameters
+    policies = torch.cat([parameters for step, parameters in seen.items() if step > 0])
+    seeds = stack.policies.table["seed"].tolist() * 5
+    pairs = stack_preferences([draw_labelled(listed.simulated, sweep.data, seed) for seed in seeds])
     with torch.no_grad():
-        exact, _ = listed.measure(policies, fivefold, settings.data)
-    return Truth(ground=ground, listed=listed, policies=policies, pairs=fivefold, exact=exact)
+        exact, _ = listed.simulated.measure(policies, pairs, sweep.data)
+    return Truth(ground=make_components(sweep, CPU), listed=listed, policies=policies, pairs=pairs, exact=exact)
 
 
 def errors(found: Columns, exact: Columns, name: str) -> np.ndarray:
@@ -96,8 +89,8 @@ def test_samples_agree_with_sums_over_a_whole_sweep(truth: Truth) -> None:
     for seed in (100, 101, 102):
         world = sample_world(both("sampled", seed=seed), truth.ground, CPU)
         with torch.no_grad():
-            found, ratios = world.measure(truth.policies, truth.pairs, Data())
-            _, exact_ratios = truth.listed.measure(truth.policies, truth.pairs, Data())
+            found, ratios = world.measure(truth.policies, truth.pairs, truth.listed.settings.data)
+            _, exact_ratios = truth.listed.simulated.measure(truth.policies, truth.pairs, truth.listed.settings.data)
         exact = truth.exact
         within += [np.abs(errors(found, exact, name)) < 3 for name in WITH_ERROR]
         assert ratios.numpy() == pytest.approx(exact_ratios.numpy(), abs=5e-5)
@@ -117,7 +110,7 @@ def test_intervals_hold_the_truth_as_often_as_they_say(truth: Truth, measured: i
     for repeat in range(200 if long else 70):
         world = sample_world(both("sampled", seed=1000 + repeat, measured=measured), truth.ground, CPU)
         with torch.no_grad():
-            found, _ = world.measure(truth.policies[chosen], pairs, Data())
+            found, _ = world.measure(truth.policies[chosen], pairs, truth.listed.settings.data)
         exact = truth.of(chosen)
         for name in WITH_ERROR:
             held[name].append(np.abs(errors(found, exact, name)) < 1.96)
@@ -135,13 +128,13 @@ def test_common_noise_makes_differences_sharper_than_values(truth: Truth) -> Non
     for seed in range(20):
         world = sample_world(both("sampled", seed=seed), truth.ground, CPU)
         with torch.no_grad():
-            found.append(world.measure(near, pairs, Data())[0]["gold"].numpy())
+            found.append(world.measure(near, pairs, truth.listed.settings.data)[0]["gold"].numpy())
     values = np.array(found)
     assert np.ptp(values, axis=1).max() > 0
     assert (values[:, 0] - values[:, 1]).std() < 0.5 * values.std(axis=0).min()
 
 
-def stopping() -> Sweep:
+def stopping() -> sim.Sweep:
     """Two spoken tokens and an end, up to three tokens."""
     return small_sweep(
         world={
@@ -159,28 +152,20 @@ def stopping() -> Sweep:
 
 def test_responses_that_end_are_measured_as_what_they_are() -> None:
     """Against sums over every response that can be said, filled or not."""
-    world = build_world(stopping())
-    assert world.end == 2
+    world = sim.make_world(stopping())
+    assert world.reference.end == 2
     texts = [list(body) for body in itertools.product((0, 1), (0, 1), (0, 1, 2))]
     texts += [[*body, 2] + [FILL] * (2 - n) for n in (0, 1) for body in itertools.product((0, 1), repeat=n)]
     every = torch.tensor(texts)
-    noise = torch.randn(1, len(world.reference), generator=torch.Generator().manual_seed(0))
-    policy = world.reference + 0.2 * noise
-    prompts = world.prompts.repeat_interleave(len(every), dim=0)[None]
-    single = every.repeat(len(world.prompts), 1)[None, :, None]
-    with torch.no_grad():
-        log_pi, log_ref = (
-            response_log_probs(unstack(rows, world.architecture), world.architecture, prompts, single).view(
-                4, len(every)
-            )
-            for rows in (policy, world.reference[None])
-        )
-        data = stopping().data
-        pairs = stack_preferences([draw_labelled(world, data, 0)])
-        found, _ = world.measure(policy, pairs, data)
+    origin = world.reference.parameters
+    noise = torch.randn(origin.shape, generator=torch.Generator().manual_seed(0))
+    policy = world.policies(origin + 0.2 * noise, pd.DataFrame({"run_id": ["near"]}))
+    responses = every.expand(len(world.prompts), -1, -1)
+    log_pi, log_ref = (one.log_prob(world.prompts, responses)[0] for one in (policy, world.reference))
+    found = world.measure(policy)
     pi = log_pi.exp()
     assert pi.sum(dim=1).numpy() == pytest.approx(1, abs=1e-5)
-    gold = gold_score(world.measurement.gold_parts(world.prompts, every[None, None].expand(1, 4, -1, -1)))[0]
+    gold = world.gold(world.prompts, responses)
     below = torch.stack(
         [(gold[p][None] < gold[p][:, None]) + 0.5 * (gold[p][None] == gold[p][:, None]) for p in range(4)]
     )
@@ -192,35 +177,25 @@ def test_responses_that_end_are_measured_as_what_they_are() -> None:
         "win_rate": (pi * (below * log_ref.exp()[:, None]).sum(dim=2)).sum(dim=1).mean(),
     }
     for name, value in exact.items():
-        assert abs(found[name].item() - value.item()) < 4 * found[f"{name}_se"].item(), name
-        assert found[f"{name}_se"].item() < 0.06
-    assert found["length"].item() < 2.5
+        assert abs(found[name][0] - value.item()) < 4 * found[f"{name}_se"][0], name
+        assert found[f"{name}_se"][0] < 0.06
+    assert found["length"][0] < 2.5
 
 
 def test_the_sampled_world_draws_nested_pairs_of_the_behaviour_policy() -> None:
-    world = build_world(stopping())
-    few, many = (draw_labelled(world, Data(pairs=pairs), 3) for pairs in (40, 100))
+    world = sim.make_world(stopping())
+    few, many = (
+        draw_labelled(world.simulated, world.settings.data.model_copy(update={"pairs": pairs}), 3)
+        for pairs in (40, 100)
+    )
     for name in ("prompt", "responses", "reference"):
         assert torch.equal(getattr(few, name), getattr(many, name)[:40])
-    uniform = draw_labelled(world, Data(pairs=4000, behaviour="uniform", labels="deterministic"), 0)
+    uniform = world.preferences(4000, behaviour="uniform", labels="deterministic")
     first = uniform.responses[..., 0].flatten()
     assert np.bincount(first.numpy(), minlength=3) / len(first) == pytest.approx([1 / 3] * 3, abs=0.03)
-    judged = world.measurement.gold_parts(world.prompts[uniform.prompt], uniform.responses[None])
-    gold = gold_score(judged)[0].unbind(dim=1)
+    gold = world.gold(uniform.prompts, uniform.responses).unbind(dim=1)
     assert (gold[0] >= gold[1]).all()
-    assert not torch.equal(draw_labelled(world, Data(pairs=40), 4).responses, few.responses)
-
-
-def test_the_kl_of_a_token_is_exact_finite_and_never_negative() -> None:
-    rng = np.random.default_rng(0)
-    logits = torch.from_numpy(rng.normal(size=(3, 2, 50, 9)) * np.reshape([1.0, 1e-4, 40.0], (3, 1, 1, 1)))
-    log_pi, log_ref = logits.log_softmax(dim=-1).unbind(dim=1)
-    found = next_token_kl(log_pi, log_ref - log_pi)
-    assert found.numpy() == pytest.approx((log_pi.exp() * (log_pi - log_ref)).sum(dim=-1).numpy(), rel=1e-6, abs=1e-15)
-    assert (found >= 0).all()
-    extreme = torch.tensor([[0.0, -800.0], [0.0, 0.0]], dtype=torch.float64).log_softmax(dim=-1)
-    assert next_token_kl(extreme[0], extreme[1] - extreme[0]).item() == pytest.approx(np.log(2))
-    assert next_token_kl(extreme[1], extreme[0] - extreme[1]).item() == pytest.approx(400 - np.log(2))
+    assert not torch.equal(world.preferences(40, seed=4).responses, few.responses)
 
 
 def test_the_prompts_that_are_measured_are_any_of_them() -> None:
@@ -255,7 +230,7 @@ SAMPLED: dict[str, Any] = {
 
 @pytest.fixture(scope="module")
 def records(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
-    folder = run_sweep(small_sweep(**SAMPLED), tmp_path_factory.mktemp("sampled") / "out", workers=1)
+    folder = sim.run_sweep(small_sweep(**SAMPLED), tmp_path_factory.mktemp("sampled") / "out", workers=1)
     return pd.read_parquet(folder / "curves.parquet")
 
 
@@ -276,5 +251,5 @@ def test_a_sampled_sweep_gives_the_same_bytes_again_in_other_stacks_and_processe
     records: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("simulator.sweeps.memory_budget.stack_size", lambda _: 3)
-    folder = run_sweep(small_sweep(**SAMPLED), tmp_path / "again", workers=2, memory="8GiB")
+    folder = sim.run_sweep(small_sweep(**SAMPLED), tmp_path / "again", workers=2, memory="8GiB")
     pd.testing.assert_frame_equal(pd.read_parquet(folder / "curves.parquet"), records, check_exact=True)
