@@ -19,7 +19,8 @@ def python_page() -> str:
     return page(
         "# Python",
         "The list of names is written by `python docs/reference.py`, and what is said of each is its docstring. What "
-        "is not on this page is not public, and may change with any version.",
+        "is not on this page is not public, and may change with any version. Read it on the site, which has signatures "
+        "and docstrings (`pip install -e '.[docs]' && mkdocs serve`), or use `help(simulator.train)`.",
         *(part for package, about in PACKAGES.items() for part in package_section(package, about)),
     )
 
