@@ -5,6 +5,7 @@ that a command with checked settings can take.
 
     nothing     an interpreter that ends at once
     libraries   one that imports Pydantic and Cyclopts
+    the package import simulator, and the list of its names
     help        run.py --help
     a typo      run.py sweep with an unknown key
     the grid    run.py sweep with a point of the grid that cannot be
@@ -31,6 +32,7 @@ IMPOSSIBLE = ("--set", 'world.kind="sampled"', "--set", 'sweep.method="gibbs"')
 COMMANDS: dict[str, tuple[tuple[str, ...], int]] = {  # and how each ends
     "nothing": (("-c", "pass"), 0),
     LEAST: (("-c", "import pydantic, cyclopts"), 0),
+    "the package": (("-c", "import simulator; dir(simulator)"), 0),
     "help": ((RUN, "--help"), 0),
     "a typo": ((RUN, "sweep", "--set", "data.paires=3"), 2),
     "the grid": ((RUN, "sweep", *IMPOSSIBLE), 2),

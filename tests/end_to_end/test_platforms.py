@@ -125,6 +125,7 @@ def allowed(name: str) -> bool:
     return not (FORBIDDEN & set(name) or name.endswith((" ", ".")) or name.split(".")[0].lower() in DEVICES)
 
 
+@pytest.mark.slow
 def test_without_what_only_posix_has_a_sweep_gives_the_same_bytes(tmp_path: Path, expected: bytes) -> None:
     out = tmp_path / "out"
     command = [sys.executable, "-c", WITHOUT_POSIX, "sweep", str(sweep_file(tmp_path)), "--workers", "1"]

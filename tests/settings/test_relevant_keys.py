@@ -105,6 +105,7 @@ def unread_of(kind: str) -> Iterator[tuple[str, Any]]:
             yield key, other(key, value)
 
 
+@pytest.mark.slow(but=("offline", "rloo", "sampled"))
 @pytest.mark.parametrize("kind", SWEEPS)
 def test_what_is_said_to_be_unread_changes_nothing(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     keys = dict(unread_of(kind))
@@ -141,6 +142,7 @@ READ = {  # of each, what must change when the key does
 }
 
 
+@pytest.mark.slow(but=("offline", "rloo", "sampled"))
 @pytest.mark.parametrize("kind", SWEEPS)
 def test_what_is_read_changes_something_and_names_another_run(kind: str, tmp_path: Path) -> None:
     plain = small_sweep(**settings_of(kind))
