@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from simulator.api.make_world import make_world
     from simulator.api.pairs import Pairs
     from simulator.api.policies import Policies
-    from simulator.api.proxy import Proxy, best_of_n, train_proxy
+    from simulator.api.proxy import Proxy
     from simulator.api.reading import load_policies
+    from simulator.api.reward_models import best_of_n, train_proxy
     from simulator.api.training import Training, train, training
     from simulator.api.world import World
     from simulator.common.atomic_files import StorageError
@@ -40,12 +41,12 @@ _HOME = {
     "SweepError": "common.errors",
     "Training": "api.training",
     "World": "api.world",
-    "best_of_n": "api.proxy",
+    "best_of_n": "api.reward_models",
     "load_policies": "api.reading",
     "make_world": "api.make_world",
     "run_sweep": "execution.run_sweep",
     "train": "api.training",
-    "train_proxy": "api.proxy",
+    "train_proxy": "api.reward_models",
     "training": "api.training",
 }
 

@@ -18,11 +18,12 @@ from simulator.settings.tables import Settings
 from simulator.settings.toml import place
 
 LARGEST_SEED = 2**63 - 1
+LARGEST = 1e300
 
 
 def plain(value: Any) -> Any:
-    """A number of numpy or torch as one of Python's; lists and tuples with what is in them."""
-    if isinstance(value, np.ndarray | np.generic | Tensor):
+    """What numpy, pandas or torch hold as numbers and lists of Python's; lists and tuples with what is in them."""
+    if hasattr(value, "tolist"):
         return value.tolist()
     if isinstance(value, list | tuple | range):
         return [plain(each) for each in value]
@@ -70,7 +71,8 @@ def numbers_of(value: Any, name: str, rule: str, right: Callable[[float], bool])
     """One number or several, as a list. Raises ConfigError where one is not `right`, which `rule` says in words."""
     found = values_of(value, name)
     for each in found:
-        if isinstance(each, bool) or not isinstance(each, int | float) or not right(each):
+        is_number = isinstance(each, int | float) and not isinstance(each, bool) and abs(each) < LARGEST
+        if not is_number or not right(each):
             raise ConfigError(f"{name} = {shown(each)}: must be {rule}")
     return [float(each) for each in found]
 
@@ -80,8 +82,16 @@ def seeds_of(value: Any) -> list[int]:
     found = values_of(value, "seed")
     for each in found:
         if isinstance(each, bool) or not isinstance(each, int) or not 0 <= each <= LARGEST_SEED:
-            raise ConfigError(f"seed = {shown(each)}: must be a whole number from 0 on")
+            raise ConfigError(f"seed = {shown(each)}: must be a whole number from 0 to {LARGEST_SEED:,}")
     return found
+
+
+def seed_of(value: Any) -> int:
+    """One seed. Raises ConfigError."""
+    found = seeds_of(value)
+    if len(found) > 1:
+        raise ConfigError(f"seed: must be one number here, not {len(found)}")
+    return found[0]
 
 
 def count_of(value: Any, name: str, least: int = 1) -> int:
@@ -106,26 +116,46 @@ def nearest_of(value: str, choices: Sequence[str]) -> str:
     return nearest(value, choices) or nearest(value.lower(), choices)
 
 
-def tokens_of(value: Any, name: str, shape: Sequence[int | str], vocabulary: int, *, ends: bool = False) -> Tensor:
-    """Token ids as an int64 tensor.
-
-    shape: of each axis its size, or a letter where any will do. ends: whether -1 may stand behind the end of a
-    response. Raises ConfigError.
-    """
+def as_tokens(value: Any, name: str) -> Tensor:
+    """Token ids as an int64 tensor, from a tensor, an array or lists. Raises ConfigError."""
     try:
-        tokens = torch.as_tensor(value)
+        tokens = value if isinstance(value, Tensor) else torch.from_numpy(whole_numbers(value))
     except (TypeError, ValueError, RuntimeError):
         raise ConfigError(f"{name}: must be token ids, a tensor or an array of whole numbers") from None
+    if tokens.is_floating_point() or tokens.is_complex() or tokens.dtype == torch.bool:
+        raise ConfigError(f"{name}: must be token ids, whole numbers, not {tokens.dtype}")
+    return tokens.to(torch.int64)
+
+
+def whole_numbers(value: Any) -> np.ndarray:
+    """An array, of int64 where it has whole numbers."""
+    array = np.asarray(value)
+    return np.ascontiguousarray(array.astype(np.int64) if array.dtype.kind in "iu" else array)
+
+
+def tokens_of(value: Any, name: str, shape: Sequence[int | str], vocabulary: int, *, end: int | None = None) -> Tensor:
+    """Token ids as an int64 tensor.
+
+    shape: of each axis its size, or a letter where any will do. end: the token that ends a response, behind which every
+    place is -1. Raises ConfigError.
+    """
+    tokens = as_tokens(value, name)
     expected = f"[{', '.join(map(str, shape))}]"
     fits = tokens.dim() == len(shape) and all(
         isinstance(size, str) or size == there for size, there in zip(shape, tokens.shape, strict=False)
     )
     if not fits:
         raise ConfigError(f"{name}: must have the shape {expected}, not {list(tokens.shape)}")
-    if tokens.is_floating_point() or tokens.is_complex() or tokens.dtype == torch.bool:
-        raise ConfigError(f"{name}: must be token ids, whole numbers, not {tokens.dtype}")
-    least = FILL if ends else 0
-    if tokens.numel() and not (least <= int(tokens.min()) and int(tokens.max()) < vocabulary):
-        wrong = tokens[(tokens < least) | (tokens >= vocabulary)][0]
-        raise ConfigError(f"{name}: token ids must be from {least} to {vocabulary - 1}, not {int(wrong)}")
-    return tokens.to(torch.int64)
+    least = 0 if end is None else FILL
+    wrong = tokens[(tokens < least) | (tokens >= vocabulary)]
+    if len(wrong):
+        raise ConfigError(f"{name}: token ids must be from {least} to {vocabulary - 1}, not {int(wrong[0])}")
+    if end is not None:
+        ended = (tokens == end).cumsum(dim=-1) - (tokens == end).long() > 0
+        bad = ((tokens == FILL) != ended).any(dim=-1)
+        if bad.any():
+            raise ConfigError(
+                f"{name}: {tokens[bad][0].tolist()} must be {FILL} in every place behind its first {end}, which ends a "
+                "response, and nowhere else"
+            )
+    return tokens

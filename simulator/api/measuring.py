@@ -7,22 +7,27 @@ Where every response is listed, the probabilities of all of them are the policy,
 sampled world responses are needed that the policy draws. A policy that can only say how probable a response is, is
 measured on responses of the reference y, each with the weight w = pi(y) / pi_ref(y) (self-normalized importance
 sampling, Owen 2013, Monte Carlo theory, Sec. 9.2). That holds near the reference: the number of responses that weigh
-anything, (sum w)^2 / sum w^2, falls about as exp(-KL), and below LEAST_EFFECTIVE the measurement is refused.
+anything, (sum w)^2 / sum w^2, falls about as exp(-2 KL), and below LEAST_EFFECTIVE the measurement is refused, as it is
+where the mean weight is surely not 1. Probability on responses that the reference never gave cannot be seen but by that
+mean: `sample` is the safe way.
 """
 
 from collections.abc import Callable, Iterator
 from typing import Any, cast
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor
 
 from simulator.api.arguments import tokens_of
 from simulator.common.errors import ConfigError
 from simulator.measurement.exact import Columns
+from simulator.networks.compute_mode import one_thread
 from simulator.networks.sampling import sample_blocks
 from simulator.networks.token_log_probs import MAX_FLOATS, floats_per_prompt
 from simulator.settings.tables import Data
+from simulator.storage.tables import tidy
 from simulator.worlds.listing import Scorer
 from simulator.worlds.protocol import World, as_listed
 from simulator.worlds.sampled import SampledWorld
@@ -34,16 +39,16 @@ Sample = Callable[[Tensor, int], Any]  # (prompts [P, L], count) -> [P, count, T
 ASKED = 2**16  # responses that a function is asked for at once
 MASS = 1e-3  # how far from 1 the probabilities of all responses may add up to
 LOWEST = -1e4  # nats; stands for the logarithm of 0
-WEIGHTED = 512  # responses of the reference to each prompt that are weighed
-LEAST_EFFECTIVE = 16.0  # of them, at every prompt
-TOO_FAR = 6.0  # standard errors by which the mean weight may be off 1, beside a tenth
+WEIGHTED = 4096  # responses of the reference to each prompt that are weighed
+LEAST_EFFECTIVE = 128.0  # of them, at every prompt
+TOO_FAR = 5.0  # standard errors by which the mean weight may be off 1, beside MASS
 
 
 def called(function: LogProb, prompts: Tensor, responses: Tensor) -> Tensor:
     """What a function says of responses [P, M, T] to prompts [P, L], float64 [R, P, M]. Raises ConfigError."""
-    found = function(prompts, responses)
+    found = function(prompts.clone(), responses.clone())
     if isinstance(found, Tensor):
-        found = found.detach().cpu()
+        found = found.detach().double().cpu()
     try:
         values = np.asarray(found, dtype=np.float64)
     except (TypeError, ValueError):
@@ -78,7 +83,7 @@ def log_probs_of_all(function: LogProb, world: World) -> Tensor:
         values = called(function, prompts[rows], some)
         if found is None:
             found = values.new_empty(len(values), len(prompts), len(responses))
-        found[:, rows, columns] = values
+        found[:, rows, columns] = same_runs(values, len(found))
     assert found is not None
     mass = found.logsumexp(dim=-1).exp()
     if not ((mass - 1).abs() <= MASS).all():
@@ -94,10 +99,24 @@ def log_probs_of_all(function: LogProb, world: World) -> Tensor:
 def measure_listed(function: LogProb, world: World, data: Data, scorer: Callable[[int], Scorer | None]) -> Columns:
     """Every column that needs no pairs, [R] each, of policies that a function says the probabilities of."""
     log_probs = log_probs_of_all(function, world)
-    columns = as_listed(world).measure_distribution(log_probs, data, scorer(len(log_probs)))
-    never = (log_probs <= LOWEST).flatten(1).any(dim=1)
+    with one_thread():
+        columns = as_listed(world).measure_distribution(log_probs, data, scorer(len(log_probs)))
+    return without_limits(columns, (log_probs <= LOWEST).flatten(1).any(dim=1), scored=scorer(1) is not None)
+
+
+def without_limits(columns: Columns, never: Tensor, *, scored: bool) -> Columns:
+    """Columns of policies of which some `never` [R] give a response: what is infinite then, or not defined, says so."""
     columns["mu_squared"] = torch.where(never, torch.inf, columns["mu_squared"])
+    if not scored:
+        columns["proxy"] = torch.where(never, torch.nan, columns["proxy"])
     return columns
+
+
+def same_runs(values: Tensor, runs: int) -> Tensor:
+    """Values of as many policies as before. Raises ConfigError."""
+    if len(values) != runs:
+        raise ConfigError(f"measure: the function gave values of {runs} policies before, and of {len(values)} now")
+    return values
 
 
 def measure_sampled(
@@ -111,6 +130,8 @@ def measure_sampled(
     nothing = torch.zeros(responses.shape[:2], dtype=torch.float64, device=responses.device)
     known = log_ratios(measurement, measurement.reference_blocks, responses, nothing, count)[0]
     said = function_values(function, measurement.prompts, responses)
+    if draw and len(said) > 1:
+        raise ConfigError(f"measure: sample draws for one policy, and the function is of {len(said)}")
     ratio = said - known
     weights = None if draw else checked_weights(ratio)
     at_baseline = function_values(function, measurement.prompts, reference.responses) - reference.reference
@@ -126,7 +147,10 @@ def measure_sampled(
     at_behaviour = at_baseline
     if behaviour:
         at_behaviour = function_values(function, measurement.prompts, behaviour[0]) - behaviour[1]
-    columns = estimated_columns(measurement, found, at_baseline, at_behaviour, scorer(runs), weights)
+    with one_thread():
+        columns = estimated_columns(measurement, found, at_baseline, at_behaviour, scorer(runs), weights)
+    never = (at_baseline <= LOWEST / 2).flatten(1).any(dim=1)
+    columns = without_limits(columns, never, scored=scorer(1) is not None)
     if weights is not None:
         columns["effective_samples"] = effective(weights)
     return columns
@@ -137,15 +161,17 @@ def function_values(function: LogProb, prompts: Tensor, responses: Tensor) -> Te
     parts: dict[int, list[Tensor]] = {}
     for rows, columns in blocks_of(*responses.shape[:2]):
         parts.setdefault(rows.start, []).append(called(function, prompts[rows], responses[rows, columns]))
-    return torch.cat([torch.cat(row, dim=2) for row in parts.values()], dim=1).clamp(min=LOWEST)
+    runs = len(next(iter(parts.values()))[0])
+    whole = [torch.cat([same_runs(part, runs) for part in row], dim=2) for row in parts.values()]
+    return torch.cat(whole, dim=1).clamp(min=LOWEST)
 
 
 def drawn_by(draw: Sample, world: SampledWorld, count: int) -> Tensor:
     """`count` responses of a policy to each measured prompt, [n, count, T]. Raises ConfigError."""
     prompts, vocabulary = world.measurement.prompts, world.architecture.vocabulary
     shape = (len(prompts), count, world.measurement.baseline.responses.shape[2])
-    found = draw(prompts, count)
-    return tokens_of(found, "measure: sample", shape, vocabulary, ends=world.end is not None).to(prompts.device)
+    found = draw(prompts.clone(), count)
+    return tokens_of(found, "measure: sample", shape, vocabulary, end=world.end).to(prompts.device).clone()
 
 
 def drawn_by_reference(world: SampledWorld, count: int) -> Tensor:
@@ -172,12 +198,16 @@ def effective(weights: Tensor) -> Tensor:
 def checked_weights(ratio: Tensor) -> Tensor:
     """pi / pi_ref from its logarithm [R, n, m]. Raises ConfigError where it is no ratio of two laws, or too uneven."""
     weights = ratio.exp()
-    mean = weights.mean(dim=2)
-    error = weights.std(dim=2) / weights.shape[2] ** 0.5
-    wrong = (mean - 1).abs() > 0.1 + TOO_FAR * error
+    count = weights.shape[2]
+    at_prompts, errors = weights.mean(dim=2), weights.std(dim=2) / count**0.5
+    mean, error = at_prompts.mean(dim=1), errors.square().sum(dim=1).sqrt() / weights.shape[1]
+    off = ((at_prompts - 1).abs() > MASS + TOO_FAR * errors).any(dim=1)
+    wrong = off | ((mean - 1).abs() > MASS + TOO_FAR * error)
     if wrong.any():
+        worst = at_prompts[wrong][0]
+        worst = worst[(worst - 1).abs().argmax()]
         raise ConfigError(
-            f"measure: the mean of pi / pi_ref under the reference is {mean[wrong][0]:.3g} at a prompt, not 1: either "
+            f"measure: the mean of pi / pi_ref under the reference is {worst:.3g} at a prompt, not 1: either "
             "the function does not give log pi(response | prompt) of the whole response, a sum over its tokens, in "
             "nats; or the policy says what the reference hardly ever says: then give responses that it draws, "
             "sample=function of (prompts [P, L], count)"
@@ -191,3 +221,15 @@ def checked_weights(ratio: Tensor) -> Tensor:
             "that it draws, sample=function of (prompts [P, L], count)"
         )
     return weights
+
+
+def as_table(table: pd.DataFrame, columns: Columns, kl_source: str) -> pd.DataFrame:
+    """Measured columns [R] beside what each policy is, in the order and types of `curves.parquet`."""
+    measured = {name: value.cpu().numpy() for name, value in columns.items()}
+    rows = table.drop(columns=[name for name in measured if name in table]).assign(**measured)
+    sound = np.isfinite(measured["kl"])
+    rows = rows.assign(step=rows.get("step", 0), kl_source=kl_source, status=np.where(sound, "ok", "diverged"))
+    found = tidy(rows)
+    more = {name: measured[name] for name in measured if name not in found}
+    kept = [name for name in found if name in measured or found[name].notna().any()]
+    return found[kept].assign(**more).reset_index(drop=True)

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from simulator.api.arguments import tokens_of
+from simulator.api.arguments import as_tokens, tokens_of
 from simulator.common.errors import ConfigError
 from simulator.preferences.pairs import Preferences
 from simulator.proxies.scores import Proxy
@@ -19,9 +19,11 @@ from simulator.worlds.protocol import World
 
 @dataclass(frozen=True, kw_only=True)
 class Drawn:
-    """How a world drew pairs: by which settings, what training takes of them, and the proxy that labelled them."""
+    """How a world drew pairs: the world, settings and seed, what training takes of them, and who labelled them."""
 
+    world: World
     settings: Settings
+    seed: int
     preferences: Preferences
     labeller: Proxy | None
 
@@ -30,11 +32,12 @@ class Drawn:
 class Pairs:
     """Labelled pairs of responses.
 
-    Those of `World.preferences`, or your own: prompts must be prompts of the world that a policy is trained in.
+    Those of `World.preferences`, or your own: prompts must be prompts of the world that a policy is trained in. Raises
+    ConfigError for what are no token ids.
     """
 
     prompts: Tensor
-    """Token ids [N, L]."""
+    """Token ids [N, L], a tensor, an array or lists."""
     chosen: Tensor
     """Token ids of the chosen response [N, T]; -1 behind its end, where responses may end early."""
     rejected: Tensor
@@ -43,9 +46,16 @@ class Pairs:
     """Gold of the chosen and of the rejected response [N, 2], float64, in standard deviations under the reference. In
     a sampled world only differences at one prompt mean something. None for pairs of your own."""
     ranked: Tensor | None = None
-    """All K responses to each prompt by falling gold [N, K, T], where more than two were drawn."""
+    """All K responses to each prompt, best first, [N, K, T], where more than two were drawn."""
     drawn: Drawn | None = field(default=None, repr=False)
-    """How a world drew them; no longer heeded where a tensor was replaced."""
+    """How a world drew them; not heeded where a tensor is another."""
+
+    def __post_init__(self) -> None:
+        """Take token ids as tensors."""
+        for name in ("prompts", "chosen", "rejected", "ranked"):
+            value: Any = getattr(self, name)
+            if value is not None:
+                object.__setattr__(self, name, as_tokens(value, f"Pairs: {name}"))
 
     def __repr__(self) -> str:
         """How many there are, and what of."""
@@ -59,21 +69,19 @@ class Pairs:
     @property
     def responses(self) -> Tensor:
         """All responses, chosen first, [N, K, T]."""
-        if self.ranked is not None:
-            return self.ranked
-        return torch.stack([torch.as_tensor(self.chosen), torch.as_tensor(self.rejected)], dim=1)
+        return torch.stack([self.chosen, self.rejected], dim=1) if self.ranked is None else self.ranked
 
 
-def pairs_of(drawn: Drawn, prompts: Tensor) -> Pairs:
-    """Pairs that a world with these prompts [P, L] drew, whose scores are gold."""
+def pairs_of(drawn: Drawn) -> Pairs:
+    """Pairs that a world drew, whose scores are gold; copies, so that changing them changes nothing else."""
     responses, gold = drawn.preferences.responses, drawn.preferences.scores
     assert gold is not None
     return Pairs(
-        prompts=prompts[drawn.preferences.prompt],
-        chosen=responses[:, 0],
-        rejected=responses[:, -1],
+        prompts=drawn.world.prompts[drawn.preferences.prompt],
+        chosen=responses[:, 0].clone(),
+        rejected=responses[:, -1].clone(),
         gold=gold[:, [0, -1]],
-        ranked=responses if responses.shape[1] > 2 else None,
+        ranked=responses.clone() if responses.shape[1] > 2 else None,
         drawn=drawn,
     )
 
@@ -88,30 +96,45 @@ def rows_of(prompts: Tensor, world: World, name: str) -> Tensor:
     return torch.tensor(rows, dtype=torch.int64, device=world.prompts.device)
 
 
+def checked_responses(pairs: Pairs, world: World, name: str) -> Tensor:
+    """The responses of pairs, chosen first, [N, K, T]. Raises ConfigError."""
+    count, vocabulary, device = len(pairs), world.architecture.vocabulary, world.prompts.device
+    length = world.architecture.context - world.prompts.shape[1] + 1
+    chosen, rejected = (
+        tokens_of(getattr(pairs, side), f"{name}.{side}", (count, length), vocabulary, end=world.end).to(device)
+        for side in ("chosen", "rejected")
+    )
+    if pairs.ranked is None:
+        return torch.stack([chosen, rejected], dim=1)
+    shape = (count, "K", length)
+    responses = tokens_of(pairs.ranked, f"{name}.ranked", shape, vocabulary, end=world.end).to(device)
+    if not (torch.equal(responses[:, 0], chosen) and torch.equal(responses[:, -1], rejected)):
+        raise ConfigError(f"{name}: chosen and rejected must be the first and the last of ranked; replace all three")
+    return responses
+
+
 def preferences_of(pairs: Any, world: World, name: str) -> Preferences:
     """What training takes of pairs: rows of prompts, responses, log pi_ref and gold. Raises ConfigError."""
     if not isinstance(pairs, Pairs):
         raise ConfigError(
             f"{name}: must be Pairs, such as world.preferences(1024, seed=0) gives, not {type(pairs).__name__}"
         )
-    vocabulary, ends = world.architecture.vocabulary, world.end is not None
-    length, count = world.prompts.shape[1], len(pairs.prompts)
-    prompts = tokens_of(pairs.prompts, f"{name}.prompts", ("N", length), vocabulary)
-    size = (count, world.architecture.context - length + 1)
-    chosen = tokens_of(pairs.chosen, f"{name}.chosen", size, vocabulary, ends=ends)
-    rejected = tokens_of(pairs.rejected, f"{name}.rejected", size, vocabulary, ends=ends)
-    if pairs.ranked is None:
-        responses = torch.stack([chosen, rejected], dim=1)
-    else:
-        responses = tokens_of(pairs.ranked, f"{name}.ranked", (count, "K", size[1]), vocabulary, ends=ends)
-    responses = responses.to(world.prompts.device)
-    row = rows_of(prompts, world, f"{name}.prompts")
-    known = pairs.drawn and pairs.drawn.preferences
-    if known and torch.equal(known.prompt, row) and torch.equal(known.responses, responses):
-        return known
+    if not len(pairs):
+        raise ConfigError(f"{name}: must have at least one pair")
+    shape = ("N", world.prompts.shape[1])
+    row = rows_of(tokens_of(pairs.prompts, f"{name}.prompts", shape, world.architecture.vocabulary), world, name)
+    responses = checked_responses(pairs, world, name)
+    if pairs.drawn is not None and is_as_drawn(pairs.drawn, world, row, responses):
+        return pairs.drawn.preferences
     return Preferences(
         prompt=row,
         responses=responses,
         reference=world.log_reference(row[None], responses[None])[0],
         scores=world.gold_of(row[None], responses[None])[0],
     )
+
+
+def is_as_drawn(drawn: Drawn, world: World, row: Tensor, responses: Tensor) -> bool:
+    """Whether pairs are those that this world drew."""
+    known = drawn.preferences
+    return drawn.world is world and torch.equal(known.prompt, row) and torch.equal(known.responses, responses)

@@ -6,8 +6,9 @@ A file of policies is one of safetensors: the tensor `parameters` [R, D], and in
 what each policy is, and the SHA-256 of the tensor. It holds numbers and no code.
 """
 
-import io
+import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
@@ -18,7 +19,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from simulator.api.arguments import count_of, seeds_of, tokens_of
+from simulator.api.arguments import count_of, plain, seed_of, tokens_of
 from simulator.common.atomic_files import make_folder, write_atomically
 from simulator.common.errors import SHOWN, ConfigError, short
 from simulator.engine.snapshots import fingerprint
@@ -62,12 +63,11 @@ class Policies:
 
     def __getitem__(self, which: int | slice) -> Self:
         """One of the policies, or some, as Policies. Raises IndexError."""
-        if isinstance(which, int):
-            which = range(len(self))[which]
-            which = slice(which, which + 1)
-        table = self.table.iloc[which].reset_index(drop=True)
+        chosen = plain(which)
+        rows = range(len(self))[chosen] if isinstance(chosen, slice) else [range(len(self))[chosen]]
+        table = self.table.iloc[list(rows)].reset_index(drop=True)
         curves = self.curves[self.curves["run_id"].isin(table["run_id"])] if len(self.curves) else self.curves
-        return replace(self, parameters=self.parameters[which], table=table, curves=curves.reset_index(drop=True))
+        return replace(self, parameters=self.parameters[list(rows)], table=table, curves=curves.reset_index(drop=True))
 
     @property
     def response_length(self) -> int:
@@ -83,7 +83,7 @@ class Policies:
         device, vocabulary = self.parameters.device, self.architecture.vocabulary
         asked = tokens_of(prompts, "prompts", ("P", self.prompt_length), vocabulary).to(device)
         shape = (len(asked), "M", self.response_length)
-        given = tokens_of(responses, "responses", shape, vocabulary, ends=self.end is not None).to(device)
+        given = tokens_of(responses, "responses", shape, vocabulary, end=self.end).to(device)
         flat = asked.repeat_interleave(given.shape[1], dim=0).expand(len(self), -1, -1)
         single = given.flatten(0, 1).unsqueeze(1).expand(len(self), -1, -1, -1)
         with one_thread(), torch.no_grad():
@@ -99,7 +99,7 @@ class Policies:
         """
         vocabulary = self.architecture.vocabulary
         asked = tokens_of(prompts, "prompts", ("P", self.prompt_length), vocabulary).to(self.parameters.device)
-        (stream,), many = seeds_of(seed), count_of(count, "count")
+        stream, many = seed_of(seed), count_of(count, "count")
         with one_thread(), torch.no_grad():
             drawn = [
                 sample_blocks(
@@ -128,11 +128,18 @@ class Policies:
             "prompt_length": self.prompt_length,
             "end": self.end,
             "reference_sha256": self.reference_sha256,
-            "table": json.loads(self.table.to_json(orient="table", index=False, double_precision=15)),
+            "table": {name: [plain(value) for value in self.table[name].astype(object)] for name in self.table},
+            "types": {name: str(self.table[name].dtype) for name in self.table},
         }
-        metadata = {"format": FORMAT, "about": json.dumps(about), "sha256": fingerprint(tensors)}
+        told = json.dumps(about)
+        metadata = {"format": FORMAT, "about": told, "sha256": checksum(tensors, told)}
         make_folder(path.parent)
         write_atomically(path, save(tensors, metadata=metadata))
+
+
+def checksum(tensors: Mapping[str, Tensor], about: str) -> str:
+    """The SHA-256 of tensors and of what is said about them."""
+    return hashlib.sha256(f"{fingerprint(tensors)}\n{about}".encode()).hexdigest()
 
 
 def read_policies(path: Path) -> Policies:
@@ -146,11 +153,11 @@ def read_policies(path: Path) -> Policies:
         metadata = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")]).get("__metadata__", {})
         if metadata.get("format") != FORMAT:
             raise ValueError(f"its format is not {FORMAT!r}")
-        if metadata.get("sha256") != fingerprint(tensors):
-            raise ValueError("its numbers are not those that were written")
+        if metadata.get("sha256") != checksum(tensors, metadata["about"]):
+            raise ValueError("it is not as it was written")
         about = json.loads(metadata["about"])
         architecture = Architecture(**about["architecture"])
-        table = pd.read_json(io.StringIO(json.dumps(about["table"])), orient="table", precise_float=True)
+        table = pd.DataFrame(about["table"]).astype(about["types"])
         policies = Policies(
             parameters=tensors["parameters"],
             architecture=architecture,
@@ -159,8 +166,8 @@ def read_policies(path: Path) -> Policies:
             table=table,
             reference_sha256=about["reference_sha256"],
         )
-        if policies.parameters.shape != (len(table), architecture.row):
+        if policies.parameters.shape != (len(table), architecture.row) or policies.parameters.dtype != torch.float32:
             raise ValueError("its parameters are not of the network that it names")
-    except (SafetensorError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (SafetensorError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ConfigError(f"{short(str(path))}: is no file of policies that Policies.save wrote ({error})") from None
     return policies

@@ -1,39 +1,20 @@
-"""Proxy reward models as users see them, and best-of-n against them.
-
-Shapes: P prompts, L prompt length, M responses to each, T response length, W members of an ensemble.
-"""
-
-from __future__ import annotations
+"""Proxy reward models as users see them. Shapes: P prompts, L prompt length, M responses to each, T response length."""
 
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
 
-from simulator.api.arguments import changed, count_of, once, seeds_of, tokens_of, values_of
-from simulator.api.checks import check_world, foreign_gold, warn
-from simulator.api.pairs import Pairs, preferences_of, rows_of
-from simulator.api.world import World
+from simulator.api.arguments import tokens_of
+from simulator.api.pairs import rows_of
 from simulator.common.errors import ConfigError
-from simulator.engine.recorder import Recorder
-from simulator.methods import METHODS
-from simulator.methods.algorithms.closed_form import best_of_n_rows
-from simulator.methods.best_of_n import BestOfN
-from simulator.methods.method import Choices
 from simulator.networks.compute_mode import one_thread
-from simulator.preferences.pairs import Preferences, padded_preferences
-from simulator.proxies.reward_model import ensemble_of, held_out
 from simulator.proxies.scores import Proxy as Ensemble
-from simulator.proxies.scores import Trained, make_proxy, scorer_of
-from simulator.proxies.training import train_members
-from simulator.settings.run import Run
+from simulator.proxies.scores import scorer_of
 from simulator.settings.tables import Settings
-from simulator.storage.tables import tidy
-from simulator.sweeps.grid import cells_at, check_proxies
-from simulator.worlds.protocol import World as SimulatedWorld
+from simulator.worlds.protocol import World
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -49,7 +30,7 @@ class Proxy:
     columns of `proxies.parquet`."""
     ensemble: Ensemble = field(repr=False)
     """The proxy as sweeps use it; no part of the public surface."""
-    simulated: SimulatedWorld = field(repr=False)
+    simulated: World = field(repr=False)
     """Its world as sweeps use it; no part of the public surface."""
 
     def __repr__(self) -> str:
@@ -69,89 +50,17 @@ class Proxy:
         length = world.prompts.shape[1]
         asked = tokens_of(prompts, "prompts", ("P", length), vocabulary)
         shape = (len(asked), "M", world.architecture.context - length + 1)
-        given = tokens_of(responses, "responses", shape, vocabulary, ends=world.end is not None)
+        given = tokens_of(responses, "responses", shape, vocabulary, end=world.end)
         row = rows_of(asked, world, "prompts")
         with one_thread(), torch.no_grad():
             return scorer_of(world, [self.ensemble]).of(row[None], given.to(row.device)[None])[0]
 
 
-def train_proxy(
-    world: World,
-    pairs: Pairs,
-    *,
-    seed: int = 0,
-    width: int | None = None,
-    layers: int | None = None,
-    members: int | None = None,
-    combine: str | None = None,
-    loss: str | None = None,
-    steps: int | None = None,
-    settings: dict[str, Any] | None = None,
-) -> Proxy:
-    """Train a reward model on labelled pairs: E f(r(chosen) - r(rejected)).
-
-    width, layers: sizes of the network. members: reward models of an ensemble, which differ in their first parameters
-    and in the order of their batches; combine: "mean", "worst_case" or "uncertainty_weighted" (Coste et al. 2023,
-    arXiv:2310.02743). loss: the name of one of the six f; "logistic" is Bradley-Terry (Gao et al. 2023,
-    arXiv:2210.10760). The best of its checkpoints on held-out pairs is kept. settings: any other key, such as
-    {"proxy.held_out": 0.2}. None is what the world's sweep says. Raises ConfigError.
-    """
-    check_world(world)
-    (stream,) = seeds_of(seed)
-    warn(foreign_gold(world, None if not isinstance(pairs, Pairs) or pairs.drawn is None else pairs.drawn.settings))
-    known = preferences_of(pairs, world.simulated, "pairs")
-    base = (
-        world.settings if pairs.drawn is None else world.settings.model_copy(update={"data": pairs.drawn.settings.data})
-    )
-    named = {"width": width, "layers": layers, "members": members, "combine": combine, "loss": loss, "steps": steps}
-    changes = once({f"proxy.{key}": value for key, value in named.items()}, settings, "train_proxy")
-    ours = changed(base, {"data.pairs": len(pairs), **changes}, "train_proxy")
-    if known.responses.shape[1] != 2:
-        raise ConfigError(f"pairs: a proxy learns from pairs of two responses, not of {known.responses.shape[1]}")
-    try:
-        held_out(ours)
-        check_proxies(ours)
-    except ValueError as error:
-        raise ConfigError(str(error)) from None
-    with one_thread(), torch.no_grad():
-        return fit(world, known, ours, stream)
-
-
-def fit(world: World, pairs: Preferences, settings: Settings, seed: int) -> Proxy:
-    """The proxy of these settings, trained."""
-    ensemble, place = ensemble_of(settings, seed, {}), world.simulated
-    learned = train_members(ensemble, place, Recorder(), padded_preferences([pairs] * len(ensemble)))
-    members = [as_kept(trained) for trained, _ in learned]
-    asked = settings.proxy
-    return Proxy(
-        settings=settings,
-        seed=seed,
-        facts=pd.DataFrame([facts for _, facts in learned]),
-        ensemble=make_proxy(members, place.listing, combine=asked.combine, uncertainty=asked.uncertainty),
-        simulated=place,
-    )
-
-
-def as_kept(trained: Trained) -> Trained:
-    """A member as a sweep reads it from its folder, where scores are float32."""
-    scores = trained.scores.astype(np.float32).astype(np.float64)
-    return Trained(architecture=trained.architecture, parameters=trained.parameters, scores=scores)
-
-
-def best_of_n(world: World, proxy: Proxy, n: Any, *, pool: int | None = None) -> pd.DataFrame:
-    """What the best of n responses of the reference is, by a proxy's score; a row for each n.
-
-    n: a number or several. Where every response is listed, the law of best-of-n is known, and everything is exact; in a
-    sampled world it is estimated from `pool` responses to each prompt, and `kl` is the bound log n - (n - 1)/n. Columns
-    are those of `curves.parquet`. Raises ConfigError.
-    """
-    check_world(world)
-    rungs = sorted({count_of(each, "n") for each in values_of(n, "n")})
-    settings = changed(proxy.settings, {"best_of_n.largest": rungs[-1], "best_of_n.pool": pool}, "best_of_n")
-    (cell,) = cells_at("best_of_n", {}, settings, Choices(loss=(), beta=(), penalty=()))
-    run = Run(cell=cell, beta=None, kappa=None, seed=proxy.seed)
-    size = settings.of(BestOfN).pool
-    with one_thread(), torch.no_grad():
-        rows = best_of_n_rows([run], world.simulated, [proxy.ensemble], Recorder(), rungs=rungs, pool=size)
-    assert METHODS[run.method].card.along == "n"
-    return tidy(rows).dropna(axis="columns", how="all")
+def check_proxy(proxy: object, world: World, name: str) -> None:
+    """Raises ConfigError where something is no proxy, or one of another world."""
+    if not isinstance(proxy, Proxy):
+        raise ConfigError(f"{name}: must be a Proxy, such as train_proxy(world, pairs), not {type(proxy).__name__}")
+    theirs = proxy.simulated
+    same_reference = world.facts["reference_sha256"] == theirs.facts["reference_sha256"]
+    if not same_reference or not torch.equal(world.prompts.cpu(), theirs.prompts.cpu()):
+        raise ConfigError(f"{name}: was trained in a world of another reference or other prompts; train one here")

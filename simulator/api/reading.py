@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -13,6 +14,7 @@ from simulator.api.policies import Policies, read_policies
 from simulator.api.training import Training
 from simulator.api.world import World
 from simulator.common.errors import ConfigError, nearest, short
+from simulator.execution.devices import choose_device
 from simulator.execution.run_stack import proxies_for
 from simulator.methods import METHODS
 from simulator.networks.compute_mode import one_thread
@@ -36,7 +38,8 @@ def load_policies(path: str | Path, run_id: str | Sequence[str] | None = None, *
     if not path.is_dir():
         if run_id is not None:
             raise ConfigError(f"run_id: {short(str(path))} is no folder of a sweep; run_id chooses among runs of one")
-        return read_policies(path)
+        policies = read_policies(path)
+        return replace(policies, parameters=policies.parameters.to(choose_device(device)))
     folder = ResultFolder(path=path)
     if not folder.config.is_file():
         raise ConfigError(f"{short(str(path))}: is no folder of a sweep; it has no config.toml")
@@ -50,22 +53,18 @@ def load_policies(path: str | Path, run_id: str | Sequence[str] | None = None, *
             raise ConfigError(
                 f"run_id = {short(str(name))}: no trained run of {short(str(path))}{nearest(str(name), runs)}"
             )
-    worlds: dict[str, World] = {}
-    found = [trained_again(runs[name], folder, worlds, device) for name in names]
+    if len({world_name(runs[name].settings) for name in names}) > 1:
+        raise ConfigError("run_id: these runs are of different worlds; load those of each in a call of its own")
+    world = make_world(Sweep(**dict(runs[names[0]].settings)), device=device)
+    found = [trained_again(runs[name], folder, world) for name in names]
     table = pd.concat([policies.table for policies in found], ignore_index=True)
     curves = pd.concat([policies.curves for policies in found], ignore_index=True)
-    parameters = torch.cat([policies.parameters for policies in found])
-    if len(worlds) > 1:
-        raise ConfigError("run_id: these runs are of different worlds; load those of each in a call of its own")
-    return next(iter(worlds.values())).policies(parameters, table, curves)
+    return world.policies(torch.cat([policies.parameters for policies in found]), table, curves)
 
 
-def trained_again(run: Run, folder: ResultFolder, worlds: dict[str, World], device: str) -> Policies:
-    """The policy of a run, trained as in the sweep; its world is made unless it is there."""
-    name = world_name(run.settings)
-    if name not in worlds:
-        worlds[name] = make_world(Sweep(**dict(run.settings)), device=device)
-    world, learner = worlds[name], METHODS[run.method].learner
+def trained_again(run: Run, folder: ResultFolder, world: World) -> Policies:
+    """The policy of a run, trained as in the sweep, whose world is this."""
+    learner = METHODS[run.method].learner
     assert learner is not None
     with one_thread(), torch.no_grad():
         members = {member.name: member for member in members_of(run)}

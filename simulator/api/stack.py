@@ -5,18 +5,22 @@ Shapes: R runs, N pairs of one run, K responses to a prompt.
 
 from __future__ import annotations
 
+import sys
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from simulator.api.arguments import changed, choice_of, values_of
-from simulator.api.checks import foreign_gold, warn
 from simulator.api.pairs import Pairs, preferences_of
-from simulator.api.proxy import Proxy
+from simulator.api.proxy import Proxy, check_proxy
 from simulator.api.world import World
-from simulator.common.errors import ConfigError
+from simulator.common.errors import ConfigError, shown
+from simulator.common.identity import digest
 from simulator.engine.loop import PolicyLearner
+from simulator.engine.snapshots import fingerprint
 from simulator.methods import METHODS
 from simulator.methods.method import Choices
 from simulator.objectives import KNOWN_AS, OBJECTIVES
@@ -27,11 +31,13 @@ from simulator.preferences.pairs import Preferences, stack_preferences
 from simulator.proxies.scores import Proxy as Ensemble
 from simulator.proxies.scores import scorer_of
 from simulator.settings import run as settings_run
-from simulator.settings.run import Run, hyperparameters_of, responses_compared
+from simulator.settings.run import GridCell, Run, hyperparameters_of, responses_compared
 from simulator.settings.tables import Settings
+from simulator.settings.world_spec import WORLD_TABLES
 from simulator.sweeps.grid import cells_at, check_computing, kappa_of
 from simulator.sweeps.sweep import METHOD_KNOWN_AS
 from simulator.user_code.loading import given_function, is_own
+from simulator.worlds.listing import Scorer
 from simulator.worlds.protocol import World as SimulatedWorld
 
 Loss = str | Callable[..., Any] | Sequence[Any]
@@ -76,29 +82,77 @@ def new_stack(
     seeds: Sequence[int],
     proxy: Proxy | None,
     changes: Mapping[str, Any],
-) -> tuple[list[Run], PolicyLearner]:
-    """The runs of each loss, strength and seed, and the stack of them before its first step. Raises ConfigError."""
+) -> tuple[list[Run], PolicyLearner, list[str]]:
+    """The runs of each loss, strength and seed, the stack of them before its first step, and what to warn of.
+
+    Raises ConfigError.
+    """
     trained = {name: one.learner for name, one in METHODS.items() if one.learner is not None}
     new_learner = trained[choice_of(method, "method", list(trained), METHOD_KNOWN_AS)]
-    each = matched(data, len(seeds), Proxy if METHODS[method].card.against_proxy else Pairs)
+    against_proxy = METHODS[method].card.against_proxy
+    each = matched(data, len(seeds), Proxy if against_proxy else Pairs)
+    check_proxies_of(world, each, proxy)
     settings = {id(datum): settings_of(world, datum, proxy, changes) for datum in each}
-    warn(*cautions_of(choices.loss, settings.values()), *(foreign_gold(world, theirs_of(datum)) for datum in each))
-    cells = [list(cells_at(method, {}, settings[id(datum)], choices)) for datum in each]
-    kappas: dict[tuple[Any, ...], float | None] = {}
-    runs, given = [], []
-    for columns in zip(*cells, strict=True):  # one objective, with each of the data
-        for place in range(len(columns[0].betas)):
-            for cell, seed, datum in zip(columns, seeds, each, strict=True):
-                runs.append(Run(cell=cell, beta=cell.betas[place], kappa=kappa_of(cell, kappas), seed=seed))
-                given.append(datum)
+    known = {id(datum): preferences_of(datum, world.simulated, "data") for datum in each if isinstance(datum, Pairs)}
+    runs, given = runs_of(method, choices, seeds, each, settings, known)
     check_names(runs)
     check_computing(runs, world.prompts.device)
     ensembles = [ensemble for datum in given if (ensemble := ensemble_of(datum, proxy)) is not None]
     if len(ensembles) < len(runs) and any(run.cell.proxies for run in runs):
-        raise ConfigError("proxy: these settings need a proxy, such as proxy=train_proxy(world, pairs, seed=0)")
-    pairs = None if METHODS[method].card.against_proxy else stacked_pairs(runs, given, ensembles, world.simulated)
+        raise ConfigError(
+            "proxy: these settings need a proxy for all of the data, such as proxy=train_proxy(world, pairs, seed=0)"
+        )
+    pairs = None
+    if not against_proxy:
+        pairs = stacked_pairs(runs, [known[id(datum)] for datum in given], ensembles, world.simulated)
     used = ensembles if any(run.cell.proxies for run in runs) else []
-    return runs, new_learner(runs, world.simulated, used, pairs)
+    cautions = [*cautions_of(choices.loss, settings.values()), *(foreign_gold(world, datum) for datum in each)]
+    return runs, new_learner(runs, world.simulated, used, pairs), cautions
+
+
+def runs_of(
+    method: str,
+    choices: Choices,
+    seeds: Sequence[int],
+    each: Sequence[Datum],
+    settings: Mapping[int, Settings],
+    known: Mapping[int, Preferences],
+) -> tuple[list[Run], list[Datum]]:
+    """The runs, and what each learns from; settings and known pairs by the identity of the data. Raises ConfigError."""
+    cells = [list(cells_at(method, {}, settings[id(datum)], choices)) for datum in each]
+    kappas: dict[tuple[Any, ...], float | None] = {}
+    runs, given = [], []
+    for columns in zip(*cells, strict=True):  # one objective, with each of the data
+        if len({len(pairs.prompt) for pairs in known.values()}) > 1:
+            sizes = sorted({len(pairs.prompt) for pairs in known.values()})
+            raise ConfigError(f"data: all must have as many pairs, not {' and '.join(map(str, sizes))}")
+        if len({cell.stack_key for cell in columns}) > 1:
+            raise ConfigError("data: were drawn by other settings of [data] each; train them in calls of their own")
+        for place in range(len(columns[0].betas)):
+            for cell, seed, datum in zip(columns, seeds, each, strict=True):
+                named = replace(cell, settings_digest=digest_of(cell, datum, seed, known.get(id(datum))))
+                runs.append(Run(cell=named, beta=cell.betas[place], kappa=kappa_of(cell, kappas), seed=seed))
+                given.append(datum)
+    return runs, given
+
+
+def digest_of(cell: GridCell, datum: Datum, seed: int, known: Preferences | None) -> str:
+    """What names the runs of a cell: as in a sweep, and with the data where a sweep of this seed has others."""
+    if isinstance(datum, Proxy):
+        return cell.settings_digest if datum.seed == seed else digest([cell.settings_digest, "proxy", datum.seed])
+    if datum.drawn is not None and known is datum.drawn.preferences and datum.drawn.seed == seed:
+        return cell.settings_digest
+    tensors = {name: getattr(datum, name).cpu() for name in ("prompts", "chosen", "rejected")}
+    return digest([cell.settings_digest, fingerprint(tensors)])
+
+
+def check_proxies_of(world: World, each: Sequence[Datum], proxy: Proxy | None) -> None:
+    """Raises ConfigError where a proxy is of another world."""
+    for datum in each:
+        if isinstance(datum, Proxy):
+            check_proxy(datum, world.simulated, "data")
+    if proxy is not None:
+        check_proxy(proxy, world.simulated, "proxy")
 
 
 def cautions_of(losses: Sequence[Objective], settings: Iterable[Settings]) -> list[str]:
@@ -107,11 +161,37 @@ def cautions_of(losses: Sequence[Objective], settings: Iterable[Settings]) -> li
     return list(dict.fromkeys(caution(loss, own) for loss, own in each))
 
 
-def theirs_of(datum: Datum) -> Settings | None:
-    """The settings that a datum was labelled by, where they are known."""
-    if isinstance(datum, Proxy):
-        return datum.settings
-    return None if datum.drawn is None else datum.drawn.settings
+def check_world(world: object) -> None:
+    """Raises ConfigError where something else is given for a world."""
+    if not isinstance(world, World):
+        raise ConfigError(f'world: must be a World, such as make_world("quickstart"), not {type(world).__name__}')
+
+
+def check_no_world_keys(changes: Mapping[str, Any], function: str) -> None:
+    """Raises ConfigError for settings that the world, or its pairs, have had already."""
+    for key in changes:
+        table = str(key).partition(".")[0]
+        if table in (*WORLD_TABLES, "data"):
+            where = "world.preferences(…)" if table == "data" else "make_world(…)"
+            raise ConfigError(f"{function}: settings: {key} cannot change here any more; give it to {where}")
+
+
+def foreign_gold(world: World, datum: Datum) -> str:
+    """What to say of data that another gold than this world's has labelled; nothing where it is its own, or unknown."""
+    settings = datum.settings if isinstance(datum, Proxy) else datum.drawn and datum.drawn.settings
+    ours = world.settings.gold.model_dump()
+    theirs = settings.gold.model_dump() if settings else ours
+    other = [f"gold.{key} = {shown(value)}" for key, value in theirs.items() if value != ours[key]]
+    return f"data: was labelled by another gold ({', '.join(other)}) than that of the world it is in" if other else ""
+
+
+def warn(*texts: str) -> None:
+    """Warn the user of what there is to say, at the line of theirs that called us."""
+    level, frame = 1, sys._getframe()
+    while frame.f_back is not None and Path(frame.f_code.co_filename).parent == Path(__file__).parent:
+        level, frame = level + 1, frame.f_back
+    for text in dict.fromkeys(filter(None, texts)):
+        warnings.warn(text, UserWarning, stacklevel=level)
 
 
 def matched(data: Datum | Sequence[Datum], count: int, kind: type[Datum]) -> list[Datum]:
@@ -134,10 +214,11 @@ def settings_of(world: World, datum: Datum, proxy: Proxy | None, changes: Mappin
     base, own = world.settings, {}
     if isinstance(datum, Proxy):
         base = base.model_copy(update={"data": datum.settings.data, "proxy": datum.settings.proxy})
-    elif datum.drawn is not None:
-        base = base.model_copy(update={"data": datum.drawn.settings.data, "proxy": datum.drawn.settings.proxy})
     else:
-        own = {"data.pairs": len(datum), "data.labeller": "gold"}
+        theirs = base.model_copy(update={"data": base.data.model_copy(update={"labeller": "gold"})})
+        theirs = theirs if datum.drawn is None else datum.drawn.settings
+        base = base.model_copy(update={"data": theirs.data, "proxy": theirs.proxy})
+        own = {"data.pairs" if theirs.data.labeller == "gold" else "data.pool": len(datum)}
     if proxy is not None:
         base = base.model_copy(update={"proxy": proxy.settings.proxy})
     return changed(base, {**own, **changes}, "train")
@@ -166,26 +247,39 @@ def check_names(runs: Sequence[Run]) -> None:
 
 
 def stacked_pairs(
-    runs: Sequence[Run], given: Sequence[Datum], ensembles: Sequence[Ensemble], world: SimulatedWorld
+    runs: Sequence[Run], given: Sequence[Preferences], ensembles: Sequence[Ensemble], world: SimulatedWorld
 ) -> Preferences:
-    """The pairs of every run, [R, N, K, …], with rewards where some objective reads them. Raises ConfigError."""
-    known = {id(datum): preferences_of(datum, world, "data") for datum in given}
-    sizes = {len(pairs.prompt) for pairs in known.values()}
-    if len(sizes) > 1:
-        raise ConfigError(f"data: all must have as many pairs, not {' and '.join(map(str, sorted(sizes)))}")
+    """The pairs that each run is given, as its objective wants them, [R, N, K, …]. Raises ConfigError."""
     scored = any(settings_run.objective_of(run).scored for run in runs)
     rows = []
-    for number, (run, datum) in enumerate(zip(runs, given, strict=True)):
-        pairs, count = known[id(datum)], responses_compared(run)
+    for number, (run, pairs) in enumerate(zip(runs, given, strict=True)):
+        count = responses_compared(run)
         if pairs.responses.shape[1] != count:
             raise ConfigError(
                 f"loss = {run.loss}: compares {count} responses to a prompt, and the data has "
                 f"{pairs.responses.shape[1]}; draw world.preferences(…, responses={count}), and train it in a "
                 "call of its own"
             )
-        by_proxy = settings_run.objective_of(run).scored and hyperparameters_of(run).get("reward") == "proxy"
-        if by_proxy:
-            scorer = scorer_of(world, [ensembles[number]])
-            pairs = replace(pairs, scores=scorer.of(pairs.prompt[None], pairs.responses[None])[0])
-        rows.append(pairs if scored else pairs.without_scores())
+        arranged = rewarded(pairs, run, partial(scorer_of, world, ensembles[number : number + 1]))
+        rows.append(arranged if scored else arranged.without_scores())
     return stack_preferences(rows)
+
+
+def rewarded(pairs: Preferences, run: Run, scorer: Callable[[], Scorer]) -> Preferences:
+    """Pairs with the rewards that the objective of a run reads, and by falling reward where it ranks them."""
+    objective, labeller = settings_run.objective_of(run), run.settings.data.labeller
+    reward = hyperparameters_of(run).get("reward", labeller) if objective.scored else labeller
+    if not (objective.scored or objective.ranked):
+        return pairs
+    if reward == "proxy":
+        pairs = replace(pairs, scores=scorer().of(pairs.prompt[None], pairs.responses[None])[0])
+    if not objective.ranked:
+        return pairs
+    assert pairs.scores is not None
+    order = (-pairs.scores).argsort(dim=1, stable=True)
+    return Preferences(
+        prompt=pairs.prompt,
+        responses=pairs.responses.gather(1, order.unsqueeze(2).expand_as(pairs.responses)),
+        reference=pairs.reference.gather(1, order),
+        scores=pairs.scores.gather(1, order),
+    )

@@ -13,12 +13,12 @@ import pandas as pd
 import torch
 
 from simulator.api.arguments import numbers_of, once, seeds_of
-from simulator.api.checks import check_world
 from simulator.api.pairs import Pairs
 from simulator.api.policies import Policies
 from simulator.api.proxy import Proxy
-from simulator.api.stack import Loss, losses_of, new_stack
+from simulator.api.stack import Loss, check_no_world_keys, check_world, losses_of, new_stack, warn
 from simulator.api.world import World
+from simulator.common.errors import ConfigError
 from simulator.engine.checkpoints import checkpoints_of, curve_rows
 from simulator.engine.loop import PolicyLearner, measured_checkpoints
 from simulator.engine.recorder import Recorder
@@ -40,9 +40,15 @@ class Training:
         self._steps = checkpoints_of(runs)
         self._reached = measured_checkpoints(learner, self._steps, Recorder())
         self._rows = self._measured_rows()
+        self._interrupted = False
 
     def __iter__(self) -> Iterator[pd.Series]:
-        """A row of `curves.parquet` for each policy at each checkpoint, as soon as it is measured."""
+        """A row of `curves.parquet` for each policy at each checkpoint, as soon as it is measured.
+
+        Raises ConfigError after an interrupt, which may have come inside a step.
+        """
+        if self._interrupted:
+            raise ConfigError("training was interrupted, perhaps inside a step: begin it again")
         return self._rows
 
     def __len__(self) -> int:
@@ -70,9 +76,12 @@ class Training:
     def _measured_rows(self) -> Iterator[pd.Series]:
         ended: set[str] = set()
         while True:
+            self._interrupted = True
             with one_thread(), torch.no_grad():
-                if next(self._reached, None) is None:
-                    return
+                ended_here = next(self._reached, None) is None
+            self._interrupted = False
+            if ended_here:
+                return
             last = self._learner.track.row
             rows = self._table(slice(last - 1, last))
             for _, row in rows.iterrows():
@@ -110,8 +119,8 @@ def train(
     several, `seed` has as many values, one for each. method: "gpo", training on pairs, or "rl". loss: the name of an
     objective (`OBJECTIVES`), of a function in a file of yours ("mine.py:half"), a function f(z) of tensors at z = beta
     rho, or one of several of chosen, rejected, beta, … (docs/howto/own_loss.md); or a list of them. beta: strength of
-    the loss, a number or several. penalty: of KL for "rl", in deviations of gold to a nat. seed: of the order of
-    batches, and of what is drawn in RL; a number or several. steps, batch, learning_rate, checkpoints: keys of
+    the loss for "gpo", a number or several. penalty: of KL for "rl", in deviations of gold to a nat. seed: of the order
+    of batches, and of what is drawn in RL; a number or several. steps, batch, learning_rate, checkpoints: keys of
     `[train]` of a sweep file; None is what the world's sweep says. proxy: labels online pairs, or gives the rewards
     that an objective reads, where settings say "proxy". settings: any other key, such as {"online.refresh": 50}.
 
@@ -157,10 +166,12 @@ def training(
 ) -> Training:
     """The stack that `train` trains, to follow as it goes: going through it trains, and gives what is measured.
 
-    A row is a pandas Series for each policy at each checkpoint, with the columns of `curves.parquet`. Nothing is
-    trained before the first is asked for; `break` stops. `.policies` and `.curves` are what there is so far.
+    Its arguments are those of `train`. A row is a pandas Series for each policy at each checkpoint, with the columns of
+    `curves.parquet`. Nothing is trained before the first is asked for; `break` stops. `.policies` and `.curves` are
+    what there is so far. Raises ConfigError.
     """
     named = {"steps": steps, "batch": batch, "learning_rate": learning_rate, "checkpoints": checkpoints}
+    check_no_world_keys(settings or {}, "train")
     changes = once({f"train.{key}": value for key, value in named.items()}, settings, "train")
     check_world(world)
     choices = Choices(
@@ -169,5 +180,6 @@ def training(
         penalty=numbers_of(penalty, "penalty", "a number of at least 0", lambda value: 0 <= value < math.inf),
     )
     with one_thread(), torch.no_grad():
-        runs, learner = new_stack(world, data, method, choices, seeds_of(seed), proxy, changes)
+        runs, learner, cautions = new_stack(world, data, method, choices, seeds_of(seed), proxy, changes)
+    warn(*cautions)
     return Training(world, runs, learner)

@@ -9,33 +9,30 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
 
-from simulator.api.arguments import changed, count_of, numbers_of, plain, seeds_of, tokens_of
-from simulator.api.measuring import LogProb, Sample, called, measure_listed, measure_sampled
+from simulator.api.arguments import changed, count_of, numbers_of, plain, seed_of, tokens_of
+from simulator.api.measuring import LogProb, Sample, as_table, function_values, measure_listed, measure_sampled
 from simulator.api.oracle import best_possible
 from simulator.api.pairs import Drawn, Pairs, pairs_of, preferences_of, rows_of
 from simulator.api.policies import Policies
-from simulator.common.errors import ConfigError
+from simulator.api.proxy import Proxy, check_proxy
+from simulator.common.errors import ConfigError, shown
 from simulator.measurement.exact import Columns, measure_pairs
 from simulator.methods.algorithms.final_tables import spell
 from simulator.networks.compute_mode import one_thread
 from simulator.preferences.draw import draw_labelled
-from simulator.preferences.pairs import Preferences, labelled, ranked, stack_preferences
+from simulator.preferences.pairs import Preferences, arranged, labelled, ranked, stack_preferences
 from simulator.proxies.scores import scorer_of
 from simulator.settings.tables import Data, Settings
-from simulator.storage.tables import tidy
 from simulator.worlds.listing import Scorer
 from simulator.worlds.protocol import World as SimulatedWorld
 from simulator.worlds.protocol import as_listed
-
-if TYPE_CHECKING:
-    from simulator.api.proxy import Proxy
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -58,14 +55,14 @@ class World:
 
     @property
     def prompts(self) -> Tensor:
-        """Token ids [P, L]."""
-        return self.simulated.prompts
+        """Token ids [P, L]; a copy."""
+        return self.simulated.prompts.clone()
 
     @property
     def responses(self) -> Tensor:
         """Token ids of every response that there is, [G, T]. Raises ConfigError in a sampled world."""
         self._needs_listing("responses")
-        return as_listed(self.simulated).responses
+        return as_listed(self.simulated).responses.clone()
 
     @property
     def vocabulary(self) -> int:
@@ -86,7 +83,7 @@ class World:
     def reference(self) -> Policies:
         """The policy that pairs are drawn from, and that training starts from and is measured against."""
         return self.policies(
-            self.simulated.reference[None], pd.DataFrame({"run_id": ["reference"], "method": ["reference"]})
+            self.simulated.reference[None].clone(), pd.DataFrame({"run_id": ["reference"], "method": ["reference"]})
         )
 
     def policies(self, parameters: Tensor, table: pd.DataFrame, curves: pd.DataFrame | None = None) -> Policies:
@@ -148,14 +145,25 @@ class World:
         }
         settings, named = self.settings, {f"data.{key}": value for key, value in changes.items()}
         if labeller is not None:
+            check_proxy(labeller, self.simulated, "labeller")
+            for key in ("labels", "temperature", "label_noise"):
+                if changes[key] is not None:
+                    raise ConfigError(f"{key} = {shown(changes[key])}: says nothing where a proxy labels")
             settings = settings.model_copy(update={"data": labeller.settings.data, "proxy": labeller.settings.proxy})
             named |= {"data.pairs": None, "data.pool": pairs, "data.labeller": "proxy"}
         settings = changed(settings, named, "preferences")
-        (stream,), count = seeds_of(seed), count_of(responses, "responses", 2)
+        stream, count = seed_of(seed), count_of(responses, "responses", 2)
         with one_thread(), torch.no_grad():
             preferences = self._draw(settings.data, stream, count, labeller)
-        ensemble = None if labeller is None else labeller.ensemble
-        return pairs_of(Drawn(settings=settings, preferences=preferences, labeller=ensemble), self.prompts)
+        return pairs_of(
+            Drawn(
+                world=self.simulated,
+                settings=settings,
+                seed=stream,
+                preferences=preferences,
+                labeller=None if labeller is None else labeller.ensemble,
+            )
+        )
 
     def measure(
         self,
@@ -177,7 +185,11 @@ class World:
         proxy: the column `proxy` is its score, and not the implicit reward. Raises ConfigError.
         """
         preferences = None if pairs is None else preferences_of(pairs, self.simulated, "pairs")
-        with one_thread(), torch.no_grad():
+        if proxy is not None:
+            check_proxy(proxy, self.simulated, "proxy")
+        if sample is not None and (isinstance(policies, Policies) or not callable(sample)):
+            raise ConfigError("sample: must be a function of (prompts [P, L], count), beside one of log-probabilities")
+        with torch.no_grad():
             if isinstance(policies, Policies):
                 self._check_ours(policies)
                 columns, ratios = self._measure_ours(policies, preferences, proxy)
@@ -203,7 +215,10 @@ class World:
         ConfigError in a sampled world, where the best policy is not known.
         """
         self._needs_listing("oracle")
-        asked = np.asarray(kl, dtype=float)
+        try:
+            asked = np.asarray(kl, dtype=float)
+        except (TypeError, ValueError):
+            raise ConfigError(f"kl = {shown(kl)}: must be numbers of nats of at least 0") from None
         numbers_of(asked.ravel().tolist(), "kl", "a number of nats of at least 0", lambda value: 0 <= value < np.inf)
         reference = as_listed(self.simulated).reference_log_probs.exp().cpu().numpy()
         most_gold = best_possible(reference, self.simulated.listing.gold)
@@ -222,7 +237,7 @@ class World:
         scores = scorer_of(self.simulated, [labeller.ensemble]).of(drawn.prompt[None], drawn.responses[None])[0]
         judged = scores.cpu().numpy()
         if count > 2:
-            return ranked(drawn, judged)
+            return arranged(drawn, gold, torch.from_numpy(np.argsort(-judged, axis=1, kind="stable")).to(scores.device))
         return labelled(drawn, judged, gold, labels="deterministic", temperature=1.0, noise=0.0)
 
     def _measure_ours(
@@ -231,7 +246,8 @@ class World:
         parameters = policies.parameters.to(self.prompts.device)
         stacked = None if pairs is None else stack_preferences([pairs] * len(parameters))
         scorer = self._scorer(proxy)(len(parameters))
-        columns, ratios = self.simulated.measure(parameters, stacked, self.settings.data, scorer)
+        with one_thread():
+            columns, ratios = self.simulated.measure(parameters, stacked, self.settings.data, scorer)
         return columns, None if pairs is None else ratios
 
     def _measure_function(
@@ -244,7 +260,7 @@ class World:
             columns = measure_sampled(function, sample, self.simulated, data, scorer)
         if pairs is None:
             return columns, None
-        return columns, called(function, self.prompts[pairs.prompt], pairs.responses) - pairs.reference
+        return columns, function_values(function, self.prompts[pairs.prompt], pairs.responses) - pairs.reference
 
     def _scorer(self, proxy: Proxy | None) -> Callable[[int], Scorer | None]:
         """The scorer of so many policies."""
@@ -253,6 +269,8 @@ class World:
     def _check_ours(self, policies: Policies) -> None:
         """Raises ConfigError where policies are not of this world."""
         sizes = self.simulated.architecture, self.prompts.shape[1]
+        if not len(policies):
+            raise ConfigError("policies: must be at least one")
         if (policies.architecture, policies.prompt_length) != sizes:
             raise ConfigError(
                 f"policies: are of another network ({policies.architecture}) than this world's ({sizes[0]})"
@@ -266,19 +284,10 @@ class World:
     def _responses_to(self, prompts: Any, responses: Any) -> tuple[Tensor, Tensor]:
         """Rows of the prompts [P], and the responses [P, M, T]."""
         asked = tokens_of(prompts, "prompts", ("P", self.prompts.shape[1]), self.vocabulary)
-        ends = self.simulated.end is not None
-        given = tokens_of(responses, "responses", (len(asked), "M", self.response_length), self.vocabulary, ends=ends)
+        shape = (len(asked), "M", self.response_length)
+        given = tokens_of(responses, "responses", shape, self.vocabulary, end=self.simulated.end)
         return rows_of(asked, self.simulated, "prompts"), given.to(self.prompts.device)
 
     def _needs_listing(self, name: str) -> None:
         if not self.simulated.lists_responses:
             raise ConfigError(f'{name}: needs world.kind = "enumerable", where every response is listed')
-
-
-def as_table(table: pd.DataFrame, columns: Columns, kl_source: str) -> pd.DataFrame:
-    """Measured columns [R] beside what each policy is, in the order and types of `curves.parquet`."""
-    measured = {name: value.cpu().numpy() for name, value in columns.items()}
-    rows = table.drop(columns=[name for name in measured if name in table]).assign(**measured)
-    rows = rows.assign(step=rows.get("step", 0), kl_source=kl_source, status="ok")
-    found = tidy(rows)
-    return found.dropna(axis="columns", how="all").reset_index(drop=True)

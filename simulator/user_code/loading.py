@@ -26,6 +26,7 @@ from simulator.common.text_encoding import without_mark
 from simulator.user_code.used_code import used_code
 
 PACKAGES = ("simulator", "gold_rewards", "analysis")
+PLAIN = (bool, int, float, str, tuple)  # values that functions hold, and that say which they are
 PATIENCE = 5.0  # seconds of a trial before something is said
 
 
@@ -174,6 +175,8 @@ def given_function(function: Callable[..., Any], name: str, key: str) -> UserFun
         text = inspect.getsource(function)
     except (OSError, TypeError):  # typed at a prompt, or no function of Python's
         text = repr(code.co_code) + repr(code.co_consts) if code else repr(type(function))
+    held = [cell.cell_contents for cell in getattr(function, "__closure__", None) or ()]
+    text += repr([each for each in (*held, getattr(function, "__defaults__", None)) if isinstance(each, PLAIN)])
     path = Path(code.co_filename) if code else Path(type(function).__module__)
     digest = hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
     return UserFunction(

@@ -95,12 +95,22 @@ def test_what_a_proxy_labels_has_the_bits_of_a_sweep(
     same(sim.train(world, pairs, loss=loss, beta=0.1, proxy=proxy).curves, records, 1)
 
 
-def test_responses_that_are_ranked_have_the_bits_of_a_sweep(tmp_path: Path) -> None:
-    sweep = small_sweep(sweep={"loss": ["rpo_loo"], "beta": [0.1], "seeds": 1})
-    world = sim.make_world(sweep)
-    pairs = world.preferences(responses=4)
+@pytest.mark.parametrize("reward", ["gold", "proxy"])
+@pytest.mark.parametrize("labeller", ["gold", "proxy"])
+def test_responses_that_are_ranked_have_the_bits_of_a_sweep(labeller: str, reward: str, tmp_path: Path) -> None:
+    sweep = small_sweep(
+        data={"labeller": labeller, "pool": 64},
+        objective={"rpo": {"reward": reward}},
+        proxy={"width": 16, "steps": 30},
+        sweep={"loss": ["rpo_loo"], "beta": [0.1], "seeds": 1},
+    )
+    world = sim.make_world(sweep, {"data.labeller": "gold"})
+    proxy = sim.train_proxy(world, world.preferences(48))
+    by_proxy = {"pairs": 64, "labeller": proxy} if labeller == "proxy" else {}
+    pairs = world.preferences(responses=4, **by_proxy)
     assert pairs.ranked is not None
-    same(sim.train(world, pairs, loss="rpo_loo", beta=0.1).curves, recorded(sweep, tmp_path / "sweep"), 1)
+    curves = sim.train(world, pairs, loss="rpo_loo", beta=0.1, proxy=proxy).curves
+    same(curves, recorded(sweep, tmp_path / "sweep"), 1)
 
 
 def test_policies_of_a_sweep_are_trained_again_to_its_bits(tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ WRONG: dict[str, tuple[Call, str]] = {
     "beta text": (lambda w, p: sim.train(w, p, beta="0.1"), 'beta = "0.1": must be a number above 0'),
     "beta twice": (lambda w, p: sim.train(w, p, beta=[0.1, 0.1]), "loss logistic, beta 0.1, seed 0: comes twice"),
     "penalty": (lambda w, p: sim.train(w, p, penalty=-1), "penalty = -1: must be a number of at least 0"),
-    "seed": (lambda w, p: sim.train(w, p, seed=-1), "seed = -1: must be a whole number from 0 on"),
+    "seed": (lambda w, p: sim.train(w, p, seed=-1), "seed = -1: must be a whole number from 0 to"),
     "seeds": (lambda w, p: sim.train(w, [p, p], seed=0), "seed: must have a value for each of the 2 data, not 1"),
     "steps": (lambda w, p: sim.train(w, p, steps=0), r"train.steps = 0: must be .* \(in train\(\)\)"),
     "setting": (
@@ -102,9 +102,9 @@ WRONG: dict[str, tuple[Call, str]] = {
     ),
     "float": (
         lambda w, p: sim.train(w, own(p, chosen=p.chosen * 1.0)),
-        "data.chosen: must be token ids, whole numbers",
+        "Pairs: chosen: must be token ids, whole numbers",
     ),
-    "words": (lambda w, p: sim.train(w, own(p, chosen=["abc"])), "data.chosen: must be token ids"),
+    "words": (lambda w, p: sim.train(w, own(p, chosen=["abc"])), "Pairs: chosen: must be token ids"),
     "empty": (lambda w, p: sim.train(w, own(p, prompts=p.prompts[:0])), "data: must have at least one pair"),
     "prompt": (
         lambda w, p: w.gold(absent(w), w.responses[None, :1]),
