@@ -138,7 +138,5 @@ def test_weighted_estimates_are_covered_where_they_are_not_refused(temperature: 
 def test_probability_that_the_reference_never_showed_is_missed() -> None:
     """A twentieth of the probability on a response that was never drawn: the mean weight is a twentieth short of 1."""
     ratio = torch.full((1, 2, WEIGHTED), float(np.log(0.95)), dtype=torch.float64)
-    with pytest.raises(
-        sim.ConfigError, match=r"pi / pi_ref under the reference is 0.95 at a prompt, not 1: .* hardly ever"
-    ):
+    with pytest.raises(sim.ConfigError, match=r"pi / pi_ref under the reference is 0.95 at a prompt, not 1: "):
         checked_weights(ratio)
