@@ -13,9 +13,8 @@ from analysis import ResultsError, load
 from analysis.figures import draw_all, draw_losses, has_finished_run, parts_of
 from analysis.figures.style import RC, log_axis, loss_styles
 from analysis.report.terminal_text import text
-from simulator import run_sweep
+from simulator import LOSSES, run_sweep
 from simulator.objectives.local_shape import sample_losses
-from simulator.objectives.losses.gpo import LOSSES
 from tests.analysis.test_load import planted
 from tests.conftest import small_sweep
 from tests.helpers.figure_tables import FIGURES

@@ -20,8 +20,8 @@ from analysis.published.verdicts import text as verdicts_text
 from analysis.records.safe_names import drawable_text, file_name_part, printable, with_safe_names
 from analysis.report import write_report
 from analysis.report.terminal_text import text
+from simulator import Sweep
 from simulator.common import errors
-from simulator.sweeps.sweep import Sweep
 from tests.helpers.report_fixture import CLAIM, beside, best_of_n, data_in, oracle, plant, rows_of
 
 HOSTILE = (

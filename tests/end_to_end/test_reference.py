@@ -16,13 +16,12 @@ from docs.writing.markdown import bound, cell, page, sentence, table
 from docs.writing.objectives import FAMILIES, MEANINGS, SOURCES
 from docs.writing.python_interface import PACKAGES, public_names
 from docs.writing.sweep_file import AXIS
-from simulator import Sweep
+from simulator import OBJECTIVES, Sweep
 from simulator.common.result_files import KINDS
-from simulator.objectives import KNOWN_AS, OBJECTIVES
+from simulator.objectives import KNOWN_AS
 from simulator.settings.config_errors import known_keys
 from simulator.storage.layout import ResultFolder
 from simulator.storage.tables import COLUMNS
-from simulator.sweeps.sweep import Sweep as Config
 
 ROOT = Path(__file__).parents[2]
 AGAIN = "a page of the reference is of other code: run `python docs/reference.py`"
@@ -38,7 +37,7 @@ def test_pages_are_what_the_code_of_today_says(name: str) -> None:
 
 
 def test_every_key_of_a_sweep_file_is_described_once() -> None:
-    keys = [key for key in known_keys(Config) if key not in ("texts", "code")]
+    keys = [key for key in known_keys(Sweep) if key not in ("texts", "code")]
     assert sorted(re.findall(r"^\| `([\w.]+)` \|", text_of("sweep_file.md"), flags=re.MULTILINE)) == sorted(keys)
 
 
@@ -47,8 +46,8 @@ def test_the_file_of_defaults_is_a_valid_sweep_that_shows_them() -> None:
     tables = tomllib.loads(tour)
     assert tables["sweep"].pop("data.pairs") == [256, 1024]
     assert AXIS in tour
-    assert Sweep.model_validate(tables) == Config()
-    assert {*tables} == {*Config.model_fields} - {"texts", "code"}
+    assert Sweep.model_validate(tables) == Sweep()
+    assert {*tables} == {*Sweep.model_fields} - {"texts", "code"}
 
 
 def test_every_column_is_described() -> None:
@@ -66,7 +65,7 @@ def test_every_objective_is_in_one_family_with_its_parameters_and_source() -> No
 
 def test_words_about_objectives_are_about_some_that_there_are() -> None:
     assert {*SOURCES} <= {*OBJECTIVES}
-    assert {*MEANINGS} <= {*known_keys(Config)}
+    assert {*MEANINGS} <= {*known_keys(Sweep)}
 
 
 def test_every_command_and_what_it_takes_is_described() -> None:

@@ -4,12 +4,11 @@ import numpy as np
 import pytest
 import torch
 
+import simulator as sim
 from gold_rewards import GOLD_REWARDS, scale_under
 from gold_rewards.rewards.motif import ECHO_WEIGHT, Motif, MotifReward
 from simulator.measurement.gibbs import gibbs
 from simulator.networks.prefix_tree import all_responses
-from simulator.worlds.build import build_world
-from simulator.worlds.protocol import World
 from tests.conftest import small_sweep
 
 SIZES = {"vocabulary": 4, "prompt_length": 2, "response_length": 3}
@@ -34,13 +33,22 @@ def test_only_the_stream_decides(name: str) -> None:
     assert first.std() > 0.1
 
 
+def reference_of(world: sim.World) -> torch.Tensor:
+    """log pi_ref of every response, [P, G]."""
+    return world.simulated.reference_log_probs
+
+
+def gold_in(world: sim.World) -> torch.Tensor:
+    """Gold of every response, [P, G]."""
+    return world.gold(world.prompts, world.responses.expand(len(world.prompts), -1, -1))
+
+
 @pytest.mark.parametrize("name", GOLD_REWARDS)
 def test_gold_is_standardized_under_the_reference(name: str) -> None:
-    world = build_world(small_sweep(gold={"reward": name, "fluency": 0.5}))
-    law = world.reference_law.reference.exp()
-    mean = (law * world.reference_law.gold).sum(dim=1)
-    assert mean.numpy() == pytest.approx(0, abs=1e-9)
-    assert (law * world.reference_law.gold.square()).sum(dim=1).mean().item() == pytest.approx(1)
+    world = sim.make_world(small_sweep(gold={"reward": name, "fluency": 0.5}))
+    law, gold = reference_of(world).exp(), gold_in(world)
+    assert (law * gold).sum(dim=1).numpy() == pytest.approx(0, abs=1e-9)
+    assert (law * gold.square()).sum(dim=1).mean().item() == pytest.approx(1)
 
 
 @pytest.mark.parametrize("name", ["transformer", "motif"])
@@ -48,12 +56,12 @@ def test_content_depends_on_the_prompt(name: str) -> None:
     assert not np.allclose(make(name)(*everything([0, 1])), make(name)(*everything([0, 2])))
 
 
-def test_fluency_makes_the_unlikely_worse(world: World) -> None:
-    rare = world.reference_law.reference < world.reference_law.reference.quantile(0.2, dim=1, keepdim=True)
+def test_fluency_makes_the_unlikely_worse(lab: sim.World) -> None:
+    reference = reference_of(lab)
+    rare = reference < reference.quantile(0.2, dim=1, keepdim=True)
 
     def gold_of_rare(fluency: float) -> float:
-        gold = build_world(small_sweep(gold={"fluency": fluency})).reference_law.gold
-        return gold[rare].mean().item()
+        return gold_in(sim.make_world(small_sweep(gold={"fluency": fluency})))[rare].mean().item()
 
     assert gold_of_rare(2.0) < gold_of_rare(0.0) - 1.0
 
@@ -109,10 +117,10 @@ def test_large_worlds_are_scored_in_pieces(monkeypatch: pytest.MonkeyPatch) -> N
     assert make("transformer")(*everything([1, 2])) == pytest.approx(whole, abs=1e-5)
 
 
-def test_rules_can_be_read(world: World) -> None:
+def test_rules_can_be_read(lab: sim.World) -> None:
     assert make("additive").rules()[3].startswith("each token 3: ")
     assert len(make("motif").rules()) == 8 + 1
-    assert "random transformer" in world.facts["gold_rules"][0]
+    assert "random transformer" in lab.facts["gold_rules"][0]
 
 
 def test_additive_gibbs_factorizes_over_tokens() -> None:

@@ -5,11 +5,11 @@ from typing import Annotated
 import pytest
 from pydantic import BaseModel, Field
 
+from simulator import Sweep
 from simulator.settings.config_errors import known_keys
 from simulator.settings.tables import Proxy
 from simulator.sweeps.json_schema import schema
 from simulator.sweeps.key_meanings import key_meanings, tables_in
-from simulator.sweeps.sweep import Sweep
 
 
 class Base(BaseModel):

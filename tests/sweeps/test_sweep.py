@@ -6,11 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from simulator.common.errors import ConfigError
+from simulator import ConfigError, Sweep
 from simulator.settings.toml import override
 from simulator.sweeps.cautions import cautions
 from simulator.sweeps.grid import expand
-from simulator.sweeps.sweep import Sweep
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 
