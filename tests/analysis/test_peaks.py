@@ -8,8 +8,6 @@ import pytest
 
 from analysis import best, peaks
 from analysis.published.claim import Finding, above, below, holm, judge, outside, within
-from analysis.records.number_format import number, with_error
-from analysis.report.terminal_text import text, which_diverged
 from analysis.statistics.intervals import CORRELATION, NOT_BELOW_0, Estimate, over_seeds
 from analysis.statistics.peaks import fall_with_error
 from tests.helpers import synthetic_curves as planted
@@ -133,40 +131,3 @@ def test_holm_against_the_definition() -> None:
                 break
             rejected.add(i)
         assert rejected == {i for i, p in enumerate(found) if p is not None and p <= level}
-
-
-@pytest.mark.parametrize(
-    ("value", "shown"),
-    [(2.78e-17, "0"), (-7.63e-17, "0"), (-3.4e-18, "0"), (0.0, "0"), (-0.0, "0"), (math.nan, "-"), (1.2345, "1.23")],
-)
-def test_zero_is_printed_as_zero(value: float, shown: str) -> None:
-    assert number(value) == shown
-
-
-def test_numbers_have_the_digits_that_their_error_allows() -> None:
-    assert with_error(1.1649, 0.2731) == "1.16 ± 0.27"
-    assert with_error(0.26, 1.13) == "0.3 ± 1.1"
-    assert with_error(-0.0001, 0.05) == "0.000 ± 0.050"
-    assert with_error(1.1649, math.nan) == "1.16"
-    assert with_error(2.0, 0.0) == "2.000 ± 0.000"
-
-
-def test_the_terminal_says_which_runs_diverged() -> None:
-    curves = planted.sweep(np.random.default_rng(0), seeds=4, truth={"a": planted.hump, "b": planted.hump}, steps=3)
-    lost = (curves["loss"] == "a") & (curves["beta"] == 0.01) & (curves["seed"] < 2) & (curves["step"] == 2)
-    curves["status"] = curves["status"].where(~lost, "diverged")
-    assert which_diverged(curves) == "a at beta 0.01 (2 of 4 seeds)"
-
-
-def test_the_terminal_has_a_heading_short_columns_and_plain_words(results) -> None:
-    lines = text(results).split("\n")
-    assert lines[0] == "54 runs, 0 of them diverged"
-    assert lines[2] == "The most gold of each loss, over beta and training"
-    assert max(map(len, lines)) <= 100
-    below_table = " ".join(lines[lines.index(next(line for line in lines if line.startswith("Gold is in"))) :])
-    for words in (
-        "± is half of a 95 % interval over 3 seeds",
-        "Peaks are looked for on the other seeds",
-        "sure: how often",
-    ):
-        assert words in below_table

@@ -1,57 +1,22 @@
 """Sweeps where what only POSIX has is missing, where Windows forbids names, and where a notebook calls."""
 
 import asyncio
-import errno
-import io
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 import run
-import simulator.common.atomic_files
-import simulator.common.terminal
 from analysis.records.safe_names import file_name_part
 from simulator import Sweep, run_sweep
-from simulator.common.atomic_files import StorageError, remedy, write_atomically
-from simulator.common.terminal import say
-from simulator.execution.retry import failure_of_dead_process
-from simulator.execution.worker_pool import workers_on
-from tests.execution.test_worker_pool import folder_of, jobs_of
+from tests.helpers.other_systems import NotebookStream, as_windows, sweep_file
 
 ROOT = Path(__file__).parents[2]
 FORBIDDEN = frozenset('<>:"/\\|?*') | frozenset(map(chr, range(32)))
 DEVICES = {"con", "prn", "aux", "nul", *(f"{port}{number}" for port in ("com", "lpt") for number in range(10))}
-SWEEP = """
-[world]
-vocabulary = 4
-response_length = 2
-prompts = 2
-[reference]
-steps = 20
-[policy]
-width = 8
-[train]
-steps = 4
-checkpoints = 2
-[proxy]
-steps = 2
-width = 4
-[best_of_n]
-largest = 4
-[sweep]
-method = ["gpo", "best_of_n"]
-loss = ["logistic", "inner/mine.py:half"]
-beta = [0.5]
-seeds = 1
-"data.pairs" = [256, 320]
-"""
-LOSS = "import os\ndef half(z):\n    os.environ['SEEN'] = 'yes'\n    return (z - 0.5) ** 2\n"
 WITHOUT_POSIX = r'''
 """Every module of ours, and a sweep, where `os` and `signal` are as on Windows and POSIX's modules are missing."""
 
@@ -105,14 +70,6 @@ sys.exit(code)
 '''
 
 
-def sweep_file(folder: Path) -> Path:
-    """A sweep with proxies, figures, and a loss of the user's own in an inner folder."""
-    (folder / "inner").mkdir()
-    (folder / "inner" / "mine.py").write_text(LOSS, encoding="utf-8")
-    (folder / "tiny.toml").write_text(SWEEP, encoding="utf-8")
-    return folder / "tiny.toml"
-
-
 @pytest.fixture(scope="module")
 def expected(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """The curves of the sweep as this system has them."""
@@ -149,13 +106,6 @@ def test_names_of_figures_are_allowed_everywhere() -> None:
         assert allowed(f"tradeoff-axis-{file_name_part(name)}.png")
 
 
-class NotebookStream(io.StringIO):
-    """A stream such as a notebook has in place of a file: without a descriptor, and no terminal."""
-
-    def fileno(self) -> int:
-        raise io.UnsupportedOperation("fileno")
-
-
 @pytest.mark.usefixtures("undrawn")
 def test_a_notebook_may_call_from_any_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, expected: bytes) -> None:
     """A loop is running, in the main thread, and no stream is a file."""
@@ -172,103 +122,6 @@ def test_a_notebook_may_call_from_any_thread(tmp_path: Path, monkeypatch: pytest
     assert code == 0, sys.stderr.getvalue()
     for place in (folder, tmp_path / "command"):
         assert (place / "curves.parquet").read_bytes() == expected
-
-
-def test_workers_stop_without_signals_and_save_their_stacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("simulator.execution.worker_pool.HAS_SIGTERM", False)
-    config = sweep_file(tmp_path)
-    longer = ["train.steps=40000", "train.checkpoints=200", "sweep.loss=['logistic']", "sweep.method=['gpo']"]
-    sweep = Sweep.from_toml(config, longer)
-    (tmp_path / "out").mkdir()
-    folder = folder_of(sweep, tmp_path / "out")
-
-    def interrupted(run_steps: int, runs: int, worked: bool) -> None:
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt), workers_on(folder, 1, 1e9) as execute:
-        execute(jobs_of(sweep)[:1], interrupted)
-    assert len(list(folder.parts.glob("*.safetensors"))) == 1
-
-
-def test_a_file_that_a_reader_holds_open_is_replaced_when_it_lets_go(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    system = as_windows(monkeypatch, simulator.common.atomic_files)
-    tries: list[Path] = []
-
-    def refuse(path: Path, place: Path) -> None:
-        tries.append(place)
-        if len(tries) < 3:
-            raise PermissionError(errno.EACCES, "in use", str(path))
-        os.replace(path, place)
-
-    system.replace = refuse
-    monkeypatch.setattr(simulator.common.atomic_files, "PAUSES", (0.0, 0.0))
-    write_atomically(tmp_path / "table", b"new")
-    assert (tmp_path / "table").read_bytes() == b"new"
-    assert len(tries) == 3
-    monkeypatch.setattr(simulator.common.atomic_files, "PAUSES", (0.0,))
-    tries.clear()
-    with pytest.raises(StorageError, match="in use"):
-        write_atomically(tmp_path / "table", b"newer")
-    assert [path.name for path in tmp_path.iterdir()] == ["table"]
-    held = PermissionError(errno.EACCES, "held")
-    held.winerror = 32
-    assert remedy(held) == "close the program that holds it open"
-
-
-class System:
-    """What a module of ours finds as `os`: this system's, under the name of another."""
-
-    name = "nt"
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(os, name)
-
-
-def as_windows(monkeypatch: pytest.MonkeyPatch, module: Any) -> Any:
-    """Let a module find itself on Windows; what it finds as `os`."""
-    system = System()
-    monkeypatch.setattr(module, "os", system)
-    return system
-
-
-@pytest.mark.parametrize("code", [errno.EINVAL, errno.ENOTSUP])
-def test_a_file_system_that_flushes_no_folders_will_do(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
-) -> None:
-    whole, calls = os.fsync, []
-
-    def only_files(descriptor: int) -> None:
-        calls.append(descriptor)
-        if len(calls) == 2:
-            raise OSError(code, os.strerror(code))
-        whole(descriptor)
-
-    monkeypatch.setattr(os, "fsync", only_files)
-    write_atomically(tmp_path / "table", b"content")
-    assert (tmp_path / "table").read_bytes() == b"content"
-    assert len(calls) == 2
-
-
-def test_a_reader_who_is_gone_is_told_of_alike_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Unread(NotebookStream):
-        def write(self, text: str) -> int:
-            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
-
-    with pytest.raises(OSError, match="Invalid argument"):
-        say("here", stream=Unread())
-    as_windows(monkeypatch, simulator.common.terminal)
-    with pytest.raises(BrokenPipeError):
-        say("there", stream=Unread())
-
-
-def test_a_crash_is_told_from_an_end_on_every_system() -> None:
-    def causes(codes: Iterable[int]) -> list[str]:
-        return [failure_of_dead_process(code).cause for code in codes]
-
-    assert causes([-9, -11, 0xC0000005, 0xC0000409]) == ["ended"] * 4
-    assert causes([1, 2, 255]) == ["outside"] * 3
 
 
 def test_names_of_losses_are_recorded_alike_on_every_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

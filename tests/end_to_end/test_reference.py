@@ -17,10 +17,8 @@ from docs.writing.objectives import FAMILIES, MEANINGS, SOURCES
 from docs.writing.python_interface import PACKAGES, public_names
 from docs.writing.sweep_file import AXIS
 from simulator import OBJECTIVES, Sweep
-from simulator.common.result_files import KINDS
 from simulator.objectives import KNOWN_AS
 from simulator.settings.config_errors import known_keys
-from simulator.storage.layout import ResultFolder
 from simulator.storage.tables import COLUMNS
 
 ROOT = Path(__file__).parents[2]
@@ -102,16 +100,6 @@ def test_every_public_name_of_python_says_what_it_is(package: str) -> None:
             assert value.__doc__, name
         else:
             assert name in told
-
-
-def test_every_file_of_a_result_folder_is_described() -> None:
-    folder = ResultFolder(path=Path("folder"))
-    paths = [getattr(folder, name) for name, kind in vars(ResultFolder).items() if isinstance(kind, property)]
-    files = [path.relative_to("folder").as_posix() for path in paths if isinstance(path, Path)]
-    files += [*(f"{kind}.parquet" for kind in KINDS), "claims.json"]
-    assert len(files) > 20
-    told = text_of("result_folder.md")
-    assert [name for name in files if f"`{name}`" not in told and f"`{name}/`" not in told] == []
 
 
 def test_pieces_of_markdown() -> None:
