@@ -147,13 +147,3 @@ def test_proxies_alone_are_records_of_their_sweep(everything: Sweep, folder: Pat
     other = everything.model_copy(update={"proxy": everything.proxy.model_copy(update={"steps": 41})})
     with pytest.raises(ConfigError, match=r"holds the records of another sweep, where proxy.steps = 40 and not 41"):
         run_sweep(other, begun, workers=1)
-
-
-def test_a_fresh_start_removes_proxies(folder: Path, tmp_path: Path) -> None:
-    from simulator.storage.compatibility import remove_records
-    from simulator.storage.layout import ResultFolder
-
-    again = tmp_path / "fresh"
-    shutil.copytree(folder, again)
-    remove_records(ResultFolder(path=again))
-    assert list(again.iterdir()) == []

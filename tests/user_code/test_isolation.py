@@ -18,7 +18,6 @@ import run
 import simulator.user_code.isolation
 from simulator import ConfigError, Sweep, SweepError, run_sweep
 from simulator.common import signals as interrupts
-from simulator.execution.worker_pool import read_answer
 from simulator.objectives.own_loss import own_loss
 from simulator.user_code.isolation import GLOBAL_STATES, isolated
 from tests.conftest import heard, small_sweep
@@ -191,25 +190,6 @@ def test_losses_that_shout_read_set_die_and_exit_reach_no_other_run(
             expected.loc[expected["loss"] == "squared", measured].to_numpy(), rel=1e-5, abs=1e-7
         )
     assert "hi" in capfd.readouterr().err
-
-
-@pytest.mark.parametrize("line", ["hi\n", "3\n", '{"a": 1}\n', "[]\n", '{"done": true, "more": 1}\n', "\x00\n", ""])
-def test_what_is_no_answer_is_known_for_it(line: str) -> None:
-    assert read_answer(line) is None
-
-
-def test_a_worker_that_answers_nonsense_is_ended_and_named() -> None:
-    from simulator.execution.retry import Job
-    from simulator.execution.worker_pool import send_job
-
-    program = "print('hi', flush=True); input(); input()"
-    with subprocess.Popen(
-        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as worker:
-        failure = send_job(worker, Job(kind="runs", indices=(0,)), lambda steps: None, lambda steps: None)
-    assert failure is not None
-    assert failure.cause == "ended"
-    assert "exit code -9" in failure.text
 
 
 def test_a_trial_that_takes_long_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
