@@ -40,7 +40,8 @@ sorted(path.name for path in folder.iterdir())
 
 # %%
 curves = load(folder)
-curves[["run_id", "beta", "seed", "step", "kl", "gold", "win_rate"]].tail()
+trained = curves[curves["method"] == "gpo"]
+trained[["run_id", "beta", "seed", "step", "kl", "gold", "win_rate"]].tail()
 
 # %% [markdown]
 # KL is in nats, and gold in standard deviations under the reference, which has 0. Each line below is one β, as a mean
