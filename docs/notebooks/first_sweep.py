@@ -48,7 +48,6 @@ trained[["run_id", "beta", "seed", "step", "kl", "gold", "win_rate"]].tail()
 # over seeds; the dashed line is the most gold that any policy can have at that KL.
 
 # %%
-trained = curves[curves["method"] == "gpo"]
 best = curves[curves["method"] == "oracle"].sort_values("kl")
 for beta, rows in trained.groupby("beta"):
     mean = rows.groupby("step")[["kl", "gold"]].mean()
