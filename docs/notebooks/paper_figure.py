@@ -60,13 +60,14 @@ with plt.rc_context(STYLE):
     figure, axes = plt.subplots(figsize=(3.25, 2.4), layout="constrained")
     for loss, rows in lines.groupby("loss"):
         axes.plot(rows["kl"], rows["gold"], color=COLORS[loss], label=NAMES[loss])
-        axes.fill_between(rows["kl"], rows["low"], rows["high"], color=COLORS[loss], alpha=0.15, lw=0)
+        low, high = rows["low"], rows["high"]
+        axes.fill_between(rows["kl"], low, high, color=COLORS[loss], alpha=0.15, lw=0)
     axes.plot(oracle["kl"], oracle["gold"], "k--", linewidth=1, label="best possible")
     axes.set_xlim(0, lines["kl"].max())
     axes.set_ylim(bottom=min(0, lines["gold"].min()))
     axes.set_xlabel("KL to the reference [nats]")
-    axes.set_ylabel("gold [deviations under the reference]")
-    axes.legend(loc="upper left", fontsize=7)
+    axes.set_ylabel("gold [deviations]")
+    figure.legend(loc="outside upper center", ncols=2, fontsize=7)
     figure.savefig(folder / "frontier.pdf")
     plt.show()
 
@@ -79,7 +80,8 @@ with plt.rc_context(STYLE):
 seeds, betas = int(lines["seeds"].min()), curves.loc[curves["method"] == "gpo", "beta"].nunique()
 print(
     f"Gold against KL at the end of training, across {betas} values of β. "
-    f"Bands: 95 % intervals over {seeds} seeds. Dashed: the most gold that any policy can have at that KL."
+    f"Gold is in standard deviations under the reference. Bands: 95 % intervals over {seeds} seeds. "
+    "Dashed: the most gold that any policy can have at that KL."
 )
 peaks(curves).round(2)
 

@@ -1,8 +1,6 @@
 """Names of users are shown as text, and make names of files."""
 
-import sys
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pytest
@@ -10,32 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.mathtext import MathTextParser
 
 from analysis.records.safe_names import drawable_text, file_name_part, printable, with_safe_names
-
-HOSTILE = (
-    "we$ird_.py:f",
-    "_two$signs$^2.py:f_{x}",
-    "\\frac{$\\badcommand$}.py:f",
-    "</script><script>alert(1)</script><!--.py:f",
-    "a\u2028b\x1b[31m\nc\x00.py:f",
-    "[red]mark[/red] & 'quotes\".py:f",
-    "../../../../tmp/out.py:f",
-    "x" * 300 + ".py:f",
-)
-OPENED: list[Path] = []
-
-
-def note_writing(event: str, arguments: tuple[Any, ...]) -> None:
-    """Remember every file that is opened for writing, made or renamed, while a test asks for it."""
-    if WATCHING and event == "open" and isinstance(arguments[0], str | bytes | Path):
-        mode, flags = arguments[1], arguments[2]
-        if (isinstance(mode, str) and set(mode) & set("wax+")) or (mode is None and flags & 3):
-            OPENED.append(Path(str(arguments[0])))
-    if WATCHING and event in ("os.mkdir", "os.rename", "os.link", "os.symlink"):
-        OPENED.extend(Path(str(path)) for path in arguments[:2] if isinstance(path, str | Path))
-
-
-WATCHING: list[bool] = []
-sys.addaudithook(note_writing)
+from tests.helpers.hostile_names import HOSTILE
 
 
 @pytest.mark.parametrize("name", HOSTILE)

@@ -13,16 +13,6 @@ import simulator as sim
 from tests.conftest import small_sweep
 
 
-@pytest.fixture(scope="module")
-def world() -> sim.World:
-    return sim.make_world(small_sweep())
-
-
-@pytest.fixture(scope="module")
-def pairs(world: sim.World) -> sim.Pairs:
-    return world.preferences(48, seed=3)
-
-
 def first_row(world: sim.World, pairs: sim.Pairs) -> pd.Series:
     """What is measured before the first step, where the policy is the reference."""
     return next(iter(sim.training(world, pairs, steps=2)))

@@ -10,19 +10,8 @@ import pytest
 import torch
 
 import simulator as sim
-from tests.conftest import small_sweep
 
 EXACT = 1e-5  # nats and deviations; networks compute in float32
-
-
-@pytest.fixture(scope="module")
-def world() -> sim.World:
-    return sim.make_world(small_sweep())
-
-
-@pytest.fixture(scope="module")
-def pairs(world: sim.World) -> sim.Pairs:
-    return world.preferences(48, seed=3)
 
 
 @pytest.fixture(scope="module")

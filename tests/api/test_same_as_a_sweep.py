@@ -16,8 +16,8 @@ def recorded(sweep: sim.Sweep, folder: Path) -> pd.DataFrame:
         return pd.read_parquet(sim.run_sweep(sweep, folder, workers=1) / "curves.parquet")
 
 
-def same(curves: pd.DataFrame, records: pd.DataFrame, runs: int) -> None:
-    """Every number of `curves` stands in the records of the same runs."""
+def same(curves: pd.DataFrame, records: pd.DataFrame, runs: int) -> bool:
+    """Whether every number of `curves` stands in the records of the same runs; what differs is shown."""
     assert curves["run_id"].nunique() == runs
     theirs = records[records["run_id"].isin(curves["run_id"])]
     order = ["run_id", "step"]
@@ -28,6 +28,7 @@ def same(curves: pd.DataFrame, records: pd.DataFrame, runs: int) -> None:
         theirs.sort_values(order, ignore_index=True)[shared],
         check_exact=True,
     )
+    return True
 
 
 @pytest.mark.parametrize("kind", [{}, SAMPLED], ids=["enumerable", "sampled"])
@@ -40,11 +41,11 @@ def test_three_runs_by_hand_have_the_bits_of_a_sweep(kind: dict[str, dict[str, o
         for loss, beta in (("logistic", 0.05), ("squared", 0.5), ("kto", 0.5))
     ]
     curves = pd.concat([policy.curves for policy in policies], ignore_index=True)
-    same(curves, records, 3)
+    assert same(curves, records, 3)
     together = sim.train(world, world.preferences(seed=0), loss=["logistic", "kto"], beta=[0.05, 0.5], seed=0)
-    same(together.curves, records, 4)
+    assert same(together.curves, records, 4)
     several = [world.preferences(seed=seed) for seed in (0, 1)]
-    same(sim.train(world, several, loss="squared", beta=0.05, seed=[0, 1]).curves, records, 2)
+    assert same(sim.train(world, several, loss="squared", beta=0.05, seed=[0, 1]).curves, records, 2)
     ends = records[records["step"] == 40].set_index("run_id")
     measured = world.measure(policies[0])
     columns = ["kl", "kl_se", "gold", "gold_se", "win_rate", "proxy", "entropy", "mu_squared"]
@@ -92,7 +93,7 @@ def test_what_a_proxy_labels_has_the_bits_of_a_sweep(
     gold = world.preferences(48)
     proxy = sim.train_proxy(world, gold)
     pairs = world.preferences(64, labeller=proxy) if "data" in tables else gold
-    same(sim.train(world, pairs, loss=loss, beta=0.1, proxy=proxy).curves, records, 1)
+    assert same(sim.train(world, pairs, loss=loss, beta=0.1, proxy=proxy).curves, records, 1)
 
 
 @pytest.mark.parametrize("reward", ["gold", "proxy"])
@@ -110,7 +111,7 @@ def test_responses_that_are_ranked_have_the_bits_of_a_sweep(labeller: str, rewar
     pairs = world.preferences(responses=4, **by_proxy)
     assert pairs.ranked is not None
     curves = sim.train(world, pairs, loss="rpo_loo", beta=0.1, proxy=proxy).curves
-    same(curves, recorded(sweep, tmp_path / "sweep"), 1)
+    assert same(curves, recorded(sweep, tmp_path / "sweep"), 1)
 
 
 def test_policies_of_a_sweep_are_trained_again_to_its_bits(tmp_path: Path) -> None:

@@ -20,18 +20,9 @@ from analysis.report import write_report
 from analysis.report.terminal_text import text
 from simulator import Sweep
 from simulator.common import errors
+from tests.helpers.hostile_names import HOSTILE
 from tests.helpers.report_fixture import CLAIM, beside, best_of_n, data_in, oracle, plant, rows_of
 
-HOSTILE = (
-    "we$ird_.py:f",
-    "_two$signs$^2.py:f_{x}",
-    "\\frac{$\\badcommand$}.py:f",
-    "</script><script>alert(1)</script><!--.py:f",
-    "a\u2028b\x1b[31m\nc\x00.py:f",
-    "[red]mark[/red] & 'quotes\".py:f",
-    "../../../../tmp/out.py:f",
-    "x" * 300 + ".py:f",
-)
 OPENED: list[Path] = []
 
 

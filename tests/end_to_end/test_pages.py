@@ -90,7 +90,8 @@ def test_there_are_commands_and_programs() -> None:
     ("page", "words"), COMMANDS, ids=lambda value: value if isinstance(value, str) else " ".join(value)
 )
 def test_every_command_is_one_that_there_is(page: str, words: list[str]) -> None:
-    run.app.parse_args(words, exit_on_error=False, print_error=False)
+    command, *_ = run.app.parse_args(words, exit_on_error=False, print_error=False)
+    assert callable(command)
 
 
 @pytest.mark.parametrize(
@@ -152,7 +153,7 @@ def has(module: str, name: str) -> bool:
 
 @pytest.mark.parametrize(("page", "block"), TOML, ids=[f"{name}-{place}" for place, (name, _) in enumerate(TOML)])
 def test_every_sweep_file_is_valid(page: str, block: str) -> None:
-    Sweep.model_validate(tomllib.loads(block))
+    assert Sweep.model_validate(tomllib.loads(block)).sweep.runs > 0
 
 
 def test_what_is_wrong_is_found() -> None:
