@@ -1,0 +1,142 @@
+// What Python calls: sizes and tokens are checked here, and the widest instruction set of this machine is chosen.
+#include <initializer_list>
+
+#include "table.h"
+
+Kernels kernels_plain();
+#if defined(__x86_64__)
+Kernels kernels_avx2();
+Kernels kernels_avx512();
+#endif
+
+#if defined(_WIN32)
+#define EXPORT extern "C" __declspec(dllexport)
+#else
+#define EXPORT extern "C" __attribute__((visibility("default")))
+#endif
+
+namespace {
+
+constexpr int64_t LARGEST = int64_t(1) << 20;       // of any size
+constexpr int64_t MOST = int64_t(1) << 40;          // numbers of any array
+
+int available(Kernels *found) {
+    int count = 0;
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+    const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    if (avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+        __builtin_cpu_supports("avx512vl"))
+        found[count++] = kernels_avx512();
+    if (avx2) found[count++] = kernels_avx2();
+#endif
+    found[count++] = kernels_plain();
+    return count;
+}
+
+Kernels chosen() {
+    Kernels found[3];
+    available(found);
+    return found[0];
+}
+
+Kernels current = chosen();
+
+bool within(int64_t x, int64_t least, int64_t most) { return x >= least && x <= most; }
+
+// Whether a pass over so many runs and prompts stays within its arrays.
+bool sound(const Sizes *s, int64_t runs, int64_t prompts, int64_t row, bool tree) {
+    for (int64_t x : {s->vocabulary, s->context, s->layers, s->width, s->heads, s->outputs, s->prompt, s->responses, s->length, prompts})
+        if (!within(x, 1, LARGEST)) return false;
+    if (!within(runs, 0, LARGEST) || !within(s->whole, 0, 1) || s->width % 16 || s->width % s->heads) return false;
+    const int64_t inner = s->whole ? s->length : s->length - 1;
+    if (s->prompt + inner > s->context) return false;
+    if (!s->whole && s->outputs != s->vocabulary) return false;
+    if (tree && s->responses != 1) return false;
+    // float64 holds these products without overflow, and to many more digits than the limit asks for
+    const double places = (double)s->prompt + (double)s->responses * (double)inner + (tree ? (double)s->length * (double)s->vocabulary : 0.0);
+    const double each = 16.0 * (double)s->width + 3.0 * (double)s->heads * (double)s->context + (double)s->outputs + 64.0;
+    const double weights = ((double)s->vocabulary + (double)s->context + (double)s->outputs + 12.0 * (double)s->layers * (double)s->width) * (double)s->width;
+    if (weights > (double)row || row % 64 || row > MOST) return false;
+    return places * each * (double)s->layers * ((double)prompts + 16.0) * ((double)runs + 1.0) < (double)MOST;
+}
+
+// Whether all tokens are of the vocabulary; those of responses may be negative, behind an end.
+bool known(const int64_t *tokens, int64_t count, int64_t vocabulary, bool ended) {
+    bool fine = true;
+    for (int64_t i = 0; i < count; ++i) fine &= tokens[i] < vocabulary && (ended || tokens[i] >= 0);
+    return fine;
+}
+
+}  // namespace
+
+EXPORT const char *engine_instructions(void) { return current.name; }
+
+#ifndef ENGINE_SOURCE
+#define ENGINE_SOURCE ""
+#endif
+
+// The hash of the source that this was compiled from.
+EXPORT const char *engine_source(void) { return ENGINE_SOURCE; }
+
+// Choose the set with this name; 0 where this machine does not have it.
+EXPORT int engine_choose(const char *name) {
+    Kernels found[3];
+    const int count = available(found);
+    for (int i = 0; i < count; ++i) {
+        const char *a = found[i].name, *b = name;
+        while (*a && *a == *b) ++a, ++b;
+        if (*a == *b) {
+            current = found[i];
+            return 1;
+        }
+    }
+    return 0;
+}
+
+EXPORT int64_t engine_kept_floats(const Sizes *sizes, int64_t prompts) { return current.kept_floats(sizes, prompts); }
+
+EXPORT int engine_forward(const Sizes *sizes, int64_t runs, int64_t prompts, const float *parameters, int64_t row,
+                          const int64_t *asked, const int64_t *said, float *values, float *states, float *kept) {
+    if (!sound(sizes, runs, prompts, row, false)) return BAD_SIZES;
+    const int64_t count = runs * prompts;
+    if (!known(asked, count * sizes->prompt, sizes->vocabulary, false) ||
+        !known(said, count * sizes->responses * sizes->length, sizes->vocabulary, true))
+        return BAD_TOKEN;
+    return current.forward(sizes, runs, prompts, parameters, row, asked, said, values, states, kept);
+}
+
+EXPORT int engine_backward(const Sizes *sizes, int64_t runs, int64_t prompts, const float *parameters, int64_t row,
+                           const int64_t *asked, const int64_t *said, const float *cotangents, const float *at_states,
+                           float *kept, float *gradients) {
+    if (!sound(sizes, runs, prompts, row, false)) return BAD_SIZES;
+    const int64_t count = runs * prompts;
+    if (!known(asked, count * sizes->prompt, sizes->vocabulary, false) ||
+        !known(said, count * sizes->responses * sizes->length, sizes->vocabulary, true))
+        return BAD_TOKEN;
+    return current.backward(sizes, runs, prompts, parameters, row, asked, said, cotangents, at_states, kept, gradients);
+}
+
+EXPORT int engine_adam(int64_t runs, int64_t row, float *parameters, const float *gradients, float *first, float *second,
+                       const float *rate, const float *limit, int64_t step, double weight_decay) {
+    if (!within(runs, 0, LARGEST) || !within(row, 1, MOST) || row % 64 || step < 1) return BAD_SIZES;
+    current.adam(runs, row, parameters, gradients, first, second, rate, limit, step, weight_decay);
+    return FINE;
+}
+
+EXPORT int engine_sample(const Sizes *sizes, int64_t runs, int64_t prompts, const float *parameters, int64_t row,
+                         const int64_t *asked, int64_t asked_of_run, const float *noise, int64_t of_token, int64_t of_run,
+                         const float *temperature, int64_t end, int64_t *drawn, const float *reference, double *kl,
+                         double *entropy, double *ratio) {
+    if (!sound(sizes, runs, prompts, row, false) || sizes->whole) return BAD_SIZES;
+    if (!known(asked, (asked_of_run ? runs : 1) * prompts * sizes->prompt, sizes->vocabulary, false)) return BAD_TOKEN;
+    return current.sample(sizes, runs, prompts, parameters, row, asked, asked_of_run, noise, of_token, of_run, temperature,
+                          end, drawn, reference, kl, entropy, ratio);
+}
+
+EXPORT int engine_tree(const Sizes *sizes, int64_t runs, int64_t prompts, const float *parameters, int64_t row,
+                       const int64_t *asked, int leaves, double *to) {
+    if (!sound(sizes, runs, prompts, row, true) || (leaves != 0) != (sizes->whole != 0)) return BAD_SIZES;
+    if (!known(asked, prompts * sizes->prompt, sizes->vocabulary, false)) return BAD_TOKEN;
+    return current.tree(sizes, runs, prompts, parameters, row, asked, leaves, to);
+}

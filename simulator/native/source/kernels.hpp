@@ -1,0 +1,15 @@
+// The kernels of one instruction set, as a table that engine.cpp chooses from.
+//
+// Included once for each set, by a file that first says LANES, ROWS, COLUMNS and INSTRUCTIONS and turns the set on.
+#pragma once
+
+#include "table.h"
+#include "tree.hpp"
+
+namespace INSTRUCTIONS {
+
+inline Kernels kernels(const char *name) {
+    return {name, LANES, kept_floats, forward, backward, adam, sample, tree};
+}
+
+}  // namespace INSTRUCTIONS
