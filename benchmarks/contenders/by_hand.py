@@ -22,7 +22,7 @@ from benchmarks.contenders.cases import BETA, CLIP, LEARNING_RATE, Case
 from simulator.common.random_streams import random_stream
 from simulator.engine.problem import TrainingProblem
 from simulator.networks.architecture import Architecture
-from simulator.networks.parameters import restack, unstack
+from simulator.networks.parameters import unstack
 
 Attention = Callable[[Tensor, Tensor, Tensor], Tensor]
 
@@ -115,8 +115,11 @@ def network_of(row: Tensor, architecture: Architecture, attention: Attention = f
 def row_of(network: Transformer, architecture: Architecture) -> Tensor:
     """The network's parameters as a row [D]: what `set_row` takes."""
     weights = weights_of(network)
-    blocks = {name: weights[name].detach()[None, : shape[0]] for name, shape in architecture.shapes.items()}
-    return restack(blocks, architecture)[0]
+    row = network.position.new_zeros(architecture.row)
+    with torch.no_grad():
+        for name, values in unstack(row[None], architecture).items():
+            values[0].copy_(weights[name][: values.shape[1]])
+    return row
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,7 +19,7 @@ from simulator.common.random_streams import random_stream
 from simulator.engine.problem import Schedule, TrainingProblem
 from simulator.networks.architecture import Architecture
 from simulator.networks.packing import packing
-from simulator.networks.parameters import initial_parameters, unstack
+from simulator.networks.parameters import initial_parameters
 from simulator.networks.token_log_probs import response_log_probs
 from simulator.objectives import OBJECTIVES
 from simulator.objectives.stacked_losses import ObjectiveSlice
@@ -109,9 +109,7 @@ def pairs_of(case: Case, seed: int) -> Pairs:
 def reference_log_probs(case: Case, reference: Tensor, prompts: Tensor, responses: Tensor) -> Tensor:
     """log pi_ref of responses [N, 2, T] to prompts [N, L], in nats, float32 [N, 2]."""
     with torch.no_grad():
-        return response_log_probs(
-            unstack(reference[None], case.architecture), case.architecture, prompts[None], responses[None]
-        )[0].float()
+        return response_log_probs(reference[None], case.architecture, prompts[None], responses[None])[0].float()
 
 
 def problem_of(

@@ -15,7 +15,6 @@ from benchmarks.contenders.by_hand import Transformer, network_of
 from benchmarks.contenders.cases import Case
 from benchmarks.contenders.planned import Kind, run_of, stack_of
 from simulator.common.random_streams import random_stream
-from simulator.networks.parameters import unstack
 from simulator.networks.sampling import Noise, SampleBlocks, gumbel_noise
 from simulator.networks.token_log_probs import sample_and_measure
 from simulator.preferences.draw import draw_labelled
@@ -99,8 +98,8 @@ def noise_of(world: SampledWorld) -> Noise:
 def followed(world: SampledWorld, policies: Tensor) -> dict[str, Tensor]:
     """KL along responses of policies [R, D], by the engine."""
     return sample_and_measure(
-        unstack(policies, world.architecture),
-        unstack(world.reference[None], world.architecture),
+        policies,
+        world.reference[None],
         world.architecture,
         world.measurement.prompts,
         responses=world.measurement.settings.samples,

@@ -128,7 +128,7 @@ def measure_sampled(
     count = measurement.settings.samples if draw else WEIGHTED
     responses = drawn_by(draw, place, count) if draw else drawn_by_reference(place, count)
     nothing = torch.zeros(responses.shape[:2], dtype=torch.float64, device=responses.device)
-    known = log_ratios(measurement, measurement.reference_blocks, responses, nothing, count)[0]
+    known = log_ratios(measurement, measurement.reference.unsqueeze(0), responses, nothing, count)[0]
     said = function_values(function, measurement.prompts, responses)
     if draw and len(said) > 1:
         raise ConfigError(f"measure: sample draws for one policy, and the function is of {len(said)}")
@@ -178,7 +178,7 @@ def drawn_by_reference(world: SampledWorld, count: int) -> Tensor:
     """`count` responses of the reference to each measured prompt, apart from those that gold's unit was taken from."""
     measurement, architecture = world.measurement, world.architecture
     return sample_blocks(
-        world.reference_blocks,
+        world.reference.unsqueeze(0),
         architecture,
         measurement.prompts,
         temperature=torch.ones(len(measurement.prompts), count, device=measurement.prompts.device),

@@ -25,7 +25,6 @@ from simulator.common.errors import SHOWN, ConfigError, short
 from simulator.engine.snapshots import fingerprint
 from simulator.networks.architecture import Architecture
 from simulator.networks.compute_mode import one_thread
-from simulator.networks.parameters import unstack
 from simulator.networks.sampling import sample_blocks
 from simulator.networks.token_log_probs import MAX_FLOATS, floats_per_prompt, response_log_probs
 
@@ -87,8 +86,7 @@ class Policies:
         flat = asked.repeat_interleave(given.shape[1], dim=0).expand(len(self), -1, -1)
         single = given.flatten(0, 1).unsqueeze(1).expand(len(self), -1, -1, -1)
         with one_thread(), torch.no_grad():
-            blocks = unstack(self.parameters, self.architecture)
-            found = response_log_probs(blocks, self.architecture, flat, single)
+            found = response_log_probs(self.parameters, self.architecture, flat, single)
         return found.view(len(self), *given.shape[:2])
 
     def sample(self, prompts: Any, count: int = 1, *, seed: int = 0) -> Tensor:
@@ -103,7 +101,7 @@ class Policies:
         with one_thread(), torch.no_grad():
             drawn = [
                 sample_blocks(
-                    unstack(self.parameters[row : row + 1], self.architecture),
+                    self.parameters[row : row + 1],
                     self.architecture,
                     asked,
                     temperature=torch.ones(len(asked), many, device=asked.device),

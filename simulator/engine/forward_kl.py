@@ -19,17 +19,11 @@ from simulator.engine.gradient_steps import PAIRS_READ
 from simulator.measurement.probability_mass import checked_mass
 from simulator.networks.architecture import Architecture
 from simulator.networks.packing import packing
-from simulator.networks.parameters import Blocks, restack, unstack
 from simulator.networks.prefix_tree import leaf_log_probs, node_log_probs
 from simulator.networks.transformer import sequence_log_probs
 
 ORDER = -1  # the round whose batches are prompts; those of pairs count from 0
 POOL = 1024  # pairs of responses that are drawn where they cannot be listed
-
-
-def with_gradients(parameters: Tensor, architecture: Architecture) -> Blocks:
-    """The rows [r, D] as leaves that a gradient is taken of."""
-    return {name: view.detach().requires_grad_() for name, view in unstack(parameters, architecture).items()}
 
 
 def node_weights(nodes: Tensor) -> Tensor:
@@ -55,8 +49,8 @@ class ExactUnderReference:
     weights: Tensor
     log_reference: Tensor
 
-    def _of(self, blocks: Blocks, chosen: Tensor) -> Tensor:
-        nodes = node_log_probs(blocks, self.architecture, self.prompts[chosen], self.length)[0]
+    def _of(self, parameters: Tensor, chosen: Tensor) -> Tensor:
+        nodes = node_log_probs(parameters, self.architecture, self.prompts[chosen], self.length)[0]
         return ((self.weights[chosen] * nodes).sum(dim=(1, 2)) - self.log_reference[chosen]).mean()
 
     def gradient(
@@ -67,20 +61,19 @@ class ExactUnderReference:
         values, gradients = [], []
         for row, seed in enumerate(seeds):
             order = batch_order(seed, len(self.prompts), count, step - 1, 1, turn=ORDER)[0]
-            blocks = with_gradients(parameters[row : row + 1], self.architecture)
+            leaf = parameters[row : row + 1].detach().requires_grad_()
             with torch.enable_grad():
-                value = self._of(blocks, torch.from_numpy(order).to(parameters.device))
-                found = torch.autograd.grad(value, list(blocks.values()))
+                value = self._of(leaf, torch.from_numpy(order).to(parameters.device))
+                (found,) = torch.autograd.grad(value, leaf)
             values.append(value.detach().float())
-            gradients.append(restack(dict(zip(blocks, found, strict=True)), self.architecture))
+            gradients.append(found)
         return torch.stack(values), torch.cat(gradients)
 
     def value(self, parameters: Tensor, rows: slice) -> Tensor:
         """Value [r] over all prompts."""
         everywhere = torch.arange(len(self.prompts), device=parameters.device)
         with torch.no_grad():
-            some = [unstack(parameters[row : row + 1], self.architecture) for row in range(len(parameters))]
-            return torch.stack([self._of(blocks, everywhere) for blocks in some])
+            return torch.stack([self._of(row[None], everywhere) for row in parameters])
 
 
 def exact_under_reference(architecture: Architecture, prompts: Tensor, nodes: Tensor) -> ExactUnderReference:
@@ -104,11 +97,11 @@ class DrawnUnderReference:
     responses: Tensor
     reference: Tensor
 
-    def _of(self, blocks: Blocks, prompts: Tensor, responses: Tensor, reference: Tensor) -> Tensor:
+    def _of(self, parameters: Tensor, prompts: Tensor, responses: Tensor, reference: Tensor) -> Tensor:
         packed = packing(
             prompt_length=prompts.shape[2], response_length=responses.shape[3], responses=2, device=prompts.device
         )
-        said = sequence_log_probs(blocks, self.architecture, packed, prompts, responses)
+        said = sequence_log_probs(parameters, self.architecture, packed, prompts, responses)
         return (said - reference.float()).mean(dim=(1, 2))
 
     def gradient(
@@ -119,11 +112,11 @@ class DrawnUnderReference:
         order = [batch_order(seed, self.prompts.shape[1], count, step - 1, 1, turn=ORDER)[0] for seed in seeds]
         chosen = torch.stack([torch.from_numpy(places) for places in order]).to(parameters.device)
         row = torch.arange(len(chosen), device=chosen.device).unsqueeze(1)
-        blocks = with_gradients(parameters, self.architecture)
+        leaf = parameters.detach().requires_grad_()
         with torch.enable_grad():
-            value = self._of(blocks, *(held[rows][row, chosen] for held in self._held))
-            found = torch.autograd.grad(value.sum(), list(blocks.values()))
-        return value.detach(), restack(dict(zip(blocks, found, strict=True)), self.architecture)
+            value = self._of(leaf, *(held[rows][row, chosen] for held in self._held))
+            (found,) = torch.autograd.grad(value.sum(), leaf)
+        return value.detach(), found
 
     @property
     def _held(self) -> tuple[Tensor, Tensor, Tensor]:
@@ -131,11 +124,11 @@ class DrawnUnderReference:
 
     def value(self, parameters: Tensor, rows: slice) -> Tensor:
         """Value [r] over all responses that were drawn."""
-        blocks, count = unstack(parameters, self.architecture), self.prompts.shape[1]
+        count = self.prompts.shape[1]
         total = parameters.new_zeros(len(parameters), dtype=torch.float64)
         with torch.no_grad():
             for first in range(0, count, PAIRS_READ):
                 some = slice(first, min(first + PAIRS_READ, count))
-                mean = self._of(blocks, *(held[rows, some] for held in self._held)).double()
+                mean = self._of(parameters, *(held[rows, some] for held in self._held)).double()
                 total += mean * ((some.stop - some.start) / count)
         return total

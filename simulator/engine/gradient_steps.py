@@ -25,7 +25,6 @@ from simulator.engine.batches import batches
 from simulator.engine.problem import Batch, TrainingProblem, TrainState, take
 from simulator.networks.compute_mode import computing
 from simulator.networks.optimizer import adam_step, clip_rows, learning_rate_factor, start_adam
-from simulator.networks.parameters import restack, unstack
 from simulator.objectives.objective import BatchContext, Regularizer
 from simulator.objectives.stacked_losses import StackedPairs, diagnostics, pair_losses, slices, tokens_of
 
@@ -59,8 +58,7 @@ def mismatched_ratios(parameters: Tensor, problem: TrainingProblem, batch: Batch
             said = []
             with torch.no_grad():
                 for some in (parameters[rows], problem.reference.expand(part.rows, -1)):
-                    blocks = unstack(some, problem.architecture)
-                    said.append(problem.value(blocks, problem.architecture, problem.packing, prompts, responses))
+                    said.append(problem.value(some, problem.architecture, problem.packing, prompts, responses))
             found[number] = said[0] - said[1]
     return found
 
@@ -98,8 +96,8 @@ def batch_contexts(
 def loss_and_gradient(parameters: Tensor, problem: TrainingProblem, chosen: Tensor | None) -> tuple[Tensor, Tensor]:
     """Mean loss [R], float64, and its gradient [R, D] on the pairs `chosen` [R, B], or on all pairs; without terms."""
     batch = take(problem, chosen)
-    blocks = {name: view.detach().requires_grad_() for name, view in unstack(parameters, problem.architecture).items()}
-    values = problem.value(blocks, problem.architecture, problem.packing, batch.prompts, batch.responses)
+    rows = parameters.detach().requires_grad_()
+    values = problem.value(rows, problem.architecture, problem.packing, batch.prompts, batch.responses)
     given = StackedPairs(
         policy=values,
         reference=batch.reference_log_probs,
@@ -111,8 +109,8 @@ def loss_and_gradient(parameters: Tensor, problem: TrainingProblem, chosen: Tens
     )
     losses = pair_losses(given, problem.parts)
     loss = losses.double().mean(dim=1)  # a sum of float32 may overflow where their mean does not
-    gradients = torch.autograd.grad(loss.sum(), list(blocks.values()))
-    return loss.detach(), restack(dict(zip(blocks, gradients, strict=True)), problem.architecture)
+    (gradient,) = torch.autograd.grad(loss.sum(), rows)
+    return loss.detach(), gradient
 
 
 def add_terms(

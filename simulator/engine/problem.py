@@ -15,12 +15,11 @@ from simulator.networks.architecture import Architecture
 from simulator.networks.compute_mode import EAGER, Computing
 from simulator.networks.optimizer import Adam
 from simulator.networks.packing import Packing
-from simulator.networks.parameters import Blocks
 from simulator.networks.transformer import sequence_log_probs
 from simulator.objectives.objective import RegularizerState, UnderReference
 from simulator.objectives.stacked_losses import ObjectiveSlice
 
-Value = Callable[[Blocks, Architecture, Packing, Tensor, Tensor], Tensor]
+Value = Callable[[Tensor, Architecture, Packing, Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True, kw_only=True)

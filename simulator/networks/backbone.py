@@ -26,7 +26,7 @@ from simulator.networks.architecture import Architecture
 from simulator.networks.attention import Attention, Shape, attend, for_queries, through_attention, turned
 from simulator.networks.compute_mode import is_compiled
 from simulator.networks.packing import Packing
-from simulator.networks.parameters import Blocks
+from simulator.networks.parameters import Blocks, unstack
 
 EPSILON = 1e-5  # of a layer norm, as torch has it
 FEW = 64  # tokens; up to here a product gathers the gradient of their embeddings faster than an addition one by one
@@ -212,8 +212,16 @@ def read_by(architecture: Architecture) -> list[str]:
     return [name for name in architecture.shapes if name != "unembed"]
 
 
-def packed_states(blocks: Blocks, architecture: Architecture, packed: Packing, tokens: Tensor) -> Tensor:
-    """What outputs are read from, normed, [R, N Q, d], for packed tokens [R, N, S]. It can be differentiated once."""
+def packed_states(parameters: Tensor, architecture: Architecture, packed: Packing, tokens: Tensor) -> Tensor:
+    """What outputs are read from, normed, [R, N Q, d], for parameters [R, D] and packed tokens [R, N, S].
+
+    It can be differentiated once.
+    """
+    return states_by(unstack(parameters, architecture), architecture, packed, tokens)
+
+
+def states_by(blocks: Blocks, architecture: Architecture, packed: Packing, tokens: Tensor) -> Tensor:
+    """The same for rows that are taken apart: taken apart twice, they would have a gradient from each, to be added."""
     weights = [blocks[name] for name in read_by(architecture)]
     keep = torch.is_grad_enabled() and any(weight.requires_grad for weight in weights)
     states: Tensor = Trunk.apply(architecture, packed, tokens, keep, *weights)

@@ -34,14 +34,7 @@ def initial_parameters(architecture: Architecture, rng: np.random.Generator) -> 
 def unstack(parameters: Tensor, architecture: Architecture) -> Blocks:
     """Views of the rows [R, D] as named weights [R, rows, columns]; they share the matrix's memory."""
     sizes = [rows * columns for rows, columns in architecture.shapes.values()]
-    parts = parameters[:, : architecture.parameters].split(sizes, dim=1)
+    *parts, _ = parameters.split([*sizes, architecture.row - architecture.parameters], dim=1)
     return {
         name: part.unflatten(1, shape) for part, (name, shape) in zip(parts, architecture.shapes.items(), strict=True)
     }
-
-
-def restack(blocks: Blocks, architecture: Architecture) -> Tensor:
-    """Named weights, or their gradients, as rows [R, D]: what `unstack` takes apart."""
-    flat = [blocks[name].flatten(1) for name in architecture.shapes]
-    filling = flat[0].new_zeros(len(flat[0]), architecture.row - architecture.parameters)
-    return torch.cat([*flat, filling], dim=1)

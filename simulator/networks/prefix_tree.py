@@ -25,7 +25,7 @@ from torch.nn.functional import pad
 from simulator.networks.architecture import ALIGNMENT, Architecture
 from simulator.networks.attention import REGISTER
 from simulator.networks.backbone import EPSILON, centred
-from simulator.networks.parameters import Blocks
+from simulator.networks.parameters import Blocks, unstack
 
 CACHED = 2**18  # numbers that stay in a core's own cache
 
@@ -166,16 +166,18 @@ def _filled(x: Tensor) -> Tensor:
 
 
 def at_nodes(
-    blocks: Blocks,
+    parameters: Tensor,
     architecture: Architecture,
     prompts: Tensor,
     depths: int,
-    read: Callable[[Tensor], Tensor],
+    read: Callable[[Tensor, Tensor], Tensor],
 ) -> Tensor:
     """What `read` makes of the states at the nodes of depths 0 to `depths`, [R, c, P, 1 + V + … + V^depths].
 
-    It is given states, normed, as [R, d, some places] and gives [R, c, as many].
+    parameters [R, D] are the networks'. `read` is given states, normed, as [R, d, some places], and the weights of the
+    read-out, and gives [R, c, as many].
     """
+    blocks = unstack(parameters, architecture)
     vocabulary, (count, length) = architecture.vocabulary, prompts.shape
     tree = _entering(blocks, prompts, depths)
     x = _listed(tree, count, vocabulary)
@@ -192,30 +194,30 @@ def at_nodes(
         up, down = blocks[f"{layer}.up"], centred(blocks[f"{layer}.down"])
         shape, size = x.shape[2:], max(1, CACHED // (ALIGNMENT * up.shape[0] * up.shape[2])) * ALIGNMENT
         parts = [_feed_forward(up, down, part) for part in _filled(x.flatten(2)).split(size, dim=2)]
-        parts = [read(_normed(part)) for part in parts] if last else parts
+        parts = [read(_normed(part), blocks["unembed"]) for part in parts] if last else parts
         x = torch.cat(parts, dim=2)[..., : shape.numel()].unflatten(2, shape)
     return x
 
 
-def node_log_probs(blocks: Blocks, architecture: Architecture, prompts: Tensor, length: int) -> Tensor:
+def node_log_probs(parameters: Tensor, architecture: Architecture, prompts: Tensor, length: int) -> Tensor:
     """Next-token log-probabilities at the inner nodes, float64 [R, P, 1 + V + … + V^(T-1), V].
 
-    prompts [P, L] are token ids and `length` is T.
+    parameters [R, D]; prompts [P, L] are token ids and `length` is T.
     """
 
-    def read(states: Tensor) -> Tensor:
-        return _product(blocks["unembed"], states).double().log_softmax(dim=1)
+    def read(states: Tensor, unembed: Tensor) -> Tensor:
+        return _product(unembed, states).double().log_softmax(dim=1)
 
-    return at_nodes(blocks, architecture, prompts, length - 1, read).permute(0, 2, 3, 1).contiguous()
+    return at_nodes(parameters, architecture, prompts, length - 1, read).permute(0, 2, 3, 1).contiguous()
 
 
-def leaf_scores(blocks: Blocks, architecture: Architecture, prompts: Tensor, length: int) -> Tensor:
-    """What networks of one output say of every response of `length` tokens, float64 [R, P, V^T]."""
+def leaf_scores(parameters: Tensor, architecture: Architecture, prompts: Tensor, length: int) -> Tensor:
+    """What networks of one output say of every response of `length` tokens, float64 [R, P, V^T]; parameters [R, D]."""
 
-    def read(states: Tensor) -> Tensor:
-        return (states * blocks["unembed"]).sum(dim=1, keepdim=True).double()
+    def read(states: Tensor, unembed: Tensor) -> Tensor:
+        return (states * unembed).sum(dim=1, keepdim=True).double()
 
-    return at_nodes(blocks, architecture, prompts, length, read)[:, 0, :, -(architecture.vocabulary**length) :]
+    return at_nodes(parameters, architecture, prompts, length, read)[:, 0, :, -(architecture.vocabulary**length) :]
 
 
 def leaf_log_probs(nodes: Tensor, vocabulary: int) -> Tensor:

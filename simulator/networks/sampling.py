@@ -23,7 +23,7 @@ from torch import Tensor
 
 from simulator.common.random_streams import random_stream
 from simulator.networks.architecture import ALIGNMENT, FILL, Architecture
-from simulator.networks.parameters import Blocks
+from simulator.networks.parameters import Blocks, unstack
 from simulator.networks.transformer import embed, feed_forward, normed
 
 LEAST = 2.0**-24  # of a waiting time; float32 gives 0 about as often as a time below that should come
@@ -146,7 +146,7 @@ def _through_token(blocks: Blocks, architecture: Architecture, cache: Cache, tok
 
 
 def sample(
-    blocks: Blocks,
+    parameters: Tensor,
     architecture: Architecture,
     prompts: Tensor,
     *,
@@ -159,11 +159,13 @@ def sample(
 ) -> Tensor:
     """`responses` responses of `length` tokens to each of the prompts, [P, L] or [R, P, L]; int64 [R, P, m, T].
 
-    noise: called once for each token, gives [P, m, V] or [R, P, m, V]. end: the token after which a response is over
-    and filled with -1. temperature: a number or [P, m, 1]; at infinity all tokens are alike. `keep(logits)` is shown
-    the policies' logits [R, P, m, V] of each token before it is drawn; behind the end of a response they mean nothing.
+    parameters [R, D] are the policies'. noise: called once for each token, gives [P, m, V] or [R, P, m, V]. end: the
+    token after which a response is over and filled with -1. temperature: a number or [P, m, 1]; at infinity all tokens
+    are alike. `keep(logits)` is shown the policies' logits [R, P, m, V] of each token before it is drawn; behind the
+    end of a response they mean nothing.
     """
-    runs, count = blocks["token"].shape[0], prompts.shape[-2]
+    blocks = unstack(parameters, architecture)
+    runs, count = len(parameters), prompts.shape[-2]
     x, prompt_keys, prompt_values = _through_prompts(blocks, architecture, prompts.expand(runs, -1, -1))
     inner = (length - 1, runs, count, responses, architecture.heads, architecture.width // architecture.heads)
     cache = Cache(
@@ -190,7 +192,7 @@ def sample(
 
 
 def sample_blocks(
-    blocks: Blocks,
+    parameters: Tensor,
     architecture: Architecture,
     prompts: Tensor,
     *,
@@ -203,7 +205,8 @@ def sample_blocks(
 ) -> Tensor:
     """Responses of one policy to prompts [P, L], int64 [P, m, T], each sampled at its `temperature` [P, m].
 
-    The noise is that of the streams (seed, purpose, lot). at_once: how many responses are drawn together, about.
+    parameters [1, D] are the policy's. The noise is that of the streams (seed, purpose, lot). at_once: how many
+    responses are drawn together, about.
     """
     lots = SampleBlocks(prompts=len(prompts), responses=temperature.shape[1])
     found = prompts.new_empty(lots.count * lots.size, lots.responses, length)
@@ -214,7 +217,7 @@ def sample_blocks(
             lots, numbers, vocabulary=architecture.vocabulary, seed=seed, purpose=purpose, device=prompts.device
         )
         drawn = sample(
-            blocks,
+            parameters,
             architecture,
             prompts[rows],
             responses=lots.responses,

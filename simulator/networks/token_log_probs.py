@@ -10,7 +10,6 @@ from torch import Tensor
 
 from simulator.networks.architecture import Architecture
 from simulator.networks.packing import packing
-from simulator.networks.parameters import Blocks
 from simulator.networks.sampling import SampleBlocks, gumbel_noise, sample
 from simulator.networks.transformer import packed_logits, token_log_probs
 
@@ -35,28 +34,31 @@ def runs_per_block(architecture: Architecture, prompt_length: int, lots: SampleB
     return max(1, fitting // (lots.blocks_within(fitting) * lots.responses_per_block))
 
 
-def response_log_probs(blocks: Blocks, architecture: Architecture, prompts: Tensor, responses: Tensor) -> Tensor:
-    """log pi of whole responses [R, N, K, T] to prompts [R, N, L], in nats, float64 [R, N, K]."""
+def response_log_probs(parameters: Tensor, architecture: Architecture, prompts: Tensor, responses: Tensor) -> Tensor:
+    """log pi of whole responses [R, N, K, T] to prompts [R, N, L], in nats, float64 [R, N, K]; parameters [R, D]."""
     runs, _, prompt_length = prompts.shape
     count, length = responses.shape[2:]
     packed = packing(prompt_length=prompt_length, response_length=length, responses=count, device=responses.device)
     size = max(1, MAX_FLOATS // (floats_per_prompt(architecture, prompt_length, count) * runs))
-    found = blocks["token"].new_empty(responses.shape[:3], dtype=torch.float64)
+    found = parameters.new_empty(responses.shape[:3], dtype=torch.float64)
     for first in range(0, prompts.shape[1], size):
         some = slice(first, first + size)
-        log_probs = token_log_probs(blocks, architecture, packed, prompts[:, some], responses[:, some])
+        log_probs = token_log_probs(parameters, architecture, packed, prompts[:, some], responses[:, some])
         found[:, some] = log_probs.double().sum(dim=-1)
     return found
 
 
-def response_logits(blocks: Blocks, architecture: Architecture, prompts: Tensor, responses: Tensor) -> Tensor:
-    """One policy's logits [R, P, m, T, V] at every token of responses [R, P, m, T] to prompts [P, L]."""
+def response_logits(parameters: Tensor, architecture: Architecture, prompts: Tensor, responses: Tensor) -> Tensor:
+    """One policy's logits [R, P, m, T, V] at every token of responses [R, P, m, T] to prompts [P, L].
+
+    parameters [1, D] are that policy's.
+    """
     asked = prompts[:, None].expand(*responses.shape[:3], -1)
     tokens = torch.cat([asked, responses[..., :-1].clamp(min=0)], dim=-1).flatten(0, 2)
     packed = packing(
         prompt_length=prompts.shape[1], response_length=responses.shape[3], responses=1, device=prompts.device
     )
-    return packed_logits(blocks, architecture, packed, tokens[None])[0].view(*responses.shape, -1)
+    return packed_logits(parameters, architecture, packed, tokens[None])[0].view(*responses.shape, -1)
 
 
 def next_token_kl(log_pi: Tensor, log_u: Tensor) -> Tensor:
@@ -94,8 +96,8 @@ def accumulate_token_stats(logits: Sequence[Tensor], reference: Tensor, response
 
 
 def sample_and_measure(
-    blocks: Blocks,
-    reference: Blocks,
+    parameters: Tensor,
+    reference: Tensor,
     architecture: Architecture,
     prompts: Tensor,
     *,
@@ -106,7 +108,8 @@ def sample_and_measure(
 ) -> dict[str, Tensor]:
     """Draw `responses` responses of each policy to prompts [P, L], and `compare` along them, [R, P, m] each.
 
-    The responses are there too, [R, P, m, T]. reference: one policy. The noise is that of (seed, purpose).
+    The responses are there too, [R, P, m, T]. parameters [R, D]; reference [1, D]: one policy. The noise is that of
+    (seed, purpose).
     """
     lots = SampleBlocks(prompts=len(prompts), responses=responses)
     prompt_length = prompts.shape[1]
@@ -115,7 +118,7 @@ def sample_and_measure(
     for numbers, rows in lots.batches(fitting):
         asked, logits = prompts[rows.to(prompts.device)], list[Tensor]()
         drawn = sample(
-            blocks,
+            parameters,
             architecture,
             asked,
             responses=responses,

@@ -17,9 +17,9 @@ from torch.nn.functional import embedding, layer_norm, pad
 
 from simulator.networks.architecture import Architecture
 from simulator.networks.attention import REGISTER
-from simulator.networks.backbone import packed_states, rows_of
+from simulator.networks.backbone import packed_states, rows_of, states_by
 from simulator.networks.packing import Packing, pack
-from simulator.networks.parameters import Blocks
+from simulator.networks.parameters import Blocks, unstack
 
 
 def embed(blocks: Blocks, tokens: Tensor, position: Tensor) -> Tensor:
@@ -50,13 +50,13 @@ def read_out(x: Tensor, weights: Tensor) -> Tensor:
     return (x * weights.transpose(1, 2)).sum(dim=2, keepdim=True)
 
 
-def packed_logits(blocks: Blocks, architecture: Architecture, packed: Packing, tokens: Tensor) -> Tensor:
+def packed_logits(parameters: Tensor, architecture: Architecture, packed: Packing, tokens: Tensor) -> Tensor:
     """The outputs [R, N, places read, V], next-token logits of a policy, at the places that are read.
 
-    tokens [R, N, S] are packed as `packed` says.
+    parameters [R, D]; tokens [R, N, S] are packed as `packed` says.
     """
-    runs, count, _ = tokens.shape
-    return read_out(packed_states(blocks, architecture, packed, tokens), blocks["unembed"]).view(
+    blocks, (runs, count, _) = unstack(parameters, architecture), tokens.shape
+    return read_out(states_by(blocks, architecture, packed, tokens), blocks["unembed"]).view(
         runs, count, -1, blocks["unembed"].shape[2]
     )
 
@@ -96,42 +96,50 @@ class TokenLogProb(torch.autograd.Function):
 
 
 def response_states(
-    blocks: Blocks, architecture: Architecture, packed: Packing, prompts: Tensor, responses: Tensor
+    parameters: Tensor, architecture: Architecture, packed: Packing, prompts: Tensor, responses: Tensor
 ) -> Tensor:
-    """What each token of responses [R, N, K, T] to prompts [R, N, L] is predicted from, [R, N, K, T, d]."""
+    """What each token of responses [R, N, K, T] to prompts [R, N, L] is predicted from, [R, N, K, T, d].
+
+    It is that of the networks with `parameters` [R, D].
+    """
     runs, count = responses.shape[:2]
-    states = packed_states(blocks, architecture, packed, pack(prompts, responses)).view(
+    states = packed_states(parameters, architecture, packed, pack(prompts, responses)).view(
         runs, count, -1, architecture.width
     )
     return states[:, :, packed.source].unflatten(2, responses.shape[2:])
 
 
 def token_log_probs(
-    blocks: Blocks, architecture: Architecture, packed: Packing, prompts: Tensor, responses: Tensor
+    parameters: Tensor, architecture: Architecture, packed: Packing, prompts: Tensor, responses: Tensor
 ) -> Tensor:
     """log pi(token | prompt, earlier tokens) of each response's tokens, in nats, [R, N, K, T].
 
-    prompts [R, N, L] and responses [R, N, K, T] are token ids; where a response is over it has negative ones, whose
-    log-probability is 0.
+    parameters [R, D]; prompts [R, N, L] and responses [R, N, K, T] are token ids; where a response is over it has
+    negative ones, whose log-probability is 0.
     """
-    states = packed_states(blocks, architecture, packed, pack(prompts, responses))
+    blocks = unstack(parameters, architecture)
+    states = states_by(blocks, architecture, packed, pack(prompts, responses))
     said: Tensor = TokenLogProb.apply(states, blocks["unembed"], packed.source, responses.clamp(min=0).flatten(2))
     return said.view(responses.shape).masked_fill(responses < 0, 0.0)
 
 
 def sequence_log_probs(
-    blocks: Blocks, architecture: Architecture, packed: Packing, prompts: Tensor, responses: Tensor
+    parameters: Tensor, architecture: Architecture, packed: Packing, prompts: Tensor, responses: Tensor
 ) -> Tensor:
-    """log pi(response | prompt) in nats, [R, N, K], for prompts [R, N, L] and responses [R, N, K, T]."""
-    return token_log_probs(blocks, architecture, packed, prompts, responses).sum(dim=-1)
+    """log pi(response | prompt) in nats, [R, N, K], for prompts [R, N, L] and responses [R, N, K, T].
+
+    parameters [R, D] are the policies'.
+    """
+    return token_log_probs(parameters, architecture, packed, prompts, responses).sum(dim=-1)
 
 
 def sequence_scores(
-    blocks: Blocks, architecture: Architecture, packed: Packing, prompts: Tensor, responses: Tensor
+    parameters: Tensor, architecture: Architecture, packed: Packing, prompts: Tensor, responses: Tensor
 ) -> Tensor:
     """What a network of one output says of responses [R, N, K, T] to prompts [R, N, L], as `whole_packing` packs them.
 
-    Where a response is over it has -1, which counts as the last token of the network's vocabulary. [R, N, K].
+    parameters [R, D] are the networks'. Where a response is over it has -1, which counts as the last token of the
+    network's vocabulary. [R, N, K].
     """
     said = responses.remainder(architecture.vocabulary)
-    return packed_logits(blocks, architecture, packed, torch.cat([prompts, said.flatten(2)], dim=2))[..., 0]
+    return packed_logits(parameters, architecture, packed, torch.cat([prompts, said.flatten(2)], dim=2))[..., 0]

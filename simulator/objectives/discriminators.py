@@ -16,7 +16,7 @@ from torch.nn.functional import pad, softplus
 from simulator.common.random_streams import random_stream
 from simulator.networks.architecture import ALIGNMENT, Architecture
 from simulator.networks.optimizer import Adam, adam_step
-from simulator.networks.parameters import Blocks, restack, unstack
+from simulator.networks.parameters import Blocks
 from simulator.networks.transformer import feed_forward, normed, read_out, response_states
 from simulator.objectives.objective import BatchContext, Regularizer, RegularizerState
 
@@ -84,9 +84,12 @@ def mean_loss(logits: Tensor, real: bool) -> Tensor:
     return softplus(whole)[:, :count].mean(dim=1)
 
 
-def states_of(blocks: Blocks, context: BatchContext) -> tuple[Tensor, Tensor]:
-    """Hidden states [2r, B, T, d] along both labels, chosen above rejected, and which tokens are there [2r, B, T]."""
-    states = response_states(blocks, context.architecture, context.packing, context.prompts, context.responses)
+def states_of(parameters: Tensor, context: BatchContext) -> tuple[Tensor, Tensor]:
+    """Hidden states [2r, B, T, d] along both labels, chosen above rejected, and which tokens are there [2r, B, T].
+
+    They are those of the policies with `parameters` [r, D].
+    """
+    states = response_states(parameters, context.architecture, context.packing, context.prompts, context.responses)
     token_mask = context.responses >= 0
     return torch.cat([states[:, :, 0], states[:, :, -1]]), torch.cat([token_mask[:, :, 0], token_mask[:, :, -1]])
 
@@ -94,8 +97,7 @@ def states_of(blocks: Blocks, context: BatchContext) -> tuple[Tensor, Tensor]:
 def reference_states(context: BatchContext) -> Tensor:
     """Those of the frozen reference, [2r, B, T, d]."""
     with torch.no_grad():
-        rows = context.reference.expand(len(context.parameters), -1)
-        return states_of(unstack(rows, context.architecture), context)[0]
+        return states_of(context.reference.expand(len(context.parameters), -1), context)[0]
 
 
 def other_label(values: Tensor) -> Tensor:
@@ -219,19 +221,12 @@ def step_on_states(
 
     def step(context: BatchContext, memory: RegularizerState) -> tuple[Tensor, Tensor]:
         with torch.enable_grad():
-            blocks = {
-                name: view.detach().requires_grad_()
-                for name, view in unstack(context.parameters, context.architecture).items()
-            }
-            states, token_mask = states_of(blocks, context)
+            rows = context.parameters.detach().requires_grad_()
+            states, token_mask = states_of(rows, context)
             prepare(context, memory, states.detach(), token_mask)
             value = measured(context, memory, states, token_mask)
-            gradients = torch.autograd.grad(value.sum(), list(blocks.values()), allow_unused=True)
-        whole = {
-            name: torch.zeros_like(block) if gradient is None else gradient
-            for (name, block), gradient in zip(blocks.items(), gradients, strict=True)
-        }
-        return value.detach(), restack(whole, context.architecture)
+            (gradient,) = torch.autograd.grad(value.sum(), rows)
+        return value.detach(), gradient
 
     return step
 
@@ -241,6 +236,6 @@ def value_on_states(measured: Measured) -> Callable[[BatchContext, RegularizerSt
 
     def value(context: BatchContext, memory: RegularizerState) -> Tensor:
         with torch.no_grad():
-            return measured(context, memory, *states_of(unstack(context.parameters, context.architecture), context))
+            return measured(context, memory, *states_of(context.parameters, context))
 
     return value

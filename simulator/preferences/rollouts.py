@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from simulator.common.random_streams import random_stream
-from simulator.networks.parameters import unstack
 from simulator.networks.sampling import LEAST, SampleBlocks, sample
 from simulator.worlds.protocol import World
 
@@ -36,7 +35,7 @@ def draw_responses(
     noise = torch.from_numpy(np.stack([waiting[seed] for seed in seeds], axis=1)).to(prompt.device)
     tokens = iter(noise.clamp_(min=LEAST).log_().neg_())
     drawn = sample(
-        unstack(parameters, world.architecture),
+        parameters,
         world.architecture,
         world.prompts[prompt[:, rows]],
         responses=lots.responses,

@@ -19,7 +19,6 @@ from torch import Tensor
 from simulator.measurement.ensemble import COMBINATIONS, Unit, gold_unit, standard_unit
 from simulator.networks.architecture import Architecture
 from simulator.networks.packing import whole_packing
-from simulator.networks.parameters import unstack
 from simulator.networks.prefix_tree import numbers_of
 from simulator.networks.token_log_probs import MAX_FLOATS, floats_per_prompt
 from simulator.networks.transformer import sequence_scores
@@ -150,7 +149,7 @@ class NetworkScorer:
     def _by(self, proxy: Proxy, prompt: Tensor, responses: Tensor) -> Tensor:
         architecture = proxy.members[0].architecture
         parameters = torch.stack([member.parameters for member in proxy.members]).to(prompt.device)
-        blocks, prompt_length = unstack(parameters, architecture), self.prompts.shape[1]
+        prompt_length = self.prompts.shape[1]
         packed = whole_packing(
             prompt_length=prompt_length, response_length=responses.shape[3], responses=1, device=prompt.device
         )
@@ -162,7 +161,7 @@ class NetworkScorer:
             some = slice(first, first + size)
             shape = (len(parameters), -1, -1)
             raw[:, some] = sequence_scores(
-                blocks,
+                parameters,
                 architecture,
                 packed,
                 self.prompts[asked[some]].expand(shape),

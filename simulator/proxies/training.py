@@ -28,7 +28,7 @@ from simulator.engine.problem import Schedule, TrainingProblem, TrainState, stat
 from simulator.engine.recorder import Recorder
 from simulator.engine.snapshots import named, part_of, scalar
 from simulator.networks.packing import whole_packing
-from simulator.networks.parameters import initial_parameters, unstack
+from simulator.networks.parameters import initial_parameters
 from simulator.networks.transformer import sequence_scores
 from simulator.objectives import OBJECTIVES
 from simulator.objectives.stacked_losses import ObjectiveSlice, StackedPairs, pair_losses
@@ -90,13 +90,13 @@ def batch_seed(member: Member) -> int:
 def values_of(parameters: Tensor, problem: TrainingProblem, places: Tensor) -> Tensor:
     """What the proxies with `parameters` [M, D] say of their pairs at `places` [M, n], float64 [M, n, 2]."""
     row = torch.arange(len(places), device=places.device).unsqueeze(1)
-    blocks, count = unstack(parameters, problem.architecture), places.shape[1]
+    count = places.shape[1]
     whole = torch.cat([places, places[:, :1].expand(-1, -count % PAIRS_READ)], dim=1)
     found = problem.reference_log_probs.new_empty((*whole.shape, 2), dtype=torch.float64)
     for first in range(0, whole.shape[1], PAIRS_READ):
         some = whole[:, first : first + PAIRS_READ]
         found[:, first : first + PAIRS_READ] = problem.value(
-            blocks, problem.architecture, problem.packing, problem.prompts[row, some], problem.responses[row, some]
+            parameters, problem.architecture, problem.packing, problem.prompts[row, some], problem.responses[row, some]
         )
     return found[:, :count]
 

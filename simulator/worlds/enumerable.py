@@ -23,7 +23,6 @@ from simulator.measurement.policy_summary import EDGES, LIKELY, PROMPTS, PolicyS
 from simulator.measurement.probability_mass import checked_mass
 from simulator.networks.architecture import ALIGNMENT, Architecture
 from simulator.networks.attention import REGISTER
-from simulator.networks.parameters import unstack
 from simulator.networks.prefix_tree import all_responses, leaf_log_probs, leaf_scores, node_log_probs, numbers_of
 from simulator.objectives.objective import UnderReference
 from simulator.settings.tables import Data
@@ -121,10 +120,10 @@ class EnumerableWorld:
         )
         size = max(1, MOST_MEASURED // (4 * self.reference_log_probs.shape[1] * max(1, architecture.width // 64)))
         for number in range(len(parameters)):
-            blocks = unstack(parameters[number : number + 1], architecture)
+            network = parameters[number : number + 1]
             for first in range(0, len(self.prompts), size):
                 some = slice(first, first + size)
-                found[number, some] = leaf_scores(blocks, architecture, self.prompts[some], self.responses.shape[1])[0]
+                found[number, some] = leaf_scores(network, architecture, self.prompts[some], self.responses.shape[1])[0]
         return found
 
     def measure_distribution(self, log_probs: Tensor, data: Data, scorer: Scorer | None = None) -> Columns:
@@ -213,8 +212,8 @@ class EnumerableWorld:
         prompts, vocabulary = len(self.prompts), self.architecture.vocabulary
         ends = -(-ALIGNMENT // (prompts * vocabulary)) if prompts % REGISTER else int(len(parameters) == 1)
         again = parameters[-1:].expand(0 if alone else ends, -1)
-        blocks = unstack(torch.cat([parameters, again]), self.architecture)
-        nodes = node_log_probs(blocks, self.architecture, self.prompts, self.responses.shape[1])
+        rows = torch.cat([parameters, again])
+        nodes = node_log_probs(rows, self.architecture, self.prompts, self.responses.shape[1])
         return leaf_log_probs(nodes[: len(parameters)], vocabulary)
 
     def oracle(self, name: str) -> pd.DataFrame:
@@ -230,8 +229,8 @@ def scores_of_all(score: Callable[[Array, Array], Array], prompts: Array, respon
 def list_world(spec: WorldSpec, ground: Components, device: torch.device) -> EnumerableWorld:
     """The world of `spec` on `ground`, made on the CPU and then moved. Raises ConfigError if gold has no scale."""
     vocabulary, length = spec.world.vocabulary, spec.world.response_length
-    blocks = unstack(ground.reference.unsqueeze(0), ground.architecture)
-    nodes = node_log_probs(blocks, ground.architecture, torch.from_numpy(ground.prompts), length)
+    rows, prompts = ground.reference.unsqueeze(0), torch.from_numpy(ground.prompts)
+    nodes = node_log_probs(rows, ground.architecture, prompts, length)
     log_probs = leaf_log_probs(nodes, vocabulary)[0]
     responses = all_responses(vocabulary, length)
     fluency = scores_of_all(fluency_under(ground.language), ground.prompts, responses)

@@ -27,7 +27,7 @@ from simulator.languages.language import Language, lengths
 from simulator.networks.architecture import Architecture
 from simulator.networks.optimizer import adam_step, clip_rows, learning_rate_factor, start_adam
 from simulator.networks.packing import packing
-from simulator.networks.parameters import initial_parameters, restack, unstack
+from simulator.networks.parameters import initial_parameters
 from simulator.networks.transformer import token_log_probs
 
 logger = logging.getLogger(__name__)
@@ -60,12 +60,11 @@ def train_reference(language: Language, architecture: Architecture, recipe: Reci
     for step in range(1, steps + 1):
         drawn = language.draw_texts(count=batch, prompt_length=prompt_length, rng=rng)
         prompts, texts = (torch.from_numpy(tokens).to(device) for tokens in drawn)
-        blocks = {name: view.detach().requires_grad_() for name, view in unstack(parameters, architecture).items()}
+        rows = parameters.detach().requires_grad_()
         with torch.enable_grad():
-            log_probs = token_log_probs(blocks, architecture, packed, prompts[None], texts[None, :, None])
+            log_probs = token_log_probs(rows, architecture, packed, prompts[None], texts[None, :, None])
             loss = -log_probs.mean() * (drawn[1].size / lengths(drawn[1]).sum())
-        gradients = torch.autograd.grad(loss, list(blocks.values()))
-        gradient = restack(dict(zip(blocks, gradients, strict=True)), architecture)
+        (gradient,) = torch.autograd.grad(loss, rows)
         factor = learning_rate_factor(step, steps=steps, warmup=steps // 20, schedule="cosine")
         rate = torch.full((1, 1), recipe.learning_rate * factor, device=device)
         adam_step(parameters, clip_rows(gradient, clip), state, step=step, rate=rate, weight_decay=0.0)

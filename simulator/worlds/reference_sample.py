@@ -23,7 +23,6 @@ from torch import Tensor
 from gold_rewards import Gold, gold_from_sample
 from simulator.languages.language import lengths
 from simulator.measurement.estimators import Estimate, reweighted, sum_of_means, win_probability
-from simulator.networks.parameters import unstack
 from simulator.networks.sampling import sample_blocks
 from simulator.networks.token_log_probs import MAX_FLOATS, floats_per_prompt, response_log_probs
 from simulator.settings.world_spec import WorldSpec
@@ -120,10 +119,10 @@ def draw_reference_sample(
     spec: WorldSpec, ground: Components, prompts: Tensor, reference: Tensor, end: int | None
 ) -> tuple[Gold, ReferenceSample, dict[str, Any]]:
     """The baseline of the measured prompts [n, L], the judge that it gives a scale, and the facts of both."""
-    blocks = unstack(reference.unsqueeze(0), ground.architecture)
+    rows = reference.unsqueeze(0)
     length, count = spec.world.response_length, spec.measure.baseline
     responses = sample_blocks(
-        blocks,
+        rows,
         ground.architecture,
         prompts,
         temperature=torch.ones(len(prompts), count, device=prompts.device),
@@ -144,7 +143,7 @@ def draw_reference_sample(
     single = responses.flatten(0, 1).unsqueeze(1)
     baseline = ReferenceSample(
         responses=responses,
-        reference=response_log_probs(blocks, ground.architecture, asked[None], single[None]).view(shape),
+        reference=response_log_probs(rows, ground.architecture, asked[None], single[None]).view(shape),
         parts=torch.from_numpy(judge.score_parts(*texts)).view(2, *shape).to(prompts.device),
     )
     facts = {

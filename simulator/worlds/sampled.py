@@ -36,7 +36,6 @@ from simulator.measurement.gibbs import no_rows
 from simulator.measurement.policy_summary import PolicySummary
 from simulator.networks.architecture import Architecture
 from simulator.networks.packing import whole_packing
-from simulator.networks.parameters import Blocks, unstack
 from simulator.networks.sampling import sample_blocks
 from simulator.networks.token_log_probs import MAX_FLOATS, floats_per_prompt, response_log_probs
 from simulator.networks.transformer import sequence_scores
@@ -112,7 +111,7 @@ class SampledWorld:
         """log pi_ref of responses [R, B, K, T] to the prompts of these rows [R, B], float64 [R, B, K]."""
         asked = self.prompts[prompt].unsqueeze(2).expand(*responses.shape[:3], -1).flatten(0, 2)
         single = responses.flatten(0, 2)[None, :, None]
-        return response_log_probs(self.reference_blocks, self.architecture, asked[None], single).view(
+        return response_log_probs(self.reference.unsqueeze(0), self.architecture, asked[None], single).view(
             responses.shape[:3]
         )
 
@@ -145,10 +144,11 @@ class SampledWorld:
         found = torch.empty((len(parameters), len(asked)), dtype=torch.float64, device=prompts.device)
         size = max(1, MAX_FLOATS // floats_per_prompt(architecture, prompts.shape[1]))
         for number in range(len(parameters)):
-            blocks = unstack(parameters[number : number + 1], architecture)
             for first in range(0, len(asked), size):
                 some = slice(first, first + size)
-                scores = sequence_scores(blocks, architecture, packed, asked[None, some], texts[None, some])
+                scores = sequence_scores(
+                    parameters[number : number + 1], architecture, packed, asked[None, some], texts[None, some]
+                )
                 found[number, some] = scores[0, :, 0].double()
         return found.view(len(parameters), *listed.shape[:2])
 
@@ -163,7 +163,7 @@ class SampledWorld:
             prompt=row,
             responses=responses,
             reference=response_log_probs(
-                self.reference_blocks, self.architecture, prompts.unsqueeze(0), responses.unsqueeze(0)
+                self.reference.unsqueeze(0), self.architecture, prompts.unsqueeze(0), responses.unsqueeze(0)
             )[0],
             draws=draws[:, 1],
         )
@@ -206,17 +206,12 @@ class SampledWorld:
         """No rows: the best policy is known where every response can be listed."""
         return no_rows()
 
-    @property
-    def reference_blocks(self) -> Blocks:
-        """The reference as named weights."""
-        return self.measurement.reference_blocks
-
     def _behave(self, policy: BehaviourPolicy, prompts: Tensor, responses: int, seed: int, purpose: str) -> Tensor:
         """Responses of the behaviour policy to `prompts`, [P, m, T]."""
         uniform = random_stream(seed, purpose, "temperature").random((len(prompts), responses))
         temperature = behaviour_temperature(policy, uniform)
         return sample_blocks(
-            self.reference_blocks,
+            self.reference.unsqueeze(0),
             self.architecture,
             prompts,
             temperature=torch.from_numpy(temperature).to(prompts.device),
@@ -228,10 +223,8 @@ class SampledWorld:
         )
 
     def _on_pairs(self, parameters: Tensor, pairs: Answers) -> Tensor:
-        blocks = unstack(parameters, self.architecture)
-        return (
-            response_log_probs(blocks, self.architecture, self.prompts[pairs.prompt], pairs.responses) - pairs.reference
-        )
+        prompts = self.prompts[pairs.prompt]
+        return response_log_probs(parameters, self.architecture, prompts, pairs.responses) - pairs.reference
 
     def behaviour_sample(self, data: Data) -> tuple[Tensor, Tensor]:
         """Responses of the behaviour policy to the measured prompts, [n, m, T], and their log pi_ref [n, m]."""
@@ -241,7 +234,7 @@ class SampledWorld:
             count, seed = measurement.settings.samples, measurement.seed
             drawn = self._behave(policy, measurement.prompts, count, seed, "behaviour")
             nothing = torch.zeros(drawn.shape[:2], dtype=torch.float64, device=drawn.device)
-            return drawn, log_ratios(measurement, self.reference_blocks, drawn, nothing)[0]
+            return drawn, log_ratios(measurement, self.reference.unsqueeze(0), drawn, nothing)[0]
 
         return self.behaviour.of(policy, draw)
 
@@ -251,8 +244,8 @@ def cross_entropy(spec: WorldSpec, ground: Components, reference: Tensor) -> flo
     rng = random_stream(spec.world.seed, "unseen")
     texts = ground.language.draw_unseen(count=UNSEEN, prompt_length=ground.prompts.shape[1], rng=rng)
     prompts, responses = (torch.from_numpy(tokens).to(reference.device)[None] for tokens in texts)
-    blocks = unstack(reference.unsqueeze(0), ground.architecture)
-    return float(-response_log_probs(blocks, ground.architecture, prompts, responses.unsqueeze(2)).mean())
+    rows = reference.unsqueeze(0)
+    return float(-response_log_probs(rows, ground.architecture, prompts, responses.unsqueeze(2)).mean())
 
 
 def sample_world(spec: WorldSpec, ground: Components, device: torch.device) -> SampledWorld:

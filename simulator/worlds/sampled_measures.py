@@ -23,7 +23,6 @@ from simulator.measurement.estimators import (
 from simulator.measurement.exact import TIE_NATS, Columns, kl_estimates
 from simulator.measurement.policy_summary import EDGES, LIKELY, PROMPTS, PolicySummary, bins_of, likeliest
 from simulator.networks.architecture import Architecture
-from simulator.networks.parameters import Blocks, unstack
 from simulator.networks.sampling import SampleBlocks
 from simulator.networks.token_log_probs import response_log_probs, runs_per_block, sample_and_measure
 from simulator.settings.world_spec import Measure
@@ -47,11 +46,6 @@ class SampledMeasurement:
     settings: Measure
     seed: int  # of the noise that responses are drawn with
     end: int | None  # the token that ends a response
-
-    @property
-    def reference_blocks(self) -> Blocks:
-        """The reference as named weights."""
-        return unstack(self.reference.unsqueeze(0), self.architecture)
 
     def gold_parts(self, prompts: Tensor, responses: Tensor) -> Tensor:
         """The parts of the judge's scores, [2, R, P, m], of responses [R, P, m, T] to prompts [P, L]."""
@@ -80,10 +74,10 @@ def measure_drawn(
     behaviour: responses of the behaviour policy to the measured prompts, [n, m, T], and their log pi_ref [n, m]; None
     where it is the reference, whose responses the baseline has.
     """
-    blocks, baseline = unstack(parameters, measurement.architecture), measurement.baseline
-    found = draw(measurement, blocks, measurement.prompts, "measure")
-    at_baseline = log_ratios(measurement, blocks, baseline.responses, baseline.reference)
-    at_behaviour = log_ratios(measurement, blocks, *behaviour) if behaviour else at_baseline
+    baseline = measurement.baseline
+    found = draw(measurement, parameters, measurement.prompts, "measure")
+    at_baseline = log_ratios(measurement, parameters, baseline.responses, baseline.reference)
+    at_behaviour = log_ratios(measurement, parameters, *behaviour) if behaviour else at_baseline
     return estimated_columns(measurement, found, at_baseline, at_behaviour, scorer)
 
 
@@ -122,16 +116,16 @@ def estimated_columns(
 
 
 def log_ratios(
-    measurement: SampledMeasurement, blocks: Blocks, responses: Tensor, reference: Tensor, count: int | None = None
+    measurement: SampledMeasurement, parameters: Tensor, responses: Tensor, reference: Tensor, count: int | None = None
 ) -> Tensor:
     """log pi - log pi_ref, [R, n, m], of the first m of the responses [n, m', T], whose log pi_ref is given.
 
-    count: m, as many as are drawn of a policy unless said.
+    parameters [R, D] are the policies'. count: m, as many as are drawn of a policy unless said.
     """
-    runs, some = blocks["token"].shape[0], responses[:, : count or measurement.settings.samples]
+    runs, some = len(parameters), responses[:, : count or measurement.settings.samples]
     prompts = measurement.prompts.repeat_interleave(some.shape[1], dim=0).expand(runs, -1, -1)
     single = some.flatten(0, 1).unsqueeze(1).expand(runs, -1, -1, -1)
-    log_probs = response_log_probs(blocks, measurement.architecture, prompts, single).view(runs, *some.shape[:2])
+    log_probs = response_log_probs(parameters, measurement.architecture, prompts, single).view(runs, *some.shape[:2])
     return log_probs - reference[:, : some.shape[1]]
 
 
@@ -155,16 +149,16 @@ def summarize(measurement: SampledMeasurement, parameters: Tensor, scorer: Score
     said_first: list[Tensor] = []
     found: dict[str, list[Tensor]] = {name: [] for name in ("log_probs", "reference", "gold", "proxy", "law")}
     for number in range(len(parameters)):
-        blocks = unstack(parameters[number : number + 1], measurement.architecture)
-        drawn = draw(measurement, blocks, few, "portrait")["responses"]
+        policy = parameters[number : number + 1]
+        drawn = draw(measurement, policy, few, "portrait")["responses"]
         gold = gold_score(measurement.gold_parts(few, drawn)) - zero
         found["law"].append(histogram(gold)[0])
-        own = log_probs(measurement, blocks, drawn[:, : len(shown)])
+        own = log_probs(measurement, policy, drawn[:, : len(shown)])
         best = torch.stack([texts[rows] for texts, rows in zip(drawn[0], likeliest(own[0], count), strict=False)])
         texts = torch.cat([best, usual], dim=1)[None]
         said_first.append(texts)
-        found["log_probs"].append(log_probs(measurement, blocks, texts)[0])
-        found["reference"].append(log_probs(measurement, measurement.reference_blocks, texts)[0])
+        found["log_probs"].append(log_probs(measurement, policy, texts)[0])
+        found["reference"].append(log_probs(measurement, measurement.reference.unsqueeze(0), texts)[0])
         found["gold"].append((gold_score(measurement.gold_parts(shown, texts)) - zero[: len(shown)])[0])
         if scorer is None:
             found["proxy"].append(found["log_probs"][-1] - found["reference"][-1])
@@ -179,11 +173,11 @@ def summarize(measurement: SampledMeasurement, parameters: Tensor, scorer: Score
     )
 
 
-def draw(measurement: SampledMeasurement, blocks: Blocks, prompts: Tensor, purpose: str) -> dict[str, Tensor]:
-    """Responses of policies to `prompts`, [R, n, m, T], with noise that all share, and what is known along them."""
+def draw(measurement: SampledMeasurement, parameters: Tensor, prompts: Tensor, purpose: str) -> dict[str, Tensor]:
+    """Responses of policies [R, D] to `prompts`, [R, n, m, T], with noise that all share, and what is known of them."""
     return sample_and_measure(
-        blocks,
-        measurement.reference_blocks,
+        parameters,
+        measurement.reference.unsqueeze(0),
         measurement.architecture,
         prompts,
         responses=measurement.settings.samples,
@@ -193,12 +187,12 @@ def draw(measurement: SampledMeasurement, blocks: Blocks, prompts: Tensor, purpo
     )
 
 
-def log_probs(measurement: SampledMeasurement, blocks: Blocks, responses: Tensor) -> Tensor:
-    """log pi of responses [R, n, m, T] to the first n measured prompts, [R, n, m]."""
+def log_probs(measurement: SampledMeasurement, parameters: Tensor, responses: Tensor) -> Tensor:
+    """log pi of responses [R, n, m, T] to the first n measured prompts, [R, n, m], by policies [R, D]."""
     asked = measurement.prompts[: responses.shape[1]].repeat_interleave(responses.shape[2], dim=0)
     single = responses.flatten(1, 2).unsqueeze(2)
     prompts = asked.expand(len(responses), -1, -1)
-    return response_log_probs(blocks, measurement.architecture, prompts, single).view(responses.shape[:3])
+    return response_log_probs(parameters, measurement.architecture, prompts, single).view(responses.shape[:3])
 
 
 def histogram(gold: Tensor) -> Tensor:

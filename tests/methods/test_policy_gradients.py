@@ -20,7 +20,6 @@ from simulator.methods.algorithms.policy_gradients import (
     set_task,
 )
 from simulator.methods.rl import algorithm_of
-from simulator.networks.parameters import unstack
 from simulator.sweeps.grid import expand
 from tests.conftest import small_sweep
 from tests.helpers.planted_proxy import planted_proxy
@@ -44,7 +43,7 @@ def moved(lab: sim.World, rows: int, size: float = 0.1, dtype: torch.dtype = tor
 
 def test_the_objective_is_the_sum_over_every_response(lab: sim.World) -> None:
     task, parameters, here = task_of(lab, penalty=(0.0, 0.7)), moved(lab, 4), lab.simulated
-    found = objective(unstack(parameters, here.architecture), here, task.scorer.tables, task.penalty)
+    found = objective(parameters, here, task.scorer.tables, task.penalty)
     measured, _ = here.measure(parameters, None, lab.settings.data, task.scorer)
     by_hand = measured["proxy"] - torch.tensor([0.0, 0.0, 0.7, 0.7]) * measured["kl"]
     assert found.numpy() == pytest.approx(by_hand.numpy(), abs=1e-6)
@@ -57,7 +56,7 @@ def test_the_exact_gradient_agrees_with_finite_differences(lab: sim.World) -> No
     gradient = gradient_of(parameters, task, None)
 
     def value(rows: torch.Tensor) -> torch.Tensor:
-        return objective(unstack(rows, here.architecture), here, task.scorer.tables, task.penalty.double())
+        return objective(rows, here, task.scorer.tables, task.penalty.double())
 
     slope = (value(parameters + 1e-6 * direction) - value(parameters - 1e-6 * direction)) / 2e-6
     assert -(gradient * direction).sum(dim=1).numpy() == pytest.approx(slope.numpy(), rel=1e-5)

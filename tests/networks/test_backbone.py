@@ -9,7 +9,7 @@ from torch.nn.functional import layer_norm
 from simulator.networks.architecture import Architecture
 from simulator.networks.backbone import packed_states
 from simulator.networks.packing import Packing, packing, whole_packing
-from simulator.networks.parameters import Blocks, initial_parameters, restack, unstack
+from simulator.networks.parameters import initial_parameters, unstack
 
 CPU = torch.device("cpu")
 SHORT = {"prompt_length": 2, "response_length": 3, "responses": 2, "device": CPU}  # fewer places than a register has
@@ -30,9 +30,9 @@ def texts(packed: Packing, runs: int, vocabulary: int) -> Tensor:
     return torch.from_numpy(rng.integers(vocabulary, size=(runs, 3, len(packed.position))))
 
 
-def plain_states(blocks: Blocks, architecture: Architecture, packed: Packing, tokens: Tensor) -> Tensor:
+def plain_states(parameters: Tensor, architecture: Architecture, packed: Packing, tokens: Tensor) -> Tensor:
     """The same network as anyone would write it, one run after another, every place computed."""
-    found = []
+    blocks, found = unstack(parameters, architecture), []
     for run in range(len(tokens)):
         weights = {name: view[run] for name, view in blocks.items()}
         x = weights["token"][tokens[run]] + weights["position"][packed.position]
@@ -54,7 +54,7 @@ def test_states_and_gradient_are_those_of_the_plain_network(sizes: dict[str, int
     found = []
     for states in (packed_states, plain_states):
         rows = rows_of(architecture, 3).requires_grad_()
-        value = states(unstack(rows, architecture), architecture, packed, tokens)
+        value = states(rows, architecture, packed, tokens)
         looked_at = torch.linspace(-1, 1, value[0].numel()).double().view(value.shape[1:])
         (gradient,) = torch.autograd.grad((value * looked_at).sin().sum(), rows)
         found.append((value.detach().numpy(), gradient.numpy()))
@@ -65,9 +65,7 @@ def test_states_and_gradient_are_those_of_the_plain_network(sizes: dict[str, int
 def test_nothing_is_kept_where_no_gradient_is_asked() -> None:
     architecture, packed = network(), packing(**SHORT)
     with torch.no_grad():
-        states = packed_states(
-            unstack(rows_of(architecture, 2).requires_grad_(), architecture), architecture, packed, texts(packed, 2, 5)
-        )
+        states = packed_states(rows_of(architecture, 2).requires_grad_(), architecture, packed, texts(packed, 2, 5))
     assert states.grad_fn is None
 
 
@@ -75,7 +73,7 @@ def test_a_stream_beyond_all_numbers_has_no_states() -> None:
     architecture, packed = network(), packing(**SHORT)
     rows = rows_of(architecture, 2).float()
     rows[1] *= 1e25
-    states = packed_states(unstack(rows, architecture), architecture, packed, texts(packed, 2, 5))
+    states = packed_states(rows, architecture, packed, texts(packed, 2, 5))
     assert states[0].isfinite().all()
     assert states[1].isnan().all()
 
@@ -83,13 +81,7 @@ def test_a_stream_beyond_all_numbers_has_no_states() -> None:
 def test_a_pass_says_that_it_can_be_differentiated_once() -> None:
     architecture, packed = network(), packing(**SHORT)
     rows = rows_of(architecture, 2).requires_grad_()
-    states = packed_states(unstack(rows, architecture), architecture, packed, texts(packed, 2, 5)).sin().sum()
+    states = packed_states(rows, architecture, packed, texts(packed, 2, 5)).sin().sum()
     torch.autograd.grad(states, rows, retain_graph=True)
     with pytest.raises(RuntimeError, match="one gradient, and that one has been taken"):
         torch.autograd.grad(states, rows)
-
-
-def test_restack_puts_together_what_unstack_takes_apart() -> None:
-    architecture = network()
-    rows = rows_of(architecture, 2)
-    assert torch.equal(restack(unstack(rows, architecture), architecture), rows)

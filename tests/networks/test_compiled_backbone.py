@@ -11,7 +11,7 @@ import simulator as sim
 from simulator.networks.backbone import compiled, packed_states
 from simulator.networks.compute_mode import Computing, computing
 from simulator.networks.packing import packing
-from simulator.networks.parameters import initial_parameters, unstack
+from simulator.networks.parameters import initial_parameters
 
 
 @pytest.mark.slow
@@ -28,7 +28,7 @@ def test_more_shapes_are_compiled_than_torch_allows_by_default(lab: sim.World, m
             own = [initial_parameters(architecture, np.random.default_rng(seed)) for seed in range(runs)]
             rows = (1.5 * torch.stack(own).double()).requires_grad_()
             tokens = torch.from_numpy(rng.integers(lab.vocabulary, size=(runs, 3, len(packed.position))))
-            states = packed_states(unstack(rows, architecture), architecture, packed, tokens)
+            states = packed_states(rows, architecture, packed, tokens)
             (found,) = torch.autograd.grad(states.square().sum() + states.sum(), rows)
             assert found.shape == rows.shape
     compiled.cache_clear()

@@ -11,7 +11,7 @@ from torch import Tensor
 import simulator as sim
 from simulator.networks.compute_mode import EAGER, LONG, Computing, can_compile, computing, computing_on, is_compiled
 from simulator.networks.packing import packing, whole_packing
-from simulator.networks.parameters import initial_parameters, unstack
+from simulator.networks.parameters import initial_parameters
 from simulator.networks.transformer import sequence_log_probs, sequence_scores
 
 CPU = torch.device("cpu")
@@ -30,7 +30,7 @@ def gradient(lab: sim.World, how: Computing, runs: int, value: str) -> Tensor:
     rows = (1.5 * all_rows)[:runs].requires_grad_()
     of = sequence_log_probs if value == "log_probs" else sequence_scores
     with computing(how):
-        said = of(unstack(rows, architecture), architecture, packed, prompts[:runs], responses[:runs])
+        said = of(rows, architecture, packed, prompts[:runs], responses[:runs])
         (found,) = torch.autograd.grad(said.square().sum(), rows)
     return found
 

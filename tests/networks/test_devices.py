@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from simulator.networks.architecture import Architecture
-from simulator.networks.parameters import initial_parameters, unstack
+from simulator.networks.parameters import initial_parameters
 from simulator.networks.sampling import sample
 from simulator.networks.token_log_probs import accumulate_token_stats, response_log_probs, response_logits
 from tests.helpers.one_device import META, OnOneDevice
@@ -20,14 +20,13 @@ def reference() -> Tensor:
 
 
 def test_sampling_and_reading_stay_on_their_device(reference: Tensor) -> None:
-    blocks = unstack(reference.expand(3, -1), ARCHITECTURE)
-    alone = unstack(reference.unsqueeze(0), ARCHITECTURE)
+    rows, alone = reference.expand(3, -1), reference.unsqueeze(0)
     prompts = torch.ones(4, 2, dtype=torch.int64, device=META)
     response_logits(alone, ARCHITECTURE, prompts, torch.ones(3, 4, 5, 3, dtype=torch.int64, device=META))  # the packing
     with OnOneDevice({"meta"}):
         seen: list[Tensor] = []
         drawn = sample(
-            blocks,
+            rows,
             ARCHITECTURE,
             prompts,
             responses=5,
@@ -41,9 +40,9 @@ def test_sampling_and_reading_stay_on_their_device(reference: Tensor) -> None:
 
 
 def test_whole_responses_are_read_on_their_device(reference: Tensor) -> None:
-    blocks = unstack(reference.expand(3, -1), ARCHITECTURE)
+    rows = reference.expand(3, -1)
     prompts = torch.ones(3, 4, 2, dtype=torch.int64, device=META)
-    found = response_log_probs(blocks, ARCHITECTURE, prompts, torch.ones(3, 4, 2, 3, dtype=torch.int64, device=META))
+    found = response_log_probs(rows, ARCHITECTURE, prompts, torch.ones(3, 4, 2, 3, dtype=torch.int64, device=META))
     assert found.device == META
 
 

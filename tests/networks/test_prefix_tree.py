@@ -7,7 +7,7 @@ import torch
 
 import simulator as sim
 from simulator.networks.architecture import Architecture
-from simulator.networks.parameters import initial_parameters, unstack
+from simulator.networks.parameters import initial_parameters
 from simulator.networks.prefix_tree import all_responses, leaf_log_probs, node_log_probs
 from tests.conftest import small_sweep
 
@@ -25,8 +25,7 @@ def test_the_tree_gives_every_response_its_log_prob(vocabulary: int, length: int
         reference_sha256="",
     )
     prompts = torch.from_numpy(np.random.default_rng(0).integers(vocabulary, size=(3, prompt_length)))
-    blocks = unstack(policies.parameters, architecture)
-    leaves = leaf_log_probs(node_log_probs(blocks, architecture, prompts, length), vocabulary)
+    leaves = leaf_log_probs(node_log_probs(policies.parameters, architecture, prompts, length), vocabulary)
 
     texts = torch.from_numpy(all_responses(vocabulary, length))
     alone = policies.log_prob(prompts, texts.expand(3, -1, -1))

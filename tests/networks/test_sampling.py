@@ -11,7 +11,7 @@ from torch import Tensor
 
 import simulator as sim
 from simulator.networks.architecture import FILL, Architecture
-from simulator.networks.parameters import initial_parameters, unstack
+from simulator.networks.parameters import initial_parameters
 from simulator.networks.prefix_tree import leaf_log_probs, node_log_probs
 from simulator.networks.sampling import SampleBlocks, gumbel_noise, sample, sample_blocks
 
@@ -33,9 +33,9 @@ def noise_of(lots: SampleBlocks, seed: int = 0, vocabulary: int = 4) -> Callable
 
 @pytest.mark.parametrize("temperature", [1.0, 2.0, torch.inf])
 def test_responses_have_the_law_of_the_policy(parameters: Tensor, temperature: float) -> None:
-    blocks, draws = unstack(parameters[:1], SMALL), 16_384
+    policy, draws = parameters[:1], 16_384
     drawn = sample_blocks(
-        blocks,
+        policy,
         SMALL,
         PROMPTS,
         temperature=torch.full((2, draws), temperature),
@@ -45,7 +45,7 @@ def test_responses_have_the_law_of_the_policy(parameters: Tensor, temperature: f
         purpose="law",
         at_once=2**20,
     )
-    nodes = (node_log_probs(blocks, SMALL, PROMPTS, 3) / temperature).log_softmax(dim=-1)
+    nodes = (node_log_probs(policy, SMALL, PROMPTS, 3) / temperature).log_softmax(dim=-1)
     law = leaf_log_probs(nodes, 4)[0].exp().numpy()
     for p in range(2):
         count = np.bincount((drawn[p] @ torch.tensor([16, 4, 1])).numpy(), minlength=64)
@@ -54,9 +54,9 @@ def test_responses_have_the_law_of_the_policy(parameters: Tensor, temperature: f
 
 
 def test_responses_that_end_have_the_law_of_the_policy(parameters: Tensor) -> None:
-    end, draws, blocks = 2, 16_384, unstack(parameters[1:2], SMALL)
+    end, draws = 2, 16_384
     drawn = sample_blocks(
-        blocks,
+        parameters[1:2],
         SMALL,
         PROMPTS[:1],
         temperature=torch.ones(1, draws),
@@ -89,12 +89,10 @@ def test_responses_that_end_have_the_law_of_the_policy(parameters: Tensor) -> No
 
 
 def test_what_was_drawn_first_does_not_depend_on_how_much_is_drawn(parameters: Tensor) -> None:
-    blocks = unstack(parameters[:1], SMALL)
-
     def draw(count: int, at_once: int) -> Tensor:
         prompts = PROMPTS[torch.arange(count) % 2]
         return sample_blocks(
-            blocks,
+            parameters[:1],
             SMALL,
             prompts,
             temperature=torch.ones(count, 2),
@@ -116,8 +114,8 @@ def test_a_policy_draws_the_same_alone_and_in_a_stack(parameters: Tensor) -> Non
 
     def draw(rows: slice) -> tuple[Tensor, Tensor]:
         seen: list[Tensor] = []
-        blocks = unstack(parameters[rows], SMALL)
-        drawn = sample(blocks, SMALL, prompts, responses=5, length=3, noise=noise_of(lots), end=3, keep=seen.append)
+        policies = parameters[rows]
+        drawn = sample(policies, SMALL, prompts, responses=5, length=3, noise=noise_of(lots), end=3, keep=seen.append)
         return drawn, torch.stack(seen)
 
     together = draw(slice(None))
@@ -133,7 +131,7 @@ def test_policies_that_nearly_agree_nearly_always_say_the_same(parameters: Tenso
     lots = SampleBlocks(prompts=2048, responses=1)
     first: list[Tensor] = []
     drawn = sample(
-        unstack(torch.cat([parameters[:1], near]), SMALL),
+        torch.cat([parameters[:1], near]),
         SMALL,
         PROMPTS[torch.arange(2048) % 2],
         responses=1,
@@ -149,7 +147,7 @@ def test_policies_that_nearly_agree_nearly_always_say_the_same(parameters: Tenso
     assert 0 < bound < 0.1
     assert parted < bound + 4 * np.sqrt(bound / 2048)
     other = sample(
-        unstack(near, SMALL),
+        near,
         SMALL,
         PROMPTS[torch.arange(2048) % 2],
         responses=1,

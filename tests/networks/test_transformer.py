@@ -52,7 +52,7 @@ def test_packed_responses_have_the_log_probs_of_the_plain_network(stack: Tensor,
     prompts = torch.from_numpy(rng.integers(5, size=(3, 4, 3)))
     responses = torch.from_numpy(rng.integers(5, size=(3, 4, 2, 4)))
     packed = packing(prompt_length=3, response_length=4, responses=2, device=CPU)
-    got = token_log_probs(unstack(stack, ARCHITECTURE), ARCHITECTURE, packed, prompts, responses)
+    got = token_log_probs(stack, ARCHITECTURE, packed, prompts, responses)
     for run in range(3):
         weights = {name: view[0] for name, view in unstack(stack[run : run + 1], ARCHITECTURE).items()}
         for n in range(4):
@@ -67,18 +67,17 @@ def test_hidden_states_are_what_tokens_are_predicted_from(stack: Tensor, rng: np
     prompts = torch.from_numpy(rng.integers(5, size=(3, 4, 3)))
     responses = torch.from_numpy(rng.integers(5, size=(3, 4, 2, 4)))
     packed = packing(prompt_length=3, response_length=4, responses=2, device=CPU)
-    blocks = unstack(stack, ARCHITECTURE)
-    states = response_states(blocks, ARCHITECTURE, packed, prompts, responses)
-    logits = torch.einsum("rnktd,rdv->rnktv", states, blocks["unembed"])
+    states = response_states(stack, ARCHITECTURE, packed, prompts, responses)
+    logits = torch.einsum("rnktd,rdv->rnktv", states, unstack(stack, ARCHITECTURE)["unembed"])
     log_probs = logits.log_softmax(dim=-1).gather(4, responses.unsqueeze(4))[..., 0]
-    expected = token_log_probs(blocks, ARCHITECTURE, packed, prompts, responses)
+    expected = token_log_probs(stack, ARCHITECTURE, packed, prompts, responses)
     assert log_probs.numpy() == pytest.approx(expected.numpy(), abs=1e-5)
 
 
 def test_one_token_responses_need_no_packed_place(stack: Tensor) -> None:
     packed = packing(prompt_length=2, response_length=1, responses=3, device=CPU)
     prompts, responses = torch.zeros(3, 1, 2, dtype=torch.int64), torch.arange(3).view(1, 1, 3, 1).expand(3, 1, 3, 1)
-    got = token_log_probs(unstack(stack, ARCHITECTURE), ARCHITECTURE, packed, prompts, responses)
+    got = token_log_probs(stack, ARCHITECTURE, packed, prompts, responses)
     weights = {name: view[1] for name, view in unstack(stack, ARCHITECTURE).items()}
     assert got[1, 0, :, 0].numpy() == pytest.approx(plain_log_probs(weights, [0, 0])[1, :3].numpy(), abs=1e-10)
 
@@ -103,7 +102,7 @@ def test_a_response_that_is_over_is_read_up_to_its_end() -> None:
     for responses in (short, filled):
         packed = packing(prompt_length=2, response_length=responses.shape[3], responses=2, device=torch.device("cpu"))
         row = parameters.clone().requires_grad_()
-        log_probs = token_log_probs(unstack(row, architecture), architecture, packed, prompts, responses)
+        log_probs = token_log_probs(row, architecture, packed, prompts, responses)
         (gradient,) = torch.autograd.grad(log_probs.sum(), row)
         found.append((log_probs.detach().sum(dim=-1).numpy(), gradient.numpy()))
     for short_one, filled_one in zip(*found, strict=True):
@@ -117,7 +116,7 @@ def test_the_gradient_agrees_with_finite_differences() -> None:
     responses = torch.tensor([[[[0, 1, 2], [2, 2, 0]], [[1, 1, 0], [0, 0, 1]]]])
 
     def value(rows: Tensor) -> Tensor:
-        return sequence_log_probs(unstack(rows, architecture), architecture, packed, prompts, responses).sin().sum()
+        return sequence_log_probs(rows, architecture, packed, prompts, responses).sin().sum()
 
     rows = (1.5 * initial_parameters(architecture, np.random.default_rng(0)).double()[None]).requires_grad_()
     step = 1e-6

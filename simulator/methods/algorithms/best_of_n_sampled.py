@@ -18,7 +18,6 @@ from torch import Tensor
 from simulator.common.signals import stop_if_requested
 from simulator.measurement.best_of_n import estimate, subset_weights
 from simulator.measurement.estimators import placement
-from simulator.networks.parameters import Blocks, unstack
 from simulator.networks.sampling import sample_blocks
 from simulator.worlds.listing import Scorer
 from simulator.worlds.reference_sample import gold_score
@@ -35,11 +34,7 @@ def read_pool(world: SampledWorld, scorer: Scorer, size: int) -> tuple[dict[str,
     content and fluency (their parts of gold), score (gold before its mean is taken off), win_rate and length, [n, N]
     each; the proxies' scores [R, n, N].
     """
-    blocks, prompts, runs = (
-        unstack(world.reference.unsqueeze(0), world.architecture),
-        world.measurement.prompts,
-        len(scorer.tables),
-    )
+    prompts, runs = world.measurement.prompts, len(scorer.tables)
     own = world.measurement.baseline.parts.mean(dim=-1)
     others = gold_score(world.measurement.baseline.parts).sort(dim=-1).values
     names = ("content", "fluency", "score", "win_rate", "length")
@@ -48,7 +43,7 @@ def read_pool(world: SampledWorld, scorer: Scorer, size: int) -> tuple[dict[str,
     for row in range(len(prompts)):
         for first in range(0, size, CHUNK):
             here = slice(first, min(first + CHUNK, size))
-            drawn = draw_chunk(world, blocks, row, first // CHUNK)[:, : here.stop - first]
+            drawn = draw_chunk(world, row, first // CHUNK)[:, : here.stop - first]
             parts = world.measurement.gold_parts(prompts[row : row + 1], drawn.unsqueeze(0))[:, 0, 0]
             scores = gold_score(parts)
             found = {
@@ -65,10 +60,10 @@ def read_pool(world: SampledWorld, scorer: Scorer, size: int) -> tuple[dict[str,
     return said, proxies
 
 
-def draw_chunk(world: SampledWorld, blocks: Blocks, row: int, number: int) -> Tensor:
+def draw_chunk(world: SampledWorld, row: int, number: int) -> Tensor:
     """CHUNK responses of the reference to a measured prompt, [1, CHUNK, T], from a stream of their own."""
     return sample_blocks(
-        blocks,
+        world.reference.unsqueeze(0),
         world.architecture,
         world.measurement.prompts[row : row + 1],
         temperature=torch.ones(1, CHUNK, device=world.measurement.prompts.device),

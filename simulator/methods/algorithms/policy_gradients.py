@@ -23,7 +23,6 @@ from simulator.methods.algorithms.final_tables import save_summary
 from simulator.networks.compute_mode import Computing, computing, computing_on
 from simulator.networks.optimizer import adam_step, clip_rows, learning_rate_factor
 from simulator.networks.packing import packing
-from simulator.networks.parameters import Blocks, restack, unstack
 from simulator.networks.prefix_tree import leaf_log_probs, node_log_probs
 from simulator.networks.transformer import token_log_probs
 from simulator.preferences.rollouts import draw_responses
@@ -89,13 +88,16 @@ class Rollout:
     advantage: Tensor
 
 
-def log_probs_of(blocks: Blocks, world: World, prompt: Tensor, responses: Tensor) -> Tensor:
-    """log pi of every token, [R, B, K, T], of responses [R, B, K, T] to the prompts of these rows [R, B]."""
+def log_probs_of(parameters: Tensor, world: World, prompt: Tensor, responses: Tensor) -> Tensor:
+    """log pi of every token, [R, B, K, T], of responses [R, B, K, T] to the prompts of these rows [R, B].
+
+    parameters [R, D] are the policies'.
+    """
     count, length = responses.shape[2:]
     packed = packing(prompt_length=world.prompts.shape[1], response_length=length, responses=1, device=responses.device)
     asked = world.prompts[prompt].repeat_interleave(count, dim=1)
     single = responses.flatten(1, 2).unsqueeze(2)
-    return token_log_probs(blocks, world.architecture, packed, asked, single).view(responses.shape)
+    return token_log_probs(parameters, world.architecture, packed, asked, single).view(responses.shape)
 
 
 def leave_one_out(returns: Tensor) -> Tensor:
@@ -112,7 +114,7 @@ def roll_out(parameters: Tensor, task: Task, step: int) -> Rollout:
     responses = draw_responses(
         parameters, world, prompt, seeds=task.seeds, responses=task.algorithm.responses, purpose=("rl", step)
     )
-    old = log_probs_of(unstack(parameters, world.architecture), world, prompt, responses)
+    old = log_probs_of(parameters, world, prompt, responses)
     ratio = old.double().sum(dim=-1) - world.log_reference(prompt, responses)
     returns = task.scorer.of(prompt, responses) - task.penalty.unsqueeze(2) * ratio
     return Rollout(prompt=prompt, responses=responses, old_log_probs=old, advantage=leave_one_out(returns).float())
@@ -132,9 +134,12 @@ def clipped(log_probs: Tensor, rollout: Rollout, clip: float) -> Tensor:
     return -(gain * said).sum(dim=-1).mean(dim=(1, 2))
 
 
-def objective(blocks: Blocks, world: ListedWorld, tables: Tensor, penalty: Tensor) -> Tensor:
-    """E_pi r - tau KL(pi || pi_ref), [R], for scores [R, P, G] and tau [R, 1]: a sum over every response."""
-    nodes = node_log_probs(blocks, world.architecture, world.prompts, world.responses.shape[1])
+def objective(parameters: Tensor, world: ListedWorld, tables: Tensor, penalty: Tensor) -> Tensor:
+    """E_pi r - tau KL(pi || pi_ref), [R], for scores [R, P, G] and tau [R, 1]: a sum over every response.
+
+    parameters [R, D] are the policies'.
+    """
+    nodes = node_log_probs(parameters, world.architecture, world.prompts, world.responses.shape[1])
     log_probs = leaf_log_probs(nodes, world.architecture.vocabulary)
     gain = tables - penalty.unsqueeze(2) * (log_probs - world.reference_log_probs)
     return (checked_mass(log_probs.exp(), "a policy") * gain).sum(dim=-1).mean(dim=-1)
@@ -149,16 +154,16 @@ def gradient_of(parameters: Tensor, task: Task, rollout: Rollout | None) -> Tens
         rows = [slice(row, row + 1) for row in range(len(parameters))]
         return torch.cat([gradient_of(parameters[row], task.rows(row), None) for row in rows])
     world = task.world
-    blocks = {name: view.detach().requires_grad_() for name, view in unstack(parameters, world.architecture).items()}
+    leaf = parameters.detach().requires_grad_()
     with torch.enable_grad():
         if rollout is None:
-            loss = -objective(blocks, as_listed(world), task.scorer.tables, task.penalty)
+            loss = -objective(leaf, as_listed(world), task.scorer.tables, task.penalty)
         else:
-            log_probs = log_probs_of(blocks, world, rollout.prompt, rollout.responses)
+            log_probs = log_probs_of(leaf, world, rollout.prompt, rollout.responses)
             ppo, ratio_clip = task.algorithm.name == "ppo", task.algorithm.ratio_clip
             loss = clipped(log_probs, rollout, ratio_clip) if ppo else reinforce(log_probs, rollout)
-        gradients = torch.autograd.grad(loss.sum(), list(blocks.values()))
-    return restack(dict(zip(blocks, gradients, strict=True)), world.architecture)
+        (gradient,) = torch.autograd.grad(loss.sum(), leaf)
+    return gradient
 
 
 def climb(state: TrainState, task: Task, steps: int) -> TrainState:
