@@ -10,8 +10,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from simulator.native.build import BuildEngine
 
 setup(
-    ext_modules=[
-        Extension("simulator.native._engine", sources=["simulator/native/source/engine.cpp"], optional=True)
-    ],
+    ext_modules=[Extension("simulator.native._engine", sources=["simulator/native/source/engine.cpp"], optional=True)],
     cmdclass={"build_ext": BuildEngine},
 )

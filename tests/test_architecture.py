@@ -17,12 +17,13 @@ PACKAGES = {  # each may import itself and these
 }
 ROOMS = {  # the folders of a package; each may import itself and those before it
     "simulator": [
-        *("common", "user_code", "networks", "measurement", "languages", "objectives", "settings", "engine"),
+        *("common", "user_code", "native", "networks", "measurement", "languages", "objectives", "settings", "engine"),
         *("worlds", "preferences", "proxies", "methods", "sweeps", "storage", "execution", "api"),
     ],
     "analysis": ["records", "statistics", "published", "figures", "report"],
 }
 APART = {  # folders before a folder that it must not import all the same
+    "native": {"user_code"},
     "networks": {"user_code"},
     "measurement": {"networks", "user_code"},
     "languages": {"measurement", "user_code"},

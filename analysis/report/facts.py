@@ -139,4 +139,6 @@ def machine_facts(runs: pd.DataFrame) -> list[Fact]:
     ]
     if "device" in runs:
         versions.append(f"on {_few(map(str, runs['device'].dropna().unique()), 3)}")
+    if "engine" in runs:
+        versions.append(f"by {_few(map(str, runs['engine'].dropna().unique()), 3)}")
     return [*facts, ("with", ", ".join(versions))] if versions and len(runs) else facts

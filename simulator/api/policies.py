@@ -83,11 +83,9 @@ class Policies:
         asked = tokens_of(prompts, "prompts", ("P", self.prompt_length), vocabulary).to(device)
         shape = (len(asked), "M", self.response_length)
         given = tokens_of(responses, "responses", shape, vocabulary, end=self.end).to(device)
-        flat = asked.repeat_interleave(given.shape[1], dim=0).expand(len(self), -1, -1)
-        single = given.flatten(0, 1).unsqueeze(1).expand(len(self), -1, -1, -1)
+        several, same = asked.expand(len(self), -1, -1), given.expand(len(self), -1, -1, -1)
         with one_thread(), torch.no_grad():
-            found = response_log_probs(self.parameters, self.architecture, flat, single)
-        return found.view(len(self), *given.shape[:2])
+            return response_log_probs(self.parameters, self.architecture, several, same)
 
     def sample(self, prompts: Any, count: int = 1, *, seed: int = 0) -> Tensor:
         """`count` responses of each policy to each prompt, int64 [R, P, count, T]; -1 in every place behind the end.

@@ -9,7 +9,7 @@ length, D parameters.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -75,6 +75,10 @@ class ExactUnderReference:
         with torch.no_grad():
             return torch.stack([self._of(row[None], everywhere) for row in parameters])
 
+    def select_runs(self, rows: slice) -> "ExactUnderReference":
+        """The same: it is that of every run."""
+        return self
+
 
 def exact_under_reference(architecture: Architecture, prompts: Tensor, nodes: Tensor) -> ExactUnderReference:
     """The exact expectation, for log pi_ref at the inner nodes, float64 [P, M, V]."""
@@ -132,3 +136,7 @@ class DrawnUnderReference:
                 mean = self._of(parameters, *(held[rows, some] for held in self._held)).double()
                 total += mean * ((some.stop - some.start) / count)
         return total
+
+    def select_runs(self, rows: slice) -> "DrawnUnderReference":
+        """That of some of the runs."""
+        return replace(self, prompts=self.prompts[rows], responses=self.responses[rows], reference=self.reference[rows])

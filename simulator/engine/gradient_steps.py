@@ -22,9 +22,10 @@ import torch
 from torch import Tensor
 
 from simulator.engine.batches import batches
+from simulator.engine.fused_steps import advance_whole, groups
 from simulator.engine.problem import Batch, TrainingProblem, TrainState, take
 from simulator.networks.compute_mode import computing
-from simulator.networks.optimizer import adam_step, clip_rows, learning_rate_factor, start_adam
+from simulator.networks.optimizer import clipped_adam_step, learning_rate_factor, start_adam
 from simulator.objectives.objective import BatchContext, Regularizer
 from simulator.objectives.stacked_losses import StackedPairs, diagnostics, pair_losses, slices, tokens_of
 
@@ -130,7 +131,12 @@ def advance(state: TrainState, problem: TrainingProblem, steps: int) -> TrainSta
     while steps > BATCHES_DRAWN:
         state, steps = advance(state, problem, BATCHES_DRAWN), steps - BATCHES_DRAWN
     with computing(problem.computing):
-        return _advance(state, problem, steps)
+        parts = [
+            (advance_whole if whole else _advance)(its_state, its_problem, steps)
+            for whole, its_state, its_problem in groups(state, problem)
+        ]
+    diverged_at = torch.cat([part.diverged_at for part in parts])
+    return replace(state, step=state.step + steps, diverged_at=diverged_at)
 
 
 def _advance(state: TrainState, problem: TrainingProblem, steps: int) -> TrainState:
@@ -142,12 +148,13 @@ def _advance(state: TrainState, problem: TrainingProblem, steps: int) -> TrainSt
         rate = problem.learning_rate * factor
         loss, gradient = loss_and_gradient(state.parameters, problem, chosen)
         add_terms(loss, gradient, state, problem, chosen, rate)
-        adam_step(
+        clipped_adam_step(
             state.parameters,
-            clip_rows(gradient, problem.clip),
+            gradient,
             state.optimizer,
             step=step,
             rate=rate,
+            limit=problem.clip,
             weight_decay=problem.weight_decay,
         )
         diverged_at = torch.where((state.diverged_at < 0) & ~loss.isfinite(), step, state.diverged_at)

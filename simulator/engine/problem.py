@@ -63,6 +63,23 @@ class TrainingProblem:
         """N."""
         return self.prompts.shape[1]
 
+    def select_runs(self, rows: slice, parts: tuple[ObjectiveSlice, ...]) -> "TrainingProblem":
+        """That of neighbouring runs, whose objectives are `parts`."""
+        return replace(
+            self,
+            parts=parts,
+            prompts=self.prompts[rows],
+            responses=self.responses[rows],
+            reference_log_probs=self.reference_log_probs[rows],
+            beta=self.beta[rows],
+            learning_rate=self.learning_rate[rows],
+            clip=self.clip[rows],
+            batch_seeds=self.batch_seeds[rows],
+            counts=self.counts[rows],
+            scores=None if self.scores is None else self.scores[rows],
+            under_reference=self.under_reference and self.under_reference.select_runs(rows),
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrainState:
@@ -78,6 +95,16 @@ class TrainState:
     optimizer: Adam
     memory: dict[int, RegularizerState]
     diverged_at: Tensor
+
+    def select_runs(self, rows: slice, parts: range) -> "TrainState":
+        """That of neighbouring runs, which are the parts of these numbers; its tensors are views."""
+        return TrainState(
+            step=self.step,
+            parameters=self.parameters[rows],
+            optimizer=Adam(first=self.optimizer.first[rows], second=self.optimizer.second[rows]),
+            memory={part - parts.start: self.memory[part] for part in parts if part in self.memory},
+            diverged_at=self.diverged_at[rows],
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

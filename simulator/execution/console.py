@@ -45,7 +45,7 @@ def print_plan(sweep: Sweep, target: Path, options: RunOptions) -> None:
 def run_with_progress(sweep: Sweep, target: Path, options: RunOptions) -> None:
     """Run a sweep into this folder with its progress on standard output. Raises what `run_sweep` raises."""
     try:
-        with handling_signals(STOPPING), progress_on(sys.stdout, sweep) as watch:
+        with handling_signals(STOPPING), progress_on(sys.stdout, sweep, choose_device(options.device)) as watch:
             run_sweep(
                 sweep,
                 target,

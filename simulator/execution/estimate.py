@@ -24,7 +24,7 @@ from simulator.storage.compatibility import examine_folder
 from simulator.storage.inventory import finished_runs, is_complete
 from simulator.storage.origins import check_source, origins_in
 from simulator.sweeps.cautions import cautions
-from simulator.sweeps.grid import check_computing, expand
+from simulator.sweeps.grid import check_computing, engines_used, expand
 from simulator.sweeps.hashes import with_hashes
 from simulator.sweeps.memory_budget import arrange, budget_of, shown_bytes
 from simulator.sweeps.stacking import cells, footprint_of, proxy_stacks, runs_with_proxies, stacks, world_names
@@ -52,6 +52,7 @@ class Plan:
     bytes: int
     budget: int
     seconds: float
+    engines: str
     done: int = 0
 
     def lines(self, target: Path) -> list[str]:
@@ -60,6 +61,7 @@ class Plan:
         return [
             f"runs            {self.runs:,}{also}, of {self.run_steps:,} training steps in all",
             f"stacks          {self.stacks:,}, in {self.workers} at a time, over {self.worlds} world(s)",
+            f"engine          {self.engines}",
             f"memory          about {shown_bytes(self.bytes)}, kept under {shown_bytes(self.budget)}",
             f"estimated time  about {clock(self.seconds)} on this machine",
             f"records         {f'of {self.done:,} runs are in' if self.done else 'would go into'} {target}",
@@ -161,4 +163,5 @@ def make_plan(
         bytes=arrangement.bytes,
         budget=budget["budget"],
         seconds=START_SECONDS + (seconds if left else 0.0),
+        engines=engines_used(runs, device),
     )

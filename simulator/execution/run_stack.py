@@ -11,6 +11,7 @@ import pandas as pd
 
 from simulator.engine.recorder import Recorder
 from simulator.methods import METHODS
+from simulator.networks.compute_mode import Computing, computing
 from simulator.proxies.reward_model import members_of
 from simulator.proxies.scores import Proxy, Trained, make_proxy
 from simulator.settings.run import Run
@@ -40,7 +41,8 @@ def run_stack(runs: Sequence[Run], world: World, proxies: Sequence[Proxy], recor
     proxies: one for each run, or none at all. The recorder is told of steps, given the rows of further tables, which
     are named in `common.result_files.SIDE_TABLES`, and has the state to go on from.
     """
-    curves = METHODS[runs[0].method].run(runs, world, proxies, recorder)
+    with computing(Computing(engine=runs[0].settings.train.engine)):
+        curves = METHODS[runs[0].method].run(runs, world, proxies, recorder)
     if not proxies:
         return curves
     sizes = {run.run_id: proxy.members[0].architecture.parameters for run, proxy in zip(runs, proxies, strict=True)}

@@ -25,6 +25,7 @@ from simulator.storage.origins import COLUMNS, check_unchanged_since_start
 from simulator.storage.provenance import provenance_columns
 from simulator.storage.proxy_files import load_proxy, save_proxy
 from simulator.storage.tables import run_rows, tidy, write_table
+from simulator.sweeps.grid import engine_of
 from simulator.sweeps.hashes import check_text
 from simulator.sweeps.sweep import Sweep
 from simulator.worlds.build import build_world
@@ -78,6 +79,7 @@ def run_job(job: Job, context: WorkerContext, tick: Tick, found: Tick) -> None:
     check_unchanged_since_start(context.folder, world_name(some[0].settings), world.facts["reference_sha256"])
     name = stack_name(some)
     of = origin_columns(world) | {"stack": name, "kind": job.kind, "device": context.device.type}
+    of["engine"] = engine_of(some[0].settings, context.device)
     saver = Saver(path=context.folder.saved_state(name), of=of, every=context.save_every)
     finish: Callable[..., None] = finish_stack if job.kind == "runs" else finish_proxies
     with interrupts_delayed():
@@ -99,9 +101,8 @@ def finish_stack(stack: Sequence[Run], world: World, context: WorkerContext, rec
     curves = run_stack(stack, world, proxies, replace(recorder, save_table=tables.__setitem__))
     seconds = (time.perf_counter() - began) / len(stack)
     tables["curves"] = tidy(curves)
-    tables["runs"] = run_rows(
-        stack, curves, {"wall_seconds": seconds, "device": str(context.device), **origin_columns(world)}
-    )
+    machine = {"device": str(context.device), "engine": engine_of(stack[0].settings, context.device)}
+    tables["runs"] = run_rows(stack, curves, {"wall_seconds": seconds, **machine, **origin_columns(world)})
     paths = {kind: folder.part(name, kind) for kind in tables}
     write_checksums(
         folder.part_checksums(name),

@@ -42,7 +42,12 @@ def compile_engine(compiler: Sequence[str], target: Path, more: Sequence[str] = 
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         objects = [Path(folder, unit).with_suffix(".o") for unit in UNITS]
-        run([[*compiler, *flags, "-c", str(SOURCES / unit), "-o", str(to)] for unit, to in zip(UNITS, objects, strict=True)])
+        run(
+            [
+                [*compiler, *flags, "-c", str(SOURCES / unit), "-o", str(to)]
+                for unit, to in zip(UNITS, objects, strict=True)
+            ]
+        )
         run([[*compiler, *more, "-shared", *map(str, objects), "-o", str(target)]])
 
 
@@ -53,9 +58,9 @@ def run(commands: Sequence[Sequence[str]]) -> None:
     except OSError as error:
         raise CCompilerError(f"{commands[0][0]}: {error.strerror or error}") from None
     said = [process.communicate()[1] for process in running]
-    for process, text in zip(running, said, strict=True):
+    for command, process, text in zip(commands, running, said, strict=True):
         if process.returncode:
-            raise CCompilerError(f"{shlex.join(process.args)} failed: {text.strip()}")
+            raise CCompilerError(f"{shlex.join(command)} failed: {text.strip()}")
 
 
 class BuildEngine(build_ext):

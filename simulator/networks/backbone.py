@@ -221,7 +221,7 @@ def packed_states(parameters: Tensor, architecture: Architecture, packed: Packin
 
 
 def states_by(blocks: Blocks, architecture: Architecture, packed: Packing, tokens: Tensor) -> Tensor:
-    """The same for rows that are taken apart: taken apart twice, they would have a gradient from each, to be added."""
+    """`packed_states` from weights, for who reads the read-out's too: rows unstacked once have one gradient, no sum."""
     weights = [blocks[name] for name in read_by(architecture)]
     keep = torch.is_grad_enabled() and any(weight.requires_grad for weight in weights)
     states: Tensor = Trunk.apply(architecture, packed, tokens, keep, *weights)

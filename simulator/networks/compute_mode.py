@@ -1,17 +1,23 @@
-"""How passes through networks are computed for gradients: a choice of speed. What comes out agrees within rounding.
+"""How passes through networks are computed: a choice of speed. What comes out agrees within rounding.
 
+engine      "native": the compiled engine (`simulator/native`), which is there where the package found a C++ compiler
+            when it was installed; "torch"; or "auto", the compiled engine where it is there and applies: on a CPU, in
+            float32, for widths that are multiples of 16. It was measured to be two to five times as fast. References
+            and proxies, which know no [train], are made as by "auto".
 precision   "float32", or "bfloat16": the factors of matrix products are rounded to bfloat16 where the machine
             multiplies such numbers faster (CPUs with AMX; on a GPU, TF32), and products are summed in float32.
             Parameters, the optimizer, losses, what policies say and everything measured stay as they are. It was
-            measured to gain a quarter at a width of 256, and nothing in small networks.
+            measured to gain a quarter at a width of 256 over float32 by torch, and nothing in small networks.
 compile     "always": passes forward and backward are compiled by torch's inductor; "never"; or "auto", which compiles
-            where that was measured to gain: on a CPU, a step takes a twentieth to a quarter less, and compiling takes
-            half a minute or more for each shape of a stack, so runs must be LONG. On a GPU nothing was gained.
+            where that was measured to gain: where torch computes on a CPU, a step takes a twentieth to a quarter less,
+            and compiling takes half a minute or more for each shape of a stack, so runs must be LONG. On a GPU nothing
+            was gained.
 
-Both are of [train], so proxies and references know neither. Tolerance, from the same parameters and relative to the
-Euclidean norm of the eager float32 gradient: 1e-4 compiled; 0.2 in bfloat16, where batches of ordinary size were off by
-0.03 to 0.07. In bfloat16 the machine's kernels round differently in stacks of different sizes, so a run depends on its
-stack, within the same tolerance. Rounding grows along training, as it does between two machines.
+All are of [train]. bfloat16 and passes that torch compiles are torch's. Tolerance, from the same parameters and
+relative to the Euclidean norm of torch's eager float32 gradient: 1e-4 by the compiled engine, and where torch compiles;
+0.2 in bfloat16, where batches of ordinary size were off by 0.03 to 0.07. In bfloat16 the machine's kernels round
+differently in stacks of different sizes, so a run depends on its stack, within the same tolerance. Rounding grows along
+training, as it does between two machines.
 """
 
 from __future__ import annotations
@@ -26,17 +32,25 @@ from importlib.util import find_spec
 from typing import Literal
 
 from simulator.common.lazy import torch
+from simulator.native import library
 
 Precision = Literal["float32", "bfloat16"]
 Compile = Literal["auto", "never", "always"]
+Engine = Literal["auto", "native", "torch"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Computing:
-    """The precision of products, and whether passes are compiled."""
+    """The precision of products, whether passes are compiled by torch, and the engine that was asked for."""
 
     precision: Precision = "float32"
     compiled: bool = False
+    engine: Engine = "auto"
+
+    @property
+    def eager(self) -> Computing:
+        """The same engine in float32, without compiling: how everything is measured."""
+        return Computing(engine=self.engine)
 
 
 EAGER = Computing()
@@ -44,17 +58,51 @@ LONG = 50_000  # steps
 _HOW = ContextVar("how", default=EAGER)
 
 
-def computing_on(precision: Precision, compiling: Compile, steps: int, device: torch.device) -> Computing:
+def computing_on(
+    precision: Precision, compiling: Compile, engine: Engine, steps: int, device: torch.device
+) -> Computing:
     """What `train.precision` and `train.compile` come to for runs of `steps` steps on a device. Raises ValueError.
 
     It does not ask how many runs there are, nor how they are stacked.
     """
-    wanted = compiling == "always" or (compiling == "auto" and steps >= LONG and device.type == "cpu")
+    by_torch = engine_on(engine, precision, compiling, device) == "torch"
+    wanted = compiling == "always" or (compiling == "auto" and by_torch and steps >= LONG and device.type == "cpu")
     possible = wanted and can_compile(device)
     if compiling == "always" and not possible:
         missing = "a C++ compiler (g++, clang++ or what CXX names)" if device.type == "cpu" else "triton"
         raise ValueError(f'train.compile (="always") needs {missing}, and none is found; use "auto" or "never"')
-    return Computing(precision=precision, compiled=possible)
+    return Computing(precision=precision, compiled=possible, engine=engine)
+
+
+def engine_on(
+    engine: Engine, precision: Precision, compiling: Compile, device: torch.device
+) -> Literal["native", "torch"]:
+    """What `train.engine` comes to on a device. Raises ValueError where "native" is asked for and cannot be."""
+    found = library.find()
+    hindered = (
+        (found.library is None and f"needs the compiled engine, and {found.why}")
+        or (device.type != "cpu" and "computes on a CPU only")
+        or (
+            precision != "float32"
+            and f"computes in float32 only, and train.precision is {precision!r}".replace("'", '"')
+        )
+        or (compiling == "always" and 'is compiled already, and train.compile is "always"')
+    )
+    if engine == "native" and hindered:
+        raise ValueError(f'train.engine (="native") {hindered}; use "auto" or "torch"')
+    return "torch" if hindered or engine == "torch" else "native"
+
+
+def engine_name(engine: Engine, precision: Precision, compiling: Compile, device: torch.device) -> str:
+    """What `train.engine` comes to, as records have it: "native (avx512)", with the instruction set, or "torch"."""
+    chosen = engine_on(engine, precision, compiling, device)
+    return f"native ({library.instructions()})" if chosen == "native" else chosen
+
+
+def uses_engine() -> bool:
+    """Whether passes are by the compiled engine here, where it takes them."""
+    how = _HOW.get()
+    return how.engine != "torch" and how == how.eager and library.find().library is not None
 
 
 def can_compile(device: torch.device) -> bool:

@@ -11,6 +11,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from simulator.native import calls
+from simulator.networks import fused
+
 FIRST_DECAY, SECOND_DECAY, EPSILON = 0.9, 0.999, 1e-8
 LARGEST = 1e18
 
@@ -52,6 +55,33 @@ def adam_step(
     if weight_decay:
         parameters.mul_(1 - weight_decay * rate)
     parameters.sub_(state.first.div(spread).mul_(rate / (1 - FIRST_DECAY**step)))
+
+
+def clipped_adam_step(
+    parameters: Tensor,
+    gradient: Tensor,
+    state: Adam,
+    *,
+    step: int,
+    rate: Tensor,
+    limit: Tensor,
+    weight_decay: float,
+) -> None:
+    """`clip_rows` to `limit` [R, 1] and `adam_step`, by the compiled engine where that computes."""
+    if fused.updates(parameters):
+        calls.adam(
+            parameters,
+            gradient.contiguous(),
+            state.first,
+            state.second,
+            rate=rate.contiguous(),
+            limit=limit.contiguous(),
+            step=step,
+            weight_decay=weight_decay,
+        )
+    else:
+        clipped = clip_rows(gradient, limit)
+        adam_step(parameters, clipped, state, step=step, rate=rate, weight_decay=weight_decay)
 
 
 def learning_rate_factor(step: int, *, steps: int, warmup: int, schedule: str) -> float:

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from simulator.networks import fused
 from simulator.networks.architecture import ALIGNMENT, Architecture
 from simulator.networks.attention import REGISTER
 from simulator.networks.backbone import EPSILON, centred
@@ -199,11 +200,18 @@ def at_nodes(
     return x
 
 
+def wants_gradient(parameters: Tensor) -> bool:
+    """Whether a gradient of the rows is to be taken, which the compiled engine's walk does not give."""
+    return parameters.requires_grad and torch.is_grad_enabled()
+
+
 def node_log_probs(parameters: Tensor, architecture: Architecture, prompts: Tensor, length: int) -> Tensor:
     """Next-token log-probabilities at the inner nodes, float64 [R, P, 1 + V + … + V^(T-1), V].
 
     parameters [R, D]; prompts [P, L] are token ids and `length` is T.
     """
+    if fused.takes(parameters, architecture) and not wants_gradient(parameters):
+        return fused.node_log_probs(parameters, architecture, prompts, length)
 
     def read(states: Tensor, unembed: Tensor) -> Tensor:
         return _product(unembed, states).double().log_softmax(dim=1)
@@ -213,6 +221,8 @@ def node_log_probs(parameters: Tensor, architecture: Architecture, prompts: Tens
 
 def leaf_scores(parameters: Tensor, architecture: Architecture, prompts: Tensor, length: int) -> Tensor:
     """What networks of one output say of every response of `length` tokens, float64 [R, P, V^T]; parameters [R, D]."""
+    if fused.takes(parameters, architecture) and not wants_gradient(parameters):
+        return fused.leaf_scores(parameters, architecture, prompts, length)
 
     def read(states: Tensor, unembed: Tensor) -> Tensor:
         return (states * unembed).sum(dim=1, keepdim=True).double()

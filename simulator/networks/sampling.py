@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from simulator.common.random_streams import random_stream
+from simulator.networks import fused
 from simulator.networks.architecture import ALIGNMENT, FILL, Architecture
 from simulator.networks.parameters import Blocks, unstack
 from simulator.networks.transformer import embed, feed_forward, normed
@@ -154,16 +155,19 @@ def sample(
     length: int,
     noise: Noise,
     end: int | None,
-    temperature: float | Tensor = 1.0,
-    keep: Keep = lambda logits: None,
+    temperature: Tensor | None = None,
+    keep: Keep | None = None,
 ) -> Tensor:
     """`responses` responses of `length` tokens to each of the prompts, [P, L] or [R, P, L]; int64 [R, P, m, T].
 
     parameters [R, D] are the policies'. noise: called once for each token, gives [P, m, V] or [R, P, m, V]. end: the
-    token after which a response is over and filled with -1. temperature: a number or [P, m, 1]; at infinity all tokens
+    token after which a response is over and filled with -1. temperature [P, m]: 1 unless given; at infinity all tokens
     are alike. `keep(logits)` is shown the policies' logits [R, P, m, V] of each token before it is drawn; behind the
     end of a response they mean nothing.
     """
+    if keep is None and fused.takes(parameters, architecture):
+        numbers = torch.stack([noise() for _ in range(length)])
+        return fused.sample(parameters, architecture, prompts, numbers, temperature=temperature, end=end).responses
     blocks = unstack(parameters, architecture)
     runs, count = len(parameters), prompts.shape[-2]
     x, prompt_keys, prompt_values = _through_prompts(blocks, architecture, prompts.expand(runs, -1, -1))
@@ -181,8 +185,10 @@ def sample(
         if t:
             x = _through_token(blocks, architecture, cache, drawn[..., t - 1].clamp(min=0), t)
         logits = torch.bmm(normed(x), blocks["unembed"]).view(runs, count, responses, -1)
-        keep(logits)
-        token = (logits / temperature + noise()).argmax(dim=-1)
+        if keep is not None:
+            keep(logits)
+        warm = logits if temperature is None else logits / temperature.unsqueeze(-1)
+        token = (warm + noise()).argmax(dim=-1)
         drawn[..., t] = token.masked_fill(over, FILL)
         if end is not None:
             over |= token == end
@@ -224,7 +230,7 @@ def sample_blocks(
             length=length,
             noise=noise,
             end=end,
-            temperature=temperature[rows].unsqueeze(-1),
+            temperature=temperature[rows],
         )
         found[here] = drawn[0]
     return found[: lots.prompts]

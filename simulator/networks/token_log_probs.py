@@ -8,12 +8,14 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from simulator.networks import fused
 from simulator.networks.architecture import Architecture
 from simulator.networks.packing import packing
-from simulator.networks.sampling import SampleBlocks, gumbel_noise, sample
+from simulator.networks.sampling import Noise, SampleBlocks, gumbel_noise, sample
 from simulator.networks.transformer import packed_logits, token_log_probs
 
 LARGEST_LOG_RATIO = 30.0
+PACKED = 4  # responses that torch reads behind one prompt; more are read one by one
 MAX_FLOATS = 2**25  # numbers held at once, so that memory does not grow with the samples
 
 # Results are written into tensors made beforehand: small ones that outlive a round would lie between the large ones of
@@ -36,6 +38,12 @@ def runs_per_block(architecture: Architecture, prompt_length: int, lots: SampleB
 
 def response_log_probs(parameters: Tensor, architecture: Architecture, prompts: Tensor, responses: Tensor) -> Tensor:
     """log pi of whole responses [R, N, K, T] to prompts [R, N, L], in nats, float64 [R, N, K]; parameters [R, D]."""
+    if fused.takes(parameters, architecture):
+        return fused.token_log_probs(parameters, architecture, prompts, responses).double().sum(dim=-1)
+    if responses.shape[2] > PACKED:
+        asked = prompts.repeat_interleave(responses.shape[2], dim=1)
+        single = responses.flatten(1, 2).unsqueeze(2)
+        return response_log_probs(parameters, architecture, asked, single).view(responses.shape[:3])
     runs, _, prompt_length = prompts.shape
     count, length = responses.shape[2:]
     packed = packing(prompt_length=prompt_length, response_length=length, responses=count, device=responses.device)
@@ -95,6 +103,38 @@ def accumulate_token_stats(logits: Sequence[Tensor], reference: Tensor, response
     return total
 
 
+def draw_and_follow(
+    parameters: Tensor,
+    reference: Tensor,
+    architecture: Architecture,
+    prompts: Tensor,
+    *,
+    responses: int,
+    noise: Noise,
+    end: int | None,
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """Responses [R, P, m, T] of each policy to prompts [P, L], and what `accumulate_token_stats` sums along them."""
+    length = architecture.context - prompts.shape[1] + 1
+    if fused.takes(parameters, architecture):
+        numbers = torch.stack([noise() for _ in range(length)])
+        found = fused.sample(
+            parameters, architecture, prompts, numbers, temperature=None, end=end, reference=reference[0]
+        )
+        return found.responses, {**found.along, "length": (found.responses >= 0).sum(dim=-1).double()}
+    logits = list[Tensor]()
+    drawn = sample(
+        parameters,
+        architecture,
+        prompts,
+        responses=responses,
+        length=length,
+        noise=noise,
+        end=end,
+        keep=logits.append,
+    )
+    return drawn, accumulate_token_stats(logits, response_logits(reference, architecture, prompts, drawn), drawn)
+
+
 def sample_and_measure(
     parameters: Tensor,
     reference: Tensor,
@@ -116,20 +156,13 @@ def sample_and_measure(
     fitting = lots.blocks_within(MAX_FLOATS // floats_per_prompt(architecture, prompt_length))
     found: dict[str, Tensor] = {}
     for numbers, rows in lots.batches(fitting):
-        asked, logits = prompts[rows.to(prompts.device)], list[Tensor]()
-        drawn = sample(
-            parameters,
-            architecture,
-            asked,
-            responses=responses,
-            length=architecture.context - prompt_length + 1,
-            noise=gumbel_noise(
-                lots, numbers, vocabulary=architecture.vocabulary, seed=seed, purpose=purpose, device=prompts.device
-            ),
-            end=end,
-            keep=logits.append,
+        noise = gumbel_noise(
+            lots, numbers, vocabulary=architecture.vocabulary, seed=seed, purpose=purpose, device=prompts.device
         )
-        along = accumulate_token_stats(logits, response_logits(reference, architecture, asked, drawn), drawn)
+        asked = prompts[rows.to(prompts.device)]
+        drawn, along = draw_and_follow(
+            parameters, reference, architecture, asked, responses=responses, noise=noise, end=end
+        )
         here = slice(numbers.start * lots.size, numbers.stop * lots.size)
         for name, value in (along | {"responses": drawn}).items():
             whole = (len(value), lots.count * lots.size, *value.shape[2:])

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn.functional import embedding, layer_norm, pad
 
+from simulator.networks import fused
 from simulator.networks.architecture import Architecture
 from simulator.networks.attention import REGISTER
 from simulator.networks.backbone import packed_states, rows_of, states_by
@@ -102,6 +103,8 @@ def response_states(
 
     It is that of the networks with `parameters` [R, D].
     """
+    if fused.takes(parameters, architecture):
+        return fused.response_states(parameters, architecture, prompts, responses)
     runs, count = responses.shape[:2]
     states = packed_states(parameters, architecture, packed, pack(prompts, responses)).view(
         runs, count, -1, architecture.width
@@ -117,6 +120,8 @@ def token_log_probs(
     parameters [R, D]; prompts [R, N, L] and responses [R, N, K, T] are token ids; where a response is over it has
     negative ones, whose log-probability is 0.
     """
+    if fused.takes(parameters, architecture):
+        return fused.token_log_probs(parameters, architecture, prompts, responses)
     blocks = unstack(parameters, architecture)
     states = states_by(blocks, architecture, packed, pack(prompts, responses))
     said: Tensor = TokenLogProb.apply(states, blocks["unembed"], packed.source, responses.clamp(min=0).flatten(2))
@@ -141,5 +146,7 @@ def sequence_scores(
     parameters [R, D] are the networks'. Where a response is over it has -1, which counts as the last token of the
     network's vocabulary. [R, N, K].
     """
+    if fused.takes(parameters, architecture):
+        return fused.sequence_scores(parameters, architecture, prompts, responses)
     said = responses.remainder(architecture.vocabulary)
     return packed_logits(parameters, architecture, packed, torch.cat([prompts, said.flatten(2)], dim=2))[..., 0]

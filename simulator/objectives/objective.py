@@ -130,6 +130,10 @@ class UnderReference(Protocol):
         """Its value [r] over all prompts."""
         ...
 
+    def select_runs(self, rows: slice) -> UnderReference:
+        """That of some of the runs."""
+        ...
+
 
 @dataclass(frozen=True, kw_only=True)
 class Regularizer:

@@ -13,7 +13,7 @@ from pydantic import (
 
 from gold_rewards import Labels
 from simulator.measurement.ensemble import COMBINATIONS
-from simulator.networks.compute_mode import Compile, Precision
+from simulator.networks.compute_mode import Compile, Engine, Precision
 from simulator.objectives import KNOWN_AS
 from simulator.objectives.losses.gpo import LOSSES
 from simulator.settings.objective_tables import Objectives
@@ -109,7 +109,7 @@ class Proxy(Network):
 class Train(Table):
     """[train]. `batch` pairs a step, or all pairs where there are fewer; `clip` = 0 leaves gradients alone.
 
-    `precision` and `compile`: see simulator/networks/compute_mode.py.
+    `precision`, `compile` and `engine`: see simulator/networks/compute_mode.py.
     """
 
     steps: Count = 600
@@ -132,6 +132,8 @@ class Train(Table):
     """How often policies are measured; spaced evenly in the logarithm of the step."""
     precision: Precision = "float32"
     """Of matrix products; "bfloat16" is faster from a width of 256 on."""
+    engine: Engine = "auto"
+    """What computes passes: "native", the compiled engine; "torch"; "auto": the first where it is there and applies."""
     compile: Compile = "auto"
     """Whether passes are compiled: "always" or "never"; "auto" compiles runs of 50,000 steps and more, on a CPU."""
 

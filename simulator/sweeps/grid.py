@@ -12,7 +12,8 @@ from simulator.common.errors import ConfigError
 from simulator.common.identity import digest, leave_out
 from simulator.methods import METHODS
 from simulator.methods.method import Choices, Reads
-from simulator.networks.compute_mode import computing_on
+from simulator.native import library
+from simulator.networks.compute_mode import computing_on, engine_name
 from simulator.objectives import OBJECTIVES
 from simulator.objectives.objective import Objective
 from simulator.proxies.reward_model import held_out
@@ -159,11 +160,27 @@ def check_proxies(settings: Settings) -> None:
         )
 
 
+def engine_of(settings: Settings, device: torch.device) -> str:
+    """What computes the passes of runs with these settings, as records have it."""
+    train = settings.train
+    return engine_name(train.engine, train.precision, train.compile, device)
+
+
+def engines_used(runs: Sequence[Run], device: torch.device) -> str:
+    """What computes the passes of a sweep, for people; with why it is torch, where nobody asked for that."""
+    settings = {id(run.settings): run.settings for run in runs}.values()
+    names = sorted({engine_of(each, device) for each in settings})
+    missing = (
+        library.find().why if device.type == "cpu" and any(each.train.engine == "auto" for each in settings) else ""
+    )
+    return " and ".join(names) + (f" (the compiled engine is not there: {missing})" if missing else "")
+
+
 def check_computing(runs: Sequence[Run], device: torch.device) -> None:
     """Raises ConfigError where passes are to be computed in a way that this machine does not have."""
     for settings in {id(run.settings): run.settings for run in runs}.values():
         train = settings.train
         try:
-            computing_on(train.precision, train.compile, train.steps, device)
+            computing_on(train.precision, train.compile, train.engine, train.steps, device)
         except ValueError as error:
             raise ConfigError(str(error)) from None

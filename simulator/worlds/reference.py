@@ -25,14 +25,14 @@ from simulator.common.random_streams import random_stream
 from simulator.engine.snapshots import fingerprint, read_state, state_bytes
 from simulator.languages.language import Language, lengths
 from simulator.networks.architecture import Architecture
-from simulator.networks.optimizer import adam_step, clip_rows, learning_rate_factor, start_adam
+from simulator.networks.optimizer import clipped_adam_step, learning_rate_factor, start_adam
 from simulator.networks.packing import packing
 from simulator.networks.parameters import initial_parameters
 from simulator.networks.transformer import token_log_probs
 
 logger = logging.getLogger(__name__)
 
-VERSION = 4  # counts changes of the code below that change its result, so that no stale cache is read
+VERSION = 5  # counts changes of the code below that change its result, so that no stale cache is read
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +67,7 @@ def train_reference(language: Language, architecture: Architecture, recipe: Reci
         (gradient,) = torch.autograd.grad(loss, rows)
         factor = learning_rate_factor(step, steps=steps, warmup=steps // 20, schedule="cosine")
         rate = torch.full((1, 1), recipe.learning_rate * factor, device=device)
-        adam_step(parameters, clip_rows(gradient, clip), state, step=step, rate=rate, weight_decay=0.0)
+        clipped_adam_step(parameters, gradient, state, step=step, rate=rate, limit=clip, weight_decay=0.0)
     return parameters[0].cpu()
 
 

@@ -140,10 +140,9 @@ def draw_reference_sample(
         judge = gold_from_sample(content, fluency, texts, shape, weight=spec.gold.fluency)
     except ValueError as error:
         raise refuse_gold(spec, error) from None
-    single = responses.flatten(0, 1).unsqueeze(1)
     baseline = ReferenceSample(
         responses=responses,
-        reference=response_log_probs(rows, ground.architecture, asked[None], single[None]).view(shape),
+        reference=response_log_probs(rows, ground.architecture, prompts[None], responses[None])[0],
         parts=torch.from_numpy(judge.score_parts(*texts)).view(2, *shape).to(prompts.device),
     )
     facts = {

@@ -109,11 +109,8 @@ class SampledWorld:
 
     def log_reference(self, prompt: Tensor, responses: Tensor) -> Tensor:
         """log pi_ref of responses [R, B, K, T] to the prompts of these rows [R, B], float64 [R, B, K]."""
-        asked = self.prompts[prompt].unsqueeze(2).expand(*responses.shape[:3], -1).flatten(0, 2)
-        single = responses.flatten(0, 2)[None, :, None]
-        return response_log_probs(self.reference.unsqueeze(0), self.architecture, asked[None], single).view(
-            responses.shape[:3]
-        )
+        asked, same = self.prompts[prompt].flatten(0, 1)[None], responses.flatten(0, 1)[None]
+        return response_log_probs(self.reference[None], self.architecture, asked, same).view(responses.shape[:3])
 
     def gold_of(self, prompt: Tensor, responses: Tensor) -> Tensor:
         """Gold of responses [R, B, K, T] to the prompts of these rows [R, B], float64 [R, B, K].

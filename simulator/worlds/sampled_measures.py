@@ -123,10 +123,8 @@ def log_ratios(
     parameters [R, D] are the policies'. count: m, as many as are drawn of a policy unless said.
     """
     runs, some = len(parameters), responses[:, : count or measurement.settings.samples]
-    prompts = measurement.prompts.repeat_interleave(some.shape[1], dim=0).expand(runs, -1, -1)
-    single = some.flatten(0, 1).unsqueeze(1).expand(runs, -1, -1, -1)
-    log_probs = response_log_probs(parameters, measurement.architecture, prompts, single).view(runs, *some.shape[:2])
-    return log_probs - reference[:, : some.shape[1]]
+    prompts, same = measurement.prompts.expand(runs, -1, -1), some.expand(runs, -1, -1, -1)
+    return response_log_probs(parameters, measurement.architecture, prompts, same) - reference[:, : some.shape[1]]
 
 
 def proxy_score(measurement: SampledMeasurement, scores: Tensor, scorer: Scorer) -> Estimate:
@@ -189,10 +187,8 @@ def draw(measurement: SampledMeasurement, parameters: Tensor, prompts: Tensor, p
 
 def log_probs(measurement: SampledMeasurement, parameters: Tensor, responses: Tensor) -> Tensor:
     """log pi of responses [R, n, m, T] to the first n measured prompts, [R, n, m], by policies [R, D]."""
-    asked = measurement.prompts[: responses.shape[1]].repeat_interleave(responses.shape[2], dim=0)
-    single = responses.flatten(1, 2).unsqueeze(2)
-    prompts = asked.expand(len(responses), -1, -1)
-    return response_log_probs(parameters, measurement.architecture, prompts, single).view(responses.shape[:3])
+    prompts = measurement.prompts[: responses.shape[1]].expand(len(responses), -1, -1)
+    return response_log_probs(parameters, measurement.architecture, prompts, responses)
 
 
 def histogram(gold: Tensor) -> Tensor:

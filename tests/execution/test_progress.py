@@ -3,6 +3,7 @@
 import io
 
 import pytest
+import torch
 
 from simulator.execution.progress import ProgressCounts, clock, progress_on
 from tests.conftest import small_sweep
@@ -54,7 +55,7 @@ def test_plain_lines_now_and_then_where_there_is_no_terminal(monkeypatch: pytest
     stream = io.StringIO()
     times = iter(range(0, 1000, 4))
     monkeypatch.setattr("simulator.execution.progress.time.monotonic", lambda: float(next(times)))
-    with progress_on(stream, small_sweep()) as watch:
+    with progress_on(stream, small_sweep(), torch.device("cpu")) as watch:
         assert stream.getvalue() == ""
         for _ in range(12):
             watch(100, 1, True)
@@ -66,6 +67,6 @@ def test_plain_lines_now_and_then_where_there_is_no_terminal(monkeypatch: pytest
 
 def test_a_live_line_on_a_terminal() -> None:
     stream = Terminal()
-    with progress_on(stream, small_sweep()) as watch:
+    with progress_on(stream, small_sweep(), torch.device("cpu")) as watch:
         watch(2160, 54, True)
     assert "54 of 54 runs" in stream.getvalue()

@@ -19,7 +19,7 @@ from simulator.engine.recorder import Keep, Recorder
 from simulator.engine.snapshots import named, part_of, scalar
 from simulator.measurement.exact import Columns, measure_pairs
 from simulator.methods.algorithms.final_tables import finite, margin_rows, save_summary
-from simulator.networks.compute_mode import computing_on
+from simulator.networks.compute_mode import computing, computing_on
 from simulator.networks.packing import packing
 from simulator.objectives.objective import UnderReference
 from simulator.objectives.stacked_losses import ObjectiveSlice
@@ -89,7 +89,7 @@ def make_problem(
         reference=world.reference,
         under_reference=under_reference or (world.under_reference(seeds) if calibrated else None),
         online=online.rounds(train.steps) > 0,
-        computing=computing_on(train.precision, train.compile, train.steps, device),
+        computing=computing_on(train.precision, train.compile, train.engine, train.steps, device),
         online_round=turn,
         round_start_step=began,
     )
@@ -158,7 +158,8 @@ class PairwiseLearner:
         """Take steps, on fresh pairs first where a round of them begins."""
         turn = self.settings.online.round_at(self.step, self.settings.train.steps)
         if turn and turn != self.problem.online_round:
-            self.pairs = refresh(self.state, self.pairs, self.runs, self.world, self.scorer, turn)
+            with computing(self.problem.computing.eager):
+                self.pairs = refresh(self.state, self.pairs, self.runs, self.world, self.scorer, turn)
             self.problem = self._problem(turn, self.step)
         with torch.enable_grad():
             self.state = advance(self.state, self.problem, steps)
@@ -166,7 +167,10 @@ class PairwiseLearner:
     def measure(self) -> None:
         """Every measured column of the stack as it stands, at the next checkpoint."""
         self.state = mark_diverged(self.state)
-        columns, self.log_ratios = measure(self.state, self.problem, self.pairs, self.world, self.settings, self.scorer)
+        with computing(self.problem.computing.eager):
+            columns, self.log_ratios = measure(
+                self.state, self.problem, self.pairs, self.world, self.settings, self.scorer
+            )
         self.track.record(columns)
 
     def tensors(self) -> dict[str, Tensor]:

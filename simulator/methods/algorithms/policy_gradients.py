@@ -21,7 +21,7 @@ from simulator.engine.recorder import Recorder
 from simulator.measurement.probability_mass import checked_mass
 from simulator.methods.algorithms.final_tables import save_summary
 from simulator.networks.compute_mode import Computing, computing, computing_on
-from simulator.networks.optimizer import adam_step, clip_rows, learning_rate_factor
+from simulator.networks.optimizer import clipped_adam_step, learning_rate_factor
 from simulator.networks.packing import packing
 from simulator.networks.prefix_tree import leaf_log_probs, node_log_probs
 from simulator.networks.transformer import token_log_probs
@@ -94,10 +94,10 @@ def log_probs_of(parameters: Tensor, world: World, prompt: Tensor, responses: Te
     parameters [R, D] are the policies'.
     """
     count, length = responses.shape[2:]
-    packed = packing(prompt_length=world.prompts.shape[1], response_length=length, responses=1, device=responses.device)
-    asked = world.prompts[prompt].repeat_interleave(count, dim=1)
-    single = responses.flatten(1, 2).unsqueeze(2)
-    return token_log_probs(parameters, world.architecture, packed, asked, single).view(responses.shape)
+    packed = packing(
+        prompt_length=world.prompts.shape[1], response_length=length, responses=count, device=responses.device
+    )
+    return token_log_probs(parameters, world.architecture, packed, world.prompts[prompt], responses)
 
 
 def leave_one_out(returns: Tensor) -> Tensor:
@@ -177,12 +177,13 @@ def climb(state: TrainState, task: Task, steps: int) -> TrainState:
         for again in range(times):
             with computing(task.computing):
                 gradient = gradient_of(state.parameters, task, rollout)
-            adam_step(
+            clipped_adam_step(
                 state.parameters,
-                clip_rows(gradient, task.clip),
+                gradient,
                 state.optimizer,
                 step=(step - 1) * times + again + 1,
                 rate=task.learning_rate * factor,
+                limit=task.clip,
                 weight_decay=task.weight_decay,
             )
         broken = ~state.parameters.isfinite().all(dim=1)
@@ -207,7 +208,7 @@ def set_task(runs: Sequence[Run], world: World, proxies: Sequence[Proxy], algori
         weight_decay=train.weight_decay if train.optimizer == "adamw" else 0.0,
         schedule=Schedule(steps=train.steps, warmup=train.warmup, kind=train.schedule),
         seeds=tuple(run.seed for run in runs),
-        computing=computing_on(train.precision, train.compile, train.steps, world.prompts.device),
+        computing=computing_on(train.precision, train.compile, train.engine, train.steps, world.prompts.device),
     )
 
 
@@ -236,12 +237,15 @@ class PolicyGradientLearner:
 
     def advance(self, steps: int) -> None:
         """Take steps."""
-        self.state = climb(self.state, self.task, steps)
+        with computing(self.task.computing.eager):
+            self.state = climb(self.state, self.task, steps)
 
     def measure(self) -> None:
         """Every measured column of the stack as it stands, at the next checkpoint."""
         data = self.runs[0].settings.data
-        self.track.record(self.task.world.measure(self.state.parameters, None, data, self.task.scorer)[0])
+        with computing(self.task.computing.eager):
+            columns, _ = self.task.world.measure(self.state.parameters, None, data, self.task.scorer)
+        self.track.record(columns)
 
     def tensors(self) -> dict[str, Tensor]:
         """Its state."""

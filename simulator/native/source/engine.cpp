@@ -44,7 +44,7 @@ Kernels current = chosen();
 
 bool within(int64_t x, int64_t least, int64_t most) { return x >= least && x <= most; }
 
-// Whether a pass over so many runs and prompts stays within its arrays.
+// Whether a pass over so many runs and prompts stays within its arrays, with rows of parameters of this length; -1: none.
 bool sound(const Sizes *s, int64_t runs, int64_t prompts, int64_t row, bool tree) {
     for (int64_t x : {s->vocabulary, s->context, s->layers, s->width, s->heads, s->outputs, s->prompt, s->responses, s->length, prompts})
         if (!within(x, 1, LARGEST)) return false;
@@ -57,7 +57,7 @@ bool sound(const Sizes *s, int64_t runs, int64_t prompts, int64_t row, bool tree
     const double places = (double)s->prompt + (double)s->responses * (double)inner + (tree ? (double)s->length * (double)s->vocabulary : 0.0);
     const double each = 16.0 * (double)s->width + 3.0 * (double)s->heads * (double)s->context + (double)s->outputs + 64.0;
     const double weights = ((double)s->vocabulary + (double)s->context + (double)s->outputs + 12.0 * (double)s->layers * (double)s->width) * (double)s->width;
-    if (weights > (double)row || row % 64 || row > MOST) return false;
+    if (row >= 0 && (weights > (double)row || row % 64 || row > MOST)) return false;
     return places * each * (double)s->layers * ((double)prompts + 16.0) * ((double)runs + 1.0) < (double)MOST;
 }
 
@@ -94,11 +94,14 @@ EXPORT int engine_choose(const char *name) {
     return 0;
 }
 
-EXPORT int64_t engine_kept_floats(const Sizes *sizes, int64_t prompts) { return current.kept_floats(sizes, prompts); }
+// How many numbers a forward pass keeps for its gradient; negative where the sizes are not taken.
+EXPORT int64_t engine_kept_floats(const Sizes *sizes, int64_t runs, int64_t prompts) {
+    return sound(sizes, runs, prompts, -1, false) ? runs * current.kept_floats(sizes, prompts) : -1;
+}
 
 EXPORT int engine_forward(const Sizes *sizes, int64_t runs, int64_t prompts, const float *parameters, int64_t row,
                           const int64_t *asked, const int64_t *said, float *values, float *states, float *kept) {
-    if (!sound(sizes, runs, prompts, row, false)) return BAD_SIZES;
+    if (row < 1 || !sound(sizes, runs, prompts, row, false)) return BAD_SIZES;
     const int64_t count = runs * prompts;
     if (!known(asked, count * sizes->prompt, sizes->vocabulary, false) ||
         !known(said, count * sizes->responses * sizes->length, sizes->vocabulary, true))
@@ -109,7 +112,7 @@ EXPORT int engine_forward(const Sizes *sizes, int64_t runs, int64_t prompts, con
 EXPORT int engine_backward(const Sizes *sizes, int64_t runs, int64_t prompts, const float *parameters, int64_t row,
                            const int64_t *asked, const int64_t *said, const float *cotangents, const float *at_states,
                            float *kept, float *gradients) {
-    if (!sound(sizes, runs, prompts, row, false)) return BAD_SIZES;
+    if (row < 1 || !sound(sizes, runs, prompts, row, false)) return BAD_SIZES;
     const int64_t count = runs * prompts;
     if (!known(asked, count * sizes->prompt, sizes->vocabulary, false) ||
         !known(said, count * sizes->responses * sizes->length, sizes->vocabulary, true))
@@ -128,7 +131,7 @@ EXPORT int engine_sample(const Sizes *sizes, int64_t runs, int64_t prompts, cons
                          const int64_t *asked, int64_t asked_of_run, const float *noise, int64_t of_token, int64_t of_run,
                          const float *temperature, int64_t end, int64_t *drawn, const float *reference, double *kl,
                          double *entropy, double *ratio) {
-    if (!sound(sizes, runs, prompts, row, false) || sizes->whole) return BAD_SIZES;
+    if (row < 1 || !sound(sizes, runs, prompts, row, false) || sizes->whole) return BAD_SIZES;
     if (!known(asked, (asked_of_run ? runs : 1) * prompts * sizes->prompt, sizes->vocabulary, false)) return BAD_TOKEN;
     return current.sample(sizes, runs, prompts, parameters, row, asked, asked_of_run, noise, of_token, of_run, temperature,
                           end, drawn, reference, kl, entropy, ratio);
@@ -136,7 +139,21 @@ EXPORT int engine_sample(const Sizes *sizes, int64_t runs, int64_t prompts, cons
 
 EXPORT int engine_tree(const Sizes *sizes, int64_t runs, int64_t prompts, const float *parameters, int64_t row,
                        const int64_t *asked, int leaves, double *to) {
-    if (!sound(sizes, runs, prompts, row, true) || (leaves != 0) != (sizes->whole != 0)) return BAD_SIZES;
+    if (row < 1 || !sound(sizes, runs, prompts, row, true) || (leaves != 0) != (sizes->whole != 0)) return BAD_SIZES;
     if (!known(asked, prompts * sizes->prompt, sizes->vocabulary, false)) return BAD_TOKEN;
     return current.tree(sizes, runs, prompts, parameters, row, asked, leaves, to);
+}
+
+EXPORT int engine_train(const Sizes *sizes, int64_t runs, float *parameters, int64_t row, float *first, float *second,
+                        const Training *on, int64_t *diverged) {
+    if (row < 1 || !sound(sizes, runs, on->pairs, row, false) || sizes->responses != 2) return BAD_SIZES;
+    if (!within(on->batch, 1, on->order ? LARGEST : on->pairs) || !within(on->steps, 1, LARGEST) || on->begun < 0) return BAD_SIZES;
+    if (!sound(sizes, runs, on->batch, row, false)) return BAD_SIZES;
+    const int64_t count = runs * on->pairs;
+    if (!known(on->prompts, count * sizes->prompt, sizes->vocabulary, false) ||
+        !known(on->responses, count * 2 * sizes->length, sizes->vocabulary, true))
+        return BAD_TOKEN;
+    if ((on->order && !known(on->order, on->steps * runs * on->batch, on->pairs, false)) || !known(on->loss, runs, 6, false))
+        return BAD_ORDER;
+    return current.train(sizes, runs, parameters, row, first, second, on, diverged);
 }

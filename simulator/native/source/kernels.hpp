@@ -4,12 +4,13 @@
 #pragma once
 
 #include "table.h"
+#include "training.hpp"
 #include "tree.hpp"
 
 namespace INSTRUCTIONS {
 
 inline Kernels kernels(const char *name) {
-    return {name, LANES, kept_floats, forward, backward, adam, sample, tree};
+    return {name, LANES, kept_floats, forward, backward, adam, sample, tree, train};
 }
 
 }  // namespace INSTRUCTIONS

@@ -57,15 +57,6 @@ struct Shape {
     // Among the places read, the one that says token t of a response.
     INLINE int64_t source(int64_t response, int64_t t) const { return t == 0 ? 0 : 1 + response * inner + t - 1; }
 
-    int64_t layer_vectors(bool last) const {
-        int64_t rows = last ? read : places;
-        return places * (wide + 1 + wide3) + rows * (sizes.heads * sizes.context + 2 * wide + 1 + wide4);
-    }
-    int64_t kept_vectors() const {
-        int64_t total = read * (wide + 1 + law);
-        for (int64_t layer = 0; layer < sizes.layers; ++layer) total += layer_vectors(layer == sizes.layers - 1);
-        return total;
-    }
     int64_t scratch_vectors() const { return places * (2 * wide + wide3 + wide4 + 2 * sizes.context); }
 };
 
@@ -108,42 +99,64 @@ struct Weights {
     Number *down(int64_t layer) const { return up(layer) + 4 * width * width; }
 };
 
-// What a layer keeps for its gradient; `rows` are the places that go on behind its attention.
+// What a layer keeps for its gradient; `rows` are the places that go on behind its attention. `kept` is whether there is
+// room for all of it: otherwise all but `projected` is of a few rows that are at work, and the same for all layers.
 struct Layer {
-    Vector *normed, *scale, *projected;                      // by place
+    Vector *projected;                                       // by place
+    Vector *normed, *scale;                                  // by place
     Vector *weights, *found, *after, *after_scale, *hidden;  // by row
+    bool kept;
+
+    INLINE int64_t at(int64_t i, int64_t begin) const { return kept ? i : i - begin; }
 };
+
+constexpr int64_t BLOCK = 2 * COLUMNS;  // rows that are at work together
 
 struct Kept {
     const Shape &shape;
     Vector *memory;
+    bool all;
+
+    int64_t vectors() const { return vectors(shape, all); }
+    static int64_t vectors(const Shape &shape, bool all) {
+        int64_t total = shape.read * (shape.wide + 1 + shape.law);
+        if (!all) return total + shape.sizes.layers * shape.places * shape.wide3 + work(shape);
+        for (int64_t layer = 0; layer < shape.sizes.layers; ++layer) total += of_layer(shape, layer == shape.sizes.layers - 1);
+        return total;
+    }
+    static int64_t of_layer(const Shape &shape, bool last) {
+        const int64_t rows = last ? shape.read : shape.places;
+        return shape.places * (shape.wide + 1 + shape.wide3) + rows * (shape.sizes.heads * shape.sizes.context + 2 * shape.wide + 1 + shape.wide4);
+    }
+    static int64_t work(const Shape &shape) {
+        return BLOCK * (3 * shape.wide + 2 + shape.sizes.heads * shape.sizes.context + shape.wide4);
+    }
 
     Layer layer(int64_t number) const {
-        bool last = number == shape.sizes.layers - 1;
-        int64_t rows = last ? shape.read : shape.places;
-        Vector *at = memory + number * shape.layer_vectors(false);
+        const bool last = number == shape.sizes.layers - 1;
+        const int64_t places = all ? shape.places : BLOCK, rows = all ? (last ? shape.read : shape.places) : BLOCK;
+        Vector *at = states_end() + (all ? number * of_layer(shape, false) : 0);
         auto next = [&](int64_t count) {
             Vector *here = at;
             at += count;
             return here;
         };
         Layer found;
-        found.normed = next(shape.places * shape.wide);
-        found.scale = next(shape.places);
-        found.projected = next(shape.places * shape.wide3);
+        found.kept = all;
+        found.normed = next(places * shape.wide);
+        found.scale = next(places);
         found.weights = next(rows * shape.sizes.heads * shape.sizes.context);
         found.found = next(rows * shape.wide);
         found.after = next(rows * shape.wide);
         found.after_scale = next(rows);
         found.hidden = next(rows * shape.wide4);
+        found.projected = at + (all ? 0 : number * shape.places * shape.wide3);
         return found;
     }
-    Vector *states() const {
-        int64_t layers = shape.sizes.layers;
-        return memory + (layers - 1) * shape.layer_vectors(false) + shape.layer_vectors(true);
-    }
+    Vector *states() const { return memory; }
     Vector *states_scale() const { return states() + shape.read * shape.wide; }
     Vector *laws() const { return states_scale() + shape.read; }
+    Vector *states_end() const { return laws() + shape.read * shape.law; }
 };
 
 INLINE Vector norm(Vector *to, const Vector *x, int64_t width) {
@@ -201,17 +214,17 @@ inline void through_embedding(const Weights<float> &g, const Vector *gradient, c
     }
 }
 
-// What the places `rows` attend to, into `found` and `weights`, where `projected` has queries, keys and values. A place
-// sees `seen[place]`: as many places as its position and one more.
-inline void attention(const Shape &shape, const Layer &at, Rows rows, const Seen &seen) {
+// What the rows from `begin` to `end` of `rows` attend to, where `projected` has queries, keys and values. A place sees
+// `seen[place]`: as many places as its position and one more.
+inline void attention(const Shape &shape, const Layer &at, Rows rows, int64_t begin, int64_t end, const Seen &seen) {
     const int64_t e = shape.channels, context = shape.sizes.context;
     const Vector scale = all(1.0f / __builtin_sqrtf((float)e));
     for (int64_t h = 0; h < shape.sizes.heads; ++h) {
         const Vector *query = at.projected + h * e, *key = query + shape.width, *value = key + shape.width;
-        for (int64_t i = 0; i < rows.count; ++i) {
-            const int64_t place = rows.place(i), count = seen.count[place];
+        for (int64_t i = begin; i < end; ++i) {
+            const int64_t place = rows.place(i), count = seen.count[place], here = at.at(i, begin);
             const int32_t *others = seen.places + place * context;
-            Vector *weights = at.weights + (h * rows.count + i) * context;
+            Vector *weights = at.weights + (h * (at.kept ? rows.count : BLOCK) + here) * context;
             dots(weights, query + place * shape.wide3, key, shape.wide3, others, count, e);
             Vector most = weights[0], total{};
             for (int64_t j = 1; j < count; ++j) most = larger(weights[j], most);
@@ -221,7 +234,7 @@ inline void attention(const Shape &shape, const Layer &at, Rows rows, const Seen
             }
             total = all(1.0f) / total;
             for (int64_t j = 0; j < count; ++j) weights[j] *= total;
-            mix(at.found + i * shape.wide + h * e, weights, value, shape.wide3, others, count, e);
+            mix(at.found + here * shape.wide + h * e, weights, value, shape.wide3, others, count, e);
         }
     }
 }
@@ -258,38 +271,51 @@ inline void through_attention(
     }
 }
 
+// Queries, keys and values of the places `rows`, a block after another; queries of those alone that are in `on`.
+inline void project(const Weights<const float> &w, const Shape &shape, int64_t number, const Layer &at, const Vector *x, Rows rows, Rows on) {
+    const int64_t d = shape.width;
+    const ptrdiff_t wide = shape.wide, wide3 = shape.wide3;
+    for (int64_t begin = 0; begin < rows.count; begin += BLOCK) {
+        const int64_t end = smaller_of(begin + BLOCK, rows.count), first = rows.place(begin);
+        // where the norm of place p of this block lies
+        Vector *normed = at.kept ? at.normed + first * wide : at.normed, *scale = at.kept ? at.scale + first : at.scale;
+        const int64_t apart = at.kept ? rows.step : 1;
+        for (int64_t i = begin; i < end; ++i)
+            scale[(i - begin) * apart] = norm(normed + (i - begin) * apart * wide, x + rows.place(i) * wide, d);
+        const Places others{at.projected + first * wide3 + d, rows.step * wide3, end - begin};
+        product<false>(w.attend(number) + d, 3 * d, d, 2 * d, Places{normed, apart * wide, end - begin},
+                       [&](int64_t n, int64_t p, Vector v) { others.at(p)[n] = v; });
+        const int64_t from = on.before(first), to = on.before(rows.place(end - 1) + 1);
+        if (to <= from) continue;
+        const Places queries{at.projected + on.place(from) * wide3, on.step * wide3, to - from};
+        product<false>(w.attend(number), 3 * d, d, d,
+                       Places{normed + (on.place(from) - first) / rows.step * apart * wide, on.step / rows.step * apart * wide, to - from},
+                       [&](int64_t n, int64_t p, Vector v) { queries.at(p)[n] = v; });
+    }
+}
+
 // Takes the stream x through the layers at the places `rows`, whose keys and values are found here; those of the places
 // that they see must be there. `read`: the rows that go on behind the last layer's attention. The stream of those is
 // normed into `states`.
 inline void through_layers(const Weights<const float> &w, const Kept &kept, Vector *x, Rows rows, Rows read, const Seen &seen) {
     const Shape &shape = kept.shape;
     const int64_t d = shape.width;
-    const ptrdiff_t wide = shape.wide;
+    const ptrdiff_t wide = shape.wide, wide4 = shape.wide4;
     for (int64_t number = 0; number < shape.sizes.layers; ++number) {
         const Layer at = kept.layer(number);
         const Rows on = number == shape.sizes.layers - 1 ? read : rows;
-        for (int64_t i = 0; i < rows.count; ++i) {
-            int64_t place = rows.place(i);
-            at.scale[place] = norm(at.normed + place * wide, x + place * wide, d);
+        project(w, shape, number, at, x, rows, on);
+        for (int64_t begin = 0; begin < on.count; begin += BLOCK) {
+            const int64_t end = smaller_of(begin + BLOCK, on.count), count = end - begin, here = at.at(begin, begin);
+            const Places stream{x + on.place(begin) * wide, on.step * wide, count}, found{at.found + here * wide, wide, count};
+            const Places after{at.after + here * wide, wide, count}, hidden{at.hidden + here * wide4, wide4, count};
+            attention(shape, at, on, begin, end, seen);
+            product<false>(w.merge(number), d, d, d, found, [&](int64_t n, int64_t p, Vector v) { stream.at(p)[n] += v; });
+            for (int64_t i = 0; i < count; ++i) at.after_scale[here + i] = norm(after.at(i), stream.at(i), d);
+            product<false>(w.up(number), 4 * d, d, 4 * d, after,
+                           [&](int64_t n, int64_t p, Vector v) { hidden.at(p)[n] = v < all(0.0f) ? all(0.0f) : v; });
+            product<false>(w.down(number), d, 4 * d, d, hidden, [&](int64_t n, int64_t p, Vector v) { stream.at(p)[n] += v; });
         }
-        auto places = [](Vector *of, ptrdiff_t stride, Rows some) {
-            return Places{of + some.first * stride, some.step * stride, some.count};
-        };
-        const Places queries = places(at.projected, shape.wide3, on);
-        product<false>(w.attend(number), 3 * d, d, d, places(at.normed, wide, on),
-                       [&](int64_t n, int64_t p, Vector v) { queries.at(p)[n] = v; });
-        const Places others = places(at.projected + d, shape.wide3, rows);
-        product<false>(w.attend(number) + d, 3 * d, d, 2 * d, places(at.normed, wide, rows),
-                       [&](int64_t n, int64_t p, Vector v) { others.at(p)[n] = v; });
-        attention(shape, at, on, seen);
-        const Places stream = places(x, wide, on);
-        product<false>(w.merge(number), d, d, d, Places{at.found, wide, on.count},
-                       [&](int64_t n, int64_t p, Vector v) { stream.at(p)[n] += v; });
-        for (int64_t i = 0; i < on.count; ++i) at.after_scale[i] = norm(at.after + i * wide, stream.at(i), d);
-        product<false>(w.up(number), 4 * d, d, 4 * d, Places{at.after, wide, on.count},
-                       [&](int64_t n, int64_t p, Vector v) { at.hidden[p * shape.wide4 + n] = v < all(0.0f) ? all(0.0f) : v; });
-        product<false>(w.down(number), d, 4 * d, d, Places{at.hidden, shape.wide4, on.count},
-                       [&](int64_t n, int64_t p, Vector v) { stream.at(p)[n] += v; });
     }
     for (int64_t i = 0; i < read.count; ++i)
         kept.states_scale()[i] = norm(kept.states() + i * wide, x + read.place(i) * wide, d);

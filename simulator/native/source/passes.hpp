@@ -139,7 +139,7 @@ inline void lot_forward(
 
 inline int64_t lots(int64_t prompts) { return (prompts + LANES - 1) / LANES; }
 
-int64_t kept_floats(const Sizes *sizes, int64_t prompts) { return Shape(*sizes).kept_vectors() * LANES * lots(prompts); }
+int64_t kept_floats(const Sizes *sizes, int64_t prompts) { return Kept::vectors(Shape(*sizes), true) * LANES * lots(prompts); }
 
 inline int64_t seen_bytes(int64_t places, int64_t context) { return places * (context * 4 + 8); }
 
@@ -148,7 +148,7 @@ int forward(const Sizes *sizes, int64_t runs, int64_t prompts, const float *para
              const int64_t *said, float *values, float *at_states, float *keep) {
     const Shape shape(*sizes);
     const Sizes &s = *sizes;
-    const int64_t of_lot = shape.kept_vectors(), each = s.responses * (s.whole ? 1 : s.length);
+    const int64_t of_lot = Kept::vectors(shape, keep != nullptr), each = s.responses * (s.whole ? 1 : s.length);
     Scratch scratch(sizeof(Vector) * (shape.places * shape.wide + (keep ? 0 : of_lot)) + 4 * LANES * shape.places +
                     seen_bytes(shape.places, s.context));
     if (!scratch.there()) return 1;
@@ -161,7 +161,7 @@ int forward(const Sizes *sizes, int64_t runs, int64_t prompts, const float *para
         const int64_t *prompt = asked + run * prompts * s.prompt, *response = said + run * prompts * s.responses * s.length;
         for (int64_t lot = 0; lot < lots(prompts); ++lot) {
             Vector *memory = keep ? (Vector *)keep + (run * lots(prompts) + lot) * of_lot : own;
-            lot_forward(Kept{shape, memory}, w, prompt, response, lot * LANES, prompts, values + run * prompts * each,
+            lot_forward(Kept{shape, memory, keep != nullptr}, w, prompt, response, lot * LANES, prompts, values + run * prompts * each,
                         at_states ? at_states + run * prompts * s.responses * s.length * s.width : nullptr, keep != nullptr, seen, x, tokens);
         }
     }
@@ -172,7 +172,7 @@ int backward(const Sizes *sizes, int64_t runs, int64_t prompts, const float *par
               const int64_t *said, const float *cotangents, const float *at_states, float *keep, float *gradients) {
     const Shape shape(*sizes);
     const Sizes &s = *sizes;
-    const int64_t of_lot = shape.kept_vectors(), each = s.responses * (s.whole ? 1 : s.length);
+    const int64_t of_lot = Kept::vectors(shape, true), each = s.responses * (s.whole ? 1 : s.length);
     Scratch scratch(sizeof(Vector) * (shape.scratch_vectors() + (at_states ? shape.read * shape.width : 0)) +
                     4 * LANES * shape.places + seen_bytes(shape.places, s.context));
     if (!scratch.there()) return 1;
@@ -187,7 +187,7 @@ int backward(const Sizes *sizes, int64_t runs, int64_t prompts, const float *par
         const float *back = cotangents + run * prompts * each;
         fill(gradients + run * row, row, 0.0f);
         for (int64_t lot = 0; lot < lots(prompts); ++lot) {
-            const Kept kept{shape, (Vector *)keep + (run * lots(prompts) + lot) * of_lot};
+            const Kept kept{shape, (Vector *)keep + (run * lots(prompts) + lot) * of_lot, true};
             pack(tokens, shape, prompt, response, lot * LANES, prompts);
             if (s.whole)
                 through_scores(kept, lot * LANES, prompts, back);

@@ -5,7 +5,7 @@
 
 #include "sizes.h"
 
-enum { FINE = 0, NO_MEMORY = 1, BAD_SIZES = 2, BAD_TOKEN = 3 };
+enum { FINE = 0, NO_MEMORY = 1, BAD_SIZES = 2, BAD_TOKEN = 3, BAD_ORDER = 4 };
 
 typedef struct {
     const char *name;
@@ -22,4 +22,6 @@ typedef struct {
                   int64_t end, int64_t *drawn, const float *reference, double *kl, double *entropy, double *ratio);
     int (*tree)(const Sizes *, int64_t runs, int64_t prompts, const float *parameters, int64_t row, const int64_t *asked,
                 int leaves, double *to);
+    int (*train)(const Sizes *, int64_t runs, float *parameters, int64_t row, float *first, float *second, const Training *on,
+                 int64_t *diverged);
 } Kernels;

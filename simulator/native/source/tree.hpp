@@ -82,19 +82,19 @@ int tree(const Sizes *sizes, int64_t runs, int64_t prompts, const float *paramet
     int64_t nodes = 1, deepest = 1;
     for (int64_t depth = 1; depth <= depths; ++depth) nodes += deepest *= V;
     if (leaves) nodes = deepest;
-    Scratch scratch(sizeof(Vector) * (shape.places * shape.wide + shape.kept_vectors()) + 4 * LANES * (L + 1) +
+    Scratch scratch(sizeof(Vector) * (shape.places * shape.wide + Kept::vectors(shape, false)) + 4 * LANES * (L + 1) +
                     seen_bytes(shape.places, s.context) + 16 * LANES);
     if (!scratch.there()) return 1;
     Seen seen(scratch, shape.places, s.context);
     int32_t *tokens = scratch.take<int32_t>((L + 1) * LANES);
     int64_t *prompt = scratch.take<int64_t>(LANES), *first = scratch.take<int64_t>(LANES);
-    Vector *x = scratch.take<Vector>(shape.places * shape.wide), *memory = scratch.take<Vector>(shape.kept_vectors());
+    Vector *x = scratch.take<Vector>(shape.places * shape.wide), *memory = scratch.take<Vector>(Kept::vectors(shape, false));
     for (int64_t place = 0; place <= L; ++place) {
         seen.count[place] = place + 1;
         for (int64_t j = 0; j <= place && j < s.context; ++j) seen.places[place * s.context + j] = (int32_t)j;
     }
     for (int64_t run = 0; run < runs; ++run) {
-        const Walker walker{Weights<const float>(parameters + run * row, s), Kept{shape, memory}, x};
+        const Walker walker{Weights<const float>(parameters + run * row, s), Kept{shape, memory, false}, x};
         double *own = to + run * prompts * nodes * (leaves ? 1 : V);
         for (int64_t n = 0; n < prompts * V; n += LANES) {
             for (int i = 0; i < LANES; ++i) {
