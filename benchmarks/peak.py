@@ -14,8 +14,8 @@ from benchmarks.contenders.arithmetic import Layout, apart, packed, step_operati
 from benchmarks.contenders.by_hand import ATTENTIONS
 from benchmarks.contenders.cases import CASES, Case
 from benchmarks.contenders.planned import stack_of
-from benchmarks.step import of_hand, of_ours
-from benchmarks.timing.machine import machine
+from benchmarks.step import BY_TORCH, TORCH, of_hand, of_ours
+from benchmarks.timing.machine import is_native, machine
 from benchmarks.timing.options import timed_here
 from benchmarks.timing.results import Section, Table, counted, number, on_device, percent
 from benchmarks.timing.rounds import Contender, clock, for_seconds, interleaved, spread
@@ -41,6 +41,8 @@ def contenders(case: Case, device: torch.device, seconds: float) -> dict[str, tu
     """Who trains at one size, and what of it is computed."""
     runs = stack_of(case, device)
     found = {f"ours, {runs} in a stack": (of_ours(case, runs, device, seconds), packed(case))}
+    if is_native(device):
+        found[BY_TORCH] = of_ours(case, runs, device, seconds, TORCH), packed(case)
     for name, attention in ATTENTIONS.items():
         found[f"by hand, {name}"] = of_hand(case, attention, device, seconds), apart(case)
     return found

@@ -3,7 +3,8 @@
 Milliseconds per run and step, one thread, at three sizes. All train the same network on the same kind of pairs by DPO
 with Adam, clipped gradients and precomputed log-probabilities of the reference.
 
-    ours           `advance` over a stack as large as the project chooses itself, and over a stack of one run
+    ours           `advance` over a stack as large as the project chooses itself, and over a stack of one run; where
+                   that is by the compiled engine, also by torch
     by hand        benchmarks/contenders/by_hand.py, with either way to write attention
     TRL, lean      benchmarks/contenders/by_trl.py, from step to step: its start-up, 5 s a run and more, is left out
 """
@@ -11,6 +12,7 @@ with Adam, clipped gradients and precomputed log-probabilities of the reference.
 import itertools
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,21 +21,24 @@ import torch
 from benchmarks.contenders import by_hand
 from benchmarks.contenders.cases import CASES, Case, pairs_of, posed, reference_of
 from benchmarks.contenders.planned import stack_of
-from benchmarks.timing.machine import machine
+from benchmarks.timing.machine import is_native, machine
 from benchmarks.timing.options import timed_here
 from benchmarks.timing.results import Section, Table, counted, on_device, shown, trl_is_here
 from benchmarks.timing.rounds import Contender, clock, for_seconds, interleaved, ratio, spread
 from simulator.engine.gradient_steps import advance, start
+from simulator.networks.compute_mode import EAGER, Computing
 
 WARM_UP = 3  # steps of a training of TRL's that are not counted
-OURS, TRL = "ours", "TRL, lean"
+OURS, BY_TORCH, TRL = "ours", "ours by torch", "TRL, lean"
+TORCH = Computing(engine="torch")
 
 Array = np.ndarray
 
 
-def of_ours(case: Case, runs: int, device: torch.device, seconds: float) -> Contender:
-    """Our engine with a stack of so many runs."""
+def of_ours(case: Case, runs: int, device: torch.device, seconds: float, computing: Computing = EAGER) -> Contender:
+    """Ours with a stack of so many runs."""
     reference, problem = posed(case, runs, device)
+    problem = replace(problem, computing=computing)
     state = start(reference, runs, problem)
 
     def work(steps: int) -> None:
@@ -72,6 +77,8 @@ def contenders(case: Case, device: torch.device, seconds: float, folder: Path) -
     """Everyone at one size; without TRL where that is missing."""
     stack = stack_of(case, device)
     found = {f"{OURS}, {runs} in a stack": of_ours(case, runs, device, seconds) for runs in dict.fromkeys((stack, 1))}
+    if is_native(device):
+        found[BY_TORCH] = of_ours(case, stack, device, seconds, TORCH)
     for name, attention in by_hand.ATTENTIONS.items():
         found[f"by hand, {name}"] = of_hand(case, attention, device, seconds)
     if trl_is_here():

@@ -50,6 +50,15 @@ class TransformerReward:
         said = (~over[:, prompt_length:]).unsqueeze(2)
         return (read * said).sum(dim=1) / said.sum(dim=1) @ self.readout
 
+    def row(self) -> Tensor:
+        """All weights one after another, for whoever computes otherwise.
+
+        Tokens, places; of each layer what projects to queries, keys and values, merges, goes up and goes down, [out,
+        in] each; and the readout. Norms scale by 1, and there are no biases.
+        """
+        layers = [weight for weight in self.encoder.parameters() if weight.dim() == 2]
+        return torch.cat([weight.flatten() for weight in (self.token, self.place, *layers, self.readout)])
+
     def rules(self) -> list[str]:
         """What the score is made of: nothing that can be read."""
         return [f"a fixed random transformer encoder of {LAYERS} layers and width {WIDTH}"]

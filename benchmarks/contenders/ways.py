@@ -14,7 +14,9 @@ from benchmarks.contenders import naive
 from benchmarks.contenders.by_hand import Transformer, network_of
 from benchmarks.contenders.cases import Case
 from benchmarks.contenders.planned import Kind, run_of, stack_of
+from benchmarks.timing.machine import is_native
 from simulator.common.random_streams import random_stream
+from simulator.networks.compute_mode import Computing, computing
 from simulator.networks.sampling import Noise, SampleBlocks, gumbel_noise
 from simulator.networks.token_log_probs import sample_and_measure
 from simulator.preferences.draw import draw_labelled
@@ -117,6 +119,20 @@ def naively_followed(world: SampledWorld, policy: Transformer, reference: Transf
     )
 
 
+def checkpoints(scene: Scene) -> dict[str, Way]:
+    """All that a checkpoint measures; by torch, too, where that is by the compiled engine."""
+    name, runs = "all that a checkpoint measures", len(scene.policies)
+    ours = Way(evaluate=scene.everything, runs=runs)
+    if not is_native(scene.policies.device):
+        return {name: ours}
+
+    def by_torch() -> object:
+        with computing(Computing(engine="torch")):
+            return scene.everything()
+
+    return {name: ours, f"{name}, by torch": Way(evaluate=by_torch, runs=runs)}
+
+
 def sampled_ways(scene: Scene) -> Ways:
     """Ways to draw responses and to sum KL along them."""
     world, policies = scene.world, scene.policies
@@ -125,7 +141,7 @@ def sampled_ways(scene: Scene) -> Ways:
     ways = {
         "sampling with KL, ours": Way(evaluate=partial(followed, world, policies), runs=len(policies)),
         "the same without a cache": Way(evaluate=partial(naively_followed, world, *networks), runs=1),
-        "all that a checkpoint measures": Way(evaluate=scene.everything, runs=len(policies)),
+        **checkpoints(scene),
     }
     lots = lots_of(world)
     return Ways(of=ways, responses=lots.prompts * lots.responses, stack=len(policies))
@@ -143,7 +159,7 @@ def exact_ways(scene: Scene) -> Ways:
     ways = {
         "exact evaluation, ours": Way(evaluate=partial(world.measure, policies, None, data), runs=len(policies)),
         "the same, each response a sequence": Way(evaluate=naively, runs=1),
-        "all that a checkpoint measures": Way(evaluate=scene.everything, runs=len(policies)),
+        **checkpoints(scene),
     }
     return Ways(of=ways, responses=len(world.prompts) * len(world.responses), stack=len(policies))
 

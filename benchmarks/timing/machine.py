@@ -8,6 +8,7 @@ import psutil
 import torch
 
 from benchmarks.timing.processes import ONE_THREAD
+from simulator.native.library import instructions
 
 CPU_FACTS, CACHES = Path("/proc/cpuinfo"), Path("/sys/devices/system/cpu/cpu0/cache")
 
@@ -48,11 +49,17 @@ def caches() -> list[str]:
     return found
 
 
+def is_native(device: torch.device) -> bool:
+    """Whether the project computes by its compiled engine there."""
+    return device.type == "cpu" and bool(instructions())
+
+
 def machine(device: torch.device, threads: str) -> str:
     """One line about the machine and the versions, without a name of its own; `threads` says how many are used."""
     memory = f"{psutil.virtual_memory().total / 2**30:.0f} GiB of memory"
     vectors = torch.backends.cpu.get_cpu_capability()
+    engine = f"the compiled engine with {instructions()}" if is_native(device) else "no compiled engine"
     hardware = [cpu_model(), f"{cores()} cores", *caches(), vectors, memory]
     if device.type == "cuda":
         hardware.append(torch.cuda.get_device_name(device))
-    return f"{', '.join(hardware)}; torch {torch.__version__}, {threads}, Python {platform.python_version()}"
+    return f"{', '.join(hardware)}; {engine}; torch {torch.__version__}, {threads}, Python {platform.python_version()}"

@@ -17,6 +17,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from simulator.native import calls, library
+
 
 class Estimate(NamedTuple):
     """A mean and its standard error."""
@@ -95,8 +97,11 @@ def win_probability(
     weights [R, P, m]: of the scores.
     """
     others = others.expand(len(scores), -1, -1)
-    wins = reweighted(placement(others.sort(dim=-1).values, scores), weights)
-    losses = weighted_placement(scores, weights, others)
+    if weights is None and scores.device.type == "cpu" and library.find().library is not None:
+        wins, losses = calls.placements(scores.contiguous(), others.contiguous())
+    else:
+        wins = reweighted(placement(others.sort(dim=-1).values, scores), weights)
+        losses = weighted_placement(scores, weights, others)
     return sum_of_means([wins, losses.mean(dim=-1, keepdim=True) - losses + influence], share=share)
 
 

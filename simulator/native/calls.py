@@ -246,3 +246,30 @@ def train(
             pointer(diverged),
         )
     )
+
+
+def judge(sizes: Sizes, weights: Tensor, texts: Tensor) -> Tensor:
+    """Scores [N] of texts [N, S] by an encoder with `weights`; see source/judging.hpp. Raises EngineError."""
+    scores = weights.new_empty(len(texts))
+    check(
+        library().engine_judge(
+            byref(sizes), len(texts), pointer(weights), len(weights), pointer(texts), pointer(scores)
+        )
+    )
+    return scores
+
+
+def placements(scores: Tensor, others: Tensor) -> tuple[Tensor, Tensor]:
+    """The share of others [..., b] below each of scores [..., m], and of scores below each of others; ties half.
+
+    Both are float64, of one shape but for the last axis. Raises EngineError.
+    """
+    of_scores, of_others = torch.empty_like(scores), torch.empty_like(others)
+    rows = scores.numel() // max(scores.shape[-1], 1)
+    count, b = scores.shape[-1], others.shape[-1]
+    check(
+        library().engine_placements(
+            rows, count, pointer(scores), b, pointer(others), b, pointer(of_scores), pointer(of_others)
+        )
+    )
+    return of_scores, of_others

@@ -22,7 +22,10 @@ def unread_keys(settings: Settings) -> Mapping[str, Sequence[str]]:
             *(("temperature",) if data.labels == "deterministic" else ()),
         ),
         "world": ("language.kind",) if settings.world.language.kind == "auto" else (),
-        "train": () if settings.train.optimizer == "adamw" else ("weight_decay",),
+        "train": (
+            *(() if settings.train.optimizer == "adamw" else ("weight_decay",)),
+            *(("engine",) if settings.train.engine == "auto" else ()),
+        ),
         "measure": ("prompts", "samples", "baseline", "pairs") if listed else (),
     }
 

@@ -15,13 +15,17 @@ import torch
 from torch import Tensor
 
 from gold_rewards import GOLD_REWARDS, GoldReward
+from gold_rewards.encoder import AT_ONCE, HEADS, LAYERS, WIDTH, TransformerReward
 from simulator.common.errors import ConfigError
 from simulator.common.random_streams import random_stream
 from simulator.languages import LANGUAGES
 from simulator.languages.language import Language, lengths
 from simulator.languages.markov import DRAWS, make_language
 from simulator.languages.text import open_text, text_bytes
+from simulator.native.calls import judge
+from simulator.native.library import Sizes
 from simulator.networks.architecture import Architecture
+from simulator.networks.compute_mode import uses_engine
 from simulator.settings.world_spec import WorldSpec
 from simulator.worlds.reference import Recipe, cached_reference, reference_hash
 
@@ -128,15 +132,46 @@ def make_components(spec: WorldSpec, device: torch.device) -> Components:
     return Components(language=language, architecture=architecture, prompts=prompts, reference=reference)
 
 
+@dataclass(frozen=True, kw_only=True)
+class EncoderByEngine:
+    """The gold reward "transformer", read by the compiled engine where that computes: the same up to rounding."""
+
+    reward: TransformerReward
+
+    def __call__(self, prompts: Array, responses: Array) -> Array:
+        """Content score [N] of responses [N, T] to prompts [N, L], in arbitrary units."""
+        if not uses_engine():
+            return self.reward(prompts, responses)
+        texts = torch.from_numpy(np.concatenate([prompts, responses], axis=1, dtype=np.int64))
+        sizes = Sizes(
+            vocabulary=len(self.reward.token),
+            context=texts.shape[1],
+            layers=LAYERS,
+            width=WIDTH,
+            heads=HEADS,
+            outputs=len(self.reward.token),
+            prompt=prompts.shape[1],
+            responses=1,
+            length=responses.shape[1],
+        )
+        weights = self.reward.row()
+        return torch.cat([judge(sizes, weights, some) for some in texts.split(AT_ONCE)]).double().numpy()
+
+    def rules(self) -> list[str]:
+        """What the score is made of."""
+        return self.reward.rules()
+
+
 def content_of(spec: WorldSpec) -> GoldReward:
     """The gold reward for content that the spec name."""
     world, gold = spec.world, spec.gold
-    return GOLD_REWARDS[gold.reward](
+    reward = GOLD_REWARDS[gold.reward](
         vocabulary=world.vocabulary,
         prompt_length=world.prompt_length,
         response_length=world.response_length,
         rng=random_stream(gold.seed, "gold", gold.reward),
     )
+    return EncoderByEngine(reward=reward) if isinstance(reward, TransformerReward) else reward
 
 
 def fluency_under(language: Language) -> Callable[[Array, Array], Array]:

@@ -157,3 +157,18 @@ EXPORT int engine_train(const Sizes *sizes, int64_t runs, float *parameters, int
         return BAD_ORDER;
     return current.train(sizes, runs, parameters, row, first, second, on, diverged);
 }
+
+EXPORT int engine_judge(const Sizes *sizes, int64_t texts, const float *weights, int64_t numbers, const int64_t *text, float *scores) {
+    if (!sound(sizes, 1, texts, -1, false)) return BAD_SIZES;
+    const int64_t d = sizes->width;
+    if (numbers != (sizes->vocabulary + sizes->context + 12 * sizes->layers * d + 1) * d) return BAD_SIZES;
+    if (!known(text, texts * sizes->context, sizes->vocabulary, true)) return BAD_TOKEN;
+    return current.judge(sizes, texts, weights, text, scores);
+}
+
+EXPORT int engine_placements(int64_t rows, int64_t m, const double *a, int64_t b, const double *others, int64_t of_row,
+                             double *of_a, double *of_b) {
+    if (!within(rows, 0, MOST) || !within(m, 1, LARGEST) || !within(b, 1, LARGEST) || (of_row != 0 && of_row != b)) return BAD_SIZES;
+    current.placements(rows, m, a, b, others, of_row, of_a, of_b);
+    return FINE;
+}

@@ -3,6 +3,7 @@
 // Included once for each set, by a file that first says LANES, ROWS, COLUMNS and INSTRUCTIONS and turns the set on.
 #pragma once
 
+#include "judging.hpp"
 #include "table.h"
 #include "training.hpp"
 #include "tree.hpp"
@@ -10,7 +11,7 @@
 namespace INSTRUCTIONS {
 
 inline Kernels kernels(const char *name) {
-    return {name, LANES, kept_floats, forward, backward, adam, sample, tree, train};
+    return {name, LANES, kept_floats, forward, backward, adam, sample, tree, train, judge, placements};
 }
 
 }  // namespace INSTRUCTIONS

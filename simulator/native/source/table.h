@@ -24,4 +24,7 @@ typedef struct {
                 int leaves, double *to);
     int (*train)(const Sizes *, int64_t runs, float *parameters, int64_t row, float *first, float *second, const Training *on,
                  int64_t *diverged);
+    int (*judge)(const Sizes *, int64_t texts, const float *weights, const int64_t *text, float *scores);
+    void (*placements)(int64_t rows, int64_t m, const double *a, int64_t b, const double *others, int64_t of_row, double *of_a,
+                       double *of_b);
 } Kernels;
