@@ -14,8 +14,8 @@ from benchmarks.contenders import naive
 from benchmarks.contenders.by_hand import Transformer, network_of
 from benchmarks.contenders.cases import Case
 from benchmarks.contenders.planned import Kind, run_of, stack_of
-from benchmarks.timing.machine import is_native
 from simulator.common.random_streams import random_stream
+from simulator.native.library import instructions
 from simulator.networks.compute_mode import Computing, computing
 from simulator.networks.sampling import Noise, SampleBlocks, gumbel_noise
 from simulator.networks.token_log_probs import sample_and_measure
@@ -123,7 +123,7 @@ def checkpoints(scene: Scene) -> dict[str, Way]:
     """All that a checkpoint measures; by torch, too, where that is by the compiled engine."""
     name, runs = "all that a checkpoint measures", len(scene.policies)
     ours = Way(evaluate=scene.everything, runs=runs)
-    if not is_native(scene.policies.device):
+    if scene.policies.device.type != "cpu" or not instructions():
         return {name: ours}
 
     def by_torch() -> object:

@@ -1,6 +1,7 @@
 """The compiled engine: where it is, which instructions it uses, and the types of its functions."""
 
 import ctypes
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from ctypes import POINTER, c_char_p, c_double, c_int, c_int64, c_void_p
@@ -11,6 +12,7 @@ from importlib.machinery import EXTENSION_SUFFIXES
 from simulator.native.identity import FOLDER, source_hash
 
 NAME = "_engine"
+WITHOUT = "SIMULATOR_WITHOUT_ENGINE"  # of the environment: everything is by torch where it is set
 SUFFIXES = (*EXTENSION_SUFFIXES, ".so", ".dylib", ".dll")
 REASONS = {  # what the functions give back where they do nothing
     1: "there is no memory left for it",
@@ -79,6 +81,8 @@ SIGNATURES = {
 @cache
 def find() -> Found:
     """The library beside this file, if it is there and of the source that is there."""
+    if os.environ.get(WITHOUT):
+        return Found(library=None, why=f"{WITHOUT} is set in the environment")
     for suffix in SUFFIXES:
         path = FOLDER / f"{NAME}{suffix}"
         if not path.exists():

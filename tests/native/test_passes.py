@@ -182,9 +182,9 @@ def test_gradient_is_a_finite_difference(instructions: str) -> None:
     direction = torch.randn(len(row), generator=generator)
     direction[at.policy.parameters :] = 0
     direction /= direction.norm()
-    step = 1e-2
+    step = 3e-3
     slope = (value(row + step * direction) - value(row - step * direction)) / (2 * step)
-    assert float(gradient.double() @ direction.double()) == pytest.approx(slope, rel=2e-3)
+    assert float(gradient.double() @ direction.double()) == pytest.approx(slope, rel=4e-3)
     assert not gradient[at.policy.parameters :].any()
 
 

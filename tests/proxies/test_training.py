@@ -30,7 +30,7 @@ def test_training_is_that_of_a_plain_loop(lab: sim.World) -> None:
     Those are repeated there, so that it is a late checkpoint that is kept.
     """
     drawn = lab.preferences(43, seed=3, labels="deterministic", distinct=True)
-    steps, rate, kept = 25, 0.01, 43
+    steps, rate, kept = 35, 0.01, 43
     pairs = sim.Pairs(
         **{name: getattr(drawn, name)[[*range(kept), *range(5)]] for name in ("prompts", "chosen", "rejected")}
     )
