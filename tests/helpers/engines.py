@@ -1,6 +1,5 @@
 """Whether the compiled engine is there: tests of it are skipped where the package was installed without a compiler."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,9 +10,8 @@ needs_engine = pytest.mark.skipif(library.find().library is None, reason=library
 
 
 @pytest.fixture
-def without_engine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+def without_engine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """This process computes by torch alone, with references of its own."""
     monkeypatch.setenv("SIMULATOR_CACHE", str(tmp_path / "references"))
     nothing = library.Found(library=None, why="a test is without it")
     monkeypatch.setattr(library, "find", lambda: nothing)
-    yield
