@@ -23,7 +23,8 @@ import torch
 from torch import Tensor
 
 from simulator.measurement.columns import QUANTILES, QUANTITIES
-from simulator.measurement.probability_mass import checked_mass
+from simulator.measurement.listed_sums import sums_over_responses
+from simulator.measurement.probability_mass import check_mass, checked_mass
 from simulator.measurement.quantity import PolicyDistribution
 
 Columns = dict[str, Tensor]
@@ -75,38 +76,28 @@ def measure_distribution(
     behaviour: mu, [P, G] or [R, P, G]. kl_estimators: those whose expectations are wanted too. Raises MassError where
     one of the laws is not of mass 1.
     """
-    ratio = log_probs - reference_law.reference
-    probability = checked_mass(log_probs.exp(), "a policy")
     reference = checked_mass(reference_law.reference.exp(), "the reference")
     behaviour = checked_mass(behaviour, "the behaviour policy")
-
+    tables = (reference_law.gold, reference_law.gold_rank)
+    sums = sums_over_responses(log_probs, reference_law.reference, behaviour, tables)
+    check_mass(sums.mass, "a policy")
     law = PolicyDistribution(
-        log_probs=log_probs,
-        probability=probability,
-        ratio=ratio,
-        log_reference=reference_law.reference,
-        length=reference_law.length,
+        log_probs=log_probs, log_reference=reference_law.reference, sums=sums, length=reference_law.length
     )
-
-    def variance(weights: Tensor, centre: Tensor) -> Tensor:
-        return (weights * (ratio - centre.unsqueeze(-1)).square_()).sum(dim=-1).mean(dim=-1)
-
-    kl, of_reference = law.mean(ratio), (reference * ratio).sum(dim=-1)
     expected = {
-        "k1": lambda: kl,
-        "k2": lambda: law.mean(ratio.square() / 2),
-        "k3": lambda: (reference - probability + probability * ratio).sum(dim=-1),  # also where u is huge and pi is 0
+        "k1": lambda: sums.kl,
+        "k2": lambda: law.mean(law.ratio.square() / 2),
+        "k3": lambda: (reference - law.probability + law.probability * law.ratio).sum(dim=-1),  # also where pi is 0
     }
-    under_reference = variance(reference, of_reference)
-    alike = behaviour.shape == reference.shape and torch.equal(behaviour, reference)
-    spread = under_reference.sqrt()
-    gain = (kl - of_reference).mean(dim=-1)
+    spread = sums.reference_variance.mean(dim=-1).sqrt()
+    gain = (sums.kl - sums.at_reference).mean(dim=-1)
+    gold, win_rate = (each.mean(dim=-1) for each in sums.tables)
     return {
-        "kl": kl.mean(dim=-1),
-        "gold": law.mean(reference_law.gold).mean(dim=-1),
+        "kl": sums.kl.mean(dim=-1),
+        "gold": gold,
         "proxy": torch.where(spread == 0, 0.0, gain / spread),
-        "win_rate": law.mean(reference_law.gold_rank).mean(dim=-1),
-        "mu_squared": under_reference if alike else variance(behaviour, (behaviour * ratio).sum(dim=-1)),
+        "win_rate": win_rate,
+        "mu_squared": sums.behaviour_variance.mean(dim=-1),
         **{name: quantity.exact(law) for name, quantity in QUANTITIES.items()},
         **{f"kl_{name}": expected[name]().mean(dim=-1) for name in kl_estimators},
     }

@@ -26,8 +26,12 @@ def checked_mass(law: Law, whose: str) -> Law:
     Laws that are not finite, as of policies that diverged, pass: their sums are not finite either. whose: named in the
     MassError that is raised otherwise.
     """
-    mass = torch.as_tensor(law).detach().sum(dim=-1, dtype=torch.float64)
+    check_mass(torch.as_tensor(law).detach().sum(dim=-1, dtype=torch.float64), whose)
+    return law
+
+
+def check_mass(mass: Tensor, whose: str) -> None:
+    """Raises MassError where the mass of a law is finite and off 1 by more than 1e-9."""
     off = torch.where(mass.isfinite(), (mass - 1).abs(), 0.0).max().item() if mass.numel() else 0.0
     if off > MASS:
         raise MassError(f"the law of {whose} has a mass that is off 1 by {off:.3g}, so sums over it are not exact")
-    return law

@@ -5,10 +5,12 @@ Shapes: R runs, P prompts, G responses to each, n measured prompts, m drawn resp
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from torch import Tensor
 
 from simulator.common.column import Column
+from simulator.measurement.listed_sums import Sums
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,10 +18,19 @@ class PolicyDistribution:
     """The law of R policies over every response, and that of the reference; float64."""
 
     log_probs: Tensor  # log pi, [R, P, G]
-    probability: Tensor  # pi, [R, P, G]
-    ratio: Tensor  # log pi - log pi_ref, [R, P, G]
     log_reference: Tensor  # log pi_ref, [P, G]
+    sums: Sums  # expectations that are there already
     length: int  # tokens of a response
+
+    @cached_property
+    def probability(self) -> Tensor:
+        """pi, [R, P, G]."""
+        return self.log_probs.exp()
+
+    @cached_property
+    def ratio(self) -> Tensor:
+        """log pi - log pi_ref, [R, P, G]."""
+        return self.log_probs - self.log_reference
 
     def mean(self, value: Tensor) -> Tensor:
         """E_pi of a value [R, P, G] or [P, G] at each prompt, [R, P]."""

@@ -273,3 +273,14 @@ def placements(scores: Tensor, others: Tensor) -> tuple[Tensor, Tensor]:
         )
     )
     return of_scores, of_others
+
+
+def moments(log_probs: Tensor, log_reference: Tensor, reference: Tensor, behaviour: Tensor, tables: Tensor) -> Tensor:
+    """Sums over responses, float64 [R, P, 7 + K]; see source/listed.hpp.
+
+    log_probs [R, P, G]; log_reference, reference and behaviour [P, G]; tables [K, P, G]. Raises EngineError.
+    """
+    found = log_probs.new_empty(*log_probs.shape[:2], 7 + len(tables))
+    arrays = [pointer(tensor) for tensor in (log_probs, log_reference, reference, behaviour)]
+    check(library().engine_moments(*log_probs.shape, *arrays, len(tables), pointer(tables), pointer(found)))
+    return found

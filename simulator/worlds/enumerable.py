@@ -39,7 +39,7 @@ from simulator.worlds.behaviour import (
 from simulator.worlds.components import Components, content_of, fluency_under, refuse_gold, sizes
 from simulator.worlds.listing import Listing, Scorer
 
-MOST_MEASURED = 2**19  # P * G * runs measured at once, so that memory does not grow with the stack
+MOST_MEASURED = 2**18  # P * G * runs measured at once, so that memory does not grow with the stack
 FRESH_PAIRS = 8192  # that proxies are compared with gold on
 
 Array = np.ndarray

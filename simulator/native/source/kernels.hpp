@@ -4,6 +4,7 @@
 #pragma once
 
 #include "judging.hpp"
+#include "listed.hpp"
 #include "table.h"
 #include "training.hpp"
 #include "tree.hpp"
@@ -11,7 +12,7 @@
 namespace INSTRUCTIONS {
 
 inline Kernels kernels(const char *name) {
-    return {name, LANES, kept_floats, forward, backward, adam, sample, tree, train, judge, placements};
+    return {name, LANES, kept_floats, forward, backward, adam, sample, tree, train, judge, placements, moments};
 }
 
 }  // namespace INSTRUCTIONS

@@ -296,15 +296,16 @@ inline void project(const Weights<const float> &w, const Shape &shape, int64_t n
 
 // Takes the stream x through the layers at the places `rows`, whose keys and values are found here; those of the places
 // that they see must be there. `read`: the rows that go on behind the last layer's attention. The stream of those is
-// normed into `states`.
-inline void through_layers(const Weights<const float> &w, const Kept &kept, Vector *x, Rows rows, Rows read, const Seen &seen) {
+// normed into `states`. first_projected: whether queries, keys and values of the first layer are there already.
+inline void through_layers(const Weights<const float> &w, const Kept &kept, Vector *x, Rows rows, Rows read, const Seen &seen,
+                           bool first_projected = false) {
     const Shape &shape = kept.shape;
     const int64_t d = shape.width;
     const ptrdiff_t wide = shape.wide, wide4 = shape.wide4;
     for (int64_t number = 0; number < shape.sizes.layers; ++number) {
         const Layer at = kept.layer(number);
         const Rows on = number == shape.sizes.layers - 1 ? read : rows;
-        project(w, shape, number, at, x, rows, on);
+        if (number || !first_projected) project(w, shape, number, at, x, rows, on);
         for (int64_t begin = 0; begin < on.count; begin += BLOCK) {
             const int64_t end = smaller_of(begin + BLOCK, on.count), count = end - begin, here = at.at(begin, begin);
             const Places stream{x + on.place(begin) * wide, on.step * wide, count}, found{at.found + here * wide, wide, count};

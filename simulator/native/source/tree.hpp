@@ -22,6 +22,7 @@ struct Tree {
     int64_t valid;          // lanes that are meant
     int64_t nodes;          // of one prompt, those wanted
     double *to;             // [P, nodes, V], or [P, nodes] of scores
+    uint8_t *projected;     // whether the first layer's queries, keys and values at a depth are there, [depths + 1]
 
     int64_t slot(int64_t depth, int64_t child) const { return shape.sizes.prompt + (depth < 2 ? 0 : 1 + (depth - 2) * shape.sizes.vocabulary + child); }
 
@@ -62,7 +63,9 @@ struct Tree {
             seen.places[place * context + L + depth - 1] = (int32_t)place;
             seen.count[place] = L + depth;
         }
-        through_layers(walker.w, walker.kept, walker.x, rows, read, seen);
+        // What enters the first layer at depth 2 and below is a token and a place, whatever came before.
+        through_layers(walker.w, walker.kept, walker.x, rows, read, seen, depth >= 2 && projected[depth] != 0);
+        projected[depth] = 1;
         for (int64_t j = 0; j < read.count; ++j) write(j, begin + within * children + j, below);
         if (depth == depths) return;
         for (int64_t j = 0; j < children; ++j) {
@@ -83,18 +86,20 @@ int tree(const Sizes *sizes, int64_t runs, int64_t prompts, const float *paramet
     for (int64_t depth = 1; depth <= depths; ++depth) nodes += deepest *= V;
     if (leaves) nodes = deepest;
     Scratch scratch(sizeof(Vector) * (shape.places * shape.wide + Kept::vectors(shape, false)) + 4 * LANES * (L + 1) +
-                    seen_bytes(shape.places, s.context) + 16 * LANES);
+                    seen_bytes(shape.places, s.context) + 16 * LANES + depths + 1);
     if (!scratch.there()) return 1;
     Seen seen(scratch, shape.places, s.context);
     int32_t *tokens = scratch.take<int32_t>((L + 1) * LANES);
     int64_t *prompt = scratch.take<int64_t>(LANES), *first = scratch.take<int64_t>(LANES);
     Vector *x = scratch.take<Vector>(shape.places * shape.wide), *memory = scratch.take<Vector>(Kept::vectors(shape, false));
+    uint8_t *projected = scratch.take<uint8_t>(depths + 1);
     for (int64_t place = 0; place <= L; ++place) {
         seen.count[place] = place + 1;
         for (int64_t j = 0; j <= place && j < s.context; ++j) seen.places[place * s.context + j] = (int32_t)j;
     }
     for (int64_t run = 0; run < runs; ++run) {
         const Walker walker{Weights<const float>(parameters + run * row, s), Kept{shape, memory, false}, x};
+        fill<uint8_t>(projected, depths + 1, 0);
         double *own = to + run * prompts * nodes * (leaves ? 1 : V);
         for (int64_t n = 0; n < prompts * V; n += LANES) {
             for (int i = 0; i < LANES; ++i) {
@@ -102,7 +107,7 @@ int tree(const Sizes *sizes, int64_t runs, int64_t prompts, const float *paramet
                 prompt[i] = lane / V, first[i] = lane % V;
                 for (int64_t p = 0; p < L; ++p) tokens[(p + 1) * LANES + i] = (int32_t)asked[prompt[i] * L + p];
             }
-            const Tree of{shape, walker, seen, tokens, depths, leaves != 0, prompt, first, smaller_of<int64_t>(LANES, prompts * V - n), nodes, own};
+            const Tree of{shape, walker, seen, tokens, depths, leaves != 0, prompt, first, smaller_of<int64_t>(LANES, prompts * V - n), nodes, own, projected};
             walker.ask(tokens + LANES, seen);
             if (!leaves) of.write(0, 0, 0);
             if (depths) of.grow(1, leaves ? 0 : 1, 0, 1);
