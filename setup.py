@@ -7,9 +7,9 @@ from setuptools import Extension, setup
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from simulator.native.build import BuildEngine
+from simulator.native.build import BuildEngine, EngineWheel
 
 setup(
     ext_modules=[Extension("simulator.native._engine", sources=["simulator/native/source/engine.cpp"], optional=True)],
-    cmdclass={"build_ext": BuildEngine},
+    cmdclass={"build_ext": BuildEngine, "bdist_wheel": EngineWheel},
 )

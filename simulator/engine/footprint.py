@@ -9,12 +9,14 @@ from simulator.settings.world_spec import Network
 SLACK = 1.3  # what an allocator loses between tensors
 
 
+LANES = 16  # sequences that go through the compiled engine together, filled up where there are fewer
 FLOAT, WIDE = 4, 8  # bytes of a number
 STACK_LIMIT = 64  # how many train together at most
 
 
 def step_bytes(network: Network, vocabulary: int, sequences: int, places: int) -> int:
     """What a forward and a backward pass hold for sequences of so many places: what is kept, and what passes."""
+    sequences = -(-sequences // LANES) * LANES
     kept = network.layers * (16 * network.width + 2 * network.heads * places)
     passing = 12 * network.width + 4 * network.heads * places + 4 * vocabulary
     return FLOAT * sequences * places * (kept + passing)

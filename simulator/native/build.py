@@ -15,11 +15,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from setuptools import Extension
+from setuptools.command.bdist_wheel import bdist_wheel
 from setuptools.command.build_ext import build_ext
 from setuptools.errors import CCompilerError
 
 from simulator.native.identity import SOURCES, UNITS, source_hash
 
+TARGET = "ENGINE_TARGET"  # of the environment: the system to compile for, by the compiler that ZIG runs
+SUFFIXES = {"macos": ".dylib", "darwin": ".dylib", "win": ".dll"}  # of a shared library, by what names the system
 FLAGS = (
     *("-std=c++17", "-O3", "-fPIC", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast"),
     *("-fno-exceptions", "-fno-rtti", "-fvisibility=hidden", "-Wno-psabi"),
@@ -68,4 +71,23 @@ class BuildEngine(build_ext):
 
     def build_extension(self, ext: Extension) -> None:
         """Compile the engine where an extension of this name belongs. Raises CCompilerError."""
-        compile_engine(usual_compiler(), Path(self.get_ext_fullpath(ext.name)))
+        target = Path(self.get_ext_fullpath(ext.name))
+        if named := os.environ.get(TARGET):
+            ext.optional = False  # a wheel for another system is made for the engine's sake
+            compile_engine([*shlex.split(os.environ["ZIG"]), "c++", "-target", named], target, ("-s",))
+        else:
+            compile_engine(usual_compiler(), target)
+
+    def get_ext_filename(self, fullname: str) -> str:
+        """The engine's place in the package; its name says nothing of Python."""
+        system = os.environ.get(TARGET, sys.platform)
+        suffix = next((end for part, end in SUFFIXES.items() if part in system), ".so")
+        return f"{fullname.replace('.', os.sep)}{suffix}"
+
+
+class EngineWheel(bdist_wheel):
+    """setuptools' command that makes wheels: one with the engine is of a system, and of every version of Python."""
+
+    def get_tag(self) -> tuple[str, str, str]:
+        """The tags of Python, its binary interface and the system."""
+        return ("py3", "none", super().get_tag()[2])

@@ -7,13 +7,12 @@ from contextlib import contextmanager
 from ctypes import POINTER, c_char_p, c_double, c_int, c_int64, c_void_p
 from dataclasses import dataclass
 from functools import cache
-from importlib.machinery import EXTENSION_SUFFIXES
 
 from simulator.native.identity import FOLDER, source_hash
 
 NAME = "_engine"
 WITHOUT = "SIMULATOR_WITHOUT_ENGINE"  # of the environment: everything is by torch where it is set
-SUFFIXES = (*EXTENSION_SUFFIXES, ".so", ".dylib", ".dll")
+SUFFIXES = (".so", ".dylib", ".dll")
 REASONS = {  # what the functions give back where they do nothing
     1: "there is no memory left for it",
     2: "the engine does not take these sizes",

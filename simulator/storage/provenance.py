@@ -19,6 +19,7 @@ from simulator.common.plain_source import plain_source
 from simulator.storage.version import installed_version
 
 PACKAGES = ("simulator", "gold_rewards")
+SUFFIXES = (".py", ".cpp", ".hpp", ".h")
 INSIDE = ("storage/tables", "execution/run_stack")  # that do, in folders that otherwise do not
 OUTSIDE = frozenset(  # modules and folders of simulator/ that determine no number of a run whose settings are given
     (
@@ -39,7 +40,7 @@ SHOWING = frozenset(  # modules and folders of analysis/ that only show, read or
 def sources() -> dict[str, str]:
     """The text of every module that makes records, by its path below the root of the source."""
     root = Path(__file__).resolve().parents[2]
-    paths = sorted(path for package in PACKAGES for path in (root / package).rglob("*.py"))
+    paths = sorted(path for package in PACKAGES for path in (root / package).rglob("*") if path.suffix in SUFFIXES)
     return {path.relative_to(root).as_posix(): path.read_text(encoding="utf-8") for path in paths}
 
 
@@ -52,7 +53,15 @@ def source_hash() -> str:
 @cache
 def results_modules() -> Mapping[str, str]:
     """The hash of each module that determines numbers, by its path."""
-    return {path: _hash({path: plain_source(text)}) for path, text in sources().items() if determines_numbers(path)}
+    return {path: _hash({path: _plain(path, text)}) for path, text in sources().items() if determines_numbers(path)}
+
+
+def _plain(path: str, text: str) -> str:
+    """What of a module determines numbers: its code without comments."""
+    if path.endswith(".py"):
+        return plain_source(text)
+    lines = (line.partition("//")[0].strip() for line in text.splitlines())
+    return "\n".join(line for line in lines if line)
 
 
 def determines_numbers(path: str) -> bool:

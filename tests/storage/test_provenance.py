@@ -16,6 +16,7 @@ from simulator.storage.provenance import (
 )
 from tests.conftest import ROOT
 
+ENGINE = "simulator/native/source/network.hpp"
 GOLD = "gold_rewards/rewards/transformer.py"
 
 
@@ -52,7 +53,11 @@ def test_comments_and_docstrings_are_not_in_the_hash(edit: Callable[[str, str], 
     before = results_source()
     edit(*edited(GOLD, '"""', '"""Better said. '))
     edit(*edited("simulator/engine/gradient_steps.py", "BATCHES_DRAWN = 512", "# why\n\nBATCHES_DRAWN = 512  # how"))
+    edit(*edited(ENGINE, "#pragma once", "// Better said.\n\n#pragma once  // as always"))
     assert results_source() == before
+    edit(*edited(ENGINE, "EPSILON = 1e-5f", "EPSILON = 1e-6f"))
+    assert results_source() != before
+    before = results_source()
     edit(*edited("simulator/engine/gradient_steps.py", "BATCHES_DRAWN = 512", "BATCHES_DRAWN = 511"))
     assert results_source() != before
 
