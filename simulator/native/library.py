@@ -120,11 +120,12 @@ def instructions() -> str:
 @contextmanager
 def using(name: str) -> Iterator[bool]:
     """Use this instruction set while the block runs; gives whether this machine has it."""
-    before = instructions()
+    engine = library()
+    before = engine.engine_instructions()
     try:
-        yield bool(library().engine_choose(name.encode()))
+        yield bool(engine.engine_choose(name.encode()))
     finally:
-        library().engine_choose(before.encode())
+        engine.engine_choose(before)
 
 
 def check(code: int) -> None:

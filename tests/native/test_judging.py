@@ -1,0 +1,75 @@
+"""The judge, ranks and sums of the compiled engine against torch's."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import torch
+
+from gold_rewards.encoder import make_encoder
+from simulator.measurement.estimators import placement, weighted_placement, win_probability
+from simulator.measurement.listed_sums import sums_over_responses
+from simulator.native import calls, library
+from simulator.worlds.components import EncoderByEngine
+from tests.helpers.engines import needs_engine
+
+pytestmark = needs_engine
+
+
+@pytest.fixture(params=["avx512", "avx2", "sse2", "neon"])
+def instructions(request: pytest.FixtureRequest) -> Iterator[str]:
+    with library.using(request.param) as there:
+        if not there:
+            pytest.skip(f"this machine has no {request.param}")
+        yield request.param
+
+
+@pytest.mark.parametrize(("vocabulary", "prompt", "length"), [(64, 8, 16), (8, 2, 4), (5, 1, 1), (3, 2, 3)])
+def test_the_judge_scores_as_the_encoder_does(instructions: str, vocabulary: int, prompt: int, length: int) -> None:
+    rng = np.random.default_rng(0)
+    encoder = make_encoder(vocabulary=vocabulary, prompt_length=prompt, response_length=length, rng=rng)
+    prompts, responses = rng.integers(vocabulary, size=(37, prompt)), rng.integers(vocabulary, size=(37, length))
+    if length > 2:
+        responses[::3, -2:] = -1
+    fused = EncoderByEngine(reward=encoder)
+    assert fused(prompts, responses) == pytest.approx(encoder(prompts, responses), abs=2e-5)
+    assert fused(prompts[5:9], responses[5:9]).tolist() == fused(prompts, responses)[5:9].tolist()
+    assert fused.rules() == encoder.rules()
+
+
+def test_ranks_are_exactly_those_of_sorting(instructions: str) -> None:
+    generator = torch.Generator().manual_seed(0)
+    for count, others in ((7, 37), (1, 1), (8, 16), (3, 5)):
+        a, b = (torch.randn(2, 3, size, generator=generator).double().round(decimals=1) for size in (count, others))
+        wins, losses = calls.placements(a, b)
+        assert torch.equal(wins, placement(b.sort(dim=-1).values, a))
+        assert torch.equal(losses, weighted_placement(a, None, b))
+
+
+def test_win_rates_are_the_same_bits_without_the_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = torch.Generator().manual_seed(1)
+    scores, others = (torch.randn(runs, 6, 9, generator=generator).double() for runs in (3, 1))
+    found = win_probability(scores, others, share=0.4)
+    monkeypatch.setattr(library, "find", lambda: library.Found(library=None))
+    without = win_probability(scores, others, share=0.4)
+    assert torch.equal(found.mean, without.mean)
+    assert torch.equal(found.error, without.error)
+
+
+@pytest.mark.parametrize("responses", [1, 7, 64, 125])
+def test_sums_over_responses(instructions: str, responses: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = torch.Generator().manual_seed(2)
+
+    def laws(*shape: int) -> torch.Tensor:
+        return (3 * torch.randn(*shape, responses, generator=generator, dtype=torch.float64)).log_softmax(dim=-1)
+
+    log_probs, reference, behaviour = laws(4, 3), laws(3), laws(3).exp()
+    tables = torch.randn(2, 3, responses, generator=generator, dtype=torch.float64).unbind()
+    found = sums_over_responses(log_probs, reference, behaviour, tables)
+    assert found.mass.numpy() == pytest.approx(1, abs=1e-13)
+    monkeypatch.setattr(library, "find", lambda: library.Found(library=None))
+    true = sums_over_responses(log_probs, reference, behaviour, tables)
+    for name, value in vars(true).items():
+        pairs = zip(getattr(found, name), value, strict=True)
+        for mine, theirs in pairs:
+            assert mine.numpy() == pytest.approx(theirs.numpy(), rel=1e-12, abs=1e-13), name
