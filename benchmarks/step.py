@@ -6,6 +6,7 @@ with Adam, clipped gradients and precomputed log-probabilities of the reference.
     ours           `advance` over a stack as large as the project chooses itself, and over a stack of one run; where
                    that is by the compiled engine, also by torch
     by hand        benchmarks/contenders/by_hand.py, with either way to write attention
+    JAX            benchmarks/contenders/by_jax.py, a stack as large as ours, several steps in one compiled scan
     TRL, lean      benchmarks/contenders/by_trl.py, from step to step: its start-up, 5 s a run and more, is left out
 """
 
@@ -23,11 +24,13 @@ from benchmarks.contenders.cases import CASES, Case, pairs_of, posed, reference_
 from benchmarks.contenders.planned import stack_of
 from benchmarks.timing.machine import is_native, machine
 from benchmarks.timing.options import timed_here
-from benchmarks.timing.results import Section, Table, counted, on_device, shown, trl_is_here
+from benchmarks.timing.results import Section, Table, counted, jax_is_here, on_device, shown, trl_is_here
 from benchmarks.timing.rounds import Contender, clock, for_seconds, interleaved, ratio, spread
+from simulator.engine.batches import batches
 from simulator.engine.gradient_steps import advance, start
 from simulator.networks.compute_mode import EAGER, Computing
 
+SCANNED = 4  # steps in one call of JAX
 WARM_UP = 3  # steps of a training of TRL's that are not counted
 OURS, BY_TORCH, TRL = "ours", "ours by torch", "TRL, lean"
 TORCH = Computing(engine="torch")
@@ -56,6 +59,26 @@ def of_hand(case: Case, attention: by_hand.Attention, device: torch.device, seco
     return for_seconds(seconds, lambda count: [*itertools.islice(steps, count)], clock(device))
 
 
+def of_jax(case: Case, runs: int, device: torch.device, seconds: float) -> Contender:
+    """A stack of so many runs in JAX, compiled, a few steps at a time."""
+    from benchmarks.contenders import by_jax
+
+    reference, problem = posed(case, runs, device)
+    advance, state = by_jax.trainer_of(case, problem), by_jax.state_of(reference.numpy(), runs)
+    order = batches(problem, 0, SCANNED)
+    assert order is not None
+    taken = order.numpy()
+
+    def work(times: int) -> None:
+        nonlocal state
+        with by_jax.one_core():
+            for _ in range(times):
+                state, _ = advance(state, taken)
+            state[0].block_until_ready()
+
+    return for_seconds(seconds, work, clock(device), of_each=runs * SCANNED)
+
+
 def of_trl(case: Case, device: torch.device, seconds: float, folder: Path) -> Contender:
     """TRL's trainer: the median over the steps of one training."""
     from benchmarks.contenders import by_trl
@@ -81,6 +104,8 @@ def contenders(case: Case, device: torch.device, seconds: float, folder: Path) -
         found[BY_TORCH] = of_ours(case, stack, device, seconds, TORCH)
     for name, attention in by_hand.ATTENTIONS.items():
         found[f"by hand, {name}"] = of_hand(case, attention, device, seconds)
+    if device.type == "cpu" and jax_is_here():
+        found[f"JAX, {stack} in a stack"] = of_jax(case, stack, device, seconds)
     if trl_is_here():
         found[TRL] = of_trl(case, device, seconds, folder)
     return found

@@ -88,6 +88,11 @@ def trl_is_here() -> bool:
     return here
 
 
+def jax_is_here() -> bool:
+    """Whether JAX can be measured."""
+    return find_spec("jax") is not None
+
+
 def number(value: float) -> str:
     """Three significant digits."""
     if abs(value) >= 999.5:

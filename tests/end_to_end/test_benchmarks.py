@@ -20,7 +20,7 @@ from benchmarks import computing, evaluation, growth, peak, startup, step, sweep
 from benchmarks.contenders import arithmetic, by_hand, cases, naive, ways, worker
 from benchmarks.contenders.cases import V16, V32, V64, Case, Pairs
 from benchmarks.timing import machine, options, processes, results, rounds
-from simulator.engine.batches import batch_order
+from simulator.engine.batches import batch_order, batches
 from simulator.engine.gradient_steps import advance, start
 from simulator.worlds.enumerable import EnumerableWorld
 from simulator.worlds.sampled import SampledWorld
@@ -29,6 +29,7 @@ from tests.end_to_end.test_user_input_safety import faults
 CPU = torch.device("cpu")
 SMALL = Case(name="small", vocabulary=7, layers=2, width=32, prompt_length=3, response_length=4, batch=8, pairs=48)
 STEPS = 9
+NATIVE = int(machine.is_native(CPU))  # rows by torch, beside those by the compiled engine
 SOURCES = sorted(Path(step.__file__).parent.rglob("*.py"))
 COMMANDS = ("step", "computing", "sweep", "evaluation", "growth", "peak", "startup")
 
@@ -62,6 +63,17 @@ def assert_same_end(begin: Tensor, ours: Tensor, theirs: Tensor) -> None:
 
 def order_of(case: Case) -> np.ndarray:
     return batch_order(0, case.pairs, case.batch, 0, STEPS)
+
+
+def test_the_stack_in_jax_ends_where_our_engine_does() -> None:
+    pytest.importorskip("jax")
+    by_jax = importlib.import_module("benchmarks.contenders.by_jax")
+    reference, ours = by_our_engine(SMALL)
+    _, problem = cases.posed(SMALL, 3)
+    order = batches(problem, 0, STEPS)
+    assert order is not None
+    (rows, *_), _ = by_jax.trainer_of(SMALL, problem)(by_jax.state_of(reference.numpy(), 3), order.numpy())
+    assert_same_end(reference, ours, torch.from_numpy(np.array(rows[0])))
 
 
 @pytest.mark.parametrize("name", by_hand.ATTENTIONS)
@@ -362,7 +374,7 @@ def recorded(path: Path, printed: str) -> list[str]:
 @pytest.mark.filterwarnings("ignore")
 def test_a_step_is_measured(results_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     step.main(["--case", "V16", "--rounds", "1", "--seconds", "0.001", "--record"])
-    assert len(recorded(results_file, capsys.readouterr().out)) == 1 + 5
+    assert len(recorded(results_file, capsys.readouterr().out)) == 1 + 5 + NATIVE + results.jax_is_here()
 
 
 def test_without_trl_the_rest_is_shown(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -394,7 +406,7 @@ def test_the_share_of_the_peak_is_measured(
 ) -> None:
     monkeypatch.setitem(peak.SIZES, "cpu", (16, 32))
     peak.main(["--case", "V16", "--rounds", "1", "--seconds", "0.001", "--record"])
-    assert len(recorded(results_file, capsys.readouterr().out)) == 1 + 3
+    assert len(recorded(results_file, capsys.readouterr().out)) == 1 + 3 + NATIVE
 
 
 def test_shares_of_a_planted_peak() -> None:
@@ -410,7 +422,7 @@ def test_evaluation_is_measured(
 ) -> None:
     monkeypatch.setattr(ways, "stack_of", lambda *_: 2)
     evaluation.main(["--case", world, "--rounds", "1", "--seconds", "0.001", "--record"])
-    assert len(recorded(results_file, capsys.readouterr().out)) == 1 + 4
+    assert len(recorded(results_file, capsys.readouterr().out)) == 1 + 4 + NATIVE
 
 
 def test_growth_is_measured(
