@@ -185,7 +185,7 @@ def report(folder: Path, /) -> None:
         A result directory, of a sweep that ended or still runs.
 
     """
-    from analysis.figures import draw_all
+    from analysis.figures.side_by_side import draw_beside, helpers
     from analysis.records.checksums import damage_reported, find_damage, write_report_checksums
     from analysis.report import write_report
     from analysis.report.terminal_text import text
@@ -195,8 +195,9 @@ def report(folder: Path, /) -> None:
     for sentence in damaged:
         print_warning(sentence)
     with damage_reported(damaged):
-        say(*text(folder).split("\n"))
-        draw_all(folder)
+        with helpers(folder) as others:
+            say(*text(folder).split("\n"))
+            draw_beside(folder, others)
         say(f"figures in {folder / 'figures'}")
         say(f"page in {write_report(folder)}")
         write_report_checksums(folder)

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 import torch
 
+from analysis.figures import side_by_side
 from simulator import Sweep, World, make_world, run_sweep
 from simulator.worlds.build import build_world
 from simulator.worlds.protocol import World as SimulatedWorld
@@ -121,6 +122,7 @@ def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 def _apart_from_the_users_machine(tmp_path_factory: pytest.TempPathFactory) -> None:
     """One thread, and a cache of references that all test processes share and nobody else."""
     torch.set_num_threads(1)
+    side_by_side.MOST = 0  # tests are side by side already
     os.environ["SIMULATOR_CACHE"] = str(tmp_path_factory.getbasetemp().parent / "references")
 
 

@@ -6,6 +6,7 @@ beside those of a sweep without further axes.
 
 import io
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -84,11 +85,25 @@ def draw_losses(columns: Mapping[str, Any] | pd.DataFrame, path: Path) -> None:
         write_atomically(path, picture(figure, path.suffix.removeprefix(".").lower(), dpi=150))
 
 
-def draw_all(folder: Path) -> list[Path]:
+def draw_all(folder: Path, mine: Callable[[str], bool] = lambda name: True, *, backwards: bool = False) -> list[Path]:
     """Draw every figure of a result directory into its `figures/`; the paths written. Raises ResultsError.
 
-    Where further axes vary, each of their combinations has figures of its own, named after it.
+    Where further axes vary, each of their combinations has figures of its own, named after it. mine: whether the figure
+    of a name is to be drawn here, asked when its turn comes. backwards: the last one first.
     """
+    target = folder / "figures"
+    figures = figures_of(folder)
+    try:
+        target.mkdir(exist_ok=True)
+        with mpl.rc_context(RC):
+            some = reversed(figures.items()) if backwards else figures.items()
+            return [path for name, draw in some if mine(name) for path in save(draw(), target / name)]
+    except OSError as error:
+        raise ResultsError(f"{target}: cannot be written ({error.strerror or error})") from None
+
+
+def figures_of(folder: Path) -> dict[str, Callable[[], Figure]]:
+    """What draws each figure of a result directory, by the name of its files. Raises ResultsError."""
     curves, functions = (
         with_safe_names(load(folder), drawable_text),
         with_safe_names(load_losses(folder), drawable_text),
@@ -96,55 +111,53 @@ def draw_all(folder: Path) -> list[Path]:
     if final_rows(curves).empty:
         what = "every run diverged" if len(trained_rows(curves)) else "no run has a measurement"
         raise ResultsError(f"{folder}: {what}, so there is nothing to draw; a smaller learning rate may help")
-    target = folder / "figures"
-    try:
-        target.mkdir(exist_ok=True)
-        with mpl.rc_context(RC):
-            paths: list[Path] = []
-            if (folder / "proxies.parquet").exists():
-                paths += save(proxies.draw(with_safe_names(load_proxies(folder), drawable_text)), target / "proxies")
-            for name, kind in kinds_showing("proxies").items():
-                if not with_labels(curves).empty and kind.applies(curves):
-                    paths += save(kind.draw(curves), target / name)
-            pairs = pairwise_rows(curves)
-            if not final_rows(pairs).empty:
-                if not functions.empty:
-                    paths += save(losses.draw(functions), target / "losses")
-                for name, kind in kinds_showing("pairs").items():
-                    if kind.applies(pairs):
-                        paths += save(kind.draw(pairs), target / name)
-            for at, part in [] if final_rows(pairs).empty else parts_of(pairs):
-                here = {axis: f"{value:g}" if isinstance(value, float) else value for axis, value in at.items()}
-                for name, draw in applicable_figures(part).items():
-                    figure = draw(part)
-                    if here:
-                        place = ", ".join(f"{axis} = {value}" for axis, value in here.items())
-                        figure.suptitle(f"{place}\n{figure.get_suptitle()}".strip())
-                    suffix = file_name_part("".join(f"-{axis}-{value}" for axis, value in here.items()))
-                    paths += save(figure, target / f"{name}{suffix}")
-            for name, figure in theory_figures(pairs, functions, folder).items():
-                paths += save(figure, target / name)
-    except OSError as error:
-        raise ResultsError(f"{target}: cannot be written ({error.strerror or error})") from None
-    return paths
+    found: dict[str, Callable[[], Figure]] = {}
+    if (folder / "proxies.parquet").exists():
+        found["proxies"] = partial(proxies.draw, with_safe_names(load_proxies(folder), drawable_text))
+    for name, kind in kinds_showing("proxies").items():
+        if not with_labels(curves).empty and kind.applies(curves):
+            found[name] = partial(kind.draw, curves)
+    pairs = pairwise_rows(curves)
+    if final_rows(pairs).empty:
+        return found
+    if not functions.empty:
+        found["losses"] = partial(losses.draw, functions)
+    for name, kind in kinds_showing("pairs").items():
+        if kind.applies(pairs):
+            found[name] = partial(kind.draw, pairs)
+    for at, part in parts_of(pairs):
+        here = {axis: f"{value:g}" if isinstance(value, float) else value for axis, value in at.items()}
+        suffix = file_name_part("".join(f"-{axis}-{value}" for axis, value in here.items()))
+        for name, draw in applicable_figures(part).items():
+            found[f"{name}{suffix}"] = partial(drawn_at, draw, part, here)
+    return found | theory_figures(pairs, functions, folder)
 
 
-def theory_figures(pairs: pd.DataFrame, functions: pd.DataFrame, folder: Path) -> dict[str, Figure]:
-    """The figures of theory beside data; none where further axes vary, or nothing is known of margins.
+def drawn_at(draw: Draw, part: pd.DataFrame, here: Mapping[str, object]) -> Figure:
+    """A figure of the curves at some values of further axes, with these above it."""
+    figure = draw(part)
+    if here:
+        place = ", ".join(f"{axis} = {value}" for axis, value in here.items())
+        figure.suptitle(f"{place}\n{figure.get_suptitle()}".strip())
+    return figure
+
+
+def theory_figures(pairs: pd.DataFrame, functions: pd.DataFrame, folder: Path) -> dict[str, Callable[[], Figure]]:
+    """What draws the figures of theory beside data; none where further axes vary, or nothing is known of margins.
 
     Population links are those of Bradley-Terry labels, and left out where labels are others. Raises ResultsError.
     """
     margins, runs = load_table(folder, "margins"), load_table(folder, "runs")
     if final_rows(pairs).empty or further_axes(pairs):
         return {}
-    found = {}
+    found: dict[str, Callable[[], Figure]] = {}
     temperature = links.temperature_of(runs)
     by_gap = margins_by_gap(pairs, margins, temperature=temperature or 1.0)
     if temperature is not None and not by_gap.empty:
-        found["links"] = links.draw(by_gap)
+        found["links"] = partial(links.draw, by_gap)
     weighed = gradient_weights(pairs, functions)
     if not weighed.empty:
-        found["weights"] = weights.draw(weighed, functions)
+        found["weights"] = partial(weights.draw, weighed, functions)
     return found
 
 
