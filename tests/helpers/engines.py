@@ -1,11 +1,14 @@
 """Whether the compiled engine is there: tests of it are skipped where the package was installed without a compiler."""
 
+import os
 from pathlib import Path
 
 import pytest
 
 from simulator.native import library
 
+if os.environ.get("REQUIRE_ENGINE") and library.find().library is None:
+    raise RuntimeError(f"the compiled engine is not there: {library.find().why}")
 needs_engine = pytest.mark.skipif(library.find().library is None, reason=library.find().why)
 
 
