@@ -2,7 +2,8 @@
 
 The peak is the fastest of a few square products in float32, measured in turns with the steps, on the same thread. What
 a step multiplies is counted in contenders/arithmetic.py, twice: what each contender computes itself, and the least that
-is needed, with a prompt computed once for both responses and nothing that is not read.
+is needed, with a prompt computed once for both responses and nothing that is not read. Where the compiled engine has
+other instruction sets for the machine, they are measured too.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,8 +20,11 @@ from benchmarks.timing.machine import is_native, machine
 from benchmarks.timing.options import timed_here
 from benchmarks.timing.results import Section, Table, counted, number, on_device, percent
 from benchmarks.timing.rounds import Contender, clock, for_seconds, interleaved, spread
+from simulator.native.library import instructions, using
 
 SIZES = {"cpu": (256, 512, 1024, 2048), "cuda": (2048, 4096, 8192)}  # of square matrices
+
+WIDEST = instructions()
 
 Array = np.ndarray
 
@@ -37,12 +41,24 @@ def of_product(size: int, device: torch.device, seconds: float) -> Contender:
     return for_seconds(seconds, work, clock(device), of_each=2 * size**3)
 
 
+def narrower() -> list[str]:
+    """The other instruction sets that the compiled engine has for this machine, wide ones first."""
+    found = []
+    for name in ("avx512", "avx2", "neon", "sse2"):
+        with using(name) as there:
+            if there and name != WIDEST:
+                found.append(name)
+    return found
+
+
 def contenders(case: Case, device: torch.device, seconds: float) -> dict[str, tuple[Contender, Layout]]:
     """Who trains at one size, and what of it is computed."""
     runs = stack_of(case, device)
     found = {f"ours, {runs} in a stack": (of_ours(case, runs, device, seconds), packed(case))}
     if is_native(device):
         found[BY_TORCH] = of_ours(case, runs, device, seconds, TORCH), packed(case)
+        for name in narrower():
+            found[f"ours with {name}"] = of_ours(case, runs, device, seconds, instructions=name), packed(case)
     for name, attention in ATTENTIONS.items():
         found[f"by hand, {name}"] = of_hand(case, attention, device, seconds), apart(case)
     return found

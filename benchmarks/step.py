@@ -13,6 +13,7 @@ with Adam, clipped gradients and precomputed log-probabilities of the reference.
 import itertools
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,6 +29,7 @@ from benchmarks.timing.results import Section, Table, counted, jax_is_here, on_d
 from benchmarks.timing.rounds import Contender, clock, for_seconds, interleaved, ratio, spread
 from simulator.engine.batches import batches
 from simulator.engine.gradient_steps import advance, start
+from simulator.native.library import using
 from simulator.networks.compute_mode import EAGER, Computing
 
 SCANNED = 4  # steps in one call of JAX
@@ -38,15 +40,23 @@ TORCH = Computing(engine="torch")
 Array = np.ndarray
 
 
-def of_ours(case: Case, runs: int, device: torch.device, seconds: float, computing: Computing = EAGER) -> Contender:
-    """Ours with a stack of so many runs."""
+def of_ours(
+    case: Case,
+    runs: int,
+    device: torch.device,
+    seconds: float,
+    computing: Computing = EAGER,
+    instructions: str = "",
+) -> Contender:
+    """Ours with a stack of so many runs; instructions: another set for the compiled engine than the widest."""
     reference, problem = posed(case, runs, device)
     problem = replace(problem, computing=computing)
     state = start(reference, runs, problem)
 
     def work(steps: int) -> None:
         nonlocal state
-        state = advance(state, problem, steps)
+        with using(instructions) if instructions else nullcontext():
+            state = advance(state, problem, steps)
 
     return for_seconds(seconds, work, clock(device), of_each=runs)
 
