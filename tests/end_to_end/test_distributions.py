@@ -1,5 +1,6 @@
 """The source distribution holds every file of the checkout, and the wheel what is read beside the code."""
 
+import ctypes
 import os
 import re
 import shutil
@@ -10,6 +11,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
+
+from tests.helpers.engines import needs_engine
 
 ROOT = Path(__file__).parents[2]
 ENGINE = re.compile(r"simulator/native/_engine\.[\w.-]+")  # where a compiler is at hand
@@ -43,10 +46,13 @@ def unpacked(tracked: list[str], tmp_path_factory: pytest.TempPathFactory) -> Pa
     return root
 
 
-def build(kind: str, source: Path, target: Path) -> Path:
+def build(kind: str, source: Path, target: Path, *, compiled: bool = False) -> Path:
     """Build without a network, by the backend that pyproject.toml names."""
     program = f"import sys, setuptools.build_meta as backend; backend.build_{kind}(sys.argv[1])"
-    subprocess.run([sys.executable, "-c", program, str(target)], cwd=source, check=True, capture_output=True)
+    environment = {**os.environ, **({} if compiled else {"CXX": "false"})}  # a compiler that fails is none
+    subprocess.run(
+        [sys.executable, "-c", program, str(target)], cwd=source, check=True, capture_output=True, env=environment
+    )
     (built,) = (path for path in target.iterdir() if path.name.endswith((".tar.gz", ".whl")))
     return built
 
@@ -76,3 +82,38 @@ def test_a_wheel_of_the_source_distribution_has_what_is_read_beside_the_code(
     assert {f"{package}py.typed" for package in packages} <= inside
     assert "simulator/sweeps/shipped/quickstart.toml" in inside
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
+
+
+def test_a_wheel_is_made_without_a_compiler_and_for_every_python(unpacked: Path, tmp_path: Path) -> None:
+    wheel = build("wheel", unpacked, tmp_path)
+    assert "-py3-none-" in wheel.name
+    with zipfile.ZipFile(wheel) as content:
+        assert not [name for name in content.namelist() if ENGINE.fullmatch(name)]
+
+
+@needs_engine
+@pytest.mark.slow
+def test_a_wheel_has_the_engine_that_a_compiler_made(unpacked: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(build("wheel", unpacked, tmp_path / "dist", compiled=True)) as content:
+        (name,) = (name for name in content.namelist() if ENGINE.fullmatch(name))
+        content.extract(name, tmp_path)
+    assert ctypes.CDLL(str(tmp_path / name)).engine_source is not None
+
+
+@needs_engine
+def test_an_engine_of_todays_source_is_not_compiled_again(tmp_path: Path) -> None:
+    copy = tmp_path / "checkout"
+    shutil.copytree(ROOT / "simulator", copy / "simulator", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("setup.py", "pyproject.toml", "README.md", "LICENSE", "run.py"):
+        shutil.copy(ROOT / name, copy / name)
+    shutil.rmtree(copy / "build", ignore_errors=True)
+    environment = {name: value for name, value in os.environ.items() if name != "CXX"} | {"PATH": ""}  # no compiler
+    subprocess.run(
+        [sys.executable, "setup.py", "-q", "build_ext", "--build-lib", str(tmp_path / "there")],
+        cwd=copy,
+        env=environment,
+        check=True,
+        capture_output=True,
+    )
+    (built,) = (tmp_path / "there" / "simulator" / "native").iterdir()
+    assert built.read_bytes() == Path(ROOT / "simulator" / "native" / built.name).read_bytes()
