@@ -7,16 +7,23 @@ a module that is not named there does.
 """
 
 import hashlib
+import inspect
+import json
 import platform
+import re
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from simulator.common.atomic_files import StorageError, write_atomically
+from simulator.common.plain_source import __file__ as plain_source_module
 from simulator.common.plain_source import plain_source
 from simulator.storage.version import installed_version
+from simulator.worlds.reference import cache_folder
 
 PACKAGES = ("simulator", "gold_rewards")
 SUFFIXES = (".py", ".cpp", ".hpp", ".h")
@@ -53,7 +60,38 @@ def source_hash() -> str:
 @cache
 def results_modules() -> Mapping[str, str]:
     """The hash of each module that determines numbers, by its path."""
-    return {path: _hash({path: _plain(path, text)}) for path, text in sources().items() if determines_numbers(path)}
+    return plain_hashes({path: text for path, text in sources().items() if determines_numbers(path)})
+
+
+def plain_hashes(texts: Mapping[str, str]) -> dict[str, str]:
+    """The hash of each text's plain source, by its path.
+
+    Those found before are kept beside the references, by the hash of the text as it stands and of how it is made plain:
+    parsing all modules takes half a second, in every process of a sweep.
+    """
+    how = _hash({"": Path(plain_source_module).read_text(encoding="utf-8"), " ": inspect.getsource(_plain)})
+    place = cache_folder() / f"plain-sources-{how}.json"
+    known = _read_known(place)
+    found = {path: known.get(_hash({path: text})) or _hash({path: _plain(path, text)}) for path, text in texts.items()}
+    now = {_hash({path: text}): found[path] for path, text in texts.items()}
+    if not now.keys() <= known.keys():
+        with suppress(OSError, StorageError):
+            place.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(place, json.dumps(now).encode())
+    return found
+
+
+def _read_known(place: Path) -> dict[str, str]:
+    """What was kept; nothing where that cannot be read."""
+    try:
+        known = json.loads(place.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    digits = re.compile(r"[0-9a-f]{10}")
+    whole = isinstance(known, dict) and all(
+        isinstance(value, str) and digits.fullmatch(key) and digits.fullmatch(value) for key, value in known.items()
+    )
+    return known if whole else {}
 
 
 def _plain(path: str, text: str) -> str:
