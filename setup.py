@@ -23,6 +23,8 @@ class BuildOnce(BuildEngine):
         if not chosen and there.exists() and source_hash().encode() in there.read_bytes():
             if there.resolve() != target.resolve():
                 target.parent.mkdir(parents=True, exist_ok=True)
+                for other in target.parent.glob(f"{target.stem}.*"):
+                    other.unlink()
                 shutil.copy(there, target)
             return
         super().build_extension(ext)

@@ -16,6 +16,7 @@ from simulator.execution.retry import Job
 from simulator.execution.run_stack import proxies_for, run_stack
 from simulator.proxies.reward_model import Member, members_of
 from simulator.proxies.training import train_members
+from simulator.settings.computing import engine_of
 from simulator.settings.relevant_keys import world_name
 from simulator.settings.run import Run
 from simulator.settings.tables import Settings
@@ -25,7 +26,7 @@ from simulator.storage.origins import COLUMNS, check_unchanged_since_start
 from simulator.storage.provenance import provenance_columns
 from simulator.storage.proxy_files import load_proxy, save_proxy
 from simulator.storage.tables import run_rows, tidy, write_table
-from simulator.sweeps.grid import engine_of
+from simulator.sweeps.grid import engine_of_worlds
 from simulator.sweeps.hashes import check_text
 from simulator.sweeps.sweep import Sweep
 from simulator.worlds.build import build_world
@@ -79,7 +80,7 @@ def run_job(job: Job, context: WorkerContext, tick: Tick, found: Tick) -> None:
     check_unchanged_since_start(context.folder, world_name(some[0].settings), world.facts["reference_sha256"])
     name = stack_name(some)
     of = origin_columns(world) | {"stack": name, "kind": job.kind, "device": context.device.type}
-    of["engine"] = engine_of(some[0].settings, context.device)
+    of["engine"] = engine_of(some[0].settings, context.device) if job.kind == "runs" else engine_of_worlds()
     saver = Saver(path=context.folder.saved_state(name), of=of, every=context.save_every)
     finish: Callable[..., None] = finish_stack if job.kind == "runs" else finish_proxies
     with interrupts_delayed():

@@ -97,7 +97,7 @@ def win_probability(
     weights [R, P, m]: of the scores.
     """
     others = others.expand(len(scores), -1, -1)
-    if weights is None and scores.device.type == "cpu" and library.find().library is not None:
+    if weights is None and scores.device.type == "cpu" and library.in_use():
         wins, losses = calls.placements(scores.contiguous(), others.contiguous())
     else:
         wins = reweighted(placement(others.sort(dim=-1).values, scores), weights)

@@ -35,8 +35,8 @@ def sums_over_responses(log_probs: Tensor, log_reference: Tensor, behaviour: Ten
     of each policy, [R, P, G].
     """
     reference = log_reference.exp()
-    plain = not log_probs.requires_grad and behaviour.dim() == 2 and log_probs.device.type == "cpu"
-    if plain and library.find().library is not None:
+    plain = behaviour.dim() == 2 and log_probs.device.type == "cpu" and log_probs.dtype == torch.float64
+    if plain and not log_probs.requires_grad and library.in_use():
         found = calls.moments(
             log_probs.contiguous(),
             log_reference.contiguous(),

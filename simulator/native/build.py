@@ -57,7 +57,9 @@ def compile_engine(compiler: Sequence[str], target: Path, more: Sequence[str] = 
 def run(commands: Sequence[Sequence[str]]) -> None:
     """Run commands side by side. Raises CCompilerError where one fails."""
     try:
-        running = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for command in commands]
+        running = [
+            subprocess.Popen(command, stderr=subprocess.PIPE, text=True, errors="replace") for command in commands
+        ]
     except OSError as error:
         raise CCompilerError(f"{commands[0][0]}: {error.strerror or error}") from None
     said = [process.communicate()[1] for process in running]
@@ -72,8 +74,12 @@ class BuildEngine(build_ext):
     def build_extension(self, ext: Extension) -> None:
         """Compile the engine where an extension of this name belongs. Raises CCompilerError."""
         target = Path(self.get_ext_fullpath(ext.name))
+        for other in target.parent.glob(f"{target.stem}.*"):  # of another system, from an earlier build in this folder
+            other.unlink()
         if named := os.environ.get(TARGET):
             ext.optional = False  # a wheel for another system is made for the engine's sake
+            if not os.environ.get("ZIG"):
+                raise CCompilerError(f"{TARGET} needs ZIG, the command of zig, as simulator/native/wheels.py gives it")
             compile_engine([*shlex.split(os.environ["ZIG"]), "c++", "-target", named], target, ("-s",))
         else:
             compile_engine(usual_compiler(), target)
@@ -89,5 +95,6 @@ class EngineWheel(bdist_wheel):
     """setuptools' command that makes wheels: one with the engine is of a system, and of every version of Python."""
 
     def get_tag(self) -> tuple[str, str, str]:
-        """The tags of Python, its binary interface and the system."""
-        return ("py3", "none", super().get_tag()[2])
+        """The tags of Python, its binary interface and the system, which is any without the engine."""
+        place = Path(self.get_finalized_command("build").build_lib, "simulator", "native")
+        return ("py3", "none", super().get_tag()[2] if [*place.glob("_engine.*")] else "any")

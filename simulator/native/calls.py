@@ -18,13 +18,29 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-def pointer(tensor: Tensor | None) -> int | None:
-    """Where a tensor begins."""
+WHOLE = ("prompts", "responses", "order", "loss")  # of what a stack trains on
+
+
+def pointer(tensor: Tensor | None, dtype: torch.dtype | None = None) -> int | None:
+    """Where a contiguous tensor of this type, float32 unless said, begins on the CPU. Raises EngineError."""
     if tensor is None:
         return None
-    assert tensor.is_contiguous()
-    assert tensor.device.type == "cpu"
+    wanted = dtype or torch.float32
+    if tensor.dtype != wanted or tensor.device.type != "cpu" or not tensor.is_contiguous():
+        raise EngineError(
+            f"a contiguous tensor of {wanted} on the CPU is needed, not {tensor.dtype} on {tensor.device}"
+        )
     return tensor.data_ptr()
+
+
+def whole(tensor: Tensor | None) -> int | None:
+    """`pointer` of a tensor of whole numbers, int64."""
+    return pointer(tensor, torch.int64)
+
+
+def double(tensor: Tensor | None) -> int | None:
+    """`pointer` of a tensor in float64."""
+    return pointer(tensor, torch.float64)
 
 
 def kept_numbers(sizes: Sizes, runs: int, prompts: int) -> int:
@@ -60,8 +76,8 @@ def forward(
             count,
             pointer(parameters),
             parameters.shape[1],
-            pointer(prompts),
-            pointer(responses),
+            whole(prompts),
+            whole(responses),
             pointer(values),
             pointer(found),
             pointer(kept),
@@ -91,8 +107,8 @@ def backward(
             *prompts.shape[:2],
             pointer(parameters),
             parameters.shape[1],
-            pointer(prompts),
-            pointer(responses),
+            whole(prompts),
+            whole(responses),
             pointer(cotangents),
             pointer(at_states),
             pointer(kept),
@@ -167,16 +183,16 @@ def sample(
             count,
             pointer(parameters),
             parameters.shape[1],
-            pointer(prompts),
+            whole(prompts),
             prompts[0].numel() if prompts.dim() == 3 else 0,
             pointer(noise),
             noise[0].numel(),
             noise[0, 0].numel() if noise.dim() == 5 else 0,
             pointer(temperature),
             -1 if end is None else end,
-            pointer(drawn),
+            whole(drawn),
             pointer(reference),
-            *(pointer(along.get(name)) for name in ("kl", "entropy", "ratio")),
+            *(double(along.get(name)) for name in ("kl", "entropy", "ratio")),
         )
     )
     return Drawn(responses=drawn, along=along)
@@ -199,9 +215,9 @@ def tree(sizes: Sizes, parameters: Tensor, prompts: Tensor) -> Tensor:
             len(prompts),
             pointer(parameters),
             parameters.shape[1],
-            pointer(prompts),
+            whole(prompts),
             sizes.whole,
-            pointer(found),
+            double(found),
         )
     )
     return found
@@ -236,14 +252,14 @@ def train(
         factor=pointer(factor),
         begun=begun,
         weight_decay=weight_decay,
-        **{name: pointer(tensor) for name, tensor in pairs.items()},
+        **{name: (whole if name in WHOLE else pointer)(tensor) for name, tensor in pairs.items()},
     )
     check(
         library().engine_train(
             byref(sizes),
             *(len(parameters), pointer(parameters), parameters.shape[1], pointer(first), pointer(second)),
             byref(training),
-            pointer(diverged),
+            whole(diverged),
         )
     )
 
@@ -252,9 +268,7 @@ def judge(sizes: Sizes, weights: Tensor, texts: Tensor) -> Tensor:
     """Scores [N] of texts [N, S] by an encoder with `weights`; see source/judging.hpp. Raises EngineError."""
     scores = weights.new_empty(len(texts))
     check(
-        library().engine_judge(
-            byref(sizes), len(texts), pointer(weights), len(weights), pointer(texts), pointer(scores)
-        )
+        library().engine_judge(byref(sizes), len(texts), pointer(weights), len(weights), whole(texts), pointer(scores))
     )
     return scores
 
@@ -269,7 +283,7 @@ def placements(scores: Tensor, others: Tensor) -> tuple[Tensor, Tensor]:
     count, b = scores.shape[-1], others.shape[-1]
     check(
         library().engine_placements(
-            rows, count, pointer(scores), b, pointer(others), b, pointer(of_scores), pointer(of_others)
+            rows, count, double(scores), b, double(others), b, double(of_scores), double(of_others)
         )
     )
     return of_scores, of_others
@@ -280,7 +294,7 @@ def moments(log_probs: Tensor, log_reference: Tensor, reference: Tensor, behavio
 
     log_probs [R, P, G]; log_reference, reference and behaviour [P, G]; tables [K, P, G]. Raises EngineError.
     """
-    found = log_probs.new_empty(*log_probs.shape[:2], 7 + len(tables))
-    arrays = [pointer(tensor) for tensor in (log_probs, log_reference, reference, behaviour)]
-    check(library().engine_moments(*log_probs.shape, *arrays, len(tables), pointer(tables), pointer(found)))
+    found = log_probs.new_empty(*log_probs.shape[:2], 7 + len(tables), dtype=torch.float64)
+    arrays = [double(tensor) for tensor in (log_probs, log_reference, reference, behaviour)]
+    check(library().engine_moments(*log_probs.shape, *arrays, len(tables), double(tables), double(found)))
     return found

@@ -2,8 +2,10 @@
 
 import ctypes
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from ctypes import POINTER, c_char_p, c_double, c_int, c_int64, c_void_p
 from dataclasses import dataclass
 from functools import cache
@@ -11,13 +13,14 @@ from functools import cache
 from simulator.native.identity import FOLDER, source_hash
 
 NAME = "_engine"
+_ASIDE = ContextVar("aside", default=False)
 WITHOUT = "SIMULATOR_WITHOUT_ENGINE"  # of the environment: everything is by torch where it is set
-SUFFIXES = (".so", ".dylib", ".dll")
+SUFFIX = {"win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so")
 REASONS = {  # what the functions give back where they do nothing
     1: "there is no memory left for it",
     2: "the engine does not take these sizes",
-    3: "a token is not of the vocabulary",
-    4: "the order of the batches names a pair that is not there, or a loss is not one of the six",
+    3: "a token id is outside the vocabulary",
+    4: "an index of a batch is outside the pairs, or a loss is not one of the six",
 }
 WIDTHS = 16  # of which a network's width is a multiple
 
@@ -83,24 +86,36 @@ def find() -> Found:
     """The library beside this file, if it is there and of the source that is there."""
     if os.environ.get(WITHOUT):
         return Found(library=None, why=f"{WITHOUT} is set in the environment")
-    for suffix in SUFFIXES:
-        path = FOLDER / f"{NAME}{suffix}"
-        if not path.exists():
-            continue
-        try:
-            library = ctypes.CDLL(str(path))
-            for name, (result, *arguments) in SIGNATURES.items():
-                function = getattr(library, f"engine_{name}")
-                function.restype, function.argtypes = result, arguments
-        except (OSError, AttributeError) as error:
-            return Found(library=None, why=f"{path.name} cannot be loaded ({error})")
-        here = source_hash()
-        if here and library.engine_source().decode() != here:
-            return Found(
-                library=None, why="it was compiled from another version of its source; install the package again"
-            )
-        return Found(library=library)
-    return Found(library=None, why="it was not compiled when the package was installed, for want of a C++ compiler")
+    path = FOLDER / f"{NAME}{SUFFIX}"
+    if not path.exists():
+        why = "it was not compiled when the package was installed: no C++ compiler was found, or it failed"
+        return Found(library=None, why=why)
+    try:
+        library = ctypes.CDLL(str(path))
+        for name, (result, *arguments) in SIGNATURES.items():
+            function = getattr(library, f"engine_{name}")
+            function.restype, function.argtypes = result, arguments
+    except (OSError, AttributeError) as error:
+        return Found(library=None, why=f"{path.name} cannot be loaded ({error})")
+    here = source_hash()
+    if here and library.engine_source().decode() != here:
+        return Found(library=None, why="its source has changed since it was compiled; install the package again")
+    return Found(library=library)
+
+
+def in_use() -> bool:
+    """Whether the engine is there, and not put aside here."""
+    return not _ASIDE.get() and find().library is not None
+
+
+@contextmanager
+def aside(put: bool) -> Iterator[None]:
+    """Whether the engine is put aside while the block runs, so that torch computes."""
+    token = _ASIDE.set(put)
+    try:
+        yield
+    finally:
+        _ASIDE.reset(token)
 
 
 def library() -> ctypes.CDLL:

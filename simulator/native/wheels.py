@@ -5,6 +5,7 @@ Python, since the engine holds none.
 """
 
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -27,7 +28,7 @@ def build_wheel(platform: str, out: Path) -> None:
     command = [sys.executable, "-m", "build", "--wheel", "--outdir", str(out.resolve())]
     subprocess.run(
         [*command, f"--config-setting=--build-option=--plat-name={platform}", str(ROOT)],
-        env={**os.environ, TARGET: TARGETS[platform], "ZIG": f"{sys.executable} -m ziglang"},
+        env={**os.environ, TARGET: TARGETS[platform], "ZIG": shlex.join([sys.executable, "-m", "ziglang"])},
         check=True,
     )
 

@@ -2,8 +2,8 @@
 
 engine      "native": the compiled engine (`simulator/native`), which is there where the package found a C++ compiler
             when it was installed; "torch"; or "auto", the compiled engine where it is there and applies: on a CPU, in
-            float32, for widths that are multiples of 16. It was measured to be two to five times as fast. References
-            and proxies, which know no [train], are made as by "auto".
+            float32, for widths that are multiples of 16. It was measured to be two to five times as fast. Worlds with
+            their references, gold and pairs, and proxies, know no [train]: they are made as by "auto".
 precision   "float32", or "bfloat16": the factors of matrix products are rounded to bfloat16 where the machine
             multiplies such numbers faster (CPUs with AMX; on a GPU, TF32), and products are summed in float32.
             Parameters, the optimizer, losses, what policies say and everything measured stay as they are. It was
@@ -59,13 +59,13 @@ _HOW = ContextVar("how", default=EAGER)
 
 
 def computing_on(
-    precision: Precision, compiling: Compile, engine: Engine, steps: int, device: torch.device
+    precision: Precision, compiling: Compile, engine: Engine, *, width: int, steps: int, device: torch.device
 ) -> Computing:
-    """What `train.precision` and `train.compile` come to for runs of `steps` steps on a device. Raises ValueError.
+    """What `train.precision`, `compile` and `engine` come to for runs of `steps` steps on a device. Raises ValueError.
 
-    It does not ask how many runs there are, nor how they are stacked.
+    width: of the policies. It does not ask how many runs there are, nor how they are stacked.
     """
-    by_torch = engine_on(engine, precision, compiling, device) == "torch"
+    by_torch = engine_on(engine, precision, compiling, width=width, device=device) == "torch"
     wanted = compiling == "always" or (compiling == "auto" and by_torch and steps >= LONG and device.type == "cpu")
     possible = wanted and can_compile(device)
     if compiling == "always" and not possible:
@@ -75,34 +75,27 @@ def computing_on(
 
 
 def engine_on(
-    engine: Engine, precision: Precision, compiling: Compile, device: torch.device
+    engine: Engine, precision: Precision, compiling: Compile, *, width: int, device: torch.device
 ) -> Literal["native", "torch"]:
-    """What `train.engine` comes to on a device. Raises ValueError where "native" is asked for and cannot be."""
+    """What `train.engine` comes to for policies of this width. Raises ValueError where "native" cannot be."""
     found = library.find()
-    hindered = (
+    multiple = library.WIDTHS
+    reason = (
         (found.library is None and f"needs the compiled engine, and {found.why}")
         or (device.type != "cpu" and "computes on a CPU only")
-        or (
-            precision != "float32"
-            and f"computes in float32 only, and train.precision is {precision!r}".replace("'", '"')
-        )
-        or (compiling == "always" and 'is compiled already, and train.compile is "always"')
+        or (precision != "float32" and f'computes in float32 only, and train.precision is "{precision}"')
+        or (compiling == "always" and 'cannot be combined with train.compile = "always", which is about torch')
+        or (width % multiple and f"takes widths that are multiples of {multiple}, and policy.width is {width}")
     )
-    if engine == "native" and hindered:
-        raise ValueError(f'train.engine (="native") {hindered}; use "auto" or "torch"')
-    return "torch" if hindered or engine == "torch" else "native"
+    if engine == "native" and reason:
+        raise ValueError(f'train.engine (="native") {reason}; use "auto" or "torch"')
+    return "torch" if reason or engine == "torch" else "native"
 
 
-def engine_name(engine: Engine, precision: Precision, compiling: Compile, device: torch.device) -> str:
+def engine_name(engine: Engine, precision: Precision, compiling: Compile, *, width: int, device: torch.device) -> str:
     """What `train.engine` comes to, as records have it: "native (avx512)", with the instruction set, or "torch"."""
-    chosen = engine_on(engine, precision, compiling, device)
+    chosen = engine_on(engine, precision, compiling, width=width, device=device)
     return f"native ({library.instructions()})" if chosen == "native" else chosen
-
-
-def uses_engine() -> bool:
-    """Whether passes are by the compiled engine here, where it takes them."""
-    how = _HOW.get()
-    return how.engine != "torch" and how == how.eager and library.find().library is not None
 
 
 def can_compile(device: torch.device) -> bool:
@@ -129,7 +122,8 @@ def computing(how: Computing) -> Iterator[None]:
     if not alike:
         torch.set_float32_matmul_precision("medium" if how.precision == "bfloat16" else "highest")
     try:
-        yield
+        with library.aside(how.engine == "torch" or how != how.eager):
+            yield
     finally:
         _HOW.reset(token)
         if not alike:

@@ -16,9 +16,8 @@ from torch.autograd.function import once_differentiable
 
 from simulator.native import calls
 from simulator.native.calls import Drawn
-from simulator.native.library import WIDTHS, Sizes
+from simulator.native.library import WIDTHS, Sizes, in_use
 from simulator.networks.architecture import ALIGNMENT, Architecture
-from simulator.networks.compute_mode import uses_engine
 
 TOGETHER = 8  # responses behind one prompt; more would leave a core's own cache
 LANES = 16  # prompts at once, on the widest machines
@@ -28,7 +27,7 @@ _FREE = threading.local()
 def updates(parameters: Tensor) -> bool:
     """Whether the engine updates these rows [R, D] here."""
     return (
-        uses_engine()
+        in_use()
         and parameters.dtype == torch.float32
         and parameters.device.type == "cpu"
         and parameters.is_contiguous()
@@ -40,7 +39,7 @@ def updates(parameters: Tensor) -> bool:
 def takes(parameters: Tensor, architecture: Architecture) -> bool:
     """Whether the engine computes with these rows [R, D] here."""
     return (
-        uses_engine()
+        in_use()
         and parameters.dtype == torch.float32
         and parameters.device.type == "cpu"
         and architecture.width % WIDTHS == 0
@@ -71,15 +70,22 @@ def split(prompts: int, responses: int) -> int:
     return max(filling, default=1)
 
 
+def wants_gradient(parameters: Tensor) -> bool:
+    """Whether a gradient of the rows may be asked for."""
+    return torch.is_grad_enabled() and parameters.requires_grad
+
+
 class Pass(torch.autograd.Function):
     """`calls.forward` and `calls.backward` as one operation of torch's; it can be differentiated once."""
 
     @staticmethod
-    def forward(ctx: Any, parameters: Tensor, sizes: Sizes, prompts: Tensor, responses: Tensor, states: bool) -> Any:
-        """Values, and states if so asked; see `calls.forward`."""
+    def forward(
+        ctx: Any, parameters: Tensor, sizes: Sizes, prompts: Tensor, responses: Tensor, states: bool, keep: bool
+    ) -> Any:
+        """Values, and states if so asked; see `calls.forward`. keep: what a gradient needs."""
         rows, asked, said = parameters.contiguous(), prompts.contiguous(), responses.contiguous()
         memory = None
-        if ctx.needs_input_grad[0]:
+        if keep:
             memory = free_memory(calls.kept_numbers(sizes, len(rows), asked.shape[1]))
         values, found = calls.forward(sizes, rows, asked, said, kept=memory, states=states)
         if memory is not None:
@@ -92,7 +98,7 @@ class Pass(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> Any:
         """The gradient of the rows."""
         if ctx.memory is None:
-            raise RuntimeError("a pass keeps what it needs for one gradient, and that one has been taken")
+            raise RuntimeError("the gradient of this pass was taken already, and it keeps what one needs")
         rows, asked, said = ctx.saved_tensors
         values, *states = (gradient.contiguous() for gradient in gradients)
         memory, ctx.memory = ctx.memory, None
@@ -100,33 +106,34 @@ class Pass(torch.autograd.Function):
             ctx.sizes, rows, asked, said, memory, cotangents=values, at_states=states[0] if states else None
         )
         _FREE.memory = memory
-        return found, None, None, None, None
+        return found, None, None, None, None, None
 
 
 def free_memory(numbers: int) -> Tensor:
     """Room for so many numbers: what the last gradient has left, or new. New memory costs as much as a pass."""
     memory: Tensor | None = getattr(_FREE, "memory", None)
+    _FREE.memory = None
     if memory is not None and numbers <= memory.numel() <= 2 * numbers:
-        _FREE.memory = None
         return memory
+    del memory
     return torch.empty(numbers)
 
 
 def token_log_probs(parameters: Tensor, architecture: Architecture, prompts: Tensor, responses: Tensor) -> Tensor:
     """log pi of each token of responses [R, N, K, T] to prompts [R, N, L], in nats; 0 behind an end."""
     runs, count, wide, length = responses.shape
-    together = wide if torch.is_grad_enabled() and parameters.requires_grad else split(count, wide)
+    together = wide if wants_gradient(parameters) else split(count, wide)
     asked = prompts.repeat_interleave(wide // together, dim=1)
     said = responses.reshape(runs, -1, together, length)
     sizes = sizes_of(architecture, prompts, together, length)
-    values: Tensor = Pass.apply(parameters, sizes, asked, said, False)
+    values: Tensor = Pass.apply(parameters, sizes, asked, said, False, wants_gradient(parameters))
     return values.view(responses.shape)
 
 
 def response_states(parameters: Tensor, architecture: Architecture, prompts: Tensor, responses: Tensor) -> Tensor:
     """What each token of responses [R, N, K, T] to prompts [R, N, L] is predicted from, normed, [R, N, K, T, d]."""
     sizes = sizes_of(architecture, prompts, *responses.shape[2:])
-    _, states = Pass.apply(parameters, sizes, prompts, responses, True)
+    _, states = Pass.apply(parameters, sizes, prompts, responses, True, wants_gradient(parameters))
     found: Tensor = states
     return found
 
@@ -134,7 +141,7 @@ def response_states(parameters: Tensor, architecture: Architecture, prompts: Ten
 def sequence_scores(parameters: Tensor, architecture: Architecture, prompts: Tensor, responses: Tensor) -> Tensor:
     """What networks of one output say of whole responses [R, N, K, T] to prompts [R, N, L], [R, N, K]."""
     sizes = sizes_of(architecture, prompts, *responses.shape[2:], whole=True)
-    scores: Tensor = Pass.apply(parameters, sizes, prompts, responses, False)
+    scores: Tensor = Pass.apply(parameters, sizes, prompts, responses, False, wants_gradient(parameters))
     return scores
 
 

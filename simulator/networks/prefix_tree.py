@@ -200,17 +200,12 @@ def at_nodes(
     return x
 
 
-def wants_gradient(parameters: Tensor) -> bool:
-    """Whether a gradient of the rows is to be taken, which the compiled engine's walk does not give."""
-    return parameters.requires_grad and torch.is_grad_enabled()
-
-
 def node_log_probs(parameters: Tensor, architecture: Architecture, prompts: Tensor, length: int) -> Tensor:
     """Next-token log-probabilities at the inner nodes, float64 [R, P, 1 + V + … + V^(T-1), V].
 
     parameters [R, D]; prompts [P, L] are token ids and `length` is T.
     """
-    if fused.takes(parameters, architecture) and not wants_gradient(parameters):
+    if fused.takes(parameters, architecture) and not fused.wants_gradient(parameters):
         return fused.node_log_probs(parameters, architecture, prompts, length)
 
     def read(states: Tensor, unembed: Tensor) -> Tensor:
@@ -221,7 +216,7 @@ def node_log_probs(parameters: Tensor, architecture: Architecture, prompts: Tens
 
 def leaf_scores(parameters: Tensor, architecture: Architecture, prompts: Tensor, length: int) -> Tensor:
     """What networks of one output say of every response of `length` tokens, float64 [R, P, V^T]; parameters [R, D]."""
-    if fused.takes(parameters, architecture) and not wants_gradient(parameters):
+    if fused.takes(parameters, architecture) and not fused.wants_gradient(parameters):
         return fused.leaf_scores(parameters, architecture, prompts, length)
 
     def read(states: Tensor, unembed: Tensor) -> Tensor:

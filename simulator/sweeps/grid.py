@@ -13,10 +13,10 @@ from simulator.common.identity import digest, leave_out
 from simulator.methods import METHODS
 from simulator.methods.method import Choices, Reads
 from simulator.native import library
-from simulator.networks.compute_mode import computing_on, engine_name
 from simulator.objectives import OBJECTIVES
 from simulator.objectives.objective import Objective
 from simulator.proxies.reward_model import held_out
+from simulator.settings.computing import computing_of, engine_of
 from simulator.settings.config_errors import assignments
 from simulator.settings.relevant_keys import read_tables
 from simulator.settings.run import GridCell, Run
@@ -160,10 +160,9 @@ def check_proxies(settings: Settings) -> None:
         )
 
 
-def engine_of(settings: Settings, device: torch.device) -> str:
-    """What computes the passes of runs with these settings, as records have it."""
-    train = settings.train
-    return engine_name(train.engine, train.precision, train.compile, device)
+def engine_of_worlds() -> str:
+    """What computes references, gold and proxies, which know no [train]."""
+    return f"native ({library.instructions()})" if library.in_use() else "torch"
 
 
 def engines_used(runs: Sequence[Run], device: torch.device) -> str:
@@ -179,8 +178,7 @@ def engines_used(runs: Sequence[Run], device: torch.device) -> str:
 def check_computing(runs: Sequence[Run], device: torch.device) -> None:
     """Raises ConfigError where passes are to be computed in a way that this machine does not have."""
     for settings in {id(run.settings): run.settings for run in runs}.values():
-        train = settings.train
         try:
-            computing_on(train.precision, train.compile, train.engine, train.steps, device)
+            computing_of(settings, device)
         except ValueError as error:
             raise ConfigError(str(error)) from None

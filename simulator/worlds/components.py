@@ -23,9 +23,8 @@ from simulator.languages.language import Language, lengths
 from simulator.languages.markov import DRAWS, make_language
 from simulator.languages.text import open_text, text_bytes
 from simulator.native.calls import judge
-from simulator.native.library import Sizes
+from simulator.native.library import Sizes, in_use
 from simulator.networks.architecture import Architecture
-from simulator.networks.compute_mode import uses_engine
 from simulator.settings.world_spec import WorldSpec
 from simulator.worlds.reference import Recipe, cached_reference, reference_hash
 
@@ -140,7 +139,7 @@ class EncoderByEngine:
 
     def __call__(self, prompts: Array, responses: Array) -> Array:
         """Content score [N] of responses [N, T] to prompts [N, L], in arbitrary units."""
-        if not uses_engine():
+        if not in_use():
             return self.reward(prompts, responses)
         texts = torch.from_numpy(np.concatenate([prompts, responses], axis=1, dtype=np.int64))
         sizes = Sizes(

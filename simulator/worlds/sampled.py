@@ -35,6 +35,7 @@ from simulator.measurement.exact import Columns
 from simulator.measurement.gibbs import no_rows
 from simulator.measurement.policy_summary import PolicySummary
 from simulator.networks.architecture import Architecture
+from simulator.networks.compute_mode import EAGER, computing
 from simulator.networks.packing import whole_packing
 from simulator.networks.sampling import sample_blocks
 from simulator.networks.token_log_probs import MAX_FLOATS, floats_per_prompt, response_log_probs
@@ -150,6 +151,11 @@ class SampledWorld:
         return found.view(len(parameters), *listed.shape[:2])
 
     def _draw_pairs(self, draw: PairsDraw) -> Candidates:
+        """Pairs that are the world's: drawn alike whatever computes the runs that ask for them."""
+        with computing(EAGER):
+            return self._drawn_pairs(draw)
+
+    def _drawn_pairs(self, draw: PairsDraw) -> Candidates:
         draws = random_stream(draw.seed, draw.purpose).random((draw.pairs, 2))
         row = torch.from_numpy((draws[:, 0] * len(self.prompts)).astype(np.int64)).to(self.prompts.device)
         prompts = self.prompts[row]
@@ -229,9 +235,10 @@ class SampledWorld:
 
         def draw() -> tuple[Tensor, Tensor]:
             count, seed = measurement.settings.samples, measurement.seed
-            drawn = self._behave(policy, measurement.prompts, count, seed, "behaviour")
-            nothing = torch.zeros(drawn.shape[:2], dtype=torch.float64, device=drawn.device)
-            return drawn, log_ratios(measurement, self.reference.unsqueeze(0), drawn, nothing)[0]
+            with computing(EAGER):
+                drawn = self._behave(policy, measurement.prompts, count, seed, "behaviour")
+                nothing = torch.zeros(drawn.shape[:2], dtype=torch.float64, device=drawn.device)
+                return drawn, log_ratios(measurement, self.reference.unsqueeze(0), drawn, nothing)[0]
 
         return self.behaviour.of(policy, draw)
 

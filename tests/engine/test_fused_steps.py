@@ -175,12 +175,12 @@ def test_what_is_not_there_is_refused() -> None:
             weight_decay=0.0,
         )
 
-    with pytest.raises(EngineError, match="the order of the batches names a pair that is not there"):
+    with pytest.raises(EngineError, match="an index of a batch is outside the pairs"):
         train(1, order=torch.full((1, 1, 1), PAIRS))
     with pytest.raises(EngineError, match="a loss is not one of the six"):
         train(PAIRS, loss=torch.tensor([6]))
     with pytest.raises(EngineError, match="does not take these sizes"):
         train(PAIRS + 1)
-    with pytest.raises(EngineError, match="a token is not of the vocabulary"):
+    with pytest.raises(EngineError, match="a token id is outside the vocabulary"):
         train(PAIRS, prompts=torch.full_like(problem.prompts, VOCABULARY))
     assert torch.equal(state.parameters[0], row_of(problem))

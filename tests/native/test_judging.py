@@ -56,6 +56,16 @@ def test_win_rates_are_the_same_bits_without_the_engine(monkeypatch: pytest.Monk
     assert torch.equal(found.error, without.error)
 
 
+@pytest.mark.parametrize("responses", [1, 4, 9, 64])
+def test_laws_that_are_not_finite_have_sums_that_are_not(instructions: str, responses: int) -> None:
+    even = torch.full((3, 1, responses), 1 / responses, dtype=torch.float64).log()
+    broken = even.clone()
+    broken[0], broken[1, :, -1] = torch.nan, torch.nan
+    sums = sums_over_responses(broken, even[0], even[0].exp(), [even[0]])
+    for value in (sums.mass, sums.kl, sums.log_prob, sums.reference_variance, *sums.tables):
+        assert value[:, 0].isnan().tolist() == [True, True, False]
+
+
 @pytest.mark.parametrize("responses", [1, 7, 64, 125])
 def test_sums_over_responses(instructions: str, responses: int, monkeypatch: pytest.MonkeyPatch) -> None:
     generator = torch.Generator().manual_seed(2)

@@ -7,9 +7,14 @@ import pytest
 import torch
 
 import simulator as sim
+from simulator.execution.estimate import make_plan
 from simulator.native import calls, library
 from simulator.native.identity import SOURCES, UNITS, source_hash
 from simulator.native.library import EngineError, Sizes
+from simulator.networks import fused
+from simulator.networks.architecture import Architecture
+from simulator.networks.compute_mode import EAGER, Computing, computing
+from tests.conftest import small_sweep
 from tests.helpers.engines import needs_engine
 from tests.helpers.engines import without_engine as without_engine
 
@@ -38,7 +43,7 @@ def test_one_of_other_source_is_not_used(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.delenv(library.WITHOUT, raising=False)
     assert library.find.__wrapped__().library is not None
     monkeypatch.setattr(library, "source_hash", lambda: "another")
-    assert library.find.__wrapped__().why.startswith("it was compiled from another version of its source")
+    assert library.find.__wrapped__().why.startswith("its source has changed since it was compiled")
 
 
 def test_the_hash_is_of_all_sources(tmp_path: Path) -> None:
@@ -67,12 +72,76 @@ def test_native_without_the_engine_is_refused_before_any_work(lab: sim.World) ->
     ("settings", "why"),
     [
         ({"train.precision": "bfloat16"}, 'computes in float32 only, and train.precision is "bfloat16"'),
-        ({"train.compile": "always"}, 'is compiled already, and train.compile is "always"'),
+        ({"train.compile": "always"}, 'cannot be combined with train.compile = "always"'),
     ],
 )
 def test_native_beside_what_only_torch_does_is_refused(lab: sim.World, settings: dict[str, str], why: str) -> None:
     with pytest.raises(sim.ConfigError, match=why):
         sim.training(lab, lab.preferences(), settings={"train.engine": "native", **settings})
+
+
+@needs_engine
+def test_native_for_other_widths_is_refused_and_auto_says_that_torch_computes() -> None:
+    odd = {"policy": {"layers": 1, "width": 24, "heads": 2}}
+    why = r'train.engine \(="native"\) takes widths that are multiples of 16, and policy.width is 24; use "auto"'
+    with pytest.raises(sim.ConfigError, match=why):
+        make_plan(small_sweep(**odd, train={"engine": "native"}), workers=1)
+    assert make_plan(small_sweep(**odd), workers=1).engines == "torch"
+
+
+@needs_engine
+def test_where_torch_is_asked_for_the_engine_is_put_aside() -> None:
+    assert library.in_use()
+    with computing(Computing(engine="torch")):
+        assert not library.in_use()
+        with computing(EAGER):
+            assert library.in_use()
+        assert not library.in_use()
+    for other in (Computing(precision="bfloat16"), Computing(compiled=True)):
+        with computing(other):
+            assert not library.in_use()
+        with computing(other.eager):
+            assert library.in_use()
+
+
+@needs_engine
+def test_large_work_is_taken_where_nothing_is_kept_of_it_all() -> None:
+    """The size of a run's data does not bound its training, since a block of it is at work."""
+    large = GOOD | {"vocabulary": 64, "outputs": 64, "context": 63, "layers": 4, "width": 256, "heads": 8}
+    sizes = Sizes(**large | {"prompt": 32, "length": 32})
+    row = torch.zeros(1, 64 * 50_000)
+    responses = torch.zeros(1, 0, 2, 32, dtype=torch.int64)
+    nothing = calls.forward(sizes, row, torch.zeros(1, 0, 32, dtype=torch.int64), responses)[0]
+    assert nothing.shape == (1, 0, 2, 32)
+    engine, aside = library.library(), torch.full((1,), -1)
+    one = [calls.pointer(row), row.shape[1], calls.whole(aside), calls.whole(aside), None, None]
+    sound = engine.engine_forward(ctypes.byref(sizes), 1, 0, *one, None)
+    assert sound == 0
+    with pytest.raises(EngineError, match="does not take these sizes"):
+        calls.kept_numbers(sizes, 64, 2**20)
+    assert calls.kept_numbers(sizes, 4, 2**12) > 2**32
+
+
+@needs_engine
+def test_tensors_of_other_types_are_refused() -> None:
+    wide = torch.zeros(1, 2, 3, dtype=torch.float64)
+    with pytest.raises(EngineError, match=r"a contiguous tensor of torch\.float64 on the CPU is needed"):
+        calls.moments(wide.float(), wide[0], wide[0], wide[0], wide)
+    with pytest.raises(EngineError, match=r"a contiguous tensor of torch\.int64 on the CPU is needed"):
+        calls.forward(Sizes(**GOOD), torch.zeros(1, ROW), torch.zeros(1, 1, 2), torch.zeros(1, 1, 2, 3))
+
+
+@needs_engine
+def test_nothing_is_kept_where_no_gradient_can_be_asked_for() -> None:
+    row = torch.zeros(1, ROW, requires_grad=True)
+    prompts, responses = torch.zeros(1, 1, 2, dtype=torch.int64), torch.zeros(1, 1, 2, 3, dtype=torch.int64)
+    architecture = Architecture(vocabulary=5, context=4, layers=1, width=16, heads=2)
+    with torch.no_grad():
+        assert not fused.token_log_probs(row, architecture, prompts, responses).requires_grad
+    values = fused.token_log_probs(row, architecture, prompts, responses)
+    torch.autograd.grad(values.sum(), row, retain_graph=True)
+    with pytest.raises(RuntimeError, match="the gradient of this pass was taken already"):
+        torch.autograd.grad(values.sum(), row)
 
 
 @needs_engine
@@ -101,7 +170,7 @@ def test_hostile_sizes_are_refused(bad: dict[str, int]) -> None:
     with pytest.raises(EngineError, match="does not take these sizes"):
         calls.kept_numbers(sizes, 1, 1)
     found = library.library().engine_forward(
-        *(ctypes.byref(sizes), 1, 1, calls.pointer(row), ROW, calls.pointer(prompts), calls.pointer(responses)),
+        *(ctypes.byref(sizes), 1, 1, calls.pointer(row), ROW, calls.whole(prompts), calls.whole(responses)),
         *(None, None, None),
     )
     assert found == 2
@@ -116,9 +185,9 @@ def test_hostile_rows_and_tokens_are_refused() -> None:
     with pytest.raises(EngineError, match="does not take these sizes"):
         calls.forward(sizes, row[:, : ROW - 64].contiguous(), prompts, responses)
     for token in (5, 2**40, -1):
-        with pytest.raises(EngineError, match="a token is not of the vocabulary"):
+        with pytest.raises(EngineError, match="a token id is outside the vocabulary"):
             calls.forward(sizes, row, torch.full_like(prompts, token), responses)
-    with pytest.raises(EngineError, match="a token is not of the vocabulary"):
+    with pytest.raises(EngineError, match="a token id is outside the vocabulary"):
         calls.forward(sizes, row, prompts, torch.full_like(responses, 5))
     ended = calls.forward(sizes, row, prompts, torch.full_like(responses, -7))[0]
     assert not ended.any()

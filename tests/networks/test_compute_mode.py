@@ -84,11 +84,11 @@ def test_a_run_in_a_part_of_its_stack(lab: sim.World, how: Computing) -> None:
 
 def test_auto_compiles_long_runs_on_a_cpu_only(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("simulator.networks.compute_mode.can_compile", lambda device: True)
-    assert not computing_on("float32", "auto", "torch", LONG - 1, CPU).compiled
-    assert computing_on("float32", "auto", "torch", LONG, CPU).compiled
-    assert not computing_on("float32", "never", "torch", LONG, CPU).compiled
-    assert computing_on("float32", "always", "auto", 1, CPU).compiled
-    assert not computing_on("float32", "auto", "torch", LONG, torch.device("cuda")).compiled
+    assert not computing_on("float32", "auto", "torch", width=16, steps=LONG - 1, device=CPU).compiled
+    assert computing_on("float32", "auto", "torch", width=16, steps=LONG, device=CPU).compiled
+    assert not computing_on("float32", "never", "torch", width=16, steps=LONG, device=CPU).compiled
+    assert computing_on("float32", "always", "auto", width=16, steps=1, device=CPU).compiled
+    assert not computing_on("float32", "auto", "torch", width=16, steps=LONG, device=torch.device("cuda")).compiled
 
 
 def test_compiling_without_a_compiler_is_an_error_before_any_work(
@@ -101,4 +101,4 @@ def test_compiling_without_a_compiler_is_an_error_before_any_work(
         sim.ConfigError, match=r'train.compile \(="always"\) needs a C\+\+ compiler .* use "auto" or "never"'
     ):
         sim.training(lab, pairs, settings={"train.compile": "always"})
-    assert not computing_on("float32", "auto", "torch", LONG, CPU).compiled
+    assert not computing_on("float32", "auto", "torch", width=16, steps=LONG, device=CPU).compiled

@@ -19,7 +19,7 @@ from simulator.engine.recorder import Keep, Recorder
 from simulator.engine.snapshots import named, part_of, scalar
 from simulator.measurement.exact import Columns, measure_pairs
 from simulator.methods.algorithms.final_tables import finite, margin_rows, save_summary
-from simulator.networks.compute_mode import computing, computing_on
+from simulator.networks.compute_mode import computing
 from simulator.networks.packing import packing
 from simulator.objectives.objective import UnderReference
 from simulator.objectives.stacked_losses import ObjectiveSlice
@@ -27,6 +27,7 @@ from simulator.preferences.labelling import preferences, refresh
 from simulator.preferences.online import segments
 from simulator.preferences.pairs import Preferences
 from simulator.proxies.scores import Proxy, scorer_of
+from simulator.settings.computing import computing_of
 from simulator.settings.run import Run, hyperparameters_of, objective_key, objective_of
 from simulator.settings.tables import Settings
 from simulator.worlds.listing import Scorer
@@ -89,7 +90,7 @@ def make_problem(
         reference=world.reference,
         under_reference=under_reference or (world.under_reference(seeds) if calibrated else None),
         online=online.rounds(train.steps) > 0,
-        computing=computing_on(train.precision, train.compile, train.engine, train.steps, device),
+        computing=computing_of(runs[0].settings, device),
         online_round=turn,
         round_start_step=began,
     )
@@ -201,13 +202,15 @@ def new_learner(
     scorer = scorer_of(world, proxies) if proxies else None
     pairs = pairs or preferences(runs, world, scorer)
     problem = make_problem(runs, world, pairs)
+    with computing(problem.computing.eager):
+        state = start(world.reference, len(runs), problem)
     return PairwiseLearner(
         runs=runs,
         world=world,
         scorer=scorer,
         pairs=pairs,
         problem=problem,
-        state=start(world.reference, len(runs), problem),
+        state=state,
         track=Track(rows=len(checkpoints_of(runs))),
     )
 

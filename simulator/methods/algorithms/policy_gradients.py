@@ -20,13 +20,14 @@ from simulator.engine.problem import Schedule, TrainState, state_from, state_ten
 from simulator.engine.recorder import Recorder
 from simulator.measurement.probability_mass import checked_mass
 from simulator.methods.algorithms.final_tables import save_summary
-from simulator.networks.compute_mode import Computing, computing, computing_on
+from simulator.networks.compute_mode import Computing, computing
 from simulator.networks.optimizer import clipped_adam_step, learning_rate_factor
 from simulator.networks.packing import packing
 from simulator.networks.prefix_tree import leaf_log_probs, node_log_probs
 from simulator.networks.transformer import token_log_probs
 from simulator.preferences.rollouts import draw_responses
 from simulator.proxies.scores import Proxy, scorer_of
+from simulator.settings.computing import computing_of
 from simulator.settings.run import Run
 from simulator.worlds.listing import Scorer
 from simulator.worlds.protocol import ListedWorld, World, as_listed
@@ -208,7 +209,7 @@ def set_task(runs: Sequence[Run], world: World, proxies: Sequence[Proxy], algori
         weight_decay=train.weight_decay if train.optimizer == "adamw" else 0.0,
         schedule=Schedule(steps=train.steps, warmup=train.warmup, kind=train.schedule),
         seeds=tuple(run.seed for run in runs),
-        computing=computing_on(train.precision, train.compile, train.engine, train.steps, world.prompts.device),
+        computing=computing_of(runs[0].settings, world.prompts.device),
     )
 
 

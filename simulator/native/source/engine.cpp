@@ -44,21 +44,32 @@ Kernels current = chosen();
 
 bool within(int64_t x, int64_t least, int64_t most) { return x >= least && x <= most; }
 
+// Numbers that a block of LANES prompts keeps for its gradient, at most; float64 holds the product without overflow.
+double of_block(const Sizes *s, bool tree) {
+    const double inner = (double)(s->whole ? s->length : s->length - 1);
+    const double places = (double)s->prompt + (double)s->responses * inner + (tree ? (double)s->length * (double)s->vocabulary : 0.0);
+    const double each = 16.0 * (double)s->width + 3.0 * (double)s->heads * (double)s->context + (double)s->outputs + 64.0;
+    return 16.0 * places * each * (double)s->layers;
+}
+
 // Whether a pass over so many runs and prompts stays within its arrays, with rows of parameters of this length; -1: none.
 bool sound(const Sizes *s, int64_t runs, int64_t prompts, int64_t row, bool tree) {
-    for (int64_t x : {s->vocabulary, s->context, s->layers, s->width, s->heads, s->outputs, s->prompt, s->responses, s->length, prompts})
+    for (int64_t x : {s->vocabulary, s->context, s->layers, s->width, s->heads, s->outputs, s->prompt, s->responses, s->length})
         if (!within(x, 1, LARGEST)) return false;
-    if (!within(runs, 0, LARGEST) || !within(s->whole, 0, 1) || s->width % 16 || s->width % s->heads) return false;
-    const int64_t inner = s->whole ? s->length : s->length - 1;
-    if (s->prompt + inner > s->context) return false;
+    if (!within(runs, 0, LARGEST) || !within(prompts, 0, MOST) || !within(s->whole, 0, 1)) return false;
+    if (s->width % 16 || s->width % s->heads) return false;
+    if (s->prompt + (s->whole ? s->length : s->length - 1) > s->context) return false;
     if (!s->whole && s->outputs != s->vocabulary) return false;
     if (tree && s->responses != 1) return false;
-    // float64 holds these products without overflow, and to many more digits than the limit asks for
-    const double places = (double)s->prompt + (double)s->responses * (double)inner + (tree ? (double)s->length * (double)s->vocabulary : 0.0);
-    const double each = 16.0 * (double)s->width + 3.0 * (double)s->heads * (double)s->context + (double)s->outputs + 64.0;
     const double weights = ((double)s->vocabulary + (double)s->context + (double)s->outputs + 12.0 * (double)s->layers * (double)s->width) * (double)s->width;
     if (row >= 0 && (weights > (double)row || row % 64 || row > MOST)) return false;
-    return places * each * (double)s->layers * ((double)prompts + 16.0) * ((double)runs + 1.0) < (double)MOST;
+    const double tokens = (double)s->prompt + (double)s->responses * (double)s->length * (tree ? 1.0 : (double)s->vocabulary + 1.0);
+    return of_block(s, tree) < (double)MOST && (double)runs * (double)prompts * tokens < (double)MOST;
+}
+
+// Whether what all runs and prompts keep for a gradient stays within bounds.
+bool fits(const Sizes *s, int64_t runs, int64_t prompts) {
+    return of_block(s, false) * ((double)prompts / 4.0 + 1.0) * (double)runs < 16.0 * (double)MOST;
 }
 
 // Whether all tokens are of the vocabulary; those of responses may be negative, behind an end.
@@ -96,12 +107,13 @@ EXPORT int engine_choose(const char *name) {
 
 // How many numbers a forward pass keeps for its gradient; negative where the sizes are not taken.
 EXPORT int64_t engine_kept_floats(const Sizes *sizes, int64_t runs, int64_t prompts) {
-    return sound(sizes, runs, prompts, -1, false) ? runs * current.kept_floats(sizes, prompts) : -1;
+    return sound(sizes, runs, prompts, -1, false) && fits(sizes, runs, prompts) ? runs * current.kept_floats(sizes, prompts) : -1;
 }
 
 EXPORT int engine_forward(const Sizes *sizes, int64_t runs, int64_t prompts, const float *parameters, int64_t row,
                           const int64_t *asked, const int64_t *said, float *values, float *states, float *kept) {
     if (row < 1 || !sound(sizes, runs, prompts, row, false)) return BAD_SIZES;
+    if (kept && !fits(sizes, runs, prompts)) return BAD_SIZES;
     const int64_t count = runs * prompts;
     if (!known(asked, count * sizes->prompt, sizes->vocabulary, false) ||
         !known(said, count * sizes->responses * sizes->length, sizes->vocabulary, true))
@@ -113,6 +125,7 @@ EXPORT int engine_backward(const Sizes *sizes, int64_t runs, int64_t prompts, co
                            const int64_t *asked, const int64_t *said, const float *cotangents, const float *at_states,
                            float *kept, float *gradients) {
     if (row < 1 || !sound(sizes, runs, prompts, row, false)) return BAD_SIZES;
+    if (!fits(sizes, runs, prompts)) return BAD_SIZES;
     const int64_t count = runs * prompts;
     if (!known(asked, count * sizes->prompt, sizes->vocabulary, false) ||
         !known(said, count * sizes->responses * sizes->length, sizes->vocabulary, true))
@@ -146,9 +159,9 @@ EXPORT int engine_tree(const Sizes *sizes, int64_t runs, int64_t prompts, const 
 
 EXPORT int engine_train(const Sizes *sizes, int64_t runs, float *parameters, int64_t row, float *first, float *second,
                         const Training *on, int64_t *diverged) {
-    if (row < 1 || !sound(sizes, runs, on->pairs, row, false) || sizes->responses != 2) return BAD_SIZES;
+    if (row < 1 || on->pairs < 1 || !sound(sizes, runs, on->pairs, row, false) || sizes->responses != 2) return BAD_SIZES;
     if (!within(on->batch, 1, on->order ? LARGEST : on->pairs) || !within(on->steps, 1, LARGEST) || on->begun < 0) return BAD_SIZES;
-    if (!sound(sizes, runs, on->batch, row, false)) return BAD_SIZES;
+    if ((double)runs * (double)on->steps * (double)on->batch >= (double)MOST) return BAD_SIZES;
     const int64_t count = runs * on->pairs;
     if (!known(on->prompts, count * sizes->prompt, sizes->vocabulary, false) ||
         !known(on->responses, count * 2 * sizes->length, sizes->vocabulary, true))

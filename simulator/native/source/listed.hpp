@@ -41,11 +41,11 @@ void moments(int64_t runs, int64_t prompts, int64_t responses, const double *log
         for (int64_t g = 0; g < responses; g += HALF) {
             const int64_t left = responses - g;
             const Double lp = take_some(log_pi + g, left, -1e30), lr = take_some(log_reference + at + g, left, -1e30);
-            const Double pi = left >= HALF ? exponential(lp) : lp > all_double(-1e29) ? exponential(lp) : Double{};
+            const Double pi = left >= HALF ? exponential(lp) : lp < all_double(-1e29) ? Double{} : exponential(lp);  // NaN is no filling
             const Double s = lp - lr;
             mass += pi;
             kl += pi * s;
-            spread += pi * (left >= HALF ? lp : lp > all_double(-1e29) ? lp : Double{});
+            spread += pi * (left >= HALF ? lp : lp < all_double(-1e29) ? Double{} : lp);
             of_reference += take_some(reference + at + g, left, 0) * s;
             if (behaviour) of_behaviour += take_some(behaviour + at + g, left, 0) * s;
             for (int64_t k = 0; k < tables; ++k)

@@ -1,4 +1,4 @@
-// Aligned memory of one call, given back at its end. It is asked for in one piece, since a piece may be missing.
+// Aligned memory of one call, given back at its end. It is one allocation, so that there is one check for failure.
 #pragma once
 
 #include <cstddef>

@@ -12,7 +12,7 @@ typedef struct {
     int64_t prompt;     // L
     int64_t responses;  // K, packed behind one prompt
     int64_t length;     // T, tokens of a response
-    int64_t whole;      // 0: each response less its last token, all of it read; 1: whole, its last place read
+    int64_t whole;      // 0: a policy, which predicts each token; 1: a reward model, one score read at the last token
 } Sizes;
 
 // What a stack of R runs trains on, N pairs of each, B at a step.
