@@ -3,11 +3,13 @@
 import ctypes
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
 import tarfile
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -46,10 +48,13 @@ def unpacked(tracked: list[str], tmp_path_factory: pytest.TempPathFactory) -> Pa
     return root
 
 
-def build(kind: str, source: Path, target: Path, *, compiled: bool = False) -> Path:
+def build(
+    kind: str, source: Path, target: Path, *, compiled: bool = False, environment: Mapping[str, str] | None = None
+) -> Path:
     """Build without a network, by the backend that pyproject.toml names."""
     program = f"import sys, setuptools.build_meta as backend; backend.build_{kind}(sys.argv[1])"
-    environment = {**os.environ, **({} if compiled else {"CXX": "false"})}  # a compiler that fails is none
+    without = {} if compiled else {"CXX": "false"}  # a compiler that fails is none
+    environment = {**os.environ, **without, **(environment or {})}
     subprocess.run(
         [sys.executable, "-c", program, str(target)], cwd=source, check=True, capture_output=True, env=environment
     )
@@ -89,6 +94,30 @@ def test_a_wheel_is_made_without_a_compiler_and_for_every_python(unpacked: Path,
     assert "-py3-none-" in wheel.name
     with zipfile.ZipFile(wheel) as content:
         assert not [name for name in content.namelist() if ENGINE.fullmatch(name)]
+
+
+FAKE = """#!{python}
+import sys
+open(sys.argv[sys.argv.index("-o") + 1], "w").write(" ".join(sys.argv))
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the compiler is a script")
+def test_wheels_for_two_systems_have_an_engine_each(unpacked: Path, tmp_path: Path) -> None:
+    """Built one after the other in one folder, by a compiler that only writes down what it is asked."""
+    compiler = tmp_path / "a compiler"
+    compiler.write_text(FAKE.format(python=sys.executable))
+    compiler.chmod(0o755)
+    for target, ending in (
+        ("x86_64-windows-gnu", ".dll"),
+        ("aarch64-macos.11.0", ".dylib"),
+        ("x86_64-linux-gnu", ".so"),
+    ):
+        asked = {"ENGINE_TARGET": target, "ZIG": shlex.quote(str(compiler))}
+        with zipfile.ZipFile(build("wheel", unpacked, tmp_path / ending, environment=asked)) as content:
+            (name,) = (name for name in content.namelist() if ENGINE.fullmatch(name))
+            assert name.endswith(ending)
+            assert f"-target {target} " in content.read(name).decode()
 
 
 @needs_engine
