@@ -74,12 +74,13 @@ def test_the_hooks_are_the_lint_part_of_the_gate_and_download_nothing() -> None:
 
 def test_what_contributors_are_told_to_run_is_there() -> None:
     text = text_of("CONTRIBUTING.md")
-    setup, gate, hooks = re.findall(r"```bash\n(.+?)\n```", text, flags=re.DOTALL)
+    setup, gate, hooks, engine = re.findall(r"```bash\n(.+?)\n```", text, flags=re.DOTALL)
     assert setup == "pip install -e '.[dev]' && pre-commit install"
     extras = PROJECT["optional-dependencies"]
     assert f"{PROJECT['name']}[test]" in extras["dev"]
     assert {"build", "pre-commit"} <= {re.split(r"\W{2}", each)[0] for each in extras["dev"]}
     assert gate == "bash .ci/run"
+    assert engine == "python setup.py build_ext --inplace"
     assert hooks == " && ".join(lint_part())
 
 
