@@ -34,11 +34,12 @@ def test_nothing_is_read_or_written_past_an_array(tmp_path: Path, request: pytes
     build = pytest.importorskip("simulator.native.build")
     compiler = build.usual_compiler()
     build.compile_engine(compiler, tmp_path / "_engine.so", FLAGS)
-    asked = [*compiler, "-print-file-name=libasan.so"]
-    preloaded = subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
+    # The second, since the first intercepts C++ exceptions, which matplotlib throws.
+    asked = ([*compiler, f"-print-file-name={name}"] for name in ("libasan.so", "libstdc++.so.6"))
+    found = [subprocess.run(each, capture_output=True, text=True, check=True).stdout.strip() for each in asked]
     environment = {
         **os.environ,
-        "LD_PRELOAD": preloaded,
+        "LD_PRELOAD": " ".join(found),
         "ASAN_OPTIONS": "detect_leaks=0",
         "UBSAN_OPTIONS": "print_stacktrace=1",
         "PYTHONPATH": str(ROOT),
