@@ -2,7 +2,8 @@
 
 engine      "native": the compiled engine (`simulator/native`), which is there where the package found a C++ compiler
             when it was installed; "torch"; or "auto", the compiled engine where it is there and applies: on a CPU, in
-            float32, for widths that are multiples of 16. It was measured to be two to five times as fast. Worlds with
+            float32, for widths that are multiples of 16. What it gains is in
+            benchmarks/RESULTS.md. Worlds with
             their references, gold and pairs, and proxies, know no [train]: they are made as by "auto".
 precision   "float32", or "bfloat16": the factors of matrix products are rounded to bfloat16 where the machine
             multiplies such numbers faster (CPUs with AMX; on a GPU, TF32), and products are summed in float32.

@@ -166,7 +166,11 @@ def engine_of_worlds() -> str:
 
 
 def engines_used(runs: Sequence[Run], device: torch.device) -> str:
-    """What computes the passes of a sweep, for people; with why it is torch, where nobody asked for that."""
+    """What computes the passes of a sweep, for people; with why it is torch, where nobody asked for that.
+
+    Raises ConfigError where they cannot be computed as a run asks.
+    """
+    check_computing(runs, device)
     settings = {id(run.settings): run.settings for run in runs}.values()
     names = sorted({engine_of(each, device) for each in settings})
     missing = (

@@ -1,6 +1,7 @@
 """Whether the compiled engine is there: tests of it are skipped where the package was installed without a compiler."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,16 @@ from simulator.native import library
 if os.environ.get("REQUIRE_ENGINE") and library.find().library is None:
     raise RuntimeError(f"the compiled engine is not there: {library.find().why}")
 needs_engine = pytest.mark.skipif(library.find().library is None, reason=library.find().why)
+
+
+@pytest.fixture(params=["avx512", "avx2", "sse2", "neon"])
+def instructions(request: pytest.FixtureRequest) -> Iterator[str]:
+    """An instruction set that the engine uses while the test runs; a test is skipped where the machine has it not."""
+    with library.using(request.param) as there:
+        if not there:
+            pytest.skip(f"this machine has no {request.param}")
+        assert library.instructions() == request.param
+        yield request.param
 
 
 @pytest.fixture

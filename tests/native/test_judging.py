@@ -1,7 +1,5 @@
 """The judge, ranks and sums of the compiled engine against torch's."""
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 import torch
@@ -11,17 +9,10 @@ from simulator.measurement.estimators import placement, weighted_placement, win_
 from simulator.measurement.listed_sums import sums_over_responses
 from simulator.native import calls, library
 from simulator.worlds.components import EncoderByEngine
+from tests.helpers.engines import instructions as instructions
 from tests.helpers.engines import needs_engine
 
 pytestmark = needs_engine
-
-
-@pytest.fixture(params=["avx512", "avx2", "sse2", "neon"])
-def instructions(request: pytest.FixtureRequest) -> Iterator[str]:
-    with library.using(request.param) as there:
-        if not there:
-            pytest.skip(f"this machine has no {request.param}")
-        yield request.param
 
 
 @pytest.mark.parametrize(("vocabulary", "prompt", "length"), [(64, 8, 16), (8, 2, 4), (5, 1, 1), (3, 2, 3)])

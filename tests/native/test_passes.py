@@ -1,6 +1,5 @@
 """The compiled engine against torch's passes in float64, for odd sizes and every instruction set of this machine."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from simulator.native import calls, library
+from simulator.native import calls
 from simulator.networks import fused
 from simulator.networks.architecture import Architecture
 from simulator.networks.compute_mode import Computing, computing
@@ -17,12 +16,12 @@ from simulator.networks.parameters import initial_parameters
 from simulator.networks.prefix_tree import leaf_scores, node_log_probs
 from simulator.networks.sampling import sample
 from simulator.networks.transformer import response_states, sequence_scores, token_log_probs
+from tests.helpers.engines import instructions as instructions
 from tests.helpers.engines import needs_engine
 
 pytestmark = needs_engine
 CPU = torch.device("cpu")
 VALUES, GRADIENTS = 1e-5, 1e-4
-SETS = ("avx512", "avx2", "sse2", "neon")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,15 +86,6 @@ class Case:
 
     def normal(self, *shape: int) -> Tensor:
         return torch.randn(*shape, generator=self.generator)
-
-
-@pytest.fixture(params=SETS)
-def instructions(request: pytest.FixtureRequest) -> Iterator[str]:
-    with library.using(request.param) as there:
-        if not there:
-            pytest.skip(f"this machine has no {request.param}")
-        assert library.instructions() == request.param
-        yield request.param
 
 
 @pytest.fixture(params=SIZES, ids=str)

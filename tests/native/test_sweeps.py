@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 import simulator as sim
+from run import main
 from simulator.engine.recorder import Recorder
 from simulator.engine.snapshots import Saver
 from simulator.execution.estimate import make_plan
@@ -86,3 +87,13 @@ def test_a_state_of_another_engine_is_not_gone_on_from(tmp_path: Path) -> None:
     run_stack(runs, world, [], Recorder(saver=saver))
     assert saver.load() is not None
     assert Saver(path=path, of={"engine": f"native ({instructions()})"}).load() is None
+
+
+@pytest.mark.parametrize("plan", [(), ("--dry-run",)])
+def test_the_command_refuses_native_for_other_widths(
+    plan: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = ("--set", 'train.engine="native"', "--set", "policy.width=24", "--out", str(tmp_path / "out"))
+    assert main(["sweep", *settings, *plan]) == 2
+    assert 'error: train.engine (="native")' in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
