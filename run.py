@@ -5,9 +5,11 @@ interrupted; 141 the reader of what is printed is gone (`… | head -1`). What i
 needs it, so that --help answers at once.
 """
 
+import os
 import sys
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import App, CycloptsError, Parameter
 
 if TYPE_CHECKING:
+    from analysis.figures.side_by_side import Helpers
     from simulator.sweeps.sweep import Sweep
 
 Switch = Annotated[bool, Parameter(negative=())]
@@ -104,20 +107,23 @@ def sweep(
         How it is run.
 
     """
-    from simulator.common.errors import SweepError
-    from simulator.sweeps.grid import read_sweep
+    from analysis.figures.side_by_side import helpers
 
-    asked, target = read_sweep(config, settings), out or Path("results") / config.stem
-    try:
-        if running.start(asked, target):
-            show(target)
-    except SweepError:  # some of its runs failed
-        if (target / "curves.parquet").exists():
-            show(target)
-        raise
+    with helpers(0 if running.dry_run else 1) as drawers:  # they import while the sweep does
+        from simulator.common.errors import SweepError
+        from simulator.sweeps.grid import read_sweep
+
+        asked, target = read_sweep(config, settings), out or Path("results") / config.stem
+        try:
+            if running.start(asked, target):
+                show(target, drawers)
+        except SweepError:  # some of its runs failed
+            if (target / "curves.parquet").exists():
+                show(target, drawers)
+            raise
 
 
-def show(folder: Path) -> None:
+def show(folder: Path, drawers: "Helpers" = ()) -> None:
     """Report on a sweep that just ended, unless its page is younger than its records."""
     from simulator.storage.inventory import describe_finished
     from simulator.storage.layout import ResultFolder
@@ -125,11 +131,11 @@ def show(folder: Path) -> None:
     if all_there := describe_finished(ResultFolder(path=folder)):
         say(all_there, f"`python run.py report {folder}` tells again what they came to")
         return
-    from analysis.figures import has_finished_run
+    from analysis.records.load import has_finished_run
     from analysis.report.terminal_text import text
 
     if has_finished_run(folder):
-        report(folder)
+        write_and_draw(folder, drawers)
     else:
         say(*text(folder).split("\n"))
 
@@ -150,7 +156,8 @@ def reproduce(name: str, /, *, out: Path | None = None, quick: Switch = False, r
         How its sweeps are run.
 
     """
-    from analysis.figures import draw_examples
+    from analysis.figures.drawing import draw_examples
+    from analysis.figures.side_by_side import helpers
     from analysis.published.papers import PAPERS
     from analysis.published.verdicts import judge_part, write_all_claims
     from simulator.common.errors import ConfigError, nearest
@@ -161,16 +168,17 @@ def reproduce(name: str, /, *, out: Path | None = None, quick: Switch = False, r
         raise ConfigError(f"reproduce {name}: must be one of {', '.join(PAPERS)}{nearest(name, PAPERS)}")
     paper, target = PAPERS[name], out or Path("results") / (f"{name}-quick" if quick else name)
     judged: list[dict[str, Any]] = []
-    for part, asked in paper.parts.items():
-        changed, folder = asked.quick if quick else (), target / part
-        sweep = read_sweep(asked.config, changed)
-        say(f"{' '.join(filter(None, [name, part]))}: {' '.join([f'{asked.config}.toml', *changed])}")
-        if not running.start(sweep, folder):
-            continue
-        how_made = {"version": version(), "verdicts_source": verdicts_source()}
-        judged += judge_part(name, part, folder, quick=quick, how_made=how_made)
-        draw_examples(folder, paper.examples)
-        show(folder)
+    with helpers(0 if running.dry_run else 1) as drawers:
+        for part, asked in paper.parts.items():
+            changed, folder = asked.quick if quick else (), target / part
+            sweep = read_sweep(asked.config, changed)
+            say(f"{' '.join(filter(None, [name, part]))}: {' '.join([f'{asked.config}.toml', *changed])}")
+            if not running.start(sweep, folder):
+                continue
+            how_made = {"version": version(), "verdicts_source": verdicts_source()}
+            judged += judge_part(name, part, folder, quick=quick, how_made=how_made)
+            draw_examples(folder, paper.examples)
+            show(folder, drawers)
     if judged:
         say(*write_all_claims(judged, target).split("\n"))
 
@@ -185,21 +193,31 @@ def report(folder: Path, /) -> None:
         A result directory, of a sweep that ended or still runs.
 
     """
-    from analysis.figures.side_by_side import draw_beside, helpers
+    from analysis.figures.side_by_side import helpers
+
+    with helpers() as drawers:
+        write_and_draw(folder, drawers)
+
+
+def write_and_draw(folder: Path, drawers: "Helpers") -> None:
+    """Say what a result directory came to, draw its figures with some helpers, and write its page."""
+    from analysis.figures.side_by_side import drawing
     from analysis.records.checksums import damage_reported, find_damage, write_report_checksums
-    from analysis.report import write_report
-    from analysis.report.terminal_text import text
     from simulator.common.terminal import print_warning
 
     damaged = find_damage(folder)
     for sentence in damaged:
         print_warning(sentence)
     with damage_reported(damaged):
-        with helpers(folder) as others:
+        with drawing(folder, drawers) as figures:
+            from analysis.report import prepare_page
+            from analysis.report.terminal_text import text
+
             say(*text(folder).split("\n"))
-            draw_beside(folder, others)
+            page = prepare_page(folder)
+            figures.finish()
         say(f"figures in {folder / 'figures'}")
-        say(f"page in {write_report(folder)}")
+        say(f"page in {page.write()}")
         write_report_checksums(folder)
 
 
@@ -221,7 +239,7 @@ def losses(*names: str, picture: Path | None = None) -> None:
 
     say(*describe(chosen(names)).split("\n"))
     if picture:
-        from analysis.figures import draw_losses
+        from analysis.figures.drawing import draw_losses
 
         draw_losses(sample_losses(functions(chosen(names or list(LOSSES)))), picture)
         say(f"picture in {picture}")
@@ -286,12 +304,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def command() -> None:
-    """The installed command `alignment-simulator`: `main`, with warnings as lines, and its exit code."""
+    """The installed command `alignment-simulator`: `main`, with warnings as lines, and its exit code.
+
+    The process ends at once: taking a million objects apart would need a second.
+    """
     if not hidden_package():
         from simulator.common.terminal import print_warning
+        from simulator.execution.environment import ONE_THREAD
 
         warnings.showwarning = print_warning
-    sys.exit(main())
+        os.environ.update(ONE_THREAD)  # before numpy reads them
+    code = main()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):  # nobody reads it
+            if stream is not None:
+                stream.flush()
+    os._exit(code)
 
 
 if __name__ == "__main__":

@@ -7,20 +7,54 @@
 Nothing here trains, and nothing imports torch: all that is known of a sweep stands in its tables.
 """
 
-from analysis.published.papers import PAPERS
-from analysis.published.verdicts import claims
-from analysis.records.load import ResultsError, load_losses, load_proxies, load_table, variants
-from analysis.records.many import load
-from analysis.statistics.comparison import Comparison, compare, compare_all
-from analysis.statistics.frontier import frontier
-from analysis.statistics.gaussians import descend
-from analysis.statistics.intervals import Estimate
-from analysis.statistics.kappa_collapse import Collapse, kappa_collapse
-from analysis.statistics.law_fits import fit_laws, trends
-from analysis.statistics.laws import ScalingLaw, fit_scaling_law
-from analysis.statistics.peaks import best, peaks, training_curves
-from analysis.statistics.population_links import LINKS, gradient_weights, margins_by_gap
-from analysis.statistics.tradeoffs import pareto_front, tradeoffs
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from analysis.published.papers import PAPERS
+    from analysis.published.verdicts import claims
+    from analysis.records.load import ResultsError, load_losses, load_proxies, load_table, variants
+    from analysis.records.many import load
+    from analysis.statistics.comparison import Comparison, compare, compare_all
+    from analysis.statistics.frontier import frontier
+    from analysis.statistics.gaussians import descend
+    from analysis.statistics.intervals import Estimate
+    from analysis.statistics.kappa_collapse import Collapse, kappa_collapse
+    from analysis.statistics.law_fits import fit_laws, trends
+    from analysis.statistics.laws import ScalingLaw, fit_scaling_law
+    from analysis.statistics.peaks import best, peaks, training_curves
+    from analysis.statistics.population_links import LINKS, gradient_weights, margins_by_gap
+    from analysis.statistics.tradeoffs import pareto_front, tradeoffs
+
+_HOME = {
+    "Collapse": "statistics.kappa_collapse",
+    "Comparison": "statistics.comparison",
+    "Estimate": "statistics.intervals",
+    "LINKS": "statistics.population_links",
+    "PAPERS": "published.papers",
+    "ResultsError": "records.load",
+    "ScalingLaw": "statistics.laws",
+    "best": "statistics.peaks",
+    "claims": "published.verdicts",
+    "compare": "statistics.comparison",
+    "compare_all": "statistics.comparison",
+    "descend": "statistics.gaussians",
+    "fit_laws": "statistics.law_fits",
+    "fit_scaling_law": "statistics.laws",
+    "frontier": "statistics.frontier",
+    "gradient_weights": "statistics.population_links",
+    "kappa_collapse": "statistics.kappa_collapse",
+    "load": "records.many",
+    "load_losses": "records.load",
+    "load_proxies": "records.load",
+    "load_table": "records.load",
+    "margins_by_gap": "statistics.population_links",
+    "pareto_front": "statistics.tradeoffs",
+    "peaks": "statistics.peaks",
+    "tradeoffs": "statistics.tradeoffs",
+    "training_curves": "statistics.peaks",
+    "trends": "statistics.law_fits",
+    "variants": "records.load",
+}
 
 __all__ = [
     "LINKS",
@@ -52,3 +86,19 @@ __all__ = [
     "trends",
     "variants",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import what is asked for only then: a process that draws, or reads one table, needs little of the rest."""
+    if name not in _HOME:
+        raise AttributeError(f"module 'analysis' has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(f"analysis.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """The public names."""
+    return sorted(__all__)

@@ -65,6 +65,14 @@ def save(figure: Figure, stem: Path) -> list[Path]:
     return list(paths.values())
 
 
+def warm_up() -> None:
+    """Draw an empty figure: matplotlib reads its fonts when it first draws."""
+    with mpl.rc_context(RC):
+        figure = Figure()
+        figure.subplots().set_title("$x$")
+        picture(figure, "png")
+
+
 def picture(figure: Figure, kind: str, **how: Any) -> bytes:
     """The figure as the content of a file of this kind."""
     content = io.BytesIO()
@@ -175,11 +183,6 @@ def draw_examples(folder: Path, names: Sequence[str]) -> list[Path]:
 def applicable_figures(part: pd.DataFrame) -> dict[str, Draw]:
     """The figures of training on pairs that have something to show of these curves."""
     return {name: kind.draw for name, kind in kinds_showing("point").items() if kind.applies(part)}
-
-
-def has_finished_run(folder: Path) -> bool:
-    """Whether some run of a result directory came to its end. Raises ResultsError."""
-    return not final_rows(load(folder)).empty
 
 
 def parts_of(curves: pd.DataFrame) -> list[tuple[dict[str, object], pd.DataFrame]]:

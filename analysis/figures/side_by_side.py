@@ -1,10 +1,12 @@
 """Figures drawn by several processes, for the command: matplotlib uses one core.
 
-A helper is `python -m analysis.figures.side_by_side FOLDER CLAIMS`. Whoever makes the file of a figure's name in the
-folder CLAIMS draws that figure; helpers begin with the last. Where one fails, this process draws what it did not draw
-itself.
+A helper is `python -m analysis.figures.side_by_side`. It imports what drawing needs, and then draws the figures of one
+result directory after another, each named by a line of JSON on its standard input: [FOLDER, CLAIMS]. It answers with a
+line when it has drawn its share. Whoever makes the file of a figure's name in the folder CLAIMS draws that figure;
+helpers begin with the last. Where one fails, this process draws what it did not draw itself.
 """
 
+import json
 import os
 import subprocess
 import sys
@@ -27,14 +29,16 @@ def claims(folder: Path, name: str) -> bool:
     return True
 
 
-def start_helper(folder: Path, claimed: Path) -> "subprocess.Popen[bytes]":
-    """A process that draws figures of a result directory. Raises OSError."""
+def start_helper() -> "subprocess.Popen[str]":
+    """A process that draws figures once it is given a result directory. Raises OSError."""
     path = os.pathsep.join(filter(None, [str(SOURCE), os.environ.get("PYTHONPATH")]))
     return subprocess.Popen(
-        [sys.executable, "-P", "-m", "analysis.figures.side_by_side", str(folder.resolve()), str(claimed)],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
+        [sys.executable, "-P", "-m", "analysis.figures.side_by_side"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
+        text=True,
+        encoding="utf-8",
         env={**os.environ, "PYTHONPATH": path},
     )
 
@@ -44,52 +48,80 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-@dataclass(frozen=True, kw_only=True)
-class Helpers:
-    """Processes that draw the figures of a result directory, and the folder of their claims."""
-
-    running: Sequence["subprocess.Popen[bytes]"]
-    claimed: Path
+Helpers = Sequence["subprocess.Popen[str]"]
 
 
 @contextmanager
-def helpers(folder: Path) -> Iterator[Helpers]:
-    """Helpers that draw the figures of a result directory while the block runs."""
-    with tempfile.TemporaryDirectory() as place:
-        running: list[subprocess.Popen[bytes]] = []
-        try:
-            with suppress(OSError):  # without them this process draws all
-                running += [start_helper(folder, Path(place)) for _ in range(min(cores() - 1, MOST))]
-            yield Helpers(running=running, claimed=Path(place))
-        finally:
-            for helper in running:
-                helper.kill()
-                helper.wait()
+def helpers(most: int = MOST) -> Iterator[Helpers]:
+    """Processes that can draw while the block runs: at most so many, and one less than there are cores."""
+    running: list[subprocess.Popen[str]] = []
+    try:
+        with suppress(OSError):  # without them this process draws all
+            running += [start_helper() for _ in range(min(cores() - 1, most, MOST))]
+        yield running
+    finally:
+        for helper in running:
+            helper.kill()
+            helper.wait()
+            for pipe in (helper.stdin, helper.stdout):
+                assert pipe is not None
+                with suppress(OSError):
+                    pipe.close()
 
 
-def draw_beside(folder: Path, others: Helpers) -> None:
-    """Draw what no helper has claimed, and wait for the rest. Raises ResultsError."""
-    from analysis.figures import draw_all
+@dataclass(frozen=True, kw_only=True)
+class Drawing:
+    """The figures of a result directory while helpers draw them, and the folder of claims."""
 
-    drawn: set[str] = set()
+    folder: Path
+    drawn_by: Helpers
+    claimed: Path
 
-    def mine(name: str) -> bool:
-        if claims(others.claimed, name):
-            drawn.add(name)
-        return name in drawn
+    def finish(self) -> None:
+        """Draw what no helper has claimed, and wait for the rest. Raises ResultsError."""
+        from analysis.figures.drawing import draw_all
 
-    draw_all(folder, mine)
-    ends = [helper.wait() for helper in others.running]
-    if any(ends):
-        draw_all(folder, lambda name: name not in drawn)
+        drawn: set[str] = set()
+
+        def mine(name: str) -> bool:
+            if claims(self.claimed, name):
+                drawn.add(name)
+            return name in drawn
+
+        draw_all(self.folder, mine)
+        if not all([bool(helper.stdout and helper.stdout.readline()) for helper in self.drawn_by]):
+            draw_all(self.folder, lambda name: name not in drawn)
 
 
-def main(folder: str, claimed: str) -> None:
-    """Draw what nobody has claimed, the last first."""
-    from analysis.figures import draw_all
+@contextmanager
+def drawing(folder: Path, some: Helpers) -> Iterator[Drawing]:
+    """The helpers draw the figures of a result directory while the block runs, which ends with `finish`."""
+    with tempfile.TemporaryDirectory() as claimed:
+        begun = [helper for helper in some if ask(helper, [str(folder.resolve()), claimed])]
+        yield Drawing(folder=folder, drawn_by=begun, claimed=Path(claimed))
 
-    draw_all(Path(folder), lambda name: claims(Path(claimed), name), backwards=True)
+
+def ask(helper: "subprocess.Popen[str]", what: list[str]) -> bool:
+    """Give a helper its line; whether it is there to read it."""
+    assert helper.stdin is not None
+    try:
+        helper.stdin.write(f"{json.dumps(what)}\n")
+        helper.stdin.flush()
+    except OSError:
+        return False
+    return True
+
+
+def main() -> None:
+    """Draw what nobody has claimed, the last first, for each line that comes."""
+    from analysis.figures.drawing import draw_all, warm_up
+
+    warm_up()
+    for line in sys.stdin:
+        folder, claimed = map(Path, json.loads(line))
+        draw_all(folder, lambda name, claimed=claimed: claims(claimed, name), backwards=True)
+        print("drawn", flush=True)
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()

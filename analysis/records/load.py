@@ -213,6 +213,11 @@ def final_rows(curves: pd.DataFrame) -> pd.DataFrame:
     return rows[rows["step"] == rows.groupby("run_id")["step"].transform("max")]
 
 
+def has_finished_run(folder: Path) -> bool:
+    """Whether some run of a result directory came to its end. Raises ResultsError."""
+    return not final_rows(load(folder)).empty
+
+
 def tradeoff_rows(curves: pd.DataFrame) -> pd.DataFrame:
     """The rows that a trade-off consists of: ends of offline training; against proxies, whole paths.
 

@@ -7,6 +7,6 @@ One file that needs no network and no server. To show something else on it: numb
 and places stand in template.html, and page.js draws what the chosen controls say.
 """
 
-from analysis.report.page import write_report
+from analysis.report.page import prepare_page, write_report
 
-__all__ = ["write_report"]
+__all__ = ["prepare_page", "write_report"]

@@ -7,11 +7,12 @@ any script other than the three that are in it, which it knows by their hashes.
 
 import base64
 import hashlib
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
@@ -44,12 +45,27 @@ def write_report(folder: str | Path) -> Path:
 
     The same records and figures give the same bytes.
     """
-    folder = Path(folder)
-    return write_atomically(folder / "report.html", page_of(folder).encode(errors="backslashreplace"))
+    return prepare_page(Path(folder)).write()
 
 
-def page_of(folder: Path) -> str:
-    """The page of a result directory as text. Raises ResultsError."""
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """A page but for its pictures: what fills the template, and how many bytes the pictures may take."""
+
+    folder: Path
+    template: Template
+    context: dict[str, Any]
+    room: int
+
+    def write(self) -> Path:
+        """Write the page with the figures that the folder holds now; its path. Raises ResultsError."""
+        pictures, without = pictures_of(self.folder, self.room)
+        text = self.template.render(self.context | {"pictures": pictures, "without": without})
+        return write_atomically(self.folder / "report.html", text.encode(errors="backslashreplace"))
+
+
+def prepare_page(folder: Path) -> Page:
+    """All of a page but its pictures, which may still be drawn. Raises ResultsError."""
     curves = load(folder)
     if final_rows(curves).empty:
         what = "every run diverged" if len(trained_rows(curves)) else "no run has a measurement"
@@ -85,8 +101,7 @@ def page_of(folder: Path) -> str:
     }
     template = environment().from_string(_own("template.html"))
     room = LIMIT - SPARE - len(template.render(context).encode(errors="backslashreplace"))
-    pictures, without = pictures_of(folder, room)
-    return template.render(context | {"pictures": pictures, "without": without})
+    return Page(folder=folder, template=template, context=context, room=room)
 
 
 def environment() -> Environment:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
 
-from analysis.figures import KINDS
+from analysis.figures.drawing import KINDS
 from analysis.records.load import ResultsError
 
 WIDTH, COLOURS = 1200, 256
@@ -68,7 +68,7 @@ def _picture(path: Path) -> Picture:
     if width > WIDTH:
         shown = shown.resize((WIDTH, round(height * WIDTH / width)), Image.Resampling.LANCZOS)
     held = io.BytesIO()
-    shown.quantize(COLOURS, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE).save(held, "PNG", optimize=True)
+    shown.quantize(COLOURS, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE).save(held, "PNG")
     source = f"data:image/png;base64,{base64.b64encode(held.getvalue()).decode()}"
     kind = KINDS.get(_kind(path))
     text = f"{kind.caption if kind else ''} {_where(path.stem.removeprefix(_kind(path)))}".strip()

@@ -23,11 +23,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm
-from scipy.stats import t as student
+from scipy.special import ndtri, stdtr, stdtrit
 
 LEVEL = 0.95
-NORMAL = float(norm.ppf((1 + LEVEL) / 2))
+NORMAL = float(ndtri((1 + LEVEL) / 2))
 RESAMPLES = 2000
 UNBOUNDED = (-math.inf, math.inf)
 NOT_BELOW_0, SHARE, CORRELATION = (0.0, math.inf), (0.0, 1.0), (-1.0, 1.0)
@@ -67,7 +66,7 @@ class Estimate:
         error, freedom = self.total
         if error == 0.0:
             return self.value, self.value
-        half = float(student.ppf((1 + level) / 2, freedom)) * error if freedom > 0 else math.nan
+        half = float(stdtrit(freedom, (1 + level) / 2)) * error if freedom > 0 else math.nan
         return max(self.value - half, self.bounds[0]), min(self.value + half, self.bounds[1])
 
     def beyond(self, bound: float) -> float:
@@ -75,7 +74,7 @@ class Estimate:
         error, freedom = self.total
         if not self.known:
             return math.nan
-        return float(student.sf((self.value - bound) / error, freedom)) if error > 0 else float(self.value <= bound)
+        return float(stdtr(freedom, (bound - self.value) / error)) if error > 0 else float(self.value <= bound)
 
     @property
     def known(self) -> bool:
@@ -110,12 +109,12 @@ def spread_of(resampled: Array, count: int) -> Array:
 
 def student_half(error: Array, freedom: int) -> Array:
     """Half of the interval for standard errors with so many degrees of freedom; NaN for none."""
-    return error * (student.ppf((1 + LEVEL) / 2, freedom) if freedom > 0 else math.nan)
+    return error * (stdtrit(freedom, (1 + LEVEL) / 2) if freedom > 0 else math.nan)
 
 
 def half_width(deviation: pd.Series, count: pd.Series) -> pd.Series:
     """Half of the interval for means of `count` values with standard deviation `deviation`; NaN for one value."""
-    quantile = pd.Series(student.ppf((1 + LEVEL) / 2, np.maximum(count - 1, 1)), index=count.index)
+    quantile = pd.Series(stdtrit(np.maximum(count - 1, 1), (1 + LEVEL) / 2), index=count.index)
     return (quantile * deviation / np.sqrt(count)).where(count > 1)
 
 

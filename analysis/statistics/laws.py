@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 from analysis.statistics.intervals import LEVEL
 
@@ -243,7 +243,7 @@ def intervals_of(
     names = ("alpha", "beta", "peak_d", "peak_gold")
     if freedom < 1:
         return {f"{name}_{end}": math.nan for name in names for end in ("low", "high")}
-    half = student.ppf((1 + LEVEL) / 2, freedom) * np.sqrt(np.maximum(np.diag(spread), 0.0))
+    half = stdtrit(freedom, (1 + LEVEL) / 2) * np.sqrt(np.maximum(np.diag(spread), 0.0))
     normal = rng.multivariate_normal(np.zeros(2), spread, size=RESAMPLES, method="eigh")
     drawn = coefficients + normal / np.sqrt(rng.chisquare(freedom, size=(RESAMPLES, 1)) / freedom)
     ends = ((1 - LEVEL) / 2, (1 + LEVEL) / 2)

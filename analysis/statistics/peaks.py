@@ -125,12 +125,14 @@ def peaks(curves: pd.DataFrame, rng: np.random.Generator | None = None) -> pd.Da
     """
     curves = checked(curves)
     by, curves = curve_settings(curves), without_diverged(curves)
+    settings = curves.groupby(by, dropna=False, sort=False)
+    means = _mean_curves(curves.assign(setting=settings.ngroup()), ["setting"])
+    means_of = dict(iter(means.groupby("setting")))
     rows = []
-    for setting, group in curves.groupby(by, dropna=False, sort=False):
-        mean = _mean_curves(group, by)
-        if mean.empty:
+    for number, (setting, group) in enumerate(settings):
+        if number not in means_of:
             continue
-        gold, kl = by_seed(group), mean.set_index("step")["kl"]
+        gold, kl = by_seed(group), means_of[number].set_index("step")["kl"]
         top, last = gold.columns[gold.mean().argmax()], gold.columns[-1]
         row = dict(zip(by, setting, strict=True)) | {"seeds": len(gold), "peak_step": int(top)}
         row |= {"peak_kl": kl[top], "end_kl": kl[last], "end_gold": gold[last].mean()}

@@ -44,6 +44,11 @@ def is_false_alarm() -> bool:
     return STATE.handling and not STATE.requested
 
 
+def forget_requests() -> None:
+    """Nobody has asked this process to stop, and nothing delays that: it is a copy that has just begun."""
+    STATE.requested, STATE.delays = False, 0
+
+
 def stop_if_requested() -> None:
     """Raises KeyboardInterrupt where the process was asked to stop, whatever holds it off."""
     if STATE.requested:

@@ -55,6 +55,7 @@ def run_with_progress(sweep: Sweep, target: Path, options: RunOptions) -> None:
                 fresh=options.fresh,
                 accept_source=options.accept_source,
                 watch=watch,
+                copies=True,
             )
     except KeyboardInterrupt:
         say(f"interrupted: {describe_unfinished(ResultFolder(path=target))}; the same command goes on from there")

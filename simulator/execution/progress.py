@@ -18,6 +18,7 @@ from simulator.sweeps.stacking import runs_with_proxies
 from simulator.sweeps.sweep import Sweep
 
 PLAIN_EVERY = 10.0  # seconds between plain lines
+LIVE_EVERY = 0.1  # seconds between two pictures of the live line
 EARLY = 0.1  # share of the work before which the time left is not foretold
 
 
@@ -78,14 +79,21 @@ def progress_on(stream: TextIO, sweep: Sweep, device: torch.device) -> Iterator[
     whatever = BestEffortStream(stream=stream)
     if stream.isatty():
         columns = (TextColumn("{task.description}"), BarColumn())
-        with Progress(*columns, console=Console(file=cast(IO[str], whatever)), transient=True) as progress:
+        console = Console(file=cast(IO[str], whatever))
+        # No thread of its own: workers may be copies of this process.
+        with Progress(*columns, console=console, transient=True, auto_refresh=False) as progress:
             task = progress.add_task("making the world", total=tally.run_steps)
+            progress.refresh()
+            drawn = 0.0
 
             def live(run_steps: int, runs: int, worked: bool) -> None:
+                nonlocal drawn
                 if not tally.header_shown:
                     progress.console.print(header, highlight=False)
                 tally.add(run_steps, runs, worked=worked)
-                progress.update(task, completed=tally.done_steps, description=tally.line())
+                if time.monotonic() - drawn >= LIVE_EVERY:
+                    drawn = time.monotonic()
+                    progress.update(task, completed=tally.done_steps, description=tally.line(), refresh=True)
 
             yield live
     else:

@@ -49,6 +49,7 @@ from simulator.sweeps.hashes import with_hashes
 from simulator.sweeps.memory_budget import Arrangement, arrange, budget_of
 from simulator.sweeps.stacking import proxy_stacks, runs_with_proxies, stacks
 from simulator.sweeps.sweep import Sweep
+from simulator.user_code.loading import is_own
 
 
 def run_sweep(
@@ -62,6 +63,7 @@ def run_sweep(
     accept_source: bool = False,
     watch: Watch = lambda run_steps, runs, worked: None,
     save_every: float = EVERY,
+    copies: bool = False,
 ) -> Path:
     """Run a sweep, or the runs that it has not finished, and return its folder, `out`.
 
@@ -70,9 +72,11 @@ def run_sweep(
     what the folder holds. accept_source: go on although the records were made by other code, which may give other
     numbers; `runs.parquet` then says which code made each run. `watch(run_steps, runs, worked)` is given how many
     steps, summed over runs, and how many runs are done in addition, and whether by work or found in the folder.
-    save_every: seconds between two saved states of a stack in training. Raises ConfigError if the sweep or the folder
-    is wrong or somebody else writes into it, before any work, and SweepError if some runs could not be finished, of
-    which `runs.parquet` then says why, or if something from outside, such as a full disk, has ended the sweep.
+    save_every: seconds between two saved states of a stack in training. copies: workers may be copies of this process,
+    which begin at once; right where nobody has changed how it computes, such as torch's default type. Raises
+    ConfigError if the sweep or the folder is wrong or somebody else writes into it, before any work, and SweepError if
+    some runs could not be finished, of which `runs.parquet` then says why, or if something from outside, such as a full
+    disk, has ended the sweep.
     """
     runs = expand(sweep)
     members = members_needed(runs_with_proxies(runs))
@@ -102,7 +106,7 @@ def run_sweep(
             if fresh:
                 remove_records(folder)
             prepare_folder(context, facts, accept_source=accept_source)
-            finish(context, oracle, arrangement, watch)
+            finish(context, oracle, arrangement, watch, copies=copies)
     return folder.path
 
 
@@ -126,7 +130,9 @@ def prepare_folder(context: WorkerContext, facts: Sequence[Mapping[str, Any]], *
     write_start_files(folder, context.sweep, runs, facts)
 
 
-def finish(context: WorkerContext, oracle: pd.DataFrame, arrangement: Arrangement, watch: Watch) -> None:
+def finish(
+    context: WorkerContext, oracle: pd.DataFrame, arrangement: Arrangement, watch: Watch, *, copies: bool
+) -> None:
     """Train what is missing, and merge all records; of a sweep that had ended only its checksums are written again.
 
     Raises SweepError, OutsideError and StorageError.
@@ -140,7 +146,7 @@ def finish(context: WorkerContext, oracle: pd.DataFrame, arrangement: Arrangemen
     write_table(tidy(oracle), folder.oracle)
     sizes = stack_sizes(folder, arrangement)
     write_start_checksums(folder)
-    failed = train_missing(context, sizes, arrangement.processes, watch)
+    failed = train_missing(context, sizes, arrangement.processes, watch, copies=copies)
     raise_if_failed(merge_runs(folder, runs, failed), len(runs), folder)
 
 
@@ -161,7 +167,9 @@ def total_steps(some: Sequence[Run] | Sequence[Member]) -> int:
     return sum(one.steps for one in some)
 
 
-def train_missing(context: WorkerContext, sizes: Mapping[str, int], processes: int, watch: Watch) -> dict[str, str]:
+def train_missing(
+    context: WorkerContext, sizes: Mapping[str, int], processes: int, watch: Watch, *, copies: bool
+) -> dict[str, str]:
     """Train what is missing, proxies first; why some runs could not be finished, by run_id.
 
     Raises OutsideError where something from outside ends the sweep.
@@ -176,7 +184,7 @@ def train_missing(context: WorkerContext, sizes: Mapping[str, int], processes: i
     place = {member.name: i for i, member in enumerate(members)} | {run.run_id: i for i, run in enumerate(runs)}
     of_members = [Job(kind="proxies", indices=tuple(place[one.name] for one in stack)) for stack in left if stack]
     of_runs = [Job(kind="runs", indices=tuple(place[one.run_id] for one in stack)) for stack in found if stack]
-    with executor(context, min(processes, max(len(of_members), len(of_runs), 1))) as execute:
+    with executor(context, min(processes, max(len(of_members), len(of_runs), 1)), copies=copies) as execute:
         unmade = reasons(execute(of_members, watch), [member.name for member in members])
         merge_proxies(folder, members)
         barred = {run.run_id: why for run in runs if (why := untrained_proxy(run, unmade))}
@@ -213,11 +221,13 @@ def raise_if_failed(failed: Mapping[str, str], count: int, folder: ResultFolder)
 
 
 @contextmanager
-def executor(context: WorkerContext, processes: int) -> Iterator[Executor]:
+def executor(context: WorkerContext, processes: int, *, copies: bool) -> Iterator[Executor]:
     """Hands jobs to worker processes, or does them here where one is enough."""
     if processes > 1:
-        context.worlds.clear()
-        with workers_on(context.folder, processes, context.save_every, context.sweep.base_folder) as execute:
+        copied = context if copies and not any(map(is_own, context.sweep.sweep.loss)) else None
+        at = context.sweep.base_folder
+        with workers_on(context.folder, processes, context.save_every, at, copied) as execute:
+            context.worlds.clear()
             yield execute
     else:
         yield in_process(lambda job, tick, found: run_job(job, context, tick, found))

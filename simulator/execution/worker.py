@@ -1,7 +1,7 @@
-"""A process that runs stacks: `python -m simulator.execution.worker DIR DEVICE SECONDS [BESIDE]`.
+"""A process that runs stacks: `python -m simulator.execution.worker DIR DEVICE SECONDS [BESIDE]`, or a copy of another.
 
-It reads the sweep from DIR/config.toml, whose code of the user's own is looked up in BESIDE, and never in DIR; then one
-job after another from standard input, each as a line of JSON: {"kind": "runs", "places": […]}, of runs in the grid, or
+One that was started reads the sweep from DIR/config.toml, whose code of the user's own is looked up in BESIDE, and never
+in DIR. Either reads one job after another from standard input, each as a line of JSON: {"kind": "runs", "places": […]}, of runs in the grid, or
 of proxies among those that the grid needs. It answers on what was standard output with lines of JSON: {"code": […]} the
 losses of the user's own that it is about to run, {"found": n} steps that a saved state had taken, {"steps": n} now and
 then, and at last {"done": true} once the stack's records are on disk, or {"failure": …}. Code of the user's own finds
@@ -22,9 +22,10 @@ import sys
 import threading
 import warnings
 from _thread import interrupt_main
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TextIO
 
@@ -82,17 +83,23 @@ def lines_of(jobs: TextIO) -> "queue.SimpleQueue[str]":
     return lines
 
 
-def serve(folder: ResultFolder, device: torch.device, every: float, beside: Path | None, channel: Channel) -> None:
-    """Answer the channel until it ends."""
-    lines = lines_of(channel.jobs)
+def context_of(
+    folder: ResultFolder, device: torch.device, every: float, beside: Path | None, channel: Channel
+) -> WorkerContext:
+    """What a process that was started works with, read from the folder."""
     sweep = Sweep.from_toml(folder.config, beside=beside)
     channel.say(code=[name for name in sweep.sweep.loss if is_own(name)])
     code_of(sweep)
     runs = expand(sweep)
     members = members_needed(runs_with_proxies(runs))
-    context = WorkerContext(
+    return WorkerContext(
         folder=folder, sweep=sweep, runs=runs, members=members, device=device, save_every=every, worlds={}
     )
+
+
+def serve(context: WorkerContext, lines: "queue.SimpleQueue[str]", channel: Channel) -> None:
+    """Do the jobs that come, until there are no more."""
+    runs = context.runs
     while True:
         stop_if_requested()  # an error may have come before the end of what held it off
         line = lines.get()
@@ -121,15 +128,19 @@ def warn(message: Warning | str, *_: object, **__: object) -> None:
         say(f"warning: {message}", stream=sys.stderr)
 
 
-if __name__ == "__main__":
-    place, where, seconds, *rest = sys.argv[1:]
+def work(context: WorkerContext | Callable[[Channel], WorkerContext], unblock: Sequence[signal.Signals] = ()) -> None:
+    """Be a worker until the process ends. unblock: signals that are blocked until it listens to them."""
     warnings.showwarning = warn
     with suppress(KeyboardInterrupt, BrokenPipeError), handling_signals(once=True), one_thread():
-        serve(
-            ResultFolder(path=Path(place)),
-            torch.device(where),
-            float(seconds),
-            Path(rest[0]) if rest else None,
-            open_channel(),
-        )
+        if unblock:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, unblock)
+        channel = open_channel()
+        lines = lines_of(channel.jobs)
+        serve(context(channel) if callable(context) else context, lines, channel)
     exit_now(INTERRUPTED)
+
+
+if __name__ == "__main__":
+    place, where, seconds, *rest = sys.argv[1:]
+    beside = Path(rest[0]) if rest else None
+    work(partial(context_of, ResultFolder(path=Path(place)), torch.device(where), float(seconds), beside))

@@ -22,7 +22,10 @@ from typing import Any
 from simulator.common.signals import stop_if_requested
 from simulator.common.terminal import is_broken_pipe
 from simulator.engine.recorder import Tick
+from simulator.execution.copied_worker import CopiedWorker, can_copy, copy_of_this
+from simulator.execution.environment import ONE_THREAD
 from simulator.execution.retry import Failure, Job, failure_of, failure_of_dead_process, next_try, retry_message
+from simulator.execution.stack_job import WorkerContext
 from simulator.storage.layout import ResultFolder
 
 GRACE = 20.0  # seconds
@@ -30,15 +33,13 @@ SLOW = 3.0  # seconds
 HAS_SIGTERM = os.name == "posix"  # elsewhere terminating a process ends it at once
 ANSWERS = ("code", "steps", "found", "done", "failure")
 SOURCE = Path(__file__).resolve().parents[2]
-ENVIRONMENT = {
-    "OMP_NUM_THREADS": "1",
-    "MKL_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
+ENVIRONMENT = ONE_THREAD | {
     "PYTHONPATH": os.pathsep.join(filter(None, [str(SOURCE), os.environ.get("PYTHONPATH")])),
 }
 
 Watch = Callable[[int, int, bool], None]
 Failures = dict[Job, Failure]
+Worker = subprocess.Popen[str] | CopiedWorker
 Executor = Callable[[Sequence[Job], Watch], Failures]
 RunJob = Callable[[Job, Tick, Tick], Failure | None]  # a job, told of steps taken and of steps found
 
@@ -170,7 +171,7 @@ def start_worker(folder: ResultFolder, every: float, beside: Path | None) -> sub
     )
 
 
-def ask_to_stop(worker: subprocess.Popen[str]) -> None:
+def ask_to_stop(worker: Worker) -> None:
     """Ask a worker to save the state of its stack and end; one that is already doing so does not mind."""
     if HAS_SIGTERM:
         worker.terminate()
@@ -181,7 +182,7 @@ def ask_to_stop(worker: subprocess.Popen[str]) -> None:
         worker.stdin.flush()
 
 
-def send_job(worker: subprocess.Popen[str], job: Job, tick: Tick, found: Tick) -> Failure | None:
+def send_job(worker: Worker, job: Job, tick: Tick, found: Tick) -> Failure | None:
     """Have a worker do a job: why it failed, or None. Of a worker that died, or answers nonsense, there is an end."""
     assert worker.stdin is not None
     assert worker.stdout is not None
@@ -220,13 +221,25 @@ def read_answer(line: str) -> dict[str, Any] | None:
 
 
 @contextmanager
-def workers_on(folder: ResultFolder, workers: int, every: float, beside: Path | None = None) -> Iterator[Executor]:
+def workers_on(
+    folder: ResultFolder,
+    workers: int,
+    every: float,
+    beside: Path | None = None,
+    copied: WorkerContext | None = None,
+) -> Iterator[Executor]:
     """`workers` processes for the sweep in a folder, to hand jobs to while the block runs.
 
-    every: seconds between two saved states of a stack. beside: where files that the sweep names are looked up first. A
-    process that dies is replaced.
+    every: seconds between two saved states of a stack. beside: where files that the sweep names are looked up first.
+    copied: what copies of this process would work with, where workers may be such. A process that dies is replaced.
     """
-    processes = [start_worker(folder, every, beside) for _ in range(workers)]
+    processes: list[Worker] = []
+    for _ in range(workers):
+        if copied and can_copy():
+            others = [pipe for process in processes for pipe in (process.stdin, process.stdout) if pipe]
+            processes.append(copy_of_this(copied, others))
+        else:
+            processes.append(start_worker(folder, every, beside))
 
     def attend(number: int, queue: JobQueue, counter: Counter) -> None:
         def do(job: Job, tick: Tick, found: Tick) -> Failure | None:
@@ -264,7 +277,7 @@ def workers_on(folder: ResultFolder, workers: int, every: float, beside: Path | 
         close(processes)
 
 
-def close(processes: Sequence[subprocess.Popen[str]]) -> None:
+def close(processes: Sequence[Worker]) -> None:
     """End workers; one in the middle of a stack is given time to save its state, and this is said if it takes long."""
     for process in processes:
         ask_to_stop(process)

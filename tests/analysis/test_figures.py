@@ -10,8 +10,9 @@ import pytest
 from matplotlib.figure import Figure
 
 from analysis import ResultsError, load
-from analysis.figures import draw_all, draw_losses, has_finished_run, parts_of
+from analysis.figures.drawing import draw_all, draw_losses, parts_of
 from analysis.figures.style import RC, log_axis, loss_styles
+from analysis.records.load import has_finished_run
 from analysis.report.terminal_text import text
 from simulator import LOSSES, run_sweep
 from simulator.objectives.local_shape import sample_losses

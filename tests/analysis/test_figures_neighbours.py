@@ -9,7 +9,7 @@ import pytest
 import run
 import simulator as sim
 from analysis import frontier, load, peaks, variants
-from analysis.figures import applicable_figures, draw_all
+from analysis.figures.drawing import applicable_figures, draw_all
 from analysis.figures.offline.learning_rate import draw as draw_pace
 from analysis.figures.offline.neighbours import draw as draw_neighbours
 from analysis.records.load import tradeoff_rows

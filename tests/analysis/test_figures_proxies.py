@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 from analysis import frontier, load, load_proxies, trends
-from analysis.figures import draw_all
 from analysis.figures.curve_groups import ensemble, families, varied_settings, with_labels
+from analysis.figures.drawing import draw_all
 from analysis.figures.style import RC
 from analysis.report.terminal_text import text
 from analysis.statistics.peaks import means_along, peak_along

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from analysis.figures import draw_all, side_by_side
+from analysis.figures import side_by_side
+from analysis.figures.drawing import draw_all
 
 
 def files(folder: Path) -> dict[str, bytes]:

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 import run
-from analysis.figures import draw_all, draw_losses
+from analysis.figures.drawing import draw_all, draw_losses
 from analysis.published.verdicts import text as verdicts_text
 from analysis.records.safe_names import printable
 from analysis.report import write_report

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from analysis.figures import draw_all
+from analysis.figures.drawing import draw_all
 from analysis.report.terminal_text import text
 from simulator import ConfigError, Sweep, run_sweep
 from simulator.methods import METHODS
