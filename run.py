@@ -72,7 +72,9 @@ class Running:
     def start(self, sweep: "Sweep", target: Path) -> bool:
         """Run a sweep, or with `dry_run` print what it would take; whether it ran."""
         from simulator.execution.console import RunOptions, print_plan, run_with_progress
+        from simulator.execution.environment import end_importing
 
+        end_importing()
         options = RunOptions(
             device=self.device,
             workers=self.workers,
@@ -132,12 +134,13 @@ def show(folder: Path, drawers: "Helpers" = ()) -> None:
         say(all_there, f"`python run.py report {folder}` tells again what they came to")
         return
     from analysis.records.load import has_finished_run
-    from analysis.report.terminal_text import text
 
     if has_finished_run(folder):
         write_and_draw(folder, drawers)
-    else:
-        say(*text(folder).split("\n"))
+        return
+    from analysis.report.terminal_text import text
+
+    say(*text(folder).split("\n"))
 
 
 @app.command
@@ -204,18 +207,23 @@ def write_and_draw(folder: Path, drawers: "Helpers") -> None:
     from analysis.figures.side_by_side import drawing
     from analysis.records.checksums import damage_reported, find_damage, write_report_checksums
     from simulator.common.terminal import print_warning
+    from simulator.execution.environment import end_importing
 
-    damaged = find_damage(folder)
-    for sentence in damaged:
-        print_warning(sentence)
-    with damage_reported(damaged):
-        with drawing(folder, drawers) as figures:
-            from analysis.report import prepare_page
-            from analysis.report.terminal_text import text
+    with drawing(folder, drawers) as figures:
+        damaged = find_damage(folder)
+        for sentence in damaged:
+            print_warning(sentence)
+        from analysis.report import prepare_page
+        from analysis.report.terminal_text import text
 
+        end_importing()
+        with damage_reported(damaged):
             say(*text(folder).split("\n"))
             page = prepare_page(folder)
-            figures.finish()
+            figures.draw()
+            page.scale_pictures()
+            figures.wait()
+    with damage_reported(damaged):
         say(f"figures in {folder / 'figures'}")
         say(f"page in {page.write()}")
         write_report_checksums(folder)
@@ -310,10 +318,10 @@ def command() -> None:
     """
     if not hidden_package():
         from simulator.common.terminal import print_warning
-        from simulator.execution.environment import ONE_THREAD
+        from simulator.execution.environment import begin_importing
 
         warnings.showwarning = print_warning
-        os.environ.update(ONE_THREAD)  # before numpy reads them
+        begin_importing()
     code = main()
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):  # nobody reads it

@@ -6,6 +6,7 @@ line when it has drawn its share. Whoever makes the file of a figure's name in t
 helpers begin with the last. Where one fails, this process draws what it did not draw itself.
 """
 
+import gc
 import json
 import os
 import subprocess
@@ -13,7 +14,8 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 SOURCE = Path(__file__).resolve().parents[2]
@@ -76,26 +78,31 @@ class Drawing:
     folder: Path
     drawn_by: Helpers
     claimed: Path
+    drawn: set[str] = field(default_factory=set)
 
-    def finish(self) -> None:
-        """Draw what no helper has claimed, and wait for the rest. Raises ResultsError."""
+    def draw(self) -> None:
+        """Draw what no helper has claimed. Raises ResultsError."""
         from analysis.figures.drawing import draw_all
-
-        drawn: set[str] = set()
 
         def mine(name: str) -> bool:
             if claims(self.claimed, name):
-                drawn.add(name)
-            return name in drawn
+                self.drawn.add(name)
+            return name in self.drawn
 
         draw_all(self.folder, mine)
-        if not all([bool(helper.stdout and helper.stdout.readline()) for helper in self.drawn_by]):
-            draw_all(self.folder, lambda name: name not in drawn)
+
+    def wait(self) -> None:
+        """Wait for what helpers draw, and draw what one left behind. Raises ResultsError."""
+        from analysis.figures.drawing import draw_all
+
+        answers = [helper.stdout.readline() for helper in self.drawn_by if helper.stdout]
+        if not all(answers):
+            draw_all(self.folder, lambda name: name not in self.drawn)
 
 
 @contextmanager
 def drawing(folder: Path, some: Helpers) -> Iterator[Drawing]:
-    """The helpers draw the figures of a result directory while the block runs, which ends with `finish`."""
+    """The helpers draw the figures of a result directory while the block runs, which ends with `draw` and `wait`."""
     with tempfile.TemporaryDirectory() as claimed:
         begun = [helper for helper in some if ask(helper, [str(folder.resolve()), claimed])]
         yield Drawing(folder=folder, drawn_by=begun, claimed=Path(claimed))
@@ -114,13 +121,17 @@ def ask(helper: "subprocess.Popen[str]", what: list[str]) -> bool:
 
 def main() -> None:
     """Draw what nobody has claimed, the last first, for each line that comes."""
+    gc.disable()  # nothing that is imported is garbage
     from analysis.figures.drawing import draw_all, warm_up
 
     warm_up()
+    gc.freeze()
+    gc.enable()
     for line in sys.stdin:
         folder, claimed = map(Path, json.loads(line))
-        draw_all(folder, lambda name, claimed=claimed: claims(claimed, name), backwards=True)
-        print("drawn", flush=True)
+        draw_all(folder, partial(claims, claimed), backwards=True)
+        sys.stdout.write("drawn\n")
+        sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from analysis.records.about import GPO_LOSSES
 from analysis.records.load import oracle_rows
 
 RC = {
+    "figure.dpi": 150,  # as pictures are written, so that they are laid out as they are drawn
     "font.size": 9,
     "axes.titlesize": 10,
     "figure.titlesize": 10,
@@ -43,6 +44,7 @@ PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#000000", "#5
 DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2)), (0, (1, 1)), (0, (3, 1, 1, 1)))
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 KNOWN = GPO_LOSSES
+PLAIN = (1e-4, 1e5)  # where numbers are as short as powers of ten
 WITHOUT_BETA = "#D55E00"  # the colour of losses that have none, which is off the scale of beta
 KL_LABEL = r"KL($\pi\,\Vert\,\pi_\mathrm{ref}$) [nats per response]"
 GOLD_LABEL = r"gold reward [sd under $\pi_\mathrm{ref}$]"
@@ -93,12 +95,17 @@ def beta_bar(figure: Figure, colors: ScalarMappable, betas: pd.Series, axes: Seq
 
 
 def log_axis(axes: Axes, which: str) -> None:
-    """Make an axis logarithmic once all is drawn: labels at powers of ten, or at 1, 2 and 5 where few would show."""
+    """Make an axis logarithmic once all is drawn: labels at powers of ten, or at 1, 2 and 5 where few would show.
+
+    Marks without a label stand at 2 and 5: eight between two powers would take longer to draw than all the curves.
+    """
     axes.set(**{f"{which}scale": "log"})
     axis = axes.xaxis if which == "x" else axes.yaxis
     low, high = axes.get_xlim() if which == "x" else axes.get_ylim()
-    if high < 100 * low:
-        axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    few = high < 100 * low
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if few else (1.0,)))
+    axis.set_minor_locator(NullLocator() if few else LogLocator(subs=(2.0, 5.0)))
+    if PLAIN[0] <= low and high <= PLAIN[1]:
         axis.set_major_formatter(StrMethodFormatter("{x:g}"))
     axis.set_minor_formatter(NullFormatter())
 

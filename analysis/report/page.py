@@ -57,6 +57,10 @@ class Page:
     context: dict[str, Any]
     room: int
 
+    def scale_pictures(self) -> None:
+        """Scale the figures down that the folder holds now, so that `write` need not. Raises ResultsError."""
+        pictures_of(self.folder, self.room)
+
     def write(self) -> Path:
         """Write the page with the figures that the folder holds now; its path. Raises ResultsError."""
         pictures, without = pictures_of(self.folder, self.room)

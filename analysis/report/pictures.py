@@ -4,6 +4,7 @@ import base64
 import io
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
@@ -30,7 +31,7 @@ def pictures_of(folder: Path, budget: int) -> tuple[list[Picture], list[str]]:
     """The figures that fit into so many bytes, most telling first, and the names of those that do not."""
     found, without = [], []
     for path in sorted((folder / "figures").glob("*.png"), key=_rank):
-        picture = _picture(path)
+        picture = _picture(path, path.stat().st_mtime_ns)
         size = len(picture.source) + len(picture.text.encode()) * 2 + MARKUP
         if size > budget:
             without.append(path.stem)
@@ -57,7 +58,9 @@ def _rank(path: Path) -> tuple[int, str]:
     return (kinds.index(_kind(path)) if _kind(path) in kinds else len(kinds), path.stem)
 
 
-def _picture(path: Path) -> Picture:
+@lru_cache(maxsize=64)
+def _picture(path: Path, written: int) -> Picture:
+    """The figure in a file that was written at this time, so that none is scaled down twice."""
     try:
         with Image.open(path) as image:
             image.load()

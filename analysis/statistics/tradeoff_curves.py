@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.interpolate import PchipInterpolator
 
 from analysis.records.about import settings_of
 from analysis.records.checks import checked
@@ -111,6 +110,8 @@ def interpolate_gold(kl: Array, gold: Array, at: Array) -> Array:
     known, mean = known[known > LEAST_KL], mean[known > LEAST_KL]
     if not len(known):
         return np.where(at == 0.0, 0.0, np.nan)
+    from scipy.interpolate import PchipInterpolator  # few figures need it, and it takes long to import
+
     known, mean = distinct_points(known, mean)
     distance = np.sqrt(np.concatenate([[0.0], known]))
     found = PchipInterpolator(distance, np.concatenate([[0.0], mean]), extrapolate=False)(np.sqrt(at))

@@ -23,7 +23,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.interpolate import PchipInterpolator
 
 from analysis.records.checks import checked
 from analysis.records.load import further_axes, oracle_rows, trained_rows, variants
@@ -52,6 +51,8 @@ def oracle_at(curves: pd.DataFrame, kl: Array, at: Mapping[str, Any] | None = No
             best = best[best[name].isna() | (best[name] == value)]
     if best.empty or best["beta"].duplicated().any():
         return np.full(len(kl), np.nan)
+    from scipy.interpolate import PchipInterpolator  # few figures need it, and it takes long to import
+
     known = best.groupby("kl")["gold"].max()
     known = known[known.index > 1e-9]
     points, most = distinct_points(known.index.to_numpy(float), known.to_numpy(float))

@@ -3,6 +3,7 @@
 Shapes: R runs, C checkpoints.
 """
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -81,16 +82,37 @@ def curve_rows(
     A run diverges at the step that `diverged_at` [R] says (-1 for none), or at the first checkpoint where something
     measured is not finite. It keeps its rows from before, and one more without numbers says at which step.
     """
-    frames = []
-    for i, run in enumerate(runs):
-        own = [one.column.name for one in run.objective.diagnostics] if run.objective else ()
-        columns = {name: values[:, i] for name, values in measured.items() if name in own or name not in DIAGNOSTICS}
-        curve = pd.DataFrame({"step": steps} | columns)
-        curve["status"] = "ok"
-        broken = curve.loc[~np.isfinite(curve[list(columns)]).all(axis=1), "step"].tolist()
-        ends = [step for step in (int(diverged_at[i]), *broken) if step >= 0]
-        if ends:
-            end = pd.DataFrame({"step": [min(ends)], "status": ["diverged"]})
-            curve = pd.concat([curve[curve["step"] < min(ends)], end], ignore_index=True)
-        frames.append(curve.assign(**run.columns(), kl_source=kl_source))
-    return pd.concat(frames, ignore_index=True)
+    frames, rows = [], enumerate(runs)
+    for watched, some in itertools.groupby(rows, lambda row: diagnostics_of(row[1])):
+        places, alike = zip(*some, strict=True)
+        columns = {
+            name: values[:, list(places)].T
+            for name, values in measured.items()
+            if name in watched or name not in DIAGNOSTICS
+        }
+        frames.append(_curves(alike, np.asarray(steps), columns, diverged_at[list(places)]))
+    return pd.concat(frames, ignore_index=True).assign(kl_source=kl_source)
+
+
+def diagnostics_of(run: Run) -> tuple[str, ...]:
+    """The columns that only the run's objective has."""
+    return tuple(one.column.name for one in run.objective.diagnostics) if run.objective else ()
+
+
+def _curves(
+    runs: Sequence[Run], steps: np.ndarray, columns: Mapping[str, np.ndarray], diverged_at: np.ndarray
+) -> pd.DataFrame:
+    """Records of runs that have the same columns [R, C], with the row at which a run diverged after those before it."""
+    never = np.iinfo(np.int64).max
+    finite = np.logical_and.reduce([np.isfinite(values) for values in columns.values()])
+    broken = np.where(finite, never, steps).min(axis=1)
+    end = np.minimum(np.where(diverged_at < 0, never, diverged_at), broken)[:, None]
+    sound = steps < end
+    kept = np.hstack([sound, end < never])
+    table = {"step": np.hstack([np.broadcast_to(steps, sound.shape), end])[kept]}
+    table |= {name: np.hstack([values, np.full((len(runs), 1), np.nan)])[kept] for name, values in columns.items()}
+    last = np.zeros_like(kept)
+    last[:, -1] = True
+    settings = pd.DataFrame([run.columns() for run in runs])
+    frame = pd.DataFrame(table | {"status": np.where(last[kept], "diverged", "ok")})
+    return frame.join(settings.loc[np.repeat(np.arange(len(runs)), kept.sum(axis=1))].reset_index(drop=True))

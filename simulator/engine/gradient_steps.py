@@ -178,7 +178,8 @@ def losses_on_pairs(
     pairs = log_ratios.shape[1]
     mismatched: dict[int, list[Tensor]] = {}
     added = log_ratios.new_zeros(len(log_ratios))
-    for some in pair_blocks(pairs):
+    reads_pairs = state.memory or any(part.objective.mismatched for part in problem.parts)
+    for some in pair_blocks(pairs) if reads_pairs else []:
         whole = torch.arange(some.start, some.stop, device=log_ratios.device).expand(len(log_ratios), -1)
         batch = take(problem, whole)
         for number, ratios in mismatched_ratios(state.parameters, problem, batch).items():

@@ -66,7 +66,7 @@ class CopiedWorker:
 
 @contextmanager
 def signals_blocked() -> Iterator[None]:
-    """Signals that ask to stop wait until the block ends: a copy has the handlers of this process until it has its own."""
+    """Signals that ask to stop wait until the block ends: a copy begins with the handlers of this process."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
         yield
@@ -85,7 +85,6 @@ def copy_of_this(context: WorkerContext, others: Sequence[IO[str]]) -> CopiedWor
     with signals_blocked(), warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # of threads that libraries have, and know how to copy
         process.start()
-    gc.unfreeze()
     os.close(jobs[0])
     os.close(answers[1])
     return CopiedWorker(

@@ -1,11 +1,12 @@
-"""A process that runs stacks: `python -m simulator.execution.worker DIR DEVICE SECONDS [BESIDE]`, or a copy of another.
+"""A process that runs stacks: `python -m simulator.execution.worker DIR DEVICE SECONDS [BESIDE]`, or a copy of one.
 
-One that was started reads the sweep from DIR/config.toml, whose code of the user's own is looked up in BESIDE, and never
-in DIR. Either reads one job after another from standard input, each as a line of JSON: {"kind": "runs", "places": […]}, of runs in the grid, or
-of proxies among those that the grid needs. It answers on what was standard output with lines of JSON: {"code": […]} the
-losses of the user's own that it is about to run, {"found": n} steps that a saved state had taken, {"steps": n} now and
-then, and at last {"done": true} once the stack's records are on disk, or {"failure": …}. Code of the user's own finds
-an empty standard input, and what it prints goes to standard error. The state of a stack is saved every so many SECONDS.
+One that was started reads the sweep from DIR/config.toml, whose code of the user's own is looked up in BESIDE, and
+never in DIR. Then either takes one job after another from standard input, each as a line of JSON: {"kind": "runs",
+"places": […]}, of runs in the grid, or of proxies among those that the grid needs. It answers on what was standard
+output with lines of JSON: {"code": […]} the losses of the user's own that it is about to run, {"found": n} steps that a
+saved state had taken, {"steps": n} now and then, and at last {"done": true} once the stack's records are on disk, or
+{"failure": …}. Code of the user's own finds an empty standard input, and what it prints goes to standard error. The
+state of a stack is saved every so many SECONDS.
 
 It ends at once when its input does, that is, when the process that hands out jobs is gone: nobody else may write into
 DIR then. Asked to stop by SIGTERM or by an empty line, once or several times, it saves the state of its stack first.

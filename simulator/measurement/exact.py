@@ -18,6 +18,7 @@ mean over prompts unweighted:
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -44,6 +45,16 @@ class ReferenceLaw:
     gold: Tensor
     gold_rank: Tensor
     length: int
+
+    @cached_property
+    def probability(self) -> Tensor:
+        """pi_ref, [P, G]. Raises MassError where it is not of mass 1."""
+        return checked_mass(self.reference.exp(), "the reference")
+
+    @cached_property
+    def tables(self) -> Tensor:
+        """Gold and its rank, [2, P, G]."""
+        return torch.stack([self.gold, self.gold_rank])
 
     def to(self, device: torch.device) -> "ReferenceLaw":
         """The same tensors on `device`."""
@@ -76,10 +87,9 @@ def measure_distribution(
     behaviour: mu, [P, G] or [R, P, G]. kl_estimators: those whose expectations are wanted too. Raises MassError where
     one of the laws is not of mass 1.
     """
-    reference = checked_mass(reference_law.reference.exp(), "the reference")
+    reference = reference_law.probability
     behaviour = checked_mass(behaviour, "the behaviour policy")
-    tables = (reference_law.gold, reference_law.gold_rank)
-    sums = sums_over_responses(log_probs, reference_law.reference, behaviour, tables)
+    sums = sums_over_responses(log_probs, reference_law.reference, reference, behaviour, reference_law.tables)
     check_mass(sums.mass, "a policy")
     law = PolicyDistribution(
         log_probs=log_probs, log_reference=reference_law.reference, sums=sums, length=reference_law.length

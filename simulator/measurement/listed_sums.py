@@ -3,7 +3,6 @@
 Shapes: R runs, P prompts, G responses, K tables.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -30,11 +29,12 @@ class Sums:
     tables: tuple[Tensor, ...]
 
 
-def sums_over_responses(log_probs: Tensor, log_reference: Tensor, behaviour: Tensor, tables: Sequence[Tensor]) -> Sums:
-    """The sums of policies with log pi = `log_probs` [R, P, G], for log pi_ref, mu and K tables, [P, G] each; mu may be
-    of each policy, [R, P, G].
+def sums_over_responses(
+    log_probs: Tensor, log_reference: Tensor, reference: Tensor, behaviour: Tensor, tables: Tensor
+) -> Sums:
+    """The sums of policies with log pi = `log_probs` [R, P, G], for log pi_ref, pi_ref and mu, [P, G] each, and tables
+    [K, P, G]; mu may be of each policy, [R, P, G].
     """
-    reference = log_reference.exp()
     plain = behaviour.dim() == 2 and log_probs.device.type == "cpu" and log_probs.dtype == torch.float64
     if plain and not log_probs.requires_grad and library.in_use():
         found = calls.moments(
@@ -42,7 +42,7 @@ def sums_over_responses(log_probs: Tensor, log_reference: Tensor, behaviour: Ten
             log_reference.contiguous(),
             reference.contiguous(),
             behaviour.contiguous(),
-            torch.stack(list(tables)),
+            tables.contiguous(),
         ).unbind(dim=-1)
         return Sums(
             mass=found[0],

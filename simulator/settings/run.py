@@ -4,6 +4,7 @@ import itertools
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol
 
 from simulator.common.column import Column
@@ -107,7 +108,7 @@ class Run:
         """What runs have in common that can be stacked."""
         return self.cell.stack_key
 
-    @property
+    @cached_property
     def run_id(self) -> str:
         """A name that two runs share only if every setting of theirs is equal."""
         told = [self.method, self.loss, None if self.beta is None else f"{self.beta:g}", str(self.seed)]
