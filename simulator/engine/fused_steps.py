@@ -12,10 +12,9 @@ from dataclasses import replace
 import torch
 
 from simulator.engine.batches import batches
-from simulator.engine.problem import TrainingProblem, TrainState
+from simulator.engine.problem import TrainingProblem, TrainState, learning_rate_factors
 from simulator.native import calls
 from simulator.networks import fused
-from simulator.networks.optimizer import learning_rate_factor
 from simulator.networks.transformer import sequence_log_probs, sequence_scores
 from simulator.objectives.losses.gpo import OBJECTIVES
 from simulator.objectives.stacked_losses import ObjectiveSlice, slices
@@ -61,11 +60,7 @@ def groups(state: TrainState, problem: TrainingProblem) -> Iterator[tuple[bool, 
 
 def advance_whole(state: TrainState, problem: TrainingProblem, steps: int) -> TrainState:
     """Train every run of the stack for `steps` more steps. `state`'s tensors are updated in place."""
-    schedule = problem.schedule
-    factors = [
-        learning_rate_factor(step, steps=schedule.steps, warmup=schedule.warmup, schedule=schedule.kind)
-        for step in range(state.step + 1, state.step + steps + 1)
-    ]
+    factors = learning_rate_factors(problem.schedule, state.step, steps)
     kinds = [number for part in problem.parts for number in [loss_number(part)] * part.rows]
     order = batches(problem, state.step - problem.round_start_step, steps)
     diverged_at = state.diverged_at.clone()

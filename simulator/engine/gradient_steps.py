@@ -23,9 +23,10 @@ from torch import Tensor
 
 from simulator.engine.batches import batches
 from simulator.engine.fused_steps import advance_whole, groups
-from simulator.engine.problem import Batch, TrainingProblem, TrainState, take
+from simulator.engine.problem import Batch, TrainingProblem, TrainState, learning_rate_factors, take
+from simulator.engine.recorded_steps import FEWEST, Tables, is_recordable, recorded
 from simulator.networks.compute_mode import computing
-from simulator.networks.optimizer import clipped_adam_step, learning_rate_factor, start_adam
+from simulator.networks.optimizer import adam_step, clip_rows, clipped_adam_step, start_adam
 from simulator.objectives.objective import BatchContext, Regularizer
 from simulator.objectives.stacked_losses import StackedPairs, diagnostics, pair_losses, slices, tokens_of
 
@@ -141,10 +142,11 @@ def advance(state: TrainState, problem: TrainingProblem, steps: int) -> TrainSta
 
 def _advance(state: TrainState, problem: TrainingProblem, steps: int) -> TrainState:
     order = batches(problem, state.step - problem.round_start_step, steps)
-    for k in range(steps):
+    factors = learning_rate_factors(problem.schedule, state.step, steps)
+    if is_recordable(state, problem) and (steps >= FEWEST or problem.recorded):
+        return _replay(state, problem, factors, order)
+    for k, factor in enumerate(factors):
         step, chosen = state.step + 1, None if order is None else order[k]
-        schedule = problem.schedule
-        factor = learning_rate_factor(step, steps=schedule.steps, warmup=schedule.warmup, schedule=schedule.kind)
         rate = problem.learning_rate * factor
         loss, gradient = loss_and_gradient(state.parameters, problem, chosen)
         add_terms(loss, gradient, state, problem, chosen, rate)
@@ -160,6 +162,34 @@ def _advance(state: TrainState, problem: TrainingProblem, steps: int) -> TrainSt
         diverged_at = torch.where((state.diverged_at < 0) & ~loss.isfinite(), step, state.diverged_at)
         state = replace(state, step=step, diverged_at=diverged_at)
     return state
+
+
+def _replay(state: TrainState, problem: TrainingProblem, factors: list[float], order: Tensor | None) -> TrainState:
+    step = recorded(state, problem, recorded_body, BATCHES_DRAWN)
+    step.tables.fill(state.step, factors, order)
+    step.diverged_at.copy_(state.diverged_at)
+    for _ in factors:
+        step.replay()
+    return replace(state, step=state.step + len(factors), diverged_at=step.diverged_at.clone())
+
+
+def recorded_body(state: TrainState, problem: TrainingProblem, tables: Tables, diverged_at: Tensor) -> None:
+    """The step at `tables.place`, without a number that the processor would have to know."""
+    rate = problem.learning_rate * tables.factor.index_select(0, tables.place)
+    corrections = tables.share.index_select(0, tables.place), tables.scale.index_select(0, tables.place)
+    loss, gradient = loss_and_gradient(state.parameters, problem, tables.chosen())
+    gradient = clip_rows(gradient, problem.clip)
+    adam_step(
+        state.parameters,
+        gradient,
+        state.optimizer,
+        corrections=corrections,
+        rate=rate,
+        weight_decay=problem.weight_decay,
+    )
+    tables.place.add_(1)
+    broken = (diverged_at < 0) & ~loss.isfinite()
+    diverged_at.copy_(torch.where(broken, tables.begun + tables.place, diverged_at))
 
 
 def pair_blocks(pairs: int) -> list[slice]:

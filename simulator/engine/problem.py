@@ -5,7 +5,8 @@ compare more), L prompt length, T response length, D numbers of one run's row of
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,7 +14,7 @@ from torch import Tensor
 from simulator.engine.snapshots import part_of, scalar
 from simulator.networks.architecture import Architecture
 from simulator.networks.compute_mode import EAGER, Computing
-from simulator.networks.optimizer import Adam
+from simulator.networks.optimizer import Adam, learning_rate_factor
 from simulator.networks.packing import Packing
 from simulator.networks.transformer import sequence_log_probs
 from simulator.objectives.objective import RegularizerState, UnderReference
@@ -29,6 +30,14 @@ class Schedule:
     steps: int
     warmup: int
     kind: str
+
+
+def learning_rate_factors(schedule: Schedule, begun: int, steps: int) -> list[float]:
+    """The share of the peak rate at each of so many steps after step `begun`."""
+    return [
+        learning_rate_factor(step, steps=schedule.steps, warmup=schedule.warmup, schedule=schedule.kind)
+        for step in range(begun + 1, begun + steps + 1)
+    ]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +66,7 @@ class TrainingProblem:
     online_round: int = 0  # names another stream of batches for each
     round_start_step: int = 0  # the step after which the round began
     computing: Computing = EAGER  # how passes are computed
+    recorded: dict[tuple[int, ...], Any] = field(default_factory=dict, init=False, compare=False, repr=False)  # steps
 
     @property
     def pairs(self) -> int:

@@ -41,20 +41,32 @@ def clip_rows(gradient: Tensor, limit: Tensor) -> Tensor:
     return gradient.mul_(scale.to(gradient.dtype))
 
 
+def bias_corrections(step: int) -> tuple[float, float]:
+    """At a step, from 1: the share of the gradient's mean that its moment has, and what spreads are multiplied by."""
+    return 1 - FIRST_DECAY**step, 1 / math.sqrt(1 - SECOND_DECAY**step)
+
+
 def adam_step(
-    parameters: Tensor, gradient: Tensor, state: Adam, *, step: int, rate: Tensor, weight_decay: float
+    parameters: Tensor,
+    gradient: Tensor,
+    state: Adam,
+    *,
+    corrections: tuple[float | Tensor, float | Tensor],
+    rate: Tensor,
+    weight_decay: float,
 ) -> None:
-    """Update `parameters` [R, D] and `state` in place. `step` counts from 1; `rate` [R, 1] is this step's.
+    """Update `parameters` [R, D] and `state` in place. corrections: `bias_corrections` of this step; rate [R, 1].
 
     A number of the gradient beyond LARGEST counts as that, since its square would overflow in float32.
     """
+    share, scale = corrections
     gradient = gradient.clamp(-LARGEST, LARGEST)
     state.first.lerp_(gradient, 1 - FIRST_DECAY)
     state.second.mul_(SECOND_DECAY).addcmul_(gradient, gradient, value=1 - SECOND_DECAY)
-    spread = state.second.sqrt().mul_(1 / math.sqrt(1 - SECOND_DECAY**step)).add_(EPSILON)
+    spread = state.second.sqrt().mul_(scale).add_(EPSILON)
     if weight_decay:
         parameters.mul_(1 - weight_decay * rate)
-    parameters.sub_(state.first.div(spread).mul_(rate / (1 - FIRST_DECAY**step)))
+    parameters.sub_(state.first.div(spread).mul_(rate / share))
 
 
 def clipped_adam_step(
@@ -81,7 +93,7 @@ def clipped_adam_step(
         )
     else:
         clipped = clip_rows(gradient, limit)
-        adam_step(parameters, clipped, state, step=step, rate=rate, weight_decay=weight_decay)
+        adam_step(parameters, clipped, state, corrections=bias_corrections(step), rate=rate, weight_decay=weight_decay)
 
 
 def learning_rate_factor(step: int, *, steps: int, warmup: int, schedule: str) -> float:

@@ -15,7 +15,7 @@ from torch.nn.functional import pad, softplus
 
 from simulator.common.random_streams import random_stream
 from simulator.networks.architecture import ALIGNMENT, Architecture
-from simulator.networks.optimizer import Adam, adam_step
+from simulator.networks.optimizer import Adam, adam_step, bias_corrections
 from simulator.networks.parameters import Blocks
 from simulator.networks.transformer import feed_forward, normed, read_out, response_states
 from simulator.objectives.objective import BatchContext, Regularizer, RegularizerState
@@ -181,7 +181,7 @@ def update(
         memory["discriminators"],
         pad(flat, (0, -flat.shape[1] % ALIGNMENT)),
         Adam(first=memory["first"], second=memory["second"]),
-        step=int(memory["steps"][0, 0]),
+        corrections=bias_corrections(int(memory["steps"][0, 0])),
         rate=SLOWER * context.rate.repeat(2, 1),
         weight_decay=0.0,
     )

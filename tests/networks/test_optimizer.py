@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from simulator.networks.optimizer import adam_step, clip_rows, learning_rate_factor, start_adam
+from simulator.networks.optimizer import adam_step, bias_corrections, clip_rows, learning_rate_factor, start_adam
 
 
 @pytest.mark.parametrize("weight_decay", [0.0, 0.1])
@@ -21,7 +21,14 @@ def test_rows_follow_torch_adam(weight_decay: float) -> None:
     ]
     state = start_adam(parameters)
     for step, gradient in enumerate(gradients, start=1):
-        adam_step(parameters, gradient.clone(), state, step=step, rate=rates, weight_decay=weight_decay)
+        adam_step(
+            parameters,
+            gradient.clone(),
+            state,
+            corrections=bias_corrections(step),
+            rate=rates,
+            weight_decay=weight_decay,
+        )
         for row, optimizer, g in zip(rows, theirs, gradient, strict=True):
             row.grad = g.clone()
             optimizer.step()
@@ -68,7 +75,12 @@ def test_an_unclipped_step_does_not_depend_on_the_size_of_the_gradient(size: flo
     state = start_adam(parameters)
     for step in range(1, 6):
         adam_step(
-            parameters, torch.tensor([[size, -size]]), state, step=step, rate=torch.tensor([[0.1]]), weight_decay=0.0
+            parameters,
+            torch.tensor([[size, -size]]),
+            state,
+            corrections=bias_corrections(step),
+            rate=torch.tensor([[0.1]]),
+            weight_decay=0.0,
         )
     assert parameters[0].tolist() == pytest.approx([-0.5, 0.5], rel=1e-4)
 
