@@ -89,8 +89,9 @@ def failed_rows(runs: Sequence[Run], reasons: Mapping[str, str]) -> pd.DataFrame
 def rows_of(runs: Sequence[Run], ends: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     """One row a run: every setting of it, and how it ended."""
     nothing = {"diverged_at": None, "reason": None}
+    settings = {key: flat_settings(each) for key, each in {id(run.settings): run.settings for run in runs}.items()}
     told = [
-        run.columns() | flat_settings(run.settings) | nothing | dict(end) for run, end in zip(runs, ends, strict=True)
+        run.columns() | settings[id(run.settings)] | nothing | dict(end) for run, end in zip(runs, ends, strict=True)
     ]
     whole = dict.fromkeys(["seed", "pairs", "diverged_at"], "Int64")
     table = pd.DataFrame(told)

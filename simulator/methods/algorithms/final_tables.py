@@ -60,14 +60,14 @@ def response_rows(runs: Sequence[Run], portrait: PolicySummary, alive: Array) ->
 
 def law_rows(runs: Sequence[Run], portrait: PolicySummary, alive: Array) -> pd.DataFrame:
     """The rows of `gold_law.parquet` of the runs that are alive [R]: bins that the policy or the reference visits."""
+    if not alive.any():
+        return pd.DataFrame()
     middle = (EDGES[1:] + EDGES[:-1]) / 2
-    law, reference = portrait.law.cpu().numpy(), portrait.reference_law.cpu().numpy()
-    tables = []
-    for number in np.flatnonzero(alive).tolist():
-        seen = (law[number] > 1e-6) | (reference > 1e-6)
-        columns = {"gold": middle[seen], "probability": law[number][seen], "reference": reference[seen]}
-        tables.append(pd.DataFrame({"run_id": runs[number].run_id, **columns}))
-    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+    law, reference = portrait.law.cpu().numpy()[alive], portrait.reference_law.cpu().numpy()
+    names = np.array([run.run_id for run, sound in zip(runs, alive, strict=True) if sound], dtype=object)
+    row, seen = np.nonzero((law > 1e-6) | (reference > 1e-6))
+    columns = {"gold": middle[seen], "probability": law[row, seen], "reference": reference[seen]}
+    return pd.DataFrame({"run_id": pd.Series(names[row], dtype="str"), **columns})
 
 
 def margin_rows(runs: Sequence[Run], margins: Tensor, gaps: Tensor, alive: Array, *, bins: int = 12) -> pd.DataFrame:
@@ -76,15 +76,21 @@ def margin_rows(runs: Sequence[Run], margins: Tensor, gaps: Tensor, alive: Array
     margins [R, N]: rho of each pair, toward its first response; gaps [R, N]: gold of the first less gold of the second.
     Pairs are taken in the order of gold, so that wrong labels count as what they are, and in bins of equally many.
     """
-    rows = []
-    for number in np.flatnonzero(alive).tolist():
-        gap, margin = (values[number].double().cpu().numpy() for values in (gaps, margins))
-        margin, gap = margin * np.where(gap < 0, -1.0, 1.0), np.abs(gap)
-        order = np.argsort(gap, kind="stable")
-        for part in np.array_split(order, min(bins, len(order))):
-            told = (runs[number].run_id, gap[part].mean(), margin[part].mean(), margin[part].std(), len(part))
-            rows.append(told)
-    return pd.DataFrame(rows, columns=["run_id", "gap", "margin", "margin_deviation", "pairs"])
+    gap, margin = (values.double().cpu().numpy()[alive] for values in (gaps, margins))
+    margin, gap = margin * np.where(gap < 0, -1.0, 1.0), np.abs(gap)
+    order = np.argsort(gap, axis=1, kind="stable")
+    gap, margin = (np.take_along_axis(values, order, axis=1) for values in (gap, margin))
+    each = np.array_split(np.arange(gap.shape[1]), min(bins, gap.shape[1]))
+    parts = [slice(part[0], part[-1] + 1) for part in each]  # rows lie one after another, and sums round as over one
+    names = [run.run_id for run, sound in zip(runs, alive, strict=True) if sound]
+    columns = {
+        "gap": [gap[:, part].mean(axis=1) for part in parts],
+        "margin": [margin[:, part].mean(axis=1) for part in parts],
+        "margin_deviation": [margin[:, part].std(axis=1) for part in parts],
+        "pairs": [np.full(len(gap), len(part)) for part in each],
+    }
+    table = {name: np.stack(values, axis=1).ravel() for name, values in columns.items()}
+    return pd.DataFrame({"run_id": pd.Series(np.repeat(names, len(parts)), dtype="str"), **table})
 
 
 def finite(parameters: Tensor, diverged_at: Tensor) -> Array:
