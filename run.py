@@ -1,8 +1,7 @@
 """The command line: parse, call, exit.
 
 Exit codes: 0 done; 1 something failed, or some runs did; 2 the user's input is wrong, and one message says what; 130
-interrupted; 141 the reader of what is printed is gone (`… | head -1`). What is heavy is imported by the command that
-needs it, so that --help answers at once.
+interrupted; 141 the reader of what is printed is gone. What is heavy is imported late, so that --help answers at once.
 """
 
 import os
@@ -72,7 +71,7 @@ class Running:
     def start(self, sweep: "Sweep", target: Path) -> bool:
         """Run a sweep, or with `dry_run` print what it would take; whether it ran."""
         from simulator.execution.console import RunOptions, print_plan, run_with_progress
-        from simulator.execution.environment import end_importing
+        from simulator.execution.devices import end_importing
 
         end_importing()
         options = RunOptions(
@@ -133,14 +132,10 @@ def show(folder: Path, drawers: "Helpers" = ()) -> None:
     if all_there := describe_finished(ResultFolder(path=folder)):
         say(all_there, f"`python run.py report {folder}` tells again what they came to")
         return
-    from analysis.records.load import has_finished_run
+    from analysis.report.command import say_and_draw
+    from simulator.common.terminal import print_warning
 
-    if has_finished_run(folder):
-        write_and_draw(folder, drawers)
-        return
-    from analysis.report.terminal_text import text
-
-    say(*text(folder).split("\n"))
+    say_and_draw(folder, drawers, say=say, warn=print_warning)
 
 
 @app.command
@@ -197,36 +192,11 @@ def report(folder: Path, /) -> None:
 
     """
     from analysis.figures.side_by_side import helpers
+    from analysis.report.command import write_and_draw
+    from simulator.common.terminal import print_warning
 
     with helpers() as drawers:
-        write_and_draw(folder, drawers)
-
-
-def write_and_draw(folder: Path, drawers: "Helpers") -> None:
-    """Say what a result directory came to, draw its figures with some helpers, and write its page."""
-    from analysis.figures.side_by_side import drawing
-    from analysis.records.checksums import damage_reported, find_damage, write_report_checksums
-    from simulator.common.terminal import print_warning
-    from simulator.execution.environment import end_importing
-
-    with drawing(folder, drawers) as figures:
-        damaged = find_damage(folder)
-        for sentence in damaged:
-            print_warning(sentence)
-        from analysis.report import prepare_page
-        from analysis.report.terminal_text import text
-
-        end_importing()
-        with damage_reported(damaged):
-            say(*text(folder).split("\n"))
-            page = prepare_page(folder)
-            figures.draw()
-            page.scale_pictures()
-            figures.wait()
-    with damage_reported(damaged):
-        say(f"figures in {folder / 'figures'}")
-        say(f"page in {page.write()}")
-        write_report_checksums(folder)
+        write_and_draw(folder, drawers, say=say, warn=print_warning)
 
 
 @app.command
@@ -312,22 +282,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def command() -> None:
-    """The installed command `alignment-simulator`: `main`, with warnings as lines, and its exit code.
-
-    The process ends at once: taking a million objects apart would need a second.
-    """
+    """The installed command `alignment-simulator`: `main`, with warnings as lines, and its exit code."""
     if not hidden_package():
         from simulator.common.terminal import print_warning
-        from simulator.execution.environment import begin_importing
+        from simulator.execution.devices import begin_importing
 
         warnings.showwarning = print_warning
         begin_importing()
     code = main()
-    for stream in (sys.stdout, sys.stderr):
+    for stream in filter(None, (sys.stdout, sys.stderr)):
         with suppress(OSError, ValueError):  # nobody reads it
-            if stream is not None:
-                stream.flush()
-    os._exit(code)
+            stream.flush()
+    os._exit(code)  # to take a million objects apart would need a second
 
 
 if __name__ == "__main__":

@@ -55,7 +55,10 @@ def kinds_showing(what: str) -> dict[str, Kind]:
 
 def save(figure: Figure, stem: Path) -> list[Path]:
     """Write the figure as `stem`.png and `stem`.svg, the same bytes for the same figure."""
-    kinds: dict[str, dict[str, Any]] = {"png": {"dpi": 150, "pil_kwargs": {"compress_level": 4}}, "svg": {"metadata": {"Date": None}}}
+    kinds: dict[str, dict[str, Any]] = {
+        "png": {"dpi": RC["figure.dpi"], "pil_kwargs": {"compress_level": 4}},  # half the time for a tenth more bytes
+        "svg": {"metadata": {"Date": None}},
+    }
     paths = {kind: stem.with_name(f"{stem.name}.{kind}") for kind in kinds}
     if engine := figure.get_layout_engine():
         engine.execute(figure)

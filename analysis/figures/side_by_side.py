@@ -130,8 +130,7 @@ def main() -> None:
     for line in sys.stdin:
         folder, claimed = map(Path, json.loads(line))
         draw_all(folder, partial(claims, claimed), backwards=True)
-        sys.stdout.write("drawn\n")
-        sys.stdout.flush()
+        os.write(1, b"drawn\n")
 
 
 if __name__ == "__main__":

@@ -7,6 +7,14 @@ One file that needs no network and no server. To show something else on it: numb
 and places stand in template.html, and page.js draws what the chosen controls say.
 """
 
-from analysis.report.page import prepare_page, write_report
+from pathlib import Path
 
-__all__ = ["prepare_page", "write_report"]
+
+def write_report(folder: str | Path) -> Path:
+    """Write report.html of a result directory, of a sweep that ended or still runs; its path. Raises ResultsError.
+
+    The same records and figures give the same bytes.
+    """
+    from analysis.report.page import prepare_page
+
+    return prepare_page(Path(folder)).write()

@@ -40,14 +40,6 @@ SPARE = 40_000
 SIGNS = {"holds": "✓", "fails": "✗", "undecided": "?"}
 
 
-def write_report(folder: str | Path) -> Path:
-    """Write report.html of a result directory, of a sweep that ended or still runs; its path. Raises ResultsError.
-
-    The same records and figures give the same bytes.
-    """
-    return prepare_page(Path(folder)).write()
-
-
 @dataclass(frozen=True, kw_only=True)
 class Page:
     """A page but for its pictures: what fills the template, and how many bytes the pictures may take."""

@@ -114,7 +114,7 @@ def student_half(error: Array, freedom: int) -> Array:
 
 def half_width(deviation: pd.Series, count: pd.Series) -> pd.Series:
     """Half of the interval for means of `count` values with standard deviation `deviation`; NaN for one value."""
-    quantile = pd.Series(stdtrit(np.maximum(count - 1, 1), (1 + LEVEL) / 2), index=count.index)
+    quantile = pd.Series(stdtrit(np.maximum(count.to_numpy(float) - 1, 1), (1 + LEVEL) / 2), index=count.index)
     return (quantile * deviation / np.sqrt(count)).where(count > 1)
 
 

@@ -104,8 +104,9 @@ def _curves(
 ) -> pd.DataFrame:
     """Records of runs that have the same columns [R, C], with the row at which a run diverged after those before it."""
     never = np.iinfo(np.int64).max
-    finite = np.logical_and.reduce([np.isfinite(values) for values in columns.values()])
-    broken = np.where(finite, never, steps).min(axis=1)
+    whole = np.ones((len(runs), len(steps)), dtype=bool)
+    finite = np.logical_and.reduce([whole, *(np.isfinite(values) for values in columns.values())])
+    broken = np.where(finite, never, steps).min(axis=1, initial=never)
     end = np.minimum(np.where(diverged_at < 0, never, diverged_at), broken)[:, None]
     sound = steps < end
     kept = np.hstack([sound, end < never])

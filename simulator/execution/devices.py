@@ -1,15 +1,36 @@
-"""Where a sweep trains: the device, and how many processes."""
+"""Where a sweep trains: the device, how many processes, and how a process of the command begins."""
 
+from __future__ import annotations
+
+import gc
 import os
-
-import torch
+from typing import TYPE_CHECKING
 
 from simulator.common.errors import ConfigError, shown
+from simulator.common.lazy import torch
+
+if TYPE_CHECKING:
+    from torch import device
 
 MOST_WORKERS = 1_024
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 
-def choose_device(name: str) -> torch.device:
+def begin_importing() -> None:
+    """Before anything heavy is imported. Sums must not depend on how many cores there are, and nothing that is imported
+    is garbage: to look for it takes a sixth of the time.
+    """
+    os.environ.update(ONE_THREAD)
+    gc.disable()
+
+
+def end_importing() -> None:
+    """Look for garbage from now on, among what is made from now on."""
+    gc.freeze()
+    gc.enable()
+
+
+def choose_device(name: str) -> device:
     """The device that "auto", "cpu" or "cuda" names. Raises ConfigError where there is none such."""
     if name not in ("auto", "cpu", "cuda"):
         raise ConfigError(f"--device {name}: must be one of auto, cpu, cuda")

@@ -23,7 +23,7 @@ from simulator.common.signals import stop_if_requested
 from simulator.common.terminal import is_broken_pipe
 from simulator.engine.recorder import Tick
 from simulator.execution.copied_worker import CopiedWorker, can_copy, copy_of_this
-from simulator.execution.environment import ONE_THREAD
+from simulator.execution.devices import ONE_THREAD
 from simulator.execution.retry import Failure, Job, failure_of, failure_of_dead_process, next_try, retry_message
 from simulator.execution.stack_job import WorkerContext
 from simulator.storage.layout import ResultFolder

@@ -59,8 +59,8 @@ def test_a_dry_run_prints_the_plan_and_does_nothing(
     monkeypatch.chdir(tmp_path)
     assert call("sweep", "--dry-run") == 0
     said = capsys.readouterr().out
-    assert re.search(r"runs +192, of 115,200 training steps", said)
-    assert re.search(r"stacks +6", said)
+    assert re.search(r"runs +384, of 230,400 training steps", said)
+    assert re.search(r"stacks +10", said)
     assert re.search(r"memory +about \d+\.\d GiB", said)
     assert re.search(r"estimated time +about \d+", said)
     assert list(tmp_path.iterdir()) == []

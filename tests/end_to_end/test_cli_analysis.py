@@ -47,7 +47,7 @@ def broken(folder: Path, results: Path, change: str) -> Path:
     [
         ("truncated", "curves.parquet: cannot be read as Parquet"),
         ("foreign", "curves.parquet: lacks the column run_id, so it is no table of this simulator"),
-        ("all diverged", "every run diverged, so there is nothing to draw; a smaller learning rate may help"),
+        ("all diverged", "every run diverged, so there is nothing to show; a smaller learning rate may help"),
         ("no gold", "curves.parquet: lacks the column gold"),
         ("truncated margins", "margins.parquet: cannot be read as Parquet"),
         ("foreign responses", "responses.parquet: lacks the column run_id"),

@@ -21,7 +21,7 @@ def moved(value: Any) -> Any:
     if isinstance(value, Tensor):
         return value.to(META)
     if is_dataclass(value) and not isinstance(value, type):
-        return replace(value, **{each.name: moved(getattr(value, each.name)) for each in fields(value)})
+        return replace(value, **{each.name: moved(getattr(value, each.name)) for each in fields(value) if each.init})
     return value
 
 

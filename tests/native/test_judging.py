@@ -52,7 +52,7 @@ def test_laws_that_are_not_finite_have_sums_that_are_not(instructions: str, resp
     even = torch.full((3, 1, responses), 1 / responses, dtype=torch.float64).log()
     broken = even.clone()
     broken[0], broken[1, :, -1] = torch.nan, torch.nan
-    sums = sums_over_responses(broken, even[0], even[0].exp(), [even[0]])
+    sums = sums_over_responses(broken, even[0], even[0].exp(), even[0].exp(), even)
     for value in (sums.mass, sums.kl, sums.log_prob, sums.reference_variance, *sums.tables):
         assert value[:, 0].isnan().tolist() == [True, True, False]
 
@@ -65,11 +65,11 @@ def test_sums_over_responses(instructions: str, responses: int, monkeypatch: pyt
         return (3 * torch.randn(*shape, responses, generator=generator, dtype=torch.float64)).log_softmax(dim=-1)
 
     log_probs, reference, behaviour = laws(4, 3), laws(3), laws(3).exp()
-    tables = torch.randn(2, 3, responses, generator=generator, dtype=torch.float64).unbind()
-    found = sums_over_responses(log_probs, reference, behaviour, tables)
+    tables = torch.randn(2, 3, responses, generator=generator, dtype=torch.float64)
+    found = sums_over_responses(log_probs, reference, reference.exp(), behaviour, tables)
     assert found.mass.numpy() == pytest.approx(1, abs=1e-13)
     monkeypatch.setattr(library, "find", lambda: library.Found(library=None))
-    true = sums_over_responses(log_probs, reference, behaviour, tables)
+    true = sums_over_responses(log_probs, reference, reference.exp(), behaviour, tables)
     for name, value in vars(true).items():
         pairs = zip(getattr(found, name), value, strict=True)
         for mine, theirs in pairs:

@@ -49,8 +49,11 @@ def test_where_a_wrong_value_came_from_is_said_last(tmp_path: Path) -> None:
     assert refusal("[world]\nseed = 1", tmp_path, "world.language.stop=0.1").endswith(", changed by --set)")
 
 
-def test_an_empty_file_is_the_quickstart(tmp_path: Path) -> None:
-    assert read("", tmp_path) == Sweep.from_toml(CONFIGS / "quickstart.toml") == Sweep()
+def test_an_empty_file_is_the_quickstart_with_more_betas_and_fewer_seeds(tmp_path: Path) -> None:
+    nothing, grid = read("", tmp_path), Sweep().sweep
+    assert nothing == Sweep()
+    same = [f"sweep.beta={list(grid.beta)}", f"sweep.seeds={grid.seeds}"]
+    assert Sweep.from_toml(CONFIGS / "quickstart.toml", same) == nothing
 
 
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.toml")), ids=lambda path: path.stem)

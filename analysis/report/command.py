@@ -1,0 +1,45 @@
+"""All that a command leaves of a result directory: what it says, the figures and the page."""
+
+import gc
+from collections.abc import Callable
+from pathlib import Path
+
+from analysis.figures.side_by_side import Helpers, drawing
+from analysis.records.checksums import damage_reported, find_damage, write_report_checksums
+from analysis.records.load import has_finished_run
+
+
+def write_and_draw(folder: Path, drawers: Helpers, *, say: Callable[..., None], warn: Callable[[str], None]) -> None:
+    """Say what a result directory came to, draw its figures with some helpers, and write its page. Raises ResultsError.
+
+    The helpers begin before this process has imported what it needs itself.
+    """
+    with drawing(folder, drawers) as figures:
+        damaged = find_damage(folder)
+        for sentence in damaged:
+            warn(sentence)
+        from analysis.report.page import prepare_page
+        from analysis.report.terminal_text import text
+
+        gc.freeze()  # what was imported is no garbage
+        gc.enable()
+        with damage_reported(damaged):
+            say(*text(folder).split("\n"))
+            page = prepare_page(folder)
+            figures.draw()
+            page.scale_pictures()
+            figures.wait()
+    with damage_reported(damaged):
+        say(f"figures in {folder / 'figures'}")
+        say(f"page in {page.write()}")
+        write_report_checksums(folder)
+
+
+def say_and_draw(folder: Path, drawers: Helpers, *, say: Callable[..., None], warn: Callable[[str], None]) -> None:
+    """The same of a sweep that just ended; only words where none of its runs came to its end. Raises ResultsError."""
+    if has_finished_run(folder):
+        write_and_draw(folder, drawers, say=say, warn=warn)
+        return
+    from analysis.report.terminal_text import text
+
+    say(*text(folder).split("\n"))
