@@ -22,6 +22,7 @@ from typing import IO
 import torch
 
 from simulator.common.signals import SIGNALS, forget_requests
+from simulator.execution.devices import ONE_THREAD
 from simulator.execution.stack_job import WorkerContext
 from simulator.execution.worker import work
 
@@ -29,8 +30,11 @@ Pipe = tuple[int, int]  # descriptors to read from and to write to
 
 
 def can_copy() -> bool:
-    """Whether a copy of this process can work: on Linux, with one thread of Python's and no GPU in use."""
-    return sys.platform == "linux" and threading.active_count() == 1 and not torch.cuda.is_initialized()
+    """Whether a copy of this process can work: on Linux, where libraries were told to have one thread, Python has one,
+    and no GPU is in use.
+    """
+    alone = threading.active_count() == 1 and ONE_THREAD.items() <= os.environ.items()
+    return sys.platform == "linux" and alone and not torch.cuda.is_initialized()
 
 
 @dataclass(frozen=True, kw_only=True)
