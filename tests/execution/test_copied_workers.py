@@ -1,0 +1,139 @@
+"""Workers that are copies of the command's process: the same records as by others, and none is left behind.
+
+A process of tests has threads of its own, so each program here is another process.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+
+from simulator import Sweep, run_sweep
+from simulator.common.signals import INTERRUPTED
+from simulator.execution import copied_worker
+from simulator.execution import run_sweep as module_of_run_sweep
+from simulator.execution.copied_worker import can_copy
+from simulator.execution.devices import ONE_THREAD
+from tests.conftest import small_sweep
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are copied on Linux only")
+TINY: dict[str, Any] = {
+    "sweep": {"loss": ["logistic", "savage"], "beta": [0.1, 1.0], "seeds": 2, "data.pairs": [16, 32, 48]},
+    "train": {"steps": 6, "checkpoints": 3},
+}
+PROGRAM = """
+import json, os, signal, sys
+from pathlib import Path
+from simulator.execution.devices import ONE_THREAD
+os.environ.update(ONE_THREAD)
+from simulator import Sweep, run_sweep
+from simulator.execution import worker_pool
+
+copied, whole, config, out, does = [], worker_pool.copy_of_this, *sys.argv[1:]
+
+def copy(*given):
+    copied.append(whole(*given))
+    Path(out + ".pids").write_text(json.dumps([one.process.pid for one in copied]))
+    return copied[-1]
+
+def watch(run_steps, runs, worked):
+    if does and worked and copied:
+        os.kill(os.getpid() if does == "die" else copied.pop(0).process.pid, signal.SIGKILL)
+        globals()["does"] = ""
+
+worker_pool.copy_of_this = copy
+run_sweep(Sweep.from_toml(config), out, workers=2, copies=True, watch=watch)
+print(json.dumps([one.wait(10) for one in copied]))
+"""
+
+
+def run_by_copies(folder: Path, sweep: Sweep, does: str = "") -> "subprocess.CompletedProcess[str]":
+    config = folder / "sweep.toml"
+    config.write_text(sweep.to_toml())
+    command = [sys.executable, "-c", PROGRAM, str(config), str(folder / "copies"), does]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+
+
+def curves(folder: Path) -> bytes:
+    return (folder / "curves.parquet").read_bytes()
+
+
+def test_copies_leave_the_records_of_other_workers(tmp_path: Path) -> None:
+    sweep = small_sweep(**TINY)
+    done = run_by_copies(tmp_path, sweep)
+    assert done.stderr == ""
+    assert json.loads(done.stdout) == [INTERRUPTED, INTERRUPTED]  # they were asked to stop, and did
+    run_sweep(sweep, tmp_path / "alone", workers=1)
+    assert curves(tmp_path / "copies") == curves(tmp_path / "alone")
+
+
+@pytest.mark.slow
+def test_a_copy_that_is_killed_is_replaced(tmp_path: Path) -> None:
+    sweep = small_sweep(**TINY)
+    done = run_by_copies(tmp_path, sweep, "kill a copy")
+    assert "exit code -9, perhaps for want of memory; it is run once more" in done.stderr
+    assert json.loads(done.stdout) == [INTERRUPTED]
+    run_sweep(sweep, tmp_path / "alone", workers=1)
+    assert curves(tmp_path / "copies") == curves(tmp_path / "alone")
+
+
+def test_copies_end_with_the_process_that_hands_out_jobs(tmp_path: Path) -> None:
+    sweep = small_sweep(**TINY)
+    assert run_by_copies(tmp_path, sweep, "die").returncode == -9
+    left = json.loads((tmp_path / "copies.pids").read_text())
+    assert len(left) == 2
+    until = time.monotonic() + 60
+    while any(Path(f"/proc/{pid}").exists() for pid in left):
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    run_sweep(sweep, tmp_path / "copies", workers=1)  # nobody holds the folder, and the rest is run
+    run_sweep(sweep, tmp_path / "alone", workers=1)
+    assert curves(tmp_path / "copies") == curves(tmp_path / "alone")
+
+
+def test_where_a_process_is_not_copied(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threading, "active_count", lambda: 1)
+    for name, value in ONE_THREAD.items():
+        monkeypatch.setenv(name, value)
+    assert can_copy()
+    changes: dict[str, tuple[Any, str, Any]] = {
+        "a library may have threads": (os, "environ", {**os.environ, "OMP_NUM_THREADS": "2"}),
+        "another thread, as in a notebook": (threading, "active_count", lambda: 2),
+        "a GPU in use": (torch.cuda, "is_initialized", lambda: True),
+        "another system": (copied_worker, "sys", SimpleNamespace(platform="darwin")),
+    }
+    for why, change in changes.items():
+        with monkeypatch.context() as patch:
+            patch.setattr(*change)
+            assert not can_copy(), why
+    assert can_copy()
+
+
+@pytest.mark.parametrize(
+    ("loss", "copies", "copied"), [("logistic", True, True), ("logistic", False, False), ("mine.py:f", True, False)]
+)
+def test_code_of_the_users_own_runs_in_workers_that_were_started(
+    loss: str, copies: bool, copied: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[object] = []
+
+    @contextmanager
+    def workers_on(*arguments: object) -> Any:
+        given.append(arguments[-1])
+        yield None
+
+    monkeypatch.setattr(module_of_run_sweep, "workers_on", workers_on)
+    sweep = SimpleNamespace(sweep=SimpleNamespace(loss=[loss]), base_folder=None)
+    context: Any = SimpleNamespace(sweep=sweep, folder=None, save_every=1.0, worlds={"a": "world"})
+    with module_of_run_sweep.executor(context, 2, copies=copies):
+        assert context.worlds == {}
+    assert given == [context if copied else None]
