@@ -1,4 +1,4 @@
-"""How soon the command line answers: its help, and wrong input, beside an interpreter that does nothing.
+"""How soon the command line answers, and how long whole commands take, from start to end of a process.
 
 Seconds from start to end of a process, with files read before. An interpreter with Pydantic and Cyclopts is the least
 that a command with checked settings can take.
@@ -10,10 +10,16 @@ that a command with checked settings can take.
     a typo      run.py sweep with an unknown key
     the grid    run.py sweep with a point of the grid that cannot be
     a plan      run.py sweep --dry-run, which is right and so imports torch
+
+Whole commands use all cores, and are told in times of a process that imports torch: the quickstart, from the command to
+its page, with a reference in the cache or without; a report of 27 runs; and a sweep of 1,008 runs that ended, again.
 """
 
+import itertools
+import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -21,10 +27,10 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.timing.machine import machine
-from benchmarks.timing.options import command_of, parser
+from benchmarks.timing.machine import cores, machine
+from benchmarks.timing.options import at_least_one, command_of, parser
 from benchmarks.timing.results import Section, Table, counted, number, shown, tell
-from benchmarks.timing.rounds import Array, interleaved, ratio, spread
+from benchmarks.timing.rounds import Array, Contender, interleaved, ratio, spread
 
 RUN = str(Path(__file__).resolve().parent.parent / "run.py")
 LEAST = "libraries"
@@ -40,23 +46,56 @@ COMMANDS: dict[str, tuple[tuple[str, ...], int]] = {  # and how each ends
 }
 
 
-def took(arguments: Sequence[str], code: int) -> float:
-    """Seconds of a process. Raises RuntimeError where it ends otherwise than with this exit code."""
+IMPORTING = "import torch"
+FEW = ("sweep.loss=['logistic', 'hinge', 'squared']", "sweep.beta=[0.01, 0.1, 1.0]", "sweep.seeds=3")
+MANY = ("sweep.seeds=42", "world.vocabulary=4", "world.response_length=3", "train.steps=20")
+
+
+def took(arguments: Sequence[str], code: int = 0, cache: str = "") -> float:
+    """Seconds of a process, with another cache of references where one is named.
+
+    Raises RuntimeError where it ends otherwise than with this exit code.
+    """
+    environment = os.environ | ({"SIMULATOR_CACHE": cache} if cache else {})
     began = time.perf_counter()
-    done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=False, env=environment)
     seconds = time.perf_counter() - began
     if done.returncode != code:
         raise RuntimeError(f"{' '.join(arguments)}: ended with {done.returncode}, not {code}: {done.stderr}")
     return seconds
 
 
-def table(times: Mapping[str, Array]) -> Table:
-    """Seconds of each, and their ratio to the least that there can be."""
+def whole_commands(folder: Path) -> dict[str, Contender]:
+    """Whole commands, with records below a folder; what they need is made here."""
+    numbers, cache = itertools.count(), str(folder / "references")
+
+    def quickstart(*, cached: bool) -> float:
+        new = folder / f"{next(numbers)}"
+        return took((RUN, "sweep", "--out", str(new)), cache=cache if cached else f"{new}-references")
+
+    few, many = (
+        (RUN, "sweep", "--out", str(folder / name), "--set", *settings)
+        for name, settings in (("few", FEW), ("many", MANY))
+    )
+    for command in (few, many):
+        took(command, cache=cache)
+    quickstart(cached=True)
+    return {
+        IMPORTING: partial(took, ("-c", IMPORTING)),
+        "the quickstart": partial(quickstart, cached=True),
+        "the same, its reference trained, too": partial(quickstart, cached=False),
+        "a report of 27 runs": partial(took, (RUN, "report", str(folder / "few"))),
+        "1,008 finished runs again": partial(took, many, cache=cache),
+    }
+
+
+def table(caption: str, times: Mapping[str, Array], least: str) -> Table:
+    """Seconds of each, and their ratio to one of them."""
     return Table(
-        caption="From start to end of a process",
-        columns=("", "seconds", f"times as long as {LEAST}"),
+        caption=caption,
+        columns=("", "seconds", f"times as long as {least}"),
         rows=[
-            (name, number(spread(seconds).median), shown(ratio(times, name, LEAST))) for name, seconds in times.items()
+            (name, number(spread(seconds).median), shown(ratio(times, name, least))) for name, seconds in times.items()
         ],
     )
 
@@ -64,15 +103,23 @@ def table(times: Mapping[str, Array]) -> Table:
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command."""
     options = parser("benchmarks.startup", __doc__, rounds=9)
+    options.add_argument("--whole-rounds", type=at_least_one, default=3, help="of whole commands (%(default)s)")
     asked = options.parse_args(arguments)
     ways = {name: partial(took, command, code) for name, (command, code) in COMMANDS.items()}
     for way in ways.values():
         way()
+    tables = [table("From start to end of a process", interleaved(ways, asked.rounds), LEAST)]
+    with tempfile.TemporaryDirectory() as folder:
+        times = interleaved(whole_commands(Path(folder)), asked.whole_rounds)
+        tables.append(table(f"Whole commands, on {counted(cores(), 'core')}", times, IMPORTING))
     section = Section(
         title="How soon the command line answers",
         machine=machine(torch.device("cpu"), "a process each"),
-        about=f"Medians over {counted(asked.rounds, 'round')} in which all take turns; ratios within rounds.",
-        tables=[table(interleaved(ways, asked.rounds))],
+        about=(
+            f"Medians over {counted(asked.rounds, 'round')}, of whole commands over "
+            f"{counted(asked.whole_rounds, 'round')}, in which all take turns; ratios within rounds."
+        ),
+        tables=tables,
     )
     tell(section, command_of(options, arguments), record=asked.record)
 

@@ -4,7 +4,7 @@ import importlib
 import math
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -22,6 +22,7 @@ from benchmarks.contenders.cases import V16, V32, V64, Case, Pairs
 from benchmarks.timing import machine, options, processes, results, rounds
 from simulator.engine.batches import batch_order, batches
 from simulator.engine.gradient_steps import advance, start
+from simulator.sweeps.grid import expand, read_sweep
 from simulator.worlds.enumerable import EnumerableWorld
 from simulator.worlds.sampled import SampledWorld
 from tests.end_to_end.test_user_input_safety import faults
@@ -291,12 +292,19 @@ def test_exponents_of_planted_powers() -> None:
 
 def test_points_of_growth_differ_in_what_their_axis_says() -> None:
     assert growth.read("{}") is None
-    for name, axis in growth.AXES.items():
-        point = axis(growth.MIDDLE, 2.0)
-        assert growth.read(growth.written(point)) == point
-        grown = {other for other, size in growth.SIZE.items() if size(point) == 2 * size(growth.MIDDLE)}
-        assert grown == {name}
-        assert axis(growth.MIDDLE, 1.0) == growth.MIDDLE
+    for what, axes in growth.GROWN.items():
+        begin = growth.middle(what)
+        for name in axes:
+            same, point = growth.points_along(what, name, (1.0, 2.0))
+            assert same == begin
+            assert growth.read(growth.written(point)) == point
+            assert {other for other, size in growth.SIZE.items() if size(point) == 2 * size(begin)} == {name}
+            assert growth.work(point) > growth.work(begin)
+
+
+def test_runs_grow_from_ten_to_ten_thousand() -> None:
+    for what in growth.WAYS:
+        assert [point.runs for point in growth.points_along(what, "runs", growth.FACTORS)] == [10, 100, 1000, 10_000]
 
 
 def test_memory_at_its_peak_is_that_of_the_program() -> None:
@@ -343,6 +351,7 @@ def test_no_benchmark_unpickles_evaluates_or_connects(path: Path) -> None:
         (growth, ["--factors", "-1"], "--factors: must be a number above 0 and at most 1,000,000, not -1"),
         (growth, ["--axis", "width", "--factors", "0.001", "1"], "--factors: along width they give the sizes [0, "),
         (growth, ["--axis", "runs", "--factors", "1", "1.01"], "which must be different and at least 1"),
+        (growth, ["--of", "a sweep", "--axis", "width"], "--axis width: a sweep grows along runs only"),
     ],
 )
 def test_what_cannot_be_measured_is_refused(
@@ -431,12 +440,14 @@ def test_growth_is_measured(
     monkeypatch.setattr(growth, "SECONDS", 0.0)
     monkeypatch.setattr(growth, "cost", lambda text: growth.cost_here(growth.read(text)))
     growth.main(["--axis", "vocabulary", "--rounds", "1", "--factors", "0.5", "1", "--record"])
+    assert len(recorded(results_file, capsys.readouterr().out)) == 2 * (1 + 2)
+    growth.main(["--of", "a sweep", "--rounds", "1", "--factors", "0.1", "0.2", "--record"])
     assert len(recorded(results_file, capsys.readouterr().out)) == 1 + 2
 
 
 @pytest.mark.slow
 def test_a_point_of_growth_is_a_process_of_its_own() -> None:
-    cost = growth.cost(growth.written(growth.AXES["runs"](growth.MIDDLE, 0.125)))
+    cost = growth.cost(growth.written(growth.AXES["runs"](growth.middle("training"), 0.1)))
     assert cost.seconds > 0
     assert cost.bytes > 2**26
 
@@ -465,8 +476,34 @@ def test_how_soon_the_command_line_answers_is_measured(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(startup, "COMMANDS", {name: startup.COMMANDS[name] for name in ("nothing", startup.LEAST)})
+    whole: dict[str, Callable[[], float]] = {startup.IMPORTING: lambda: 2.0, "the quickstart": lambda: 30.0}
+    monkeypatch.setattr(startup, "whole_commands", lambda folder: whole)
     startup.main(["--rounds", "1"])
     rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| ")]
-    assert [row.split("|")[1].strip() for row in rows] == ["", "nothing", startup.LEAST]
+    first = [row.split("|")[1].strip() for row in rows]
+    assert first == ["", "nothing", startup.LEAST, "", startup.IMPORTING, "the quickstart"]
+    assert rows[-1].split("|")[3].split() == ["15.0", "[15.0,", "15.0]"]
     with pytest.raises(RuntimeError, match="ended with 0, not 2"):
         startup.took(("-c", "pass"), 2)
+
+
+def test_whole_commands_are_what_they_are_called(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[Sequence[str], str]] = []
+    monkeypatch.setattr(startup, "took", lambda command, code=0, cache="": asked.append((command, cache)))
+    commands = startup.whole_commands(tmp_path)
+    assert [command[3] for command, _ in asked] == [str(tmp_path / name) for name in ("few", "many", "0")]
+    for name, runs in (("few", 27), ("many", 1008)):
+        (made,) = [command for command, _ in asked if command[3].endswith(name)]
+        sweep = read_sweep(Path("quickstart"), made[5:])
+        assert len(expand(sweep)) == runs
+    asked.clear()
+    for measure in commands.values():
+        measure()
+    assert len({cache for _, cache in asked if cache}) == 2  # of references that are there, and none
+    assert [command[1:3] for command, _ in asked[1:]] == [
+        ("sweep", "--out"),
+        ("sweep", "--out"),
+        ("report", str(tmp_path / "few")),
+        ("sweep", "--out"),
+    ]
+    assert len({command[3] for command, _ in asked if command[1] == "sweep"}) == 3
