@@ -266,7 +266,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 f"--factors: along {which[1]} they give the sizes {sizes}, which must be different and at least 1"
             )
     if not wanted:
-        options.error(f"--axis {' '.join(asked.axis)}: a sweep grows along runs only")
+        options.error(f"--axis {' '.join(asked.axis)}: {' and '.join(asked.of)} is not measured along it")
     tell(section(asked.rounds, wanted, factors), command_of(options, arguments), record=asked.record)
 
 

@@ -42,7 +42,7 @@ COMMANDS: dict[str, tuple[tuple[str, ...], int]] = {  # and how each ends
     "help": ((RUN, "--help"), 0),
     "a typo": ((RUN, "sweep", "--set", "data.paires=3"), 2),
     "the grid": ((RUN, "sweep", *IMPOSSIBLE), 2),
-    "a plan": ((RUN, "sweep", "--dry-run"), 0),
+    "a plan": ((RUN, "sweep", "--dry-run", "--out", "no-records"), 0),
 }
 
 

@@ -59,7 +59,8 @@ def helpers(most: int = MOST) -> Iterator[Helpers]:
     running: list[subprocess.Popen[str]] = []
     try:
         with suppress(OSError):  # without them this process draws all
-            running += [start_helper() for _ in range(min(cores() - 1, most, MOST))]
+            for _ in range(min(cores() - 1, most, MOST)):
+                running.append(start_helper())
         yield running
     finally:
         for helper in running:
@@ -103,7 +104,7 @@ class Drawing:
 @contextmanager
 def drawing(folder: Path, some: Helpers) -> Iterator[Drawing]:
     """The helpers draw the figures of a result directory while the block runs, which ends with `draw` and `wait`."""
-    with tempfile.TemporaryDirectory() as claimed:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as claimed:  # a helper may still be at work
         begun = [helper for helper in some if ask(helper, [str(folder.resolve()), claimed])]
         yield Drawing(folder=folder, drawn_by=begun, claimed=Path(claimed))
 

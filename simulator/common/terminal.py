@@ -71,7 +71,15 @@ def exit_code(error: Exception) -> int | None:
 
 
 def repair_streams() -> None:
-    """Let standard output and error take every sign, and take the place of those that the caller closed."""
+    """Let standard output and error take every sign, and take the place of those that the caller closed.
+
+    Their descriptors lead nowhere then, so that no other file has one of them.
+    """
+    for standard in range(3):
+        try:
+            os.fstat(standard)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # it is the lowest that is free
     if sys.stdout is None or sys.stderr is None:
         sys.stdout = sys.stderr = io.StringIO()
     for stream in (sys.stdout, sys.stderr):

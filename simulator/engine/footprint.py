@@ -28,5 +28,5 @@ def pairs_bytes(settings: Settings, pairs: int) -> int:
 
 
 def order_bytes(steps: int, batch: int) -> int:
-    """What the order of the batches takes that is drawn at once."""
-    return WIDE * min(BATCHES_DRAWN, steps) * batch
+    """What the order of the batches takes that is drawn at once, and that which recorded steps look theirs up in."""
+    return 2 * WIDE * min(BATCHES_DRAWN, steps) * batch

@@ -24,7 +24,7 @@ from torch import Tensor
 from simulator.engine.batches import batches
 from simulator.engine.fused_steps import advance_whole, groups
 from simulator.engine.problem import Batch, TrainingProblem, TrainState, learning_rate_factors, take
-from simulator.engine.recorded_steps import FEWEST, Tables, is_recordable, recorded
+from simulator.engine.recorded_steps import FEWEST, RecordedStep, Tables, is_recordable, recorded
 from simulator.networks.compute_mode import computing
 from simulator.networks.optimizer import adam_step, clip_rows, clipped_adam_step, start_adam
 from simulator.objectives.objective import BatchContext, Regularizer
@@ -144,7 +144,9 @@ def _advance(state: TrainState, problem: TrainingProblem, steps: int) -> TrainSt
     order = batches(problem, state.step - problem.round_start_step, steps)
     factors = learning_rate_factors(problem.schedule, state.step, steps)
     if is_recordable(state, problem) and (steps >= FEWEST or problem.recorded):
-        return _replay(state, problem, factors, order)
+        step_of_all = recorded(state, problem, recorded_body, min(BATCHES_DRAWN, problem.schedule.steps))
+        if step_of_all:
+            return _replay(step_of_all, state, factors, order)
     for k, factor in enumerate(factors):
         step, chosen = state.step + 1, None if order is None else order[k]
         rate = problem.learning_rate * factor
@@ -164,8 +166,7 @@ def _advance(state: TrainState, problem: TrainingProblem, steps: int) -> TrainSt
     return state
 
 
-def _replay(state: TrainState, problem: TrainingProblem, factors: list[float], order: Tensor | None) -> TrainState:
-    step = recorded(state, problem, recorded_body, BATCHES_DRAWN)
+def _replay(step: RecordedStep, state: TrainState, factors: list[float], order: Tensor | None) -> TrainState:
     step.tables.fill(state.step, factors, order)
     step.diverged_at.copy_(state.diverged_at)
     for _ in factors:

@@ -8,6 +8,7 @@ It is for objectives of ours without terms: a term may ask the processor for som
 the user's. Shapes: R runs, B pairs of one batch, C steps that the tables hold.
 """
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -75,14 +76,24 @@ def is_recordable(state: TrainState, problem: TrainingProblem) -> bool:
     )
 
 
-def recorded(state: TrainState, problem: TrainingProblem, body: Body, capacity: int) -> RecordedStep:
-    """The recorded step of a stack, recorded now unless it was before. capacity: C."""
+def recorded(state: TrainState, problem: TrainingProblem, body: Body, capacity: int) -> RecordedStep | None:
+    """The recorded step of a stack, recorded now unless it was before; None where it cannot be. capacity: C.
+
+    Raises torch.OutOfMemoryError.
+    """
     held = (state.parameters, state.optimizer.first, state.optimizer.second)
     key = tuple(tensor.data_ptr() for tensor in held)
     if key not in problem.recorded:
         problem.recorded.clear()
-        problem.recorded[key] = _record(state, problem, body, capacity)
-    found: RecordedStep = problem.recorded[key]
+        try:
+            problem.recorded[key] = _record(state, problem, body, capacity)
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError as error:
+            problem.recorded[key] = None
+            text = f"a training step cannot be recorded here ({error}), so steps are taken one by one"
+            warnings.warn(text, UserWarning, stacklevel=2)
+    found: RecordedStep | None = problem.recorded[key]
     return found
 
 
@@ -100,9 +111,11 @@ def _record(state: TrainState, problem: TrainingProblem, body: Body, capacity: i
     diverged_at = state.diverged_at.clone()
     held = (state.parameters, state.optimizer.first, state.optimizer.second)
     before = [tensor.clone() for tensor in held]
-    replay = record(lambda: body(state, problem, tables, diverged_at))
-    for tensor, value in zip(held, before, strict=True):
-        tensor.copy_(value)
+    try:
+        replay = record(lambda: body(state, problem, tables, diverged_at))
+    finally:
+        for tensor, value in zip(held, before, strict=True):
+            tensor.copy_(value)
     return RecordedStep(tables=tables, diverged_at=diverged_at, replay=replay)
 
 

@@ -27,14 +27,15 @@ from simulator.execution.stack_job import WorkerContext
 from simulator.execution.worker import work
 
 Pipe = tuple[int, int]  # descriptors to read from and to write to
+MOST_COPIES = 64  # of one process, which holds four descriptors for each
 
 
 def can_copy() -> bool:
     """Whether a copy of this process can work: on Linux, where libraries were told to have one thread, Python has one,
-    and no GPU is in use.
+    and there is no GPU, for which torch has threads of its own as soon as it has taken a gradient.
     """
     alone = threading.active_count() == 1 and ONE_THREAD.items() <= os.environ.items()
-    return sys.platform == "linux" and alone and not torch.cuda.is_initialized()
+    return sys.platform == "linux" and alone and not torch.accelerator.is_available()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,18 +80,29 @@ def signals_blocked() -> Iterator[None]:
 
 
 def copy_of_this(context: WorkerContext, others: Sequence[IO[str]]) -> CopiedWorker:
-    """A copy of this process that works with `context`. others: channels of other workers, which it closes."""
-    jobs, answers = os.pipe(), os.pipe()
+    """A copy of this process that works with `context`. others: channels of other workers, which it closes.
+
+    Raises OSError where it cannot be made.
+    """
+    jobs = os.pipe()
+    try:
+        answers = os.pipe()
+    except OSError:
+        close_all(*jobs)
+        raise
     process = get_context("fork").Process(target=be_worker, args=(context, jobs, answers, others), daemon=True)
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
             stream.flush()
     gc.freeze()  # what is there now is shared with the copy, and not looked through there
-    with signals_blocked(), warnings.catch_warnings():
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # of threads that libraries have, and know how to copy
-        process.start()
-    os.close(jobs[0])
-    os.close(answers[1])
+        try:
+            process.start()
+        except OSError:
+            close_all(*jobs, *answers)
+            raise
+    close_all(jobs[0], answers[1])
     return CopiedWorker(
         process=process,
         stdin=os.fdopen(jobs[1], "w", encoding="utf-8"),
@@ -98,16 +110,22 @@ def copy_of_this(context: WorkerContext, others: Sequence[IO[str]]) -> CopiedWor
     )
 
 
+def close_all(*descriptors: int) -> None:
+    """Close files by their descriptors."""
+    for each in descriptors:
+        os.close(each)
+
+
 def be_worker(context: WorkerContext, jobs: Pipe, answers: Pipe, others: Sequence[IO[str]]) -> None:
     """What a copy does: it takes the place of a worker that was started, in a process group of its own."""
     os.setsid()
-    os.close(jobs[1])
-    os.close(answers[0])
+    close_all(jobs[1], answers[0])
     for channel in others:
         channel.close()
     for end, standard in ((jobs[0], 0), (answers[1], 1)):
-        os.dup2(end, standard)
-        os.close(end)
+        if end != standard:
+            os.dup2(end, standard)
+            os.close(end)
     if sys.stderr is not None:  # a progress bar may have replaced it
         sys.stderr = os.fdopen(2, "w", buffering=1, errors="backslashreplace", closefd=False)
         sys.stdout = os.fdopen(1, "w", buffering=1, errors="backslashreplace", closefd=False)

@@ -46,6 +46,12 @@ def bias_corrections(step: int) -> tuple[float, float]:
     return 1 - FIRST_DECAY**step, 1 / math.sqrt(1 - SECOND_DECAY**step)
 
 
+def corrections_on(device: torch.device, step: int) -> tuple[float | Tensor, float | Tensor]:
+    """`bias_corrections`, on a GPU as numbers of its own: it divides by those of the processor in another way."""
+    found = bias_corrections(step)
+    return found if device.type == "cpu" else torch.tensor(found, dtype=torch.float32, device=device).split(1)
+
+
 def adam_step(
     parameters: Tensor,
     gradient: Tensor,
@@ -92,8 +98,8 @@ def clipped_adam_step(
             weight_decay=weight_decay,
         )
     else:
-        clipped = clip_rows(gradient, limit)
-        adam_step(parameters, clipped, state, corrections=bias_corrections(step), rate=rate, weight_decay=weight_decay)
+        clipped, corrections = clip_rows(gradient, limit), corrections_on(parameters.device, step)
+        adam_step(parameters, clipped, state, corrections=corrections, rate=rate, weight_decay=weight_decay)
 
 
 def learning_rate_factor(step: int, *, steps: int, warmup: int, schedule: str) -> float:

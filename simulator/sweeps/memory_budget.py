@@ -51,7 +51,7 @@ from simulator.worlds.footprint import (
 )
 
 PROCESS_BYTES = 350 * 2**20  # Python with torch and pandas
-DRAWING_BYTES = 130 * 2**20  # what matplotlib and its figures add when all is done
+DRAWING_BYTES = 180 * 2**20  # a process that waits to draw the figures
 TERM_PASSES = 4.0  # what the terms of a loss hold at most, in gradients of its pairs
 CONTAINER = Path("/sys/fs/cgroup")
 MOST_MEMORY = 2**60  # bytes
@@ -248,7 +248,10 @@ def balanced_stack_size(need: StackFootprint, most: int, share: float) -> int:
 
 
 def process_bytes(processes: int) -> int:
-    """What processes hold beside worlds and stacks. One draws the figures, too; of more, the parent does so after."""
+    """What processes hold beside worlds and stacks, with the one that will draw.
+
+    Of several, those that train share most of theirs with their parent, which leaves room for it.
+    """
     return PROCESS_BYTES * (processes + 1) if processes > 1 else PROCESS_BYTES + DRAWING_BYTES
 
 

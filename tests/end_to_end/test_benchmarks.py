@@ -351,7 +351,7 @@ def test_no_benchmark_unpickles_evaluates_or_connects(path: Path) -> None:
         (growth, ["--factors", "-1"], "--factors: must be a number above 0 and at most 1,000,000, not -1"),
         (growth, ["--axis", "width", "--factors", "0.001", "1"], "--factors: along width they give the sizes [0, "),
         (growth, ["--axis", "runs", "--factors", "1", "1.01"], "which must be different and at least 1"),
-        (growth, ["--of", "a sweep", "--axis", "width"], "--axis width: a sweep grows along runs only"),
+        (growth, ["--of", "a sweep", "--axis", "width"], "--axis width: a sweep is not measured along it"),
     ],
 )
 def test_what_cannot_be_measured_is_refused(

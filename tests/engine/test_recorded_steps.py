@@ -16,6 +16,7 @@ from simulator.engine import recorded_steps
 from simulator.engine.gradient_steps import advance, start
 from simulator.engine.problem import TrainingProblem, TrainState, mark_diverged
 from simulator.objectives import OBJECTIVES
+from tests.conftest import heard
 from tests.helpers.engines import without_engine as without_engine
 from tests.helpers.training_problems import PAIRS, problem_of, row_of
 
@@ -92,6 +93,38 @@ def test_another_state_is_recorded_anew(recordings: list[int]) -> None:
     other = advance(begun(problem), problem, recorded_steps.FEWEST)
     assert recordings == [0, 1]
     assert torch.equal(first.parameters, other.parameters)
+
+
+def test_a_step_that_cannot_be_recorded_is_taken_as_ever(
+    recordings: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[int] = []
+
+    def record(body: Callable[[], None]) -> Callable[[], None]:
+        tried.append(1)
+        body()
+        raise RuntimeError("operation not permitted when stream is capturing")
+
+    monkeypatch.setattr(recorded_steps, "record", record)
+    problem = problem_of(["logistic", "squared"], batch=8)
+    expected, state = one_by_one(problem, 2 * recorded_steps.FEWEST), begun(problem)
+    with heard() as warned:
+        for _ in range(2):
+            state = advance(state, problem, recorded_steps.FEWEST)
+    assert torch.equal(state.parameters, expected.parameters)
+    assert torch.equal(state.optimizer.second, expected.optimizer.second)
+    assert tried == [1]
+    assert [said for said in warned if "cannot be recorded here (operation not permitted" in said] == warned
+
+
+def test_memory_that_runs_out_is_no_reason_to_go_on(recordings: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    def record(body: Callable[[], None]) -> Callable[[], None]:
+        raise torch.OutOfMemoryError
+
+    monkeypatch.setattr(recorded_steps, "record", record)
+    problem = problem_of(["logistic"], batch=8)
+    with pytest.raises(torch.OutOfMemoryError):
+        advance(begun(problem), problem, recorded_steps.FEWEST)
 
 
 def test_what_may_ask_the_processor_is_not_recorded(recordings: list[int]) -> None:

@@ -5,6 +5,7 @@ A process of tests has threads of its own, so each program here is another proce
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 import threading
@@ -12,18 +13,20 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
 
 from simulator import Sweep, run_sweep
 from simulator.common.signals import INTERRUPTED
-from simulator.execution import copied_worker
+from simulator.execution import copied_worker, worker_pool
 from simulator.execution import run_sweep as module_of_run_sweep
 from simulator.execution.copied_worker import can_copy
 from simulator.execution.devices import ONE_THREAD
-from tests.conftest import small_sweep
+from simulator.execution.stack_job import WorkerContext
+from simulator.storage.layout import ResultFolder
+from tests.conftest import ROOT, small_sweep
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are copied on Linux only")
 TINY: dict[str, Any] = {
@@ -108,7 +111,7 @@ def test_where_a_process_is_not_copied(monkeypatch: pytest.MonkeyPatch) -> None:
     changes: dict[str, tuple[Any, str, Any]] = {
         "a library may have threads": (os, "environ", {**os.environ, "OMP_NUM_THREADS": "2"}),
         "another thread, as in a notebook": (threading, "active_count", lambda: 2),
-        "a GPU in use": (torch.cuda, "is_initialized", lambda: True),
+        "a GPU": (torch.accelerator, "is_available", lambda: True),
         "another system": (copied_worker, "sys", SimpleNamespace(platform="darwin")),
     }
     for why, change in changes.items():
@@ -116,6 +119,40 @@ def test_where_a_process_is_not_copied(monkeypatch: pytest.MonkeyPatch) -> None:
             patch.setattr(*change)
             assert not can_copy(), why
     assert can_copy()
+
+
+def test_where_copies_cannot_be_made_workers_are_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second copy fails: the first is kept, and ends with the others."""
+    made: list[str] = []
+    ended: list[str] = []
+
+    def make(kind: str) -> Any:
+        if kind == "copy" and "copy" in made:
+            raise BlockingIOError("no more processes")
+        made.append(kind)
+        return SimpleNamespace(stdin=None, stdout=None, kind=kind)
+
+    monkeypatch.setattr(worker_pool, "can_copy", lambda: True)
+    monkeypatch.setattr(worker_pool, "copy_of_this", lambda *_: make("copy"))
+    monkeypatch.setattr(worker_pool, "start_worker", lambda *_: make("started"))
+    monkeypatch.setattr(worker_pool, "close", lambda some: ended.extend(one.kind for one in some))
+    folder, context = ResultFolder(path=Path()), cast(WorkerContext, SimpleNamespace())
+    with worker_pool.workers_on(folder, 3, 1e9, None, context):
+        assert made == ["copy", "started", "started"]
+    assert ended == made
+
+
+@pytest.mark.slow
+def test_closed_streams_are_no_channel_of_a_worker(tmp_path: Path) -> None:
+    """With one core there is no other process whose pipes take the numbers of standard output and error."""
+    (tmp_path / "sweep.toml").write_text(small_sweep(**TINY).to_toml())
+    one_core = "os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})"
+    program = f"import os, sys; {one_core}; os.execv(sys.executable, sys.argv[1:])"
+    command = [sys.executable, str(ROOT / "run.py"), "sweep", str(tmp_path / "sweep.toml"), "--workers", "2"]
+    asked = shlex.join([sys.executable, "-c", program, *command, "--out", str(tmp_path / "out")])
+    done = subprocess.run(["bash", "-c", f"{asked} <&- >&- 2>&-"], check=False, timeout=300)
+    assert done.returncode == 0
+    assert (tmp_path / "out" / "report.html").exists()
 
 
 @pytest.mark.parametrize(
