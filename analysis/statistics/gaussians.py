@@ -21,7 +21,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.optimize import minimize
 
 CENTRE = 2.5
 REACH = 12.0  # deviations: beyond lies a mass of 1e-33
@@ -94,6 +93,8 @@ def descend() -> Descent:
 
     Every step goes down the gradient by the same distance, which is halved when it would lead upward.
     """
+    from scipy.optimize import minimize  # no report needs it, and it takes long to import
+
     at = minimize(lambda place: regularizers(*place)[1], [CENTRE, 0.0], method="BFGS").x
     visited, distance = [at], STEP
     while distance > STEP / 1000:
