@@ -12,7 +12,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 from multiprocessing.connection import wait
@@ -69,6 +69,9 @@ class CopiedWorker:
         self.process.kill()
 
 
+Worker = subprocess.Popen[str] | CopiedWorker
+
+
 @contextmanager
 def signals_blocked() -> Iterator[None]:
     """Signals that ask to stop wait until the block ends: a copy begins with the handlers of this process."""
@@ -108,6 +111,15 @@ def copy_of_this(context: WorkerContext, others: Sequence[IO[str]]) -> CopiedWor
         stdin=os.fdopen(jobs[1], "w", encoding="utf-8"),
         stdout=os.fdopen(answers[0], encoding="utf-8"),
     )
+
+
+def add_copies(processes: list[Worker], context: WorkerContext, wanted: int) -> None:
+    """Add copies of this process, so many or as many as can be made. A signal waits until each is in the list."""
+    with suppress(OSError):  # others are started then
+        for _ in range(min(wanted, MOST_COPIES)):
+            others = [pipe for process in processes for pipe in (process.stdin, process.stdout) if pipe]
+            with signals_blocked():
+                processes.append(copy_of_this(context, others))
 
 
 def close_all(*descriptors: int) -> None:

@@ -22,7 +22,7 @@ from typing import Any
 from simulator.common.signals import stop_if_requested
 from simulator.common.terminal import is_broken_pipe
 from simulator.engine.recorder import Tick
-from simulator.execution.copied_worker import MOST_COPIES, CopiedWorker, can_copy, copy_of_this, signals_blocked
+from simulator.execution.copied_worker import Worker, add_copies, can_copy
 from simulator.execution.devices import ONE_THREAD
 from simulator.execution.retry import Failure, Job, failure_of, failure_of_dead_process, next_try, retry_message
 from simulator.execution.stack_job import WorkerContext
@@ -39,7 +39,6 @@ ENVIRONMENT = ONE_THREAD | {
 
 Watch = Callable[[int, int, bool], None]
 Failures = dict[Job, Failure]
-Worker = subprocess.Popen[str] | CopiedWorker
 Executor = Callable[[Sequence[Job], Watch], Failures]
 RunJob = Callable[[Job, Tick, Tick], Failure | None]  # a job, told of steps taken and of steps found
 
@@ -267,21 +266,12 @@ def workers_on(
 
     try:
         if copied and can_copy():
-            add_copies(processes, copied, min(workers, MOST_COPIES))
+            add_copies(processes, copied, workers)
         while len(processes) < workers:
             processes.append(start_worker(folder, every, beside))
         yield execute
     finally:
         close(processes)
-
-
-def add_copies(processes: list[Worker], context: WorkerContext, wanted: int) -> None:
-    """Add copies of this process, so many or as many as can be made. A signal waits until each is in the list."""
-    with suppress(OSError):  # others are started then
-        for _ in range(wanted):
-            others = [pipe for process in processes for pipe in (process.stdin, process.stdout) if pipe]
-            with signals_blocked():
-                processes.append(copy_of_this(context, others))
 
 
 def close(processes: Sequence[Worker]) -> None:

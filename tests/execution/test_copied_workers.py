@@ -39,9 +39,9 @@ from pathlib import Path
 from simulator.execution.devices import ONE_THREAD
 os.environ.update(ONE_THREAD)
 from simulator import Sweep, run_sweep
-from simulator.execution import worker_pool
+from simulator.execution import copied_worker
 
-copied, whole, config, out, does = [], worker_pool.copy_of_this, *sys.argv[1:]
+copied, whole, config, out, does = [], copied_worker.copy_of_this, *sys.argv[1:]
 
 def copy(*given):
     copied.append(whole(*given))
@@ -53,7 +53,7 @@ def watch(run_steps, runs, worked):
         os.kill(os.getpid() if does == "die" else copied.pop(0).process.pid, signal.SIGKILL)
         globals()["does"] = ""
 
-worker_pool.copy_of_this = copy
+copied_worker.copy_of_this = copy
 run_sweep(Sweep.from_toml(config), out, workers=2, copies=True, watch=watch)
 print(json.dumps([one.wait(10) for one in copied]))
 """
@@ -133,7 +133,7 @@ def test_where_copies_cannot_be_made_workers_are_started(monkeypatch: pytest.Mon
         return SimpleNamespace(stdin=None, stdout=None, kind=kind)
 
     monkeypatch.setattr(worker_pool, "can_copy", lambda: True)
-    monkeypatch.setattr(worker_pool, "copy_of_this", lambda *_: make("copy"))
+    monkeypatch.setattr(copied_worker, "copy_of_this", lambda *_: make("copy"))
     monkeypatch.setattr(worker_pool, "start_worker", lambda *_: make("started"))
     monkeypatch.setattr(worker_pool, "close", lambda some: ended.extend(one.kind for one in some))
     folder, context = ResultFolder(path=Path()), cast(WorkerContext, SimpleNamespace())
