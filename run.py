@@ -132,10 +132,10 @@ def show(folder: Path, drawers: "Helpers" = ()) -> None:
     if all_there := describe_finished(ResultFolder(path=folder)):
         say(all_there, f"`python run.py report {folder}` tells again what they came to")
         return
-    from analysis.report.command import say_and_draw
+    from analysis.report.command import show_ended_sweep
     from simulator.common.terminal import print_warning
 
-    say_and_draw(folder, drawers, say=say, warn=print_warning)
+    show_ended_sweep(folder, drawers, say=say, warn=print_warning)
 
 
 @app.command

@@ -35,8 +35,11 @@ def write_and_draw(folder: Path, drawers: Helpers, *, say: Callable[..., None], 
         write_report_checksums(folder)
 
 
-def say_and_draw(folder: Path, drawers: Helpers, *, say: Callable[..., None], warn: Callable[[str], None]) -> None:
-    """The same of a sweep that just ended; only words where none of its runs came to its end. Raises ResultsError."""
+def show_ended_sweep(folder: Path, drawers: Helpers, *, say: Callable[..., None], warn: Callable[[str], None]) -> None:
+    """`write_and_draw` of a sweep that just ended; where every run diverged or failed, only the text.
+
+    Raises ResultsError.
+    """
     if has_finished_run(folder):
         write_and_draw(folder, drawers, say=say, warn=warn)
         return

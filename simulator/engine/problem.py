@@ -66,7 +66,8 @@ class TrainingProblem:
     online_round: int = 0  # names another stream of batches for each
     round_start_step: int = 0  # the step after which the round began
     computing: Computing = EAGER  # how passes are computed
-    recorded: dict[tuple[int, ...], Any] = field(default_factory=dict, init=False, compare=False, repr=False)  # steps
+    # Its recorded step, by the addresses of the state; see engine/recorded_steps.py.
+    recorded: dict[tuple[int, ...], Any] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     @property
     def pairs(self) -> int:
