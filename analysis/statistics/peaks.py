@@ -3,10 +3,14 @@
 A peak that is looked for and measured on the same seeds comes out too high, and so does the fall from it. Both are
 therefore cross-fitted: for each seed, the place of the peak is that of the mean curve of all other seeds, and what
 counts is the gold of this seed there, and what it loses from there to its end. So is the best beta, whose place is a
-beta and a checkpoint. How sure a place is follows from a bootstrap over seeds: how often it is the best one, and where
-the middle 95 % of the best ones lie. These numbers of seeds share seeds, so their spread is too small a standard error
-for their mean; the jackknife over seeds (Tukey 1958) errs to the safe side. Where gold was measured on samples, seeds
-share the noise of the measurement, and a peak may be its peak; its variance, at the peak and at the end, is then added,
+beta and a checkpoint. A place jumps from one checkpoint to the next as a seed comes or goes, and a jackknife takes the
+jumps for error. In the tables of `peaks` and `best`, each seed's place is therefore drawn PLACES times, from bootstrap
+samples of the other seeds, and what counts is the mean (Efron 2014, "Estimation and accuracy after model selection").
+The claims of papers were written down with the one place of all others, and keep it. How sure a place is follows from a
+bootstrap over seeds: how often it is the best one, and where the middle 95 % of the best ones lie. These numbers of
+seeds share seeds, so their spread is too small a standard error for their mean; the jackknife over seeds (Tukey 1958)
+errs to the safe side. Where gold was measured on samples, seeds share
+the noise of the measurement, and a peak may be its peak; its variance, at the peak and at the end, is then added,
 as if the two were independent and shared whole. One seed has no other, so its peaks are what they were looked for as,
 and have no error.
 
@@ -27,6 +31,7 @@ from analysis.statistics.intervals import half_width, over_seeds, resamples, spr
 CURVE = ("method", "loss", "beta", "kappa")
 MIDDLE = (0.025, 0.975)
 RESAMPLED = 1000
+PLACES = 200
 
 Array = np.ndarray
 
@@ -72,6 +77,20 @@ def peak_golds(gold: Array) -> Array:
     return gold[np.arange(len(gold)), others_peak(gold)]
 
 
+def smooth_peak_golds(gold: Array) -> Array:
+    """Gold of each seed where bootstrap samples of the others peak, a mean over these, [S], for gold [S, K]."""
+    if len(gold) < 3:
+        return peak_golds(gold)
+    weights = resamples(len(gold) - 1, times=PLACES)
+    places = [(weights @ np.delete(gold, i, axis=0)).argmax(axis=1) for i in range(len(gold))]
+    return np.array([own[place].mean() for own, place in zip(gold, places, strict=True)])
+
+
+def smooth_falls(gold: Array) -> Array:
+    """What each seed loses from there to its end, [S], for gold [S, K]."""
+    return smooth_peak_golds(gold) - gold[:, -1]
+
+
 def falls(gold: Array) -> Array:
     """What each seed loses from the peak that the other seeds show to its end, [S], for gold [S, K]."""
     return peak_golds(gold) - gold[:, -1]
@@ -96,13 +115,17 @@ def falls_at_own_peak(gold: Array, weights: Array) -> Array:
     return means.max(axis=1) - means[:, -1]
 
 
-def fall_with_error(gold: Array, rng: np.random.Generator | None = None) -> tuple[float, float]:
+def fall_with_error(
+    gold: Array, rng: np.random.Generator | None = None, of: Callable[[Array], Array] = falls
+) -> tuple[float, float]:
     """The mean fall over seeds and its jackknife standard error (NaN for one seed), for gold [S, K].
+
+    of: `falls`, or `smooth_falls`.
 
     Where gold of all seeds is highest at the end whichever of them is left out, the jackknife knows no error; it is
     then that of the bootstrap of what means lose.
     """
-    value, error = jackknife(falls, gold)
+    value, error = jackknife(of, gold)
     if error == 0.0:
         error = float(spread_of(falls_at_own_peak(gold, resamples(len(gold), rng, RESAMPLED)), len(gold)))
     return value, error
@@ -138,7 +161,10 @@ def peaks(curves: pd.DataFrame, rng: np.random.Generator | None = None) -> pd.Da
         row |= {"peak_kl": kl[top], "end_kl": kl[last], "end_gold": gold[last].mean()}
         row |= ends_of("peak_kl", kl[gold.columns].to_numpy()[best_places(gold.to_numpy(), rng)])
         noise = {"peak_gold": [_noise(group, top)], "fall": [_noise(group, step) for step in (top, last)]}
-        found = {"peak_gold": jackknife(peak_golds, gold.to_numpy()), "fall": fall_with_error(gold.to_numpy(), rng)}
+        found = {
+            "peak_gold": jackknife(smooth_peak_golds, gold.to_numpy()),
+            "fall": fall_with_error(gold.to_numpy(), rng, smooth_falls),
+        }
         for name, (value, error) in found.items():
             row |= {name: value, f"{name}_se": math.sqrt(error**2 + sum(noise[name]))}
         rows.append(row)
@@ -187,7 +213,7 @@ def best(curves: pd.DataFrame, rng: np.random.Generator | None = None) -> pd.Dat
         top = int(gold.mean().to_numpy().argmax())
         there = group[(beta == betas[top]) & (group["step"] == gold.columns[top][1]) & group["seed"].isin(gold.index)]
         chosen = betas[best_places(gold.to_numpy(), rng)]
-        value, error = jackknife(peak_golds, gold.to_numpy())
+        value, error = jackknife(smooth_peak_golds, gold.to_numpy())
         row = dict(zip(by, setting, strict=True)) | {"seeds": len(gold), "best_beta": betas[top]}
         row |= {"sure": float((chosen == betas[top]).mean()) if len(chosen) else math.nan}
         row |= ends_of("best_beta", chosen) | {"at_the_end": betas[top] in (betas.min(), betas.max())}
@@ -203,7 +229,7 @@ def best(curves: pd.DataFrame, rng: np.random.Generator | None = None) -> pd.Dat
 def peak_along(rows: pd.DataFrame) -> dict[str, float]:
     """The peak of gold along one path: gold, cross-fitted, gold_low, gold_high, kl, and seeds."""
     gold = by_seed(rows)
-    value, error = jackknife(peak_golds, gold.to_numpy())
+    value, error = jackknife(smooth_peak_golds, gold.to_numpy())
     top = gold.columns[gold.mean().argmax()]
     error = math.sqrt(error**2 + _noise(rows, top))
     half = float(half_width(pd.Series([error * math.sqrt(len(gold))]), pd.Series([len(gold)])).iloc[0])
