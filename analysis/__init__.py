@@ -16,20 +16,20 @@ if TYPE_CHECKING:
     from analysis.records.many import load
     from analysis.statistics.comparison import Comparison, compare, compare_all
     from analysis.statistics.frontier import frontier
-    from analysis.statistics.gaussians import descend
     from analysis.statistics.intervals import Estimate
-    from analysis.statistics.kappa_collapse import Collapse, kappa_collapse
     from analysis.statistics.law_fits import fit_laws, trends
     from analysis.statistics.laws import ScalingLaw, fit_scaling_law
     from analysis.statistics.peaks import best, peaks, training_curves
-    from analysis.statistics.population_links import LINKS, gradient_weights, margins_by_gap
     from analysis.statistics.tradeoffs import pareto_front, tradeoffs
+    from analysis.theory.gaussians import descend
+    from analysis.theory.kappa_collapse import Collapse, kappa_collapse
+    from analysis.theory.population_links import LINKS, gradient_weights, margins_by_gap
 
 _HOME = {
-    "Collapse": "statistics.kappa_collapse",
+    "Collapse": "theory.kappa_collapse",
     "Comparison": "statistics.comparison",
     "Estimate": "statistics.intervals",
-    "LINKS": "statistics.population_links",
+    "LINKS": "theory.population_links",
     "PAPERS": "published.papers",
     "ResultsError": "records.load",
     "ScalingLaw": "statistics.laws",
@@ -37,17 +37,17 @@ _HOME = {
     "claims": "published.verdicts",
     "compare": "statistics.comparison",
     "compare_all": "statistics.comparison",
-    "descend": "statistics.gaussians",
+    "descend": "theory.gaussians",
     "fit_laws": "statistics.law_fits",
     "fit_scaling_law": "statistics.laws",
     "frontier": "statistics.frontier",
-    "gradient_weights": "statistics.population_links",
-    "kappa_collapse": "statistics.kappa_collapse",
+    "gradient_weights": "theory.population_links",
+    "kappa_collapse": "theory.kappa_collapse",
     "load": "records.many",
     "load_losses": "records.load",
     "load_proxies": "records.load",
     "load_table": "records.load",
-    "margins_by_gap": "statistics.population_links",
+    "margins_by_gap": "theory.population_links",
     "pareto_front": "statistics.tradeoffs",
     "peaks": "statistics.peaks",
     "tradeoffs": "statistics.tradeoffs",

@@ -14,14 +14,15 @@ import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis.figures.curve_groups import with_labels
 from analysis.figures.kind import Kind
+from analysis.figures.layout import Picture, shown_data
 from analysis.figures.proxies import reward_models as proxies
 from analysis.figures.style import RC
 from analysis.figures.theory import gradient_weights as weights
 from analysis.figures.theory import losses
 from analysis.figures.theory import population_links as links
-from analysis.records.about import settings_of
+from analysis.headline.axes import axis_apart
+from analysis.headline.headline import place_text
 from analysis.records.atomic_files import write_atomically
 from analysis.records.discovery import modules_in
 from analysis.records.load import (
@@ -35,8 +36,10 @@ from analysis.records.load import (
     pairwise_rows,
     trained_rows,
 )
+from analysis.records.parts import parts_of
+from analysis.records.proxy_settings import with_labels
 from analysis.records.safe_names import drawable_text, file_name_part, with_safe_names
-from analysis.statistics.population_links import gradient_weights, margins_by_gap
+from analysis.theory.population_links import gradient_weights, margins_by_gap
 
 FOLDERS = ("offline", "proxies", "theory")
 KINDS: dict[str, Kind] = {
@@ -45,7 +48,7 @@ KINDS: dict[str, Kind] = {
     for module in modules_in(f"analysis.figures.{folder}").values()
     if hasattr(module, "FIGURE")
 }
-Draw = Callable[..., Figure]
+Draw = Callable[..., Picture]
 
 
 def kinds_showing(what: str) -> dict[str, Kind]:
@@ -53,19 +56,25 @@ def kinds_showing(what: str) -> dict[str, Kind]:
     return {kind.name: kind for kind in sorted(KINDS.values(), key=lambda kind: kind.rank) if kind.shows == what}
 
 
-def save(figure: Figure, stem: Path) -> list[Path]:
-    """Write the figure as `stem`.png and `stem`.svg, the same bytes for the same figure."""
+def save(figure: Picture, stem: Path) -> list[Path]:
+    """Write the figure as `stem`.png, .svg and .pdf and what it shows as .csv, the same bytes for the same figure."""
     kinds: dict[str, dict[str, Any]] = {
         "png": {"dpi": RC["figure.dpi"], "pil_kwargs": {"compress_level": 4}},  # half the time for a tenth more bytes
         "svg": {"metadata": {"Date": None}},
+        "pdf": {"metadata": {"CreationDate": None}},
     }
     paths = {kind: stem.with_name(f"{stem.name}.{kind}") for kind in kinds}
     if engine := figure.get_layout_engine():
         engine.execute(figure)
         figure.set_layout_engine(None)  # it is laid out, and each file would do so again
+        for axes in figure.axes:  # the solver's last digits depend on where things lie in memory
+            left, bottom, width, height = (round(float(value), 6) for value in axes.get_position().bounds)
+            axes.set_position((left, bottom, width, height))
     for kind, how in kinds.items():
         write_atomically(paths[kind], picture(figure, kind, **how))
-    return list(paths.values())
+    data = stem.with_name(f"{stem.name}.csv")
+    write_atomically(data, shown_data(figure).to_csv(index=False, float_format="%.6g", lineterminator="\n").encode())
+    return [*paths.values(), data]
 
 
 def warm_up() -> None:
@@ -113,7 +122,7 @@ def draw_all(folder: Path, mine: Callable[[str], bool] = lambda name: True, *, b
         raise ResultsError(f"{target}: cannot be written ({error.strerror or error})") from None
 
 
-def figures_of(folder: Path) -> dict[str, Callable[[], Figure]]:
+def figures_of(folder: Path) -> dict[str, Callable[[], Picture]]:
     """What draws each figure of a result directory, by the name of its files. Raises ResultsError."""
     curves, functions = (
         with_safe_names(load(folder), drawable_text),
@@ -122,7 +131,7 @@ def figures_of(folder: Path) -> dict[str, Callable[[], Figure]]:
     if final_rows(curves).empty:
         what = "every run diverged" if len(trained_rows(curves)) else "no run has a measurement"
         raise ResultsError(f"{folder}: {what}, so there is nothing to draw; a smaller learning rate may help")
-    found: dict[str, Callable[[], Figure]] = {}
+    found: dict[str, Callable[[], Picture]] = {}
     if (folder / "proxies.parquet").exists():
         found["proxies"] = partial(proxies.draw, with_safe_names(load_proxies(folder), drawable_text))
     for name, kind in kinds_showing("proxies").items():
@@ -136,24 +145,24 @@ def figures_of(folder: Path) -> dict[str, Callable[[], Figure]]:
     for name, kind in kinds_showing("pairs").items():
         if kind.applies(pairs):
             found[name] = partial(kind.draw, pairs)
+    for axis in further_axes(pairs):
+        for name, kind in kinds_showing("axis").items():
+            if axis_apart(pairs, axis, further_axes(pairs)):
+                found[f"{name}_{file_name_part(axis)}"] = partial(kind.draw, pairs, axis)
     for at, part in parts_of(pairs):
         here = {axis: f"{value:g}" if isinstance(value, float) else value for axis, value in at.items()}
         suffix = file_name_part("".join(f"-{axis}-{value}" for axis, value in here.items()))
         for name, draw in applicable_figures(part).items():
-            found[f"{name}{suffix}"] = partial(drawn_at, draw, part, here)
+            found[f"{name}{suffix}"] = partial(drawn_at, draw, part, at)
     return found | theory_figures(pairs, functions, folder)
 
 
-def drawn_at(draw: Draw, part: pd.DataFrame, here: Mapping[str, object]) -> Figure:
+def drawn_at(draw: Draw, part: pd.DataFrame, at: Mapping[str, Any]) -> Picture:
     """A figure of the curves at some values of further axes, with these above it."""
-    figure = draw(part)
-    if here:
-        place = ", ".join(f"{axis} = {value}" for axis, value in here.items())
-        figure.suptitle(f"{place}\n{figure.get_suptitle()}".strip())
-    return figure
+    return draw(part, place_text(at))
 
 
-def theory_figures(pairs: pd.DataFrame, functions: pd.DataFrame, folder: Path) -> dict[str, Callable[[], Figure]]:
+def theory_figures(pairs: pd.DataFrame, functions: pd.DataFrame, folder: Path) -> dict[str, Callable[[], Picture]]:
     """What draws the figures of theory beside data; none where further axes vary, or nothing is known of margins.
 
     Population links are those of Bradley-Terry labels, and left out where labels are others. Raises ResultsError.
@@ -161,7 +170,7 @@ def theory_figures(pairs: pd.DataFrame, functions: pd.DataFrame, folder: Path) -
     margins, runs = load_table(folder, "margins"), load_table(folder, "runs")
     if final_rows(pairs).empty or further_axes(pairs):
         return {}
-    found: dict[str, Callable[[], Figure]] = {}
+    found: dict[str, Callable[[], Picture]] = {}
     temperature = links.temperature_of(runs)
     by_gap = margins_by_gap(pairs, margins, temperature=temperature or 1.0)
     if temperature is not None and not by_gap.empty:
@@ -186,26 +195,3 @@ def draw_examples(folder: Path, names: Sequence[str]) -> list[Path]:
 def applicable_figures(part: pd.DataFrame) -> dict[str, Draw]:
     """The figures of training on pairs that have something to show of these curves."""
     return {name: kind.draw for name, kind in kinds_showing("point").items() if kind.applies(part)}
-
-
-def parts_of(curves: pd.DataFrame) -> list[tuple[dict[str, object], pd.DataFrame]]:
-    """The curves at each combination of the further axes, with the oracle of its world; no part without an end."""
-    axes = further_axes(curves)
-    is_oracle = curves["method"] == "oracle"
-    runs = curves[~is_oracle]
-    if not axes:
-        worlds = [name for name in settings_of(curves) if name not in ("method", "loss", "beta", "kappa", "seed")]
-        elsewhere = pd.Series(False, index=curves.index)  # the oracle is there for worlds that have no run yet
-        for name in worlds:
-            elsewhere |= is_oracle & curves[name].notna() & ~curves[name].isin(runs[name])
-        return [({}, curves[~elsewhere])]
-    parts = []
-    for values in runs[axes].drop_duplicates().itertuples(index=False, name=None):
-        at = dict(zip(axes, values, strict=True))
-        here = pd.Series(True, index=curves.index)
-        for name, value in at.items():
-            same = curves[name].isna() if pd.isna(value) else (curves[name] == value).fillna(False).astype(bool)
-            here &= same | (is_oracle & curves[name].isna())
-        if not final_rows(curves[here]).empty:
-            parts.append(({name: value for name, value in at.items() if not pd.isna(value)}, curves[here]))
-    return parts

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 import pandas as pd
-from matplotlib.figure import Figure
 
+from analysis.figures.layout import Picture
 from analysis.records.load import final_rows
 
-Shows = Literal["point", "pairs", "proxies", "worked", "other"]
+Shows = Literal["point", "axis", "pairs", "proxies", "worked", "other"]
 
 
 def always(curves: pd.DataFrame) -> bool:
@@ -26,13 +26,14 @@ def has_beta(curves: pd.DataFrame) -> bool:
 class Kind:
     """A figure: drawn where it applies, from the curves.
 
-    shows: training on pairs at each "point" of the further axes, or all "pairs" at once; what is optimized against
-    "proxies"; what is "worked" out without any sweep; or "other", drawn from other tables by the registry.
+    shows: training on pairs at each "point" of the further axes, the values of each further "axis", or all "pairs" at
+    once; what is optimized against "proxies"; what is "worked" out without any sweep; or "other", drawn from other
+    tables by the registry.
     """
 
     name: str  # of the file
     caption: str  # on the page
     rank: int  # where on the page, the least first
     shows: Shows
-    draw: Callable[..., Figure]
+    draw: Callable[..., Picture]
     applies: Callable[[pd.DataFrame], bool] = always

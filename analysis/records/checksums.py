@@ -13,7 +13,7 @@ from analysis.records.atomic_files import write_atomically
 from analysis.records.load import ResultsError, is_finished
 
 REMEDY = "the same sweep, run again, keeps it and makes it anew"
-SHOWN = ("report.html", "claims.json", "SHA256SUMS")
+SHOWN = ("report.html", "summary.json", "claims.json", "SHA256SUMS")
 
 
 def read_checksums(path: Path) -> dict[str, str] | None:
@@ -77,7 +77,7 @@ def write_report_checksums(folder: Path) -> None:
 
     Raises UnwritableError.
     """
-    figures = [path for kind in ("png", "svg") for path in sorted((folder / "figures").glob(f"*.{kind}"))]
+    figures = [path for kind in ("png", "svg", "pdf", "csv") for path in sorted((folder / "figures").glob(f"*.{kind}"))]
     there = [path for path in (*(folder / name for name in SHOWN), *figures) if path.exists()]
     lines = [f"{digest_of(path)}  {path.relative_to(folder).as_posix()}\n" for path in there]
     write_atomically(folder / "report.sha256", "".join([*lines, f"# {len(lines)} files\n"]).encode())

@@ -7,13 +7,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 
 from analysis.records.about import cards, methods_where, settings_of
 from analysis.records.load import trained_rows
-from analysis.statistics.law_fits import determined
 
 ONE_PROXY = "one proxy"
 
@@ -22,13 +20,13 @@ ONE_PROXY = "one proxy"
 class Family:
     """Curves of one panel: their method, its title, and the column that tells them apart.
 
-    styles: colour and label of each value of that column.
+    labels: of each value of that column.
     """
 
     method: str
     title: str
     varied: str
-    styles: dict[Any, tuple[Any, str]]
+    labels: dict[Any, str]
     rows: pd.DataFrame
 
 
@@ -102,11 +100,6 @@ def at_extreme_values(rows: pd.DataFrame, names: Sequence[str], place: int) -> t
     return rows, "".join(f", {text}" for text in labels)
 
 
-def colours(count: int) -> list[Any]:
-    """So many colours, from dark to light."""
-    return list(mpl.colormaps["viridis"](np.linspace(0.0, 0.88, count)))
-
-
 def families(curves: pd.DataFrame, along: str | None = None) -> Iterator[Family]:
     """Every panel: one for each method and combination of settings other than the one along the colours.
 
@@ -119,11 +112,14 @@ def families(curves: pd.DataFrame, along: str | None = None) -> Iterator[Family]
     values = sorted(
         rows[along].dropna().unique(), key=lambda value: (value != ONE_PROXY, isinstance(value, str), value)
     )
-    styles = {
-        value: (color, value_label(along, value)) for value, color in zip(values, colours(len(values)), strict=True)
-    }
+    labels = {value: value_label(along, value) for value in values}
     apart = sorted(apart, key=lambda name: name != "beta")
     for setting, table in rows.groupby(["method", *apart], dropna=False):
-        labels = [value_label(name, value) for name, value in zip(apart, setting[1:], strict=True) if pd.notna(value)]
-        title = "\n".join(filter(None, [label_of(curves, setting[0]), ", ".join(labels)]))
-        yield Family(method=setting[0], title=title, varied=along, styles=styles, rows=table)
+        texts = [value_label(name, value) for name, value in zip(apart, setting[1:], strict=True) if pd.notna(value)]
+        title = "\n".join(filter(None, [label_of(curves, setting[0]), ", ".join(texts)]))
+        yield Family(method=setting[0], title=title, varied=along, labels=labels, rows=table)
+
+
+def determined(table: pd.DataFrame, name: str, by: str) -> bool:
+    """Whether the column `by` says all that the column `name` does."""
+    return not table[[by, name]].drop_duplicates()[by].duplicated().any()

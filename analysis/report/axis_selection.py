@@ -10,10 +10,10 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.figures.curve_groups import label_of, with_labels
-from analysis.figures.style import losses_of
 from analysis.records.about import cards
 from analysis.records.load import further_axes, oracle_rows, pairwise_rows, without_diverged
+from analysis.records.names import losses_of
+from analysis.records.proxy_settings import label_of, with_labels
 
 NONE = "none"  # a method that has an axis, in runs that have no value of it
 

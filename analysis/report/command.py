@@ -1,6 +1,7 @@
 """All that a command leaves of a result directory: what it says, the figures and the page."""
 
 import gc
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,6 +19,8 @@ def write_and_draw(folder: Path, drawers: Helpers, *, say: Callable[..., None], 
         damaged = find_damage(folder)
         for sentence in damaged:
             warn(sentence)
+        from analysis.headline.summary import NAME as SUMMARY
+        from analysis.headline.summary import write_summary
         from analysis.report.page import prepare_page
         from analysis.report.terminal_text import text
 
@@ -25,13 +28,15 @@ def write_and_draw(folder: Path, drawers: Helpers, *, say: Callable[..., None], 
         gc.enable()
         with damage_reported(damaged):
             say(*text(folder).split("\n"))
+            write_summary(folder)
             page = prepare_page(folder)
             figures.draw()
             page.scale_pictures()
             figures.wait()
     with damage_reported(damaged):
-        say(f"figures in {folder / 'figures'}")
-        say(f"page in {page.write()}")
+        say("", f"page     {page.write()}")
+        say(f"figures  {folder / 'figures'}{os.sep}  (PNG, SVG, PDF, and what they show as CSV)")
+        say(f"summary  {folder / SUMMARY}")
         write_report_checksums(folder)
 
 

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.figures.style import loss_styles, losses_of
+from analysis.figures.style import loss_styles
 from analysis.records.load import load_table
+from analysis.records.names import losses_of
 from analysis.report.axis_selection import Axis, Part, axes_of, parts_of, policies_of
 from analysis.report.json_numbers import evenly_spaced, json_value, rounded, rounded_list
 from analysis.report.page_budget import LEVELS, Level, left_out

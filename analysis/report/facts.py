@@ -5,8 +5,8 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.figures.curve_groups import label_of
 from analysis.records.load import further_axes
+from analysis.records.proxy_settings import label_of
 from analysis.report.json_numbers import json_value
 
 Fact = tuple[str, str]

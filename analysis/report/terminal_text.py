@@ -1,52 +1,61 @@
-"""What a result directory came to, for a terminal: tables with a heading, short columns, and plain words below."""
+"""What a result directory came to, for a terminal of 80 columns: how runs ended, the headline, and a small table."""
 
-import math
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
+from analysis.headline.headline import headline_of, place_text, sentences
+from analysis.headline.statement import brief
 from analysis.records.load import (
     expected_runs,
     failures,
     final_rows,
     is_finished,
     load,
+    load_losses,
     mixed_code_note,
     pairwise_rows,
-    trained_rows,
     variants,
 )
-from analysis.records.number_format import number, with_error
+from analysis.records.names import axis_label, loss_label, value_text
+from analysis.records.number_format import number
+from analysis.records.parts import parts_of
+from analysis.records.proxy_settings import label_of, with_labels
 from analysis.records.safe_names import printable, with_safe_names
-from analysis.statistics.law_fits import fit_laws, trends
 from analysis.statistics.peaks import best, curve_settings, peaks
 
-WIDTH = 100
+WIDTH = 80
 MOST = 12  # settings of runs that diverged
-UNITS = "Gold is in standard deviations under the reference, which has 0; KL in nats from the reference."
-CROSS_FITTED = "Peaks are looked for on the other seeds, so luck does not raise them."
+ROWS = 8  # of a table
+LONGEST = 24  # letters of a name in a table
 
 
 def text(folder: str | Path) -> str:
-    """What a result directory came to, for a terminal: how its runs ended, and the best of each loss."""
+    """What a result directory came to, for a terminal: how its runs ended, the headline, the best of each loss."""
     curves = with_safe_names(load(folder), printable)
+    functions = pd.DataFrame({"loss": []})
+    if (Path(folder) / "losses.parquet").exists():
+        functions = with_safe_names(load_losses(folder), printable)
     rows = curves[curves["method"] != "oracle"]
     runs, diverged = (part["run_id"].nunique() for part in (rows, rows[rows["status"] == "diverged"]))
     so_far, failed = "" if is_finished(folder) else " so far", failures(folder)
-    of = f" of {expected_runs(folder)}" if expected_runs(folder) and so_far else ""
-    first = f"{runs}{of} run{'s' * (runs != 1)}{so_far}, {diverged} of them diverged"
+    of = f" of {expected_runs(folder):,}" if expected_runs(folder) and so_far else ""
+    first = f"{runs:,}{of} run{'s' * (runs != 1)}{so_far}, {diverged or 'none'} of them diverged"
     if len(failed):
-        first += f"; {len(failed)} more failed, and `runs.parquet` says why"
+        first += f"; {len(failed):,} more failed, and `runs.parquet` says why"
+    lines = [filled(first)]
     if diverged:
-        first += "\n" + _filled(f"diverged, and left out of all below: {which_diverged(curves)}")
+        lines.append(filled(f"diverged, and left out of all below: {which_diverged(curves)}"))
     if mixed := mixed_code_note(folder):
-        first += f"\n{mixed}"
+        lines.append(filled(mixed))
     if final_rows(curves).empty:
         hint = "; a smaller learning rate may help" if diverged else ""
-        return f"{first}; no figures, since nothing is left to draw{hint}"
-    return "\n".join([first, *_offline_text(curves), *_proxy_text(curves)])
+        return "\n".join([*lines, filled(f"no figures, since nothing is left to draw{hint}")])
+    said = [filled(f"* {sentence}", "  ") for sentence in sentences(headline_of(curves, functions))]
+    return "\n".join([*lines, "", *said, *pairs_table(curves), *proxies_table(curves)])
 
 
 def which_diverged(curves: pd.DataFrame) -> str:
@@ -71,120 +80,88 @@ def _setting(row: dict[object, object], by: Sequence[str]) -> str:
     return f"{name}{f' at {at}' if at else ''} ({row['sum']} of {row['size']} seeds)"
 
 
-def _filled(words: str) -> str:
-    return textwrap.fill(words, WIDTH)
+def filled(words: str, indent: str = "") -> str:
+    """The words on lines of WIDTH columns, those after the first indented; none ends within a number and its error."""
+    kept = words.replace(" ± ", "\u00a0±\u00a0")
+    lines = textwrap.fill(kept, WIDTH, subsequent_indent=indent, break_on_hyphens=False, break_long_words=False)
+    return lines.replace("\u00a0", " ")
 
 
-def _seeds(table: pd.DataFrame) -> str:
-    fewest, most = int(table["seeds"].min()), int(table["seeds"].max())
-    if most < 2:
-        return "There is one seed, so nothing has an error, and peaks are too high."
-    return (
-        f"± is half of a 95 % interval over {most if fewest == most else f'{fewest} to {most}'} seeds. {CROSS_FITTED}"
-    )
-
-
-def _errors(table: pd.DataFrame, name: str) -> list[str]:
-    """Numbers with half of their intervals."""
-    half = (table[f"{name}_high"] - table[f"{name}_low"]) / 2
-    return [with_error(*pair) for pair in zip(table[name], half, strict=True)]
-
-
-def _offline_text(curves: pd.DataFrame) -> list[str]:
-    """The best of each loss, where there is offline training."""
-    rows = pairwise_rows(curves)
-    if final_rows(rows).empty:
+def pairs_table(curves: pd.DataFrame) -> list[str]:
+    """The best of each loss, where there is training on pairs; where further axes vary, at their first values."""
+    pairs = pairwise_rows(curves)
+    if final_rows(pairs).empty:
         return []
+    places = parts_of(pairs)
+    at, rows = places[0]
     found, along = best(rows), peaks(rows)
-    apart = [name for name in curve_settings(rows) if name not in ("method", "kappa", "beta")]
-    shown = found[apart].copy()
+    weakest = along.loc[along.groupby("loss", sort=False)["beta"].transform("min").fillna(0) == along["beta"].fillna(0)]
+    weakest = weakest.drop_duplicates("loss").set_index("loss").loc[found["loss"]]
+    table = pd.DataFrame({"loss": [short(loss_label(str(loss))) for loss in found["loss"]]})
     some = bool(found["best_beta"].notna().any())
     if some:
         star = found["at_the_end"].map({True: "*", False: ""})
-        shown["best beta"] = [number(beta) + sign for beta, sign in zip(found["best_beta"], star, strict=True)]
-        shown["sure"] = ["-" if math.isnan(share) else f"{100 * share:.0f} %" for share in found["sure"]]
-    shown["peak gold"], shown["at KL"] = _errors(found, "peak_gold"), found["peak_kl"].map(number)
-    least = along["beta"].fillna(0.0).groupby([along[name] for name in apart], sort=False, dropna=False).idxmin()
-    weakest = along.loc[least].set_index(apart if len(apart) > 1 else apart[0])
-    weakest = weakest.loc[[tuple(row) if len(apart) > 1 else row[0] for row in found[apart].to_numpy()]]
+        table["best β"] = [f"{number(beta)}{sign}" for beta, sign in zip(found["best_beta"], star, strict=True)]
+    table["peak gold"], table["at KL"] = errors(found, "peak_gold"), [number(kl, 2) for kl in found["peak_kl"]]
     if some:
-        shown["smallest beta"] = [number(beta) for beta in weakest["beta"]]
-    shown["falls by"] = _errors(weakest, "fall")
-    words = [UNITS, _seeds(found)]
-    if some:
-        words += [
-            "sure: how often this beta is the best when seeds are drawn again.",
-            "* the smallest or largest beta here: the best may lie beyond." * bool(found["at_the_end"].any()),
-        ]
-    words.append(
-        f"falls by: what gold loses from its peak to the end of training{', at the smallest beta' * some}; below 0 it "
-        "still rises."
-    )
-    heading = "The most gold of each loss, over beta and training" if some else "The most gold of each loss in training"
-    return ["", heading, _table(shown), _filled(" ".join(filter(None, words)))]
+        table["smallest β"] = [number(beta) for beta in weakest["beta"]]
+    table["falls by"], table["to KL"] = errors(weakest, "fall"), [number(kl, 2) for kl in weakest["end_kl"]]
+    words = [units(found), "falls by: from its peak to the end" + ", at the smallest β" * some + "."]
+    if some and found["at_the_end"].any():
+        words.append("*: the smallest or largest β here; the best may lie beyond.")
+    if len(places) > 1:
+        words.append(f"This is at {place_text(at)}; the page has the other values.")
+    return ["", *aligned(table), filled(" ".join(words))]
 
 
-def _proxy_text(curves: pd.DataFrame) -> list[str]:
-    """Where each method against proxies peaks, and its law."""
-    rows = curves[~curves["method"].isin(["gpo", "oracle"])]
-    if trained_rows(rows).empty:
+def proxies_table(curves: pd.DataFrame) -> list[str]:
+    """Where each method against proxies peaks, by the setting that varies most."""
+    rows = with_labels(curves)
+    if rows.empty:
         return []
-    by = [name for name in curve_settings(rows) if name not in ("loss", "kappa") and not rows[name].isna().all()]
-    table = peaks(rows)
-    shown = table[by].rename(columns={"beta": "penalty"})
-    shown["peak gold"], shown["at KL"] = _errors(table, "peak_gold"), table["peak_kl"].map(number)
-    shown["end gold"], shown["end KL"] = table["end_gold"].map(number), table["end_kl"].map(number)
-    shown["falls by"] = _errors(table, "fall")
-    below = "falls by: what gold loses from its peak to the last point; below 0 it still rises."
-    lines = ["", "The most gold of each method against proxies, along n, tau or training", _table(shown)]
-    lines.append(_filled(f"{UNITS} {_seeds(table)} {below}"))
-    laws = fit_laws(rows)
-    if laws.empty:
-        return lines
-    columns = [name for name in laws if name in by or name == "proxy_parameters"]
-    table = laws[columns].rename(columns={"beta": "penalty", "proxy_parameters": "parameters"})
-    table = table.assign(alpha=_between(laws, "law_alpha"), beta=_between(laws, "law_beta"))
-    table = table.assign(**{"peak d": _within(laws, "peak_d"), "peak gold": _within(laws, "peak_gold")})
-    table = table.assign(rmse=laws["rmse"].map(number), other=laws["rival_rmse"].map(number))
-    words = (
-        "Fitted: d (alpha - beta d) for best_of_n, d (alpha - beta log d) for the others. Brackets are 95 % intervals. "
-        "beyond: the peak of the law lies beyond the last point. rmse: how far points lie from the law, in deviations "
-        "of gold; other: from the other form, which fits better where that is smaller."
-    )
-    lines += ["", "Laws of gold over d = sqrt(KL)", _table(table), _filled(words)]
-    return [*lines, *(line for against in ("proxy_parameters", "pairs") for line in _trend_text(rows, against))]
+    found = peaks_found = peaks(rows)
+    names = [name for name in curve_settings(rows) if name not in ("method", "loss", "kappa")]
+    varied = [name for name in names if len(found[name].dropna().unique()) > 1]
+    keys = sorted(varied, key=lambda name: -found[name].nunique())[:2]
+    found = found.sort_values(["method", *keys], kind="stable", ignore_index=True)
+    found = found.iloc[[round(place) for place in np.linspace(0, len(found) - 1, min(len(found), ROWS))]]
+    table = pd.DataFrame({"method": [label_of(curves, str(method)) for method in found["method"]]})
+    for name in keys:
+        column = "penalty" if name == "beta" else axis_label(name)
+        table[column] = ["-" if pd.isna(value) else short(value_text(value)) for value in found[name]]
+    table["peak gold"], table["at KL"] = errors(found, "peak_gold"), [number(kl, 2) for kl in found["peak_kl"]]
+    table["falls by"], table["to KL"] = errors(found, "fall"), [number(kl, 2) for kl in found["end_kl"]]
+    more = "" if len(found) == len(peaks_found) else f" {len(peaks_found) - len(found)} more are in the page."
+    return ["", *aligned(table), filled(f"{units(found)} falls by: from its peak to the last point.{more}")]
 
 
-def _between(laws: pd.DataFrame, name: str) -> list[str]:
-    """Coefficients with their intervals, where there are any."""
-    rows = zip(laws[name], laws[f"{name}_low"], laws[f"{name}_high"], strict=True)
-    return [
-        f"{number(at)} [{number(low)}, {number(high)}]" if math.isfinite(low) else number(at) for at, low, high in rows
-    ]
+def short(name: str) -> str:
+    """A name that fits a table."""
+    return name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…"
 
 
-def _within(laws: pd.DataFrame, name: str) -> list[str]:
-    """Peaks that lie among the points."""
-    rows = zip(laws[name], laws["peak_d"], laws["reach"], strict=True)
-    return [number(at) if peak <= reach else "beyond" for at, peak, reach in rows]
+def errors(table: pd.DataFrame, name: str) -> list[str]:
+    """Numbers with half of their intervals."""
+    half = (table[f"{name}_high"] - table[f"{name}_low"]) / 2
+    return [brief(*pair) for pair in zip(table[name], half, strict=True)]
 
 
-def _trend_text(rows: pd.DataFrame, against: str) -> list[str]:
-    """How coefficients change along a column that has three values or more."""
-    if against not in rows or len(rows[against].dropna().unique()) < 3:
-        return []
-    found = trends(rows[rows["method"].isin(["best_of_n", "rl"])], against)
-    fixed = [name for name in found if name not in ("slope", "slope_low", "slope_high", "seeds")]
-    table = found[fixed].assign(
-        change=_between(found.rename(columns={"slope": "s", "slope_low": "s_low", "slope_high": "s_high"}), "s")
-    )
-    table["coefficient"] = table["coefficient"].str.removeprefix("law_")
-    heading = f"How the coefficients change for each factor of ten in {against.replace('_', ' ')}"
-    return ["", heading, _table(table), "Brackets are 95 % intervals over seeds."]
+def units(table: pd.DataFrame) -> str:
+    """What the numbers of a table are."""
+    fewest, most = int(table["seeds"].min()), int(table["seeds"].max())
+    gold = "Gold is in deviations under the reference (0), KL in nats;"
+    if most < 2:
+        return f"{gold} one seed, so there are no errors, and peaks are too high."
+    return f"{gold} ± is half of a 95 % interval over {most if fewest == most else f'{fewest} to {most}'} seeds."
 
 
-def _table(table: pd.DataFrame) -> str:
-    numbers: Iterable[str] = table.select_dtypes("float").columns
-    table = table.assign(**{name: table[name].map(number) for name in numbers})
-    table = table.rename(columns=lambda name: str(name).replace("_", " "))
-    return str(table.to_string(index=False, na_rep="-"))
+def aligned(table: pd.DataFrame) -> list[str]:
+    """The first ROWS rows of a table in columns, the first to the left, and how many more there are."""
+    shown = table.head(ROWS).astype(str)
+    widths = [max(len(name), *map(len, shown[name])) for name in shown]
+    lines = []
+    for first, *cells in [list(shown), *shown.to_numpy().tolist()]:
+        right = [cell.rjust(width) for cell, width in zip(cells, widths[1:], strict=True)]
+        lines.append("  ".join([first.ljust(widths[0]), *right]))
+    more = len(table) - len(shown)
+    return [*lines, *([f"and {more:,} more, in the page"] if more > 0 else [])]

@@ -11,6 +11,7 @@ import pandas as pd
 from analysis.records.about import cards, settings_of
 from analysis.records.checks import checked
 from analysis.records.load import trained_rows
+from analysis.records.proxy_settings import determined
 from analysis.statistics.intervals import over_seeds
 from analysis.statistics.laws import ScalingLaw, fit_scaling_law
 
@@ -94,8 +95,3 @@ def slopes_by_seed(curves: pd.DataFrame, against: str, names: Sequence[str]) -> 
             slope = float(np.polyfit(x, table[name].to_numpy(float), 1)[0])
             rows.append(dict(zip([*by, "seed"], setting, strict=True)) | {"coefficient": name, "slope": slope})
     return pd.DataFrame(rows)
-
-
-def determined(table: pd.DataFrame, name: str, by: str) -> bool:
-    """Whether the column `by` says all that the column `name` does."""
-    return not table[[by, name]].drop_duplicates()[by].duplicated().any()

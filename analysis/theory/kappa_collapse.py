@@ -1,6 +1,6 @@
 """Does kappa align the losses? KL over beta, and over beta kappa, compared with kappa given to other losses.
 
-Losses with equal beta kappa should act alike (analysis/statistics/population_links.py). The spread between losses, of
+Losses with equal beta kappa should act alike (analysis/theory/population_links.py). The spread between losses, of
 KL at the end of training or of the best beta, is therefore taken at equal beta and at equal beta kappa: over one range
 of numbers, which is that of beta on the one side and that of beta kappa on the other. What kappa removes of it may be
 chance, or a trait of the range, so the same is asked of every other way to give these kappa to these losses: the null

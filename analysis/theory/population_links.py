@@ -3,7 +3,7 @@
 To second order in z = beta rho, a loss E f(z) is f(0) + |f'(0)| beta (-E rho + 1/2 beta kappa E rho^2), kappa =
 f''(0) / |f'(0)|: losses act alike at equal beta kappa (Tang et al. 2024, arXiv:2402.05749, Sec. 4). `kappa_collapse`
 asks how much of the spread between losses goes when beta is replaced by beta kappa; see
-analysis/statistics/kappa_collapse.py.
+analysis/theory/kappa_collapse.py.
 
 Under Bradley-Terry labels, p = sigma(gap), the margin that minimizes p f(z) + (1 - p) f(-z) is a function of the gap of
 gold alone, the population link of the loss; `LINKS` has it in closed form, and `margins_by_gap` what policies came to.

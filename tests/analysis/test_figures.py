@@ -10,9 +10,12 @@ import pytest
 from matplotlib.figure import Figure
 
 from analysis import ResultsError, load
-from analysis.figures.drawing import draw_all, draw_losses, parts_of
+from analysis.figures.drawing import draw_all, draw_losses
+from analysis.figures.layout import WIDTH, plain, shown_data, text_of
 from analysis.figures.style import RC, log_axis, loss_styles
 from analysis.records.load import has_finished_run
+from analysis.records.names import loss_label
+from analysis.records.parts import parts_of
 from analysis.report.terminal_text import text
 from simulator import LOSSES, run_sweep
 from simulator.objectives.local_shape import sample_losses
@@ -20,31 +23,65 @@ from tests.analysis.test_load import planted
 from tests.conftest import small_sweep
 from tests.helpers.figure_tables import FIGURES
 
+KINDS = ("png", "svg", "pdf", "csv")
+WITHOUT_UNIT = (
+    *("β", "z = βρ", "f(z)", "|f′", "KL / half", "training step", "weight of", "z less", "parameters", "comparisons"),
+)
+
 
 def named(figure) -> list[str]:
     """What the axes of a figure are called, those of its panels and those that all share."""
     labels = [label for axes in figure.axes for label in (axes.get_xlabel(), axes.get_ylabel())]
-    return [label for label in (*labels, figure.get_supxlabel(), figure.get_supylabel()) if label]
+    return [label for label in (*labels, text_of(figure, "x_axis"), figure.get_supylabel()) if label]
 
 
 def texts(figure) -> str:
-    return " ".join(text.get_text() for text in figure.findobj(mpl.text.Text))
+    found = " ".join(text.get_text() for text in figure.findobj(mpl.text.Text))
+    return " ".join(found.replace("\u00a0", " ").split())
 
 
-def test_every_figure_is_written_in_both_kinds_and_again_with_the_same_bytes(results: Path, tmp_path: Path) -> None:
+def has_unit(label: str) -> bool:
+    """Whether a label names a unit, or is of what has none."""
+    return "[" in label or label.startswith(WITHOUT_UNIT)
+
+
+def check_rules(figure) -> None:
+    """What holds of every figure: its title, its words, its axes, its lines, and text that is legible and not cut."""
+    assert figure.get_size_inches()[0] == WIDTH
+    figure.draw_without_rendering()
+    assert len(text_of(figure, "title")) > 15
+    for written in figure.findobj(mpl.text.Text):
+        if written.get_text() and written.get_visible():
+            assert written.get_fontsize() >= 6
+    for written in figure.texts:
+        extent = written.get_window_extent()
+        assert extent.x0 >= 0
+        assert extent.x1 <= figure.bbox.x1
+        assert extent.y0 >= 0
+        assert extent.y1 <= figure.bbox.y1 + 1
+    for label in named(figure):
+        assert has_unit(plain(label)), label
+    names = shown_data(figure).groupby("panel")["line"].unique()
+    for lines in names:
+        assert len([line for line in lines if line != "oracle" and not line.startswith("proxy")]) <= 7
+
+
+def test_every_figure_is_written_in_every_kind_and_again_with_the_same_bytes(results: Path, tmp_path: Path) -> None:
     folder = tmp_path / "copy"
     folder.mkdir()
     for name in ("curves.parquet", "losses.parquet", "margins.parquet", "runs.parquet"):
         (folder / name).write_bytes((results / name).read_bytes())
     paths = draw_all(folder)
     names = {"losses", "links", "weights", *FIGURES}
-    assert {path.name for path in paths} == {f"{name}.{kind}" for name in names for kind in ("png", "svg")}
+    assert {path.name for path in paths} == {f"{name}.{kind}" for name in names for kind in KINDS}
     before = {path: path.read_bytes() for path in paths}
     for path in paths:
         if path.suffix == ".svg":
             assert len(ElementTree.parse(path).getroot()) > 1
-        else:
+        if path.suffix == ".png":
             assert before[path].startswith(b"\x89PNG")
+        if path.suffix == ".csv":
+            assert list(pd.read_csv(path)) == ["panel", "x_axis", "y_axis", "line", "x", "y", "low", "high"]
     assert {path: path.read_bytes() for path in draw_all(folder)} == before
 
 
@@ -52,43 +89,58 @@ def test_every_figure_is_written_in_both_kinds_and_again_with_the_same_bytes(res
 def test_every_axis_has_a_unit_and_every_loss_is_named(name: str, curves: pd.DataFrame) -> None:
     with mpl.rc_context(RC):
         figure = FIGURES[name](curves)
+        check_rules(figure)
     words = texts(figure)
-    assert len(named(figure)) >= 3 if name != "tradeoff" else 2
-    for label in named(figure):
-        assert "[" in label or label.startswith("β (small"), label
-    assert any("nats per response" in label for label in named(figure))
     for loss in curves["loss"].dropna().unique():
-        assert loss in words
-    if name != "mu_squared":
-        assert "95 % interval (Student's t) over 3 seeds" in words
+        assert loss_label(loss) in words
+    assert "over 3 seeds" in words
 
 
-@pytest.mark.parametrize("name", ["tradeoff", "training", "across_beta"])
-def test_the_oracle_is_in_every_frontier_figure(name: str, curves: pd.DataFrame) -> None:
-    figure = FIGURES[name](curves)
-    for axes in figure.axes:
-        if axes.get_xlabel() != "" or axes.get_title():
-            top = max((line.get_ydata()[-1] for line in axes.lines if len(line.get_ydata()) > 50), default=None)
-            assert top == pytest.approx(curves.loc[curves["method"] == "oracle", "gold"].max())
+@pytest.mark.parametrize("name", ["tradeoff", "training"])
+def test_the_oracle_is_in_every_figure_of_paths(name: str, curves: pd.DataFrame) -> None:
+    data = shown_data(FIGURES[name](curves))
+    best = data[data["line"] == "oracle"].groupby("panel")["y"].max()
+    assert len(best) == (1 if name == "tradeoff" else 6)
+    assert best.to_numpy() == pytest.approx(curves.loc[curves["method"] == "oracle", "gold"].max())
 
 
 @pytest.mark.parametrize("name", FIGURES)
 def test_one_seed_says_so(name: str) -> None:
     figure = FIGURES[name](planted(seeds=1))
-    if name != "mu_squared":
-        assert "one seed: no intervals" in texts(figure)
+    assert "one seed, so there are no intervals" in texts(figure) or "over 1 seed" in texts(figure)
 
 
 def test_the_points_are_those_of_the_table(curves: pd.DataFrame) -> None:
-    figure = FIGURES["mu_squared"](curves)
-    drawn = sorted(float(x) for line in figure.axes[0].lines[:-1] for x in line.get_xdata())
-    loss = figure.axes[0].get_title()
-    rows = curves[(curves["loss"] == loss) & (curves["step"] > 0)]
-    assert drawn == pytest.approx(sorted(rows.groupby(["beta", "step"])["mu_squared"].mean()))
+    data = shown_data(FIGURES["mu_squared"](curves))
+    drawn = data[(data["panel"] == "panel 1") & (data["line"] == "logistic (DPO)")]
+    rows = curves[(curves["loss"] == "logistic") & (curves["step"] > 0)]
+    rows = rows[rows["beta"] == rows["beta"].min()]
+    means = rows.groupby("step")[["mu_squared", "kl"]].mean()
+    assert drawn["x"].to_numpy() == pytest.approx(means["mu_squared"].to_numpy())
+    assert drawn["y"].to_numpy() == pytest.approx(means["kl"].to_numpy())
+
+
+def test_the_best_beta_is_drawn_from_the_ends_of_training(curves: pd.DataFrame) -> None:
+    data = shown_data(FIGURES["best_beta"](curves))
+    drawn = data[data["line"] == "squared (IPO)"]
+    last = curves[(curves["loss"] == "squared") & (curves["step"] == curves["step"].max())]
+    assert drawn["y"].to_numpy() == pytest.approx(last.groupby("beta")["gold"].mean().to_numpy())
+    assert drawn["x"].tolist() == sorted(last["beta"].unique())
+
+
+def test_departures_are_those_of_the_common_curve(curves: pd.DataFrame) -> None:
+    """Less their mean at equal KL: over all losses the departures sum to 0, and each has a name and a band."""
+    data = shown_data(FIGURES["tradeoff"](curves))
+    below = data[data["panel"] != "panel 1"]
+    assert below["line"].nunique() == 6
+    sums = below.groupby("x")["y"].sum()
+    assert np.abs(sums).max() < 1e-9
+    assert (below["low"] <= below["y"]).all()
+    assert (below["y"] <= below["high"]).all()
 
 
 def test_a_loss_without_kappa_is_left_out_of_the_collapse_and_named(curves: pd.DataFrame) -> None:
-    assert "κ = 0, so left out: hinge" in texts(FIGURES["regularization"](curves))
+    assert "hinge (SLiC) has none above 0" in texts(FIGURES["regularization"](curves))
 
 
 def test_losses_differ_in_colour_dash_and_marker() -> None:
@@ -105,8 +157,8 @@ def test_further_axes_have_figures_of_their_own(tmp_path: Path) -> None:
     )
     folder = run_sweep(sweep, tmp_path / "axes", workers=1)
     names = {path.stem for path in draw_all(folder)}
-    assert {"tradeoff-pairs-16", "tradeoff-pairs-32", "losses"} <= names
-    assert len(names) == 1 + 2 * len(FIGURES)
+    assert {"tradeoff-pairs-16", "tradeoff-pairs-32", "losses", "by_pairs"} <= names
+    assert len(names) == 2 + 2 * len(FIGURES)
 
 
 def test_nothing_to_draw_is_said(tmp_path: Path) -> None:
@@ -124,11 +176,8 @@ def test_a_hinge_alone_is_drawn_without_warning(name: str) -> None:
     with mpl.rc_context(RC):
         figure = FIGURES[name](planted(losses=("hinge",)).assign(kappa=0.0))
         figure.draw_without_rendering()
+        check_rules(figure)
     assert "hinge" in texts(figure)
-    (title,) = [text for text in figure.findobj(mpl.text.Text) if text.get_text() == figure.get_suptitle()][:1]
-    extent = title.get_window_extent()
-    assert extent.x0 >= 0
-    assert extent.x1 <= figure.bbox.x1
 
 
 @pytest.mark.parametrize("name", FIGURES)
@@ -136,7 +185,7 @@ def test_policies_that_never_moved_are_drawn_without_warning(name: str) -> None:
     still = planted(losses=("hinge", "savage")).assign(kl=0.0, gold=0.0, mu_squared=0.0)
     figure = FIGURES[name](still)
     figure.draw_without_rendering()
-    assert figure.get_suptitle() or figure.axes[0].get_title()
+    assert text_of(figure, "title")
 
 
 def test_the_tradeoff_shows_ends_of_the_seeds_that_came_through() -> None:
@@ -144,7 +193,7 @@ def test_the_tradeoff_shows_ends_of_the_seeds_that_came_through() -> None:
     gone = (curves["beta"] == 0.1) & (curves["seed"] > 0) & (curves["step"] > 3)
     curves.loc[gone & (curves["step"] == 10), ["kl", "gold", "status"]] = [np.nan, np.nan, "diverged"]
     figure = FIGURES["tradeoff"](curves[~gone | (curves["step"] == 10)])
-    assert figure.axes[1].get_xlim()[1] > 4 / 1.1
+    assert figure.axes[0].get_xlim()[1] > 4 / 1.1
 
 
 def test_an_oracle_without_runs_yet_is_left_out() -> None:
@@ -181,13 +230,13 @@ def test_figures_of_an_axis_say_its_value(tmp_path: Path) -> None:
     both.to_parquet(tmp_path / "curves.parquet")
     pd.DataFrame(sample_losses(LOSSES)).to_parquet(tmp_path / "losses.parquet")
     draw_all(tmp_path)
-    assert "pairs = 256" in (tmp_path / "figures" / "training-pairs-256.svg").read_text()
+    assert "Pairs 256: after its peak" in (tmp_path / "figures" / "training-pairs-256.svg").read_text()
 
 
 def test_losses_alone(tmp_path: Path) -> None:
     table = pd.DataFrame(sample_losses(LOSSES))
     draw_losses(table, tmp_path / "losses.svg")
-    assert "truncated_quadratic" in (tmp_path / "losses.svg").read_text()
+    assert "truncated quadratic" in (tmp_path / "losses.svg").read_text()
     with pytest.raises(ResultsError, match=r"must end in .png, .svg, .pdf"):
         draw_losses(table, tmp_path / "losses.docx")
     with pytest.raises(ResultsError, match="cannot be written"):

@@ -10,9 +10,11 @@ import run
 import simulator as sim
 from analysis import frontier, load, peaks, variants
 from analysis.figures.drawing import applicable_figures, draw_all
+from analysis.figures.layout import shown_data
 from analysis.figures.offline.learning_rate import draw as draw_pace
 from analysis.figures.offline.neighbours import draw as draw_neighbours
 from analysis.records.load import tradeoff_rows
+from analysis.records.names import loss_label
 from tests.analysis.test_figures import texts
 from tests.conftest import heard, small_sweep
 from tests.helpers.figure_tables import TOGETHER
@@ -85,18 +87,11 @@ def test_every_figure_is_drawn_and_says_what_it_shows(folder: Path) -> None:
     curves = variants(load(folder))
     part = curves[curves["train_learning_rate"].isna() | curves["train_learning_rate"].eq(0.01)]
     words = texts(draw_neighbours(part))
-    for told in (
-        "vpo, alpha 0.1",
-        "vpo, alpha 1",
-        "simper",
-        "orpo",
-        "pale: GPO's losses",
-        "without β along its training",
-    ):
-        assert told in words
+    for shown in ("VPO, α 0.1", "VPO, α 1", "SimPER", "ORPO", "less the common curve", "the path of one without β"):
+        assert shown in words
     words = texts(draw_pace(curves))
-    for told in ("simper", "orpo", "learning rate 0.003", "learning rate 0.01", "training steps", "nats per response"):
-        assert told in words
+    for shown in ("SimPER", "ORPO", "learning rate 0.003", "learning rate 0.01", "training step", "nats per response"):
+        assert shown in words
     assert "logistic" not in words
 
 
@@ -105,16 +100,18 @@ def test_the_pace_is_that_of_the_table(folder: Path) -> None:
     figure = draw_pace(curves)
     rows = curves[(curves["loss"] == "simper") & (curves["train_learning_rate"] == 0.003) & (curves["step"] > 0)]
     mean = rows.groupby("step")[["kl", "gold"]].mean()
-    panel = next(axes for axes in figure.axes if axes.get_title() == "simper")
-    assert panel.lines[0].get_ydata() == pytest.approx(mean["kl"].to_numpy())
-    assert panel.lines[0].get_xdata() == pytest.approx(mean.index.to_numpy(float))
+    data = shown_data(figure)
+    for panel, column in (("panel 1", "kl"), ("panel 2", "gold")):
+        line = data[(data["panel"] == panel) & (data["line"] == "SimPER, learning rate 0.003")]
+        assert line["y"].to_numpy() == pytest.approx(mean[column].to_numpy())
+        assert line["x"].to_numpy() == pytest.approx(mean.index.to_numpy(float))
 
 
 @pytest.mark.usefixtures("undrawn")
 def test_the_text_has_every_objective(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run.main(["report", str(folder)]) == 0
     told = capsys.readouterr().out
-    for name in ("logistic", "vpo, alpha 0.1", "vpo, alpha 1", "simper", "orpo"):
+    for name in ("logistic (DPO)", "VPO, α 0.1", "VPO, α 1", "SimPER", "ORPO"):
         assert name in told
     table = peaks(load(folder))
     assert len(table) == (2 + 2 * 2 + 1 + 1) * 2
@@ -132,13 +129,14 @@ def test_sweeps_without_any_loss_of_gpo_are_drawn(
     assert run.main(["report", str(out)]) == 0
     told = capsys.readouterr().out
     names = {path.stem for path in (out / "figures").iterdir()}
-    assert {"tradeoff", "training", "mu_squared", "neighbours"} <= names
-    for name in ("regularization", "across_beta"):
+    assert {"tradeoff", "training", "mu_squared"} <= names
+    assert ("neighbours" in names) == (len(losses) > 1)
+    for name in ("regularization", "best_beta"):
         assert (name in names) == (not set(losses) <= {"simper", "orpo"})
     assert ("losses" in names) == ("discopop" in losses)
     assert ("pace" in names) == bool({"simper", "orpo"} & set(losses))
     for name in losses:
-        assert name in told
+        assert loss_label(name) in told
 
 
 def test_a_sweep_of_gpo_alone_has_no_neighbours(curves: pd.DataFrame) -> None:

@@ -286,7 +286,7 @@ def test_the_command_report_writes_the_page_and_names_it(
     folder = plant(tmp_path / "a", curves)
     monkeypatch.setattr("analysis.figures.drawing.draw_all", lambda *_: [])
     assert run.main(["report", str(folder)]) == 0
-    assert f"page in {folder / 'report.html'}" in capsys.readouterr().out
+    assert f"page     {folder / 'report.html'}" in capsys.readouterr().out
     assert "<strong>tradeoff</strong>" in (folder / "report.html").read_text(encoding="utf-8")
 
 

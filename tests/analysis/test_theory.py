@@ -11,9 +11,9 @@ from scipy.special import expit
 from scipy.stats import norm
 
 from analysis import gradient_weights, kappa_collapse, load_losses, load_table, margins_by_gap
-from analysis.statistics.gaussians import CENTRE, descend, regularizers, weights_of
-from analysis.statistics.kappa_collapse import assignments, each_spread
-from analysis.statistics.population_links import LINKS, MARGIN_COLUMNS
+from analysis.theory.gaussians import CENTRE, descend, regularizers, weights_of
+from analysis.theory.kappa_collapse import assignments, each_spread
+from analysis.theory.population_links import LINKS, MARGIN_COLUMNS
 
 KAPPA = {"logistic": 0.5, "squared": 1.0, "savage": 0.25}
 F = {

@@ -1,14 +1,17 @@
-"""Losses without beta: how far they get is a matter of steps and the learning rate."""
+"""How far do losses without beta get, by the step and the learning rate?"""
 
-import matplotlib as mpl
-import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 
 from analysis.figures.kind import Kind
-from analysis.figures.style import GOLD_LABEL, KL_LABEL, band, legend_below, log_axis, losses_of, seeds_note
-from analysis.records.load import final_rows, further_axes, trained_rows
+from analysis.figures.layout import Picture, column, headed
+from analysis.figures.marks import EndLabel, curve, end_labels, ends_of, zero_line
+from analysis.figures.style import GOLD_LABEL, log_axis, ramp, seeds_note
+from analysis.records.load import final_rows, further_axes
+from analysis.records.names import axis_label, loss_label, losses_of, value_text
 from analysis.statistics.peaks import training_curves
+
+HEIGHT = 1.4
+MOST = 7  # lines
 
 
 def without_beta(curves: pd.DataFrame) -> pd.DataFrame:
@@ -17,46 +20,43 @@ def without_beta(curves: pd.DataFrame) -> pd.DataFrame:
     return rows.drop(columns=[name for name in further_axes(curves) if rows[name].isna().all()])
 
 
-def draw(curves: pd.DataFrame) -> Figure:
-    """KL and gold against the step, a column a loss and a line a learning rate, or whatever else varies."""
+def draw(curves: pd.DataFrame) -> Picture:
+    """KL and gold against the step, a line a loss and learning rate, or whatever else varies."""
     rows = without_beta(curves)
     means = training_curves(rows)
     means = means[means["step"] > 0]
-    axes_names = further_axes(rows)
-    losses = losses_of(trained_rows(rows))
-    figure = Figure(figsize=(max(4.2 * len(losses), 6.4), 6.2), layout="constrained")
-    grid = figure.subplots(2, len(losses), sharex=True, sharey="row", squeeze=False)
-    settings = means[axes_names].drop_duplicates().sort_values(axes_names) if axes_names else pd.DataFrame([{}])
-    colors = mpl.colormaps["viridis"](np.linspace(0.0, 0.88, len(settings)))
-    for column, loss in enumerate(losses):
-        for color, at in zip(colors, settings.to_dict("records"), strict=True):
-            here = means["loss"] == loss
-            for name, value in at.items():
-                here &= means[name] == value
-            label = (
-                ", ".join(f"{name.removeprefix('train_').replace('_', ' ')} {value:g}" for name, value in at.items())
-                or None
-            )
-            for row, y in enumerate(("kl", "gold")):
-                grid[row, column].plot(means.loc[here, "step"], means.loc[here, y], color=color, label=label)
-                band(grid[row, column], means[here], "step", y, color)
-        grid[0, column].set_title(loss)
-        grid[1, column].set_xlabel("training steps")
-    log_axis(grid[0, 0], "x")
-    grid[0, 0].set_ylim(bottom=0.0)
-    grid[0, 0].set_ylabel(KL_LABEL)
-    grid[1, 0].set_ylabel(GOLD_LABEL)
-    for axes in grid[1]:
-        axes.axhline(0.0, color="0.6", linewidth=0.8, zorder=1)
-    figure.suptitle(f"Losses without β, along training\n{seeds_note(means)}")
-    if axes_names:
-        legend_below(figure, grid[0, 0])
-    return figure
+    by = [name for name in ("loss", *further_axes(rows)) if len(means[name].unique()) > 1]
+    groups = list(means.groupby(by, dropna=False))[:MOST] if by else [((), means)]
+    figure, panels = column(2 * HEIGHT, rows=2, sharex=True)
+    zero_line(panels[1])
+    labels: list[list[EndLabel]] = [[], []]
+    for (setting, line), color in zip(groups, ramp(len(groups)), strict=True):
+        name = ", ".join(named(key, value) for key, value in zip(by, setting, strict=True)) or loss_label(
+            line["loss"].iloc[0]
+        )
+        for row, y in enumerate(("kl", "gold")):
+            curve(panels[row], name, line["step"], line[y], ends_of(line, y), color=color)
+            labels[row].append(EndLabel(line["step"].iloc[-1], line[y].iloc[-1], name, color))
+    log_axis(panels[0], "x")
+    panels[0].set(ylim=(0.0, None), ylabel="KL [nats per response]")
+    panels[1].set(xlabel="training step", ylabel=GOLD_LABEL)
+    for axes, ends in zip(panels, labels, strict=True):
+        end_labels(axes, ends, HEIGHT - 0.2)
+    far = max(labels[0], key=lambda label: label.y)
+    losses = losses_of(means)
+    title = f"Without β, the step sets how far a loss goes: up to {far.y:.2g} nats at step {means['step'].max():,.0f}"
+    words = f"{', '.join(map(loss_label, losses))}: along training, {seeds_note(means)}."
+    return headed(figure, title, words)
+
+
+def named(key: str, value: object) -> str:
+    """A value of what varies."""
+    return loss_label(str(value)) if key == "loss" else f"{axis_label(key)} {value_text(value)}"
 
 
 FIGURE = Kind(
     name="pace",
-    caption="KL and gold of objectives without β, against the step and the learning rate.",
+    caption="How far do losses without β get, by the step and the learning rate?",
     rank=50,
     shows="pairs",
     draw=draw,

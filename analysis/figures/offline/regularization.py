@@ -1,65 +1,67 @@
-"""KL and gold against beta, and against beta kappa, where losses should agree."""
+"""Does kappa explain why losses go different ways at the same beta?"""
 
 import pandas as pd
-from matplotlib.figure import Figure
 
 from analysis.figures.kind import Kind, has_beta
-from analysis.figures.style import (
-    GOLD_LABEL,
-    KL_LABEL,
-    crosses,
-    legend_below,
-    log_axis,
-    loss_styles,
-    losses_of,
-    seeds_note,
-)
+from analysis.figures.layout import Picture, column, headed
+from analysis.figures.marks import EndLabel, curve, end_labels, ends_of
+from analysis.figures.offline.tradeoff import shown_losses
+from analysis.figures.style import line_style, log_axis, loss_styles, seeds_note
+from analysis.headline.alignment import alignment
+from analysis.records.names import listed, loss_label, losses_of
 from analysis.statistics.tradeoff_curves import end_points
 
+HEIGHT = 1.55
+LABELS = {"beta": "β", "beta_kappa": "βκ, the strength near z = 0"}
 
-def draw(curves: pd.DataFrame) -> Figure:
-    """Rows: KL and gold at the end of training. Columns: against beta, and against beta kappa where kappa > 0."""
+
+def draw(curves: pd.DataFrame, place: str = "") -> Picture:
+    """KL at the end of training against beta, and against beta kappa where kappa > 0."""
     points = end_points(curves).dropna(subset="beta")
     points["beta_kappa"] = points["beta"] * points["kappa"]
-    losses = losses_of(points)
-    flat = [loss for loss in losses if not (points.loc[points["loss"] == loss, "kappa"] > 0).any()]
-    columns = ["beta"] if set(flat) == set(losses) else ["beta", "beta_kappa"]
-    figure = Figure(figsize=(max(1 + 4.3 * len(columns), 6.4), 6.8), layout="constrained")
-    grid = figure.subplots(2, len(columns), sharex="col", sharey="row", squeeze=False)
-    for loss, style in loss_styles(losses_of(curves)).items():
-        if loss not in losses:
-            continue
-        table = points[points["loss"] == loss].sort_values("beta")
-        for column, x in enumerate(columns):
-            shown = table[table[x] > 0]
-            for row, y in enumerate(("kl", "gold")):
-                if len(shown):
-                    crosses(grid[row, column], shown, x, y, faint=True, **style, label=loss)
-    known = points.groupby("loss")["kappa"].first()
-    zero = [loss for loss in flat if known[loss] == 0]
-    left_out = f" (κ = 0, so left out: {', '.join(zero)})" if zero else ""
-    left_out += "\n(not of those that are no f(βρ) alone)" if len(flat) > len(zero) else ""
-    titles = {"beta": "against β", "beta_kappa": f"against β κ, the strength near z = 0{left_out}"}
-    for column, x in enumerate(columns):
-        grid[0, column].set_title(titles[x], fontsize=9)
-        grid[1, column].set_xlabel("β [no unit]" if x == "beta" else "β κ [no unit]")
-        log_axis(grid[1, column], "x")
-    moved = points.loc[points["kl"] > 0, "kl"]
-    if len(moved):
-        log_axis(grid[0, 0], "y")
-        grid[0, 0].set_ylim(bottom=moved.min() / 2)
-    grid[0, 0].set_ylabel(KL_LABEL)
-    grid[1, 0].set_ylabel(GOLD_LABEL)
-    low, high = points["gold"].min(), points["gold"].max()
-    grid[1, 0].set_ylim(low - 0.6 * (high - low) - 0.05, high + 0.6 * (high - low) + 0.05)
-    legend_below(figure, grid[0, 0])
-    figure.suptitle(f"At the end of training\n{seeds_note(points)}")
-    return figure
+    shown = [loss for loss in shown_losses(curves) if (points["loss"] == loss).any()]
+    curved = [loss for loss in shown if (points.loc[points["loss"] == loss, "kappa"] > 0).any()]
+    columns = ["beta", "beta_kappa"] if len(curved) > 1 else ["beta"]
+    figure, panels = column(HEIGHT * len(columns) + 0.2, rows=len(columns), sharey=True)
+    styles = loss_styles(losses_of(curves))
+    for axes, x in zip(panels, columns, strict=True):
+        labels = []
+        for loss in shown if x == "beta" else curved:
+            line, style = points[points["loss"] == loss].sort_values(x), line_style(styles[loss])
+            line = line[line["kl"] > 0]
+            if line.empty:
+                continue
+            curve(
+                axes,
+                loss_label(loss),
+                line[x],
+                line["kl"],
+                ends_of(line, "kl"),
+                band=0.08,
+                **style,
+                marker="o",
+                markersize=2.5,
+            )
+            labels.append(EndLabel(line[x].iloc[-1], line["kl"].iloc[-1], loss_label(loss), style["color"]))
+        log_axis(axes, "x")
+        axes.set_xlabel(LABELS[x])
+        if labels:
+            log_axis(axes, "y")
+            axes.set_ylim(bottom=points.loc[points["kl"] > 0, "kl"].min() / 2)
+        end_labels(axes, labels, HEIGHT - 0.35)
+    figure.supylabel("KL at the end [nats per response]")
+    flat = [loss_label(loss) for loss in shown if loss not in curved]
+    words = f"End of training, {seeds_note(points)}." + (
+        f" κ = f″(0) / |f′(0)|; {listed(flat)} {'has' if len(flat) == 1 else 'have'} none above 0."
+        if flat and curved
+        else ""
+    )
+    return headed(figure, alignment(curves).title, words, place)
 
 
 FIGURE = Kind(
     name="regularization",
-    caption="KL and gold against β, and against βκ.",
+    caption="Does κ explain why losses go different ways at the same β?",
     rank=30,
     shows="point",
     draw=draw,

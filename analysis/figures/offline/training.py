@@ -1,61 +1,86 @@
-"""Gold against KL along training, one panel a loss, one curve a beta."""
+"""What does each beta do along training: how far does it go, and does gold fall again?"""
 
 import math
+from typing import Any
 
 import pandas as pd
-from matplotlib.figure import Figure
 
 from analysis.figures.kind import Kind
-from analysis.figures.style import (
-    GOLD_LABEL,
-    KL_LABEL,
-    band,
-    beta_bar,
-    beta_scale,
-    draw_oracle,
-    frame,
-    legend_inside,
-    losses_of,
-    panels,
-    seeds_note,
-)
-from analysis.statistics.peaks import peaks, training_curves
+from analysis.figures.layout import Picture, headed, panels
+from analysis.figures.marks import LABEL_SIZE, curve, draw_oracle, ends_of, frame
+from analysis.figures.style import GOLD_LABEL, KL_LABEL, beta_scale, few, root_axis, seeds_of
+from analysis.headline.rise_and_fall import rise_and_fall
+from analysis.records.load import final_rows, without_diverged
+from analysis.records.names import in_words, loss_label, losses_of
+from analysis.statistics.peaks import training_curves
+
+MOST = 12  # panels
+SEEDS = 8  # that have a line of their own
 
 
-def draw(curves: pd.DataFrame) -> Figure:
-    """Means over seeds at equal steps; a square marks where each peaks, placed by the other seeds, a dot where it ends.
-
-    Intervals of gold are drawn for the smallest, the middle and the largest beta, since more would hide each other.
-    """
-    means, tops = training_curves(curves), peaks(curves)
-    figure, grid = panels(losses_of(curves))
-    colors = beta_scale(means["beta"])
-    betas = sorted(means["beta"].dropna().unique()) or [math.nan]
-    for loss, axes in grid.items():
+def draw(curves: pd.DataFrame, place: str = "") -> Picture:
+    """A panel a loss, with the mean paths of three beta and each seed of the smallest."""
+    means, rows = training_curves(curves), without_diverged(curves)
+    losses = losses_of(final_rows(curves))[:MOST]
+    figure, grid = panels([loss_label(loss) for loss in losses])
+    betas, colors = few(means["beta"].dropna().unique()) or [math.nan], beta_scale(means["beta"])
+    for loss in losses:
+        axes, of_loss = grid[loss_label(loss)], means[means["loss"] == loss]
         frame(axes, curves, means[["kl", "gold"]])
-        for beta, curve in means[means["loss"] == loss].groupby("beta", dropna=False):
-            color = colors.to_rgba(beta)
-            axes.plot(curve["kl"], curve["gold"], color=color)
-            if math.isnan(beta) or beta in (betas[0], betas[len(betas) // 2], betas[-1]):
-                band(axes, curve, "kl", "gold", color)
-            top = tops[(tops["loss"] == loss) & (tops["beta"].isna() if pd.isna(beta) else tops["beta"] == beta)]
-            axes.plot(top["peak_kl"], top["peak_gold"], "s", color=color, markeredgecolor="black", markeredgewidth=0.5)
-            axes.plot(curve["kl"].iloc[-1], curve["gold"].iloc[-1], "o", color=color, markersize=3.5)
-        draw_oracle(axes, curves)
-    figure.supxlabel(KL_LABEL)
+        mine = [beta for beta in betas if at(of_loss, beta).any()] or few(of_loss["beta"]) or [math.nan]
+        for number, beta in enumerate(mine):
+            path, color = of_loss[at(of_loss, beta)], colors(beta)
+            if number == 0:
+                own = rows[(rows["loss"] == loss) & at(rows, beta)]
+                for _, seed in list(own.groupby("seed"))[:SEEDS]:
+                    axes.plot(seed["kl"], seed["gold"], color=color, linewidth=0.35, alpha=0.45)
+            name = "" if math.isnan(beta) else f"β {beta:g}"
+            curve(
+                axes, name or "no β", path["kl"], path["gold"], ends_of(path, "gold"), band=0.0, color=color, zorder=3
+            )
+            end = path.iloc[-1]
+            axes.plot(
+                end["kl"], end["gold"], "s", color=color, markersize=3, markeredgecolor="white", markeredgewidth=0.4
+            )
+            below: dict[str, Any] = {"xytext": (3, 0), "va": "center"}
+            if number == 0:
+                below = {"xytext": (-2, -3), "va": "top", "ha": "right"}
+            axes.annotate(
+                name, (end["kl"], end["gold"]), textcoords="offset points", fontsize=LABEL_SIZE - 0.5, color=color,
+                zorder=6, **below,
+            )  # fmt: skip
+        draw_oracle(axes, curves, "best possible" if loss == losses[0] else "")
+        root_axis(axes)
+    figure.supxlabel(KL_LABEL + ", on a scale of its root")
     figure.supylabel(GOLD_LABEL)
-    shown = ", shown for three β" if means["seeds"].max() > 1 and len(betas) > 3 else ""
-    figure.suptitle(
-        f"Along training, averaged at equal steps (square: cross-fitted peak, dot: end)\n{seeds_note(means)}{shown}"
+    more = len(losses_of(final_rows(curves))) - len(losses)
+    thin = "single seeds of the smallest β" if means["beta"].notna().any() else "single seeds"
+    words = f"Mean paths along training over {seeds_of(means)}; square: end; thin: {thin}." + (
+        f" {more} more losses are in the tables." if more else ""
     )
-    legend_inside(next(iter(grid.values())))
-    beta_bar(figure, colors, means["beta"], list(grid.values()))
-    return figure
+    return headed(figure, title_of(curves), words, place)
+
+
+def title_of(curves: pd.DataFrame) -> str:
+    """For how many losses gold surely falls."""
+    numbers = rise_and_fall(curves).numbers
+    falls, count = int(numbers["losses_that_fall"] or 0), int(numbers["losses"] or 0)
+    where = "" if numbers["beta"] is None else " at the smallest β"
+    if count == 1:
+        return f"After its peak, gold {'surely falls' if falls else 'does not surely fall'}{where}"
+    if not falls:
+        return f"After its peak, gold does not surely fall{where}, with any of {in_words(count)} losses"
+    return f"After its peak, gold surely falls{where} with {in_words(falls)} of {in_words(count)} losses"
+
+
+def at(table: pd.DataFrame, beta: float) -> pd.Series:
+    """Which rows have this beta, or none."""
+    return table["beta"].isna() if math.isnan(beta) else table["beta"] == beta
 
 
 FIGURE = Kind(
     name="training",
-    caption="Gold against KL along training, a panel a loss, a curve a β.",
+    caption="What does each β do along training: how far does it go, and does gold fall again?",
     rank=10,
     shows="point",
     draw=draw,

@@ -1,76 +1,103 @@
-"""What the proxy says and what gold says of policies optimized against it, over sqrt(KL), with the fitted law."""
+"""Where does gold turn while the proxy's score goes on rising?"""
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
-from analysis.figures.curve_groups import Family, families
 from analysis.figures.kind import Kind
-from analysis.figures.style import GOLD_LABEL, band, legend_beside, level, panels, seeds_note
-from analysis.statistics.law_fits import form_of
-from analysis.statistics.laws import fit_scaling_law
+from analysis.figures.layout import Picture, headed, panels
+from analysis.figures.marks import EndLabel, corner_names, curve, end_labels, ends_of, level, zero_line
+from analysis.figures.style import GOLD_LABEL, few, ramp, seeds_note
+from analysis.headline.proxies import against_proxies
+from analysis.records.proxy_settings import Family, families
 from analysis.statistics.peaks import means_along
 
-D_LABEL = r"$d = \sqrt{\mathrm{KL}(\pi\,\Vert\,\pi_\mathrm{ref})}$ [√nats]"
+D_LABEL = r"$\sqrt{\mathrm{KL}(\pi\,\Vert\,\pi_\mathrm{ref})}$ [√nats]"
+MOST = 6  # panels
+LINES = 3  # values in a panel
 
 
-def draw(curves: pd.DataFrame) -> Figure:
-    """A panel for each method and further setting; means over seeds at equal n or step.
-
-    Dashed: the proxy. Solid: gold, with its interval for the first, middle and last curve. Dotted: the law.
-    """
+def draw(curves: pd.DataFrame) -> Picture:
+    """A panel for each method and further setting, with the first, middle and last value of the setting that varies."""
     every = list(families(curves))
-    alike = sum(family.method == every[0].method for family in every)
-    figure, grid = panels([family.title for family in every], alike if 1 < alike <= 4 else 3)
-    if len(every) < 3:
-        width, height = figure.get_size_inches()
-        figure.set_size_inches(1.3 * width, 1.3 * height)
+    shown = every[:MOST]
+    figure, grid = panels([family.title for family in shown], most=1 if len(shown) <= 3 else 2, height=1.7)
     tables = []
-    for family in every:
+    for family in shown:
         tables += draw_family(grid[family.title], family)
     level(list(grid.values()), tables, ("gold", "proxy"))
+    for family in shown:
+        label_family(grid[family.title], family, wide=len(shown) <= 3, first=family is shown[0])
     figure.supxlabel(D_LABEL)
-    figure.supylabel(GOLD_LABEL.replace("gold reward", "score"))
-    figure.suptitle(
-        "Solid: gold. Dashed: the proxy, recalibrated. Dotted: the law fitted to gold,\n"
-        f"d (α − β d) for best-of-n, d (α − β log d) for the others\n{seeds_note(pd.concat(tables))}"
+    figure.supylabel(GOLD_LABEL.replace("gold", "score"))
+    more = len(every) - len(shown)
+    words = (
+        f"Solid: gold, {seeds_note(pd.concat(tables))}. Dashed: the proxy's score, recalibrated. Squares: highest gold."
+        + (f" {more} more panels are in the table." if more else "")
     )
-    legend_beside(figure, max(grid.values(), key=lambda axes: len(axes.get_legend_handles_labels()[1])))
-    return figure
+    return headed(figure, against_proxies(curves)[0].title, words)
+
+
+def chosen(family: Family) -> list[object]:
+    """The values of a family that are drawn: the first, the middle and the last."""
+    values = list(family.labels)
+    places = few(range(len(values)), LINES)
+    there = [values[int(place)] for place in places]
+    return [value for value in there if (family.rows[family.varied] == value).any()] or [None]
+
+
+def rows_of(family: Family, value: object) -> pd.DataFrame:
+    """The rows of a value, or of those that have none."""
+    return family.rows[family.rows[family.varied].isna() if value is None else family.rows[family.varied] == value]
 
 
 def draw_family(axes: Axes, family: Family) -> list[pd.DataFrame]:
     """The curves of one panel; the means that were drawn."""
-    tables = []
-    values = list(family.styles)
-    few = {None, values[0], values[len(values) // 2], values[-1]}
-    axes.axhline(0.0, color="0.6", linewidth=0.8, zorder=1)
-    for value, (color, label) in (family.styles | {None: ("black", "")}).items():
-        rows = family.rows[family.rows[family.varied].isna() if value is None else family.rows[family.varied] == value]
-        if rows.empty:
-            continue
-        mean = means_along(rows, ["gold", "proxy"])
-        d = np.sqrt(mean["kl"].clip(lower=0.0))
-        axes.plot(d, mean["gold"], color=color, label=label or None)
-        axes.plot(d, mean["proxy"], color=color, linestyle="--", linewidth=1)
-        if value in few:
-            band(axes, mean.assign(d=d), "d", "gold", color)
-        moved = rows[rows["kl"] > 0]
-        try:
-            law = fit_scaling_law(np.sqrt(moved["kl"]), moved["gold"], form_of(rows))
-        except ValueError:
-            continue
-        finally:
-            tables.append(mean)
-        along = np.linspace(0.0, float(d.max()), 100)
-        axes.plot(along, law.predict(along), color=color, linestyle=":", linewidth=1.2)
+    tables, values = [], chosen(family)
+    zero_line(axes)
+    for value, color in zip(values, ramp(len(values)), strict=True):
+        mean = means_along(rows_of(family, value), ["gold", "proxy"])
+        d, name = np.sqrt(mean["kl"].clip(lower=0.0)), name_of(family, value)
+        curve(axes, f"gold, {name}", d, mean["gold"], ends_of(mean, "gold"), color=color)
+        curve(axes, f"proxy, {name}", d, mean["proxy"], color=color, linestyle="--", linewidth=0.9)
+        top = int(mean["gold"].to_numpy().argmax())
+        axes.plot(
+            d.iloc[top],
+            mean["gold"].iloc[top],
+            "s",
+            color=color,
+            markersize=4,
+            markeredgecolor="white",
+            markeredgewidth=0.5,
+        )
+        tables.append(mean)
     return tables
+
+
+def label_family(axes: Axes, family: Family, *, wide: bool, first: bool) -> None:
+    """Names at the ends of gold, where there is room beside the panel; else in a corner of the first panel."""
+    values, labels = chosen(family), []
+    for value, color in zip(values, ramp(len(values)), strict=True):
+        mean = means_along(rows_of(family, value), ["gold"])
+        labels.append(
+            EndLabel(
+                float(np.sqrt(max(mean["kl"].iloc[-1], 0.0))), mean["gold"].iloc[-1], name_of(family, value), color
+            )
+        )
+    if wide:
+        end_labels(axes, labels, 1.4)
+    elif first:
+        corner_names(axes, labels)
+
+
+def name_of(family: Family, value: object) -> str:
+    """What a value is called."""
+    return "all" if value is None else family.labels[value].replace(" parameters", " par.")
 
 
 FIGURE = Kind(
     name="overoptimization",
-    caption="Gold (solid) and proxy score (dashed) against the square root of KL, with the fitted law.",
+    caption="Where does gold turn while the proxy's score goes on rising?",
     rank=60,
     shows="proxies",
     draw=draw,

@@ -1,19 +1,22 @@
 """Reinforcement learning against best-of-n: the same gold at equal KL, or at an equal score of the proxy?"""
 
 import pandas as pd
-from matplotlib.figure import Figure
 
-from analysis.figures.curve_groups import at_extreme_values, value_label, varied_settings, with_labels
 from analysis.figures.kind import Kind
-from analysis.figures.style import GOLD_LABEL, KL_LABEL, band, draw_oracle, legend_below, level, seeds_note
+from analysis.figures.layout import Picture, column, headed
+from analysis.figures.marks import EndLabel, curve, draw_oracle, end_labels, ends_of, level
+from analysis.figures.proxies.penalty import PROXY_LABEL
+from analysis.figures.style import GOLD_LABEL, KL_LABEL, PALETTE, few, seeds_note
+from analysis.headline.proxies import methods_apart
 from analysis.records.about import cards
+from analysis.records.proxy_settings import at_extreme_values, value_label, varied_settings, with_labels
 from analysis.statistics.peaks import means_along
 
-PROXY_LABEL = "proxy score [sd of gold under $\\pi_\\mathrm{ref}$]"
-MOST = 3
+HEIGHT = 1.8
+MOST = 2  # values of the first other setting
 
 
-def draw(curves: pd.DataFrame) -> Figure:
+def draw(curves: pd.DataFrame) -> Picture:
     """Gold against KL, and against the proxy's score; a dash for each method, a colour for the first other setting."""
     rows = with_labels(curves)
     names = [name for name in varied_settings(rows) if name != "beta"]
@@ -23,11 +26,10 @@ def draw(curves: pd.DataFrame) -> Figure:
     if "beta" in rows:
         rows, _ = at_extreme_values(rows, ["beta"], 0)
     values = sorted(rows[key].dropna().unique()) if key else [None]
-    chosen = values if len(values) <= MOST else [values[0], values[len(values) // 2], values[-1]]
-    figure = Figure(figsize=(10, 4.8), layout="constrained")
-    over_kl, over_proxy = figure.subplots(1, 2, sharey=True)
-    tables = []
-    for value, color in zip(chosen, ("#0072B2", "#D55E00", "#009E73"), strict=False):
+    chosen = [values[int(place)] for place in few(range(len(values)), MOST)]
+    figure, (over_kl, over_proxy) = column(2 * HEIGHT + 0.2, rows=2)
+    tables, labels = [], {"kl": list[EndLabel](), "proxy": list[EndLabel]()}
+    for value, color in zip(chosen, PALETTE, strict=False):
         for method, card in cards(curves).items():
             part = rows[rows["method"] == method]
             part = part if key is None else part[part[key].isna() | (part[key] == value)]
@@ -35,23 +37,30 @@ def draw(curves: pd.DataFrame) -> Figure:
                 continue
             mean = means_along(part, ["gold", "proxy"])
             tables.append(mean)
-            label = card.label if key is None else f"{card.label}, {value_label(key, value)}"
+            name = (
+                card.label
+                if key is None
+                else f"{card.label}, {value_label(key, value)}".replace(" parameters", " par.")
+            )
             for axes, x in ((over_kl, "kl"), (over_proxy, "proxy")):
-                axes.plot(mean[x], mean["gold"], color=color, linestyle=card.line, label=label)
-                band(axes, mean, x, "gold", color)
+                curve(axes, name, mean[x], mean["gold"], ends_of(mean, "gold"), color=color, linestyle=card.line)
+                labels[x].append(EndLabel(mean[x].iloc[-1], mean["gold"].iloc[-1], name, color))
     over_kl.set(xlabel=KL_LABEL, ylabel=GOLD_LABEL)
-    draw_oracle(over_kl, curves)
-    level([over_kl], tables, ("gold",))
     over_kl.set_xlim(0, max(float(table["kl"].max()) for table in tables))
-    over_proxy.set(xlabel=PROXY_LABEL)
-    figure.suptitle(f"What optimizing spends and gets, along n or training{fixed}; {seeds_note(pd.concat(tables))}")
-    legend_below(figure, over_kl)
-    return figure
+    draw_oracle(over_kl, curves)
+    level([over_kl, over_proxy], tables, ("gold",))
+    over_proxy.set(xlabel=PROXY_LABEL, ylabel=GOLD_LABEL)
+    for axes, x in ((over_kl, "kl"), (over_proxy, "proxy")):
+        end_labels(axes, labels[x], HEIGHT - 0.4)
+    found = methods_apart(with_labels(curves))
+    where = fixed.removeprefix(", ")
+    words = f"Paths along n or training{f' ({where})' if where else ''}, {seeds_note(pd.concat(tables))}."
+    return headed(figure, found.title if found else "What optimizing spends in KL and gets in gold", words)
 
 
 FIGURE = Kind(
     name="spending",
-    caption="RL against best-of-n: gold over KL, and over the proxy's score.",
+    caption="RL against best-of-n: the same gold at equal KL, or at an equal score of the proxy?",
     rank=70,
     shows="proxies",
     draw=draw,

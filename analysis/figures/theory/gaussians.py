@@ -1,46 +1,64 @@
-"""Offline regularization is not KL: the worked example of analysis/statistics/gaussians.py."""
+"""Is offline regularization KL? The worked example of analysis/theory/gaussians.py."""
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from analysis.figures.kind import Kind
-from analysis.statistics.gaussians import Descent, X, descend, log_gaussian, log_reference
+from analysis.figures.layout import Picture, column, headed
+from analysis.figures.marks import LABEL_SIZE, curve
+from analysis.figures.style import SOFT, log_axis
+from analysis.theory.gaussians import Descent, X, descend, log_gaussian, log_reference
+
+HEIGHT = 1.6
+BEFORE, AFTER = "#0072B2", "#D55E00"
 
 
-def draw(descent: Descent) -> Figure:
-    """Left: the reference, and the policy before and after. Right: KL against the squared loss along the descent."""
+def draw(descent: Descent) -> Picture:
+    """Above: the reference, and the policy before and after. Below: KL against the squared loss along the descent."""
     path = descent.path
-    figure = Figure(figsize=(10, 4.2), layout="constrained")
-    densities, trace = figure.subplots(1, 2)
-    densities.fill_between(X, np.exp(log_reference(X)), color="0.85", label=r"$\pi_\mathrm{ref} = \mu$")
-    for place, color, style, name in ((0, "#0072B2", "-", "before"), (-1, "#D55E00", "--", "after")):
-        row = path.iloc[place]
-        label = f"{name}: KL {row['kl']:.2f} nats, squared loss {row['squared']:.3g} nats²"
-        densities.plot(
-            X, np.exp(log_gaussian(X, row["mean"], row["deviation"])), color=color, linestyle=style, label=label
-        )
+    start, end = path.iloc[0], path.iloc[-1]
+    figure, (densities, trace) = column(2 * HEIGHT + 0.3, rows=2)
+    densities.fill_between(X, np.exp(log_reference(X)), color="0.85")
+    densities.annotate(r"reference = $\mu$", (-8.7, 0.09), fontsize=LABEL_SIZE, color=SOFT)
+    for row, color, name in ((start, BEFORE, "before"), (end, AFTER, "after")):
+        density = np.exp(log_gaussian(X, row["mean"], row["deviation"]))
+        curve(densities, name, X, density, color=color, linestyle="-" if name == "before" else "--")
+        peak = int(density.argmax())
+        densities.annotate(
+            f"{name}: KL {row['kl']:.2f}", (X[peak], density[peak]), xytext=(0, 2), textcoords="offset points",
+            fontsize=LABEL_SIZE, color=color, ha="center",
+        )  # fmt: skip
     densities.set(xlim=(-9, 9), ylim=(0, 0.55), xlabel="response", ylabel="density")
-    densities.legend(loc="upper center")
-    trace.plot(path["squared"], path["kl"], marker=".", color="#009E73")
-    for place, text, away in ((0, "start", (16, 4)), (-1, "minimum", (-30, 6))):
-        row = path.iloc[place]
-        trace.annotate(text, (row["squared"], row["kl"]), xytext=away, textcoords="offset points", ha="center")
-    trace.set(
-        xscale="log",
-        yscale="log",
-        xlabel=r"μ-weighted squared loss $\frac{1}{2}$ E$_\mu$ ρ² [nats²], falling to the right",
-        ylabel="KL [nats]",
+    curve(trace, "descent", path["squared"], path["kl"], color="#1F9981")
+    for which in ("x", "y"):
+        log_axis(trace, which)
+    middle = len(path) // 2
+    after, before = ((path["squared"].iloc[i], path["kl"].iloc[i]) for i in (middle + 1, middle - 1))
+    trace.annotate("", after, before, arrowprops={"arrowstyle": "-|>", "color": "#1F9981"})
+    for row, color, name, place in ((start, BEFORE, "before", (-4, 4)), (end, AFTER, "after", (5, 4))):
+        trace.plot(row["squared"], row["kl"], "o", color=color)
+        side = "right" if name == "before" else "left"
+        trace.annotate(
+            name,
+            (row["squared"], row["kl"]),
+            xytext=place,
+            textcoords="offset points",
+            ha=side,
+            color=color,
+            fontsize=LABEL_SIZE,
+        )
+    trace.set(xlabel=r"squared loss $\frac{1}{2}\,E_\mu\,\rho^2$ [nats²]", ylabel="KL [nats]")
+    trace.margins(0.12)
+    title = (
+        f"The squared loss falls from {start['squared']:.3g} to {end['squared']:.2g}, and KL rises from "
+        f"{start['kl']:.2g} to {end['kl']:.2g}"
     )
-    trace.invert_xaxis()  # the descent goes to the right
-    figure.suptitle(
-        "one Gaussian descends on the μ-weighted squared loss from a mode, and its KL rises (computed, no data)"
-    )
-    return figure
+    words = "One Gaussian descends on the squared loss to a mixture of two, from one of its modes. Computed, no data."
+    return headed(figure, title, words)
 
 
 FIGURE = Kind(
     name="counterexample",
-    caption="Offline regularization is not KL: minimizing the one raises the other, computed without data.",
+    caption="Is offline regularization KL? Minimizing the one can raise the other.",
     rank=150,
     shows="worked",
     draw=lambda: draw(descend()),

@@ -1,47 +1,69 @@
-"""How much gradient each loss gives to the margins that were actually seen."""
+"""How much gradient does each loss give to the margins that were seen?"""
 
 import pandas as pd
-from matplotlib.figure import Figure
 
 from analysis.figures.kind import Kind
-from analysis.figures.style import beta_bar, beta_scale, losses_of, panels
+from analysis.figures.layout import Picture, headed, panels
+from analysis.figures.marks import LABEL_SIZE, curve, points
+from analysis.figures.style import beta_scale, few
+from analysis.headline.weights import weights_seen
+from analysis.records.names import loss_label, losses_of
 
-LANE = 0.22
-HIGHEST = 4.0
+LANE = 0.55
+HIGHEST = 3.0
 WIDEST = 6.0  # |z|, as far as f is tabulated
+MOST = 8  # panels
 
 
-def draw(table: pd.DataFrame, functions: pd.DataFrame) -> Figure:
-    """|f'(z)| / |f'(0)| along z, and below it quantiles of z at the end of training, a bar a beta.
+def draw(table: pd.DataFrame, functions: pd.DataFrame) -> Picture:
+    """|f'(z)| / |f'(0)| along z, and below it where z of 5 to 95 % of the pairs lies, at three beta.
 
     table: what `gradient_weights` gives. functions: loss, z, slope.
     """
-    names = losses_of(table)
-    figure, axes = panels(names)
-    colors = beta_scale(table["beta"])
-    betas = sorted(table["beta"].unique())
-    for loss, panel in axes.items():
+    names = losses_of(table)[:MOST]
+    figure, grid = panels([loss_label(name) for name in names])
+    betas, colors = few(table["beta"]), beta_scale(table["beta"])
+    for loss in names:
+        axes = grid[loss_label(loss)]
         f = functions[functions["loss"] == loss].sort_values("z")
         scale = f["slope"].abs().to_numpy()[f["z"].abs().to_numpy().argmin()]
-        panel.plot(f["z"], f["slope"].abs() / scale, color="0.2")
-        for beta, bar in table[table["loss"] == loss].groupby("beta"):
-            z = bar.sort_values("quantile")["z"].to_numpy(float)
-            height, color = -0.35 - LANE * betas.index(beta), colors.to_rgba(beta)
-            panel.plot(z[[0, -1]], [height, height], color=color, linewidth=1)
-            panel.plot(z[[1, -2]], [height, height], color=color, linewidth=3, solid_capstyle="butt")
-            panel.plot(z[2], height, marker="o", markersize=4, color=color, markeredgecolor="white")
-        panel.axvline(0.0, color="0.6", linewidth=0.8, zorder=1)
-        panel.set(xlim=(-WIDEST, WIDEST), ylim=(-0.6 - LANE * len(betas), HIGHEST), yticks=range(int(HIGHEST) + 1))
-    beta_bar(figure, colors, table["beta"], list(axes.values()))
+        curve(axes, "weight", f["z"], f["slope"].abs() / scale, color="0.2")
+        for lane, beta in enumerate(betas):
+            z = table[(table["loss"] == loss) & (table["beta"] == beta)].sort_values("quantile")["z"].to_numpy(float)
+            if not len(z):
+                continue
+            height, color = -LANE * (lane + 0.8), colors(beta)
+            points(
+                axes,
+                f"z at β {beta:g}",
+                [z[2]],
+                [height],
+                ([z[0]], [z[-1]]),
+                along="x",
+                fmt="o",
+                color=color,
+                markersize=3.5,
+            )
+            axes.plot(z[[1, -2]], [height, height], color=color, linewidth=2.5, solid_capstyle="butt")
+            axes.annotate(
+                f"β {beta:g}", (-WIDEST, height), xytext=(2, 0), textcoords="offset points", color=color, va="center",
+                fontsize=LABEL_SIZE - 0.5,
+            )  # fmt: skip
+        axes.axvline(0.0, color="0.6", linewidth=0.7, zorder=1)
+        axes.axhline(0.0, color="0.6", linewidth=0.7, zorder=1)
+        axes.set(xlim=(-WIDEST, WIDEST), ylim=(-LANE * (len(betas) + 0.4), HIGHEST), yticks=range(int(HIGHEST) + 1))
     figure.supxlabel("z = βρ")
-    figure.supylabel("|f′(z)| / |f′(0)|, and below it where z lies")
-    figure.suptitle("what a pair weighs, and z on a run's own pairs at the end: 5, 25, 50, 75, 95 %, mean over seeds")
-    return figure
+    figure.supylabel("weight of a pair, 1 at z = 0")
+    words = (
+        "Curve: |f′(z)| / |f′(0)|. Below it, z on the pairs of training at its end, mean over seeds; dot: median, "
+        "thick: half of the pairs, thin: nine of ten."
+    )
+    return headed(figure, weights_seen(table).title, words)
 
 
 FIGURE = Kind(
     name="weights",
-    caption="How much gradient each loss gives to the margins that were seen.",
+    caption="How much gradient does each loss give to the margins that were seen?",
     rank=140,
     shows="other",
     draw=draw,

@@ -1,44 +1,91 @@
-"""The losses as functions of z = beta rho: near 0, and in their tails."""
+"""How do the losses differ as functions of z = beta rho: near 0, and in their tails?"""
+
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 
 from analysis.figures.kind import Kind
-from analysis.figures.style import legend_below, loss_styles, losses_of
+from analysis.figures.layout import Picture, column, headed
+from analysis.figures.marks import LABEL_SIZE, EndLabel, curve, end_labels
+from analysis.figures.style import SOFT, line_style, loss_styles
+from analysis.records.names import in_words, listed, loss_label, losses_of
 
-FLOOR = 3e-3
+HEIGHT = 1.9
+MOST = 7  # lines
+FLOOR = 1e-3
+NEAR, TAIL = (-2.0, 3.0), (-5.0, 5.0)
 
 
-def label(name: str, kappa: float) -> str:
-    """A loss with its kappa, where it has one."""
-    return name if np.isnan(kappa) else f"{name}, κ = {kappa:.3g}"
+def draw(losses: pd.DataFrame) -> Picture:
+    """f near 0, where it starts at its value there, and |f'| in the tails. `losses` is what `load_losses` returns."""
+    every = losses_of(losses)
+    names, styles = every[:MOST], loss_styles(every)
+    figure, (near, weight) = column(2 * HEIGHT + 0.2, rows=2)
+    labels: list[list[EndLabel]] = [[], []]
+    for name in names:
+        table, style = losses[losses["loss"] == name].sort_values("z"), line_style(styles[name])
+        here = table[table["z"].between(*NEAR)]
+        kappa = float(table["kappa"].iloc[0])
+        text = loss_label(name) + ("" if np.isnan(kappa) else f", κ {kappa:.2g}")
+        curve(near, text, here["z"], here["f"], **style)
+        labels[0].append(
+            EndLabel(here["z"].iloc[-1], float(np.clip(here["f"].iloc[-1], -0.1, 4.0)), text, style["color"])
+        )
+        tail = table[table["z"].between(*TAIL)]
+        slope = np.maximum(tail["slope"].abs(), FLOOR / 10)
+        curve(weight, loss_label(name), tail["z"], slope, **style)
+        labels[1].append(
+            EndLabel(tail["z"].iloc[-1], max(float(slope.iloc[-1]), FLOOR), loss_label(name), style["color"])
+        )
+    near.set(xlim=NEAR, ylim=(-0.1, 4), ylabel="f(z)", title="Near z = 0: slope −1 or less, bend κ")
+    weight.set(
+        yscale="log",
+        xlim=TAIL,
+        ylim=(FLOOR, 100),
+        ylabel="|f′(z)|",
+        xlabel="z = βρ",
+        title="What a pair weighs in the gradient",
+    )
+    for name in filter(lambda name: overshoot(losses[losses["loss"] == name]), names):
+        near.annotate("pulls back", (2.35, 1.9), ha="right", fontsize=LABEL_SIZE, color=styles[name]["color"])
+    for axes in (near, weight):
+        axes.axvline(0, color="0.6", linewidth=0.7, zorder=1)
+    weight.annotate("wrong side", (TAIL[0], FLOOR), xytext=(3, 3), **WORDS)
+    weight.annotate("margin reached", (TAIL[1], FLOOR), xytext=(-3, 3), **(WORDS | {"ha": "right"}))
+    for axes, ends in zip((near, weight), labels, strict=True):
+        end_labels(axes, ends, HEIGHT - 0.3)
+    back = [loss_label(name) for name in names if overshoot(losses[losses["loss"] == name])]
+    growing = [name for name in names if grows(losses[losses["loss"] == name])]
+    title = f"{in_words(len(growing))} of {in_words(len(names))} losses weigh pairs on the wrong side ever more"
+    if back:
+        title += f"; {listed(back)} pull{'s' * (len(back) == 1)} back a margin that overshoots"
+    more = len(every) - len(names)
+    words = "f(z) of a pair with margin ρ and strength β." + (
+        f" {more} more are in `losses.parquet`." if more > 0 else ""
+    )
+    return headed(figure, title, words)
 
 
-def draw(losses: pd.DataFrame) -> Figure:
-    """f near 0; f and |f'| over a wider range on a logarithmic scale. `losses` is what `load_losses` returns."""
-    styles = loss_styles(losses_of(losses))
-    figure = Figure(figsize=(10.5, 4.1), layout="constrained")
-    near, tail, weight = figure.subplots(1, 3)
-    for order, (name, style) in enumerate(styles.items()):
-        table = losses[losses["loss"] == name]
-        every = {"markevery": (10 * order, 80), **style}
-        near.plot(table["z"], table["f"], label=label(name, table["kappa"].iloc[0]), **every)
-        for axes, column in ((tail, table["f"]), (weight, table["slope"].abs())):
-            axes.plot(table["z"], np.maximum(column, FLOOR / 10), **every)
-    near.set(xlim=(-2, 3), ylim=(-0.1, 4), ylabel="f(z)", title="around z = 0")
-    tail.set(yscale="log", ylim=(FLOOR, 100), ylabel="f(z)", title="tails")
-    weight.set(yscale="log", ylim=(FLOOR, 100), ylabel="|f′(z)|", title="weight of a pair in the gradient")
-    for axes in (near, tail, weight):
-        axes.set_xlabel("z = β ρ [no unit]")
-        axes.axvline(0, color="0.6", linewidth=0.8, zorder=1)
-    legend_below(figure, near)
-    return figure
+WORDS: dict[str, Any] = {"textcoords": "offset points", "fontsize": LABEL_SIZE - 0.5, "color": SOFT}
+
+
+def overshoot(table: pd.DataFrame) -> bool:
+    """Whether f rises again where the margin is large."""
+    return bool((table.loc[table["z"] > 1.5, "slope"] > 0.1).any())
+
+
+def grows(table: pd.DataFrame) -> bool:
+    """Whether |f'| at z = -5 is more than half as large again as at -2."""
+    far, near = (
+        abs(float(np.interp(z, table["z"].sort_values(), table.sort_values("z")["slope"]))) for z in (-5.0, -2.0)
+    )
+    return far > 1.5 * near
 
 
 FIGURE = Kind(
     name="losses",
-    caption="The functions f of the sweep, their tails, and the weight that each gives a pair.",
+    caption="How do the losses differ as functions of z: near 0, and in their tails?",
     rank=160,
     shows="other",
     draw=draw,

@@ -2,11 +2,13 @@
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 
 from analysis.figures.kind import Kind
-from analysis.figures.style import beta_bar, beta_scale, level, losses_of, panels, seeds_of
-from analysis.statistics.population_links import LINKS
+from analysis.figures.layout import Picture, headed, panels
+from analysis.figures.marks import LABEL_SIZE, curve, zero_line
+from analysis.figures.style import beta_scale, few, seeds_of
+from analysis.headline.links import margins_and_link
+from analysis.records.names import loss_label, losses_of
 
 
 def temperature_of(runs: pd.DataFrame) -> float | None:
@@ -20,34 +22,46 @@ def temperature_of(runs: pd.DataFrame) -> float | None:
     return float(values[0]) if plain.all() and len(values) == 1 else None
 
 
-def draw(table: pd.DataFrame) -> Figure:
-    """z toward the response with more gold against the gap of gold, a panel a loss, a curve a beta, the link dashed.
+def draw(table: pd.DataFrame) -> Picture:
+    """z toward the response with more gold, less the link, against the gap of gold; a panel a loss, three beta.
 
     table: what `margins_by_gap` gives.
     """
     names = losses_of(table)
-    figure, axes = panels(names)
-    colors = beta_scale(table["beta"])
-    gaps = np.linspace(0.0, float(table["gap"].max()), 200)
-    for loss, panel in axes.items():
-        rows = table[table["loss"] == loss]
-        for beta, curve in rows.groupby("beta"):
-            panel.plot(curve["gap"], curve["z"], marker="o", markersize=3, color=colors.to_rgba(beta))
-        panel.plot(gaps, LINKS[loss](gaps), color="0.35", linestyle=(0, (4, 2)), label="population link", zorder=5)
-        panel.axhline(0.0, color="0.6", linewidth=0.8, zorder=1)
-    panel = axes[names[0]]
-    panel.legend(loc="upper left")
-    level(list(axes.values()), [table.assign(z=table["z"].clip(*table["z"].quantile([0.02, 0.9])))], ["z", "link"])
-    beta_bar(figure, colors, table["beta"], list(axes.values()))
+    figure, grid = panels([loss_label(name) for name in names])
+    betas, colors = few(table["beta"]), beta_scale(table["beta"])
+    tops = []
+    for name in names:
+        axes, rows = grid[loss_label(name)], table[table["loss"] == name]
+        zero_line(axes)
+        for beta in betas:
+            line = rows[rows["beta"] == beta].sort_values("gap")
+            if line.empty:
+                continue
+            ends = (line["z_low"] - line["link"], line["z_high"] - line["link"])
+            away = line["z"] - line["link"]
+            curve(axes, f"β {beta:g}", line["gap"], away, ends, color=colors(beta))
+            tops.append(float(away.abs().quantile(0.9)))
+            axes.annotate(
+                f"β {beta:g}", (line["gap"].iloc[-1], away.iloc[-1]), xytext=(2, 0), textcoords="offset points",
+                fontsize=LABEL_SIZE - 0.5, color=colors(beta), va="center", annotation_clip=True,
+            )  # fmt: skip
+    far = 1.3 * max(np.quantile(tops, 0.9), 0.1)
+    next(iter(grid.values())).set_ylim(-far, far)
+    right = float(table["gap"].max())
+    next(iter(grid.values())).set_xlim(0.0, 1.3 * right)
     figure.supxlabel(r"gap of gold [sd under $\pi_\mathrm{ref}$ / temperature of labels]")
-    figure.supylabel("z = βρ toward the response with more gold")
-    figure.suptitle(f"margins on a run's own pairs at the end of training, mean over {seeds_of(table)}")
-    return figure
+    figure.supylabel("z less the link of its loss")
+    words = (
+        f"Margins on the pairs of training at its end, toward the response with more gold, mean over {seeds_of(table)} "
+        "with 95 % bands. On 0, they are what minimizes the loss for infinitely many pairs."
+    )
+    return headed(figure, margins_and_link(table).title, words)
 
 
 FIGURE = Kind(
     name="links",
-    caption="Trained z toward the response with more gold against the gap of gold; dashed, the population link.",
+    caption="Do trained margins follow the population link of their loss?",
     rank=130,
     shows="other",
     draw=draw,

@@ -35,10 +35,10 @@ from analysis.records.load import final_rows, trained_rows, variants
 from analysis.records.number_format import number
 from analysis.statistics.comparison import POINTS, SIMILAR, compare_curves
 from analysis.statistics.frontier import families_of
-from analysis.statistics.gaussians import descend
 from analysis.statistics.intervals import Estimate
-from analysis.statistics.kappa_collapse import kappa_collapse
 from analysis.statistics.tradeoff_curves import curves_at, reach_of
+from analysis.theory.gaussians import descend
+from analysis.theory.kappa_collapse import kappa_collapse
 
 TEN = (8.0, 12.5)  # what counts as ten times
 FACTOR_OF_TWO = round(float(np.log(2)), 3)

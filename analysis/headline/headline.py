@@ -1,0 +1,57 @@
+"""The headline of a sweep: one to five sentences, computed from its records by the rules of this folder.
+
+In this order, as far as there is something to say: whether gold rises and falls, which beta ends best, whether losses
+differ, what further axes do, and what comes of optimizing against proxies. Where further axes vary, the first three are
+about their first values. Runs that diverged are named after these sentences.
+"""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from analysis.headline.axes import axes_apart
+from analysis.headline.best_beta import best_beta
+from analysis.headline.diverged import diverged
+from analysis.headline.losses import losses_apart
+from analysis.headline.proxies import against_proxies
+from analysis.headline.rise_and_fall import rise_and_fall
+from analysis.headline.statement import Statement
+from analysis.records.load import final_rows, load, load_losses, pairwise_rows
+from analysis.records.names import axis_label, capitalized, value_text
+from analysis.records.parts import parts_of
+
+MOST = 5
+PART: tuple[Callable[[pd.DataFrame, str], Statement | None], ...] = (rise_and_fall, best_beta, losses_apart)
+
+
+def headline(folder: str | Path) -> list[Statement]:
+    """The statements of a result directory, MOST at most, and one on runs that diverged. Raises ResultsError."""
+    curves = load(folder)
+    functions = load_losses(folder) if (Path(folder) / "losses.parquet").exists() else pd.DataFrame({"loss": []})
+    return headline_of(curves, functions)
+
+
+def headline_of(curves: pd.DataFrame, functions: pd.DataFrame) -> list[Statement]:
+    """The statements of curves; none where no run came to its end. functions: of losses, which may be none."""
+    found: list[Statement] = []
+    pairs = pairwise_rows(curves)
+    if not final_rows(pairs).empty:
+        at, part = parts_of(pairs)[0]
+        statements = [state(part, place_text(at)) for state in PART]
+        found += [statement for statement in statements if statement is not None]
+        found += axes_apart(pairs)
+    found = [*found, *against_proxies(curves)][:MOST] if not final_rows(curves).empty else []
+    lost = diverged(curves, functions)
+    return [*found, *([lost] if lost else [])]
+
+
+def place_text(at: Mapping[str, Any]) -> str:
+    """One combination of further axes, in words."""
+    return ", ".join(f"{axis_label(name)} {value_text(value)}" for name, value in at.items())
+
+
+def sentences(statements: list[Statement]) -> list[str]:
+    """The statements as sentences."""
+    return [f"{capitalized(statement.text)}." for statement in statements]

@@ -1,0 +1,1 @@
+"""What theory says of losses, beside what a sweep found."""
