@@ -37,20 +37,25 @@ def keys_of(texts: Array) -> Array:
     return rows.view(np.dtype((np.void, rows.itemsize * rows.shape[1])))[:, 0]
 
 
-def gold_over_all(content: Array, fluency: Array, law: Array, *, weight: float) -> tuple[Array, dict[str, Any]]:
-    """Gold [P, G] of every response, and the facts of its scale, from content and fluency [P, G] and the reference's
-    law [P, G]. Raises ValueError where gold has no scale.
+def gold_over_all(content: Array, fluency: Array, law: Array, *, weight: float) -> tuple[Array, Array, dict[str, Any]]:
+    """Gold [P, G] of every response, what fluency gives of it [P, G], and the facts of its scale, from content and
+    fluency [P, G] and the reference's law [P, G]. Raises ValueError where gold has no scale.
     """
     content_scale, fluency_scale = scale_under(law, content), scale_under(law, fluency)
-    total = content_scale.apply(content) + weight * fluency_scale.apply(fluency)
+    weighted = weight * fluency_scale.apply(fluency)
+    total = content_scale.apply(content) + weighted
     total_scale = scale_under(law, total)
     scores = total_scale.apply(total)
-    return scores, {
-        "gold_content_deviation": content_scale.deviation,
-        "gold_fluency_deviation": fluency_scale.deviation,
-        "gold_deviation": total_scale.deviation,
-        "gold_best": float(scores.max(axis=1).mean()),
-    }
+    return (
+        scores,
+        weighted / total_scale.deviation,
+        {
+            "gold_content_deviation": content_scale.deviation,
+            "gold_fluency_deviation": fluency_scale.deviation,
+            "gold_deviation": total_scale.deviation,
+            "gold_best": float(scores.max(axis=1).mean()),
+        },
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

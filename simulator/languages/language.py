@@ -8,7 +8,7 @@ and FILL stands in every place after it.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -54,6 +54,22 @@ class Language(Protocol):
     def facts(self, prompts: Array) -> dict[str, Any]:
         """What `world.json` says of the language, for the prompts [P, L]."""
         ...
+
+
+@runtime_checkable
+class Grammatical(Protocol):
+    """A language that knows which steps its grammar does not allow."""
+
+    def breaks(self, prompts: Array, responses: Array) -> Array:
+        """Whether each token of responses [N, T] to prompts [N, L] breaks the grammar, bool [N, T]."""
+        ...
+
+
+def grammar_breaks(language: Language, prompts: Array, responses: Array) -> Array:
+    """Whether each token of responses [N, T] to prompts [N, L] breaks the grammar, bool [N, T]; none without one."""
+    if not isinstance(language, Grammatical):
+        return np.zeros(responses.shape, dtype=bool)
+    return language.breaks(prompts, responses)
 
 
 @dataclass(frozen=True, kw_only=True)

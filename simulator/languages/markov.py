@@ -121,6 +121,21 @@ class Markov:
         silent = np.where(responses == self.end, log_stop, 0.0) if self.end is not None else 0.0
         return np.where(speaks, steps, silent).sum(axis=1)
 
+    @cached_property
+    def forbidden(self) -> Array:
+        """Which steps are no successors of the grammar, bool [K, U, U]: those that share `slip` evenly."""
+        others = self.chain_vocabulary - self.branching
+        if not others:
+            return np.zeros(self.transition.shape, dtype=bool)
+        return self.transition == (self.slip / others)
+
+    def breaks(self, prompts: Array, responses: Array) -> Array:
+        """Whether each token of responses [N, T] to prompts [N, L] breaks the grammar, bool [N, T]."""
+        said = np.concatenate([prompts[:, -1:], responses], axis=1)
+        speaks = (responses != FILL) & (responses != self.end)
+        before, after = np.where(speaks, said[:, :-1], 0), np.where(speaks, responses, 0)
+        return speaks & self.forbidden[prompts[:, :1], before, after]
+
     def facts(self, prompts: Array) -> dict[str, Any]:
         """Sizes of the grammar, and the language's entropy in nats per response."""
         return {

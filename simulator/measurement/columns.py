@@ -55,4 +55,11 @@ MEASURED = (
         if name not in PLACED
         for each in (quantity.column.with_error() if quantity.column.error else (quantity.column,))
     ),
+    *Column(
+        name="gold_fluency",
+        unit=GOLD_UNIT,
+        about="what fluency gives of gold; gold less this is what content gives",
+        error=True,
+        always=False,
+    ).with_error(),
 )

@@ -5,6 +5,7 @@ mean over prompts unweighted:
 
     kl           KL(pi || pi_ref) = E_pi s, nats per response
     gold         E_pi gold, in standard deviations of gold under the reference, whose mean is 0
+    gold_fluency  what fluency gives of it, in the same unit; gold less this is what content gives
     proxy        the implicit reward s, recentred and rescaled like gold: (E_pi s - E_ref s) / sd_ref(s); beta
                  cancels, and the reference itself has 0
     win_rate     probability that gold prefers pi's response to the reference's, ties counting half
@@ -37,12 +38,13 @@ TIE_NATS = 1e-5  # nats; margins below it are rounding errors of the network
 class ReferenceLaw:
     """What policies are measured against; float64 tensors [P, G], for responses of `length` tokens.
 
-    reference: log pi_ref. gold: standardized. gold_rank: probability that a response of the reference has
-    less gold, plus half the probability that it has as much.
+    reference: log pi_ref. gold: standardized. fluency: what it gives of gold. gold_rank: probability that a response of
+    the reference has less gold, plus half the probability that it has as much.
     """
 
     reference: Tensor
     gold: Tensor
+    fluency: Tensor
     gold_rank: Tensor
     length: int
 
@@ -53,14 +55,13 @@ class ReferenceLaw:
 
     @cached_property
     def tables(self) -> Tensor:
-        """Gold and its rank, [2, P, G]."""
-        return torch.stack([self.gold, self.gold_rank])
+        """Gold, its rank, and what fluency gives of it, [3, P, G]."""
+        return torch.stack([self.gold, self.gold_rank, self.fluency])
 
     def to(self, device: torch.device) -> "ReferenceLaw":
         """The same tensors on `device`."""
-        return replace(
-            self, reference=self.reference.to(device), gold=self.gold.to(device), gold_rank=self.gold_rank.to(device)
-        )
+        names = ("reference", "gold", "fluency", "gold_rank")
+        return replace(self, **{name: getattr(self, name).to(device) for name in names})
 
 
 def gold_rank(reference: Tensor, gold: Tensor) -> Tensor:
@@ -101,10 +102,11 @@ def measure_distribution(
     }
     spread = sums.reference_variance.mean(dim=-1).sqrt()
     gain = (sums.kl - sums.at_reference).mean(dim=-1)
-    gold, win_rate = (each.mean(dim=-1) for each in sums.tables)
+    gold, win_rate, fluency = (each.mean(dim=-1) for each in sums.tables)
     return {
         "kl": sums.kl.mean(dim=-1),
         "gold": gold,
+        "gold_fluency": fluency,
         "proxy": torch.where(spread == 0, 0.0, gain / spread),
         "win_rate": win_rate,
         "mu_squared": sums.behaviour_variance.mean(dim=-1),

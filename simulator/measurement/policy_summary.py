@@ -26,6 +26,8 @@ class PolicySummary:
     log_probs: Tensor  # [R, n, K]
     reference: Tensor  # log pi_ref, [R, n, K]
     gold: Tensor  # [R, n, K]
+    fluency: Tensor  # what fluency gives of it, [R, n, K]
+    breaks: Tensor  # whether each token breaks the grammar, bool [R, n, K, T]
     proxy: Tensor  # [R, n, K]
     law: Tensor  # probability of gold in each bin, the first and the last being open, [R, B]
     reference_law: Tensor  # [B]

@@ -17,6 +17,7 @@ from torch import Tensor
 from gold_rewards import gold_over_all
 from simulator.common.random_streams import random_stream
 from simulator.engine.forward_kl import exact_under_reference
+from simulator.languages.language import Language, grammar_breaks
 from simulator.measurement.exact import Columns, ReferenceLaw, gold_rank, measure_distribution
 from simulator.measurement.gibbs import oracle_rows
 from simulator.measurement.policy_summary import EDGES, LIKELY, PROMPTS, PolicySummary, bins_of, likeliest
@@ -57,6 +58,7 @@ class EnumerableWorld:
     reference_law: ReferenceLaw
     kl_estimators: tuple[str, ...]  # those recorded beside the KL
     listing: Listing  # all responses, with the reference's probabilities
+    breaks: Tensor  # whether a token breaks the grammar, of the prompts that are summarized, bool [n, G, T]
     facts: dict[str, Any]  # what `world.json` says of the world
     kl_source: str = "exact"
     end: int | None = None
@@ -170,9 +172,9 @@ class EnumerableWorld:
         where = bins_of(self.reference_law.gold)
         known = likeliest(self.reference_log_probs[:prompts], LIKELY)
         shape = (runs, prompts, 2 * known.shape[1])
-        found = {
-            name: self.reference_log_probs.new_empty(shape) for name in ("log_probs", "reference", "gold", "proxy")
-        }
+        tables = {"reference": self.reference_log_probs, "gold": self.reference_law.gold}
+        tables["fluency"] = self.reference_law.fluency
+        found = {name: self.reference_log_probs.new_empty(shape) for name in ("log_probs", "proxy", *tables)}
         numbers = where.new_empty(shape)
         law = self.reference_log_probs.new_empty(runs, bins)
         size = max(1, MOST_MEASURED // self.reference_log_probs.numel())
@@ -188,11 +190,12 @@ class EnumerableWorld:
                 shown - self.reference_log_probs[:prompts] if scorer is None else scorer.rows(rows).tables[:, :prompts]
             )
             found["proxy"][rows] = scores.gather(-1, place)
-            for name, table in (("reference", self.reference_log_probs), ("gold", self.reference_law.gold)):
+            for name, table in tables.items():
                 found[name][rows] = table[:prompts].expand_as(shown).gather(-1, place)
         return PolicySummary(
             prompts=self.prompts[:prompts],
             responses=self.responses[numbers],
+            breaks=self.breaks[torch.arange(prompts, device=numbers.device)[:, None], numbers],
             law=law,
             reference_law=self._binned(self.reference_log_probs.exp()[None], where)[0],
             **found,
@@ -226,6 +229,12 @@ def scores_of_all(score: Callable[[Array, Array], Array], prompts: Array, respon
     return np.stack([score(np.repeat(row[None], len(responses), axis=0), responses) for row in prompts])
 
 
+def breaks_of_all(language: Language, prompts: Array, responses: Array) -> Array:
+    """Which tokens of every response [G, T] to prompts [n, L] break the grammar, bool [n, G, T]."""
+    each = [grammar_breaks(language, np.repeat(row[None], len(responses), axis=0), responses) for row in prompts]
+    return np.stack(each)
+
+
 def list_world(spec: WorldSpec, ground: Components, device: torch.device) -> EnumerableWorld:
     """The world of `spec` on `ground`, made on the CPU and then moved. Raises ConfigError if gold has no scale."""
     vocabulary, length = spec.world.vocabulary, spec.world.response_length
@@ -237,7 +246,7 @@ def list_world(spec: WorldSpec, ground: Components, device: torch.device) -> Enu
     reward = content_of(spec)
     try:
         content = scores_of_all(reward, ground.prompts, responses)
-        gold, scale = gold_over_all(content, fluency, log_probs.exp().numpy(), weight=spec.gold.fluency)
+        gold, of_fluency, scale = gold_over_all(content, fluency, log_probs.exp().numpy(), weight=spec.gold.fluency)
     except ValueError as error:
         raise refuse_gold(spec, error) from None
     said = checked_mass(np.exp(fluency * length), "the language")
@@ -252,6 +261,7 @@ def list_world(spec: WorldSpec, ground: Components, device: torch.device) -> Enu
         reference_law=ReferenceLaw(
             reference=log_probs,
             gold=torch.from_numpy(gold),
+            fluency=torch.from_numpy(of_fluency),
             gold_rank=gold_rank(log_probs, torch.from_numpy(gold)),
             length=length,
         ),
@@ -262,6 +272,7 @@ def list_world(spec: WorldSpec, ground: Components, device: torch.device) -> Enu
             gold=gold,
             pairs=np.column_stack([row, pair]),
         ),
+        breaks=torch.from_numpy(breaks_of_all(ground.language, ground.prompts[:PROMPTS], responses)),
         facts={
             **sizes(spec, ground),
             "responses": len(responses),

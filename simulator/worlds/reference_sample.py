@@ -82,6 +82,14 @@ class ReferenceSample:
         centred = own - own.mean(dim=-1, keepdim=True)
         return sum_of_means([reweighted(gold, weights), -centred - self.unit_influence(content, fluency)], share=share)
 
+    def fluency(self, parts: Tensor, *, share: float, weights: Tensor | None = None) -> Estimate:
+        """What fluency gives of the gold of policies whose responses have `parts` [2, R, n, m]; see `gold`."""
+        own = self.parts[1]
+        found = reweighted(parts[1] - own.mean(dim=-1, keepdim=True), weights)
+        centred = own - own.mean(dim=-1, keepdim=True)
+        moved = self.unit_influence(0.0, found.mean(dim=(1, 2))[..., None, None])
+        return sum_of_means([found, -centred - moved], share=share)
+
     def win_rate(self, parts: Tensor, *, share: float, weights: Tensor | None = None) -> Estimate:
         """The probability that policies' responses, with `parts` [2, R, n, m], have more gold than the reference's.
 

@@ -269,6 +269,7 @@ def sample_world(spec: WorldSpec, ground: Components, device: torch.device) -> S
         reference=reference,
         baseline=baseline,
         judge=judge,
+        language=ground.language,
         settings=spec.measure,
         seed=spec.world.seed,
         end=end,

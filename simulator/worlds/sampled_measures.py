@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from gold_rewards import Gold
+from simulator.languages.language import Language, grammar_breaks
 from simulator.measurement.columns import QUANTITIES
 from simulator.measurement.estimators import (
     Estimate,
@@ -43,6 +44,7 @@ class SampledMeasurement:
     reference: Tensor  # parameters of pi_ref, [D]
     baseline: ReferenceSample  # responses of the reference, [n, b, T]
     judge: Gold
+    language: Language
     settings: Measure
     seed: int  # of the noise that responses are drawn with
     end: int | None  # the token that ends a response
@@ -55,6 +57,12 @@ class SampledMeasurement:
         """As `judged`, for a prompt of its own for each response, [R, P, m, L]."""
         parts = self.judge.score_parts(prompts.flatten(0, 2).cpu().numpy(), responses.flatten(0, 2).cpu().numpy())
         return torch.from_numpy(parts).view(2, *responses.shape[:3]).to(responses.device)
+
+    def breaks(self, prompts: Tensor, responses: Tensor) -> Tensor:
+        """Which tokens of responses [n, K, T] to prompts [n, L] break the grammar, bool [n, K, T]."""
+        asked = prompts.repeat_interleave(responses.shape[1], dim=0).cpu().numpy()
+        found = grammar_breaks(self.language, asked, responses.flatten(0, 1).cpu().numpy())
+        return torch.from_numpy(found).view(responses.shape).to(responses.device)
 
     def run_blocks(self, runs: int) -> Iterator[slice]:
         """The rows of so many runs, cut into those that are measured together."""
@@ -103,6 +111,7 @@ def estimated_columns(
     summed = {name: reweighted(values, weights) for name, values in summed.items()}
     estimates = {name: cluster_mean(values, share=share) for name, values in summed.items()} | {
         "gold": baseline.gold(judged, share=share, weights=weights),
+        "gold_fluency": baseline.fluency(judged, share=share, weights=weights),
         "win_rate": baseline.win_rate(judged, share=share, weights=weights),
         "proxy": implicit_reward(summed["kl"], at_baseline, share=share, least=TIE_NATS),
     }
@@ -141,11 +150,14 @@ def summarize(measurement: SampledMeasurement, parameters: Tensor, scorer: Score
     few = measurement.prompts[:SUMMARIZED]
     shown, count = few[:PROMPTS], min(LIKELY, measurement.settings.samples, measurement.baseline.responses.shape[1])
     zero = gold_score(measurement.baseline.parts).mean(dim=-1, keepdim=True)[: len(few)]
+    zero_fluency = measurement.baseline.parts[1].mean(dim=-1, keepdim=True)[: len(shown)]
     known = measurement.baseline.responses[: len(few)]
     place = likeliest(measurement.baseline.reference[: len(shown)], count)
     usual = torch.stack([texts[rows] for texts, rows in zip(known, place, strict=False)])
     said_first: list[Tensor] = []
-    found: dict[str, list[Tensor]] = {name: [] for name in ("log_probs", "reference", "gold", "proxy", "law")}
+    found: dict[str, list[Tensor]] = {
+        name: [] for name in ("log_probs", "reference", "gold", "fluency", "breaks", "proxy", "law")
+    }
     for number in range(len(parameters)):
         policy = parameters[number : number + 1]
         drawn = draw(measurement, policy, few, "portrait")["responses"]
@@ -157,7 +169,10 @@ def summarize(measurement: SampledMeasurement, parameters: Tensor, scorer: Score
         said_first.append(texts)
         found["log_probs"].append(log_probs(measurement, policy, texts)[0])
         found["reference"].append(log_probs(measurement, measurement.reference.unsqueeze(0), texts)[0])
-        found["gold"].append((gold_score(measurement.gold_parts(shown, texts)) - zero[: len(shown)])[0])
+        parts = measurement.gold_parts(shown, texts)
+        found["gold"].append((gold_score(parts) - zero[: len(shown)])[0])
+        found["fluency"].append((parts[1] - zero_fluency)[0])
+        found["breaks"].append(measurement.breaks(shown, texts[0]))
         if scorer is None:
             found["proxy"].append(found["log_probs"][-1] - found["reference"][-1])
         else:

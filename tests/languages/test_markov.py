@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
+from simulator.languages.language import grammar_breaks
 from simulator.languages.markov import make_language
 from simulator.networks.architecture import FILL
 from simulator.networks.prefix_tree import all_responses
@@ -29,6 +30,27 @@ def everything(language, prompt):
 def test_probabilities_of_all_responses_sum_to_one(language) -> None:
     _, logs = everything(language, np.array([1, 3]))
     assert np.exp(logs).sum() == pytest.approx(1)
+
+
+def test_what_breaks_the_grammar_is_said_as_often_as_speakers_slip(language) -> None:
+    """Two of four tokens follow another, and the other two share the slip; a speaker slips at each token alike."""
+    prompt = np.array([1, 3])
+    texts, logs = everything(language, prompt)
+    breaks = language.breaks(np.repeat(prompt[None], len(texts), axis=0), texts)
+    assert breaks.shape == texts.shape
+    assert breaks.reshape(4, 4, 4, 3)[:, 0, 0, 0].sum() == 2
+    slips = (np.exp(logs)[:, None] * breaks).sum(axis=0)
+    assert slips == pytest.approx([0.1, 0.1, 0.1])
+    clean = np.exp(logs[~breaks.any(axis=1)]).sum()
+    assert clean == pytest.approx(0.9**3)
+
+
+def test_an_end_breaks_no_grammar(stopping) -> None:
+    prompts, texts = everything_that_may_end(np.array([0, 2]))
+    breaks = grammar_breaks(stopping, prompts, texts)
+    assert not breaks[(texts == FILL) | (texts == stopping.end)].any()
+    assert breaks.any()
+    assert not grammar_breaks(object(), prompts, texts).any()
 
 
 def test_entropy_is_that_of_the_enumerated_law(language) -> None:

@@ -10,6 +10,7 @@ import simulator as sim
 from simulator.measurement.exact import ReferenceLaw, gold_rank, kl_estimates, measure_distribution, measure_pairs
 from simulator.preferences.draw import draw_labelled
 from simulator.preferences.pairs import stack_preferences
+from simulator.worlds.components import content_of, fluency_under, make_components
 
 
 def moved(lab: sim.World, scale: float) -> sim.Policies:
@@ -35,6 +36,26 @@ def pushed(lab: sim.World) -> Tensor:
 def behaviour(law: ReferenceLaw) -> Tensor:
     """A mu that is not the reference, [P, G]."""
     return (0.5 * law.reference).softmax(dim=1)
+
+
+def test_gold_is_content_and_fluency(lab: sim.World, law: ReferenceLaw, pushed: Tensor, behaviour: Tensor) -> None:
+    """Each part from the language and the reward themselves, by the definition in gold_rewards/gold.py."""
+    settings = lab.settings
+    ground = make_components(settings, torch.device("cpu"))
+    texts, reference = lab.responses.numpy(), law.reference.exp().numpy()
+    parts = []
+    for score in (content_of(settings), fluency_under(ground.language)):
+        each = np.stack([score(np.repeat(row[None], len(texts), axis=0), texts) for row in ground.prompts])
+        centred = each - (reference * each).sum(axis=1, keepdims=True)
+        parts.append(centred / np.sqrt((reference * centred**2).sum(axis=1).mean()))
+    weighted = settings.gold.fluency * parts[1]
+    unit = np.sqrt((reference * (parts[0] + weighted) ** 2).sum(axis=1).mean())
+    found = measure_distribution(pushed, law, behaviour)
+    for run in range(2):
+        own = pushed[run].exp().numpy()
+        assert found["gold_fluency"][run].item() == pytest.approx((own * weighted / unit).sum(axis=1).mean(), abs=1e-9)
+        content = found["gold"][run].item() - found["gold_fluency"][run].item()
+        assert content == pytest.approx((own * parts[0] / unit).sum(axis=1).mean(), abs=1e-9)
 
 
 def test_exact_values_agree_with_samples_from_the_policy(
@@ -100,7 +121,7 @@ def test_on_policy_the_squared_loss_has_twice_the_gradient_of_kl(rng: np.random.
     """With pairs from pi itself, held fixed, the gradient of E rho^2 / 2 is 2 grad KL(pi || pi_ref)."""
     logits = torch.from_numpy(rng.normal(size=(1, 3, 6))).requires_grad_()
     reference = torch.from_numpy(rng.normal(size=(3, 6))).log_softmax(dim=1)
-    reference_law = ReferenceLaw(reference=reference, gold=reference, gold_rank=reference, length=1)
+    reference_law = ReferenceLaw(reference=reference, gold=reference, fluency=reference, gold_rank=reference, length=1)
     log_probs = logits.log_softmax(dim=2)
     mu = log_probs.detach().exp()
     at = measure_distribution(log_probs, reference_law, mu)
@@ -160,6 +181,6 @@ def test_k2_reads_about_forty_at_a_true_kl_of_eight_nats() -> None:
 def test_expected_k3_is_finite_where_the_policy_has_left_a_response() -> None:
     log_probs = torch.tensor([[[0.0, -900.0]]], dtype=torch.float64).log_softmax(dim=-1)
     reference = torch.tensor([[0.0, 0.0]], dtype=torch.float64).log_softmax(dim=-1)
-    reference_law = ReferenceLaw(reference=reference, gold=reference, gold_rank=reference, length=1)
+    reference_law = ReferenceLaw(reference=reference, gold=reference, fluency=reference, gold_rank=reference, length=1)
     at = measure_distribution(log_probs, reference_law, reference.exp(), ("k1", "k3"))
     assert at["kl_k3"].item() == pytest.approx(np.log(2))

@@ -38,7 +38,9 @@ def test_measurements_refuse_a_law_that_was_cut_off(world: World, short: str) ->
     known = world.reference_law
     laws = {"policy": known.reference[None], "reference": known.reference, "behaviour": known.reference}
     laws[short] = laws[short] + SHORT
-    used = ReferenceLaw(reference=laws["reference"], gold=known.gold, gold_rank=known.gold_rank, length=3)
+    used = ReferenceLaw(
+        reference=laws["reference"], gold=known.gold, fluency=known.fluency, gold_rank=known.gold_rank, length=3
+    )
     with pytest.raises(MassError, match="off 1 by 1e-06"):
         measure_distribution(laws["policy"], used, laws["behaviour"].exp())
 

@@ -51,6 +51,17 @@ def test_responses_are_the_likeliest_and_each_is_there_once(told: dict[str, pd.D
     )
 
 
+def test_responses_have_their_part_of_gold_and_where_they_break_the_grammar(told: dict[str, pd.DataFrame]) -> None:
+    """What breaks the grammar has less from fluency, and a sign for each of its tokens."""
+    responses = told["responses"].drop_duplicates(["prompt", "response"])
+    broken = responses["breaks"].ne("")
+    assert broken.any()
+    assert (responses.loc[broken, "breaks"].str.len() == responses.loc[broken, "response"].str.len()).all()
+    assert set("".join(responses["breaks"])) == {".", "x"}
+    assert responses.loc[broken, "gold_fluency"].mean() < responses.loc[~broken, "gold_fluency"].mean()
+    assert (responses["reference"][broken].max()) < responses["reference"][~broken].max()
+
+
 def test_the_law_of_gold_has_the_mean_that_the_curves_have(told: dict[str, pd.DataFrame]) -> None:
     curves = told["curves"]
     for run, table in told["gold_law"].groupby("run_id"):

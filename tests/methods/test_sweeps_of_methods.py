@@ -87,7 +87,7 @@ def test_a_sampled_sweep_has_its_records_too(methods: list[str], tmp_path: Path)
     assert set(curves.loc[curves["method"] != "best_of_n", "kl_source"]) <= {"sampled"}
     moving = curves[(curves["method"] != "best_of_n") & (curves["step"] > 0)]
     assert (moving[["gold_se", "proxy_se"]] > 0).all().all()
-    assert "best_of_n" in text(tmp_path / "sampled")
+    assert "best-of-n" in text(tmp_path / "sampled")
     assert draw_all(tmp_path / "sampled")
 
 

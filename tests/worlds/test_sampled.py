@@ -21,7 +21,7 @@ from tests.conftest import small_sweep
 
 CPU = torch.device("cpu")
 FILL = -1  # stands in every place behind the end
-WITH_ERROR = ("kl", "gold", "proxy", "win_rate", "entropy")
+WITH_ERROR = ("kl", "gold", "gold_fluency", "proxy", "win_rate", "entropy")
 
 
 def both(kind: str, *, seed: int = 1, measured: int | str = "all", samples: int = 16) -> sim.Sweep:
@@ -96,7 +96,7 @@ def test_samples_agree_with_sums_over_a_whole_sweep(truth: Truth) -> None:
         assert ratios.numpy() == pytest.approx(exact_ratios.numpy(), abs=5e-5)
         assert found["mu_squared"].numpy() == pytest.approx(exact["mu_squared"].numpy(), rel=0.3)
         assert (found["kl"] >= 0).all()
-    assert np.concatenate(within).size == 900
+    assert np.concatenate(within).size == 1080
     assert np.mean(np.concatenate(within)) >= 0.99
 
 

@@ -41,6 +41,11 @@ def spell(tokens: Sequence[int], settings: Settings) -> str:
     return " ".join(map(str, tokens))
 
 
+def marked(breaks: Sequence[bool]) -> str:
+    """A sign for each token: x where it breaks the grammar; nothing for a response that does not."""
+    return "".join(".x"[broken] for broken in breaks) if any(breaks) else ""
+
+
 def response_rows(runs: Sequence[Run], portrait: PolicySummary, alive: Array) -> pd.DataFrame:
     """The rows of `responses.parquet` of the runs that are alive [R], likeliest first, each response once."""
     settings = runs[0].settings
@@ -48,13 +53,16 @@ def response_rows(runs: Sequence[Run], portrait: PolicySummary, alive: Array) ->
     rows = []
     for number in np.flatnonzero(alive).tolist():
         for place, prompt in enumerate(prompts):
-            columns = (portrait.log_probs, portrait.reference, portrait.gold, portrait.proxy)
+            columns = (portrait.log_probs, portrait.reference, portrait.gold, portrait.fluency, portrait.proxy)
             values = torch.stack([column[number, place] for column in columns], dim=1).cpu().numpy()
             texts = [spell(tokens, settings) for tokens in portrait.responses[number, place].tolist()]
-            found = dict(zip(texts, values, strict=True))
-            for text, (log_prob, reference, gold, proxy) in sorted(found.items(), key=lambda item: -item[1][0]):
-                rows.append((runs[number].run_id, prompt, text, np.exp(log_prob), np.exp(reference), gold, proxy))
-    names = ["run_id", "prompt", "response", "probability", "reference", "gold", "proxy"]
+            marks = [marked(breaks) for breaks in portrait.breaks[number, place].tolist()]
+            found = {text: (*row, mark) for text, row, mark in zip(texts, values.tolist(), marks, strict=True)}
+            for text, row in sorted(found.items(), key=lambda item: -item[1][0]):
+                log_prob, reference, gold, fluency, proxy, mark = row
+                likely = np.exp(log_prob), np.exp(reference)
+                rows.append((runs[number].run_id, prompt, text, *likely, gold, proxy, fluency, mark))
+    names = ["run_id", "prompt", "response", "probability", "reference", "gold", "proxy", "gold_fluency", "breaks"]
     return pd.DataFrame(rows, columns=names)
 
 
