@@ -15,7 +15,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analysis.figures.kind import Kind
-from analysis.figures.layout import Picture, shown_data
+from analysis.figures.layout import Picture, shown_data, text_of
 from analysis.figures.proxies import reward_models as proxies
 from analysis.figures.style import RC
 from analysis.figures.theory import gradient_weights as weights
@@ -60,8 +60,8 @@ def save(figure: Picture, stem: Path) -> list[Path]:
     """Write the figure as `stem`.png, .svg and .pdf and what it shows as .csv, the same bytes for the same figure."""
     kinds: dict[str, dict[str, Any]] = {
         "png": {"dpi": RC["figure.dpi"], "pil_kwargs": {"compress_level": 4}},  # half the time for a tenth more bytes
-        "svg": {"metadata": {"Date": None}},
-        "pdf": {"metadata": {"CreationDate": None}},
+        "svg": {"metadata": {"Date": None, "Title": text_of(figure, "title")}},
+        "pdf": {"metadata": {"CreationDate": None, "Title": text_of(figure, "title")}},
     }
     paths = {kind: stem.with_name(f"{stem.name}.{kind}") for kind in kinds}
     if engine := figure.get_layout_engine():

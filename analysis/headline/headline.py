@@ -5,7 +5,7 @@ differ, what further axes do, and what comes of optimizing against proxies. Wher
 about their first values. Runs that diverged are named after these sentences.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +52,6 @@ def place_text(at: Mapping[str, Any]) -> str:
     return ", ".join(f"{axis_label(name)} {value_text(value)}" for name, value in at.items())
 
 
-def sentences(statements: list[Statement]) -> list[str]:
+def sentences(statements: Sequence[Statement]) -> list[str]:
     """The statements as sentences."""
     return [f"{capitalized(statement.text)}." for statement in statements]

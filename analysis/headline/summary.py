@@ -34,7 +34,7 @@ def summary(folder: Path, statements: Sequence[Statement]) -> dict[str, Any]:
     runs = curves[curves["method"] != "oracle"]
     lost = runs.loc[runs["status"] == "diverged", "run_id"].nunique()
     return {
-        "headline": sentences(list(statements)),
+        "headline": sentences(statements),
         "statements": [
             {
                 "topic": each.topic,

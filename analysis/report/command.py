@@ -19,6 +19,7 @@ def write_and_draw(folder: Path, drawers: Helpers, *, say: Callable[..., None], 
         damaged = find_damage(folder)
         for sentence in damaged:
             warn(sentence)
+        from analysis.headline.headline import headline
         from analysis.headline.summary import NAME as SUMMARY
         from analysis.headline.summary import write_summary
         from analysis.report.page import prepare_page
@@ -27,9 +28,10 @@ def write_and_draw(folder: Path, drawers: Helpers, *, say: Callable[..., None], 
         gc.freeze()  # what was imported is no garbage
         gc.enable()
         with damage_reported(damaged):
-            say(*text(folder).split("\n"))
-            write_summary(folder)
-            page = prepare_page(folder)
+            said = headline(folder)
+            say(*text(folder, said).split("\n"))
+            write_summary(folder, said)
+            page = prepare_page(folder, said)
             figures.draw()
             page.scale_pictures()
             figures.wait()

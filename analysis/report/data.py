@@ -13,7 +13,7 @@ import pandas as pd
 
 from analysis.figures.style import loss_styles
 from analysis.records.load import load_table
-from analysis.records.names import losses_of
+from analysis.records.names import loss_label, losses_of
 from analysis.report.axis_selection import Axis, Part, axes_of, parts_of, policies_of
 from analysis.report.json_numbers import evenly_spaced, json_value, rounded, rounded_list
 from analysis.report.page_budget import LEVELS, Level, left_out
@@ -28,7 +28,7 @@ from analysis.report.policy_summaries import (
 from analysis.report.slider_series import WORDS, Series, series_of
 
 COLUMNS = ("kl", "kl_low", "kl_high", "gold", "gold_low", "gold_high", "proxy")
-NAMES = {"beta": "β (small: weak regularization)", "step": "training step", "n": "n, the best of so many", "tau": "τ"}
+NAMES = {"beta": "β", "step": "training step", "n": "n, the best of so many", "tau": "τ"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,15 +121,18 @@ def _part(
 
 
 def frame_of(part: Part, series: list[Series]) -> dict[str, list[float | int | None]]:
-    """The reach of KL and gold over all that a slider can show, which axes are then fixed to."""
-    kl = np.concatenate([each.paths[..., 0].ravel() for each in series])
-    gold = np.concatenate([each.paths[..., 1].ravel() for each in series] + [part.best["gold"].to_numpy(float), [0.0]])
-    scores = [each.paths[..., 2].ravel() for each in series if each.method != "gpo"]
-    gold = np.concatenate([gold, *scores])
-    return {
-        "kl": rounded_list([0.0, np.nanmax(kl, initial=0.0)]),
-        "gold": rounded_list([np.nanmin(gold), np.nanmax(gold)]),
-    }
+    """The reach of KL and gold over all that a slider can show, which axes are then fixed to.
+
+    kl and gold: of means over seeds; each_kl and each_gold: of single seeds.
+    """
+    found: dict[str, list[float | int | None]] = {}
+    for kind, paths in (("", [each.mean_paths for each in series]), ("each_", [each.paths for each in series])):
+        kl = np.concatenate([path[..., 0].ravel() for path in paths])
+        scores = [path[..., 2].ravel() for path, each in zip(paths, series, strict=True) if each.method != "gpo"]
+        gold = np.concatenate([*(path[..., 1].ravel() for path in paths), *scores, part.best["gold"], [0.0]])
+        found |= {f"{kind}kl": rounded_list([0.0, np.nanmax(kl, initial=0.0)])}
+        found |= {f"{kind}gold": rounded_list([np.nanmin(gold), np.nanmax(gold)])}
+    return found
 
 
 def _family(series: Series, laws: GoldDistributions, responses: ResponseItems, level: Level) -> dict[str, Any]:
@@ -137,24 +140,26 @@ def _family(series: Series, laws: GoldDistributions, responses: ResponseItems, l
     seeds = list(range(min(len(series.seeds), level.seeds)))
     steps = evenly_spaced(len(series.steps), level.points if series.by == "beta" else max(level.points, 24))
     stops = list(range(len(series.stops))) if series.by == "beta" else steps
-    values = 3 if series.method != "gpo" else 2
+    scored = series.method != "gpo"
+    low, high = series.band
     summaries = range(len(series.seeds) if level.summaries else 0)
     means = series.means.reindex(columns=list(COLUMNS)).iloc[stops]
     return {
         "name": series.name,
+        "label": loss_label(series.name) if series.method == "gpo" else series.name,
         "method": series.method,
         "by": WORDS[series.by],
         "along": series.by != "beta",
-        "what": NAMES[series.by] if series.method == "gpo" or series.by != "beta" else "τ, the penalty on KL",
+        "what": NAMES[series.by] if not scored or series.by != "beta" else "τ, the penalty on KL",
         "stops": rounded_list(np.array(series.stops)[stops]),
         "seeds": [series.seeds[i] for i in seeds],
         "of": len(series.seeds),
         "steps": [series.steps[i] for i in steps],
         "means": {name: rounded_list(means[name]) for name in COLUMNS},
         "counts": series.means["seeds"].iloc[stops].astype(int).tolist(),
-        "frontier": _frontier(series.curve, level.points),
-        "paths": [_path(path[steps], values) for path in series.mean_paths],
-        "each": [[_path(path[i][steps], values) for i in seeds] for path in series.paths],
+        "paths": [_path(path[steps], scored) for path in series.mean_paths],
+        "band": [[rounded_list(ends[i][steps]) for ends in (low, high)] for i in range(len(low))],
+        "each": [[_path(path[i][steps], scored) for i in seeds] for path in series.paths],
         "ends": [[rounded_list(_last(path[i])) for i in seeds] for path in series.paths]
         if series.by == "beta"
         else None,
@@ -172,19 +177,18 @@ def _family(series: Series, laws: GoldDistributions, responses: ResponseItems, l
     }
 
 
-def _frontier(curve: pd.DataFrame, points: int) -> dict[str, Any]:
-    """The mean frontier, with its interval where there is one."""
-    at = curve.iloc[evenly_spaced(len(curve), points)]
-    ends = {name: rounded_list(at[name]) for name in ("low", "high")} if at["low"].notna().any() else {}
-    return {"kl": rounded_list(at["kl"]), "gold": rounded_list(at["gold"]), **ends}
+def _path(path: np.ndarray, scored: bool) -> list[list[float | int | None] | None] | None:
+    """KL, gold, the proxy's score and the part of fluency along a path [T, 4], None for what is not known.
 
-
-def _path(path: np.ndarray, values: int) -> list[list[float | int | None]] | None:
-    """The columns of a path [T, 3]; None where there is no run."""
-    return [rounded_list(path[:, i]) for i in range(values)] if np.isfinite(path[:, 0]).any() else None
+    None where there is no run.
+    """
+    if not np.isfinite(path[:, 0]).any():
+        return None
+    known = [True, True, scored and np.isfinite(path[:, 2]).any(), np.isfinite(path[:, 3]).any()]
+    return [rounded_list(path[:, i]) if there else None for i, there in enumerate(known)]
 
 
 def _last(path: np.ndarray) -> np.ndarray:
-    """Where a path [T, 3] ends."""
+    """Where a path [T, 4] ends."""
     there = np.flatnonzero(np.isfinite(path[:, 0]))
     return path[there[-1]] if len(there) else np.full(path.shape[1], np.nan)

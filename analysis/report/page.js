@@ -1,19 +1,12 @@
 "use strict";
-/* State -> charts. `data` is what data.py made; `state` is what the controls say; `render` draws all that depends on it. */
+/* State -> picture. `data` is what data.py made; `state` is what the controls say; `render` draws all that follows. */
 (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
   const $ = (id) => document.getElementById(id);
-  const state = { at: data.parts[0].at.slice(), family: null, seed: null, value: null, prompt: null };
+  const state = { at: data.parts[0].at.slice(), family: null, seed: null, value: null, step: null, prompt: null, hover: null };
   const dark = window.matchMedia("(prefers-color-scheme: dark)");
-  const coarse = window.matchMedia("(pointer: coarse)").matches;
-  const SYMBOLS = { o: "circle", s: "square", "^": "triangle-up", D: "diamond", v: "triangle-down", P: "cross", X: "x", "*": "star" };
-  const SHAPES = {
-    o: "M14 3a4 4 0 1 0 .01 0Z", s: "M10.5 3.5h7v7h-7Z", "^": "M14 2.5l4.5 8h-9Z", D: "M14 2l5 5-5 5-5-5Z",
-    v: "M14 11.5l4.5-8h-9Z", P: "M12.5 2.5h3v3h3v3h-3v3h-3v-3h-3v-3h3Z", X: "M10 4l1-1 3 3 3-3 1 1-3 3 3 3-1 1-3-3-3 3-1-1 3-3Z",
-    "*": "M14 2l1.4 3.4 3.6.3-2.8 2.4.9 3.6L14 9.8l-3.1 1.9.9-3.6L9 5.7l3.6-.3Z",
-  };
-  let printing = false;
   let queued = false;
+  let timer = null;
 
   /* words and numbers */
   const short = (value, digits = 3) => {
@@ -21,13 +14,18 @@
     if (value !== 0 && (Math.abs(value) < 1e-4 || Math.abs(value) >= 1e6)) return value.toExponential(1).replace(/-/g, "−");
     return Number(value.toPrecision(digits)).toLocaleString("en", { maximumSignificantDigits: 21 }).replace("-", "−");
   };
-  const share = (value) => (value === 0 ? "0" : value < 5e-5 ? value.toExponential(0).replace("-", "−") : short(value, 2));
-  const between = (low, high) => (low === null || low === undefined ? "" : ` [${short(low)}, ${short(high)}]`);
-  const plain = (text) => String(text).replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
+  const fixed = (value, digits = 2) => (value === null || value === undefined ? "—" : value.toFixed(digits).replace("-", "−"));
+  const between = (low, high) => (low === null || low === undefined ? "" : ` [${fixed(low)}, ${fixed(high)}]`);
   const element = (name, text, attributes = {}) => {
     const made = document.createElement(name);
     if (text !== undefined && text !== null) made.textContent = text;
     for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+    return made;
+  };
+  const svg = (name, attributes = {}, text) => {
+    const made = document.createElementNS("http://www.w3.org/2000/svg", name);
+    for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+    if (text !== undefined) made.textContent = text;
     return made;
   };
   const replace = (parent, children) => parent.replaceChildren(...children);
@@ -37,41 +35,43 @@
     select.disabled = options.length < 2;
   };
 
-  /* colours */
-  const theme = () => (dark.matches && !printing
-    ? { ink: "#e8e8e4", soft: "#a9aeb3", grid: "#2c3034", paper: "#131517", bar: "#3f86b8" }
-    : { ink: "#1b1d1f", soft: "#565b60", grid: "#e6e6e1", paper: "#fdfdfb", bar: "#7fb2d6" });
-  const DARK = { "#000000": "#e8e8e4", "#0072B2": "#4aa3df", "#8C6D31": "#b8944f" };
+  /* colours: those of the figures, lighter where the page is dark */
+  const LIGHT_ON_DARK = { "#000000": "#e8e8e4", "#0072B2": "#4aa3df", "#801900": "#ff8f6b", "#7A6A00": "#c9b03a", "#5B5BD6": "#9a9af5", "#A0359A": "#e07bda", "#1F9981": "#3cc4a8", "#D55E00": "#f58a3c" };
   const color = (name) => {
     const own = data.styles[name].color;
-    return dark.matches && !printing ? DARK[own] || own : own;
-  };
-  const faded = (hex, opacity) => {
-    const number = parseInt(hex.slice(1), 16);
-    return `rgba(${number >> 16}, ${(number >> 8) & 255}, ${number & 255}, ${opacity})`;
+    return dark.matches && !matchMedia("print").matches ? LIGHT_ON_DARK[own] || own : own;
   };
 
   /* what is chosen */
   const part = () => data.parts.find((each) => each.at.every((value, i) => value === state.at[i]));
   const family = () => part().families.find((each) => each.name === state.family);
-  const stop = () => Number($("stop").value);
+  const stop = () => state.stop;
   const curve = (chosen) => (chosen.along ? 0 : stop());
   const place = (chosen) => (state.seed === null ? -1 : chosen.seeds.indexOf(state.seed));
-  const path = (chosen, seed) => (seed < 0 ? chosen.paths[curve(chosen)] : chosen.each[curve(chosen)][seed]);
-
-  /* the policy that is looked at: kl, gold, proxy, and intervals where it is a mean */
-  function policy(chosen, at = stop()) {
+  const pathOf = (chosen, at = curve(chosen)) => {
     const seed = place(chosen);
-    if (seed < 0) {
-      const pick = (name) => chosen.means[name][at];
-      return {
-        kl: pick("kl"), gold: pick("gold"), proxy: chosen.method === "gpo" ? null : pick("proxy"), low: pick("gold_low"),
-        high: pick("gold_high"), klLow: pick("kl_low"), klHigh: pick("kl_high"), count: chosen.counts[at],
-      };
-    }
-    const columns = chosen.along ? chosen.each[0][seed] : null;
-    const [kl, gold, proxy] = chosen.along ? (columns || [[], [], []]).map((column) => column[at]) : chosen.ends[at][seed];
-    return { kl, gold, proxy: chosen.method === "gpo" ? null : proxy, low: null, high: null, count: 1 };
+    return seed < 0 ? chosen.paths[at] : chosen.each[at][seed];
+  };
+  const last = (columns) => {
+    for (let i = columns[0].length - 1; i >= 0; i -= 1) if (columns[0][i] !== null) return i;
+    return 0;
+  };
+  const times = (chosen) => (chosen.along ? chosen.stops : chosen.steps);
+  const nearest = (values, wanted) => values.reduce((best, value, i) => (Math.abs(value - wanted) < Math.abs(values[best] - wanted) ? i : best), 0);
+  const moment = (chosen, columns) => {
+    const end = last(columns);
+    return state.step === null ? end : Math.min(end, nearest(times(chosen), state.step));
+  };
+
+  /* the policy that is looked at; intervals where it is a mean over seeds */
+  function policy(chosen) {
+    const columns = pathOf(chosen);
+    if (!columns) return { kl: null, gold: null, count: 0 };
+    const i = moment(chosen, columns);
+    const [kl, gold, proxy, fluency] = columns.map((values) => (values ? values[i] : null));
+    const mean = state.seed === null && chosen.of > 1;
+    const [low, high] = mean ? chosen.band[curve(chosen)].map((values) => values[i]) : [null, null];
+    return { kl, gold, proxy, fluency, low, high, i, end: i === last(columns), count: mean ? chosen.of : 1 };
   }
 
   /* controls */
@@ -97,28 +97,20 @@
     showPart();
   }
   function swatch(name) {
-    const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-    const shape = (kind, attributes) => {
-      const made = document.createElementNS("http://www.w3.org/2000/svg", kind);
-      for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-      svg.append(made);
-    };
-    for (const [key, value] of Object.entries({ width: 28, height: 14, viewBox: "0 0 28 14", "aria-hidden": "true" })) svg.setAttribute(key, value);
-    const dashes = { solid: "", dash: "5 3", dashdot: "5 2 1 2", dot: "2 2" }[data.styles[name].dash];
-    shape("path", { d: "M0 7H28", stroke: color(name), "stroke-width": 2, "stroke-dasharray": dashes ?? "4 1 1 1" });
-    shape("path", { d: SHAPES[data.styles[name].marker], fill: color(name) });
-    return svg;
+    const made = svg("svg", { width: 22, height: 10, viewBox: "0 0 22 10", "aria-hidden": "true" });
+    made.append(svg("path", { d: "M0 5H22", stroke: color(name), "stroke-width": 3, "stroke-dasharray": data.styles[name].dash }));
+    return made;
   }
   function showFamilies() {
-    const names = part().families.map((each) => each.name);
-    if (!names.includes(state.family)) state.family = names[0];
-    replace($("families"), names.map((name) => {
+    const families = part().families;
+    if (!families.some((each) => each.name === state.family)) state.family = families[0].name;
+    replace($("families"), families.map((each) => {
       const label = element("label");
       const radio = element("input", null, { type: "radio", name: "family" });
-      radio.value = name;
-      radio.checked = name === state.family;
-      radio.addEventListener("change", () => { state.family = name; showFamily(); });
-      label.append(radio, swatch(name), element("span", name));
+      radio.value = each.name;
+      radio.checked = each.name === state.family;
+      radio.addEventListener("change", () => { state.family = each.name; showFamily(); });
+      label.append(radio, swatch(each.name), element("span", each.label));
       return label;
     }));
   }
@@ -130,54 +122,340 @@
     if (one) state.seed = chosen.seeds[0];
     fill($("seed"), options, state.seed === null ? "" : state.seed);
   }
+
+  /* the slider over beta: right is weak, as on the picture; it stands at log beta and stops at what was trained */
+  const strength = (beta) => -Math.log10(Math.max(beta, 1e-12));
   function showSlider(chosen) {
-    const range = $("stop");
-    const last = chosen.stops.length - 1;
-    const log = (value) => Math.log(Math.max(Math.abs(value), 1e-12));
-    const far = (i) => Math.abs(log(chosen.stops[i]) - log(state.value));
-    let at = chosen.along ? last : Math.floor(last / 2);
-    if (state.value !== null && state.by === chosen.by) at = chosen.stops.reduce((best, _, i) => (far(i) < far(best) ? i : best), 0);
-    range.max = last;
-    range.value = at;
-    range.disabled = last < 1;
-    $("stop-name").textContent = chosen.by;
-    $("stop-first").textContent = last < 1 ? "" : short(chosen.stops[0]);
-    $("stop-last").textContent = last < 1 ? "" : short(chosen.stops[last]);
-    $("stop-note").textContent = last < 1 ? `there is only one ${chosen.by}` : chosen.what;
-    state.value = chosen.stops[at];
-    state.by = chosen.by;
+    $("beta").hidden = chosen.along;
+    state.stop = chosen.stops.length - 1;
+    if (!chosen.along) {
+      const log = chosen.stops.map(strength);
+      const wanted = state.value === null ? Math.max(...log) : strength(state.value);
+      state.stop = nearest(log, wanted);
+      const range = $("stop");
+      [range.min, range.max, range.step] = [Math.min(...log), Math.max(...log), "any"];
+      if (range.min === range.max) range.max = Number(range.min) + 1;
+      range.disabled = log.length < 2;
+      const width = Number(range.max) - Number(range.min);
+      replace($("ticks"), log.map((at) => {
+        const tick = element("i");
+        tick.style.left = `${(100 * (at - Number(range.min))) / width}%`;
+        return tick;
+      }));
+      $("stop-note").textContent = log.length < 2 ? "there is only one β" : "";
+    }
+    const end = times(chosen).length - 1;
+    $("step").max = end;
+    $("step").disabled = end < 1;
+    $("step-name").textContent = chosen.by === "β" ? "step" : chosen.by;
+    moveTo(chosen, state.stop);
+  }
+  function moveTo(chosen, i) {
+    state.stop = i;
+    if (!chosen.along) {
+      state.value = chosen.stops[i];
+      $("stop").value = strength(state.value);
+    }
+    later();
+  }
+  function step(by) {
+    const chosen = family();
+    const order = chosen.stops.map((_, i) => i).sort((a, b) => strength(chosen.stops[a]) - strength(chosen.stops[b]));
+    const next = order.indexOf(stop()) + by;
+    moveTo(chosen, order[Math.max(0, Math.min(order.length - 1, next))]);
   }
   const showPart = () => { showAxes(); showFamilies(); showFamily(); };
   const showFamily = () => { const chosen = family(); showSeeds(chosen); showSlider(chosen); showTable(chosen); render(); };
 
-  /* the readout */
+  /* play: along training, from where the scrubber stands or from the start */
+  function play() {
+    const chosen = family();
+    const columns = pathOf(chosen);
+    if (timer !== null || !columns) { pause(); return; }
+    const end = last(columns);
+    let i = moment(chosen, columns);
+    if (i >= end) i = -1;
+    $("play").setAttribute("aria-pressed", "true");
+    $("play").textContent = "❚❚ Pause";
+    timer = setInterval(() => {
+      i += 1;
+      state.step = times(family())[Math.min(i, times(family()).length - 1)];
+      if (i >= end) { state.step = null; pause(); }
+      render();
+    }, Math.max(60, 3500 / Math.max(1, end)));
+  }
+  function pause() {
+    clearInterval(timer);
+    timer = null;
+    $("play").setAttribute("aria-pressed", "false");
+    $("play").textContent = "▶ Play";
+  }
+
+  /* the picture: gold over KL */
+  const ROOM = { left: 46, right: 14, top: 12, bottom: 40 };
+  let scales = null;
+  const nice = (low, high, count) => {
+    const rough = (high - low) / count;
+    const power = 10 ** Math.floor(Math.log10(rough));
+    const size = [1, 2, 5, 10].map((each) => each * power).find((each) => each >= rough);
+    const found = [];
+    for (let at = Math.ceil(low / size) * size; at <= high + 1e-9; at += size) found.push(Math.abs(at) < 1e-9 ? 0 : Number(at.toPrecision(10)));
+    return found;
+  };
+  function scalesFor(here, box) {
+    const root = $("scale").value === "root";
+    const frame = state.seed === null ? here.frame : { kl: here.frame.each_kl, gold: here.frame.each_gold };
+    const most = (frame.kl[1] || 1) * 1.06;
+    const [low, high] = frame.gold;
+    const room = 0.09 * (high - low) || 1;
+    const bottom = low - room, top = high + room;
+    const width = box.width - ROOM.left - ROOM.right, height = box.height - ROOM.top - ROOM.bottom;
+    const part = (kl) => (root ? Math.sqrt(Math.max(kl, 0) / most) : kl / most);
+    return {
+      most, root, width, height, bottom, top,
+      x: (kl) => ROOM.left + part(kl) * width,
+      y: (gold) => ROOM.top + ((top - gold) / (top - bottom)) * height,
+      kl: (x) => { const at = (x - ROOM.left) / width; return (root ? at * at : at) * most; },
+    };
+  }
+  const line = (kl, gold, to = kl.length) => {
+    let out = "";
+    for (let i = 0; i < to; i += 1) if (kl[i] !== null && gold[i] !== null) out += `${out ? "L" : "M"}${scales.x(kl[i]).toFixed(1)} ${scales.y(gold[i]).toFixed(1)}`;
+    return out;
+  };
+  const atKl = (columns, kl) => {
+    const [along, gold] = columns;
+    for (let i = 1; i <= last(columns); i += 1) {
+      if (along[i - 1] <= kl && kl <= along[i]) return gold[i - 1] + ((kl - along[i - 1]) / (along[i] - along[i - 1] || 1)) * (gold[i] - gold[i - 1]);
+    }
+    return null;
+  };
+  const alike = (each, chosen) => {
+    if (each.along) return each.paths[0];
+    if (chosen.along) return each.paths[each.stops.map(strength).reduce((best, at, i, all) => (at > all[best] ? i : best), 0)];
+    return each.paths[nearest(each.stops.map(strength), strength(chosen.stops[stop()]))];
+  };
+  function drawAxes(box) {
+    const found = [];
+    for (const gold of nice(scales.bottom, scales.top, 6)) {
+      const y = scales.y(gold);
+      found.push(svg("path", { d: `M${ROOM.left} ${y}H${box.width - ROOM.right}`, class: gold === 0 ? "zero" : "grid" }));
+      found.push(svg("text", { x: ROOM.left - 7, y: y + 4, class: "tick", "text-anchor": "end" }, short(gold)));
+    }
+    const marks = scales.root ? [0, 0.1, 0.5, 1, 2, 4, 6, 10, 15, 20, 40, 60, 100, 200, 400] : nice(0, scales.most, Math.max(3, Math.floor(scales.width / 90)));
+    let before = -Infinity;
+    for (const kl of marks.filter((each) => each <= scales.most)) {
+      const x = scales.x(kl);
+      if (x - before < 26) continue;
+      before = x;
+      found.push(svg("path", { d: `M${x} ${ROOM.top}V${box.height - ROOM.bottom}`, class: "grid" }));
+      found.push(svg("text", { x, y: box.height - ROOM.bottom + 17, class: "tick", "text-anchor": "middle" }, short(kl)));
+    }
+    found.push(svg("text", { x: ROOM.left + scales.width / 2, y: box.height - 5, class: "axis", "text-anchor": "middle" }, `KL from the reference [nats]${scales.root ? ", on a scale of its root" : ""}`));
+    found.push(svg("text", { x: 12, y: ROOM.top + scales.height / 2, class: "axis", "text-anchor": "middle", transform: `rotate(-90 12 ${ROOM.top + scales.height / 2})` }, "gold [sd]"));
+    return found;
+  }
+  function drawOthers(here, chosen) {
+    if (!$("others").checked) return [];
+    return here.families.filter((each) => each !== chosen).flatMap((each) => {
+      const columns = alike(each, chosen);
+      if (!columns) return [];
+      const hovered = state.hover && state.hover.name === each.name;
+      return [svg("path", { d: line(columns[0], columns[1]), class: "other", "data-family": each.name, stroke: hovered ? color(each.name) : "", "stroke-dasharray": data.styles[each.name].dash })];
+    });
+  }
+  function drawBand(chosen) {
+    if (state.seed !== null || chosen.of < 2 || !chosen.paths[curve(chosen)]) return [];
+    const [low, high] = chosen.band[curve(chosen)];
+    const kl = chosen.paths[curve(chosen)][0];
+    const ahead = kl.map((at, i) => [at, high[i]]).filter(([at, gold]) => at !== null && gold !== null);
+    const back = kl.map((at, i) => [at, low[i]]).filter(([at, gold]) => at !== null && gold !== null).reverse();
+    if (!ahead.length) return [];
+    const points = [...ahead, ...back].map(([at, gold]) => `${scales.x(at).toFixed(1)} ${scales.y(gold).toFixed(1)}`);
+    return [svg("path", { d: `M${points.join("L")}Z`, class: "band", fill: color(chosen.name) })];
+  }
+  function drawChosen(chosen, now) {
+    const columns = pathOf(chosen);
+    if (!columns) return [];
+    const paint = color(chosen.name);
+    const found = [svg("path", { d: line(columns[0], columns[1]), class: "rest", stroke: paint })];
+    found.push(svg("path", { d: line(columns[0], columns[1], now.i + 1), class: "path", stroke: paint, id: "walked" }));
+    if (columns[2]) found.push(svg("path", { d: line(columns[0], columns[2], now.i + 1), class: "proxy", stroke: paint }));
+    const top = columns[1].reduce((best, gold, i) => (gold !== null && gold > columns[1][best] ? i : best), 0);
+    const peak = [scales.x(columns[0][top]), scales.y(columns[1][top])];
+    found.push(svg("circle", { cx: peak[0], cy: peak[1], r: 5, class: "peak", stroke: paint }), svg("text", { x: peak[0], y: peak[1] - 10, class: "word", "text-anchor": "middle" }, "peak"));
+    return found;
+  }
+  function drawEnds(chosen) {
+    if (chosen.along) return [];
+    const ends = chosen.stops.map((beta, i) => {
+      const columns = pathOf(chosen, i);
+      return columns ? { beta, i, kl: columns[0][last(columns)], gold: columns[1][last(columns)] } : null;
+    }).filter(Boolean).sort((a, b) => b.beta - a.beta);
+    const found = [svg("path", { d: line(ends.map((end) => end.kl), ends.map((end) => end.gold)), class: "across", stroke: color(chosen.name) })];
+    for (const end of ends) {
+      const dot = svg("circle", { cx: scales.x(end.kl), cy: scales.y(end.gold), r: 4.5, class: "end", fill: color(chosen.name), "data-stop": end.i });
+      dot.append(svg("title", {}, `β ${short(end.beta)} ends at KL ${short(end.kl)} with gold ${fixed(end.gold)}`));
+      dot.addEventListener("click", () => { state.step = null; moveTo(family(), end.i); });
+      found.push(dot);
+    }
+    return found;
+  }
+  function drawChart(chosen, now) {
+    const chart = $("frontier");
+    const box = { width: chart.clientWidth || 600, height: chart.clientHeight || 420 };
+    const here = part();
+    scales = scalesFor(here, box);
+    const picture = svg("svg", { viewBox: `0 0 ${box.width} ${box.height}`, width: box.width, height: box.height, "aria-hidden": "true" });
+    const best = here.oracle;
+    const oracle = best.kl.length ? [[...best.kl, Math.max(scales.most, ...best.kl)], [...best.gold, Math.max(...best.gold)]] : [[], []];
+    const clip = svg("clipPath", { id: "inside" });
+    clip.append(svg("rect", { x: ROOM.left - 8, y: 0, width: scales.width + ROOM.right + 8, height: ROOM.top + scales.height + 2 }));
+    const inside = svg("g", { "clip-path": "url(#inside)" });
+    inside.append(...drawBand(chosen), svg("path", { d: line(...oracle), class: "oracle", id: "oracle" }), ...drawOthers(here, chosen), ...drawEnds(chosen), ...drawChosen(chosen, now));
+    if (oracle[0].length) inside.append(svg("text", { x: ROOM.left + 0.6 * scales.width, y: scales.y(Math.max(...best.gold)) - 6, class: "word", "text-anchor": "middle" }, "best that any policy can do"));
+    inside.append(svg("rect", { x: scales.x(0) - 4, y: scales.y(0) - 4, width: 8, height: 8, class: "start" }), svg("text", { x: scales.x(0) + 8, y: scales.y(0) + 15, class: "word" }, "reference"));
+    picture.append(clip, ...drawAxes(box), inside);
+    if (now.kl !== null) picture.append(svg("circle", { cx: scales.x(now.kl), cy: scales.y(now.gold), r: 8, class: "now", fill: color(chosen.name), id: "mark", "data-kl": now.kl, "data-gold": now.gold }));
+    if (state.hover) picture.append(...crosshair(here, chosen, box));
+    replace(chart, [picture]);
+  }
+  function crosshair(here, chosen, box) {
+    const kl = state.hover.kl;
+    const x = scales.x(kl);
+    const rows = here.families.map((each) => [each, each === chosen ? pathOf(chosen) : alike(each, chosen)]).filter(([, columns]) => columns)
+      .map(([each, columns]) => [each, atKl(columns, kl)]).filter(([, gold]) => gold !== null).sort((a, b) => b[1] - a[1]);
+    const best = here.oracle.kl.length ? atKl([[0, ...here.oracle.kl], [0, ...here.oracle.gold]], Math.min(kl, Math.max(...here.oracle.kl))) : null;
+    const words = [[`KL ${fixed(kl, 1)} nats`, "", true], ...(best === null ? [] : [["best possible", fixed(best), false]]), ...rows.map(([each, gold]) => [each.label, fixed(gold), each === chosen])];
+    const wide = 8 + 6.3 * Math.max(...words.map(([name, gold]) => name.length + gold.length + 2));
+    const left = x + 10 + wide > box.width ? x - 10 - wide : x + 10;
+    const found = [svg("path", { d: `M${x} ${ROOM.top}V${box.height - ROOM.bottom}`, class: "cross" }), svg("rect", { x: left, y: ROOM.top, width: wide, height: 8 + 15 * words.length, rx: 4, class: "tip" })];
+    words.forEach(([name, gold, bold], i) => {
+      const y = ROOM.top + 16 + 15 * i;
+      found.push(svg("text", { x: left + 7, y, class: bold ? "tipword bold" : "tipword" }, name), svg("text", { x: left + wide - 7, y, class: bold ? "tipword bold" : "tipword", "text-anchor": "end" }, gold));
+    });
+    return found;
+  }
+
+  /* what the policy is, in a sentence */
   function readout(chosen, now) {
-    const rows = [
-      [chosen.by, short(chosen.stops[stop()]), ""],
-      ["KL", short(now.kl), `${between(now.klLow, now.klHigh)} nats`],
-      ["gold", short(now.gold), `${between(now.low, now.high)} sd`],
-    ];
-    if (now.proxy !== null && now.proxy !== undefined) rows.push(["proxy score", short(now.proxy), " sd"]);
-    rows.push(["over", state.seed === null ? `${now.count} seeds` : `seed ${state.seed}`, ""]);
-    replace($("readout"), rows.map(([name, value, rest]) => {
-      const row = element("div");
-      const told = element("dd", value);
-      told.append(element("small", rest));
-      row.append(element("dt", name), told);
-      return row;
-    }));
+    const where = chosen.along ? "" : `β ${short(chosen.stops[stop()])}`;
+    const time = chosen.along ? `${chosen.by} ${short(times(chosen)[now.i ?? 0])}` : now.end ? "end of training" : `step ${short(times(chosen)[now.i ?? 0])}`;
+    $("stop-value").textContent = where.replace("β ", "");
+    $("step-value").textContent = now.kl === null ? "—" : short(times(chosen)[now.i]);
+    if (now.kl !== null) $("step").value = now.i;
+    const parts = [`${chosen.label}, ${[where, time].filter(Boolean).join(", ")}: `];
+    if (now.kl === null) parts.push("this run diverged, so it has no place here.");
+    else {
+      const best = part().oracle.kl.length ? atKl([[0, ...part().oracle.kl], [0, ...part().oracle.gold]], Math.min(now.kl, Math.max(...part().oracle.kl))) : null;
+      parts.push(`KL ${short(now.kl)} nats, gold ${fixed(now.gold)}${between(now.low, now.high)} sd`);
+      if (best) parts.push(`, ${Math.round((100 * now.gold) / best)} % of the best possible`);
+      if (now.proxy !== null && now.proxy !== undefined) parts.push(`; the proxy says ${fixed(now.proxy)}`);
+      parts.push(".");
+    }
+    $("readout").textContent = parts.join("");
     const notes = [];
-    if (now.kl === null || now.kl === undefined) notes.push("This run diverged, so it has no place here.");
     if (chosen.of === 1) notes.push("One seed: no interval.");
     else if (state.seed !== null) notes.push("A single seed: no interval.");
-    else if (now.count < chosen.of) notes.push(`${now.count} of ${chosen.of} seeds: the others did not come this far.`);
-    else if (now.low !== null) notes.push("In brackets: 95 % intervals over seeds.");
+    else if (now.low !== null && now.low !== undefined) notes.push("In brackets: 95 % interval of the mean over seeds.");
+    if (state.seed === null && !chosen.along && chosen.counts[stop()] < chosen.of) notes.push(`${chosen.counts[stop()]} of ${chosen.of} seeds: the others did not come this far.`);
     $("note").textContent = notes.join(" ");
-    const said = `${chosen.by} = ${short(chosen.stops[stop()])}`;
-    $("stop-value").textContent = short(chosen.stops[stop()]);
-    $("stop").setAttribute("aria-valuetext", `${said}, KL ${short(now.kl)} nats, gold ${short(now.gold)}`);
-    $("frontier").setAttribute("aria-label", `Gold against KL. ${chosen.name} at ${said}: KL ${short(now.kl)} nats, gold ${short(now.gold)} standard deviations.`);
+    $("stop").setAttribute("aria-valuetext", `${where.replace("β ", "β = ")}, KL ${short(now.kl)} nats, gold ${short(now.gold)}`);
+    $("step").setAttribute("aria-valuetext", `${time}, KL ${short(now.kl)} nats, gold ${short(now.gold)}`);
+    $("frontier").setAttribute("aria-label", `Gold against KL. ${parts.join("")}`);
   }
+
+  /* gold split into content and fluency */
+  function drawSplit(chosen, now) {
+    const there = now.fluency !== null && now.fluency !== undefined;
+    $("split-part").hidden = !there;
+    if (!there) return;
+    const columns = part().families.flatMap((each) => each.paths).filter((each) => each && each[3]);
+    const far = Math.max(0.5, ...columns.flatMap(([, gold, , fluency]) => gold.map((value, i) => Math.max(Math.abs(fluency[i] ?? 0), Math.abs((value ?? 0) - (fluency[i] ?? 0)), Math.abs(value ?? 0)))));
+    const rows = [["content", now.gold - now.fluency], ["fluency", now.fluency], ["gold", now.gold]];
+    replace($("split"), rows.map(([name, value]) => {
+      const row = element("div", null, { class: `bar ${value < 0 ? "less" : "more"}` });
+      const track = element("span", null, { class: "track", "aria-hidden": "true" });
+      const bar = element("i");
+      bar.style.width = `${(50 * Math.min(Math.abs(value), far)) / far}%`;
+      bar.style[value < 0 ? "right" : "left"] = "50%";
+      track.append(bar);
+      row.append(element("dt", name), track, element("dd", `${value > 0 ? "+" : ""}${fixed(value)}`, { id: `split-${name}` }));
+      return row;
+    }));
+  }
+
+  /* what it says: reference -> policy on a scale of powers of ten */
+  const LEAST = 1e-6;
+  const decade = (value) => 100 * (1 - Math.log10(Math.max(value, LEAST)) / Math.log10(LEAST));
+  function response(text, breaks) {
+    const cell = element("td", null, { class: "text" });
+    const tokens = text.includes(" ") && breaks.length < text.length ? text.split(" ").map((word, i) => (i ? ` ${word}` : word)) : [...text];
+    tokens.forEach((token, i) => { cell.append(breaks[i] === "x" ? element("mark", token, { title: "breaks the grammar" }) : token); });
+    return cell;
+  }
+  function showResponses(chosen) {
+    const runs = chosen.said[curve(chosen)] || [];
+    const seed = state.seed === null ? runs.findIndex((each) => each) : place(chosen);
+    const run = runs[seed];
+    $("said-part").hidden = !run;
+    if (!run) return false;
+    const prompts = [...new Set(run.rows.map(([item]) => data.items[item][0]))];
+    if (!prompts.includes(state.prompt)) state.prompt = prompts[0];
+    fill($("prompt"), prompts.map((each) => [each, data.prompts[each]]), state.prompt);
+    const notes = [state.seed === null && chosen.of > 1 ? `Seed ${chosen.seeds[seed]}, at the end of training.` : "At the end of training."];
+    const rows = run.rows.filter(([item]) => data.items[item][0] === state.prompt);
+    if (rows.some(([item]) => data.items[item][5])) notes.push("Underlined: breaks the grammar.");
+    $("said-note").textContent = notes.join(" ");
+    replace($("said-body"), rows.map(([item, probability, proxy]) => {
+      const [, text, reference, gold, fluency, breaks] = data.items[item];
+      const row = element("tr");
+      const plot = element("td", null, { class: "plot" });
+      const picture = svg("svg", { viewBox: "0 0 100 12", preserveAspectRatio: "none", "aria-hidden": "true" });
+      picture.append(svg("path", { d: `M${decade(reference)} 6H${decade(probability)}`, class: probability > reference ? "up" : "down" }));
+      const dots = element("span", null, { class: "dots", "aria-hidden": "true" });
+      for (const [kind, value] of [["ref", reference], ["pi", probability]]) {
+        const dot = element("i", null, { class: kind });
+        dot.style.left = `${decade(value)}%`;
+        dots.append(dot);
+      }
+      plot.append(picture, dots, element("span", `${share(reference)} → ${share(probability)}`, { class: "shares" }));
+      row.append(response(text, breaks || ""), plot, element("td", fixed(gold, 1), { class: "number", title: fluency === null ? "" : `content ${fixed(gold - fluency, 1)}, fluency ${fixed(fluency, 1)}` }));
+      row.dataset.probability = probability;
+      row.dataset.proxy = proxy;
+      return row;
+    }));
+    return true;
+  }
+  const share = (value) => (value === 0 ? "0" : value < 1e-4 ? value.toExponential(0).replace("-", "−") : value < 0.1 ? value.toPrecision(1) : value.toFixed(2)).replace(/^0\./, ".");
+
+  /* the law of gold */
+  const spelled = (law) => (law ? law[1].map((value, i) => [data.bins.first + data.bins.width * (law[0] + i), value]) : []);
+  function drawLaw(chosen) {
+    const here = part();
+    const law = state.seed === null ? chosen.laws[curve(chosen)] : (chosen.law[curve(chosen)] || [])[place(chosen)];
+    $("law-part").hidden = !law || !here.reference;
+    if ($("law-part").hidden) return false;
+    const [own, reference] = [spelled(law), spelled(here.reference)];
+    const seen = [...own, ...reference].filter(([, value]) => value > 0.002).map(([gold]) => gold);
+    const [low, high] = [Math.min(...seen) - data.bins.width, Math.max(...seen) + data.bins.width];
+    const most = 1.05 * Math.max(...own.map(([, value]) => value), ...reference.map(([, value]) => value));
+    const box = { width: $("law").clientWidth || 320, height: 96 };
+    const x = (gold) => ((gold - low) / (high - low)) * box.width;
+    const y = (value) => box.height - 16 - (value / most) * (box.height - 20);
+    const picture = svg("svg", { viewBox: `0 0 ${box.width} ${box.height}`, width: box.width, height: box.height, "aria-hidden": "true" });
+    const half = data.bins.width / 2;
+    for (const [gold, value] of own) picture.append(svg("rect", { x: x(gold - half) + 0.5, width: Math.max(1, x(gold + half) - x(gold - half) - 1), y: y(value), height: box.height - 16 - y(value), class: "lawbar", "data-gold": gold, "data-value": value }));
+    const outline = reference.map(([gold, value], i) => `${i ? "L" : "M"}${x(gold - half)} ${y(value)}H${x(gold + half)}`).join("");
+    picture.append(svg("path", { d: outline, class: "lawline" }), svg("path", { d: `M0 ${box.height - 16}H${box.width}`, class: "zero" }));
+    for (const gold of nice(low, high, 6)) picture.append(svg("text", { x: x(gold), y: box.height - 3, class: "tick", "text-anchor": "middle" }, short(gold)));
+    replace($("law"), [picture]);
+    const mean = own.reduce((sum, [gold, value]) => sum + gold * value, 0);
+    $("law").setAttribute("aria-label", `How gold is distributed under ${chosen.label}: its mean is about ${short(mean, 2)}, the reference's is 0.`);
+    return true;
+  }
+
+  /* the table of the picture */
   function showTable(chosen) {
     const scored = chosen.method !== "gpo";
     const names = [chosen.by, "KL [nats]", "gold [sd]", ...(scored ? ["proxy score [sd]"] : []), "seeds"];
@@ -188,191 +466,90 @@
     replace($("numbers-body"), chosen.stops.map((value, i) => {
       const row = element("tr");
       const cells = [
-        short(value), short(means.kl[i]) + between(means.kl_low[i], means.kl_high[i]),
-        short(means.gold[i]) + between(means.gold_low[i], means.gold_high[i]),
-        ...(scored ? [short(means.proxy[i])] : []), chosen.counts[i],
+        short(value), fixed(means.kl[i]) + between(means.kl_low[i], means.kl_high[i]), fixed(means.gold[i]) + between(means.gold_low[i], means.gold_high[i]),
+        ...(scored ? [fixed(means.proxy[i])] : []), chosen.counts[i],
       ];
       row.append(...cells.map((cell) => element("td", cell, { class: "number" })));
       return row;
     }));
-    $("numbers").querySelector("summary").textContent = `The chart as a table: ${chosen.name}`;
+    $("numbers").querySelector("summary").textContent = `The ends of training as a table: ${chosen.label}`;
   }
 
-  /* charts */
-  const config = { displayModeBar: false, displaylogo: false, responsive: true, scrollZoom: false, showTips: false, plotlyServerURL: "" };
-  const layout = (colors, x, y, revision) => ({
-    paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", showlegend: false, uirevision: revision,
-    margin: { l: 52, r: 8, t: 10, b: 46 }, dragmode: coarse ? false : "zoom", hovermode: "closest",
-    font: { family: getComputedStyle(document.body).fontFamily, size: 13, color: colors.ink },
-    hoverlabel: { bgcolor: colors.paper, bordercolor: colors.soft, font: { color: colors.ink } },
-    xaxis: { gridcolor: colors.grid, zerolinecolor: colors.soft, linecolor: colors.soft, ...x },
-    yaxis: { gridcolor: colors.grid, zerolinecolor: colors.soft, linecolor: colors.soft, ...y },
-  });
-  const root = () => $("scale").value === "root";
-  const along = (values) => values.map((value) => (value === null ? null : root() ? Math.sqrt(Math.max(value, 0)) : value));
-  const hover = (name, what, kl, gold, rest = "") => `${plain(name)}${what ? `, ${plain(what)}` : ""}<br>KL ${short(kl)} nats<br>gold ${short(gold)}${rest} sd`;
-
-  function klAxis(most) {
-    const right = root() ? Math.sqrt(most) : most;
-    const axis = { title: { text: root() ? "KL [nats], on a square-root axis" : "KL(π‖π_ref) [nats per response]" }, range: [-0.02 * right, 1.04 * right] };
-    if (!root()) return axis;
-    const ticks = [];
-    for (const value of [0, 0.01, 0.1, 0.5, 1, 2, 5, 10, 20, 40, 70, 100, 200, 400, 700, 1000, 2000, 5000, 10000]) {
-      if (value <= most && (!ticks.length || Math.sqrt(value) - Math.sqrt(ticks[ticks.length - 1]) > right / 11)) ticks.push(value);
-    }
-    return { ...axis, tickmode: "array", tickvals: ticks.map(Math.sqrt), ticktext: ticks.map(String) };
+  /* the address says what is chosen, so that it can be linked */
+  function remember(chosen) {
+    const parts = new URLSearchParams();
+    parts.set("show", chosen.name);
+    if (!chosen.along) parts.set("beta", String(chosen.stops[stop()]));
+    if (state.step !== null) parts.set("step", String(state.step));
+    if (state.seed !== null && chosen.of > 1) parts.set("seed", String(state.seed));
+    data.axes.forEach((axis, i) => { if (state.at[i] !== null) parts.set(axis.name, axis.values[state.at[i]]); });
+    try { history.replaceState(null, "", `#${parts}`); } catch { /* an address that may not change, such as that of a preview */ }
   }
-  function bandOf(each, opacity) {
-    if (!each.frontier.low) return [];
-    const x = along(each.frontier.kl);
-    const line = { x, mode: "lines", line: { width: 0 }, hoverinfo: "skip" };
-    return [{ ...line, y: each.frontier.low }, { ...line, y: each.frontier.high, fill: "tonexty", fillcolor: faded(color(each.name), opacity) }];
-  }
-  function lineOf(each, focus) {
-    const { kl, gold, low, high } = each.frontier;
-    return {
-      x: along(kl), y: gold, mode: "lines", hoverinfo: "text", opacity: focus ? 1 : 0.45, meta: focus ? "line" : "other",
-      text: kl.map((value, i) => hover(each.name, "mean frontier", value, gold[i], low ? between(low[i], high[i]) : "")),
-      line: { color: color(each.name), width: focus ? 2.6 : 1.4, dash: data.styles[each.name].dash },
-    };
-  }
-  function marksOf(each, focus) {
-    const points = each.stops.map((_, i) => (focus ? policy(each, i) : { kl: each.means.kl[i], gold: each.means.gold[i], low: each.means.gold_low[i], high: each.means.gold_high[i] }));
-    const half = points.map((point) => (point.low === null || point.low === undefined ? 0 : (point.high - point.low) / 2));
-    const bars = focus && half.some((value) => value > 0) ? { error_y: { array: half, thickness: 1, width: 0, color: faded(color(each.name), 0.7) } } : {};
-    return {
-      x: along(points.map((point) => point.kl ?? null)), y: points.map((point) => point.gold ?? null), mode: "markers", hoverinfo: "text",
-      meta: focus ? "marks" : "other", opacity: focus ? 1 : 0.5, cliponaxis: false, ...bars,
-      text: points.map((point, i) => hover(each.name, `${each.by} = ${short(each.stops[i])}`, point.kl, point.gold, between(point.low, point.high))),
-      marker: { color: color(each.name), symbol: SYMBOLS[data.styles[each.name].marker], size: focus ? 8 : 5 },
-    };
-  }
-  function pathOf(chosen) {
-    const columns = path(chosen, place(chosen));
-    if (!columns) return [];
-    const [kl, gold, proxy] = columns;
-    const what = chosen.by === "n" || chosen.by === "τ" ? (i) => `${chosen.by} = ${short(chosen.stops[i])}` : (i) => `step ${chosen.steps[i]}`;
-    const text = (values) => kl.map((value, i) => hover(chosen.name, what(i), value, values[i]));
-    const base = { x: along(kl), mode: "lines+markers", hoverinfo: "text", marker: { size: 3.5, color: color(chosen.name) } };
-    const line = { color: color(chosen.name), width: 1.3 };
-    const found = [{ ...base, y: gold, text: text(gold), line, meta: "path" }];
-    if (proxy) found.push({ ...base, mode: "lines", y: proxy, text: text(proxy).map((each) => each.replace("<br>gold", "<br>proxy score")), line: { ...line, dash: "dot" }, meta: "proxy" });
-    return found;
-  }
-  function drawFrontier(chosen, now) {
-    const colors = theme();
-    const here = part();
-    const others = $("others").checked ? here.families.filter((each) => each !== chosen) : [];
-    const [low, high] = here.frame.gold;
-    const most = here.frame.kl[1] || 1;
-    const room = 0.06 * (high - low) || 1;
-    const best = here.oracle;
-    const top = best.gold.length ? Math.max(...best.gold) : 0;
-    const kl = [...best.kl, ...(best.kl.length ? [Math.max(most, ...best.kl)] : [])];
-    const gold = [...best.gold, ...(best.kl.length ? [top] : [])];
-    const traces = [
-      { x: along(kl), y: gold, mode: "lines", line: { color: colors.soft, width: 1.6, dash: "6px,4px" }, hoverinfo: "text", meta: "oracle", text: kl.map((value, i) => hover("oracle", "the best that can be", value, gold[i])) },
-      ...others.flatMap((each) => bandOf(each, 0.035)), ...bandOf(chosen, 0.18),
-      ...others.flatMap((each) => [lineOf(each, false), marksOf(each, false)]),
-      lineOf(chosen, true), ...pathOf(chosen), marksOf(chosen, true),
-      {
-        x: along([now.kl ?? null]), y: [now.gold ?? null], mode: "markers", meta: "mark", hoverinfo: "text", cliponaxis: false,
-        text: [hover(chosen.name, `${chosen.by} = ${short(chosen.stops[stop()])}`, now.kl, now.gold, between(now.low, now.high))],
-        marker: { color: color(chosen.name), size: 19, symbol: SYMBOLS[data.styles[chosen.name].marker], line: { color: colors.ink, width: 2.5 } },
-      },
-    ];
-    const y = { title: { text: "gold [sd under π_ref]" }, range: [low - room, high + room] };
-    Plotly.react($("frontier"), traces, layout(colors, klAxis(most), y, `${state.at}/${root()}`), config);
+  function recall() {
+    if (!location.hash.includes("=")) return;
+    const parts = new URLSearchParams(location.hash.slice(1));
+    const at = data.axes.map((axis) => (parts.has(axis.name) ? axis.values.indexOf(parts.get(axis.name)) : null));
+    const there = data.parts.find((each) => each.at.every((value, i) => at[i] === null || at[i] < 0 || value === at[i]));
+    if (there) state.at = there.at.slice();
+    const number = (name) => (parts.has(name) && Number.isFinite(Number(parts.get(name))) ? Number(parts.get(name)) : null);
+    [state.family, state.value, state.step, state.seed] = [parts.get("show"), number("beta"), number("step"), number("seed")];
   }
 
-  /* the law of gold */
-  const spelled = (law) => (law ? law[1].map((value, i) => [data.bins.first + data.bins.width * (law[0] + i), value]) : []);
-  function frameOf(here) {
-    const laws = here.families.flatMap((each) => [...each.laws, ...each.law.flat()]).concat([here.reference]).map(spelled);
-    const seen = laws.flat().filter(([, value]) => value > 0.002).map(([gold]) => gold);
-    return { x: [Math.min(...seen) - data.bins.width, Math.max(...seen) + data.bins.width], y: [0, 1.05 * Math.max(...laws.flat().map(([, value]) => value))] };
-  }
-  const frames = new Map();
-  function drawLaw(chosen) {
-    const here = part();
-    const law = state.seed === null ? chosen.laws[curve(chosen)] : (chosen.law[curve(chosen)] || [])[place(chosen)];
-    $("law-part").hidden = !law || !here.reference;
-    if ($("law-part").hidden) return false;
-    if (!frames.has(here)) frames.set(here, frameOf(here));
-    const colors = theme();
-    const hovers = (rows, who) => rows.map(([gold, value]) => `gold ${short(gold - data.bins.width / 2)} to ${short(gold + data.bins.width / 2)}<br>${who} ${share(value)}`);
-    const [own, reference] = [spelled(law), spelled(here.reference)];
-    const traces = [
-      { type: "bar", x: own.map(([gold]) => gold), y: own.map(([, value]) => value), width: data.bins.width * 0.92, marker: { color: colors.bar, line: { color: colors.soft, width: 0.5 } }, hoverinfo: "text", hovertext: hovers(own, "policy"), meta: "policy" },
-      { x: reference.map(([gold]) => gold), y: reference.map(([, value]) => value), mode: "lines", line: { color: colors.ink, width: 1.8, shape: "hvh" }, hoverinfo: "text", text: hovers(reference, "reference"), meta: "reference" },
-    ];
-    const x = { title: { text: "gold of a response [sd under π_ref]" }, range: frames.get(here).x };
-    const y = { title: { text: "probability" }, range: frames.get(here).y };
-    Plotly.react($("law"), traces, { ...layout(colors, x, y, String(state.at)), bargap: 0 }, config);
-    const mean = spelled(law).reduce((sum, [gold, value]) => sum + gold * value, 0);
-    $("law").setAttribute("aria-label", `The law of gold under ${chosen.name}: its mean is about ${short(mean, 2)}, the reference's is 0.`);
-    $("law-note").textContent = chosen.along ? "At the end of training." : state.seed === null && chosen.of > 1 ? `The mean of ${chosen.of} seeds.` : "";
-    return true;
-  }
-
-  /* responses */
-  function showResponses(chosen) {
-    const runs = chosen.said[curve(chosen)] || [];
-    const seed = state.seed === null ? runs.findIndex((each) => each) : place(chosen);
-    const run = runs[seed];
-    $("said-part").hidden = !run;
-    if (!run) return false;
-    const prompts = [...new Set(run.rows.map(([item]) => data.items[item][0]))];
-    if (!prompts.includes(state.prompt)) state.prompt = prompts[0];
-    fill($("prompt"), prompts.map((each) => [each, data.prompts[each]]), state.prompt);
-    const notes = [];
-    if (state.seed === null && chosen.of > 1) notes.push(`Of seed ${chosen.seeds[seed]}: single responses have no mean over seeds.`);
-    if (chosen.along) notes.push("At the end of training, wherever the slider is.");
-    $("said-note").textContent = notes.join(" ");
-    const head = element("tr");
-    const names = ["response", "π", "π_ref", "gold [sd]", run.ratio ? "log π/π_ref [nats]" : "proxy score [sd]"];
-    head.append(...names.map((name, i) => element("th", name, i ? { scope: "col", class: "number" } : { scope: "col" })));
-    replace($("said-head"), [head]);
-    replace($("said-body"), run.rows.filter(([item]) => data.items[item][0] === state.prompt).map(([item, probability, proxy]) => {
-      const [, text, reference, gold] = data.items[item];
-      const row = element("tr");
-      row.append(element("td", text), meter(probability), meter(reference), element("td", short(gold), { class: "number" }), element("td", short(proxy), { class: "number" }));
-      return row;
-    }));
-    return true;
-  }
-  function meter(value) {
-    const cell = element("td", share(value), { class: "number meter" });
-    const bar = element("i", null, { "aria-hidden": "true" });
-    bar.style.width = `calc(${Math.min(100 * value, 100)}% - .7rem * ${Math.min(value, 1)})`;
-    cell.append(bar);
-    return cell;
-  }
-
+  let linked = false;
   function render() {
     queued = false;
     const chosen = family();
     const now = policy(chosen);
-    state.value = chosen.stops[stop()];
     readout(chosen, now);
-    drawFrontier(chosen, now);
+    drawChart(chosen, now);
+    drawSplit(chosen, now);
     const shown = [drawLaw(chosen), showResponses(chosen)];
-    const anywhere = data.items.length > 0 || data.parts.some((each) => each.reference);
-    $("silent").hidden = shown.some(Boolean) || !anywhere;
-    $("silent").textContent = "What this policy says is not recorded; other choices have it.";
+    $("silent").hidden = shown.some(Boolean) || !(data.items.length > 0 || data.parts.some((each) => each.reference));
+    if (linked && timer === null) remember(chosen);
   }
   const later = () => { if (!queued) { queued = true; requestAnimationFrame(render); } };
   const repaint = () => { showFamilies(); render(); };
+  const touched = () => { linked = true; };
 
-  $("stop").addEventListener("input", later);
-  $("seed").addEventListener("change", () => { state.seed = $("seed").value === "" ? null : Number($("seed").value); render(); });
+  $("stop").addEventListener("input", () => {
+    touched();
+    const chosen = family();
+    state.stop = nearest(chosen.stops.map(strength), Number($("stop").value));
+    state.value = chosen.stops[state.stop];
+    later();
+  });
+  $("stop").addEventListener("change", () => moveTo(family(), stop()));
+  $("stop").addEventListener("keydown", (event) => {
+    const by = { ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1, PageUp: 3, PageDown: -3, Home: -1e6, End: 1e6 }[event.key];
+    if (by) { event.preventDefault(); touched(); step(by); }
+  });
+  $("step").addEventListener("input", () => {
+    touched();
+    pause();
+    const chosen = family(), columns = pathOf(chosen), i = Number($("step").value);
+    state.step = columns && i >= last(columns) ? null : times(chosen)[i];
+    later();
+  });
+  $("play").addEventListener("click", () => { touched(); play(); });
+  $("seed").addEventListener("change", () => { touched(); state.seed = $("seed").value === "" ? null : Number($("seed").value); render(); });
   $("scale").addEventListener("change", render);
   $("others").addEventListener("change", render);
   $("prompt").addEventListener("change", () => { state.prompt = Number($("prompt").value); render(); });
   $("controls").addEventListener("submit", (event) => event.preventDefault());
+  $("controls").addEventListener("change", touched);
+  $("frontier").addEventListener("pointermove", (event) => {
+    if (!scales) return;
+    const kl = scales.kl(event.clientX - $("frontier").getBoundingClientRect().left);
+    const path = event.target.closest && event.target.closest(".other");
+    state.hover = kl < 0 || kl > scales.most ? null : { kl, name: path ? path.dataset.family : null };
+    later();
+  });
+  $("frontier").addEventListener("pointerleave", () => { state.hover = null; later(); });
   dark.addEventListener("change", repaint);
-  window.addEventListener("beforeprint", () => { printing = true; repaint(); });
-  window.addEventListener("afterprint", () => { printing = false; repaint(); });
+  window.addEventListener("beforeprint", repaint);
+  window.addEventListener("afterprint", repaint);
+  new ResizeObserver(later).observe($("frontier"));
+  recall();
   fillAxes();
   showPart();
 })();

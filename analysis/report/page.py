@@ -1,21 +1,24 @@
-"""report.html, written whole or not at all, of fewer than 8 MB.
+"""report.html, written whole or not at all, of fewer than 1.5 MB.
 
-plotly.js takes 4.8 MB of it, and draws what page.js asks for. What the controls choose from takes what it needs, as far
-as DATA bytes, and static figures fill what is left. A policy in the page's head forbids it to load anything, or to run
-any script other than the three that are in it, which it knows by their hashes.
+What the controls choose from takes what it needs, as far as DATA bytes, and figures fill what is left. A policy in the
+page's head forbids it to load anything, or to run any script other than those that are in it, which it knows by their
+hashes.
 """
 
 import base64
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined, Template
+import pandas as pd
+from jinja2 import Environment, FunctionLoader, StrictUndefined, Template
 from markupsafe import Markup
-from plotly.offline import get_plotlyjs
 
+from analysis.headline.headline import headline, sentences
+from analysis.headline.statement import Statement
 from analysis.published.verdicts import tally
 from analysis.records.atomic_files import write_atomically
 from analysis.records.load import (
@@ -34,9 +37,9 @@ from analysis.report.facts import machine_facts, source_facts, sweep_facts, trai
 from analysis.report.pictures import pictures_of
 from analysis.report.side_tables import load_claims, load_config, load_world
 
-LIMIT = 8_000_000  # bytes of the page
-DATA = 1_900_000  # of them, for what the controls choose from
-SPARE = 40_000
+LIMIT = 1_500_000  # bytes of the page
+DATA = 650_000  # of them, for what the controls choose from
+SPARE = 20_000
 SIGNS = {"holds": "✓", "fails": "✗", "undecided": "?"}
 
 
@@ -60,24 +63,29 @@ class Page:
         return write_atomically(self.folder / "report.html", text.encode(errors="backslashreplace"))
 
 
-def prepare_page(folder: Path) -> Page:
-    """All of a page but its pictures, which may still be drawn. Raises ResultsError."""
+def prepare_page(folder: Path, said: Sequence[Statement] | None = None) -> Page:
+    """All of a page but its pictures, which may still be drawn. said: its headline, if known. Raises ResultsError."""
     curves = load(folder)
     if final_rows(curves).empty:
         what = "every run diverged" if len(trained_rows(curves)) else "no run has a measurement"
         raise ResultsError(f"{folder}: {what}, so there is nothing to show; a smaller learning rate may help")
+    said = headline(folder) if said is None else said
     chosen = page_content(folder, curves)
     data, left_out = page_json(chosen, DATA)
-    scripts = [get_plotlyjs(), _own("page.js")]
+    scripts = [_own("page.js"), _own("figures.js")]
+    runs = load_table(folder, "runs")
     context: dict[str, Any] = {
         "title": folder.resolve().name,
+        "count": count_text(curves),
+        "headline": [{"text": text, "sure": each.sure} for each, text in zip(said, sentences(said), strict=True)],
+        "cite": citation(folder.resolve().name, runs),
         "ended": is_finished(folder),
         "facts": [
             *sweep_facts(curves, is_finished(folder), failures(folder)),
             *world_facts(load_world(folder)),
-            *training_facts(load_table(folder, "runs")),
+            *training_facts(runs),
             *source_facts(mixed_code_note(folder)),
-            *machine_facts(load_table(folder, "runs")),
+            *machine_facts(runs),
         ],
         "config": load_config(folder),
         "claims": (claims := load_claims(folder)),
@@ -95,14 +103,33 @@ def prepare_page(folder: Path) -> Page:
         "pictures": [],
         "without": [],
     }
-    template = environment().from_string(_own("template.html"))
+    template = environment().get_template("template.html")
     room = LIMIT - SPARE - len(template.render(context).encode(errors="backslashreplace"))
     return Page(folder=folder, template=template, context=context, room=room)
 
 
+def count_text(curves: pd.DataFrame) -> str:
+    """How many runs there are, and how many diverged."""
+    runs = curves[curves["method"] != "oracle"]
+    count, lost = runs["run_id"].nunique(), runs.loc[runs["status"] == "diverged", "run_id"].nunique()
+    return f"{count:,} run{'s' * (count != 1)}, {f'{lost:,}' if lost else 'none'} diverged"
+
+
+def citation(name: str, runs: pd.DataFrame) -> str:
+    """How to cite the records of a sweep: with which version of which code they were made; nothing if not known."""
+    known = [
+        f"{label} {', '.join(map(str, runs[column].dropna().unique()))}"
+        for column, label in (("simulator_version", "alignment-simulator"), ("results_source", "results"))
+        if column in runs and runs[column].notna().any()
+    ]
+    return f"sweep “{name}”, {', '.join(known)}." if known else ""
+
+
 def environment() -> Environment:
     """Jinja with everything escaped that is not known to be safe."""
-    made = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    made = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, loader=FunctionLoader(_own)
+    )
     made.filters["short"] = lambda value: number(value).replace("-", "−")
     return made
 

@@ -1,65 +1,149 @@
-"""The static figures of a result directory as data URIs: scaled down, in few colours, and within a budget."""
+"""The static figures of a result directory as the page holds them: as SVG, with their data, within a budget.
+
+A figure that is there as PNG alone is scaled down and has no data.
+"""
 
 import base64
+import gzip
 import io
 import re
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from urllib.parse import quote
 
 from PIL import Image, UnidentifiedImageError
 
 from analysis.figures.drawing import KINDS
 from analysis.records.load import ResultsError
+from analysis.records.names import axis_label
 
 WIDTH, COLOURS = 1200, 256
-MARKUP = 600  # bytes of a figure on the page, without its picture and words
+MARKUP = 900  # bytes of a figure on the page, without its picture and words
+PLAIN = " /:=;,()'!*-._~@+$?"  # what an address may hold as it is
+POINT = 4 / 3  # pixels
 
 
 @dataclass(frozen=True, kw_only=True)
 class Picture:
-    """A figure on the page: its name, what it shows, the PNG as a data URI, and its size."""
+    """A figure on the page: its name, what it shows, the question that it answers, and itself as a data URI.
+
+    csv: its data, packed by gzip and written in base64; nothing where it has none.
+    """
 
     name: str
-    text: str
+    title: str
+    question: str
     source: str
     width: int
     height: int
+    csv: str = ""
+
+    @property
+    def alt(self) -> str:
+        """What stands for the picture where it cannot be seen."""
+        return " ".join(filter(None, [f"{self.title}." if self.title else "", self.question])) or self.name
+
+    @property
+    def size(self) -> int:
+        """The bytes that it takes on the page, at most."""
+        return len(self.source) + len(self.csv) + 3 * len((self.title + self.question).encode()) + MARKUP
 
 
 def pictures_of(folder: Path, budget: int) -> tuple[list[Picture], list[str]]:
     """The figures that fit into so many bytes, most telling first, and the names of those that do not."""
     found, without = [], []
-    for path in sorted((folder / "figures").glob("*.png"), key=_rank):
-        picture = _picture(path, path.stat().st_mtime_ns)
-        size = len(picture.source) + len(picture.text.encode()) * 2 + MARKUP
-        if size > budget:
-            without.append(path.stem)
+    names = {path.stem for kind in ("svg", "png") for path in (folder / "figures").glob(f"*.{kind}")}
+    for name in sorted(names, key=_rank):
+        drawn, plain = (folder / "figures" / f"{name}.{kind}" for kind in ("svg", "png"))
+        path = drawn if drawn.exists() else plain
+        make = _from_svg if drawn.exists() else _from_png
+        picture = make(path, path.stat().st_mtime_ns)
+        if picture.size > budget:
+            without.append(name)
             continue
-        budget -= size
+        budget -= picture.size
         found.append(picture)
     return found, without
 
 
-def _kind(path: Path) -> str:
-    return path.stem.split("-")[0]
+def _kind(name: str) -> str:
+    """The kind of a figure, by the name of its files: tradeoff of tradeoff-label_noise-0.25, by of by_label_noise."""
+    head = name.split("-")[0]
+    return head if head in KINDS else next((kind for kind in KINDS if head.startswith(f"{kind}_")), head)
 
 
 def _where(suffix: str) -> str:
     """The values of further axes that the name of a figure ends in, as -label_noise-0.25, in a sentence."""
     found = re.findall(r"-([A-Za-z_]\w*)-(.+?)(?=-[A-Za-z_]\w*-|$)", suffix)
-    values = ", ".join(f"{name.replace('_', ' ')} = {value}" for name, value in found)
+    values = ", ".join(f"{axis_label(name)} {value}" for name, value in found)
     return f"Here {values}." if values else ""
 
 
-def _rank(path: Path) -> tuple[int, str]:
+def _question(name: str) -> str:
+    """The question that a figure answers, and for which values of further axes."""
+    kind = _kind(name)
+    asked = KINDS[kind].caption.format(axis=axis_label(name.removeprefix(f"{kind}_"))) if kind in KINDS else ""
+    return f"{asked} {_where(name.removeprefix(name.split('-')[0]))}".strip()
+
+
+def _rank(name: str) -> tuple[int, str]:
     """The order of figures: by kind, and by name within a kind."""
     kinds = [kind.name for kind in sorted(KINDS.values(), key=lambda kind: kind.rank)]
-    return (kinds.index(_kind(path)) if _kind(path) in kinds else len(kinds), path.stem)
+    return (kinds.index(_kind(name)) if _kind(name) in kinds else len(kinds), name)
+
+
+@lru_cache(maxsize=128)
+def _from_svg(path: Path, written: int) -> Picture:
+    """The figure in a file that was written at this time, so that none is read twice."""
+    text = _read(path).decode(errors="replace")
+    size = re.search(r'<svg [^>]*?\bviewBox="0 0 ([\d.]+) ([\d.]+)"', text)
+    if size is None:
+        raise ResultsError(f"{path}: cannot be read as SVG; `python run.py report` draws it again")
+    title = re.search(r"<dc:title>(.*?)</dc:title>", text, re.DOTALL)
+    data = path.with_suffix(".csv")
+    packed = gzip.compress(_read(data), compresslevel=9, mtime=0) if data.exists() else b""
+    width, height = (round(POINT * float(each)) for each in size.groups())
+    return Picture(
+        name=path.stem,
+        title=unescaped(title.group(1)) if title else "",
+        question=_question(path.stem),
+        source=f"data:image/svg+xml,{quote(smaller(text), safe=PLAIN)}",
+        width=width,
+        height=height,
+        csv=base64.b64encode(packed).decode(),
+    )
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ResultsError(f"{path}: cannot be read ({error.strerror or error})") from None
+
+
+def unescaped(text: str) -> str:
+    """The text of an element of XML."""
+    for written, read in (("&lt;", "<"), ("&gt;", ">"), ("&quot;", '"'), ("&amp;", "&")):
+        text = text.replace(written, read)
+    return " ".join(text.split())
+
+
+def smaller(text: str) -> str:
+    """An SVG of matplotlib in fewer bytes: paths to a hundredth of a point, without comments and line ends."""
+    text = re.sub(r"<\?xml.*?\?>|<!DOCTYPE.*?>|<!--.*?-->|<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    text = re.sub(r' d="[^"]*"', lambda found: _shorter(found.group()), text)
+    text = re.sub(r"\s*\n\s*", " ", text)
+    text = re.sub(r"> <", "><", text)
+    return text.replace("'", "&apos;").replace('"', "'").strip()
+
+
+def _shorter(path: str) -> str:
+    return re.sub(r"-?\d+\.\d+", lambda found: f"{float(found.group()):.2f}".rstrip("0").rstrip("."), path)
 
 
 @lru_cache(maxsize=64)
-def _picture(path: Path, written: int) -> Picture:
+def _from_png(path: Path, written: int) -> Picture:
     """The figure in a file that was written at this time, so that none is scaled down twice."""
     try:
         with Image.open(path) as image:
@@ -72,7 +156,11 @@ def _picture(path: Path, written: int) -> Picture:
         shown = shown.resize((WIDTH, round(height * WIDTH / width)), Image.Resampling.LANCZOS)
     held = io.BytesIO()
     shown.quantize(COLOURS, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE).save(held, "PNG")
-    source = f"data:image/png;base64,{base64.b64encode(held.getvalue()).decode()}"
-    kind = KINDS.get(_kind(path))
-    text = f"{kind.caption if kind else ''} {_where(path.stem.removeprefix(_kind(path)))}".strip()
-    return Picture(name=path.stem, text=text, source=source, width=shown.width, height=shown.height)
+    return Picture(
+        name=path.stem,
+        title="",
+        question=_question(path.stem),
+        source=f"data:image/png;base64,{base64.b64encode(held.getvalue()).decode()}",
+        width=shown.width,
+        height=shown.height,
+    )

@@ -14,6 +14,7 @@ import pandas as pd
 from analysis.report.json_numbers import rounded
 
 WIDTH = 0.25  # of a bin of gold, in deviations under the reference
+LATER = {"gold_fluency": np.nan, "breaks": ""}  # columns that earlier versions did not write
 LEAST = 1e-6  # what is rarer has no place in a law
 Array = np.ndarray
 
@@ -65,7 +66,8 @@ def log_ratios(table: pd.DataFrame) -> dict[str, bool]:
 
 
 class ResponseTable:
-    """A table of responses by run: rows (prompt, response, reference, gold, probability, proxy, rank), likeliest first.
+    """A table of responses by run: rows (prompt, response, reference, gold, probability, proxy, fluency, breaks, rank),
+    likeliest first.
 
     The rank is the better of those that a response has under the policy and under the reference.
     """
@@ -77,14 +79,17 @@ class ResponseTable:
         ranks = [groups[name].rank(ascending=False, method="first") for name in ("probability", "reference")]
         ranked = table.assign(rank=np.minimum(*ranks) if len(table) else 0.0)
         ranked = ranked.sort_values("probability", ascending=False, kind="stable")
-        names = ["run_id", "prompt", "response", "reference", "gold", "probability", "proxy", "rank"]
+        ranked = ranked.assign(**{name: none for name, none in LATER.items() if name not in ranked})
+        names = ["run_id", "prompt", "response", "reference", "gold", "probability", "proxy", *LATER, "rank"]
         for run, *row in zip(*(ranked[name].tolist() for name in names), strict=True):
             self.runs.setdefault(str(run), []).append(tuple(row))
         self.order = {prompt: place for place, prompt in enumerate(dict.fromkeys(table["prompt"].tolist()))}
 
 
 class ResponseItems:
-    """What runs say as JSON: `items` [prompt, text, reference, gold] once, and for a run [item, π, proxy]."""
+    """What runs say as JSON: `items` [prompt, text, reference, gold, part of fluency, signs of what breaks the grammar]
+    once, and for a run [item, π, proxy].
+    """
 
     def __init__(self, table: ResponseTable) -> None:
         self._table = table
@@ -110,10 +115,10 @@ class ResponseItems:
         shown = sorted({row[0] for row in rows}, key=self._table.order.__getitem__)[:prompts]
         found = []
         for wanted in shown:
-            for prompt, text, reference, gold, probability, proxy, rank in rows:
+            for prompt, text, reference, gold, probability, proxy, fluency, breaks, rank in rows:
                 if prompt == wanted and rank <= most:
                     place = self._prompts.setdefault(str(prompt), len(self._prompts))
-                    key = (place, str(text), rounded(reference, 3), rounded(gold))
+                    key = (place, str(text), rounded(reference, 3), rounded(gold), rounded(fluency), str(breaks))
                     item = self._known.setdefault(key, len(self._known))
                     found.append([item, rounded(probability, 3) if probability >= 1e-12 else 0, rounded(proxy)])
         return {"rows": found, "ratio": self._table.ratios.get(run, False)}

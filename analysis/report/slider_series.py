@@ -10,13 +10,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from scipy.special import stdtrit
 
 from analysis.records.about import cards
 from analysis.records.load import final_rows
-from analysis.statistics.frontier import frontier
-from analysis.statistics.intervals import over_seeds
+from analysis.statistics.intervals import LEVEL, over_seeds
 
-VALUES = ("kl", "gold", "proxy")
+VALUES = ("kl", "gold", "proxy", "gold_fluency")
 WORDS = {"beta": "β", "step": "step", "n": "n", "tau": "τ"}
 
 Array = np.ndarray
@@ -32,18 +32,30 @@ class Series:
     stops: list[float]  # [N]
     seeds: list[int]
     steps: list[int]
-    means: pd.DataFrame  # a row a stop: kl, gold, proxy as means over seeds, intervals NaN for one seed
-    curve: pd.DataFrame  # the frontier, as `analysis.statistics.frontier` has it
-    paths: Array  # kl, gold and proxy at each checkpoint, NaN without a run, [C, S, T, 3]
+    means: pd.DataFrame  # a row a stop: VALUES as means over seeds, intervals NaN for one seed
+    paths: Array  # VALUES at each checkpoint, NaN without a run, [C, S, T, 4]
     runs: list[list[str]]  # their names, "" where there is none, [C, S]
 
     @property
     def mean_paths(self) -> Array:
-        """The means over the seeds that are there, [C, T, 3]."""
+        """The means over the seeds that are there, [C, T, 4]."""
         there = np.isfinite(self.paths)
         total = np.where(there, self.paths, 0.0).sum(axis=1)
         with np.errstate(invalid="ignore"):
             return total / there.sum(axis=1)
+
+    @property
+    def band(self) -> tuple[Array, Array]:
+        """The ends of the interval of mean gold at each checkpoint, [C, T] each; NaN for one seed."""
+        gold = self.paths[..., 1]
+        count = np.isfinite(gold).sum(axis=1)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            mean = np.where(count > 0, np.nansum(gold, axis=1) / count, np.nan)
+            squares = np.nansum((gold - mean[:, None]) ** 2, axis=1)
+            error = np.sqrt(squares / (count - 1) / count)
+            quantile = stdtrit(np.maximum(count - 1, 1), (1 + LEVEL) / 2)
+            half = np.where(count > 1, quantile * error, np.nan)
+        return mean - half, mean + half
 
 
 def slider_of(rows: pd.DataFrame) -> str:
@@ -66,8 +78,6 @@ def series_of(name: str, rows: pd.DataFrame) -> Series:
         means = over_seeds(rows, ["step"], values).sort_values("step", ignore_index=True)
         stops = rows.groupby("step")[by].first().tolist() if by != "step" else means["step"].tolist()
     paths, runs, seeds, steps = _paths(rows, stops if by == "beta" else None)
-    whose = rows.drop(columns="family") if "family" in rows else rows
-    curve = frontier(whose, by="loss" if method == "gpo" else "method")
     return Series(
         name=name,
         method=method,
@@ -76,14 +86,13 @@ def series_of(name: str, rows: pd.DataFrame) -> Series:
         seeds=seeds,
         steps=steps,
         means=means,
-        curve=curve,
         paths=paths,
         runs=runs,
     )
 
 
 def _paths(rows: pd.DataFrame, betas: list[float] | None) -> tuple[Array, list[list[str]], list[int], list[int]]:
-    """The values of all checkpoints [C, S, T, 3], with the runs [C, S], seeds and steps that they are of."""
+    """The values of all checkpoints [C, S, T, 4], with the runs [C, S], seeds and steps that they are of."""
     seeds, steps = (sorted(rows[name].dropna().astype(int).unique().tolist()) for name in ("seed", "step"))
     count = 1 if betas is None else len(betas)
     curve = np.zeros(len(rows), dtype=int) if betas is None else np.searchsorted(betas, rows["beta"].to_numpy(float))

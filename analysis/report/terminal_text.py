@@ -7,15 +7,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from analysis.headline.headline import headline_of, place_text, sentences
-from analysis.headline.statement import brief
+from analysis.headline.headline import headline, place_text, sentences
+from analysis.headline.statement import Statement, brief
 from analysis.records.load import (
     expected_runs,
     failures,
     final_rows,
     is_finished,
     load,
-    load_losses,
     mixed_code_note,
     pairwise_rows,
     variants,
@@ -33,12 +32,12 @@ ROWS = 8  # of a table
 LONGEST = 24  # letters of a name in a table
 
 
-def text(folder: str | Path) -> str:
-    """What a result directory came to, for a terminal: how its runs ended, the headline, the best of each loss."""
+def text(folder: str | Path, found: Sequence[Statement] | None = None) -> str:
+    """What a result directory came to, for a terminal: how its runs ended, the headline, the best of each loss.
+
+    found: the headline, if it is known.
+    """
     curves = with_safe_names(load(folder), printable)
-    functions = pd.DataFrame({"loss": []})
-    if (Path(folder) / "losses.parquet").exists():
-        functions = with_safe_names(load_losses(folder), printable)
     rows = curves[curves["method"] != "oracle"]
     runs, diverged = (part["run_id"].nunique() for part in (rows, rows[rows["status"] == "diverged"]))
     so_far, failed = "" if is_finished(folder) else " so far", failures(folder)
@@ -54,7 +53,8 @@ def text(folder: str | Path) -> str:
     if final_rows(curves).empty:
         hint = "; a smaller learning rate may help" if diverged else ""
         return "\n".join([*lines, filled(f"no figures, since nothing is left to draw{hint}")])
-    said = [filled(f"* {sentence}", "  ") for sentence in sentences(headline_of(curves, functions))]
+    found = headline(folder) if found is None else found
+    said = [filled(f"* {printable(sentence)}", "  ") for sentence in sentences(found)]
     return "\n".join([*lines, "", *said, *pairs_table(curves), *proxies_table(curves)])
 
 

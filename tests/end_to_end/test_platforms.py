@@ -21,7 +21,7 @@ WITHOUT_POSIX = r'''
 """Every module of ours, and a sweep, where `os` and `signal` are as on Windows and POSIX's modules are missing."""
 
 import importlib, json, os, pkgutil, signal, sys, types
-import cyclopts, filelock, jinja2, matplotlib.figure, pandas, platformdirs, plotly, psutil, pyarrow.parquet, pydantic
+import cyclopts, filelock, jinja2, matplotlib.figure, pandas, platformdirs, psutil, pyarrow.parquet, pydantic
 import matplotlib.backends.backend_agg, matplotlib.backends.backend_svg
 import rich.console, rich.progress, safetensors.torch, scipy.optimize, scipy.stats, tomli_w, torch, PIL.Image
 import concurrent.futures, multiprocessing, subprocess, tempfile
