@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import App, CycloptsError, Parameter
 
 if TYPE_CHECKING:
-    from analysis.figures.side_by_side import Helpers
     from simulator.sweeps.sweep import Sweep
 
 Switch = Annotated[bool, Parameter(negative=())]
@@ -74,13 +73,7 @@ class Running:
         from simulator.execution.devices import end_importing
 
         end_importing()
-        options = RunOptions(
-            device=self.device,
-            workers=self.workers,
-            memory=self.memory,
-            fresh=self.fresh,
-            accept_source=self.accept_source,
-        )
+        options = RunOptions(**{name: value for name, value in vars(self).items() if name != "dry_run"})
         (print_plan if self.dry_run else run_with_progress)(sweep, target, options)
         return not self.dry_run
 
@@ -124,7 +117,7 @@ def sweep(
             raise
 
 
-def show(folder: Path, drawers: "Helpers" = ()) -> None:
+def show(folder: Path, drawers: Sequence[Any] = ()) -> None:
     """Report on a sweep that just ended, unless its page is younger than its records."""
     from simulator.storage.inventory import describe_finished
     from simulator.storage.layout import ResultFolder
@@ -157,7 +150,8 @@ def reproduce(name: str, /, *, out: Path | None = None, quick: Switch = False, r
     from analysis.figures.drawing import draw_examples
     from analysis.figures.side_by_side import helpers
     from analysis.published.papers import PAPERS
-    from analysis.published.verdicts import judge_part, write_all_claims
+    from analysis.published.verdicts import judge_part
+    from analysis.report.command import judge_paper
     from simulator.common.errors import ConfigError, nearest
     from simulator.storage.provenance import verdicts_source
     from simulator.sweeps.grid import read_sweep
@@ -178,23 +172,29 @@ def reproduce(name: str, /, *, out: Path | None = None, quick: Switch = False, r
             draw_examples(folder, paper.examples)
             show(folder, drawers)
     if judged:
-        say(*write_all_claims(judged, target).split("\n"))
+        judge_paper(paper.title, list(paper.parts), judged, target, say=say)
 
 
 @app.command
-def report(folder: Path, /) -> None:
-    """Draw the figures of a result directory from its records, make its page, and print what they came to.
+def report(folder: Path, /, *others: Path, out: Path | None = None) -> None:
+    """Draw the figures of a sweep, make its page, print what it came to; of several, make a page that compares them.
 
     Parameters
     ----------
     folder
         A result directory, of a sweep that ended or still runs.
+    others
+        Further ones, which are compared with the first.
+    out
+        The page of several sweeps; a file beside the first directory unless said.
 
     """
     from analysis.figures.side_by_side import helpers
-    from analysis.report.command import write_and_draw
+    from analysis.report.command import compare_sweeps, write_and_draw
     from simulator.common.terminal import print_warning
 
+    if others or out:
+        return compare_sweeps([folder, *others], out, say=say)
     with helpers() as drawers:
         write_and_draw(folder, drawers, say=say, warn=print_warning)
 

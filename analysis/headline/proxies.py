@@ -112,8 +112,9 @@ def methods_apart(rows: pd.DataFrame) -> Statement | None:
         text = f"At equal KL, RL has {brief(abs(found.difference), half)} {word} gold than best-of-n ({reach})"
         title = f"RL: {brief(abs(found.difference), half)} {word} gold than best-of-n at equal KL"
     elif found.smallest_margin < found.margin:
-        text = f"At equal KL, RL and best-of-n lie within {SIMILAR:g} of each other ({reach})"
-        title = f"RL and best-of-n: within {SIMILAR:g} of each other at equal KL"
+        mean = "" if found.equivalent else " on average"
+        text = f"At equal KL, RL and best-of-n lie within {SIMILAR:g} of each other{mean} ({reach})"
+        title = f"RL and best-of-n: within {SIMILAR:g} of each other{mean}, at equal KL"
     else:
         sure, needed = False, seeds_to_differ(found.estimate)
         signed = brief(found.difference, half)

@@ -2,12 +2,13 @@
 
 import gc
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from analysis.figures.side_by_side import Helpers, drawing
 from analysis.records.checksums import damage_reported, find_damage, write_report_checksums
-from analysis.records.load import has_finished_run
+from analysis.records.load import ResultsError, has_finished_run
 
 
 def write_and_draw(folder: Path, drawers: Helpers, *, say: Callable[..., None], warn: Callable[[str], None]) -> None:
@@ -40,6 +41,34 @@ def write_and_draw(folder: Path, drawers: Helpers, *, say: Callable[..., None], 
         say(f"figures  {folder / 'figures'}{os.sep}  (PNG, SVG, PDF, and what they show as CSV)")
         say(f"summary  {folder / SUMMARY}")
         write_report_checksums(folder)
+
+
+def compare_sweeps(folders: Sequence[Path], out: Path | None, *, say: Callable[..., None]) -> None:
+    """Write the page that compares several result directories, beside the first unless `out` says where.
+
+    Raises ResultsError.
+    """
+    from analysis.report.several import names_of, write_comparison
+
+    if out is not None and out.suffix != ".html":
+        raise ResultsError(f"--out {out}: must end in .html, since a comparison is one page")
+    name = "-and-".join(each.replace("/", "-") for each in names_of(folders))
+    page = out or folders[0].resolve().parent / f"{name[:150]}.html"
+    say(f"page     {write_comparison(folders, page)}")
+
+
+def judge_paper(
+    title: str, parts: Sequence[str], judged: Sequence[dict[str, Any]], target: Path, *, say: Callable[..., None]
+) -> None:
+    """Write and say the claims of a paper, and where it has several sweeps, a page over them. Raises ResultsError."""
+    from analysis.published.verdicts import write_all_claims
+    from analysis.report.side_tables import load_claims
+
+    say(*write_all_claims(judged, target).split("\n"))
+    if len(parts) > 1:
+        from analysis.report.several import write_paper_page
+
+        say(f"page     {write_paper_page(title, [target / part for part in parts], load_claims(target), target)}")
 
 
 def show_ended_sweep(folder: Path, drawers: Helpers, *, say: Callable[..., None], warn: Callable[[str], None]) -> None:

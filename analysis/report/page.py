@@ -72,7 +72,7 @@ def prepare_page(folder: Path, said: Sequence[Statement] | None = None) -> Page:
     said = headline(folder) if said is None else said
     chosen = page_content(folder, curves)
     data, left_out = page_json(chosen, DATA)
-    scripts = [_own("page.js"), _own("figures.js")]
+    scripts = [own_file("page.js"), own_file("figures.js")]
     runs = load_table(folder, "runs")
     context: dict[str, Any] = {
         "title": folder.resolve().name,
@@ -97,9 +97,9 @@ def prepare_page(folder: Path, said: Sequence[Statement] | None = None) -> Page:
         "has_laws": bool(chosen.laws.policy),
         "left_out": left_out,
         "data": Markup(data),
-        "style": Markup(_own("page.css")),
+        "style": Markup(own_file("page.css")),
         "scripts": [Markup(script) for script in scripts],
-        "hashes": " ".join(_hash(script) for script in scripts),
+        "hashes": script_hashes(scripts),
         "pictures": [],
         "without": [],
     }
@@ -128,14 +128,24 @@ def citation(name: str, runs: pd.DataFrame) -> str:
 def environment() -> Environment:
     """Jinja with everything escaped that is not known to be safe."""
     made = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, loader=FunctionLoader(_own)
+        loader=FunctionLoader(own_file),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     made.filters["short"] = lambda value: number(value).replace("-", "−")
     return made
 
 
-def _own(name: str) -> str:
+def own_file(name: str) -> str:
+    """The text of a file beside this one."""
     return (files("analysis.report") / name).read_text(encoding="utf-8").replace("\r", "")
+
+
+def script_hashes(scripts: Sequence[str]) -> str:
+    """The hashes of scripts as a page's policy lists them."""
+    return " ".join(map(_hash, scripts))
 
 
 def _hash(script: str) -> str:

@@ -95,19 +95,27 @@ def _rank(name: str) -> tuple[int, str]:
 
 @lru_cache(maxsize=128)
 def _from_svg(path: Path, written: int) -> Picture:
-    """The figure in a file that was written at this time, so that none is read twice."""
-    text = _read(path).decode(errors="replace")
+    """The figure in a file that was written at this time, so that none is read twice. Raises ResultsError."""
+    data = path.with_suffix(".csv")
+    found = picture_of(path.stem, _read(path), _read(data) if data.exists() else b"", _question(path.stem))
+    if found is None:
+        raise ResultsError(f"{path}: cannot be read as SVG; `python run.py report` draws it again")
+    return found
+
+
+def picture_of(name: str, drawn: bytes, data: bytes, question: str) -> Picture | None:
+    """A figure from its SVG and CSV; None where it is no SVG."""
+    text = drawn.decode(errors="replace")
     size = re.search(r'<svg [^>]*?\bviewBox="0 0 ([\d.]+) ([\d.]+)"', text)
     if size is None:
-        raise ResultsError(f"{path}: cannot be read as SVG; `python run.py report` draws it again")
+        return None
     title = re.search(r"<dc:title>(.*?)</dc:title>", text, re.DOTALL)
-    data = path.with_suffix(".csv")
-    packed = gzip.compress(_read(data), compresslevel=9, mtime=0) if data.exists() else b""
+    packed = gzip.compress(data, compresslevel=9, mtime=0) if data else b""
     width, height = (round(POINT * float(each)) for each in size.groups())
     return Picture(
-        name=path.stem,
+        name=name,
         title=unescaped(title.group(1)) if title else "",
-        question=_question(path.stem),
+        question=question,
         source=f"data:image/svg+xml,{quote(smaller(text), safe=PLAIN)}",
         width=width,
         height=height,
