@@ -20,7 +20,7 @@ ROOMS = {  # the folders of a package; each may import itself and those before i
         *("common", "user_code", "native", "networks", "measurement", "languages", "objectives", "settings", "engine"),
         *("worlds", "preferences", "proxies", "methods", "sweeps", "storage", "execution", "api"),
     ],
-    "analysis": ["records", "statistics", "published", "figures", "report"],
+    "analysis": ["records", "statistics", "theory", "headline", "published", "figures", "report"],
 }
 APART = {  # folders before a folder that it must not import all the same
     "native": {"user_code"},

@@ -7,7 +7,7 @@ import pandas as pd
 
 from analysis.records.load import further_axes
 from analysis.records.proxy_settings import label_of
-from analysis.report.json_numbers import json_value
+from analysis.report.explorer.json_numbers import json_value
 
 Fact = tuple[str, str]
 VERSIONS = {

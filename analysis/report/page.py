@@ -32,7 +32,7 @@ from analysis.records.load import (
     trained_rows,
 )
 from analysis.records.number_format import number
-from analysis.report.data import page_content, page_json
+from analysis.report.explorer.data import page_content, page_json
 from analysis.report.facts import machine_facts, source_facts, sweep_facts, training_facts, world_facts
 from analysis.report.pictures import pictures_of
 from analysis.report.side_tables import load_claims, load_config, load_world

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from analysis.report.policy_summaries import WIDTH
+from analysis.report.explorer.policy_summaries import WIDTH
 from simulator.measurement.policy_summary import EDGES
 
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from analysis.report.data import in_script, page_content, page_json
-from analysis.report.json_numbers import evenly_spaced, rounded
+from analysis.report.explorer.data import in_script, page_content, page_json
+from analysis.report.explorer.json_numbers import evenly_spaced, rounded
+from analysis.report.explorer.page_budget import LEVELS
 from analysis.report.page import LIMIT
-from analysis.report.page_budget import LEVELS
 from tests.helpers.report_fixture import EVIL, beside, plant, rows_of
 
 

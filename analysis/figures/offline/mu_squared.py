@@ -9,7 +9,7 @@ from analysis.figures.marks import LABEL_SIZE, EndLabel, curve, end_labels, ends
 from analysis.figures.offline.tradeoff import shown_losses
 from analysis.figures.style import SOFT, line_style, log_axis, loss_styles, seeds_of
 from analysis.headline.rise_and_fall import shown_loss, weakest
-from analysis.headline.squared_loss import squared_loss
+from analysis.headline.titles.squared_loss import squared_loss
 from analysis.records.load import trained_rows
 from analysis.records.names import loss_label, losses_of
 from analysis.statistics.peaks import training_curves

@@ -7,7 +7,7 @@ from analysis.figures.layout import Picture, column, headed
 from analysis.figures.marks import EndLabel, curve, end_labels, ends_of
 from analysis.figures.offline.tradeoff import shown_losses
 from analysis.figures.style import line_style, log_axis, loss_styles, seeds_note
-from analysis.headline.alignment import alignment
+from analysis.headline.titles.alignment import alignment
 from analysis.records.names import listed, loss_label, losses_of
 from analysis.statistics.tradeoff_curves import end_points
 

@@ -8,7 +8,7 @@ from analysis.figures.kind import Kind
 from analysis.figures.layout import Picture, column, headed
 from analysis.figures.marks import EndLabel, end_labels, ends_of, points
 from analysis.figures.style import DASHES, MARKERS, PALETTE, log_axis
-from analysis.headline.laws import coefficient_trend
+from analysis.headline.titles.laws import coefficient_trend
 from analysis.records.about import methods_where
 from analysis.records.proxy_settings import label_of, value_label, varied_settings, with_labels
 from analysis.statistics.law_fits import fit_laws

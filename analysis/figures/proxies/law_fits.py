@@ -8,7 +8,7 @@ from analysis.figures.layout import Picture, headed, panels
 from analysis.figures.marks import EndLabel, corner_names, curve, end_labels, zero_line
 from analysis.figures.proxies.overoptimization import D_LABEL, MOST, chosen, name_of, rows_of
 from analysis.figures.style import ramp
-from analysis.headline.laws import law_fit
+from analysis.headline.titles.laws import law_fit
 from analysis.records.proxy_settings import families
 from analysis.statistics.law_fits import form_of
 from analysis.statistics.laws import fit_scaling_law

@@ -6,7 +6,7 @@ from analysis.figures.kind import Kind
 from analysis.figures.layout import Picture, column, headed
 from analysis.figures.marks import EndLabel, curve, end_labels, ends_of, level
 from analysis.figures.style import DASHES, GOLD_LABEL, KL_LABEL, WITHOUT_BETA, beta_scale, few, seeds_note
-from analysis.headline.penalties import penalty_effect
+from analysis.headline.titles.penalties import penalty_effect
 from analysis.records.about import cards
 from analysis.records.proxy_settings import at_extreme_values, varied_settings, with_labels
 from analysis.statistics.peaks import means_along

@@ -6,7 +6,7 @@ from analysis.figures.kind import Kind
 from analysis.figures.layout import Picture, headed, panels
 from analysis.figures.marks import LABEL_SIZE, curve, points
 from analysis.figures.style import beta_scale, few
-from analysis.headline.weights import weights_seen
+from analysis.headline.titles.weights import weights_seen
 from analysis.records.names import loss_label, losses_of
 
 LANE = 0.55

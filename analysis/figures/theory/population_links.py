@@ -7,7 +7,7 @@ from analysis.figures.kind import Kind
 from analysis.figures.layout import Picture, headed, panels
 from analysis.figures.marks import LABEL_SIZE, curve, zero_line
 from analysis.figures.style import beta_scale, few, seeds_of
-from analysis.headline.links import margins_and_link
+from analysis.headline.titles.links import margins_and_link
 from analysis.records.names import loss_label, losses_of
 
 

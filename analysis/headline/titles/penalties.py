@@ -28,9 +28,9 @@ def penalty_effect(rows: pd.DataFrame) -> Statement:
         amount = brief(abs(found.difference), half)
         text = f"At equal KL, penalty {found.a:g} has {amount} {word} gold than {found.b:g} ({reach})"
     elif found.smallest_margin < SIMILAR:
-        text = (
-            f"A KL penalty changes gold at equal KL by less than {SIMILAR:g} ({found.a:g} against {found.b:g}, {reach})"
-        )
+        mean = "" if found.equivalent else " on average"
+        both = f"{found.a:g} against {found.b:g}, {reach}"
+        text = f"A KL penalty changes gold at equal KL by less than {SIMILAR:g}{mean} ({both})"
     else:
         sure, needed = False, seeds_to_differ(found.estimate)
         tell = would_tell(needed, found.seeds)

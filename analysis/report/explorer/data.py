@@ -14,10 +14,10 @@ import pandas as pd
 from analysis.figures.style import loss_styles
 from analysis.records.load import load_table
 from analysis.records.names import loss_label, losses_of
-from analysis.report.axis_selection import Axis, Part, axes_of, parts_of, policies_of
-from analysis.report.json_numbers import evenly_spaced, json_value, rounded, rounded_list
-from analysis.report.page_budget import LEVELS, Level, left_out
-from analysis.report.policy_summaries import (
+from analysis.report.explorer.axis_selection import Axis, Part, axes_of, parts_of, policies_of
+from analysis.report.explorer.json_numbers import evenly_spaced, json_value, rounded, rounded_list
+from analysis.report.explorer.page_budget import LEVELS, Level, left_out
+from analysis.report.explorer.policy_summaries import (
     WIDTH,
     GoldDistributions,
     ResponseItems,
@@ -25,7 +25,7 @@ from analysis.report.policy_summaries import (
     distribution_json,
     gold_distributions,
 )
-from analysis.report.slider_series import WORDS, Series, series_of
+from analysis.report.explorer.slider_series import WORDS, Series, series_of
 
 COLUMNS = ("kl", "kl_low", "kl_high", "gold", "gold_low", "gold_high", "proxy")
 NAMES = {"beta": "β", "step": "training step", "n": "n, the best of so many", "tau": "τ"}

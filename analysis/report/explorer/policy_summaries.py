@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.report.json_numbers import rounded
+from analysis.report.explorer.json_numbers import rounded
 
 WIDTH = 0.25  # of a bin of gold, in deviations under the reference
 LATER = {"gold_fluency": np.nan, "breaks": ""}  # columns that earlier versions did not write

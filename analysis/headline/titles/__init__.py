@@ -1,0 +1,1 @@
+"""What figures of one matter find, beside the headline."""
