@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from markupsafe import escape
 
 import run
-from analysis import ResultsError, frontier, load, load_table
+from analysis import ResultsError, load, load_table, training_curves
+from analysis.headline.headline import headline, sentences
 from analysis.report import write_report
 from analysis.report.page import LIMIT
 from analysis.report.side_tables import load_claims
@@ -69,13 +71,42 @@ def test_the_ends_of_runs_and_their_means_are_those_of_the_table(tmp_path: Path,
             assert told["means"]["kl"][i] == pytest.approx(np.mean(kl), rel=1e-3)
 
 
-def test_the_frontier_is_that_of_the_analysis(tmp_path: Path, curves: pd.DataFrame) -> None:
-    told = family(data_in(page(plant(tmp_path / "a", curves))), "hinge")["frontier"]
-    table = frontier(curves)
-    table = table[table["loss"] == "hinge"]
-    for name in ("gold", "low", "high"):
-        there = np.interp(told["kl"], table["kl"], table[name])
-        assert told[name] == pytest.approx(there, abs=2e-3)
+def test_bands_are_intervals_of_the_means_along_training(tmp_path: Path, curves: pd.DataFrame) -> None:
+    shown = family(data_in(page(plant(tmp_path / "a", curves))), "hinge")
+    means = training_curves(curves)
+    for i, beta in enumerate(BETAS):
+        rows = means[means["loss"].eq("hinge") & means["beta"].eq(beta)].sort_values("step")
+        assert shown["paths"][i][1] == pytest.approx(rows["gold"].to_numpy(), abs=2e-3)
+        for ends, name in zip(shown["band"][i], ("gold_low", "gold_high"), strict=True):
+            assert ends == pytest.approx(rows[name].to_numpy(), abs=2e-3)
+
+
+def test_the_headline_stands_first_and_the_settings_last(tmp_path: Path, curves: pd.DataFrame) -> None:
+    folder = plant(tmp_path / "a", curves)
+    text = page(folder)
+    said = headline(folder)
+    assert said
+    places = [text.index(str(escape(sentence))) for sentence in sentences(said)]
+    order = [*places, *(text.index(f'id="{name}"') for name in ("explore", "figures", "words", "run"))]
+    assert order == sorted(order)
+    assert text.count('<li class="unsure">') == sum(not each.sure for each in said)
+    assert "18 runs, none diverged" in text
+
+
+def test_gold_is_split_and_what_breaks_the_grammar_is_marked(tmp_path: Path, curves: pd.DataFrame) -> None:
+    curves = curves.assign(gold_fluency=-curves["kl"] / 4)
+    tables = beside(curves)
+    responses = tables["responses"].assign(
+        gold_fluency=-0.25, breaks=np.where(tables["responses"]["response"] == "abc", ".x.", "")
+    )
+    data = data_in(page(plant(tmp_path / "a", curves, tables | {"responses": responses})))
+    shown = family(data, "logistic")
+    assert shown["paths"][0][3] == pytest.approx(-np.array(shown["paths"][0][0]) / 4, rel=1e-2, abs=1e-6)
+    assert data["items"][0][4:] == [-0.25, ".x."]
+    assert data["items"][1][4:] == [-0.25, ""]
+    older = data_in(page(plant(tmp_path / "b", curves.drop(columns="gold_fluency"), tables)))
+    assert family(older, "logistic")["paths"][0][3] is None
+    assert older["items"][0][4:] == [None, ""]
 
 
 def test_responses_and_laws_are_those_of_the_tables(tmp_path: Path, curves: pd.DataFrame) -> None:
@@ -159,7 +190,7 @@ def test_one_seed_has_no_interval(tmp_path: Path) -> None:
     told = family(data_in(page(plant(tmp_path / "a", rows_of(LOSSES, 1)))), "logistic")
     assert told["of"] == 1
     assert told["means"]["gold_low"] == [None] * 3
-    assert "low" not in told["frontier"]
+    assert told["band"] == [[[None] * 4] * 2] * 3
 
 
 def test_a_run_that_diverged_is_left_out_and_told(tmp_path: Path, curves: pd.DataFrame) -> None:
@@ -277,7 +308,7 @@ def test_figures_of_an_axis_say_its_values(tmp_path: Path, curves: pd.DataFrame)
     (folder / "figures" / "tradeoff.png").rename(
         folder / "figures" / "tradeoff-label_noise-0.25-train_learning_rate-1e-05.png"
     )
-    assert "Here label noise = 0.25, train learning rate = 1e-05." in page(folder)
+    assert "Here label noise 0.25, learning rate 1e-05." in page(folder)
 
 
 def test_the_command_report_writes_the_page_and_names_it(
@@ -287,7 +318,7 @@ def test_the_command_report_writes_the_page_and_names_it(
     monkeypatch.setattr("analysis.figures.drawing.draw_all", lambda *_: [])
     assert run.main(["report", str(folder)]) == 0
     assert f"page     {folder / 'report.html'}" in capsys.readouterr().out
-    assert "<strong>tradeoff</strong>" in (folder / "report.html").read_text(encoding="utf-8")
+    assert 'id="figure-tradeoff"' in (folder / "report.html").read_text(encoding="utf-8")
 
 
 def test_nothing_on_the_page_is_loaded_from_elsewhere(tmp_path: Path, curves: pd.DataFrame) -> None:
@@ -298,7 +329,7 @@ def test_nothing_on_the_page_is_loaded_from_elsewhere(tmp_path: Path, curves: pd
     for script in scripts:
         outside = outside.replace(script, "")
     assert not re.search(r"""(?:src|href)=["'](?!data:|#)""", outside)
-    assert "http" not in outside.replace("http-equiv", "")
+    assert "http" not in outside.replace("http-equiv", "").replace("http://www.w3.org/", "")
     assert "default-src 'none'" in outside
 
 

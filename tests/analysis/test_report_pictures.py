@@ -38,7 +38,7 @@ def test_figures_are_scaled_down_and_those_beyond_the_budget_named(
     monkeypatch.setattr("analysis.report.page.LIMIT", whole - 1000)
     text = page(folder)
     assert len(text.encode()) < whole - 1000
-    assert 'alt="Gold against KL: all' in text
+    assert 'alt="How does gold move as a policy leaves the reference' in text
     assert re.search(r"only in the folder <code>figures</code>: .*unknown-2\.", text)
     (folder / "figures" / "tradeoff.png").write_bytes(b"broken")
     with pytest.raises(ResultsError, match=r"tradeoff\.png: cannot be read as PNG"):
