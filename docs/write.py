@@ -88,17 +88,14 @@ def claims_page(claims: dict[str, list[Entry]], made: Entry) -> str:
 
 
 def screenshot(page: Path, target: Path) -> None:
-    """The charts of a page, without what was run, as a picture. Raises OSError where there is no browser."""
+    """The first screen of a page, as a picture. Raises OSError where there is no browser."""
     browser = next(filter(None, map(shutil.which, BROWSERS)), None)
     if browser is None:
         raise OSError(f"no browser to take {target} with; install one of {', '.join(BROWSERS)}")
     with tempfile.TemporaryDirectory() as folder:
-        shown = Path(folder) / "page.html"
-        hidden = "<style>#run, nav { display: none }</style></head>"
-        shown.write_text(page.read_text(encoding="utf-8").replace("</head>", hidden, 1), encoding="utf-8")
         options = ["--headless=new", "--no-sandbox", "--hide-scrollbars", f"--user-data-dir={folder}/profile"]
-        size = ["--window-size=1200,1500", "--force-device-scale-factor=1", "--virtual-time-budget=20000"]
-        command = [browser, *options, *size, f"--screenshot={target}", shown.as_uri()]
+        size = ["--window-size=1440,900", "--force-device-scale-factor=1", "--virtual-time-budget=20000"]
+        command = [browser, *options, *size, f"--screenshot={target}", page.resolve().as_uri()]
         subprocess.run(command, check=True, capture_output=True, timeout=300)
 
 

@@ -101,7 +101,7 @@ def test_a_sweep_with_all_of_them_runs_and_is_analysed(source: Path) -> None:
     drawn = {path.stem.split("-")[0] for path in (out / "figures").glob("*.png")}
     assert {"entropy", "tradeoff", "overoptimization"} <= drawn
     page = (out / "report.html").read_text(encoding="utf-8")
-    assert "Entropy against KL at the end of training." in page
+    assert "How undecided are policies at the end?" in page
     assert "half Gibbs" in page
 
 

@@ -11,7 +11,7 @@ from analysis.figures.style import GOLD_LABEL, KL_LABEL, ramp
 from analysis.headline.axes import axis_apart, comparable, values_of
 from analysis.records.load import further_axes
 from analysis.records.names import axis_label, value_text
-from analysis.statistics.comparison import SIMILAR, compare
+from analysis.statistics.comparison import POINTS, SIMILAR, TENTHS, compare
 from analysis.statistics.frontier import frontier
 
 ABOVE, BELOW = 1.8, 1.3
@@ -36,7 +36,7 @@ def draw(curves: pd.DataFrame, axis: str) -> Picture:
         if value == values[0]:
             continue
         found = compare(rows, value, values[0], by=axis, pool=pool)
-        kl = np.linspace(0.0, found.reach, len(found.at_tenths) + 2)[1:-1]
+        kl = np.linspace(0.0, found.reach, POINTS)[TENTHS]
         each = np.array([(estimate.value, *estimate.interval()) for estimate in found.at_tenths])
         curve(below, f"{name} less {value_text(values[0])}", kl, each[:, 0], (each[:, 1], each[:, 2]), color=color)
         differences.append(EndLabel(kl[-1], each[-1, 0], f"{name} less {value_text(values[0])}", color))
