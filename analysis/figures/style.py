@@ -21,7 +21,7 @@ from matplotlib.ticker import LogLocator, NullFormatter, NullLocator, StrMethodF
 from analysis.records.about import GPO_LOSSES
 
 RC = {
-    "figure.dpi": 300,  # as pictures are written, so that they are laid out as they are drawn
+    "figure.dpi": 240,  # as pictures are written, so that they are laid out as they are drawn
     "font.size": 7.5,
     "axes.titlesize": 7.5,
     "axes.titlelocation": "left",

@@ -82,13 +82,54 @@ def smooth_peak_golds(gold: Array) -> Array:
     if len(gold) < 3:
         return peak_golds(gold)
     weights = resamples(len(gold) - 1, times=PLACES)
-    places = [(weights @ np.delete(gold, i, axis=0)).argmax(axis=1) for i in range(len(gold))]
-    return np.array([own[place].mean() for own, place in zip(gold, places, strict=True)])
+    return np.array([own[sampled_peaks(gold, [i], weights)].mean() for i, own in enumerate(gold)])
 
 
-def smooth_falls(gold: Array) -> Array:
-    """What each seed loses from there to its end, [S], for gold [S, K]."""
-    return smooth_peak_golds(gold) - gold[:, -1]
+def sampled_peaks(gold: Array, without: list[int], weights: Array) -> Array:
+    """Where bootstrap samples, of the given weights, of all seeds but some peak, [B], for gold [S, K]."""
+    return (weights @ np.delete(gold, without, axis=0)).argmax(axis=1)
+
+
+def smooth_peak_golds_without_each(gold: Array) -> Array:
+    """`smooth_peak_golds` with a seed left out, a row for each one left out, [S, S - 1], for gold [S, K], S > 2.
+
+    Two seeds are both looked for on all others, whichever of the two is left out.
+    """
+    count = len(gold)
+    if count < 4:
+        return np.array([peak_golds(np.delete(gold, i, axis=0)) for i in range(count)])
+    found, weights = np.full((count, count), np.nan), resamples(count - 2, times=PLACES)
+    for i in range(count):
+        for j in range(i):
+            places = sampled_peaks(gold, [i, j], weights)
+            found[i, j], found[j, i] = gold[j, places].mean(), gold[i, places].mean()
+    return found[~np.eye(count, dtype=bool)].reshape(count, count - 1)
+
+
+def smooth_peak_and_fall(gold: Array, rng: np.random.Generator | None = None) -> tuple[float, float, float, float]:
+    """Peak and fall, each as a mean over seeds with its jackknife standard error (NaN for one seed), for gold [S, K].
+
+    Each seed's peak is that of `smooth_peak_golds`, and its fall what it loses from there to its end.
+    """
+    count, end = len(gold), gold[:, -1]
+    own = smooth_peak_golds(gold)
+    peak, fall = float(own.mean()), float((own - end).mean())
+    if count < 2:
+        return peak, math.nan, fall, math.nan
+    if count < 3:
+        return peak, jackknife(peak_golds, gold)[1], *fall_with_error(gold, rng)
+    without = smooth_peak_golds_without_each(gold)
+    ends = np.array([np.delete(end, i) for i in range(count)])
+    errors = [jackknife_error(each.mean(axis=1)) for each in (without, without - ends)]
+    if errors[1] == 0.0:
+        errors[1] = float(spread_of(falls_at_own_peak(gold, resamples(count, rng, RESAMPLED)), count))
+    return peak, errors[0], fall, errors[1]
+
+
+def jackknife_error(left_out: Array) -> float:
+    """The standard error from what is estimated with each seed left out, [S]."""
+    seeds = len(left_out)
+    return math.sqrt((seeds - 1) / seeds * float(((left_out - left_out.mean()) ** 2).sum()))
 
 
 def falls(gold: Array) -> Array:
@@ -105,8 +146,7 @@ def jackknife(of: Callable[[Array], Array], gold: Array) -> tuple[float, float]:
     if seeds < 2:
         return float(of(gold).mean()), math.nan
     without = np.array([of(np.delete(gold, i, axis=0)).mean() for i in range(seeds)])
-    error = math.sqrt((seeds - 1) / seeds * ((without - without.mean()) ** 2).sum())
-    return float(of(gold).mean()), error
+    return float(of(gold).mean()), jackknife_error(without)
 
 
 def falls_at_own_peak(gold: Array, weights: Array) -> Array:
@@ -115,17 +155,13 @@ def falls_at_own_peak(gold: Array, weights: Array) -> Array:
     return means.max(axis=1) - means[:, -1]
 
 
-def fall_with_error(
-    gold: Array, rng: np.random.Generator | None = None, of: Callable[[Array], Array] = falls
-) -> tuple[float, float]:
+def fall_with_error(gold: Array, rng: np.random.Generator | None = None) -> tuple[float, float]:
     """The mean fall over seeds and its jackknife standard error (NaN for one seed), for gold [S, K].
-
-    of: `falls`, or `smooth_falls`.
 
     Where gold of all seeds is highest at the end whichever of them is left out, the jackknife knows no error; it is
     then that of the bootstrap of what means lose.
     """
-    value, error = jackknife(of, gold)
+    value, error = jackknife(falls, gold)
     if error == 0.0:
         error = float(spread_of(falls_at_own_peak(gold, resamples(len(gold), rng, RESAMPLED)), len(gold)))
     return value, error
@@ -161,10 +197,8 @@ def peaks(curves: pd.DataFrame, rng: np.random.Generator | None = None) -> pd.Da
         row |= {"peak_kl": kl[top], "end_kl": kl[last], "end_gold": gold[last].mean()}
         row |= ends_of("peak_kl", kl[gold.columns].to_numpy()[best_places(gold.to_numpy(), rng)])
         noise = {"peak_gold": [_noise(group, top)], "fall": [_noise(group, step) for step in (top, last)]}
-        found = {
-            "peak_gold": jackknife(smooth_peak_golds, gold.to_numpy()),
-            "fall": fall_with_error(gold.to_numpy(), rng, smooth_falls),
-        }
+        peak, peak_error, fall, fall_error = smooth_peak_and_fall(gold.to_numpy(), rng)
+        found = {"peak_gold": (peak, peak_error), "fall": (fall, fall_error)}
         for name, (value, error) in found.items():
             row |= {name: value, f"{name}_se": math.sqrt(error**2 + sum(noise[name]))}
         rows.append(row)
@@ -213,7 +247,7 @@ def best(curves: pd.DataFrame, rng: np.random.Generator | None = None) -> pd.Dat
         top = int(gold.mean().to_numpy().argmax())
         there = group[(beta == betas[top]) & (group["step"] == gold.columns[top][1]) & group["seed"].isin(gold.index)]
         chosen = betas[best_places(gold.to_numpy(), rng)]
-        value, error = jackknife(smooth_peak_golds, gold.to_numpy())
+        value, error = smooth_peak_and_fall(gold.to_numpy(), rng)[:2]
         row = dict(zip(by, setting, strict=True)) | {"seeds": len(gold), "best_beta": betas[top]}
         row |= {"sure": float((chosen == betas[top]).mean()) if len(chosen) else math.nan}
         row |= ends_of("best_beta", chosen) | {"at_the_end": betas[top] in (betas.min(), betas.max())}
@@ -229,7 +263,7 @@ def best(curves: pd.DataFrame, rng: np.random.Generator | None = None) -> pd.Dat
 def peak_along(rows: pd.DataFrame) -> dict[str, float]:
     """The peak of gold along one path: gold, cross-fitted, gold_low, gold_high, kl, and seeds."""
     gold = by_seed(rows)
-    value, error = jackknife(smooth_peak_golds, gold.to_numpy())
+    value, error = smooth_peak_and_fall(gold.to_numpy())[:2]
     top = gold.columns[gold.mean().argmax()]
     error = math.sqrt(error**2 + _noise(rows, top))
     half = float(half_width(pd.Series([error * math.sqrt(len(gold))]), pd.Series([len(gold)])).iloc[0])

@@ -56,7 +56,7 @@ MEASURED = (
         for each in (quantity.column.with_error() if quantity.column.error else (quantity.column,))
     ),
     *Column(
-        name="gold_fluency",
+        name="fluency",
         unit=GOLD_UNIT,
         about="what fluency gives of gold; gold less this is what content gives",
         error=True,

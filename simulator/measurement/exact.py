@@ -5,7 +5,7 @@ mean over prompts unweighted:
 
     kl           KL(pi || pi_ref) = E_pi s, nats per response
     gold         E_pi gold, in standard deviations of gold under the reference, whose mean is 0
-    gold_fluency  what fluency gives of it, in the same unit; gold less this is what content gives
+    fluency      what fluency gives of it, in the same unit; gold less this is what content gives
     proxy        the implicit reward s, recentred and rescaled like gold: (E_pi s - E_ref s) / sd_ref(s); beta
                  cancels, and the reference itself has 0
     win_rate     probability that gold prefers pi's response to the reference's, ties counting half
@@ -106,7 +106,7 @@ def measure_distribution(
     return {
         "kl": sums.kl.mean(dim=-1),
         "gold": gold,
-        "gold_fluency": fluency,
+        "fluency": fluency,
         "proxy": torch.where(spread == 0, 0.0, gain / spread),
         "win_rate": win_rate,
         "mu_squared": sums.behaviour_variance.mean(dim=-1),

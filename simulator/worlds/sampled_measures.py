@@ -111,7 +111,7 @@ def estimated_columns(
     summed = {name: reweighted(values, weights) for name, values in summed.items()}
     estimates = {name: cluster_mean(values, share=share) for name, values in summed.items()} | {
         "gold": baseline.gold(judged, share=share, weights=weights),
-        "gold_fluency": baseline.fluency(judged, share=share, weights=weights),
+        "fluency": baseline.fluency(judged, share=share, weights=weights),
         "win_rate": baseline.win_rate(judged, share=share, weights=weights),
         "proxy": implicit_reward(summed["kl"], at_baseline, share=share, least=TIE_NATS),
     }

@@ -94,17 +94,17 @@ def test_the_headline_stands_first_and_the_settings_last(tmp_path: Path, curves:
 
 
 def test_gold_is_split_and_what_breaks_the_grammar_is_marked(tmp_path: Path, curves: pd.DataFrame) -> None:
-    curves = curves.assign(gold_fluency=-curves["kl"] / 4)
+    curves = curves.assign(fluency=-curves["kl"] / 4)
     tables = beside(curves)
     responses = tables["responses"].assign(
-        gold_fluency=-0.25, breaks=np.where(tables["responses"]["response"] == "abc", ".x.", "")
+        fluency=-0.25, breaks=np.where(tables["responses"]["response"] == "abc", ".x.", "")
     )
     data = data_in(page(plant(tmp_path / "a", curves, tables | {"responses": responses})))
     shown = family(data, "logistic")
     assert shown["paths"][0][3] == pytest.approx(-np.array(shown["paths"][0][0]) / 4, rel=1e-2, abs=1e-6)
     assert data["items"][0][4:] == [-0.25, ".x."]
     assert data["items"][1][4:] == [-0.25, ""]
-    older = data_in(page(plant(tmp_path / "b", curves.drop(columns="gold_fluency"), tables)))
+    older = data_in(page(plant(tmp_path / "b", curves.drop(columns="fluency"), tables)))
     assert family(older, "logistic")["paths"][0][3] is None
     assert older["items"][0][4:] == [None, ""]
 

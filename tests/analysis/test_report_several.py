@@ -48,7 +48,9 @@ def test_a_difference_between_sweeps_is_the_planted_one(first: Path, tmp_path: P
     assert len(below) == 10
     reach = data.loc[data["panel"] == "panel 1"].groupby("line")["x"].max().min()
     assert below["x"].to_numpy() == pytest.approx(reach * np.arange(1, 11) / 10, rel=0.02)
-    assert below["y"].to_numpy() == pytest.approx([-0.3] * 10, abs=0.02)
+    assert below["y"].to_numpy()[1:] == pytest.approx(
+        [-0.3] * 9, abs=0.02
+    )  # the first lies before any point of a sweep
     assert (below["low"] <= below["y"]).all()
     assert "left out: savage" in text
     assert "<code>data.pairs</code></th><td>64</td><td>256</td>" in text

@@ -34,7 +34,7 @@ def test_a_sweep_from_command_to_figures(tmp_path: Path, capsys: pytest.CaptureF
     assert call("sweep", "--out", out, *QUICK, "--workers", 1) == 0
     said = capsys.readouterr().out
     assert "24 runs, 144 run-steps" in said
-    assert "24 runs, 0 of them diverged" in said
+    assert "24 runs, none of them diverged" in said
     assert len(pd.read_parquet(out / "runs.parquet")) == 24
     assert (out / "figures" / "tradeoff.png").stat().st_size > 10_000
     assert call("sweep", "--out", out, *QUICK, "--dry-run") == 0
@@ -178,7 +178,7 @@ def test_a_finished_sweep_is_reported_from_what_is_there(tmp_path: Path, capsys:
     before = {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in out.rglob("*") if path.is_file()}
     capsys.readouterr()
     assert call("sweep", "--out", out, *QUICK, "--workers", 1) == 0
-    assert "all 24 runs were there, 0 of them diverged" in capsys.readouterr().out
+    assert "all 24 runs were there, none of them diverged" in capsys.readouterr().out
     assert {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in out.rglob("*") if path.is_file()} == before
     (out / "report.html").unlink()
     assert call("sweep", "--out", out, *QUICK, "--workers", 1) == 0

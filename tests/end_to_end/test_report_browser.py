@@ -122,10 +122,10 @@ def visit(browser: Browser) -> Iterator[Any]:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A sweep of two losses with all tables and claims."""
     curves = pd.concat([rows_of(LOSSES, 3), oracle()], ignore_index=True)
-    curves = curves.assign(gold_fluency=-curves["kl"] / 10)
+    curves = curves.assign(fluency=-curves["kl"] / 10)
     tables = beside(curves)
     broken = tables["responses"]["response"] == "abc"
-    tables["responses"] = tables["responses"].assign(gold_fluency=-0.5, breaks=np.where(broken, ".x.", ""))
+    tables["responses"] = tables["responses"].assign(fluency=-0.5, breaks=np.where(broken, ".x.", ""))
     path = plant(tmp_path_factory.mktemp("page") / "planted", curves, tables)
     (path / "claims.json").write_text(json.dumps([CLAIM]))
     return path

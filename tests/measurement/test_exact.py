@@ -53,8 +53,8 @@ def test_gold_is_content_and_fluency(lab: sim.World, law: ReferenceLaw, pushed: 
     found = measure_distribution(pushed, law, behaviour)
     for run in range(2):
         own = pushed[run].exp().numpy()
-        assert found["gold_fluency"][run].item() == pytest.approx((own * weighted / unit).sum(axis=1).mean(), abs=1e-9)
-        content = found["gold"][run].item() - found["gold_fluency"][run].item()
+        assert found["fluency"][run].item() == pytest.approx((own * weighted / unit).sum(axis=1).mean(), abs=1e-9)
+        content = found["gold"][run].item() - found["fluency"][run].item()
         assert content == pytest.approx((own * parts[0] / unit).sum(axis=1).mean(), abs=1e-9)
 
 

@@ -31,7 +31,7 @@ def test_estimates_from_a_pool_agree_with_the_exact_values(lab: sim.World) -> No
     exact, found = sim.best_of_n(lab, there, rungs), sim.best_of_n(here, twin, rungs, pool=4000)
     both = found.merge(exact, on="n", suffixes=("", "_exact"))
     assert len(both) == len(found) == len(rungs)
-    for name in ("gold", "gold_fluency", "win_rate", "length"):
+    for name in ("gold", "fluency", "win_rate", "length"):
         off = (both[name] - both[f"{name}_exact"]).to_numpy(), both[f"{name}_se"].to_numpy()
         assert (np.abs(off[0]) <= 4 * off[1] + 1e-9).all(), name
         assert (off[1] < 0.1).all()

@@ -58,7 +58,7 @@ def test_responses_have_their_part_of_gold_and_where_they_break_the_grammar(told
     assert broken.any()
     assert (responses.loc[broken, "breaks"].str.len() == responses.loc[broken, "response"].str.len()).all()
     assert set("".join(responses["breaks"])) == {".", "x"}
-    assert responses.loc[broken, "gold_fluency"].mean() < responses.loc[~broken, "gold_fluency"].mean()
+    assert responses.loc[broken, "fluency"].mean() < responses.loc[~broken, "fluency"].mean()
     assert (responses["reference"][broken].max()) < responses["reference"][~broken].max()
 
 

@@ -62,6 +62,6 @@ def test_one_that_is_to_go_on_is_refused_unless_other_code_is_accepted(earlier: 
     after = pd.read_parquet(earlier / "curves.parquet")
     # They were made by torch.
     # Since 0.5.0 this world's places are filled up to whole registers, which rounds float32 products in another way.
-    assert set(after) - set(before) == {"gold_fluency", "gold_fluency_se"}  # which earlier versions did not measure
+    assert set(after) - set(before) == {"fluency", "fluency_se"}  # which earlier versions did not measure
     pd.testing.assert_frame_equal(before, after[list(before)], rtol=1e-3, atol=1e-4)
     assert results_source() in set(pd.read_parquet(earlier / "runs.parquet")["results_source"])

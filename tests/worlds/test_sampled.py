@@ -21,7 +21,7 @@ from tests.conftest import small_sweep
 
 CPU = torch.device("cpu")
 FILL = -1  # stands in every place behind the end
-WITH_ERROR = ("kl", "gold", "gold_fluency", "proxy", "win_rate", "entropy")
+WITH_ERROR = ("kl", "gold", "fluency", "proxy", "win_rate", "entropy")
 
 
 def both(kind: str, *, seed: int = 1, measured: int | str = "all", samples: int = 16) -> sim.Sweep:

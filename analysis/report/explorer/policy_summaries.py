@@ -14,7 +14,7 @@ import pandas as pd
 from analysis.report.explorer.json_numbers import rounded
 
 WIDTH = 0.25  # of a bin of gold, in deviations under the reference
-LATER = {"gold_fluency": np.nan, "breaks": ""}  # columns that earlier versions did not write
+LATER = {"fluency": np.nan, "breaks": ""}  # columns that earlier versions did not write
 LEAST = 1e-6  # what is rarer has no place in a law
 Array = np.ndarray
 

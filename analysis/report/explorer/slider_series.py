@@ -16,7 +16,7 @@ from analysis.records.about import cards
 from analysis.records.load import final_rows
 from analysis.statistics.intervals import LEVEL, over_seeds
 
-VALUES = ("kl", "gold", "proxy", "gold_fluency")
+VALUES = ("kl", "gold", "proxy", "fluency")
 WORDS = {"beta": "β", "step": "step", "n": "n", "tau": "τ"}
 
 Array = np.ndarray

@@ -109,13 +109,12 @@ def best_of_pool(world: SampledWorld, scorer: Scorer, size: int, ladder: Sequenc
         for row, n in enumerate(ladder):
             found = {name: estimate(value, n) for name, value in sorted_said.items()}
             found["gold"] = found["score"][0] - means[:, 0], found["score"][1]
-            found["gold_fluency"] = found["fluency"]
             content, fluency = (float(found[name][0].mean()) for name in ("content", "fluency"))
             moved = baseline.unit_influence(content, fluency)
             part = baseline.centred_parts[1] + baseline.unit_influence(0.0, fluency)
             others: dict[str, Array | float] = {
                 "gold": -(own - means) - moved.cpu().numpy(),
-                "gold_fluency": -part.cpu().numpy(),
+                "fluency": -part.cpu().numpy(),
                 "win_rate": -share_below(own, sorted_said["score"], subset_weights(size, n)),
                 "proxy": float(found["proxy"][0].mean()) * drifts[run] - tables[run],
                 "length": 0.0,

@@ -62,7 +62,7 @@ def response_rows(runs: Sequence[Run], portrait: PolicySummary, alive: Array) ->
                 log_prob, reference, gold, fluency, proxy, mark = row
                 likely = np.exp(log_prob), np.exp(reference)
                 rows.append((runs[number].run_id, prompt, text, *likely, gold, proxy, fluency, mark))
-    names = ["run_id", "prompt", "response", "probability", "reference", "gold", "proxy", "gold_fluency", "breaks"]
+    names = ["run_id", "prompt", "response", "probability", "reference", "gold", "proxy", "fluency", "breaks"]
     return pd.DataFrame(rows, columns=names)
 
 
