@@ -109,7 +109,8 @@ def shown_data(figure: Picture) -> pd.DataFrame:
     for axes, table in figure.drawn:
         below, left = axes.get_xlabel() or shared_label(figure, "x"), axes.get_ylabel() or shared_label(figure, "y")
         names = {"panel": plain(axes.get_title(loc="left")) or f"panel {every.index(axes) + 1}"}
-        tables.append(table.assign(**names, x_axis=plain(below), y_axis=plain(left)))
+        lines = table["line"].str.replace(r"\$", "$", regex=False)
+        tables.append(table.assign(**names, line=lines, x_axis=plain(below), y_axis=plain(left)))
     columns = ["panel", "x_axis", "y_axis", "line", "x", "y", "low", "high"]
     found = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=columns)
     return found[columns]

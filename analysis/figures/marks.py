@@ -20,6 +20,7 @@ Values: TypeAlias = np.ndarray | pd.Series | Sequence[float]
 
 LINE = 8.2  # points between two names, of 7 points each
 LABEL_SIZE = 7.0
+LONGEST = 30  # letters of a name beside a panel
 
 
 class EndLabel(NamedTuple):
@@ -156,7 +157,7 @@ def end_labels(axes: Axes, labels: Sequence[EndLabel], height: float) -> None:
     beside = blended_transform_factory(axes.transAxes, axes.transAxes)
     for label, place, end in zip(labels, places, wanted / (height * 72), strict=True):
         axes.annotate(
-            label.text,
+            label.text if len(label.text) <= LONGEST else f"{label.text[: LONGEST - 1]}…",
             (label.x, label.y),
             xytext=(1.025, place),
             textcoords=beside,

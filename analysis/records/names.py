@@ -23,7 +23,7 @@ def loss_label(loss: str) -> str:
     """A loss, with the name that a paper gave it: logistic (DPO); with its settings, if it has any: VPO, alpha 0.1."""
     name, *settings = str(loss).split(", ")
     if ":" in name:  # one of the user's own
-        return str(loss)
+        return str(loss).rsplit("/", 1)[-1]
     words = WRITTEN.get(name) or " ".join(WORDS.get(word, word) for word in name.split("_"))
     known = f"{words} ({PAPERS[name]})" if name in PAPERS else words
     return ", ".join([known, *(greek(setting) for setting in settings)])

@@ -7,10 +7,10 @@ import base64
 import gzip
 import io
 import re
+import string
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from urllib.parse import quote
 
 from PIL import Image, UnidentifiedImageError
 
@@ -20,7 +20,8 @@ from analysis.records.names import axis_label
 
 WIDTH, COLOURS = 1200, 256
 MARKUP = 900  # bytes of a figure on the page, without its picture and words
-PLAIN = " /:=;,()'!*-._~@+$?"  # what an address may hold as it is
+PLAIN = frozenset(b" /:=;,()'!*-._~@+$?" + (string.ascii_letters + string.digits).encode())  # in an address, as it is
+ENCODED = [chr(byte) if byte in PLAIN else f"%{byte:02X}" for byte in range(256)]
 POINT = 4 / 3  # pixels
 
 
@@ -116,11 +117,16 @@ def picture_of(name: str, drawn: bytes, data: bytes, question: str) -> Picture |
         name=name,
         title=unescaped(title.group(1)) if title else "",
         question=question,
-        source=f"data:image/svg+xml,{quote(smaller(text), safe=PLAIN)}",
+        source=f"data:image/svg+xml,{percent_encoded(smaller(text))}",
         width=width,
         height=height,
         csv=base64.b64encode(packed).decode(),
     )
+
+
+def percent_encoded(text: str) -> str:
+    """The text as an address holds it: bytes of UTF-8 other than PLAIN as % and two digits."""
+    return "".join(ENCODED[byte] for byte in text.encode())
 
 
 def _read(path: Path) -> bytes:

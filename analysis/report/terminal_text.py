@@ -29,7 +29,7 @@ from analysis.statistics.peaks import best, curve_settings, peaks
 WIDTH = 80
 MOST = 12  # settings of runs that diverged
 ROWS = 8  # of a table
-LONGEST = 24  # letters of a name in a table
+LONGEST = 28  # letters of a name in a table
 
 
 def text(folder: str | Path, found: Sequence[Statement] | None = None) -> str:
@@ -103,10 +103,12 @@ def pairs_table(curves: pd.DataFrame) -> list[str]:
         star = found["at_the_end"].map({True: "*", False: ""})
         table["best β"] = [f"{number(beta)}{sign}" for beta, sign in zip(found["best_beta"], star, strict=True)]
     table["peak gold"], table["at KL"] = errors(found, "peak_gold"), [number(kl, 2) for kl in found["peak_kl"]]
-    if some:
+    smallest = weakest["beta"].dropna().unique()
+    if len(smallest) > 1:
         table["smallest β"] = [number(beta) for beta in weakest["beta"]]
     table["falls by"], table["to KL"] = errors(weakest, "fall"), [number(kl, 2) for kl in weakest["end_kl"]]
-    words = [units(found), "falls by: from its peak to the end" + ", at the smallest β" * some + "."]
+    which = f" ({smallest[0]:g})" if len(smallest) == 1 else ""
+    words = [units(found), "falls by: from its peak to the end" + f", at the smallest β{which}" * some + "."]
     if some and found["at_the_end"].any():
         words.append("*: the smallest or largest β here; the best may lie beyond.")
     if len(places) > 1:

@@ -15,6 +15,7 @@ import pytest
 import run
 from analysis.figures.drawing import draw_all, draw_losses
 from analysis.published.verdicts import text as verdicts_text
+from analysis.records.names import loss_label
 from analysis.records.safe_names import printable
 from analysis.report import write_report
 from analysis.report.terminal_text import text
@@ -88,7 +89,7 @@ def test_figures_show_names_as_they_are_and_stay_in_their_folder(folder: Path, w
     assert paths
     assert {path.parent for path in paths} == {folder / "figures"}
     assert len(set(paths)) == len(paths)
-    assert len({path for path in paths if path.name.startswith("tradeoff")}) == 4  # PNG and SVG at each of two points
+    assert len({path for path in paths if path.name.startswith("tradeoff")}) == 8  # four kinds at each of two points
     inside = [path for path in written if folder in path.parents]
     assert inside
     assert [path for path in written if folder not in path.parents and "matplotlib" not in str(path)] == []
@@ -97,8 +98,8 @@ def test_figures_show_names_as_they_are_and_stay_in_their_folder(folder: Path, w
             ElementTree.parse(path)  # control characters would make it no XML
     shown = (folder / "figures").glob("losses.svg")
     words = " ".join(ElementTree.parse(next(shown)).getroot().itertext())
-    for name in HOSTILE:
-        assert printable(name) in words
+    for name in HOSTILE[:7]:  # as many as a panel names, each as far as there is room
+        assert printable(loss_label(name))[:25] in words
 
 
 def test_the_page_holds_names_as_text(folder: Path, written: list[Path]) -> None:

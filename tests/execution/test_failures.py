@@ -52,7 +52,7 @@ def test_one_run_is_to_blame_and_the_others_finish(tmp_path: Path, monkeypatch: 
     assert runs.loc[guilty, "reason"].startswith("ZeroDivisionError: nobody foresaw (test_failures.py, line")
     assert runs.loc[runs.index != guilty, "reason"].isna().all()
     assert guilty not in set(pd.read_parquet(tmp_path / "out" / "curves.parquet")["run_id"])
-    assert "15 runs, 0 of them diverged; 1 more failed" in text(tmp_path / "out")
+    assert "15 runs, none of them diverged; 1 more failed" in text(tmp_path / "out")
     again: list[int] = []
     run_sweep(sweep, tmp_path / "out", workers=1, watch=lambda steps, runs, worked: again.append(runs * worked))
     assert sum(again) == 1

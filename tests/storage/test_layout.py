@@ -111,9 +111,7 @@ def test_a_finished_folder_of_an_earlier_version_is_taken_as_it_is(out: Path, id
 def test_tables_that_nothing_vouches_for_are_read_before_they_are_believed(out: Path, whole: Path) -> None:
     (out / "SHA256SUMS").write_bytes(b"no seal at all")
     content = bytearray((out / "curves.parquet").read_bytes())
-    for place in range(
-        len(content) // 3, len(content) // 3 + 64
-    ):  # more than a header, which no page's checksum covers
+    for place in range(len(content) // 3, len(content) // 3 + 64):  # more than a header, which has no checksum
         content[place] ^= 4
     (out / "curves.parquet").write_bytes(content)
     with heard() as told:

@@ -59,7 +59,8 @@ def draw(losses: pd.DataFrame) -> Picture:
     growing = [name for name in names if grows(losses[losses["loss"] == name])]
     title = f"{in_words(len(growing))} of {in_words(len(names))} losses weigh pairs on the wrong side ever more"
     if back:
-        title += f"; {listed(back)} pull{'s' * (len(back) == 1)} back a margin that overshoots"
+        who = listed(back) if len(back) <= 2 else in_words(len(back))
+        title += f"; {who} pull{'s' * (len(back) == 1)} back a margin that overshoots"
     more = len(every) - len(names)
     words = "f(z) of a pair with margin ρ and strength β." + (
         f" {more} more are in `losses.parquet`." if more > 0 else ""
