@@ -36,7 +36,7 @@
   };
 
   /* colours: those of the figures, lighter where the page is dark */
-  const LIGHT_ON_DARK = { "#000000": "#e8e8e4", "#0072B2": "#4aa3df", "#801900": "#ff8f6b", "#7A6A00": "#c9b03a", "#5B5BD6": "#9a9af5", "#A0359A": "#e07bda", "#1F9981": "#3cc4a8", "#D55E00": "#f58a3c" };
+  const LIGHT_ON_DARK = { "#000000": "#e8e8e4", "#0072B2": "#4aa3df", "#801900": "#ff8f6b", "#7A6A00": "#c9b03a", "#6A3DE8": "#ab93ff", "#A0359A": "#e07bda", "#1F9981": "#3cc4a8", "#D55E00": "#f58a3c" };
   const color = (name) => {
     const own = data.styles[name].color;
     return dark.matches && !matchMedia("print").matches ? LIGHT_ON_DARK[own] || own : own;
