@@ -62,11 +62,12 @@ def of_common_curve(found: CommonCurve, place: str = "") -> Statement:
             short.append(f"{in_words(len(some))} {word}")
     if unsure:
         named = [loss_label(each.name) for each in unsure]
-        who = listed(named) if len(named) <= MOST + 1 else in_words(len(named))
+        who = listed(named) if len(named) <= MOST + 1 else f"the other {in_words(len(named))}"
         if equal or apart:
             parts.append(f"of {who} that is not sure{tell}")
         else:
-            parts.append(f"it is not sure whether {who} differ{tell}")
+            every = who if len(named) <= MOST + 1 else f"the {in_words(len(named))} losses"
+            parts.append(f"it is not sure whether {every} differ{tell}")
         short.append(f"{in_words(len(unsure))} not sure")
     text = f"At equal KL ({where}), {'; '.join(parts)}"
     return statement(found, text, f"At equal KL: {', '.join(short)}", sure=not unsure, needed=needed)

@@ -349,7 +349,7 @@
     else {
       const best = part().oracle.kl.length ? atKl([[0, ...part().oracle.kl], [0, ...part().oracle.gold]], Math.min(now.kl, Math.max(...part().oracle.kl))) : null;
       parts.push(`KL ${short(now.kl)} nats, gold ${fixed(now.gold)}${between(now.low, now.high)} sd`);
-      if (best) parts.push(`, ${Math.round((100 * now.gold) / best)} % of the best possible`);
+      if (best) parts.push(`, ${short(Math.round((100 * now.gold) / best))} % of the best possible`);
       if (now.proxy !== null && now.proxy !== undefined) parts.push(`; the proxy says ${fixed(now.proxy)}`);
       parts.push(".");
     }

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from markupsafe import Markup
 from PIL import Image, UnidentifiedImageError
 
 from analysis.figures.drawing import KINDS
@@ -29,13 +30,14 @@ POINT = 4 / 3  # pixels
 class Picture:
     """A figure on the page: its name, what it shows, the question that it answers, and itself as a data URI.
 
-    csv: its data, packed by gzip and written in base64; nothing where it has none.
+    source: without a sign that means something in HTML. csv: its data, packed by gzip and written in base64; nothing
+    where it has none.
     """
 
     name: str
     title: str
     question: str
-    source: str
+    source: Markup
     width: int
     height: int
     csv: str = ""
@@ -55,7 +57,8 @@ def pictures_of(folder: Path, budget: int) -> tuple[list[Picture], list[str]]:
     """The figures that fit into so many bytes, most telling first, and the names of those that do not."""
     found, without = [], []
     names = {path.stem for kind in ("svg", "png") for path in (folder / "figures").glob(f"*.{kind}")}
-    for name in sorted(names, key=_rank):
+    places = ["", *sorted({_place(name) for name in names} - {""})]
+    for name in sorted(names, key=lambda name: (max(places.index(_place(name)) - 1, 0), _rank(name))):
         drawn, plain = (folder / "figures" / f"{name}.{kind}" for kind in ("svg", "png"))
         path = drawn if drawn.exists() else plain
         make = _from_svg if drawn.exists() else _from_png
@@ -74,6 +77,11 @@ def _kind(name: str) -> str:
     return head if head in KINDS else next((kind for kind in KINDS if head.startswith(f"{kind}_")), head)
 
 
+def _place(name: str) -> str:
+    """At which values of further axes a figure is, as the end of its name; the first come before the others."""
+    return name.removeprefix(name.split("-")[0])
+
+
 def _where(suffix: str) -> str:
     """The values of further axes that the name of a figure ends in, as -label_noise-0.25, in a sentence."""
     found = re.findall(r"-([A-Za-z_]\w*)-(.+?)(?=-[A-Za-z_]\w*-|$)", suffix)
@@ -85,7 +93,7 @@ def _question(name: str) -> str:
     """The question that a figure answers, and for which values of further axes."""
     kind = _kind(name)
     asked = KINDS[kind].caption.format(axis=axis_label(name.removeprefix(f"{kind}_"))) if kind in KINDS else ""
-    return f"{asked} {_where(name.removeprefix(name.split('-')[0]))}".strip()
+    return f"{asked} {_where(_place(name))}".strip()
 
 
 def _rank(name: str) -> tuple[int, str]:
@@ -117,7 +125,7 @@ def picture_of(name: str, drawn: bytes, data: bytes, question: str) -> Picture |
         name=name,
         title=unescaped(title.group(1)) if title else "",
         question=question,
-        source=f"data:image/svg+xml,{percent_encoded(smaller(text))}",
+        source=Markup("data:image/svg+xml,") + Markup(percent_encoded(smaller(text))),
         width=width,
         height=height,
         csv=base64.b64encode(packed).decode(),
@@ -174,7 +182,7 @@ def _from_png(path: Path, written: int) -> Picture:
         name=path.stem,
         title="",
         question=_question(path.stem),
-        source=f"data:image/png;base64,{base64.b64encode(held.getvalue()).decode()}",
+        source=Markup("data:image/png;base64,") + Markup(base64.b64encode(held.getvalue()).decode()),
         width=shown.width,
         height=shown.height,
     )

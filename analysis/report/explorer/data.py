@@ -13,7 +13,7 @@ import pandas as pd
 
 from analysis.figures.style import loss_styles
 from analysis.records.load import load_table
-from analysis.records.names import loss_label, losses_of
+from analysis.records.names import axis_label, loss_label, losses_of
 from analysis.report.explorer.axis_selection import Axis, Part, axes_of, parts_of, policies_of
 from analysis.report.explorer.json_numbers import evenly_spaced, json_value, rounded, rounded_list
 from analysis.report.explorer.page_budget import LEVELS, Level, left_out
@@ -85,7 +85,7 @@ def content_at_level(chosen: PageContent, level: Level) -> dict[str, Any]:
     parts = [_part(part, series, chosen, responses, level) for part, series in chosen.parts[: level.parts]]
     return {
         "axes": [
-            {"name": axis.name, "label": json_value(axis.name), "values": [json_value(value) for value in axis.choices]}
+            {"name": axis.name, "label": axis_label(axis.name), "values": [json_value(value) for value in axis.choices]}
             for axis in chosen.axes
         ],
         "parts": parts,
