@@ -60,7 +60,7 @@ def of_comparison(compared: Comparison, name: str) -> Statement:
     needed, sure = None, True
     if compared.equivalent:
         text = f"{name.capitalize()} {high} and {low} lie within {SIMILAR:g} of each other at equal KL ({reach})"
-        title = f"{name.capitalize()} changes gold at equal KL by less than {SIMILAR:g}"
+        title = f"{name.capitalize()} {high} and {low}: within {SIMILAR:g} of each other at equal KL"
     elif compared.low > 0 or compared.high < 0:
         word = "more" if compared.difference > 0 else "less"
         text = f"At equal KL, {name} {high} has {amount} {word} gold than {low} ({reach})"

@@ -31,7 +31,8 @@ def diverged(curves: pd.DataFrame, functions: pd.DataFrame) -> Statement | None:
         betas = sorted(some["beta"].dropna().unique())
         at = f" at β {listed([f'{beta:g}' for beta in betas[:MOST]])}" if betas else ""
         parts.append(f"{loss_label(str(name))}{at}: {cause(str(name), functions, lowest_z(trained_rows(runs), some))}")
-    more = f"; and {len(parts) - MOST} more losses" if len(parts) > MOST else ""
+    left = len(parts) - MOST
+    more = f"; and {left} more loss{'es' * (left > 1)}" if left > 0 else ""
     text = f"{count:,} of {every:,} runs diverged ({'; '.join(parts[:MOST])}{more})"
     title = f"{count:,} of {every:,} runs diverged"
     return Statement(topic="diverged", text=text, title=title, sure=True, numbers={"runs": every, "diverged": count})

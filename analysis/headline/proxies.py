@@ -42,7 +42,7 @@ def rise_against(rows: pd.DataFrame, curves: pd.DataFrame) -> Statement:
     names = [name for name in varied_settings(path) if path[name].notna().any()]
     sized = [name for name in names if name in SIZES]
     key = max(sized or names, key=lambda name: path[name].nunique(), default=None)
-    path, _ = at_extreme_values(path, [name for name in names if name != key], 0)
+    path, fixed = at_extreme_values(path, [name for name in names if name != key], 0)
     parts, titles, numbers, sure, needed = [], [], dict[str, Any](method=method), True, list[int | None]()
     ends = ends_of(path, key)
     short = {which: f"({at.removeprefix('against ').split(' (')[0]})" * (len(ends) > 1) for which, at, _ in ends}
@@ -53,11 +53,16 @@ def rise_against(rows: pd.DataFrame, curves: pd.DataFrame) -> Statement:
         numbers |= {
             f"{which} {name}": float(row[name]) for name in ("peak_gold", "peak_kl", "fall", "fall_low", "fall_high")
         }
-        if row["fall_low"] > 0:
+        if not row["peak_gold_low"] > 0:
+            sure = False
+            fell = f", and it surely falls by {fall} from there" if row["fall_low"] > 0 else ""
+            parts.append(f"{at}, it is not sure whether gold rises (its peak is {peak}){fell}")
+            titles.append(f"peaks at {peak}, which is not sure {short[which]}")
+        elif row["fall_low"] > 0:
             parts.append(f"{at}, gold rises to {peak} near {near(row['peak_kl'])} nats and then falls by {fall}")
             titles.append(f"rises to {peak} and falls by {fall} {short[which]}")
         elif row["fall_high"] < SIMILAR:
-            parts.append(f"{at}, it rises to {peak} and does not fall by {SIMILAR:g}")
+            parts.append(f"{at}, gold rises to {peak} and does not fall by {SIMILAR:g}")
             titles.append(f"rises to {peak} and stays {short[which]}")
         else:
             sure = False
@@ -66,7 +71,7 @@ def rise_against(rows: pd.DataFrame, curves: pd.DataFrame) -> Statement:
             needed.append(seeds_to_differ(error) if seeds > 1 else None)
             parts.append(f"{at}, gold rises to {peak}; a fall is not sure ({fall}; {would_tell(needed[-1], seeds)})")
             titles.append(f"rises to {peak}, a fall is not sure {short[which]}")
-    text = f"By {label_of(curves, method)}, {'; '.join(parts)}"
+    text = f"By {label_of(curves, method)}{fixed}, {'; '.join(parts)}"
     title = f"{label_of(curves, method)}: gold {'; '.join(map(str.strip, titles))}"
     seeds_needed = None if None in needed or not needed else max(count for count in needed if count is not None)
     return Statement(topic="proxies", text=text, title=title, sure=sure, numbers=numbers, seeds=seeds_needed)

@@ -27,7 +27,7 @@ class Statement:
 def brief(value: float, half: float) -> str:
     """A number and half of its interval with one digit of it, and two for 0.1 and less; alone where there is none."""
     if not math.isfinite(half):
-        return f"{value + 0.0:.2f}"
+        return rounded(value, 2)
     decimals = min(max(0, -math.floor(math.log10(half))), 2) if half > 0 else 2
     return f"{rounded(value, decimals)} ± {half:.{decimals}f}"
 

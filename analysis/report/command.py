@@ -52,6 +52,10 @@ def compare_sweeps(folders: Sequence[Path], out: Path | None, *, say: Callable[.
 
     if out is not None and out.suffix != ".html":
         raise ResultsError(f"--out {out}: must end in .html, since a comparison is one page")
+    if len({folder.resolve() for folder in folders}) < len(folders):
+        raise ResultsError(
+            f"report {' '.join(map(str, folders))}: names a folder twice; a sweep is not compared with itself"
+        )
     name = "-and-".join(each.replace("/", "-") for each in names_of(folders))
     page = out or folders[0].resolve().parent / f"{name[:150]}.html"
     say(f"page     {write_comparison(folders, page)}")

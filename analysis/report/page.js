@@ -124,7 +124,11 @@
   }
 
   /* the slider over beta: right is weak, as on the picture; it stands at log beta and stops at what was trained */
-  const strength = (beta) => -Math.log10(Math.max(beta, 1e-12));
+  const strength = (beta) => {
+    if (beta > 0) return -Math.log10(beta);
+    const known = part().families.flatMap((each) => (each.along ? [] : each.stops)).filter((each) => each > 0);
+    return known.length ? 0.5 - Math.log10(Math.min(...known)) : 12; /* a penalty of 0 stands a little beyond the least */
+  };
   function showSlider(chosen) {
     $("beta").hidden = chosen.along;
     state.stop = chosen.stops.length - 1;
@@ -175,7 +179,7 @@
     const end = last(columns);
     let i = moment(chosen, columns);
     if (i >= end) i = -1;
-    $("play").setAttribute("aria-pressed", "true");
+    $("readout").setAttribute("aria-live", "off"); /* said when it is over, not at each step */
     $("play").textContent = "❚❚ Pause";
     timer = setInterval(() => {
       i += 1;
@@ -187,7 +191,7 @@
   function pause() {
     clearInterval(timer);
     timer = null;
-    $("play").setAttribute("aria-pressed", "false");
+    $("readout").setAttribute("aria-live", document.activeElement === $("play") ? "polite" : "off");
     $("play").textContent = "▶ Play";
   }
 
@@ -325,7 +329,7 @@
     const x = scales.x(kl);
     const rows = here.families.map((each) => [each, each === chosen ? pathOf(chosen) : alike(each, chosen)]).filter(([, columns]) => columns)
       .map(([each, columns]) => [each, atKl(columns, kl)]).filter(([, gold]) => gold !== null).sort((a, b) => b[1] - a[1]);
-    const best = here.oracle.kl.length ? atKl([[0, ...here.oracle.kl], [0, ...here.oracle.gold]], Math.min(kl, Math.max(...here.oracle.kl))) : null;
+    const best = bestAt(kl);
     const words = [[`KL ${fixed(kl, 1)} nats`, "", true], ...(best === null ? [] : [["best possible", fixed(best), false]]), ...rows.map(([each, gold]) => [each.label, fixed(gold), each === chosen])];
     const wide = 8 + 6.3 * Math.max(...words.map(([name, gold]) => name.length + gold.length + 2));
     const left = x + 10 + wide > box.width ? x - 10 - wide : x + 10;
@@ -347,9 +351,9 @@
     const parts = [`${chosen.label}, ${[where, time].filter(Boolean).join(", ")}: `];
     if (now.kl === null) parts.push("this run diverged, so it has no place here.");
     else {
-      const best = part().oracle.kl.length ? atKl([[0, ...part().oracle.kl], [0, ...part().oracle.gold]], Math.min(now.kl, Math.max(...part().oracle.kl))) : null;
+      const best = bestAt(now.kl);
       parts.push(`KL ${short(now.kl)} nats, gold ${fixed(now.gold)}${between(now.low, now.high)} sd`);
-      if (best) parts.push(`, ${short(Math.round((100 * now.gold) / best))} % of the best possible`);
+      if (best > 0.01) parts.push(`, ${short(Math.min(100, Math.round((100 * now.gold) / best)))} % of the best possible`);
       if (now.proxy !== null && now.proxy !== undefined) parts.push(`; the proxy says ${fixed(now.proxy)}`);
       parts.push(".");
     }
@@ -495,6 +499,12 @@
     [state.family, state.value, state.step, state.seed] = [parts.get("show"), number("beta"), number("step"), number("seed")];
   }
 
+  const bestAt = (kl) => {
+    const { kl: along, gold } = part().oracle;
+    if (!along.length) return null;
+    const root = Math.sqrt(Math.min(Math.max(kl, 0), Math.max(...along))); /* near the reference gold is linear in it */
+    return atKl([[0, ...along.map(Math.sqrt)], [0, ...gold]], root);
+  };
   let linked = false;
   function render() {
     queued = false;
@@ -544,6 +554,19 @@
     state.hover = kl < 0 || kl > scales.most ? null : { kl, name: path ? path.dataset.family : null };
     later();
   });
+  $("frontier").addEventListener("keydown", (event) => {
+    const by = { ArrowRight: 0.02, ArrowLeft: -0.02, PageUp: 0.1, PageDown: -0.1 }[event.key];
+    if (event.key === "Escape") state.hover = null;
+    else if (by) {
+      event.preventDefault();
+      const now = state.hover ? state.hover.kl : policy(family()).kl ?? 0;
+      state.hover = { kl: Math.min(scales.most, Math.max(0, now + by * scales.most)), name: null };
+    } else return;
+    render();
+    $("crossing").textContent = [...document.querySelectorAll("#frontier .tipword")].map((each) => each.textContent).join(" ");
+  });
+  $("frontier").addEventListener("blur", () => { state.hover = null; later(); });
+  window.addEventListener("hashchange", () => { if (location.hash.includes("=")) { recall(); fillAxes(); showPart(); } });
   $("frontier").addEventListener("pointerleave", () => { state.hover = null; later(); });
   dark.addEventListener("change", repaint);
   window.addEventListener("beforeprint", repaint);

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.headline.headline import headline, place_text, sentences
-from analysis.headline.statement import Statement, brief
+from analysis.headline.statement import Statement, brief, near
 from analysis.records.load import (
     expected_runs,
     failures,
@@ -22,7 +22,7 @@ from analysis.records.load import (
 from analysis.records.names import axis_label, loss_label, value_text
 from analysis.records.number_format import number
 from analysis.records.parts import parts_of
-from analysis.records.proxy_settings import label_of, with_labels
+from analysis.records.proxy_settings import at_extreme_values, label_of, varied_settings, with_labels
 from analysis.records.safe_names import printable, with_safe_names
 from analysis.statistics.peaks import best, curve_settings, peaks
 
@@ -102,11 +102,11 @@ def pairs_table(curves: pd.DataFrame) -> list[str]:
     if some:
         star = found["at_the_end"].map({True: "*", False: ""})
         table["best β"] = [f"{number(beta)}{sign}" for beta, sign in zip(found["best_beta"], star, strict=True)]
-    table["peak gold"], table["at KL"] = errors(found, "peak_gold"), [number(kl, 2) for kl in found["peak_kl"]]
+    table["peak gold"], table["at KL"] = errors(found, "peak_gold"), [near(kl) for kl in found["peak_kl"]]
     smallest = weakest["beta"].dropna().unique()
     if len(smallest) > 1:
         table["smallest β"] = [number(beta) for beta in weakest["beta"]]
-    table["falls by"], table["to KL"] = errors(weakest, "fall"), [number(kl, 2) for kl in weakest["end_kl"]]
+    table["falls by"], table["to KL"] = errors(weakest, "fall"), [near(kl) for kl in weakest["end_kl"]]
     which = f" ({smallest[0]:g})" if len(smallest) == 1 else ""
     words = [units(found), "falls by: from its peak to the end" + f", at the smallest β{which}" * some + "."]
     if some and found["at_the_end"].any():
@@ -117,29 +117,35 @@ def pairs_table(curves: pd.DataFrame) -> list[str]:
 
 
 def proxies_table(curves: pd.DataFrame) -> list[str]:
-    """Where each method against proxies peaks, by the setting that varies most."""
+    """Where each method against proxies peaks, by the setting that varies most; others at their first values."""
     rows = with_labels(curves)
     if rows.empty:
         return []
-    found = peaks_found = peaks(rows)
-    names = [name for name in curve_settings(rows) if name not in ("method", "loss", "kappa")]
-    varied = [name for name in names if len(found[name].dropna().unique()) > 1]
-    keys = sorted(varied, key=lambda name: -found[name].nunique())[:2]
+    names = [name for name in varied_settings(rows) if name != "beta"]
+    names = sorted(names, key=lambda name: -len(rows[name].dropna().unique()))
+    rows, fixed = at_extreme_values(rows, names[1:], 0)
+    found = peaks(rows)
+    apart = [name for name in curve_settings(rows) if name not in ("method", "loss", "kappa", "beta") and name in found]
+    keys = [name for name in apart if len(found[name].dropna().unique()) > 1][:1]
+    keys += ["beta"] if len(found["beta"].dropna().unique()) > 1 else []
     found = found.sort_values(["method", *keys], kind="stable", ignore_index=True)
-    found = found.iloc[[round(place) for place in np.linspace(0, len(found) - 1, min(len(found), ROWS))]]
+    every = len(found)
+    found = found.iloc[[round(place) for place in np.linspace(0, every - 1, min(every, ROWS))]]
     table = pd.DataFrame({"method": [label_of(curves, str(method)) for method in found["method"]]})
     for name in keys:
         column = "penalty" if name == "beta" else axis_label(name)
-        table[column] = ["-" if pd.isna(value) else short(value_text(value)) for value in found[name]]
-    table["peak gold"], table["at KL"] = errors(found, "peak_gold"), [number(kl, 2) for kl in found["peak_kl"]]
-    table["falls by"], table["to KL"] = errors(found, "fall"), [number(kl, 2) for kl in found["end_kl"]]
-    more = "" if len(found) == len(peaks_found) else f" {len(peaks_found) - len(found)} more are in the page."
-    return ["", *aligned(table), filled(f"{units(found)} falls by: from its peak to the last point.{more}")]
+        table[column] = ["-" if pd.isna(value) else short(value_text(value), 18) for value in found[name]]
+    table["peak gold"], table["at KL"] = errors(found, "peak_gold"), [near(kl) for kl in found["peak_kl"]]
+    table["falls by"], table["to KL"] = errors(found, "fall"), [near(kl) for kl in found["end_kl"]]
+    words = [units(found), "falls by: from its peak to the last point."]
+    words += [f"This is at{fixed.removeprefix(',')}."] if fixed else []
+    words += [f"{every - len(found)} more are in the page."] if every > len(found) else []
+    return ["", *aligned(table), filled(" ".join(words))]
 
 
-def short(name: str) -> str:
+def short(name: str, longest: int = LONGEST) -> str:
     """A name that fits a table."""
-    return name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…"
+    return name if len(name) <= longest else f"{name[: longest - 1]}…"
 
 
 def errors(table: pd.DataFrame, name: str) -> list[str]:
@@ -158,12 +164,13 @@ def units(table: pd.DataFrame) -> str:
 
 
 def aligned(table: pd.DataFrame) -> list[str]:
-    """The first ROWS rows of a table in columns, the first to the left, and how many more there are."""
+    """The first ROWS rows of a table in columns, the first to the left and cut to what room there is."""
     shown = table.head(ROWS).astype(str)
     widths = [max(len(name), *map(len, shown[name])) for name in shown]
+    widths[0] = min(widths[0], WIDTH - sum(width + 2 for width in widths[1:]))
     lines = []
     for first, *cells in [list(shown), *shown.to_numpy().tolist()]:
         right = [cell.rjust(width) for cell, width in zip(cells, widths[1:], strict=True)]
-        lines.append("  ".join([first.ljust(widths[0]), *right]))
+        lines.append("  ".join([short(first, widths[0]).ljust(widths[0]), *right]))
     more = len(table) - len(shown)
     return [*lines, *([f"and {more:,} more, in the page"] if more > 0 else [])]

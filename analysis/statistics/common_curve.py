@@ -1,9 +1,10 @@
-"""Each loss beside the common curve: its gold less theirs at equal KL, paired over seeds.
+"""Each loss beside the common curve of the others: its gold less theirs at equal KL, paired over seeds.
 
 The common curve is the mean, at equal KL and draw by draw, of the frontiers of several families (across beta, as in
-analysis/statistics/frontier.py): of GPO's losses where a sweep has two or more of them, else of all. Runs of one seed
-share their pairs, so a difference is sharper than either curve; see analysis/statistics/comparison.py, whose tests are
-used here.
+analysis/statistics/frontier.py): of GPO's losses where a sweep has two or more of them, else of all. A family that
+belongs to them is compared with the mean of the others, so that it does not hide half of its own difference. Runs of
+one seed share their pairs, so a difference is sharper than either curve; see analysis/statistics/comparison.py, whose
+tests are used here.
 
 A family counts as equal to the others where two one-sided tests say so within SIMILAR on average and at every tenth of
 its reach, and as different where simultaneous intervals, corrected for tenths and for families (Bonferroni), leave 0
@@ -35,7 +36,7 @@ Array = np.ndarray
 
 @dataclass(frozen=True, kw_only=True)
 class Departure:
-    """One family less the common curve at equal KL; low and high: the interval of 95 % at each KL, [G]."""
+    """One family less the mean of the others at equal KL; low and high: the interval of 95 % at each KL, [G]."""
 
     name: Any
     kl: Array
@@ -114,7 +115,8 @@ def common_curve(
     departures = []
     for name, far in reach.items():
         here = grid if far >= grid[-1] else np.linspace(0.0, far, POINTS)
-        others = mean_of_curves([curves_at(points[member], apart, here) for member in members], shared)
+        rest = [member for member in members if member != name]
+        others = mean_of_curves([curves_at(points[member], apart, here) for member in rest], shared)
         own = curves_at(points[name], apart, here)
         if set(own.draws) & set(others.draws):
             departures.append(departure(name, averaged(own), others, len(reach), margin))

@@ -23,9 +23,9 @@ POWER = 0.8
 MOST = 1000  # seeds that anyone would run
 
 
-def seeds_to_differ(estimate: Estimate) -> int | None:
-    """How many seeds would show that the estimate is not 0; None for more than MOST."""
-    return seeds_for(abs(estimate.value), estimate, (1 + LEVEL) / 2)
+def seeds_to_differ(estimate: Estimate, level: float = LEVEL) -> int | None:
+    """How many seeds would show that the estimate is not 0, by its interval of this level; None for more than MOST."""
+    return seeds_for(abs(estimate.value), estimate, (1 + level) / 2)
 
 
 def seeds_to_be_within(estimate: Estimate, margin: float) -> int | None:
@@ -34,13 +34,16 @@ def seeds_to_be_within(estimate: Estimate, margin: float) -> int | None:
 
 
 def seeds_for(distance: float, estimate: Estimate, level: float) -> int | None:
-    """How many seeds separate an estimate from a bound that lies so far away, by a one-sided test of this level."""
+    """How many seeds separate an estimate from a bound that lies so far away, by a one-sided test of this level.
+
+    What all seeds share of the error stays, however many there are.
+    """
     scatter = estimate.error * math.sqrt(estimate.degrees_of_freedom + 1)
     if not (distance > 0 and math.isfinite(scatter)):
         return None
     for count in range(2, MOST + 1):
-        reach = float(stdtrit(count - 1, level) + stdtrit(count - 1, POWER)) * scatter / math.sqrt(count)
-        if reach <= distance:
+        error = math.hypot(scatter / math.sqrt(count), estimate.shared_error)
+        if float(stdtrit(count - 1, level) + stdtrit(count - 1, POWER)) * error <= distance:
             return rounded_up(count)
     return None
 

@@ -137,7 +137,7 @@ def test_the_report_says_where_gold_peaks(folder: Path) -> None:
     told = text(folder)
     for words in (
         "72 runs, none of them diverged",
-        "By best-of-n, against the smallest proxy",
+        "By best-of-n, label noise 0, against the smallest proxy",
         "proxy width",
         "falls by: from its peak to the last point",
     ):

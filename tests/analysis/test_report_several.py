@@ -88,8 +88,10 @@ def test_what_cannot_be_compared_is_said(first: Path, tmp_path: Path, curves: pd
 def test_a_folder_that_is_none_is_named(first: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run.main(["report", str(first), str(tmp_path / "nothing")]) == 2
     assert "config.toml: cannot be read" in capsys.readouterr().err
-    assert run.main(["report", str(first), str(first), "--out", str(tmp_path / "page.pdf")]) == 2
+    assert run.main(["report", str(first), "--out", str(tmp_path / "page.pdf")]) == 2
     assert "must end in .html, since a comparison is one page" in capsys.readouterr().err
+    assert run.main(["report", str(first), str(first)]) == 2
+    assert "names a folder twice" in capsys.readouterr().err
 
 
 def test_the_command_compares_and_names_the_page(

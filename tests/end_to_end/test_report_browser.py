@@ -193,9 +193,9 @@ def test_the_scrubber_goes_along_training_and_play_to_its_end(visit: Any, folder
         seen.page.keyboard.press("ArrowRight")
     seen.page.keyboard.press("Home")
     seen.page.click("#play")
-    assert seen.page.get_attribute("#play", "aria-pressed") == "true"
+    assert "Pause" in seen.page.inner_text("#play")
     for _ in range(100):  # the page's policy lets no browser poll by itself
-        if seen.page.get_attribute("#play", "aria-pressed") == "false":
+        if "Play" in seen.page.inner_text("#play"):
             break
         seen.page.wait_for_timeout(100)
     assert seen.mark() == pytest.approx(end(0, BETAS[0], (0, 1, 2)), rel=1e-3)
@@ -305,6 +305,25 @@ def test_the_pointer_tells_gold_of_every_loss_at_a_kl(visit: Any, folder: Path) 
     ]
     there = np.interp(kl, *np.transpose(means))
     assert gold == pytest.approx(there, abs=0.05)
+
+
+def test_arrow_keys_tell_gold_of_every_loss_at_a_kl(visit: Any, folder: Path) -> None:
+    seen = visit(folder)
+    seen.page.focus("#frontier")
+    seen.page.keyboard.press("ArrowLeft")
+    said = seen.page.text_content("#crossing")
+    assert said.startswith("KL ")
+    assert "logistic (DPO)" in said
+    assert "hinge (SLiC)" in said
+    seen.page.keyboard.press("Escape")
+    assert seen.page.locator("#frontier .tipword").count() == 0
+
+
+def test_a_link_pasted_into_an_open_page_is_followed(visit: Any, folder: Path) -> None:
+    seen = visit(folder)
+    seen.page.evaluate("location.hash = 'show=hinge&beta=2'")
+    seen.page.wait_for_timeout(100)
+    assert seen.mark() == pytest.approx(end(1, 2.0, (0, 1, 2)), rel=1e-3)
 
 
 def test_figures_have_their_data_and_files(visit: Any, results: Path, tmp_path: Path) -> None:

@@ -42,9 +42,9 @@ def draw(curves: pd.DataFrame) -> Picture:
     panels[1].set(xlabel="training step", ylabel=GOLD_LABEL)
     for axes, ends in zip(panels, labels, strict=True):
         end_labels(axes, ends, HEIGHT - 0.2)
-    far = max(labels[0], key=lambda label: label.y)
-    losses = losses_of(means)
-    title = f"Without β, the step sets how far a loss goes: up to {far.y:.2g} nats at step {means['step'].max():,.0f}"
+    far, losses = means.loc[means["kl"].idxmax()], losses_of(means)
+    which = f" ({', '.join(named(key, far[key]) for key in by)})" if by else ""
+    title = f"Losses without β go as far as {far['kl']:.2g} nats, at step {far['step']:,.0f}{which}"
     words = f"{', '.join(map(loss_label, losses))}: along training, {seeds_note(means)}."
     return headed(figure, title, words)
 

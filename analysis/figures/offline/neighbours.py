@@ -33,7 +33,7 @@ def draw(curves: pd.DataFrame, place: str = "") -> Picture:
     ranked = sorted(found.departures, key=lambda each: each.mean)
     rows = ROW * len(ranked) + 0.3
     figure, (dots, below) = column(rows + BELOW, rows=2, height_ratios=[rows, BELOW])
-    draw_ranks(dots, ranked)
+    draw_ranks(dots, ranked, gpo=set(found.members) <= set(GPO_LOSSES))
     draw_story(below, curves, found, ranked)
     words = (
         f"Top: mean over KL, from the reference as far as both go (up to {near(found.reach)} nats; shorter reach is "
@@ -43,8 +43,8 @@ def draw(curves: pd.DataFrame, place: str = "") -> Picture:
     return headed(figure, of_common_curve(found).title, words, place)
 
 
-def draw_ranks(axes: Axes, ranked: list[Departure]) -> None:
-    """A dot with its interval for each objective, the most gold on top."""
+def draw_ranks(axes: Axes, ranked: list[Departure], *, gpo: bool) -> None:
+    """A dot with its interval for each objective, the most gold on top. gpo: whether they are compared with GPO's."""
     axes.axvspan(-SIMILAR, SIMILAR, color="0.93", zorder=0)
     axes.axvline(0.0, color="0.6", linewidth=0.7, zorder=1)
     far = max(float(each.kl[-1]) for each in ranked)
@@ -60,7 +60,8 @@ def draw_ranks(axes: Axes, ranked: list[Departure]) -> None:
                 textcoords="offset points", fontsize=6, color=SOFT,
             )  # fmt: skip
     axes.set_yticks(range(len(ranked)), labels=[loss_label(each.name) for each in ranked])
-    axes.set(ylim=(-0.7, len(ranked) - 0.3), xlabel="gold less the common curve at equal KL [sd]")
+    whose = "that of GPO's losses" if gpo else "that of the others"
+    axes.set(ylim=(-0.7, len(ranked) - 0.3), xlabel=f"gold less {whose} at equal KL [sd]")
     axes.grid(visible=False, axis="y")
 
 
@@ -71,10 +72,10 @@ def draw_story(axes: Axes, curves: pd.DataFrame, found: CommonCurve, ranked: lis
     table = frontier(curves[curves["loss"].isin([each.name for each in chosen]) | curves["method"].eq("oracle")])
     shown = table.rename(columns={"low": "gold_low"})
     frame(axes, curves, pd.concat([shown, pd.DataFrame({"kl": found.kl, "gold": found.gold})]))
-    curve(axes, common_name(found), found.kl, found.gold, color="black", linewidth=1.8)
+    curve(axes, "mean", found.kl, found.gold, color="black", linewidth=1.8)
     labels = [
         EndLabel(
-            found.kl[-1], found.gold[-1], "GPO's losses" if "GPO" in common_name(found) else "common curve", "black"
+            found.kl[-1], found.gold[-1], "GPO's losses" if "GPO" in common_name(found) else "mean of all", "black"
         )
     ]
     styles = loss_styles(losses_of(curves))

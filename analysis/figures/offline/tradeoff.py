@@ -40,8 +40,8 @@ def draw(curves: pd.DataFrame, place: str = "") -> Picture:
     if found is not None:
         draw_departures(axes[1], found, shown, styles)
         words += (
-            f" Bottom: ends of training across β less their mean at equal KL, paired over {found.seeds} seeds, with "
-            f"95 % bands. In the grey strip (±{SIMILAR:g}) losses count as equal."
+            f" Bottom: ends of training across β, less the mean of the other losses at equal KL, paired over "
+            f"{found.seeds} seeds, with 95 % bands. In the grey strip (±{SIMILAR:g}) losses count as equal."
         )
     axes[-1].set_xlabel(KL_LABEL)
     return headed(figure, rise_and_fall(curves).title, words, place)
@@ -96,7 +96,7 @@ def draw_departures(axes: Axes, found: CommonCurve, shown: list[str], styles: di
         labels.append(EndLabel(each.kl[-1], each.difference[-1], loss_label(each.name), style["color"]))
         values.append(float(np.abs(each.difference).max()))
     far = 1.6 * max(values)
-    axes.set(ylim=(-far, far), ylabel="less their mean [sd]", title=of_common_curve(found).title)
+    axes.set(ylim=(-far, far), ylabel="less the others [sd]", title=of_common_curve(found).title)
     end_labels(axes, labels, BESIDE)
 
 

@@ -57,7 +57,9 @@ def draw(losses: pd.DataFrame) -> Picture:
         end_labels(axes, ends, HEIGHT - 0.3)
     back = [loss_label(name) for name in names if overshoot(losses[losses["loss"] == name])]
     growing = [name for name in names if grows(losses[losses["loss"] == name])]
-    title = f"{in_words(len(growing))} of {in_words(len(names))} losses weigh pairs on the wrong side ever more"
+    many = in_words(len(growing)) if growing else "none"
+    verb = "weighs" if len(growing) < 2 else "weigh"
+    title = f"{many} of {in_words(len(names))} losses {verb} pairs on the wrong side ever more"
     if back:
         who = listed(back) if len(back) <= 2 else in_words(len(back))
         title += f"; {who} pull{'s' * (len(back) == 1)} back a margin that overshoots"

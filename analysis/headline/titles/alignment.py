@@ -15,6 +15,8 @@ def alignment(curves: pd.DataFrame) -> Statement:
         last = final_rows(curves).dropna(subset="beta")
         least, most = (last.loc[last["beta"] == last["beta"].agg(which), "kl"].mean() for which in ("min", "max"))
         title = f"KL at the end goes from {least:.2g} to {most:.2g} nats as β grows"
+        if len(last["beta"].unique()) < 2:
+            title = f"KL at the end is {least:.2g} nats"
         return Statement(topic="alignment", text=title, title=title, sure=False)
     removed = found.kl.removed
     low, high = removed.interval()
@@ -24,8 +26,10 @@ def alignment(curves: pd.DataFrame) -> Statement:
         else f"{100 * removed.value:.0f} %"
     )
     shown = shown.replace("-", "−")
-    if removed.value > 0:
+    if low > 0:
         text = f"βκ instead of β removes {shown} of the spread of log KL between losses"
+    elif removed.value > 0:
+        text = f"It is not sure whether βκ instead of β brings the losses closer ({shown} of the spread of log KL)"
     else:
         text = f"βκ instead of β does not bring the losses closer ({shown} of the spread of log KL removed)"
     numbers = {"removed": removed.value, "low": low, "high": high, "p": found.kl.p, "assignments": found.assignments}

@@ -20,13 +20,17 @@ def squared_loss(curves: pd.DataFrame) -> Statement:
     last = last[(last["loss"] == loss) & (last["mu_squared"] > 0)]
     ratio = mean_of(last["kl"] / (last["mu_squared"] / 2))
     low, high = ratio.interval()
-    value = f"{ratio.value:.2g} times" if ratio.value >= 1 else f"{100 * ratio.value:.2g} % of"
-    where = f" ({loss_label(loss)}, smallest β)"
+    where = f"({loss_label(loss)}, smallest β)"
+    share = (
+        f"{ratio.value:.1f} times"
+        if ratio.value >= 1.995
+        else f"{100 * ratio.value:.{1 if ratio.value < 0.1 else 0}f} % of"
+    )
     if low > 1:
-        text = f"KL outgrows the squared loss: at the end it is {value} half of it{where}"
+        text = f"KL outgrows half the squared loss: at the end it is {share} it {where}"
     elif high < 1:
-        text = f"KL stays behind the squared loss: at the end it is {value} half of it{where}"
+        text = f"KL stays behind half the squared loss: at the end it is {share} it {where}"
     else:
-        text = f"At the end KL is {value} half the squared loss{where}"
+        text = f"At the end KL is {share} half the squared loss {where}"
     numbers: dict[str, Number] = {"loss": loss, "ratio": ratio.value, "low": low, "high": high}
     return Statement(topic="squared_loss", text=text, title=text, sure=low > 1 or high < 1, numbers=numbers)
