@@ -114,4 +114,5 @@ def describe_finished(folder: ResultFolder) -> str:
     if any(path.name not in checksums.sums for path in (*shows, folder.page)):
         return ""
     ends = column(folder.runs, "status")
-    return f"all {len(ends):,} runs were there, {ends.count('diverged'):,} of them diverged; the page is {folder.page}"
+    lost = f"{ends.count('diverged'):,}" if "diverged" in ends else "none"
+    return f"all {len(ends):,} runs were there, {lost} of them diverged; the page is {folder.page}"
