@@ -56,6 +56,7 @@ def test_text_says_what_the_records_of_the_claims_say(made: dict, writer: Module
         assert [entry["statement"] for entry in entries] == [claim.statement for claim in PAPERS[name].claims]
         assert {entry["results_source"] for entry in entries} == {made["results_source"]}
         assert {entry["verdicts_source"] for entry in entries} == {made["verdicts_source"]}
+        assert {entry["version"] for entry in entries} == {made["version"]}
         assert not any(entry["quick"] for entry in entries)
     assert (DOCS / "reference" / "claims.md").read_text(encoding="utf-8") == writer.claims_page(claims, made)
 
