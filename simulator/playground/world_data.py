@@ -1,0 +1,142 @@
+"""What the page holds of a world: sizes and settings as JSON, and tables as bytes.
+
+Shapes: P prompts, G responses of T tokens in all, D numbers of the reference's row.
+"""
+
+import base64
+from typing import Any
+
+import numpy as np
+import torch
+
+from simulator.api.world import World
+from simulator.common.errors import ConfigError
+from simulator.languages.language import grammar_breaks
+from simulator.native.library import WIDTHS
+from simulator.objectives.losses.gpo import LOSSES
+from simulator.objectives.losses.reference_free import MARGIN
+from simulator.objectives.local_shape import local_shape
+from simulator.settings.tables import Settings
+from simulator.worlds.components import language_of
+from simulator.worlds.protocol import as_listed
+
+LARGEST = 16_384  # responses in all, so that the page stays below 400 kB
+SERVED = 2**18  # of a world that Python trains in
+FORMAT = np.dtype("<f4")
+
+
+def check_world(settings: Settings, *, served: bool) -> None:
+    """Raises ConfigError where a world cannot be shown in the page, or behind it."""
+    world, policy = settings.world, settings.policy
+    if world.kind != "enumerable":
+        raise ConfigError(f'world.kind = "{world.kind}": the playground needs one in which every response is listed')
+    count, most = world.prompts * world.vocabulary**world.response_length, SERVED if served else LARGEST
+    if count > most:
+        raise ConfigError(
+            f"world.prompts x world.vocabulary^world.response_length = {count:,}: must be at most {most:,} in the "
+            f"playground{'' if served else '; --serve takes more'}, such as world.prompts = 8, world.vocabulary = 6"
+        )
+    if not served and policy.width % WIDTHS:
+        raise ConfigError(
+            f"policy.width = {policy.width}: must be a multiple of {WIDTHS} in the page; --serve takes any"
+        )
+
+
+def world_data(world: World) -> dict[str, Any]:
+    """Everything that the page knows of a world, but how Python trained in it; `binary` in base64.
+
+    That holds the reference's parameters [D], content and fluency [P, G], in deviations under the reference, float32; and
+    a byte for each response [P, G], whose bits say which of its tokens break the grammar, the first token's lowest.
+    """
+    settings, listed = world.settings, as_listed(world.simulated)
+    gold, fluency = listed.reference_law.gold.numpy(), listed.reference_law.fluency.numpy()
+    content = gold - fluency
+    tables = [listed.reference.numpy(), content, fluency if settings.gold.fluency else np.zeros_like(fluency)]
+    binary = b"".join(table.astype(FORMAT).tobytes() for table in tables) + breaks_of(world).tobytes()
+    return {
+        "seed": settings.world.seed,
+        "prompts": world.prompts.tolist(),
+        "letters": [world.spell([token]) for token in range(world.vocabulary)],
+        "sizes": {
+            "vocabulary": world.vocabulary,
+            "length": world.response_length,
+            "promptLength": world.prompts.shape[1],
+            "layers": settings.policy.layers,
+            "width": settings.policy.width,
+            "heads": settings.policy.heads,
+            "row": listed.architecture.row,
+        },
+        "gold": {
+            "reward": settings.gold.reward,
+            "fluency": settings.gold.fluency,
+            "rules": world.facts["gold_rules"],
+        },
+        "facts": {name: world.facts[name] for name in ("policy_parameters", "reference_entropy", "gold_best")},
+        **training_data(settings),
+        "binary": base64.b64encode(binary).decode(),
+    }
+
+
+def breaks_of(world: World) -> np.ndarray:
+    """Which tokens of every response break the grammar, a bit each, uint8 [P, G]."""
+    language, prompts, responses = language_of(world.settings.spec), world.prompts.numpy(), world.responses.numpy()
+    each = [grammar_breaks(language, np.repeat(row[None], len(responses), axis=0), responses) for row in prompts]
+    return packed(np.stack(each))
+
+
+def packed(breaks: np.ndarray) -> np.ndarray:
+    """Bits [..., T] as one byte each, the first lowest; those of tokens beyond the eighth count as the eighth's."""
+    found = np.zeros(breaks.shape[:-1], dtype=np.uint8)
+    for place in range(breaks.shape[-1]):
+        found |= (breaks[..., place].astype(np.uint8) << min(place, 7)).astype(np.uint8)
+    return found
+
+
+def training_data(settings: Settings) -> dict[str, Any]:
+    """How policies and proxies are trained in the page, unless a control says otherwise."""
+    data, train, proxy, online = settings.data, settings.train, settings.proxy, settings.online
+    return {
+        "data": {
+            "pairs": data.pairs,
+            "behaviour": data.behaviour,
+            "uniformShare": data.uniform_share,
+            "behaviourTemperature": data.behaviour_temperature,
+            "labels": data.labels,
+            "temperature": data.temperature,
+            "noise": data.label_noise,
+            "distinct": data.distinct,
+        },
+        "train": {
+            "steps": train.steps,
+            "batch": train.batch,
+            "rate": train.learning_rate,
+            "clip": train.clip,
+            "weightDecay": train.weight_decay if train.optimizer == "adamw" else 0.0,
+            "schedule": train.schedule,
+            "warmup": train.warmup,
+            "checkpoints": train.checkpoints,
+        },
+        "proxy": {
+            "width": proxy.width,
+            "heads": proxy.heads,
+            "layers": proxy.layers,
+            "steps": proxy.steps,
+            "batch": proxy.batch,
+            "rate": proxy.learning_rate,
+            "weightDecay": proxy.weight_decay,
+            "heldOut": proxy.held_out,
+            "loss": proxy.loss,
+        },
+        "online": {"refresh": online.refresh or 50, "pairs": online.pairs if online.refresh else 64},
+        "simpoMargin": MARGIN.default,
+    }
+
+
+def loss_shapes() -> list[dict[str, Any]]:
+    """The six losses as the page draws them: values at z from -4 to 6, and what they do at z = 0."""
+    z = torch.linspace(-4, 6, 21, dtype=torch.float64)
+    found = []
+    for name, loss in LOSSES.items():
+        shape = local_shape(loss)
+        found.append({"name": name, "slope": shape.slope, "curvature": shape.curvature, "values": loss(z).tolist()})
+    return found
