@@ -70,11 +70,10 @@ const Training = (() => {
     return schedule === "cosine" ? 0.5 * (1 + Math.cos(Math.PI * passed)) : 1;
   }
 
-  function openWorld(data, module) {
+  function openWorld(data, module, binary) {
     const compiled = openEngine(module);
     const { vocabulary: V, length: T, promptLength: L } = data.sizes;
     const P = data.prompts.length, G = V ** T, ALL = P * G;
-    const binary = Uint8Array.from(atob(data.binary), (sign) => sign.charCodeAt(0)).buffer;
     const row = data.sizes.row;
     const reference = new Float32Array(binary, 0, row);
     const content = Float64Array.from(new Float32Array(binary, 4 * row, ALL)), fluency = Float64Array.from(new Float32Array(binary, 4 * (row + ALL), ALL));
@@ -118,7 +117,7 @@ const Training = (() => {
       const deviation = Math.sqrt(mean(atEach(law, values, (x, p) => (x - centre[p]) ** 2)));
       return { values: values.map((x, i) => (x - centre[Math.floor(i / G)]) / deviation), deviation };
     }
-    const contentUnit = standardized(content).values, fluencyUnit = standardized(fluency).values;
+    const contentUnit = standardized(content).values, fluencyUnit = data.gold.fluency ? standardized(fluency).values : fluency;
     const golds = new Map();
     /* Gold [P, G] with this weight of fluency, and what fluency gives of it. */
     function goldOf(weight) {
@@ -330,7 +329,8 @@ const Training = (() => {
           const own = logProbs(learner.parameters());
           const found = { step: learner.step, ...measure(own, golds), ...onPairs(own, pairs, f, beta, simpo ? margin : 0, simpo) };
           if (learner.diverged || !Number.isFinite(found.kl + found.gold + found.loss)) { frame({ step: learner.diverged || learner.step, diverged: true }); return; }
-          if (detail) Object.assign(found, { mass: massOf(own, parts.parts), said: responses(own, parts, golds) });
+          found.mass = massOf(own, parts.parts);
+          if (detail) found.said = responses(own, parts, golds);
           frame(found);
           if (!(await pause())) return;
         }

@@ -4,43 +4,12 @@
   const data = JSON.parse(document.getElementById("data").textContent);
   const $ = (id) => document.getElementById(id);
   const state = { at: data.parts[0].at.slice(), family: null, seed: null, value: null, step: null, prompt: null, hover: null };
-  const dark = window.matchMedia("(prefers-color-scheme: dark)");
   let queued = false;
   let timer = null;
 
-  /* words and numbers */
-  const short = (value, digits = 3) => {
-    if (value === null || value === undefined) return "—";
-    if (value !== 0 && (Math.abs(value) < 1e-4 || Math.abs(value) >= 1e6)) return value.toExponential(1).replace(/-/g, "−");
-    return Number(value.toPrecision(digits)).toLocaleString("en", { maximumSignificantDigits: 21 }).replace("-", "−");
-  };
-  const fixed = (value, digits = 2) => (value === null || value === undefined ? "—" : value.toFixed(digits).replace("-", "−"));
+  const { short, fixed, element, svg, replace, fill, dark, nice, ROOM } = Drawing;
   const between = (low, high) => (low === null || low === undefined ? "" : ` [${fixed(low)}, ${fixed(high)}]`);
-  const element = (name, text, attributes = {}) => {
-    const made = document.createElement(name);
-    if (text !== undefined && text !== null) made.textContent = text;
-    for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-    return made;
-  };
-  const svg = (name, attributes = {}, text) => {
-    const made = document.createElementNS("http://www.w3.org/2000/svg", name);
-    for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-    if (text !== undefined) made.textContent = text;
-    return made;
-  };
-  const replace = (parent, children) => parent.replaceChildren(...children);
-  const fill = (select, options, chosen) => {
-    replace(select, options.map(([value, text]) => element("option", text, { value })));
-    select.value = chosen;
-    select.disabled = options.length < 2;
-  };
-
-  /* colours: those of the figures, lighter where the page is dark */
-  const LIGHT_ON_DARK = { "#000000": "#e8e8e4", "#0072B2": "#4aa3df", "#801900": "#ff8f6b", "#7A6A00": "#c9b03a", "#6A3DE8": "#ab93ff", "#A0359A": "#e07bda", "#1F9981": "#3cc4a8", "#D55E00": "#f58a3c" };
-  const color = (name) => {
-    const own = data.styles[name].color;
-    return dark.matches && !matchMedia("print").matches ? LIGHT_ON_DARK[own] || own : own;
-  };
+  const color = (name) => Drawing.readable(data.styles[name].color);
 
   /* what is chosen */
   const part = () => data.parts.find((each) => each.at.every((value, i) => value === state.at[i]));
@@ -96,11 +65,6 @@
     state.at = there.reduce((best, each) => (alike(each) > alike(best) ? each : best)).at.slice();
     showPart();
   }
-  function swatch(name) {
-    const made = svg("svg", { width: 22, height: 10, viewBox: "0 0 22 10", "aria-hidden": "true" });
-    made.append(svg("path", { d: "M0 5H22", stroke: color(name), "stroke-width": 3, "stroke-dasharray": data.styles[name].dash }));
-    return made;
-  }
   function showFamilies() {
     const families = part().families;
     if (!families.some((each) => each.name === state.family)) state.family = families[0].name;
@@ -110,7 +74,7 @@
       radio.value = each.name;
       radio.checked = each.name === state.family;
       radio.addEventListener("change", () => { state.family = each.name; showFamily(); });
-      label.append(radio, swatch(each.name), element("span", each.label));
+      label.append(radio, Drawing.swatch(color(each.name), data.styles[each.name].dash), element("span", each.label));
       return label;
     }));
   }
@@ -196,37 +160,16 @@
   }
 
   /* the picture: gold over KL */
-  const ROOM = { left: 46, right: 14, top: 12, bottom: 40 };
   let scales = null;
-  const nice = (low, high, count) => {
-    const rough = (high - low) / count;
-    const power = 10 ** Math.floor(Math.log10(rough));
-    const size = [1, 2, 5, 10].map((each) => each * power).find((each) => each >= rough);
-    const found = [];
-    for (let at = Math.ceil(low / size) * size; at <= high + 1e-9; at += size) found.push(Math.abs(at) < 1e-9 ? 0 : Number(at.toPrecision(10)));
-    return found;
-  };
   function scalesFor(here, box) {
     const root = $("scale").value === "root";
     const frame = state.seed === null ? here.frame : { kl: here.frame.each_kl, gold: here.frame.each_gold };
     const most = (frame.kl[1] || 1) * 1.06;
     const [low, high] = frame.gold;
     const room = 0.09 * (high - low) || 1;
-    const bottom = low - room, top = high + room;
-    const width = box.width - ROOM.left - ROOM.right, height = box.height - ROOM.top - ROOM.bottom;
-    const part = (kl) => (root ? Math.sqrt(Math.max(kl, 0) / most) : kl / most);
-    return {
-      most, root, width, height, bottom, top,
-      x: (kl) => ROOM.left + part(kl) * width,
-      y: (gold) => ROOM.top + ((top - gold) / (top - bottom)) * height,
-      kl: (x) => { const at = (x - ROOM.left) / width; return (root ? at * at : at) * most; },
-    };
+    return Drawing.scalesOf(box, { most, bottom: low - room, top: high + room, root });
   }
-  const line = (kl, gold, to = kl.length) => {
-    let out = "";
-    for (let i = 0; i < to; i += 1) if (kl[i] !== null && gold[i] !== null) out += `${out ? "L" : "M"}${scales.x(kl[i]).toFixed(1)} ${scales.y(gold[i]).toFixed(1)}`;
-    return out;
-  };
+  const line = (...of) => Drawing.line(scales, ...of);
   const atKl = (columns, kl) => {
     const [along, gold] = columns;
     for (let i = 1; i <= last(columns); i += 1) {
@@ -239,26 +182,6 @@
     if (chosen.along) return each.paths[each.stops.map(strength).reduce((best, at, i, all) => (at > all[best] ? i : best), 0)];
     return each.paths[nearest(each.stops.map(strength), strength(chosen.stops[stop()]))];
   };
-  function drawAxes(box) {
-    const found = [];
-    for (const gold of nice(scales.bottom, scales.top, 6)) {
-      const y = scales.y(gold);
-      found.push(svg("path", { d: `M${ROOM.left} ${y}H${box.width - ROOM.right}`, class: gold === 0 ? "zero" : "grid" }));
-      found.push(svg("text", { x: ROOM.left - 7, y: y + 4, class: "tick", "text-anchor": "end" }, short(gold)));
-    }
-    const marks = scales.root ? [0, 0.1, 0.5, 1, 2, 4, 6, 10, 15, 20, 40, 60, 100, 200, 400] : nice(0, scales.most, Math.max(3, Math.floor(scales.width / 90)));
-    let before = -Infinity;
-    for (const kl of marks.filter((each) => each <= scales.most)) {
-      const x = scales.x(kl);
-      if (x - before < 26) continue;
-      before = x;
-      found.push(svg("path", { d: `M${x} ${ROOM.top}V${box.height - ROOM.bottom}`, class: "grid" }));
-      found.push(svg("text", { x, y: box.height - ROOM.bottom + 17, class: "tick", "text-anchor": "middle" }, short(kl)));
-    }
-    found.push(svg("text", { x: ROOM.left + scales.width / 2, y: box.height - 5, class: "axis", "text-anchor": "middle" }, `KL from the reference [nats]${scales.root ? ", on a scale of its root" : ""}`));
-    found.push(svg("text", { x: 12, y: ROOM.top + scales.height / 2, class: "axis", "text-anchor": "middle", transform: `rotate(-90 12 ${ROOM.top + scales.height / 2})` }, "gold [sd]"));
-    return found;
-  }
   function drawOthers(here, chosen) {
     if (!$("others").checked) return [];
     return here.families.filter((each) => each !== chosen).flatMap((each) => {
@@ -272,11 +195,7 @@
     if (state.seed !== null || chosen.of < 2 || !chosen.paths[curve(chosen)]) return [];
     const [low, high] = chosen.band[curve(chosen)];
     const kl = chosen.paths[curve(chosen)][0];
-    const ahead = kl.map((at, i) => [at, high[i]]).filter(([at, gold]) => at !== null && gold !== null);
-    const back = kl.map((at, i) => [at, low[i]]).filter(([at, gold]) => at !== null && gold !== null).reverse();
-    if (!ahead.length) return [];
-    const points = [...ahead, ...back].map(([at, gold]) => `${scales.x(at).toFixed(1)} ${scales.y(gold).toFixed(1)}`);
-    return [svg("path", { d: `M${points.join("L")}Z`, class: "band", fill: color(chosen.name) })];
+    return [svg("path", { d: Drawing.area(scales, kl, low, high), class: "band", fill: color(chosen.name) })];
   }
   function drawChosen(chosen, now) {
     const columns = pathOf(chosen);
@@ -319,26 +238,18 @@
     inside.append(...drawBand(chosen), svg("path", { d: line(...oracle), class: "oracle", id: "oracle" }), ...drawOthers(here, chosen), ...drawEnds(chosen), ...drawChosen(chosen, now));
     if (oracle[0].length) inside.append(svg("text", { x: ROOM.left + 0.6 * scales.width, y: scales.y(Math.max(...best.gold)) - 6, class: "word", "text-anchor": "middle" }, "best that any policy can do"));
     inside.append(svg("rect", { x: scales.x(0) - 4, y: scales.y(0) - 4, width: 8, height: 8, class: "start" }), svg("text", { x: scales.x(0) + 8, y: scales.y(0) + 15, class: "word" }, "reference"));
-    picture.append(clip, ...drawAxes(box), inside);
+    picture.append(clip, ...Drawing.axes(scales, box), inside);
     if (now.kl !== null) picture.append(svg("circle", { cx: scales.x(now.kl), cy: scales.y(now.gold), r: 8, class: "now", fill: color(chosen.name), id: "mark", "data-kl": now.kl, "data-gold": now.gold }));
     if (state.hover) picture.append(...crosshair(here, chosen, box));
     replace(chart, [picture]);
   }
   function crosshair(here, chosen, box) {
     const kl = state.hover.kl;
-    const x = scales.x(kl);
     const rows = here.families.map((each) => [each, each === chosen ? pathOf(chosen) : alike(each, chosen)]).filter(([, columns]) => columns)
       .map(([each, columns]) => [each, atKl(columns, kl)]).filter(([, gold]) => gold !== null).sort((a, b) => b[1] - a[1]);
     const best = bestAt(kl);
     const words = [[`KL ${fixed(kl, 1)} nats`, "", true], ...(best === null ? [] : [["best possible", fixed(best), false]]), ...rows.map(([each, gold]) => [each.label, fixed(gold), each === chosen])];
-    const wide = 8 + 6.3 * Math.max(...words.map(([name, gold]) => name.length + gold.length + 2));
-    const left = x + 10 + wide > box.width ? x - 10 - wide : x + 10;
-    const found = [svg("path", { d: `M${x} ${ROOM.top}V${box.height - ROOM.bottom}`, class: "cross" }), svg("rect", { x: left, y: ROOM.top, width: wide, height: 8 + 15 * words.length, rx: 4, class: "tip" })];
-    words.forEach(([name, gold, bold], i) => {
-      const y = ROOM.top + 16 + 15 * i;
-      found.push(svg("text", { x: left + 7, y, class: bold ? "tipword bold" : "tipword" }, name), svg("text", { x: left + wide - 7, y, class: bold ? "tipword bold" : "tipword", "text-anchor": "end" }, gold));
-    });
-    return found;
+    return Drawing.tip(scales, box, kl, words);
   }
 
   /* what the policy is, in a sentence */
@@ -377,26 +288,13 @@
     const columns = part().families.flatMap((each) => each.paths).filter((each) => each && each[3]);
     const far = Math.max(0.5, ...columns.flatMap(([, gold, , fluency]) => gold.map((value, i) => Math.max(Math.abs(fluency[i] ?? 0), Math.abs((value ?? 0) - (fluency[i] ?? 0)), Math.abs(value ?? 0)))));
     const rows = [["content", now.gold - now.fluency], ["fluency", now.fluency], ["gold", now.gold]];
-    replace($("split"), rows.map(([name, value]) => {
-      const row = element("div", null, { class: `bar ${value < 0 ? "less" : "more"}` });
-      const track = element("span", null, { class: "track", "aria-hidden": "true" });
-      const bar = element("i");
-      bar.style.width = `${(50 * Math.min(Math.abs(value), far)) / far}%`;
-      bar.style[value < 0 ? "right" : "left"] = "50%";
-      track.append(bar);
-      row.append(element("dt", name), track, element("dd", `${value > 0 ? "+" : ""}${fixed(value)}`, { id: `split-${name}` }));
-      return row;
-    }));
+    replace($("split"), Drawing.bars(rows.map(([name, value]) => [name, value, `split-${name}`]), far));
   }
 
   /* what it says: reference -> policy on a scale of powers of ten */
-  const LEAST = 1e-6;
-  const decade = (value) => 100 * (1 - Math.log10(Math.max(value, LEAST)) / Math.log10(LEAST));
   function response(text, breaks) {
-    const cell = element("td", null, { class: "text" });
     const tokens = text.includes(" ") && breaks.length < text.length ? text.split(" ").map((word, i) => (i ? ` ${word}` : word)) : [...text];
-    tokens.forEach((token, i) => { cell.append(breaks[i] === "x" ? element("mark", token, { title: "breaks the grammar" }) : token); });
-    return cell;
+    return Drawing.response(tokens, (i) => breaks[i] === "x");
   }
   function showResponses(chosen) {
     const runs = chosen.said[curve(chosen)] || [];
@@ -414,24 +312,13 @@
     replace($("said-body"), rows.map(([item, probability, proxy]) => {
       const [, text, reference, gold, fluency, breaks] = data.items[item];
       const row = element("tr");
-      const plot = element("td", null, { class: "plot" });
-      const picture = svg("svg", { viewBox: "0 0 100 12", preserveAspectRatio: "none", "aria-hidden": "true" });
-      picture.append(svg("path", { d: `M${decade(reference)} 6H${decade(probability)}`, class: probability > reference ? "up" : "down" }));
-      const dots = element("span", null, { class: "dots", "aria-hidden": "true" });
-      for (const [kind, value] of [["ref", reference], ["pi", probability]]) {
-        const dot = element("i", null, { class: kind });
-        dot.style.left = `${decade(value)}%`;
-        dots.append(dot);
-      }
-      plot.append(picture, dots, element("span", `${share(reference)} → ${share(probability)}`, { class: "shares" }));
-      row.append(response(text, breaks || ""), plot, element("td", fixed(gold, 1), { class: "number", title: fluency === null ? "" : `content ${fixed(gold - fluency, 1)}, fluency ${fixed(fluency, 1)}` }));
+      row.append(response(text, breaks || ""), Drawing.moved(reference, probability), element("td", fixed(gold, 1), { class: "number", title: fluency === null ? "" : `content ${fixed(gold - fluency, 1)}, fluency ${fixed(fluency, 1)}` }));
       row.dataset.probability = probability;
       row.dataset.proxy = proxy;
       return row;
     }));
     return true;
   }
-  const share = (value) => (value === 0 ? "0" : value < 1e-4 ? value.toExponential(0).replace("-", "−") : value < 0.1 ? value.toPrecision(1) : value.toFixed(2)).replace(/^0\./, ".");
 
   /* the law of gold */
   const spelled = (law) => (law ? law[1].map((value, i) => [data.bins.first + data.bins.width * (law[0] + i), value]) : []);

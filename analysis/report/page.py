@@ -72,7 +72,7 @@ def prepare_page(folder: Path, said: Sequence[Statement] | None = None) -> Page:
     said = headline(folder) if said is None else said
     chosen = page_content(folder, curves)
     data, left_out = page_json(chosen, DATA)
-    scripts = [own_file("page.js"), own_file("figures.js")]
+    scripts = [own_file("drawing.js"), own_file("page.js"), own_file("figures.js")]
     runs = load_table(folder, "runs")
     context: dict[str, Any] = {
         "title": folder.resolve().name,

@@ -3,7 +3,6 @@
 Shapes: P prompts, G responses of T tokens in all, D numbers of the reference's row.
 """
 
-import base64
 from typing import Any
 
 import numpy as np
@@ -42,17 +41,19 @@ def check_world(settings: Settings, *, served: bool) -> None:
         )
 
 
-def world_data(world: World) -> dict[str, Any]:
-    """Everything that the page knows of a world, but how Python trained in it; `binary` in base64.
-
-    That holds the reference's parameters [D], content and fluency [P, G], in deviations under the reference, float32; and
-    a byte for each response [P, G], whose bits say which of its tokens break the grammar, the first token's lowest.
+def world_tables(world: World) -> bytes:
+    """The reference's parameters [D], what content and fluency give of gold [P, G], all float32; and a byte for each
+    response [P, G], whose bits say which of its tokens break the grammar, the first token's lowest.
     """
-    settings, listed = world.settings, as_listed(world.simulated)
+    listed = as_listed(world.simulated)
     gold, fluency = listed.reference_law.gold.numpy(), listed.reference_law.fluency.numpy()
-    content = gold - fluency
-    tables = [listed.reference.numpy(), content, fluency if settings.gold.fluency else np.zeros_like(fluency)]
-    binary = b"".join(table.astype(FORMAT).tobytes() for table in tables) + breaks_of(world).tobytes()
+    tables = [listed.reference.numpy(), gold - fluency, fluency]
+    return b"".join(table.astype(FORMAT).tobytes() for table in tables) + breaks_of(world).tobytes()
+
+
+def world_data(world: World) -> dict[str, Any]:
+    """Everything that the page knows of a world, but its tables and how Python trained in it."""
+    settings, listed = world.settings, as_listed(world.simulated)
     return {
         "seed": settings.world.seed,
         "prompts": world.prompts.tolist(),
@@ -73,7 +74,6 @@ def world_data(world: World) -> dict[str, Any]:
         },
         "facts": {name: world.facts[name] for name in ("policy_parameters", "reference_entropy", "gold_best")},
         **training_data(settings),
-        "binary": base64.b64encode(binary).decode(),
     }
 
 

@@ -324,7 +324,7 @@ def test_the_command_report_writes_the_page_and_names_it(
 def test_nothing_on_the_page_is_loaded_from_elsewhere(tmp_path: Path, curves: pd.DataFrame) -> None:
     text = page(plant(tmp_path / "a", curves))
     scripts = re.findall(r"<script>(.*?)</script>", text, flags=re.DOTALL)
-    assert len(scripts) == 2
+    assert len(scripts) == 3
     outside = text
     for script in scripts:
         outside = outside.replace(script, "")

@@ -1,0 +1,183 @@
+"use strict";
+/* Lessons: predict, try, check, explain. What is measured of policies has the names that lessons.toml uses. */
+const Lessons = (() => {
+  const { data, state } = Screen;
+  const { short, fixed, element, replace } = Drawing;
+  const $ = (id) => document.getElementById(id);
+  const SEEDS = data.lessonSeeds;
+  let open_ = null; /* the lesson, and how far each of its questions is */
+  let running = [];
+
+  /* what is measured of the paths of a run, a number for each seed */
+  const last = (name, scale = 1) => (paths) => paths.map((path) => scale * path.frames.at(-1)[name]);
+  const masses = (parts, place) => (paths) => paths.map((path) => 100 * parts.reduce((all, part) => all + path.frames.at(place).mass[part], 0));
+  const after = (name) => (paths) => paths.map((path) => path.frames.at(-1)[name] - path.frames.find((frame) => frame.step >= 300)[name]);
+  const MEASURES = {
+    end_kl: [last("kl"), "KL at the end", "nats"], end_gold: [last("gold"), "gold at the end", "sd"], end_loss: [last("loss"), "training loss at the end", ""],
+    end_chosen: [last("chosen"), "log π/π_ref of chosen responses", "nats"], end_rejected: [last("rejected"), "log π/π_ref of rejected responses", "nats"],
+    fall: [Statistics.falls, "gold at the peak less gold at the end", "sd"], peak_gold: [(paths) => Statistics.peaks(paths).map((frame) => frame.gold), "gold at the peak", "sd"],
+    peak_loss: [(paths) => Statistics.peaks(paths).map((frame) => frame.loss), "training loss at the peak", ""],
+    end_unseen: [masses([2, 3], -1), "probability on responses in no pair", "%"], start_unseen: [masses([2, 3], 0), "the same under the reference", "%"], end_ungrammatical: [masses([3], -1), "of it, ungrammatical", "%"],
+    late_kl: [after("kl"), "change of KL from step 300 on", "nats"], late_loss: [after("loss"), "change of the training loss from step 300 on", ""],
+    best_of_n: [(found) => found.map((each) => Math.max(...each.gold)), "gold at the best n", "sd"],
+  };
+  const digits = (unit) => (unit === "%" ? 0 : 2);
+  const written = ({ mean, half }, unit) => `${fixed(mean, digits(unit))}${Number.isFinite(half) ? ` ± ${fixed(half, digits(unit))}` : ""}${unit ? ` ${unit}` : ""}`;
+
+  /* a text with *terms* set apart */
+  function paragraphs(text) {
+    return text.trim().split("\n").map((line) => {
+      const made = element("p");
+      line.split(/\*([^*]+)\*/).forEach((part, i) => made.append(i % 2 ? element("dfn", part) : part));
+      return made;
+    });
+  }
+  const filled = (text, values) => text.replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "—");
+
+  /* how the means of a question's runs compare; values: of each run, a number for each seed */
+  function verdict(values) {
+    const difference = values.length > 1 ? values[0].map((value, i) => value - values[1][i]) : values[0];
+    const { mean, half } = Statistics.interval(difference);
+    return { which: Math.abs(mean) <= half ? 2 : mean > 0 ? 0 : 1, mean, half };
+  }
+
+  function settingsFor(run) {
+    const { name, width, online, ...own } = run;
+    return { ...Screen.settingsOf({ ...data.start, beta: 0.01, ...own, online: online ? data.online.refresh : 0 }) };
+  }
+  async function train(question, progress) {
+    const seeds = Array.from({ length: SEEDS }, (_, i) => i), found = [];
+    for (const [number, run] of question.runs.entries()) {
+      progress(`training ${SEEDS} policies: ${run.name}`);
+      if (run.width) {
+        const each = [];
+        for (const seed of seeds) {
+          progress(`${run.name}: proxy ${seed + 1} of ${SEEDS}`);
+          const job = Screen.trainer().ask("bestOfN", { settings: { ...settingsFor(run), seed, width: run.width } });
+          running.push(job);
+          const { found: one, cancelled, error } = await job.ended;
+          if (cancelled || !one) return null;
+          each.push(one);
+        }
+        found.push(each);
+      } else {
+        const stack = Screen.stack(settingsFor(run), seeds, () => Screen.later());
+        running.push(stack);
+        Screen.show(stack);
+        const ended = await stack.ended;
+        if (ended.stopped) return null;
+        await shownToTheEnd();
+        found.push(ended.paths);
+        if (number < question.runs.length - 1) Screen.addGhost(stack);
+      }
+    }
+    return found;
+  }
+  const shownToTheEnd = () => new Promise((done) => { const look = () => (Screen.ended() || document.hidden ? done() : setTimeout(look, 50)); look(); });
+  function measured(question, found) {
+    const of = (name, i = 0) => MEASURES[name][0](found[i]);
+    const values = question.runs.map((_, i) => of(question.measure, i)), unit = MEASURES[question.measure][2];
+    const means = values.map((each) => Statistics.interval(each)), compared = verdict(values);
+    const texts = { a: written(means[0], unit), b: means[1] ? written(means[1], unit) : "—", d: written({ mean: compared.mean, half: compared.half }, unit) };
+    for (const [name] of question.also || []) texts[name] = written(Statistics.interval(of(name)), MEASURES[name][2]);
+    return { means, compared, texts, unit };
+  }
+
+  function questionPart(question, number, done) {
+    const part = element("div", null, { class: "question" }), id = `question-${number}`;
+    part.append(element("h3", question.name), element("p", question.ask));
+    const form = element("div", null, { class: "answers", role: "group", "aria-label": "Your prediction" });
+    let input = null;
+    if (question.number) {
+      const label = element("label", `your guess [${question.number.unit}] `);
+      input = element("input", null, { type: "number", step: "any", id: `${id}-guess` });
+      label.append(input);
+      form.append(label);
+    } else question.answers.forEach((answer, i) => {
+      const label = element("label"), radio = element("input", null, { type: "radio", name: id, value: i });
+      label.append(radio, element("span", answer));
+      form.append(label);
+    });
+    const button = element("button", "Train and see", { type: "button", class: "go" }), told = element("p", "", { class: "note", role: "status" }), answer = element("div", null, { class: "answer", role: "status" });
+    part.append(form, button, told, answer);
+    const predicted = () => (question.number ? (input.value === "" ? null : Number(input.value)) : (form.querySelector(":checked") ? Number(form.querySelector(":checked").value) : null));
+    button.addEventListener("click", async () => {
+      const guess = predicted(), where = question.click ? Screen.guess() : null;
+      if (guess === null || !Number.isFinite(guess)) { told.textContent = "Predict first: choose or write what you expect."; return; }
+      if (question.click && !where && !part.dataset.asked) { part.dataset.asked = "yes"; told.textContent = "Click in the chart, too, where you think the path will end (or press the button again without)."; return; }
+      button.disabled = true;
+      Screen.clear();
+      const keep = setInterval(() => where && !Screen.guess() && Screen.keepGuess(where), 30);
+      const found = await train(question, (text) => { told.textContent = `${text} …`; });
+      clearInterval(keep);
+      button.disabled = false;
+      told.textContent = "";
+      if (found) { tell(question, guess, measured(question, found), answer); done(); }
+    });
+    return part;
+  }
+  function tell(question, guess, { means, compared, texts, unit }, answer) {
+    const right = question.number ? Math.abs(guess - means[0].mean) <= question.number.within : guess === compared.which;
+    const table = element("table"), body = element("tbody");
+    question.runs.forEach((run, i) => { const row = element("tr"); row.append(element("th", run.name, { scope: "row" }), element("td", written(means[i], unit), { class: "number" })); body.append(row); });
+    for (const [name, label] of question.also || []) { const row = element("tr"); row.append(element("th", label, { scope: "row" }), element("td", texts[name], { class: "number" })); body.append(row); }
+    table.append(element("caption", `${MEASURES[question.measure][1]}, mean of ${SEEDS} seeds with its 95 % interval`), body);
+    const said = right ? "As you predicted." : question.number ? `Not quite: you said ${short(guess)}${unit ? ` ${unit}` : ""}.` : `Not as you predicted: ${question.answers[compared.which]}.`;
+    const text = question.number ? question.explain : question[["more", "less", "unsure"][compared.which]];
+    replace(answer, [element("p", said, { class: right ? "right" : "wrong" }), table, ...paragraphs(filled(text, texts))]);
+    answer.dataset.which = question.number ? texts.a : compared.which;
+  }
+
+  function show() {
+    const chosen = data.lessons.find((lesson) => lesson.id === state.lesson) || null;
+    for (const link of $("lessons").querySelectorAll("button")) link.setAttribute("aria-current", String(Number(link.dataset.lesson) === (chosen ? chosen.id : 0)));
+    if (chosen === open_) return;
+    running.forEach((job) => job.cancel());
+    running = [];
+    open_ = chosen;
+    $("lesson").hidden = !chosen;
+    document.body.classList.toggle("learning", Boolean(chosen));
+    if (!chosen) { replace($("lesson"), []); return; }
+    const parts = [];
+    const next = (i) => () => { if (parts[i + 1]) parts[i + 1].hidden = false; else if (!end.parentNode) $("lesson").append(end); };
+    chosen.question.forEach((question, i) => { const part = questionPart(question, i, next(i)); part.hidden = i > 0; parts.push(part); });
+    const following = data.lessons.find((lesson) => lesson.id === chosen.id + 1);
+    const end = element("p", null, { class: "buttons" }), on = element("button", following ? `Next: ${following.title}` : "Play freely", { type: "button" });
+    on.addEventListener("click", () => choose(following ? following.id : 0));
+    end.append(element("span", `In one sentence: ${chosen.aim}`, { class: "aim" }), on);
+    replace($("lesson"), [element("h2", `Lesson ${chosen.id}: ${chosen.title}`), element("p", `about ${chosen.minutes} minutes`, { class: "kicker" }), ...paragraphs(chosen.intro), ...parts]);
+  }
+  function choose(id) {
+    Screen.set({ ...data.start, lesson: id });
+    show();
+    if (id) { $("lesson").scrollIntoView({ block: "nearest" }); $("lesson").querySelector("input, button").focus({ preventScroll: true }); }
+  }
+  function teacher() {
+    const parts = [element("p", `Six lessons of 8 to 10 minutes. Expected answers are Python's, over ${SEEDS} seeds; the page trains the same policies in class.`)];
+    for (const lesson of data.lessons) {
+      parts.push(element("h3", `${lesson.id}. ${lesson.title} (${lesson.minutes} min)`), element("p", `Aim: ${lesson.aim}`));
+      for (const question of lesson.question) {
+        const expected = question.expected;
+        const unit = MEASURES[question.measure][2], texts = { a: written(expected.means[0], unit), b: expected.means[1] ? written(expected.means[1], unit) : "—", d: "" };
+        for (const [name, value] of Object.entries(expected.also)) texts[name] = written(value, MEASURES[name][2]);
+        const answer = question.number ? texts.a : question.answers[expected.which];
+        const text = question.number ? question.explain : question[["more", "less", "unsure"][expected.which]];
+        const item = element("div", null, { class: "expected" });
+        item.append(element("p", `${question.name}. ${question.ask}`), element("p", `Expected: ${answer}. ${filled(text, texts)}`), element("p", question.teacher, { class: "note" }));
+        parts.push(item);
+      }
+    }
+    replace($("teacher-sheet"), parts);
+  }
+  function open() {
+    const buttons = [[0, "Free play"], ...data.lessons.map((lesson) => [lesson.id, `${lesson.id} ${lesson.nav}`, lesson.title])].map(([id, text, title]) => {
+      const button = element("button", text, { type: "button", "data-lesson": id, title: title || "all controls, no task" });
+      button.addEventListener("click", () => choose(id));
+      return button;
+    });
+    replace($("lessons"), buttons);
+    teacher();
+    show();
+  }
+  return { open, show, MEASURES, settingsFor, measured, train };
+})();

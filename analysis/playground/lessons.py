@@ -1,0 +1,14 @@
+"""The lessons and the words that the page explains, read from lessons.toml, whose head says how they are written."""
+
+import tomllib
+from importlib.resources import files
+from typing import Any
+
+SEEDS = 8  # of each run of a question
+
+
+def lessons_and_words() -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The lessons in their order, and the words."""
+    text = (files("analysis.playground") / "lessons.toml").read_text(encoding="utf-8")
+    tables = tomllib.loads(text)
+    return tables["lesson"], tables["word"]

@@ -1,0 +1,427 @@
+"use strict";
+/* The screen: what the controls say is trained, and shown as it comes. `state` is what a link holds. */
+const Screen = (() => {
+  const data = JSON.parse(document.getElementById("data").textContent);
+  const $ = (id) => document.getElementById(id);
+  const { short, fixed, element, svg, replace, fill, ROOM } = Drawing;
+  const still = window.matchMedia("(prefers-reduced-motion: reduce)");
+  const losses = Object.fromEntries(data.losses.map((loss) => [loss.name, loss]));
+  const PARTS = ["chosen", "rejected", "never seen", "never seen, ungrammatical"];
+  const PROMPT = (prompt) => prompt.map((token) => data.letters[token]).join(data.letters.some((letter) => letter.length > 1) ? " " : "");
+  const SECONDS = 2; /* that a path takes at speed 1 */
+  const KEPT = 6; /* old paths */
+
+  const BETAS = [...new Set([10, 7, 5, 3, 2, 1.5, 1, 0.7, 0.5, 0.3, 0.2, 0.15, 0.1, 0.07, 0.05, 0.03, 0.02, 0.015, 0.01, 0.007, 0.005, 0.003, 0.002, 0.001, ...data.betas])].sort((a, b) => b - a);
+  const start = { ...data.start };
+  const state = { ...start };
+  let trainer = null, oracle = null, best = null, frontier = null;
+  let current = null, ghosts = [], guess = null, cross = null, hover = null;
+  let shown = 0, playing = true, waits = false, before = 0, queued = false, linked = false, scales = null;
+
+  /* words for what is set */
+  const settingsOf = (from = state) => ({ loss: from.loss, beta: from.beta, pairs: from.pairs, noise: from.noise, rate: from.rate, steps: from.steps, fluency: from.fluency, online: from.online, ...(from.loss === "drawn" ? { shape: DrawnLoss.shape(from.handles) } : {}) });
+  const seedsOf = (from = state) => Array.from({ length: from.seeds }, (_, i) => from.seed + i);
+  const nameOf = (settings) => `${losses[settings.loss].label}, β ${short(settings.beta)}`;
+  function difference(settings) { /* what sets it apart from how the page begins */
+    const words = [[settings.pairs !== start.pairs, `${settings.pairs} pairs`], [settings.noise !== start.noise, `${100 * settings.noise} % flipped`], [settings.rate !== start.rate, `rate ${settings.rate}`], [settings.steps !== start.steps, `${settings.steps} steps`], [settings.fluency !== start.fluency, `fluency ${settings.fluency}`], [settings.online, "online"]];
+    return [nameOf(settings), ...words.filter(([is]) => is).map(([, text]) => text)].join(", ");
+  }
+  const color = (name) => Drawing.readable(losses[name].color);
+
+  /* training */
+  const main = () => current && current.paths[0];
+  const framesOf = (path) => path.frames;
+  function trouble(text) { $("trouble").hidden = !text; $("trouble").textContent = text || ""; }
+  function start_(settings, seeds, options, each) {
+    const run = { settings, seeds, paths: seeds.map((seed) => ({ seed, frames: [], diverged: 0 })), done: false };
+    const job = trainer.train(settings, seeds, (i, frame) => {
+      if (frame.diverged) run.paths[i].diverged = frame.step; else run.paths[i].frames.push(frame);
+      if (each) each(run);
+    }, options);
+    run.cancel = job.cancel;
+    run.ended = job.ended.then((how) => {
+      run.done = true;
+      run.stopped = how.some((one) => one.cancelled);
+      const failed = how.find((one) => one.error);
+      if (failed) trouble(`Training failed: ${failed.error}`);
+      if (each) each(run);
+      return run;
+    });
+    return run;
+  }
+  function restart({ keep = true } = {}) {
+    if (!trainer) return;
+    if (current) {
+      current.cancel();
+      if (keep && framesOf(main()).length > 2) addGhost(current);
+    }
+    guess = null;
+    shown = 0;
+    waits = $("predict").checked;
+    playing = !waits;
+    trouble("");
+    current = start_(settingsOf(), seedsOf(), {}, later);
+    showPlay();
+    later();
+  }
+  function addGhost(run) {
+    const frames = framesOf(run.paths[0]);
+    ghosts = [...ghosts, { name: difference(run.settings), loss: run.settings.loss, kl: frames.map((frame) => frame.kl), gold: frames.map((frame) => frame.gold) }].slice(-KEPT);
+  }
+  async function askOracle() {
+    const job = trainer.ask("oracle", { settings: settingsOf() });
+    const { found } = await job.ended;
+    if (found) { oracle = found; later(); }
+  }
+  let asked = null;
+  async function askBest() {
+    if (asked) asked.cancel();
+    best = null;
+    if (!state.width) { later(); return; }
+    asked = trainer.ask("bestOfN", { settings: { ...settingsOf(), seed: state.seed, width: state.width } });
+    $("width").setAttribute("aria-busy", "true");
+    const { found, cancelled } = await asked.ended;
+    $("width").removeAttribute("aria-busy");
+    if (found && !cancelled) { best = found; later(); }
+  }
+
+  /* all beta: a ladder of policies at once; ends of training with an interval over seeds */
+  let climbing = null;
+  async function ladder() {
+    if (climbing) { climbing.forEach((run) => run.cancel()); climbing = null; $("ladder").textContent = "Train all β"; return; }
+    const seeds = Array.from({ length: Math.max(4, state.seeds) }, (_, i) => state.seed + i), settings = settingsOf();
+    $("ladder").textContent = "Stop";
+    frontier = { settings, rows: [] };
+    const show = () => {
+      frontier.rows = climbing.map((run, i) => ({ beta: data.betas[i], ends: run.paths.map((path) => path.frames.at(-1)).filter((frame) => frame && frame.step === settings.steps) })).filter((row) => row.ends.length === seeds.length)
+        .map(({ beta, ends }) => ({ beta, kl: Statistics.mean(ends.map((frame) => frame.kl)), ...Statistics.interval(ends.map((frame) => frame.gold)), count: ends.length }));
+      later();
+    };
+    climbing = [];
+    if (trainer.where === "Python") for (const beta of data.betas) { /* one stack at a time */
+      const run = start_({ ...settings, beta }, seeds, { detail: false, every: true });
+      climbing.push(run);
+      await run.ended;
+      if (!climbing) break;
+      show();
+    } else {
+      climbing = data.betas.map((beta) => start_({ ...settings, beta }, seeds, { detail: false, every: true }, () => climbing && show()));
+      await Promise.all(climbing.map((run) => run.ended));
+    }
+    if (climbing) show();
+    climbing = null;
+    $("ladder").textContent = "Train all β";
+    document.body.dataset.ladder = frontier.rows.length;
+    if (trainer.where === "Python") restart({ keep: false });
+  }
+
+  /* time */
+  const length = () => (main() ? framesOf(main()).length : 0);
+  const ended = () => Boolean(current && current.done && shown >= length() - 1);
+  const position = () => Math.max(0, Math.min(length() - 1, Math.floor(shown)));
+  function tick(now) {
+    queued = false;
+    const passed = Math.min(0.1, (now - before) / 1000);
+    before = now;
+    if (playing && length()) {
+      if (still.matches) shown = current.done ? length() - 1 : shown;
+      else shown = Math.min(length() - 1, shown + (passed * data.frames * Number($("speed").value)) / SECONDS);
+      if (ended()) { playing = false; showPlay(); }
+    }
+    render();
+    if (playing && (current && !(current.done && shown >= length() - 1))) later();
+  }
+  function later() { if (!queued) { queued = true; requestAnimationFrame(tick); } }
+  function showPlay() { $("play").textContent = waits ? "▶ Play" : playing ? "❚❚ Pause" : ended() ? "▶ Replay" : "▶ Play"; }
+  function play() {
+    waits = false;
+    if (!playing && ended()) shown = 0;
+    playing = !playing;
+    before = performance.now();
+    showPlay();
+    later();
+  }
+  function goTo(i) { playing = false; waits = false; shown = Math.max(0, Math.min(length() - 1, i)); showPlay(); later(); }
+
+  /* the chart: gold over KL */
+  function frameOfChart(box) {
+    const far = [data.range.kl, ...[...ghosts, ...(frontier && frontier.rows.length ? [{ kl: frontier.rows.map((row) => row.kl) }] : [])].flatMap((each) => each.kl)];
+    let low = data.range.low, high = Math.max(1.2, data.range.high, ...(oracle ? oracle.gold : []));
+    for (const path of current ? current.paths : []) for (const frame of path.frames) { far.push(frame.kl); low = Math.min(low, frame.gold); }
+    for (const ghost of ghosts) low = Math.min(low, ...ghost.gold);
+    return Drawing.scalesOf(box, { most: Math.max(...far) * 1.05, bottom: low - 0.15, top: high * 1.1 });
+  }
+  const column = (frames, name) => frames.map((frame) => frame[name]);
+  const line = (kl, gold, to) => Drawing.line(scales, kl, gold, to);
+  const word = (x, y, text, more = {}) => svg("text", { x, y, class: "word", ...more }, text);
+  function drawOracle() {
+    if (!oracle) return [];
+    const kl = [...oracle.kl, Math.max(scales.most, ...oracle.kl)], gold = [...oracle.gold, Math.max(...oracle.gold)];
+    return [svg("path", { d: line(kl, gold), class: "oracle", id: "oracle" }), word(ROOM.left + 0.62 * scales.width, scales.y(Math.max(...gold)) - 6, "best that any policy can do", { "text-anchor": "middle" })];
+  }
+  function drawGhosts() {
+    return ghosts.flatMap((ghost, i) => {
+      const end = ghost.kl.length - 1, path = svg("path", { d: line(ghost.kl, ghost.gold), class: "other ghost" });
+      path.append(svg("title", {}, ghost.name));
+      return [path, svg("circle", { cx: scales.x(ghost.kl[end]), cy: scales.y(ghost.gold[end]), r: 3, class: "ghostend" }), ...(i === ghosts.length - 1 ? [word(scales.x(ghost.kl[end]) - 5, scales.y(ghost.gold[end]) + 14, ghost.name, { "text-anchor": "end", class: "word pale" })] : [])];
+    });
+  }
+  function drawFrontier() {
+    if (!frontier || !frontier.rows.length) return [];
+    const rows = [...frontier.rows].sort((a, b) => b.beta - a.beta), paint = color(frontier.settings.loss), kl = rows.map((row) => row.kl);
+    const found = [svg("path", { d: Drawing.area(scales, kl, rows.map((row) => row.low), rows.map((row) => row.high)), class: "band", fill: paint }), svg("path", { d: line(kl, rows.map((row) => row.mean)), class: "across", stroke: paint })];
+    for (const row of rows) {
+      const dot = svg("circle", { cx: scales.x(row.kl), cy: scales.y(row.mean), r: 4.5, class: "end", fill: paint, "data-beta": row.beta });
+      dot.append(svg("title", {}, `β ${short(row.beta)}: ends at ${fixed(row.kl)} nats with gold ${fixed(row.mean)}, 95 % interval ${fixed(row.low)} to ${fixed(row.high)}, ${row.count} seeds`));
+      dot.addEventListener("click", (event) => { event.stopPropagation(); set({ beta: row.beta }); });
+      found.push(dot, word(scales.x(row.kl) + 6, scales.y(row.mean) - 7, `β ${short(row.beta)}`));
+    }
+    return found;
+  }
+  function drawBest() {
+    if (!best) return [];
+    const end = best.kl.length - 1;
+    return [svg("path", { d: line(best.kl, best.gold), class: "bestofn", id: "bestofn" }), svg("path", { d: line(best.kl, best.proxy), class: "proxy bestproxy" }), word(scales.x(best.kl[end]) - 6, scales.y(best.gold[end]) - 6, `best of ${best.n[end]}, gold`, { "text-anchor": "end" }), word(scales.x(best.kl[end]) - 6, scales.y(best.proxy[end]) - 6, "the proxy's opinion of it", { "text-anchor": "end" })];
+  }
+  function drawPaths() {
+    if (!current) return [];
+    const paint = color(current.settings.loss), found = [], here = position();
+    const step = length() ? framesOf(main())[here].step : 0;
+    for (const path of current.paths.slice(1)) {
+      const frames = path.frames.filter((frame) => frame.step <= step);
+      if (frames.length) found.push(svg("path", { d: line(column(frames, "kl"), column(frames, "gold")), class: "seed", stroke: paint }), svg("circle", { cx: scales.x(frames.at(-1).kl), cy: scales.y(frames.at(-1).gold), r: 3, class: "seedend", fill: paint }));
+    }
+    if (!length()) return found;
+    const frames = framesOf(main()).slice(0, here + 1), kl = column(frames, "kl"), gold = column(frames, "gold");
+    found.push(svg("path", { d: line(kl, column(frames, "proxy")), class: "proxy", stroke: paint, id: "opinion" }), svg("path", { d: line(kl, gold), class: "path", stroke: paint, id: "walked" }));
+    const top = gold.reduce((most, value, i) => (value > gold[most] ? i : most), 0);
+    if (here > top + 4) found.push(svg("circle", { cx: scales.x(kl[top]), cy: scales.y(gold[top]), r: 5, class: "peak", stroke: paint }), word(scales.x(kl[top]), scales.y(gold[top]) - 10, "peak", { "text-anchor": "middle" }));
+    const at = kl.length - 1;
+    if (at > 6 && scales.y(frames[at].proxy) > ROOM.top + 12) found.push(word(scales.x(kl[at]) - 6, scales.y(frames[at].proxy) - 6, "its own opinion of itself", { "text-anchor": "end" }));
+    found.push(svg("circle", { cx: scales.x(kl[at]), cy: scales.y(gold[at]), r: 8, class: "now", fill: paint, id: "now", "data-kl": kl[at], "data-gold": gold[at], "data-step": frames[at].step }));
+    return found;
+  }
+  function drawGuess(box) {
+    const found = [];
+    if (guess) found.push(svg("circle", { cx: scales.x(guess.kl), cy: scales.y(guess.gold), r: 7, class: "guessmark" }), svg("circle", { cx: scales.x(guess.kl), cy: scales.y(guess.gold), r: 2 }), word(scales.x(guess.kl) + 10, scales.y(guess.gold) + 4, "your guess"));
+    if (cross) found.push(svg("path", { d: `M${scales.x(cross.kl)} ${ROOM.top}V${box.height - ROOM.bottom}M${ROOM.left} ${scales.y(cross.gold)}H${box.width - ROOM.right}`, class: "cross" }));
+    return found;
+  }
+  const at = (kl, gold, where) => { for (let i = 1; i < kl.length; i += 1) if (kl[i - 1] <= where && where <= kl[i]) return gold[i - 1] + ((where - kl[i - 1]) / (kl[i] - kl[i - 1] || 1)) * (gold[i] - gold[i - 1]); return null; };
+  const bestAt = (kl) => (oracle ? at(oracle.kl.map(Math.sqrt), oracle.gold, Math.sqrt(Math.max(0, kl))) ?? Math.max(...oracle.gold) : null);
+  function valuesAt(kl) {
+    const frames = length() ? framesOf(main()).slice(0, position() + 1) : [];
+    const rows = [["best possible", bestAt(kl)], ["this policy", at(column(frames, "kl"), column(frames, "gold"), kl)], ["its own opinion", at(column(frames, "kl"), column(frames, "proxy"), kl)]];
+    if (best) rows.push(["best of n", at(best.kl, best.gold, kl)], ["its proxy", at(best.kl, best.proxy, kl)]);
+    if (frontier && frontier.rows.length) rows.push(["ends across β", at(...["kl", "mean"].map((name) => [...frontier.rows].sort((a, b) => b.beta - a.beta).map((row) => row[name])), kl)]);
+    for (const ghost of ghosts.slice(-3)) rows.push([ghost.name, at(ghost.kl, ghost.gold, kl)]);
+    return rows.filter(([, gold]) => gold !== null);
+  }
+  function drawHover(box) {
+    if (hover === null) return [];
+    return Drawing.tip(scales, box, hover, [[`KL ${fixed(hover, 1)} nats`, "", true], ...valuesAt(hover).map(([name, gold], i) => [name, fixed(gold), i === 1])]);
+  }
+  function drawChart() {
+    const chart = $("chart"), box = { width: chart.clientWidth || 600, height: chart.clientHeight || 420 };
+    scales = frameOfChart(box);
+    const picture = svg("svg", { viewBox: `0 0 ${box.width} ${box.height}`, width: box.width, height: box.height, "aria-hidden": "true" });
+    const clip = svg("clipPath", { id: "inside" }), inside = svg("g", { "clip-path": "url(#inside)" });
+    clip.append(svg("rect", { x: ROOM.left - 8, y: 0, width: scales.width + ROOM.right + 8, height: ROOM.top + scales.height + 2 }));
+    inside.append(...drawOracle(), ...drawGhosts(), ...drawFrontier(), ...drawBest(), svg("rect", { x: scales.x(0) - 4, y: scales.y(0) - 4, width: 8, height: 8, class: "start" }), word(scales.x(0) + 8, scales.y(0) + 15, "reference"), ...(waits ? [] : drawPaths()));
+    picture.append(clip, ...Drawing.axes(scales, box), inside, ...drawGuess(box), ...drawHover(box));
+    replace(chart, [picture]);
+  }
+
+  /* panels */
+  const frameNow = () => (length() && !waits ? framesOf(main())[position()] : null);
+  function showSaid(frame) {
+    const rows = frame && frame.said ? [...frame.said[state.prompt] || frame.said[0]].sort((a, b) => b.policy - a.policy || b.reference - a.reference) : [];
+    replace($("said"), rows.slice(0, 7).map((row) => {
+      const made = element("tr", null, { "data-part": row.part });
+      const cell = Drawing.response(row.tokens.map((token) => data.letters[token]), (i) => (row.breaks >> Math.min(i, 7)) & 1);
+      const seen = row.chosen + row.rejected ? `chosen ${row.chosen}, rejected ${row.rejected}` : "in no pair";
+      cell.append(element("span", seen, { class: `seen part${row.part}` }));
+      made.append(cell, Drawing.moved(row.reference, row.policy), element("td", fixed(row.gold, 1), { class: "number", title: `content ${fixed(row.gold - row.fluency, 1)}, fluency ${fixed(row.fluency, 1)}` }));
+      return made;
+    }));
+    $("said-note").textContent = rows.some((row) => row.breaks) ? "Underlined: breaks the grammar. Counts: how often a pair has it as chosen, as rejected." : "Counts: how often a pair has it as chosen, as rejected.";
+  }
+  function showMass(frame) {
+    const mass = frame && frame.mass ? frame.mass : null;
+    if (!mass) { replace($("mass"), []); return; }
+    const bar = element("div", null, { class: "stack", "aria-hidden": "true" });
+    mass.forEach((value, i) => { const part = element("i", null, { class: `part${i}` }); part.style.width = `${100 * value}%`; bar.append(part); });
+    const list = element("dl", null, { class: "masses" });
+    PARTS.forEach((name, i) => { const row = element("div"); row.append(element("dt", name, { class: `part${i}` }), element("dd", `${fixed(100 * mass[i], 1)} %`, { id: `mass-${i}` })); list.append(row); });
+    replace($("mass"), [bar, list]);
+  }
+  function showNumbers(frame) {
+    const rows = frame ? [["training loss", short(frame.loss)], ["pairs in the right order", `${Math.round(100 * frame.accuracy)} %`], ["log π/π_ref of chosen", `${fixed(frame.chosen, 1)} nats`], ["log π/π_ref of rejected", `${fixed(frame.rejected, 1)} nats`], ["squared loss ½ E ρ²", short(frame.muSquared)], ["entropy", `${fixed(frame.entropy, 2)} nats`]] : [];
+    replace($("numbers"), rows.map(([name, value]) => { const row = element("div"); row.append(element("dt", name), element("dd", value)); return row; }));
+    const content = frame ? frame.gold - frame.fluency : 0;
+    replace($("split"), frame ? Drawing.bars([["content", content, "split-content"], ["fluency", frame.fluency, "split-fluency"], ["gold", frame.gold, "split-gold"]], 2) : []);
+  }
+
+  /* what happened, in a sentence */
+  function sentence() {
+    if (waits) return "Click in the chart where you think this policy will end, or press play.";
+    const frame = frameNow();
+    if (!frame) return "The policy begins as the reference.";
+    const frames = framesOf(main()), name = nameOf(current.settings);
+    if (!ended()) return `${name}, step ${frame.step}: KL ${fixed(frame.kl)} nats, gold ${fixed(frame.gold)} of at most ${fixed(bestAt(frame.kl))}; training loss ${short(frame.loss)}.`;
+    if (main().diverged) return `${name} diverged at step ${main().diverged}: its numbers left what a computer can hold. A larger β or a smaller learning rate helps.`;
+    const top = frames.reduce((most, each) => (each.gold > most.gold ? each : most)), end = frames.at(-1), first = frames[0];
+    const story = top.gold - end.gold > 0.05 ? `gold rose to ${fixed(top.gold)} at ${fixed(top.kl, 1)} nats (step ${top.step}), then fell to ${fixed(end.gold)} at ${fixed(end.kl, 1)} nats` : `gold rose to ${fixed(end.gold)} at ${fixed(end.kl, 1)} nats`;
+    const meanwhile = end.loss < first.loss ? ` All the while the training loss fell, from ${short(first.loss)} to ${short(end.loss, 2)}.` : "";
+    return `${name}: ${story}; the best policy has ${fixed(bestAt(end.kl))} there.${meanwhile}${over()}`;
+  }
+  function over() { /* all seeds that are shown */
+    const paths = current.paths.filter((path) => !path.diverged && path.frames.length && path.frames.at(-1).step === current.settings.steps);
+    if (paths.length < 2) return "";
+    const gold = Statistics.interval(paths.map((path) => path.frames.at(-1).gold)), fall = Statistics.interval(Statistics.falls(paths));
+    return ` Over ${paths.length} seeds it ends at ${fixed(gold.mean)} ± ${fixed(gold.half)}, ${fixed(Math.abs(fall.mean))} ± ${fixed(fall.half)} ${fall.mean < 0 ? "above" : "below"} its peak${Math.abs(fall.mean) > fall.half ? "" : ", which is not sure"}.`;
+  }
+  function bridge() {
+    if (!current || !ended() || main().diverged) return "";
+    const { settings, seeds } = current, end = framesOf(main()).at(-1);
+    if (trainer.where === "Python") return "Python trained this policy as you watched.";
+    const same = ["pairs", "noise", "rate", "steps", "fluency"].every((key) => settings[key] === start[key]) && !settings.online;
+    const known = same ? data.python[`${settings.loss} ${settings.beta} ${seeds[0]}`] : null;
+    if (known) return `The same run in Python ends at KL ${fixed(known[0], 3)} with gold ${fixed(known[1], 3)}; here at ${fixed(end.kl, 3)} with ${fixed(end.gold, 3)}. Up to step 100 they agree to 0.001; after that rounding makes them part (docs/playground.md).`;
+    return "“Run this as a sweep” gives the file with which Python trains the same policy.";
+  }
+  function guessText() {
+    const where = nameOf(settingsOf());
+    if (!guess) return `Where will ${where} end? Click in the chart.`;
+    if (!ended()) return `Your guess: KL ${fixed(guess.kl, 1)} nats, gold ${fixed(guess.gold)}.`;
+    if (main().diverged) return "It diverged, so it ends nowhere.";
+    const end = framesOf(main()).at(-1), far = Math.abs(guess.kl - end.kl), off = Math.abs(guess.gold - end.gold);
+    return `Your guess is off by ${fixed(far, 1)} nats and ${fixed(off)} sd of gold: it ends at KL ${fixed(end.kl, 1)}, gold ${fixed(end.gold)}.`;
+  }
+  let spoken = "";
+  function render() {
+    const frame = frameNow();
+    drawChart();
+    showSaid(frame);
+    showMass(frame);
+    showNumbers(frame);
+    const text = sentence();
+    $("sentence").textContent = text;
+    $("bridge").textContent = bridge();
+    const told = guessText();
+    if (told !== spoken) { spoken = told; $("guess-text").textContent = told; }
+    $("time").max = Math.max(1, length() - 1);
+    $("time").value = position();
+    $("time-value").textContent = frame ? frame.step : 0;
+    if (frame) $("time").setAttribute("aria-valuetext", `step ${frame.step}, KL ${fixed(frame.kl, 1)} nats, gold ${fixed(frame.gold)}`);
+    $("chart").setAttribute("aria-label", `Gold against KL. ${text}`);
+    document.body.dataset.state = ended() ? "ended" : waits ? "waiting" : "training";
+    if (linked && ended()) remember();
+  }
+
+  /* a change of the controls trains again */
+  const WORLDLY = ["fluency"], PROXY = ["width", "pairs", "noise", "seed", "fluency"];
+  function set(changes) {
+    const changed = Object.keys(changes).filter((key) => JSON.stringify(state[key]) !== JSON.stringify(changes[key]));
+    Object.assign(state, changes);
+    linked = true;
+    Controls.show();
+    if (changed.some((key) => WORLDLY.includes(key))) { oracle = null; frontier = null; askOracle(); }
+    if (changed.some((key) => PROXY.includes(key))) askBest();
+    if (changed.some((key) => !["prompt", "width", "lesson"].includes(key))) restart();
+    else later();
+    remember();
+  }
+  function remember() {
+    const parts = new URLSearchParams();
+    for (const [key, value] of Object.entries(state)) if (JSON.stringify(value) !== JSON.stringify(start[key])) parts.set(key, Array.isArray(value) ? value.join(",") : String(value));
+    try { history.replaceState(null, "", `#${parts}`); } catch { /* an address that may not change, such as that of a preview */ }
+  }
+  function recall() {
+    const parts = new URLSearchParams(location.hash.slice(1)), found = { ...start };
+    for (const [key, value] of parts) if (key in start) {
+      if (Array.isArray(start[key])) { const list = value.split(",").map(Number); if (list.length === start[key].length && list.every(Number.isFinite)) found[key] = list; }
+      else if (typeof start[key] !== "number") found[key] = value;
+      else if (Number.isFinite(Number(value))) found[key] = Number(value);
+    }
+    const inside = (value, low, high) => Math.min(high, Math.max(low, value));
+    if (!losses[found.loss]) found.loss = start.loss;
+    if (!(found.beta > 0)) found.beta = start.beta;
+    found.beta = inside(found.beta, 1e-4, 100); found.pairs = inside(Math.round(found.pairs), 2, 8192); found.noise = inside(found.noise, 0, 0.5); found.rate = inside(found.rate, 1e-5, 0.3);
+    found.steps = inside(Math.round(found.steps), 10, 5000); found.seed = inside(Math.round(found.seed), 0, 9999); found.seeds = inside(Math.round(found.seeds), 1, 16); found.fluency = data.gold.fluency ? inside(found.fluency, 0, 10) : 0;
+    found.online = found.online ? data.online.refresh : 0; found.width = data.widths.includes(found.width) ? found.width : 0; found.prompt = inside(Math.round(found.prompt), 0, data.prompts.length - 1);
+    if (!DrawnLoss.isFalling(found.handles)) found.handles = start.handles;
+    Object.assign(state, found);
+  }
+
+  /* the chart answers to pointer and keys: guess, and values at a KL */
+  function place(event) {
+    const box = $("chart").getBoundingClientRect();
+    return { kl: scales.kl(event.clientX - box.left), gold: scales.gold(event.clientY - box.top) };
+  }
+  const inChart = ({ kl, gold }) => kl >= 0 && kl <= scales.most && gold >= scales.bottom && gold <= scales.top;
+  function takeGuess(where) {
+    if (!inChart(where)) return;
+    guess = where;
+    if (waits) { waits = false; playing = true; before = performance.now(); showPlay(); }
+    Screen.guessed(where);
+    later();
+  }
+  function listen() {
+    const chart = $("chart");
+    chart.addEventListener("pointermove", (event) => { if (!scales || event.pointerType === "touch") return; const where = place(event); hover = inChart(where) ? where.kl : null; later(); });
+    chart.addEventListener("pointerleave", () => { hover = null; later(); });
+    chart.addEventListener("click", (event) => takeGuess(place(event)));
+    chart.addEventListener("keydown", (event) => {
+      const by = { ArrowRight: [0.02, 0], ArrowLeft: [-0.02, 0], ArrowUp: [0, 0.02], ArrowDown: [0, -0.02], PageUp: [0, 0.1], PageDown: [0, -0.1] }[event.key];
+      if (event.key === "Escape") { cross = null; hover = null; later(); return; }
+      if (event.key === "Enter" && cross) { event.preventDefault(); takeGuess(cross); return; }
+      if (!by) return;
+      event.preventDefault();
+      const from = cross || { kl: scales.most / 2, gold: 0.5 };
+      cross = { kl: Math.min(scales.most, Math.max(0, from.kl + by[0] * scales.most)), gold: Math.min(scales.top, Math.max(scales.bottom, from.gold + by[1] * (scales.top - scales.bottom))) };
+      hover = cross.kl;
+      $("cross-text").textContent = `KL ${fixed(cross.kl, 1)} nats, gold ${fixed(cross.gold)}. ${valuesAt(cross.kl).map(([name, gold]) => `${name} ${fixed(gold)}`).join(", ")}.`;
+      later();
+    });
+    chart.addEventListener("blur", () => { cross = null; hover = null; later(); });
+    $("play").addEventListener("click", play);
+    $("single").addEventListener("click", () => goTo(position() + 1));
+    $("reset").addEventListener("click", () => restart({ keep: false }));
+    $("time").addEventListener("input", () => goTo(Number($("time").value)));
+    $("ladder").addEventListener("click", ladder);
+    $("clear").addEventListener("click", () => { ghosts = []; frontier = null; later(); });
+    $("predict").addEventListener("change", () => restart({ keep: false }));
+    window.addEventListener("hashchange", () => { const was = { ...state }; recall(); if (JSON.stringify(was) !== JSON.stringify(state)) { Controls.show(); Lessons.show(); askOracle(); askBest(); restart(); } });
+    Drawing.dark.addEventListener("change", () => { Controls.show(); later(); });
+    window.addEventListener("beforeprint", render);
+    window.addEventListener("afterprint", render);
+    new ResizeObserver(later).observe(chart);
+  }
+  async function open() {
+    fill($("prompt"), data.prompts.map((prompt, i) => [i, PROMPT(prompt)]), 0);
+    $("prompt").addEventListener("change", () => set({ prompt: Number($("prompt").value) }));
+    recall();
+    Controls.open();
+    listen();
+    render();
+    try { trainer = await Trainers.open(data); } catch (error) {
+      trouble(`This browser cannot run the compiled engine (${error.message}). A browser of 2023 or later can; or run: alignment-simulator playground --serve`);
+      return;
+    }
+    restart({ keep: false });
+    askOracle();
+    if (state.width) askBest();
+    Lessons.open();
+  }
+  return {
+    data, state, losses, start, BETAS, open, set, later, settingsOf, seedsOf, difference, color, bestAt, PROMPT,
+    stack: (settings, seeds, each) => start_(settings, seeds, {}, each),
+    show(run) { if (current && current !== run) current.cancel(); current = run; guess = null; shown = 0; waits = false; playing = true; before = performance.now(); showPlay(); later(); },
+    addGhost, clear() { ghosts = []; frontier = null; later(); },
+    guess: () => guess,
+    guessed() {},
+    trainer: () => trainer, current: () => current, ended,
+    keepGuess(where) { guess = where; later(); },
+  };
+})();
