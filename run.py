@@ -9,17 +9,14 @@ import sys
 import warnings
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any
 
 from cyclopts import App, CycloptsError, Parameter
 
-if TYPE_CHECKING:
-    from simulator.sweeps.sweep import Sweep
+from simulator.execution.console import Running, Switch
 
-Switch = Annotated[bool, Parameter(negative=())]
 Settings = Annotated[tuple[str, ...], Parameter(name="--set", consume_multiple=(1, 10_000), negative=())]
 
 
@@ -36,46 +33,6 @@ app = App(
     help_format="plaintext",
     version=version,
 )
-
-
-@Parameter(name="*")
-@dataclass(frozen=True, kw_only=True)
-class Running:
-    """How a sweep is run.
-
-    Parameters
-    ----------
-    device
-        Where policies are trained.
-    workers
-        Processes to train in on a CPU; one for each core unless said.
-    memory
-        What they may take together, such as 2GiB (on a GPU, its memory); half of what is free unless said.
-    fresh
-        Start over: remove the records that the folder holds.
-    accept_source
-        Go on with records that other code made, which may give other numbers; records and the page say so.
-    dry_run
-        Print the time and memory that the unfinished runs would take, and do nothing.
-
-    """
-
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    workers: int | None = None
-    memory: str | None = None
-    fresh: Switch = False
-    accept_source: Switch = False
-    dry_run: Switch = False
-
-    def start(self, sweep: "Sweep", target: Path) -> bool:
-        """Run a sweep, or with `dry_run` print what it would take; whether it ran."""
-        from simulator.execution.console import RunOptions, print_plan, run_with_progress
-        from simulator.execution.devices import end_importing
-
-        end_importing()
-        options = RunOptions(**{name: value for name, value in vars(self).items() if name != "dry_run"})
-        (print_plan if self.dry_run else run_with_progress)(sweep, target, options)
-        return not self.dry_run
 
 
 @app.command
@@ -221,6 +178,47 @@ def losses(*names: str, picture: Path | None = None) -> None:
 
         draw_losses(sample_losses(functions(chosen(names or list(LOSSES)))), picture)
         say(f"picture in {picture}")
+
+
+@app.command
+def playground(
+    config: Path = Path("playground"),
+    /,
+    *,
+    out: Path = Path("results/playground.html"),
+    settings: Settings = (),
+    serve: Switch = False,
+    port: int = 0,
+) -> None:
+    """Write a page in which policies train while you watch: one HTML file that opens anywhere, with six lessons.
+
+    Parameters
+    ----------
+    config
+        A sweep whose world it is, in which every response can be listed: a TOML file, or the name of one that ships.
+    out
+        The file.
+    settings
+        KEY=VALUE replaces one key of the sweep, such as world.prompts=4; several may follow.
+    serve
+        Open the page on this machine with Python behind it, until Ctrl-C: any loss, your own files, larger worlds.
+    port
+        Where it is served; a free one unless said.
+
+    """
+    from analysis.playground.lessons import SEEDS, questions
+    from analysis.playground.page import about_page, page_data, playground_page, write_playground
+    from simulator.playground.command import engine_and_tables, open_sweep, page_parts, serve_page
+
+    sweep, world = open_sweep(config, settings, served=serve, out=out)
+    told, made_with = page_parts(sweep, world, questions(), SEEDS, say, served=serve)
+    data, about = page_data(*told, served=serve), about_page(version(), made_with)
+    if serve:
+        serve_page(sweep, world, lambda token: playground_page(data, about=about, token=token), port, say)
+    else:
+        engine, tables = engine_and_tables(world)
+        page = playground_page(data, about=about, engine=engine, tables=tables)
+        say(f"playground in {write_playground(page, out)}: {len(page.encode()) / 1000:,.0f} kB, opens in any browser")
 
 
 @app.command

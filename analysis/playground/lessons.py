@@ -12,3 +12,8 @@ def lessons_and_words() -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     text = (files("analysis.playground") / "lessons.toml").read_text(encoding="utf-8")
     tables = tomllib.loads(text)
     return tables["lesson"], tables["word"]
+
+
+def questions() -> list[list[dict[str, Any]]]:
+    """The questions of each lesson."""
+    return [lesson["question"] for lesson in lessons_and_words()[0]]

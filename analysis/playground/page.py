@@ -1,7 +1,7 @@
 """The playground as one HTML file of less than 400 kB, or as a page with Python behind it.
 
-What trains in the page is the compiled engine as WebAssembly, in workers; a policy in the page's head forbids it to load
-anything, or to run any script other than those that are in it.
+What trains in the page is the compiled engine as WebAssembly, in workers; a policy in the page's head forbids it to
+load anything, or to run any script other than those that are in it.
 """
 
 import base64
@@ -67,7 +67,7 @@ def page_data(
                 **known.get(name, {}),
                 "name": name,
                 "label": "your own" if name == "drawn" else loss_label(name),
-                "note": NOTES.get(name, ""),
+                "note": NOTES.get(name, known.get(name, {}).get("formula", "")),
                 "color": styles[name]["color"],
                 "dash": dash_of(styles[name]["linestyle"]),
             }
@@ -92,6 +92,14 @@ def page_data(
     }
 
 
+def about_page(version: str, made_with: str) -> str:
+    """What made the page, in a sentence."""
+    return (
+        f"Made by alignment-simulator {version}. What Python's runs came to, and the expected answers of the lessons, "
+        f"are of the code {made_with}."
+    )
+
+
 def dash_of(linestyle: Any) -> str:
     """A dash of matplotlib as SVG writes it."""
     return "" if isinstance(linestyle, str) else " ".join(f"{2 * part:g}" for part in linestyle[1])
@@ -100,8 +108,8 @@ def dash_of(linestyle: Any) -> str:
 def playground_page(
     data: Mapping[str, Any], *, about: str, engine: bytes = b"", tables: bytes = b"", token: str = ""
 ) -> str:
-    """The page. engine: WebAssembly, and tables of the world, for one that trains by itself; token: of the server behind
-    one that does not.
+    """The page. engine and tables: WebAssembly and what it holds of the world, for a page that trains by itself; token:
+    of the server behind one that does not.
     """
     scripts = [own_file("drawing.js"), *map(script, SCRIPTS)]
     _, words = lessons_and_words()
@@ -142,8 +150,8 @@ def kicker(data: Mapping[str, Any]) -> str:
     """What the world is, in a line."""
     sizes, count = data["sizes"], data["sizes"]["vocabulary"] ** data["sizes"]["length"]
     return capitalized(
-        f"a network of {data['facts']['policy_parameters']:,} parameters, {len(data['prompts'])} prompts, all {count:,} "
-        f"responses of {sizes['length']} letters: every number is exact, and training is real"
+        f"a network of {data['facts']['policy_parameters']:,} parameters, {len(data['prompts'])} prompts, all "
+        f"{count:,} responses of {sizes['length']} letters: every number is exact, and training is real"
     )
 
 

@@ -1,35 +1,70 @@
-"""A sweep on a terminal: what it would take, how far it is, and what an interruption leaves."""
+"""A sweep on a terminal: what it would take, how far it is, and what an interruption leaves.
+
+What is heavy is imported when a sweep is run, so that the command line answers at once.
+"""
+
+from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from simulator.common.signals import handling_signals
-from simulator.common.terminal import say
-from simulator.execution.devices import choose_device, processes_on
-from simulator.execution.estimate import make_plan
-from simulator.execution.progress import progress_on
-from simulator.execution.run_sweep import run_sweep
-from simulator.storage.inventory import describe_unfinished
-from simulator.storage.layout import ResultFolder
-from simulator.sweeps.sweep import Sweep
+from cyclopts import Parameter
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from simulator.sweeps.sweep import Sweep
 
 STOPPING = b"\nstopping when what is being written is on disk; once more stops at once\n"
 
+Switch = Annotated[bool, Parameter(negative=())]
 
+
+@Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
-class RunOptions:
-    """Options of `run_sweep` that people set."""
+class Running:
+    """How a sweep is run.
 
-    device: str
-    workers: int | None
-    memory: str | None
-    fresh: bool
-    accept_source: bool
+    Parameters
+    ----------
+    device
+        Where policies are trained.
+    workers
+        Processes to train in on a CPU; one for each core unless said.
+    memory
+        What they may take together, such as 2GiB (on a GPU, its memory); half of what is free unless said.
+    fresh
+        Start over: remove the records that the folder holds.
+    accept_source
+        Go on with records that other code made, which may give other numbers; records and the page say so.
+    dry_run
+        Print the time and memory that the unfinished runs would take, and do nothing.
+
+    """
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    workers: int | None = None
+    memory: str | None = None
+    fresh: Switch = False
+    accept_source: Switch = False
+    dry_run: Switch = False
+
+    def start(self, sweep: Sweep, target: Path) -> bool:
+        """Run a sweep, or with `dry_run` print what it would take; whether it ran."""
+        from simulator.execution.devices import end_importing
+
+        end_importing()
+        (print_plan if self.dry_run else run_with_progress)(sweep, target, self)
+        return not self.dry_run
 
 
-def print_plan(sweep: Sweep, target: Path, options: RunOptions) -> None:
+def print_plan(sweep: Sweep, target: Path, options: Running) -> None:
     """Print what a sweep into this folder would take. Raises ConfigError."""
+    from simulator.common.terminal import say
+    from simulator.execution.devices import choose_device, processes_on
+    from simulator.execution.estimate import make_plan
+
     plan = make_plan(
         sweep,
         processes_on(options.device, options.workers),
@@ -42,8 +77,16 @@ def print_plan(sweep: Sweep, target: Path, options: RunOptions) -> None:
     say(*plan.lines(target))
 
 
-def run_with_progress(sweep: Sweep, target: Path, options: RunOptions) -> None:
+def run_with_progress(sweep: Sweep, target: Path, options: Running) -> None:
     """Run a sweep into this folder with its progress on standard output. Raises what `run_sweep` raises."""
+    from simulator.common.signals import handling_signals
+    from simulator.common.terminal import say
+    from simulator.execution.devices import choose_device
+    from simulator.execution.progress import progress_on
+    from simulator.execution.run_sweep import run_sweep
+    from simulator.storage.inventory import describe_unfinished
+    from simulator.storage.layout import ResultFolder
+
     try:
         with handling_signals(STOPPING), progress_on(sys.stdout, sweep, choose_device(options.device)) as watch:
             run_sweep(

@@ -1,8 +1,8 @@
 """What the playground shows of policies beside their curves: where probability is, and what they say.
 
 Shapes: R policies, P prompts, G responses of T tokens in all, D parameters of one, N pairs. Every response to a prompt
-belongs to one of four parts: those that pairs have more often as the chosen one, those that they have otherwise, those in
-no pair that keep the grammar, and those in no pair that break it.
+belongs to one of four parts: those that pairs have more often as the chosen one, those that they have otherwise, those
+in no pair that keep the grammar, and those in no pair that break it.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from torch import Tensor
 from simulator.api.pairs import Pairs, rows_of
 from simulator.api.world import World
 from simulator.networks.prefix_tree import leaf_log_probs, node_log_probs, numbers_of
-from simulator.worlds.protocol import as_listed
+from simulator.playground.world_data import enumerable
 
 PARTS = ("chosen", "rejected", "unseen", "ungrammatical")
 LIKELIEST, KNOWN = 6, 4  # of the policy and of the reference, to each prompt
@@ -62,7 +62,7 @@ def masses(log_probs: Array, seen: Seen) -> list[float]:
 
 def responses_shown(world: World, log_probs: Array, seen: Seen, breaks: Array) -> list[list[dict[str, Any]]]:
     """For each prompt the responses that a policy, log pi [P, G], and the reference are likeliest to give."""
-    law, tokens = as_listed(world.simulated).reference_law, world.responses.tolist()
+    law, tokens = enumerable(world).reference_law, world.responses.tolist()
     reference, gold, fluency = law.reference.numpy(), law.gold.numpy(), law.fluency.numpy()
     shown = []
     for prompt in range(len(log_probs)):
@@ -94,8 +94,9 @@ def frame_of(world: World, row: Any, log_probs: Array, seen: Seen, breaks: Array
         **{"muSquared": "mu_squared", "loss": "train_loss", "accuracy": "train_accuracy"},
         **{"chosen": "chosen_logratio", "rejected": "rejected_logratio"},
     }
-    frame = {"step": int(row["step"]), **{name: float(row[column]) for name, column in columns.items()}}
+    step = int(row["step"])
     if row["status"] != "ok":
-        return {"step": frame["step"], "diverged": True}
-    frame["mass"] = masses(log_probs, seen)
-    return frame | ({"said": responses_shown(world, log_probs, seen, breaks)} if detail else {})
+        return {"step": step, "diverged": True}
+    measured = {name: float(row[column]) for name, column in columns.items()}
+    said = {"said": responses_shown(world, log_probs, seen, breaks)} if detail else {}
+    return {"step": step, **measured, "mass": masses(log_probs, seen), **said}

@@ -6,18 +6,15 @@ Shapes: P prompts, G responses of T tokens in all, D numbers of the reference's 
 from typing import Any
 
 import numpy as np
-import torch
 
 from simulator.api.world import World
 from simulator.common.errors import ConfigError
 from simulator.languages.language import grammar_breaks
 from simulator.native.library import WIDTHS
-from simulator.objectives.losses.gpo import LOSSES
 from simulator.objectives.losses.reference_free import MARGIN
-from simulator.objectives.local_shape import local_shape
 from simulator.settings.tables import Settings
 from simulator.worlds.components import language_of
-from simulator.worlds.protocol import as_listed
+from simulator.worlds.enumerable import EnumerableWorld
 
 LARGEST = 16_384  # responses in all, so that the page stays below 400 kB
 SERVED = 2**18  # of a world that Python trains in
@@ -41,11 +38,17 @@ def check_world(settings: Settings, *, served: bool) -> None:
         )
 
 
+def enumerable(world: World) -> EnumerableWorld:
+    """The world in which every response is listed."""
+    assert isinstance(world.simulated, EnumerableWorld)
+    return world.simulated
+
+
 def world_tables(world: World) -> bytes:
     """The reference's parameters [D], what content and fluency give of gold [P, G], all float32; and a byte for each
     response [P, G], whose bits say which of its tokens break the grammar, the first token's lowest.
     """
-    listed = as_listed(world.simulated)
+    listed = enumerable(world)
     gold, fluency = listed.reference_law.gold.numpy(), listed.reference_law.fluency.numpy()
     tables = [listed.reference.numpy(), gold - fluency, fluency]
     return b"".join(table.astype(FORMAT).tobytes() for table in tables) + breaks_of(world).tobytes()
@@ -53,7 +56,7 @@ def world_tables(world: World) -> bytes:
 
 def world_data(world: World) -> dict[str, Any]:
     """Everything that the page knows of a world, but its tables and how Python trained in it."""
-    settings, listed = world.settings, as_listed(world.simulated)
+    settings, listed = world.settings, enumerable(world)
     return {
         "seed": settings.world.seed,
         "prompts": world.prompts.tolist(),
@@ -130,13 +133,3 @@ def training_data(settings: Settings) -> dict[str, Any]:
         "online": {"refresh": online.refresh or 50, "pairs": online.pairs if online.refresh else 64},
         "simpoMargin": MARGIN.default,
     }
-
-
-def loss_shapes() -> list[dict[str, Any]]:
-    """The six losses as the page draws them: values at z from -4 to 6, and what they do at z = 0."""
-    z = torch.linspace(-4, 6, 21, dtype=torch.float64)
-    found = []
-    for name, loss in LOSSES.items():
-        shape = local_shape(loss)
-        found.append({"name": name, "slope": shape.slope, "curvature": shape.curvature, "values": loss(z).tolist()})
-    return found

@@ -1,7 +1,7 @@
 """How the engine becomes WebAssembly: `python -m simulator.playground.wasm.build`, with a compiler for it.
 
-The compiler is that of the package ziglang (the extra `wheels`), or what ZIG names. The built file says which source it is
-of; a test compares that with the source that is there.
+The compiler is that of the package ziglang (the extra `wheels`), or what ZIG names. The built file says which source it
+is of; a test compares that with the source that is there.
 """
 
 import hashlib
@@ -58,4 +58,4 @@ if __name__ == "__main__":
     if not zig_command():
         raise SystemExit("zig is not installed: pip install ziglang, or name its command in ZIG")
     build(FOLDER / BUILT)
-    print(f"{FOLDER / BUILT}: {(FOLDER / BUILT).stat().st_size:,} bytes, of source {wasm_source_hash()}")
+    sys.stdout.write(f"{FOLDER / BUILT}: {(FOLDER / BUILT).stat().st_size:,} bytes, of source {wasm_source_hash()}\n")
