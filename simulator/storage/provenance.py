@@ -40,7 +40,7 @@ OUTSIDE = frozenset(  # modules and folders of simulator/ that determine no numb
 SHOWING = frozenset(  # modules and folders of analysis/ that only show, read or write
     (
         *("__init__", "figures/", "report/", "records/__init__", "records/atomic_files", "records/checksums"),
-        *("headline/", "records/number_format", "records/names", "records/safe_names"),
+        *("headline/", "playground/", "records/number_format", "records/names", "records/safe_names"),
     )
 )
 
