@@ -6,7 +6,7 @@ const Lessons = (() => {
   const $ = (id) => document.getElementById(id);
   const SEEDS = data.lessonSeeds;
   let open_ = null; /* the lesson, and how far each of its questions is */
-  let running = [];
+  let running = [], answered = false;
 
   /* what is measured of the paths of a run, a number for each seed */
   const last = (name, scale = 1) => (paths) => paths.map((path) => scale * path.frames.at(-1)[name]);
@@ -21,7 +21,7 @@ const Lessons = (() => {
     late_kl: [after("kl"), "change of KL from step 300 on", "nats"], late_loss: [after("loss"), "change of the training loss from step 300 on", ""],
     best_of_n: [(found) => found.map((each) => Math.max(...each.gold)), "gold at the best n", "sd"],
   };
-  const digits = (unit) => (unit === "%" ? 0 : 2);
+  const digits = (unit) => ({ "%": 0, "": 3 })[unit] ?? 2;
   const written = ({ mean, half }, unit) => `${fixed(mean, digits(unit))}${Number.isFinite(half) ? ` ± ${fixed(half, digits(unit))}` : ""}${unit ? ` ${unit}` : ""}`;
 
   /* a text with *terms* set apart */
@@ -50,15 +50,18 @@ const Lessons = (() => {
     for (const [number, run] of question.runs.entries()) {
       progress(`training ${SEEDS} policies: ${run.name}`);
       if (run.width) {
-        const each = [];
-        for (const seed of seeds) {
-          progress(`${run.name}: proxy ${seed + 1} of ${SEEDS}`);
+        let ready = 0;
+        const ask = async (seed) => {
           const job = Screen.trainer().ask("bestOfN", { settings: { ...settingsFor(run), seed, width: run.width } });
           running.push(job);
-          const { found: one, cancelled, error } = await job.ended;
-          if (cancelled || !one) return null;
-          each.push(one);
-        }
+          const { found: one, cancelled } = await job.ended;
+          progress(`${run.name}: ${(ready += 1)} of ${SEEDS} proxies`);
+          return cancelled || !one ? null : one;
+        };
+        const each = [];
+        if (Screen.trainer().where === "Python") for (const seed of seeds) each.push(await ask(seed)); /* one at a time */
+        else each.push(...(await Promise.all(seeds.map(ask))));
+        if (each.includes(null)) return null;
         found.push(each);
       } else {
         const stack = Screen.stack(settingsFor(run), seeds, () => Screen.later());
@@ -78,7 +81,7 @@ const Lessons = (() => {
     const of = (name, i = 0) => MEASURES[name][0](found[i]);
     const values = question.runs.map((_, i) => of(question.measure, i)), unit = MEASURES[question.measure][2];
     const means = values.map((each) => Statistics.interval(each)), compared = verdict(values);
-    const texts = { a: written(means[0], unit), b: means[1] ? written(means[1], unit) : "—", d: written({ mean: compared.mean, half: compared.half }, unit) };
+    const texts = { a: written(means[0], unit), b: means[1] ? written(means[1], unit) : "—", size: written({ mean: Math.abs(means[0].mean), half: means[0].half }, unit), d: written({ mean: compared.mean, half: compared.half }, unit) };
     for (const [name] of question.also || []) texts[name] = written(Statistics.interval(of(name)), MEASURES[name][2]);
     return { means, compared, texts, unit };
   }
@@ -107,15 +110,18 @@ const Lessons = (() => {
       if (question.click && !where && !part.dataset.asked) { part.dataset.asked = "yes"; told.textContent = "Click in the chart, too, where you think the path will end (or press the button again without)."; return; }
       button.disabled = true;
       Screen.clear();
+      $("chart").scrollIntoView({ block: "nearest" });
       const keep = setInterval(() => where && !Screen.guess() && Screen.keepGuess(where), 30);
       const found = await train(question, (text) => { told.textContent = `${text} …`; });
       clearInterval(keep);
       button.disabled = false;
       told.textContent = "";
-      if (found) { tell(question, guess, measured(question, found), answer); done(); }
+      answered = answered || Boolean(found);
+      if (found) { tell(question, guess, measured(question, found), answer); done(); told.scrollIntoView({ block: "nearest" }); }
     });
     return part;
   }
+  const explained = (question, which) => [question.number ? "" : question[["more", "less", "unsure"][which]], question.explain].filter(Boolean).join(" ");
   function tell(question, guess, { means, compared, texts, unit }, answer) {
     const right = question.number ? Math.abs(guess - means[0].mean) <= question.number.within : guess === compared.which;
     const table = element("table"), body = element("tbody");
@@ -123,8 +129,8 @@ const Lessons = (() => {
     for (const [name, label] of question.also || []) { const row = element("tr"); row.append(element("th", label, { scope: "row" }), element("td", texts[name], { class: "number" })); body.append(row); }
     table.append(element("caption", `${MEASURES[question.measure][1]}, mean of ${SEEDS} seeds with its 95 % interval`), body);
     const said = right ? "As you predicted." : question.number ? `Not quite: you said ${short(guess)}${unit ? ` ${unit}` : ""}.` : `Not as you predicted: ${question.answers[compared.which]}.`;
-    const text = question.number ? question.explain : question[["more", "less", "unsure"][compared.which]];
-    replace(answer, [element("p", said, { class: right ? "right" : "wrong" }), table, ...paragraphs(filled(text, texts))]);
+    const body_ = filled(explained(question, compared.which), texts);
+    replace(answer, [element("p", said, { class: right ? "right" : "wrong" }), table, ...paragraphs(body_)]);
     answer.dataset.which = question.number ? texts.a : compared.which;
   }
 
@@ -134,6 +140,7 @@ const Lessons = (() => {
     if (chosen === open_) return;
     running.forEach((job) => job.cancel());
     running = [];
+    answered = false;
     open_ = chosen;
     $("lesson").hidden = !chosen;
     document.body.classList.toggle("learning", Boolean(chosen));
@@ -145,7 +152,7 @@ const Lessons = (() => {
     const end = element("p", null, { class: "buttons" }), on = element("button", following ? `Next: ${following.title}` : "Play freely", { type: "button" });
     on.addEventListener("click", () => choose(following ? following.id : 0));
     end.append(element("span", `In one sentence: ${chosen.aim}`, { class: "aim" }), on);
-    replace($("lesson"), [element("h2", `Lesson ${chosen.id}: ${chosen.title}`), element("p", `about ${chosen.minutes} minutes`, { class: "kicker" }), ...paragraphs(chosen.intro), ...parts]);
+    replace($("lesson"), [element("h2", `Lesson ${chosen.id}: ${chosen.title}`), element("p", `about ${chosen.total} minutes`, { class: "kicker" }), ...paragraphs(chosen.intro), ...parts]);
   }
   function choose(id) {
     Screen.set({ ...data.start, lesson: id });
@@ -153,17 +160,17 @@ const Lessons = (() => {
     if (id) { $("lesson").scrollIntoView({ block: "nearest" }); $("lesson").querySelector("input, button").focus({ preventScroll: true }); }
   }
   function teacher() {
-    const parts = [element("p", `Six lessons of 8 to 10 minutes. Expected answers are Python's, over ${SEEDS} seeds; the page trains the same policies in class.`)];
+    const times = data.lessons.map((lesson) => lesson.total), all = times.reduce((sum, minutes) => sum + minutes, 0);
+    const parts = [element("p", `${data.lessons.length} lessons of ${Math.min(...times)} to ${Math.max(...times)} minutes, ${all} in all; each can stand alone. The class predicts, the page trains, and its answer explains. Expected answers are Python's, means over ${SEEDS} seeds with 95 % intervals. The page trains the same policies in class; after step 100 rounding makes single paths part from Python's, so its means differ a little.`)];
     for (const lesson of data.lessons) {
-      parts.push(element("h3", `${lesson.id}. ${lesson.title} (${lesson.minutes} min)`), element("p", `Aim: ${lesson.aim}`));
+      parts.push(element("h3", `${lesson.id}. ${lesson.title} (${lesson.total} min)`), element("p", `Aim: ${lesson.aim} Reading: ${lesson.minutes} min.`));
       for (const question of lesson.question) {
         const expected = question.expected;
-        const unit = MEASURES[question.measure][2], texts = { a: written(expected.means[0], unit), b: expected.means[1] ? written(expected.means[1], unit) : "—", d: "" };
+        const unit = MEASURES[question.measure][2], texts = { a: written(expected.means[0], unit), b: expected.means[1] ? written(expected.means[1], unit) : "—", size: written({ ...expected.means[0], mean: Math.abs(expected.means[0].mean) }, unit) };
         for (const [name, value] of Object.entries(expected.also)) texts[name] = written(value, MEASURES[name][2]);
         const answer = question.number ? texts.a : question.answers[expected.which];
-        const text = question.number ? question.explain : question[["more", "less", "unsure"][expected.which]];
-        const item = element("div", null, { class: "expected" });
-        item.append(element("p", `${question.name}. ${question.ask}`), element("p", `Expected: ${answer}. ${filled(text, texts)}`), element("p", question.teacher, { class: "note" }));
+        const item = element("div", null, { class: "expected" }), line = (name, text) => { const made = element("p"); made.append(element("b", `${name}: `), text); return made; };
+        item.append(element("h4", `${question.name} (${question.minutes} min)`), line("Ask", question.ask), line("Expected", `${question.number ? "" : `${answer}. `}${filled(explained(question, expected.which), texts)}`), line("In class", question.teacher));
         parts.push(item);
       }
     }
@@ -177,7 +184,8 @@ const Lessons = (() => {
     });
     replace($("lessons"), buttons);
     teacher();
+    if (location.hash === "#sheet") { document.body.classList.add("teaching"); $("teacher-part").open = true; }
     show();
   }
-  return { open, show, MEASURES, settingsFor, measured, train };
+  return { open, show, answered: () => answered, MEASURES, settingsFor, measured, train };
 })();

@@ -4,14 +4,18 @@ import tomllib
 from importlib.resources import files
 from typing import Any
 
-SEEDS = 8  # of each run of a question
+SEEDS = 16  # of each run of a question
 
 
 def lessons_and_words() -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """The lessons in their order, and the words."""
+    """The lessons in their order, each with its `total` minutes, and the words."""
     text = (files("analysis.playground") / "lessons.toml").read_text(encoding="utf-8")
     tables = tomllib.loads(text)
-    return tables["lesson"], tables["word"]
+    lessons = [
+        {**lesson, "total": lesson["minutes"] + sum(question["minutes"] for question in lesson["question"])}
+        for lesson in tables["lesson"]
+    ]
+    return lessons, tables["word"]
 
 
 def questions() -> list[list[dict[str, Any]]]:

@@ -25,7 +25,7 @@ LIMIT = 400_000  # bytes of the file
 SCRIPTS = ("statistics.js", "drawn_loss.js", "trainers.js", "screen.js", "controls.js", "lessons.js", "main.js")
 WORKER = ("training.js", "worker.js")
 WEAK = 0.01  # the beta that the page begins with
-SHOWN = 4  # seeds at once
+SHOWN = 8  # seeds at once
 WIDTHS = (16, 32, 64)  # of proxies
 NOTES = {
     "logistic": "DPO: log(1 + e^−z). Never at rest: it pushes on, ever more softly.",

@@ -8,7 +8,7 @@ const Screen = (() => {
   const losses = Object.fromEntries(data.losses.map((loss) => [loss.name, loss]));
   const PARTS = ["chosen", "rejected", "never seen", "never seen, ungrammatical"];
   const PROMPT = (prompt) => prompt.map((token) => data.letters[token]).join(data.letters.some((letter) => letter.length > 1) ? " " : "");
-  const SECONDS = 2; /* that a path takes at speed 1 */
+  const SECONDS = 1.4; /* that a path takes at speed 1 */
   const KEPT = 6; /* old paths */
 
   const BETAS = [...new Set([10, 7, 5, 3, 2, 1.5, 1, 0.7, 0.5, 0.3, 0.2, 0.15, 0.1, 0.07, 0.05, 0.03, 0.02, 0.015, 0.01, 0.007, 0.005, 0.003, 0.002, 0.001, ...data.betas])].sort((a, b) => b - a);
@@ -21,7 +21,7 @@ const Screen = (() => {
   /* words for what is set */
   const settingsOf = (from = state) => ({ loss: from.loss, beta: from.beta, pairs: from.pairs, noise: from.noise, rate: from.rate, steps: from.steps, fluency: from.fluency, online: from.online, ...(from.loss === "drawn" ? { shape: DrawnLoss.shape(from.handles) } : {}) });
   const seedsOf = (from = state) => Array.from({ length: from.seeds }, (_, i) => from.seed + i);
-  const nameOf = (settings) => `${losses[settings.loss].label}, β ${short(settings.beta)}`;
+  const nameOf = (settings) => `${settings.loss === "drawn" ? "your own loss" : losses[settings.loss].label}, β ${short(settings.beta)}`;
   function difference(settings) { /* what sets it apart from how the page begins */
     const words = [[settings.pairs !== start.pairs, `${settings.pairs} pairs`], [settings.noise !== start.noise, `${100 * settings.noise} % flipped`], [settings.rate !== start.rate, `rate ${settings.rate}`], [settings.steps !== start.steps, `${settings.steps} steps`], [settings.fluency !== start.fluency, `fluency ${settings.fluency}`], [settings.online, "online"]];
     return [nameOf(settings), ...words.filter(([is]) => is).map(([, text]) => text)].join(", ");
@@ -49,6 +49,7 @@ const Screen = (() => {
     });
     return run;
   }
+  const asks = () => state.lesson > 0 && !Lessons.answered(); /* a lesson's question comes before what it asks about */
   function restart({ keep = true } = {}) {
     if (!trainer) return;
     if (current) {
@@ -57,7 +58,7 @@ const Screen = (() => {
     }
     guess = null;
     shown = 0;
-    waits = $("predict").checked;
+    waits = $("predict").checked || asks();
     playing = !waits;
     trouble("");
     current = start_(settingsOf(), seedsOf(), {}, later);
@@ -117,19 +118,20 @@ const Screen = (() => {
 
   /* time */
   const length = () => (main() ? framesOf(main()).length : 0);
-  const ended = () => Boolean(current && current.done && shown >= length() - 1);
+  const trained = () => Boolean(main() && (current.done || main().diverged || (length() && framesOf(main()).at(-1).step === current.settings.steps))); /* the thick one */
+  const ended = () => trained() && shown >= length() - 1;
   const position = () => Math.max(0, Math.min(length() - 1, Math.floor(shown)));
   function tick(now) {
     queued = false;
     const passed = Math.min(0.1, (now - before) / 1000);
     before = now;
     if (playing && length()) {
-      if (still.matches) shown = current.done ? length() - 1 : shown;
+      if (still.matches) shown = trained() ? length() - 1 : shown;
       else shown = Math.min(length() - 1, shown + (passed * data.frames * Number($("speed").value)) / SECONDS);
       if (ended()) { playing = false; showPlay(); }
     }
     render();
-    if (playing && (current && !(current.done && shown >= length() - 1))) later();
+    if (playing && current && !ended()) later();
   }
   function later() { if (!queued) { queued = true; requestAnimationFrame(tick); } }
   function showPlay() { $("play").textContent = waits ? "▶ Play" : playing ? "❚❚ Pause" : ended() ? "▶ Replay" : "▶ Play"; }
@@ -157,7 +159,7 @@ const Screen = (() => {
   function drawOracle() {
     if (!oracle) return [];
     const kl = [...oracle.kl, Math.max(scales.most, ...oracle.kl)], gold = [...oracle.gold, Math.max(...oracle.gold)];
-    return [svg("path", { d: line(kl, gold), class: "oracle", id: "oracle" }), word(ROOM.left + 0.62 * scales.width, scales.y(Math.max(...gold)) - 6, "best that any policy can do", { "text-anchor": "middle" })];
+    return [svg("path", { d: line(kl, gold), class: "oracle", id: "oracle" }), word(ROOM.left + 0.62 * scales.width, scales.y(Math.max(...gold)) + (scales.width < 420 ? 16 : -6), "best that any policy can do", { "text-anchor": "middle" })];
   }
   function drawGhosts() {
     return ghosts.flatMap((ghost, i) => {
@@ -170,11 +172,13 @@ const Screen = (() => {
     if (!frontier || !frontier.rows.length) return [];
     const rows = [...frontier.rows].sort((a, b) => b.beta - a.beta), paint = color(frontier.settings.loss), kl = rows.map((row) => row.kl);
     const found = [svg("path", { d: Drawing.area(scales, kl, rows.map((row) => row.low), rows.map((row) => row.high)), class: "band", fill: paint }), svg("path", { d: line(kl, rows.map((row) => row.mean)), class: "across", stroke: paint })];
-    for (const row of rows) {
+    let labelled = -Infinity;
+    for (const row of rows.sort((a, b) => a.kl - b.kl)) {
       const dot = svg("circle", { cx: scales.x(row.kl), cy: scales.y(row.mean), r: 4.5, class: "end", fill: paint, "data-beta": row.beta });
       dot.append(svg("title", {}, `β ${short(row.beta)}: ends at ${fixed(row.kl)} nats with gold ${fixed(row.mean)}, 95 % interval ${fixed(row.low)} to ${fixed(row.high)}, ${row.count} seeds`));
       dot.addEventListener("click", (event) => { event.stopPropagation(); set({ beta: row.beta }); });
-      found.push(dot, word(scales.x(row.kl) + 6, scales.y(row.mean) - 7, `β ${short(row.beta)}`));
+      found.push(svg("path", { d: `M${scales.x(row.kl)} ${scales.y(row.low)}V${scales.y(row.high)}`, class: "across", stroke: paint }), dot);
+      if (scales.x(row.kl) > labelled + 46) { labelled = scales.x(row.kl); found.push(word(labelled + 6, scales.y(row.mean) - 7, `β ${short(row.beta)}`)); }
     }
     return found;
   }
@@ -228,12 +232,13 @@ const Screen = (() => {
     const clip = svg("clipPath", { id: "inside" }), inside = svg("g", { "clip-path": "url(#inside)" });
     clip.append(svg("rect", { x: ROOM.left - 8, y: 0, width: scales.width + ROOM.right + 8, height: ROOM.top + scales.height + 2 }));
     inside.append(...drawOracle(), ...drawGhosts(), ...drawFrontier(), ...drawBest(), svg("rect", { x: scales.x(0) - 4, y: scales.y(0) - 4, width: 8, height: 8, class: "start" }), word(scales.x(0) + 8, scales.y(0) + 15, "reference"), ...(waits ? [] : drawPaths()));
+    if (frontier && frontier.rows.length) inside.classList.add("across-betas");
     picture.append(clip, ...Drawing.axes(scales, box), inside, ...drawGuess(box), ...drawHover(box));
     replace(chart, [picture]);
   }
 
   /* panels */
-  const frameNow = () => (length() && !waits ? framesOf(main())[position()] : null);
+  const frameNow = () => (length() ? framesOf(main())[waits ? 0 : position()] : null);
   function showSaid(frame) {
     const rows = frame && frame.said ? [...frame.said[state.prompt] || frame.said[0]].sort((a, b) => b.policy - a.policy || b.reference - a.reference) : [];
     replace($("said"), rows.slice(0, 7).map((row) => {
@@ -264,7 +269,7 @@ const Screen = (() => {
 
   /* what happened, in a sentence */
   function sentence() {
-    if (waits) return "Click in the chart where you think this policy will end, or press play.";
+    if (waits) return asks() ? "This policy is trained, and waits for your prediction." : "Click in the chart where you think this policy will end, or press play.";
     const frame = frameNow();
     if (!frame) return "The policy begins as the reference.";
     const frames = framesOf(main()), name = nameOf(current.settings);
@@ -276,6 +281,7 @@ const Screen = (() => {
     return `${name}: ${story}; the best policy has ${fixed(bestAt(end.kl))} there.${meanwhile}${over()}`;
   }
   function over() { /* all seeds that are shown */
+    if (!current.done) return "";
     const paths = current.paths.filter((path) => !path.diverged && path.frames.length && path.frames.at(-1).step === current.settings.steps);
     if (paths.length < 2) return "";
     const gold = Statistics.interval(paths.map((path) => path.frames.at(-1).gold)), fall = Statistics.interval(Statistics.falls(paths));
@@ -307,6 +313,7 @@ const Screen = (() => {
     showNumbers(frame);
     const text = sentence();
     $("sentence").textContent = text;
+    $("clear").hidden = !ghosts.length && !frontier;
     $("bridge").textContent = bridge();
     const told = guessText();
     if (told !== spoken) { spoken = told; $("guess-text").textContent = told; }
@@ -363,8 +370,7 @@ const Screen = (() => {
   function takeGuess(where) {
     if (!inChart(where)) return;
     guess = where;
-    if (waits) { waits = false; playing = true; before = performance.now(); showPlay(); }
-    Screen.guessed(where);
+    if (waits && !asks()) { waits = false; playing = true; before = performance.now(); showPlay(); }
     later();
   }
   function listen() {
@@ -420,7 +426,6 @@ const Screen = (() => {
     show(run) { if (current && current !== run) current.cancel(); current = run; guess = null; shown = 0; waits = false; playing = true; before = performance.now(); showPlay(); later(); },
     addGhost, clear() { ghosts = []; frontier = null; later(); },
     guess: () => guess,
-    guessed() {},
     trainer: () => trainer, current: () => current, ended,
     keepGuess(where) { guess = where; later(); },
   };

@@ -2,7 +2,8 @@
 /* Who trains: workers of this page with the compiled engine, or Python behind it. Both take the same jobs. */
 const Trainers = (() => {
   async function unpacked(base64) {
-    const packed = Uint8Array.from(atob(base64), (sign) => sign.charCodeAt(0));
+    const signs = atob(base64), packed = new Uint8Array(signs.length);
+    for (let i = 0; i < signs.length; i += 1) packed[i] = signs.charCodeAt(i);
     return new Response(new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"))).arrayBuffer();
   }
   const text = (id) => document.getElementById(id).textContent;
