@@ -15,6 +15,25 @@ from typing import Annotated, Any
 
 from cyclopts import App, CycloptsError, Parameter
 
+
+def hidden_package() -> str:
+    """A sentence where one of our packages would be imported from elsewhere than from beside this file."""
+    for name in ("simulator", "gold_rewards", "analysis"):
+        spec = find_spec(name)
+        where = Path(spec.origin).resolve() if spec and spec.origin else None
+        if where is None or where.parent.parent != Path(__file__).resolve().parent:
+            return (
+                f"{ascii(str(where or name))[1:-1]}: has the name of our own package {name} and hides it; rename it, "
+                "or run the command from another folder and without it in PYTHONPATH"
+            )
+    return ""
+
+
+if hidden := hidden_package():
+    if sys.stderr is not None:
+        sys.stderr.write(f"error: {hidden}\n")
+    raise SystemExit(2)
+
 from simulator.execution.console import Running, Switch
 
 Settings = Annotated[tuple[str, ...], Parameter(name="--set", consume_multiple=(1, 10_000), negative=())]
@@ -240,25 +259,8 @@ def say(*lines: object) -> None:
     say(*lines)
 
 
-def hidden_package() -> str:
-    """A sentence where one of our packages would be imported from elsewhere than from beside this file."""
-    for name in ("simulator", "gold_rewards", "analysis"):
-        spec = find_spec(name)
-        where = Path(spec.origin).resolve() if spec and spec.origin else None
-        if where is None or where.parent.parent != Path(__file__).resolve().parent:
-            return (
-                f"{ascii(str(where or name))[1:-1]}: has the name of our own package {name} and hides it; rename it, "
-                "or run the command from another folder and without it in PYTHONPATH"
-            )
-    return ""
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command that `arguments` name and return the exit code."""
-    if hidden := hidden_package():
-        if sys.stderr is not None:
-            sys.stderr.write(f"error: {hidden}\n")
-        return 2
     from simulator.common.signals import interrupt_when_terminated
     from simulator.common.terminal import exit_code, print_error, repair_streams
 
@@ -281,12 +283,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def command() -> None:
     """The installed command `alignment-simulator`: `main`, with warnings as lines, and its exit code."""
-    if not hidden_package():
-        from simulator.common.terminal import print_warning
-        from simulator.execution.devices import begin_importing
+    from simulator.common.terminal import print_warning
+    from simulator.execution.devices import begin_importing
 
-        warnings.showwarning = print_warning
-        begin_importing()
+    warnings.showwarning = print_warning
+    begin_importing()
     code = main()
     for stream in filter(None, (sys.stdout, sys.stderr)):
         with suppress(OSError, ValueError):  # nobody reads it

@@ -1,8 +1,8 @@
 """Write what the playground's page and its documentation keep: `python docs/playground.py`, about two minutes.
 
 It trains in Python what the page compares with (simulator/playground/recorded.json), prints the sheet for teachers as a
-PDF, and films lesson 2 for the README. Pictures need Chromium. Nothing of this is typed; a test fails where the code that
-determines results is no longer that of the record.
+PDF, and films lesson 2 for the README. Pictures need Chromium. Nothing of this is typed; a test fails where the code
+that determines results is no longer that of the record.
 """
 
 import shutil

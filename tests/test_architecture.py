@@ -18,9 +18,9 @@ PACKAGES = {  # each may import itself and these
 ROOMS = {  # the folders of a package; each may import itself and those before it
     "simulator": [
         *("common", "user_code", "native", "networks", "measurement", "languages", "objectives", "settings", "engine"),
-        *("worlds", "preferences", "proxies", "methods", "sweeps", "storage", "execution", "api"),
+        *("worlds", "preferences", "proxies", "methods", "sweeps", "storage", "execution", "api", "playground"),
     ],
-    "analysis": ["records", "statistics", "theory", "headline", "published", "figures", "report"],
+    "analysis": ["records", "statistics", "theory", "headline", "published", "figures", "report", "playground"],
 }
 APART = {  # folders before a folder that it must not import all the same
     "native": {"user_code"},

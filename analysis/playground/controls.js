@@ -143,7 +143,7 @@ const Controls = (() => {
     if (state.online) { put("online", "refresh", state.online); put("online", "pairs", data.online.pairs); }
     const loss = state.loss === "drawn" ? "mine.py:drawn" : state.loss, last = Math.max(...Screen.seedsOf());
     tables.sweep = { method: ["gpo"], loss: [loss], beta: [state.beta], seeds: last + 1 };
-    if (state.width) { tables.sweep.method.push("best_of_n"); put("proxy", "width", state.width); }
+    if (state.width) { tables.sweep.method.push("best_of_n"); put("proxy", "width", state.width); } else delete tables.proxy; /* nothing would read it */
     const lines = [];
     const write = (name, table) => {
       const plain = Object.entries(table).filter(([, value]) => typeof value !== "object" || Array.isArray(value));

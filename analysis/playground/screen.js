@@ -293,7 +293,7 @@ const Screen = (() => {
     if (trainer.where === "Python") return "Python trained this policy as you watched.";
     const same = ["pairs", "noise", "rate", "steps", "fluency"].every((key) => settings[key] === start[key]) && !settings.online;
     const known = same ? data.python[`${settings.loss} ${settings.beta} ${seeds[0]}`] : null;
-    if (known) return `The same run in Python ends at KL ${fixed(known[0], 3)} with gold ${fixed(known[1], 3)}; here at ${fixed(end.kl, 3)} with ${fixed(end.gold, 3)}. Up to step 100 they agree to 0.001; after that rounding makes them part (docs/playground.md).`;
+    if (known) return `The same run in Python ends at KL ${fixed(known[0], 3)} with gold ${fixed(known[1], 3)}; here at ${fixed(end.kl, 3)} with ${fixed(end.gold, 3)}. They agree to 0.001 at first. Later, differences in the last digit grow, as they do between two machines.`;
     return "“Run this as a sweep” gives the file with which Python trains the same policy.";
   }
   function guessText() {

@@ -75,9 +75,9 @@ const Training = (() => {
     const { vocabulary: V, length: T, promptLength: L } = data.sizes;
     const P = data.prompts.length, G = V ** T, ALL = P * G;
     const row = data.sizes.row;
-    const reference = new Float32Array(binary, 0, row);
-    const content = Float64Array.from(new Float32Array(binary, 4 * row, ALL)), fluency = Float64Array.from(new Float32Array(binary, 4 * (row + ALL), ALL));
-    const breaks = new Uint8Array(binary, 4 * (row + 2 * ALL), ALL); /* a bit for each token, the first one lowest */
+    const fluency = new Float64Array(binary, 0, ALL), reference = new Float32Array(binary, 8 * ALL, row);
+    const content = Float64Array.from(new Float32Array(binary, 8 * ALL + 4 * row, ALL));
+    const breaks = new Uint8Array(binary, 4 * (row + 3 * ALL), ALL); /* a bit for each token, the first one lowest */
     const prompts = Int32Array.from(data.prompts.flat());
     const sizesOf = (width, heads, layers, whole) => [V, whole ? L + T : L + T - 1, layers, width, heads, whole ? 1 : V, L, T, whole ? 1 : 0];
     const policySizes = sizesOf(data.sizes.width, data.sizes.heads, data.sizes.layers, false);
@@ -462,6 +462,6 @@ const Training = (() => {
     return { train, oracle, bestOfN, proxyScores, pairsOf, frameSteps, goldOf, logReference, drawnLoss: compiled.drawnLoss, sizes: { P, G, V, T } };
   }
 
-  return { openWorld, checkpointSteps, LOSSES };
+  return { openWorld, openEngine, checkpointSteps, LOSSES };
 })();
 if (typeof module !== "undefined") module.exports = Training;

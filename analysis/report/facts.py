@@ -1,6 +1,8 @@
 """What was run, in a few lines: the runs, the settings that vary, the world, and the machine."""
 
+import re
 from collections.abc import Iterable
+from string import ascii_lowercase
 from typing import Any
 
 import pandas as pd
@@ -10,6 +12,7 @@ from analysis.records.proxy_settings import label_of
 from analysis.report.explorer.json_numbers import json_value
 
 Fact = tuple[str, str]
+SPEAK_OF_TOKENS = ("motif", "additive")  # rewards whose rules name tokens by number
 VERSIONS = {
     "simulator_version": "simulator",
     "simulator_source": "its source",
@@ -87,7 +90,16 @@ def world_facts(world: dict[str, Any]) -> list[Fact]:
 def _gold(world: dict[str, Any]) -> str:
     rules = world.get("gold_rules")
     rules = rules if isinstance(rules, list) else []
-    return "; ".join([json_value(world.get("gold_reward", "unknown")), *map(str, rules)])
+    name = json_value(world.get("gold_reward", "unknown"))
+    return "; ".join([name, *(spelled(str(rule), name, world.get("vocabulary")) for rule in rules)])
+
+
+def spelled(rule: str, reward: str, vocabulary: object) -> str:
+    """A rule of a reward that speaks of tokens, with letters where responses are shown in letters."""
+    if reward not in SPEAK_OF_TOKENS or not isinstance(vocabulary, int) or vocabulary > len(ascii_lowercase):
+        return rule
+    tokens, colon, worth = rule.partition(":")
+    return re.sub(r"\d+", lambda found: ascii_lowercase[int(found[0]) % len(ascii_lowercase)], tokens) + colon + worth
 
 
 def _shown(world: dict[str, Any], name: str) -> str:

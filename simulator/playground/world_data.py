@@ -13,12 +13,11 @@ from simulator.languages.language import grammar_breaks
 from simulator.native.library import WIDTHS
 from simulator.objectives.losses.reference_free import MARGIN
 from simulator.settings.tables import Settings
-from simulator.worlds.components import language_of
-from simulator.worlds.enumerable import EnumerableWorld
+from simulator.worlds.components import content_of, fluency_under, language_of
+from simulator.worlds.enumerable import EnumerableWorld, scores_of_all
 
 LARGEST = 16_384  # responses in all, so that the page stays below 400 kB
 SERVED = 2**18  # of a world that Python trains in
-FORMAT = np.dtype("<f4")
 
 
 def check_world(settings: Settings, *, served: bool) -> None:
@@ -45,13 +44,15 @@ def enumerable(world: World) -> EnumerableWorld:
 
 
 def world_tables(world: World) -> bytes:
-    """The reference's parameters [D], what content and fluency give of gold [P, G], all float32; and a byte for each
-    response [P, G], whose bits say which of its tokens break the grammar, the first token's lowest.
+    """Scores of fluency, float64 [P, G]; the reference's parameters, float32 [D]; scores of content, float32 [P, G] as
+    networks give them; and a byte for each response [P, G], whose bits say which of its tokens break the grammar, the
+    first token's lowest. The page brings scores to one scale, as Python does.
     """
-    listed = enumerable(world)
-    gold, fluency = listed.reference_law.gold.numpy(), listed.reference_law.fluency.numpy()
-    tables = [listed.reference.numpy(), gold - fluency, fluency]
-    return b"".join(table.astype(FORMAT).tobytes() for table in tables) + breaks_of(world).tobytes()
+    spec, prompts, responses = world.settings.spec, world.prompts.numpy(), world.responses.numpy()
+    fluency = scores_of_all(fluency_under(language_of(spec)), prompts, responses)
+    content = scores_of_all(content_of(spec), prompts, responses)
+    tables = [fluency.astype("<f8"), enumerable(world).reference.numpy().astype("<f4"), content.astype("<f4")]
+    return b"".join(table.tobytes() for table in tables) + breaks_of(world).tobytes()
 
 
 def world_data(world: World) -> dict[str, Any]:

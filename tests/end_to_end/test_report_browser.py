@@ -5,12 +5,11 @@ in the gate, they fail there.
 """
 
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
@@ -18,11 +17,12 @@ import pandas as pd
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
-from playwright.sync_api import Browser, Page, Playwright, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from analysis.figures.drawing import draw_all
 from analysis.report import write_report
 from analysis.report.several import write_comparison
+from tests.helpers.browser import a_browser, go_without
 from tests.helpers.report_fixture import (
     BETAS,
     CLAIM,
@@ -37,7 +37,6 @@ from tests.helpers.report_fixture import (
     rows_of,
 )
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
 LOSSES = ("logistic", "hinge")
 STYLE = "([place, name]) => getComputedStyle(document.querySelector(place))[name]"
 MARK = "(({ kl, gold }) => [Number(kl), Number(gold)])(document.getElementById('mark').dataset)"
@@ -49,30 +48,10 @@ IN_VIEW = """(id) => {
 }"""
 
 
-def browser_on(playwright: Playwright) -> str | None:
-    """A Chromium of this machine, or the one that playwright has installed."""
-    found = next(filter(None, map(shutil.which, NAMES)), None)
-    own = playwright.chromium.executable_path
-    return found or (own if own and Path(own).exists() else None)
-
-
-def go_without() -> NoReturn:
-    """Skip, or fail where a browser is required."""
-    told = f"no browser found: none of {', '.join(NAMES)} is on the PATH"
-    if os.environ.get("REQUIRE_BROWSER"):
-        pytest.fail(told)
-    pytest.skip(told)
-
-
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        path = browser_on(playwright)
-        if path is None:
-            go_without()
-        root = hasattr(os, "geteuid") and os.geteuid() == 0
-        with playwright.chromium.launch(executable_path=path, args=["--no-sandbox"] if root else []) as found:
-            yield found
+    with a_browser() as found:
+        yield found
 
 
 @dataclass

@@ -12,9 +12,9 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
-from tests.end_to_end.test_report_browser import browser_on, go_without
+from tests.helpers.browser import a_browser
 
 SITE = Path(os.environ.get("SITE", "nowhere")).resolve()
 LOADED = re.compile(
@@ -29,13 +29,8 @@ pytestmark = pytest.mark.skipif(not SITE.is_dir(), reason="SITE names no folder 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        path = browser_on(playwright)
-        if path is None:
-            go_without()
-        root = hasattr(os, "geteuid") and os.geteuid() == 0
-        with playwright.chromium.launch(executable_path=path, args=["--no-sandbox"] if root else []) as found:
-            yield found
+    with a_browser() as found:
+        yield found
 
 
 def test_nothing_is_named_that_would_be_loaded_from_other_hosts() -> None:

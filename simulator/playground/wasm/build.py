@@ -12,6 +12,7 @@ import sys
 from importlib.resources import files
 from pathlib import Path
 
+from simulator.common.terminal import say
 from simulator.native.build import run
 from simulator.native.identity import SOURCES, source_hash
 
@@ -58,4 +59,4 @@ if __name__ == "__main__":
     if not zig_command():
         raise SystemExit("zig is not installed: pip install ziglang, or name its command in ZIG")
     build(FOLDER / BUILT)
-    sys.stdout.write(f"{FOLDER / BUILT}: {(FOLDER / BUILT).stat().st_size:,} bytes, of source {wasm_source_hash()}\n")
+    say(f"{FOLDER / BUILT}: {(FOLDER / BUILT).stat().st_size:,} bytes, of source {wasm_source_hash()}")
