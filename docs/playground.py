@@ -53,12 +53,14 @@ def draw(page: Path) -> None:
 
 
 def pictures(chromium: object, page: Path) -> Iterator[Image.Image]:
-    """Pictures of the page while the first policy trains."""
+    """Pictures of lesson 2: a guess, a prediction, and what comes out."""
     with tempfile.TemporaryDirectory() as folder:
         window = chromium.new_page(viewport=dict(zip(("width", "height"), SIZE, strict=True)))  # type: ignore[attr-defined]
-        window.goto(f"{page.as_uri()}#steps=600")
-        window.wait_for_selector("#now")
-        window.locator("#reset").click()
+        window.goto(f"{page.as_uri()}#lesson=2")
+        window.wait_for_timeout(3000)
+        window.locator("#chart").click(position={"x": 330, "y": 90})
+        window.locator(".question input").first.check()
+        window.locator(".question .go").first.click()
         for number in range(FRAMES):
             place = Path(folder, f"{number}.png")
             window.screenshot(path=place)

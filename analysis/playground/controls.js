@@ -15,12 +15,13 @@ const Controls = (() => {
     steps: () => choices([100, 300, 600, 1200, 2400], state.steps, (value) => value.toLocaleString("en")),
     seeds: () => choices([1, 4, 8], state.seeds, (value) => (value === 1 ? "1" : `${value}, one thick`)),
     fluency: () => (data.gold.fluency ? choices([0, 0.5, 1, 2], state.fluency, (value) => (value ? `weight ${value}` : "none")) : [[0, "none"]]),
-    online: () => [[0, "never: offline"], [data.online.refresh, `every ${data.online.refresh} steps: online`]],
+    online: () => [[0, "no"], [data.online.refresh, `every ${data.online.refresh} steps`]],
     width: () => [[0, "none"], ...data.widths.map((width) => [width, `proxy of width ${width}`])],
   };
 
   const mark = (loss) => { const made = Drawing.swatch(Drawing.readable(loss.color), loss.dash); made.setAttribute("width", 14); return made; };
   function showLosses() {
+    $("losses").classList.toggle("many", data.losses.length > 12);
     replace($("losses"), data.losses.map((loss) => {
       const label = element("label"), radio = element("input", null, { type: "radio", name: "loss" });
       radio.value = loss.name;
@@ -30,6 +31,7 @@ const Controls = (() => {
       return label;
     }));
   }
+  function paint() { showLosses(); show(); }
   const handlesOf = (name) => (losses[name].values && name !== "drawn" ? DrawnLoss.from(losses[name].values.filter((_, i) => i % 2 === 0)) : state.handles);
   function show() {
     for (const radio of $("losses").querySelectorAll("input")) radio.checked = radio.value === state.loss;
@@ -73,7 +75,7 @@ const Controls = (() => {
     }
     const focused = document.activeElement && document.activeElement.dataset ? document.activeElement.dataset.handle : undefined;
     replace(pad, found);
-    if (focused !== undefined) { const again = pad.querySelector(`[data-handle="${focused}"]`); if (again) again.focus(); }
+    if (focused !== undefined) { const again = pad.querySelector(`[data-handle="${focused}"]`); if (again) again.focus({ preventScroll: true }); }
     $("pad-facts").textContent = facts();
   }
   function handle(f, k) {
@@ -81,12 +83,12 @@ const Controls = (() => {
       cx: x(DrawnLoss.z[k]), cy: y(value), r: 6, class: "handle", tabindex: 0, role: "slider", "data-handle": k, "aria-label": `f at z = ${DrawnLoss.z[k]}`,
       "aria-valuenow": fixed(f), "aria-valuemin": -2, "aria-valuemax": DrawnLoss.HIGHEST, "aria-orientation": "vertical",
     });
-    made.addEventListener("pointerdown", (event) => { event.preventDefault(); held = k; $("pad").setPointerCapture(event.pointerId); made.focus(); });
+    made.addEventListener("pointerdown", (event) => { event.preventDefault(); held = k; $("pad").setPointerCapture(event.pointerId); made.focus({ preventScroll: true }); });
     made.addEventListener("keydown", (event) => {
-      const by = { ArrowUp: 0.05, ArrowDown: -0.05, PageUp: 0.5, PageDown: -0.5 }[event.key];
+      const by = { ArrowUp: 0.05, ArrowDown: -0.05, PageUp: 0.5, PageDown: -0.5, Home: -20, End: 20 }[event.key];
       if (!by) return;
       event.preventDefault();
-      pull(k, draft[k] + by);
+      pull(k, Math.min(DrawnLoss.HIGHEST, Math.max(-2, draft[k] + by)));
       settle();
     });
     return made;
@@ -98,7 +100,7 @@ const Controls = (() => {
     const local = state.loss === "drawn" ? DrawnLoss.local(draft) : losses[state.loss].slope !== undefined ? { slope: losses[state.loss].slope, bend: losses[state.loss].curvature, kappa: losses[state.loss].curvature / -losses[state.loss].slope } : null;
     if (!local) return "";
     const held = local.kappa * state.beta, beta = (kappa) => short(held / kappa, 2);
-    const same = local.kappa > 0 ? ` Near the reference it holds as DPO does at β ${beta(0.5)} and IPO at β ${beta(1)}.` : " It does not bend at 0, so near the reference nothing holds the policy back.";
+    const same = local.kappa > 0 ? ` Near the reference it holds the policy back as strongly as DPO at β ${beta(0.5)} or IPO at β ${beta(1)}.` : ` It does not bend at 0: near the reference nothing holds the policy back${state.loss === "hinge" ? ", until a margin is 1/β" : ""}.`;
     return `f′(0) = ${fixed(local.slope)}, f″(0) = ${fixed(local.bend)}, κ = f″/|f′| = ${fixed(local.kappa)}.${same}${state.loss === "hinge" ? "" : " The hinge (SLiC) has κ = 0."}`;
   }
   function listenToPad() {
@@ -163,11 +165,11 @@ const Controls = (() => {
     $("seed").addEventListener("change", () => { const seed = Math.round(Number($("seed").value)); Screen.set({ seed: seed >= 0 && seed <= 9999 ? seed : 0 }); });
     $("controls").addEventListener("submit", (event) => event.preventDefault());
     $("link").addEventListener("click", () => copied(location.href, $("link"), "Copied"));
-    $("sweep").addEventListener("click", () => offer("A sweep file", `Save this as mine.toml and run: alignment-simulator sweep mine.toml${state.loss === "drawn" ? ". Its loss is what “Copy as mine.py” gives." : ""}`, sweepFile()));
+    $("sweep").addEventListener("click", () => offer("A sweep file", `For Python: install alignment-simulator, save this as mine.toml and run: alignment-simulator sweep mine.toml${state.loss === "drawn" ? ". Its loss is what “Copy as mine.py” gives." : ""}`, sweepFile()));
     $("dialog-copy").addEventListener("click", () => copied($("dialog-code").textContent, $("dialog-copy"), "Copied"));
     $("dialog-close").addEventListener("click", () => $("dialog").close());
     listenToPad();
     show();
   }
-  return { open, show, sweepFile };
+  return { open, show, paint, sweepFile };
 })();

@@ -5,8 +5,8 @@ const Lessons = (() => {
   const { short, fixed, element, replace } = Drawing;
   const $ = (id) => document.getElementById(id);
   const SEEDS = data.lessonSeeds;
-  let open_ = null; /* the lesson, and how far each of its questions is */
-  let running = [], answered = false;
+  const shown = new Map(); /* of each lesson that was opened: its parts, and whether a question of it was answered */
+  let open_ = null, running = [];
 
   /* what is measured of the paths of a run, a number for each seed */
   const last = (name, scale = 1) => (paths) => paths.map((path) => scale * path.frames.at(-1)[name]);
@@ -17,7 +17,7 @@ const Lessons = (() => {
     end_chosen: [last("chosen"), "log π/π_ref of chosen responses", "nats"], end_rejected: [last("rejected"), "log π/π_ref of rejected responses", "nats"],
     fall: [Statistics.falls, "gold at the peak less gold at the end", "sd"], peak_gold: [(paths) => Statistics.peaks(paths).map((frame) => frame.gold), "gold at the peak", "sd"],
     peak_loss: [(paths) => Statistics.peaks(paths).map((frame) => frame.loss), "training loss at the peak", ""],
-    end_unseen: [masses([2, 3], -1), "probability on responses in no pair", "%"], start_unseen: [masses([2, 3], 0), "the same under the reference", "%"], end_ungrammatical: [masses([3], -1), "of it, ungrammatical", "%"],
+    end_unseen: [masses([2, 3], -1), "probability on responses in no pair", "%"], start_unseen: [masses([2, 3], 0), "the same under the reference", "%"], end_ungrammatical: [masses([3], -1), "probability on ungrammatical responses in no pair", "%"], start_ungrammatical: [masses([3], 0), "the same under the reference", "%"],
     late_kl: [after("kl"), "change of KL from step 300 on", "nats"], late_loss: [after("loss"), "change of the training loss from step 300 on", ""],
     best_of_n: [(found) => found.map((each) => Math.max(...each.gold)), "gold at the best n", "sd"],
   };
@@ -41,27 +41,33 @@ const Lessons = (() => {
     return { which: Math.abs(mean) <= half ? 2 : mean > 0 ? 0 : 1, mean, half };
   }
 
-  function settingsFor(run) {
+  /* the controls of a run, and what it trains with */
+  function controlsFor(run) {
     const { name, width, online, ...own } = run;
-    return { ...Screen.settingsOf({ ...data.start, beta: 0.01, ...own, online: online ? data.online.refresh : 0 }) };
+    return { ...data.start, lesson: state.lesson, prompt: state.prompt, beta: 0.01, ...own, online: online ? data.online.refresh : 0, width: width || 0 };
   }
+  const settingsFor = (run) => Screen.settingsOf(controlsFor(run));
   async function train(question, progress) {
     const seeds = Array.from({ length: SEEDS }, (_, i) => i), found = [];
     for (const [number, run] of question.runs.entries()) {
-      progress(`training ${SEEDS} policies: ${run.name}`);
+      const of = question.runs.length > 1 ? ` (${number + 1} of ${question.runs.length})` : "";
+      progress(`${run.name}${of}: training ${SEEDS} ${run.width ? "proxies" : "policies, a seed each"}`);
+      Screen.adopt(controlsFor(run));
       if (run.width) {
         let ready = 0;
         const ask = async (seed) => {
           const job = Screen.trainer().ask("bestOfN", { settings: { ...settingsFor(run), seed, width: run.width } });
           running.push(job);
           const { found: one, cancelled } = await job.ended;
-          progress(`${run.name}: ${(ready += 1)} of ${SEEDS} proxies`);
+          progress(`${run.name}${of}: ${(ready += 1)} of ${SEEDS} proxies`);
           return cancelled || !one ? null : one;
         };
         const each = [];
         if (Screen.trainer().where === "Python") for (const seed of seeds) each.push(await ask(seed)); /* one at a time */
         else each.push(...(await Promise.all(seeds.map(ask))));
         if (each.includes(null)) return null;
+        const middle = (name) => each[0].n.map((_, i) => Statistics.mean(each.map((one) => one[name][i])));
+        Screen.showBest({ ...each[0], kl: middle("kl"), gold: middle("gold"), proxy: middle("proxy") }, number ? question.runs[number - 1].name : "");
         found.push(each);
       } else {
         const stack = Screen.stack(settingsFor(run), seeds, () => Screen.later());
@@ -104,20 +110,25 @@ const Lessons = (() => {
     const button = element("button", "Train and see", { type: "button", class: "go" }), told = element("p", "", { class: "note", role: "status" }), answer = element("div", null, { class: "answer", role: "status" });
     part.append(form, button, told, answer);
     const predicted = () => (question.number ? (input.value === "" ? null : Number(input.value)) : (form.querySelector(":checked") ? Number(form.querySelector(":checked").value) : null));
+    answer.tabIndex = -1;
     button.addEventListener("click", async () => {
+      if (button.getAttribute("aria-disabled")) return;
       const guess = predicted(), where = question.click ? Screen.guess() : null;
       if (guess === null || !Number.isFinite(guess)) { told.textContent = "Predict first: choose or write what you expect."; return; }
       if (question.click && !where && !part.dataset.asked) { part.dataset.asked = "yes"; told.textContent = "Click in the chart, too, where you think the path will end (or press the button again without)."; return; }
-      button.disabled = true;
+      button.setAttribute("aria-disabled", "true");
       Screen.clear();
-      $("chart").scrollIntoView({ block: "nearest" });
       const keep = setInterval(() => where && !Screen.guess() && Screen.keepGuess(where), 30);
       const found = await train(question, (text) => { told.textContent = `${text} …`; });
       clearInterval(keep);
-      button.disabled = false;
-      told.textContent = "";
-      answered = answered || Boolean(found);
-      if (found) { tell(question, guess, measured(question, found), answer); done(); told.scrollIntoView({ block: "nearest" }); }
+      button.removeAttribute("aria-disabled");
+      told.textContent = found ? "" : "Training was stopped. Press the button to train again.";
+      if (!found) return;
+      shown.get(state.lesson).answered = true;
+      tell(question, guess, measured(question, found), answer);
+      done();
+      answer.focus({ preventScroll: true });
+      answer.scrollIntoView({ block: "nearest" });
     });
     return part;
   }
@@ -128,7 +139,7 @@ const Lessons = (() => {
     question.runs.forEach((run, i) => { const row = element("tr"); row.append(element("th", run.name, { scope: "row" }), element("td", written(means[i], unit), { class: "number" })); body.append(row); });
     for (const [name, label] of question.also || []) { const row = element("tr"); row.append(element("th", label, { scope: "row" }), element("td", texts[name], { class: "number" })); body.append(row); }
     table.append(element("caption", `${MEASURES[question.measure][1]}, mean of ${SEEDS} seeds with its 95 % interval`), body);
-    const said = right ? "As you predicted." : question.number ? `Not quite: you said ${short(guess)}${unit ? ` ${unit}` : ""}.` : `Not as you predicted: ${question.answers[compared.which]}.`;
+    const said = right ? "As you predicted." : question.number ? `Not quite: you said ${short(guess)}${unit ? ` ${unit}` : ""}.` : `Not as you predicted. What came out: ${question.answers[compared.which]}.`;
     const body_ = filled(explained(question, compared.which), texts);
     replace(answer, [element("p", said, { class: right ? "right" : "wrong" }), table, ...paragraphs(body_)]);
     answer.dataset.which = question.number ? texts.a : compared.which;
@@ -140,38 +151,42 @@ const Lessons = (() => {
     if (chosen === open_) return;
     running.forEach((job) => job.cancel());
     running = [];
-    answered = false;
     open_ = chosen;
     $("lesson").hidden = !chosen;
     document.body.classList.toggle("learning", Boolean(chosen));
     if (!chosen) { replace($("lesson"), []); return; }
+    if (shown.has(chosen.id)) { replace($("lesson"), shown.get(chosen.id).parts); return; }
     const parts = [];
-    const next = (i) => () => { if (parts[i + 1]) parts[i + 1].hidden = false; else if (!end.parentNode) $("lesson").append(end); };
+    const next = (i) => () => { if (parts[i + 1]) parts[i + 1].hidden = false; else if (!end.parentNode) { $("lesson").append(end); shown.get(chosen.id).parts.push(end); } };
     chosen.question.forEach((question, i) => { const part = questionPart(question, i, next(i)); part.hidden = i > 0; parts.push(part); });
     const following = data.lessons.find((lesson) => lesson.id === chosen.id + 1);
     const end = element("p", null, { class: "buttons" }), on = element("button", following ? `Next: ${following.title}` : "Play freely", { type: "button" });
     on.addEventListener("click", () => choose(following ? following.id : 0));
     end.append(element("span", `In one sentence: ${chosen.aim}`, { class: "aim" }), on);
     replace($("lesson"), [element("h2", `Lesson ${chosen.id}: ${chosen.title}`), element("p", `about ${chosen.total} minutes`, { class: "kicker" }), ...paragraphs(chosen.intro), ...parts]);
+    shown.set(chosen.id, { parts: [...$("lesson").children], answered: false });
   }
   function choose(id) {
-    Screen.set({ ...data.start, lesson: id });
+    const chosen = data.lessons.find((lesson) => lesson.id === id);
+    state.lesson = id;
     show();
+    Screen.begin(chosen ? controlsFor(chosen.question[0].runs[0]) : { ...data.start, prompt: state.prompt });
     if (id) { $("lesson").scrollIntoView({ block: "nearest" }); $("lesson").querySelector("input, button").focus({ preventScroll: true }); }
   }
   function teacher() {
     const times = data.lessons.map((lesson) => lesson.total), all = times.reduce((sum, minutes) => sum + minutes, 0);
-    const parts = [element("p", `${data.lessons.length} lessons of ${Math.min(...times)} to ${Math.max(...times)} minutes, ${all} in all; each can stand alone. The class predicts, the page trains, and its answer explains. Expected answers are Python's, means over ${SEEDS} seeds with 95 % intervals. The page trains the same policies in class; after step 100 rounding makes single paths part from Python's, so its means differ a little.`)];
+    const parts = [element("p", `${data.lessons.length} lessons of ${Math.min(...times)} to ${Math.max(...times)} minutes, ${all} in all; each can stand alone. The class predicts, the page trains, and its answer explains. Expected answers are Python's, means over ${SEEDS} seeds with 95 % intervals. The page trains the same policies in class; single paths part from Python's when rounding has grown large enough, so its means differ a little.`)];
     for (const lesson of data.lessons) {
       parts.push(element("h3", `${lesson.id}. ${lesson.title} (${lesson.total} min)`), element("p", `Aim: ${lesson.aim} Reading: ${lesson.minutes} min.`));
       for (const question of lesson.question) {
-        const expected = question.expected;
+        const expected = question.expected, item = element("div", null, { class: "expected" }), line = (name, text) => { const made = element("p"); made.append(element("b", `${name}: `), text); return made; };
+        parts.push(item);
+        item.append(element("h4", `${question.name} (${question.minutes} min)`), line("Ask", question.ask), line("In class", question.teacher));
+        if (!expected) continue; /* with Python behind the page */
         const unit = MEASURES[question.measure][2], texts = { a: written(expected.means[0], unit), b: expected.means[1] ? written(expected.means[1], unit) : "—", size: written({ ...expected.means[0], mean: Math.abs(expected.means[0].mean) }, unit) };
         for (const [name, value] of Object.entries(expected.also)) texts[name] = written(value, MEASURES[name][2]);
         const answer = question.number ? texts.a : question.answers[expected.which];
-        const item = element("div", null, { class: "expected" }), line = (name, text) => { const made = element("p"); made.append(element("b", `${name}: `), text); return made; };
-        item.append(element("h4", `${question.name} (${question.minutes} min)`), line("Ask", question.ask), line("Expected", `${question.number ? "" : `${answer}. `}${filled(explained(question, expected.which), texts)}`), line("In class", question.teacher));
-        parts.push(item);
+        item.lastChild.before(line("Expected", `${question.number ? "" : `${answer}. `}${filled(explained(question, expected.which), texts)}`));
       }
     }
     replace($("teacher-sheet"), parts);
@@ -187,5 +202,5 @@ const Lessons = (() => {
     if (location.hash === "#sheet") { document.body.classList.add("teaching"); $("teacher-part").open = true; }
     show();
   }
-  return { open, show, answered: () => answered, MEASURES, settingsFor, measured, train };
+  return { open, show, answered: () => Boolean(shown.get(state.lesson)?.answered), MEASURES, settingsFor, measured, train };
 })();

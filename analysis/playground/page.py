@@ -18,7 +18,7 @@ from markupsafe import Markup
 from analysis.figures.style import loss_styles
 from analysis.playground.lessons import SEEDS, lessons_and_words
 from analysis.records.atomic_files import write_atomically
-from analysis.records.names import capitalized, loss_label
+from analysis.records.names import loss_label
 from analysis.report.page import own_file, script_hashes
 
 LIMIT = 400_000  # bytes of the file
@@ -28,14 +28,14 @@ WEAK = 0.01  # the beta that the page begins with
 SHOWN = 8  # seeds at once
 WIDTHS = (16, 32, 64)  # of proxies
 NOTES = {
-    "logistic": "DPO: log(1 + e^−z). Never at rest: it pushes on, ever more softly.",
+    "logistic": "DPO: log(1 + e^−z). It falls for ever as the margin grows, ever more slowly.",
     "hinge": "SLiC: max(0, 1 − z). A pair counts until its margin is 1/β, and then no more.",
     "squared": "IPO: (1 − z)². Wants the margin to be 1/β, and pulls back what goes beyond.",
     "exponential": "e^−z, as in boosting. Pairs that are wrong count most.",
     "truncated_quadratic": "max(0, 1 − z)². IPO without the pull back.",
-    "savage": "1 / (1 + e^z)². Gives up on pairs that are very wrong.",
+    "savage": "The Savage loss, 1 / (1 + e^z)²: gives up on pairs that are very wrong.",
     "simpo": "Logistic, without a reference: compares log π per token, and asks for a margin of 0.5.",
-    "drawn": "Your own: drag the points. Where f falls, the margin is pushed up; where it rises, pulled back.",
+    "drawn": "Drag the points, or use arrow keys. Where f falls, margins are pushed up; where it rises, pulled back.",
 }
 
 
@@ -120,6 +120,7 @@ def playground_page(
         .get_template("template.html")
         .render(
             kicker=kicker(data),
+            example=example(data),
             served=served,
             token=token,
             about=about,
@@ -147,11 +148,21 @@ def write_playground(page: str, target: Path) -> Path:
 
 
 def kicker(data: Mapping[str, Any]) -> str:
-    """What the world is, in a line."""
-    sizes, count = data["sizes"], data["sizes"]["vocabulary"] ** data["sizes"]["length"]
-    return capitalized(
-        f"a network of {data['facts']['policy_parameters']:,} parameters, {len(data['prompts'])} prompts, all "
-        f"{count:,} responses of {sizes['length']} letters: every number is exact, and training is real"
+    """What is seen, in two sentences."""
+    sizes = data["sizes"]
+    responses = f"{sizes['vocabulary'] ** sizes['length']:,} responses of {sizes['length']} letters"
+    return (
+        f"Gold is the true reward; KL is the distance from the reference, where training begins. Both are summed over "
+        f"all {responses}, not sampled."
+    )
+
+
+def example(data: Mapping[str, Any]) -> str:
+    """What trains, and a pair that it learns from, in two sentences."""
+    pair = data["spelled"]
+    return (
+        f"The policy, a network of {data['facts']['policy_parameters']:,} parameters, never sees gold. It sees "
+        f"labelled pairs such as: to {pair['prompt']}, {pair['chosen']} was chosen and {pair['rejected']} rejected."
     )
 
 

@@ -89,13 +89,15 @@ const Screen = (() => {
   /* all beta: a ladder of policies at once; ends of training with an interval over seeds */
   let climbing = null;
   async function ladder() {
-    if (climbing) { climbing.forEach((run) => run.cancel()); climbing = null; $("ladder").textContent = "Train all β"; return; }
+    if (climbing) { climbing.forEach((run) => run.cancel()); climbing = null; $("ladder").textContent = "Train all β"; later(); return; }
     const seeds = Array.from({ length: Math.max(4, state.seeds) }, (_, i) => state.seed + i), settings = settingsOf();
-    $("ladder").textContent = "Stop";
-    frontier = { settings, rows: [] };
+    const progress = () => { $("ladder").textContent = `Stop (${frontier.rows.length} of ${data.betas.length})`; };
+    frontier = { settings, rows: [], done: false };
+    progress();
     const show = () => {
       frontier.rows = climbing.map((run, i) => ({ beta: data.betas[i], ends: run.paths.map((path) => path.frames.at(-1)).filter((frame) => frame && frame.step === settings.steps) })).filter((row) => row.ends.length === seeds.length)
         .map(({ beta, ends }) => ({ beta, kl: Statistics.mean(ends.map((frame) => frame.kl)), ...Statistics.interval(ends.map((frame) => frame.gold)), count: ends.length }));
+      progress();
       later();
     };
     climbing = [];
@@ -109,8 +111,9 @@ const Screen = (() => {
       climbing = data.betas.map((beta) => start_({ ...settings, beta }, seeds, { detail: false, every: true }, () => climbing && show()));
       await Promise.all(climbing.map((run) => run.ended));
     }
-    if (climbing) show();
+    if (climbing) { show(); frontier.done = true; }
     climbing = null;
+    later();
     $("ladder").textContent = "Train all β";
     document.body.dataset.ladder = frontier.rows.length;
     if (trainer.where === "Python") restart({ keep: false });
@@ -155,7 +158,12 @@ const Screen = (() => {
   }
   const column = (frames, name) => frames.map((frame) => frame[name]);
   const line = (kl, gold, to) => Drawing.line(scales, kl, gold, to);
-  const word = (x, y, text, more = {}) => svg("text", { x, y, class: "word", ...more }, text);
+  const WIDE = 6.6; /* of a letter, about */
+  function word(x, y, text, more = {}) { /* inside the chart, wherever it is wanted */
+    const anchor = more["text-anchor"] || "start", wide = text.length * WIDE, left = x - { start: 0, middle: wide / 2, end: wide }[anchor];
+    const inside = Math.min(Math.max(left, ROOM.left + 3), Math.max(ROOM.left + 3, ROOM.left + scales.width - wide));
+    return svg("text", { class: "word", ...more, x: x + inside - left, y: Math.max(y, ROOM.top + 10) }, text);
+  }
   function drawOracle() {
     if (!oracle) return [];
     const kl = [...oracle.kl, Math.max(scales.most, ...oracle.kl)], gold = [...oracle.gold, Math.max(...oracle.gold)];
@@ -170,10 +178,10 @@ const Screen = (() => {
   }
   function drawFrontier() {
     if (!frontier || !frontier.rows.length) return [];
-    const rows = [...frontier.rows].sort((a, b) => b.beta - a.beta), paint = color(frontier.settings.loss), kl = rows.map((row) => row.kl);
+    const rows = [...frontier.rows].sort((a, b) => a.kl - b.kl), paint = color(frontier.settings.loss), kl = rows.map((row) => row.kl);
     const found = [svg("path", { d: Drawing.area(scales, kl, rows.map((row) => row.low), rows.map((row) => row.high)), class: "band", fill: paint }), svg("path", { d: line(kl, rows.map((row) => row.mean)), class: "across", stroke: paint })];
     let labelled = -Infinity;
-    for (const row of rows.sort((a, b) => a.kl - b.kl)) {
+    for (const row of rows) {
       const dot = svg("circle", { cx: scales.x(row.kl), cy: scales.y(row.mean), r: 4.5, class: "end", fill: paint, "data-beta": row.beta });
       dot.append(svg("title", {}, `β ${short(row.beta)}: ends at ${fixed(row.kl)} nats with gold ${fixed(row.mean)}, 95 % interval ${fixed(row.low)} to ${fixed(row.high)}, ${row.count} seeds`));
       dot.addEventListener("click", (event) => { event.stopPropagation(); set({ beta: row.beta }); });
@@ -208,7 +216,7 @@ const Screen = (() => {
   function drawGuess(box) {
     const found = [];
     if (guess) found.push(svg("circle", { cx: scales.x(guess.kl), cy: scales.y(guess.gold), r: 7, class: "guessmark" }), svg("circle", { cx: scales.x(guess.kl), cy: scales.y(guess.gold), r: 2 }), word(scales.x(guess.kl) + 10, scales.y(guess.gold) + 4, "your guess"));
-    if (cross) found.push(svg("path", { d: `M${scales.x(cross.kl)} ${ROOM.top}V${box.height - ROOM.bottom}M${ROOM.left} ${scales.y(cross.gold)}H${box.width - ROOM.right}`, class: "cross" }));
+    if (cross) found.push(svg("path", { d: `M${scales.x(cross.kl)} ${ROOM.top}V${box.height - ROOM.bottom}M${ROOM.left} ${scales.y(cross.gold)}H${box.width - ROOM.right}`, class: "cross" }), word(scales.x(cross.kl) + 6, scales.y(cross.gold) - 6, `KL ${fixed(cross.kl, 1)}, gold ${fixed(cross.gold)}`));
     return found;
   }
   const at = (kl, gold, where) => { for (let i = 1; i < kl.length; i += 1) if (kl[i - 1] <= where && where <= kl[i]) return gold[i - 1] + ((where - kl[i - 1]) / (kl[i] - kl[i - 1] || 1)) * (gold[i] - gold[i - 1]); return null; };
@@ -217,7 +225,7 @@ const Screen = (() => {
     const frames = length() ? framesOf(main()).slice(0, position() + 1) : [];
     const rows = [["best possible", bestAt(kl)], ["this policy", at(column(frames, "kl"), column(frames, "gold"), kl)], ["its own opinion", at(column(frames, "kl"), column(frames, "proxy"), kl)]];
     if (best) rows.push(["best of n", at(best.kl, best.gold, kl)], ["its proxy", at(best.kl, best.proxy, kl)]);
-    if (frontier && frontier.rows.length) rows.push(["ends across β", at(...["kl", "mean"].map((name) => [...frontier.rows].sort((a, b) => b.beta - a.beta).map((row) => row[name])), kl)]);
+    if (frontier && frontier.rows.length) rows.push(["ends across β", at(...["kl", "mean"].map((name) => [...frontier.rows].sort((a, b) => a.kl - b.kl).map((row) => row[name])), kl)]);
     for (const ghost of ghosts.slice(-3)) rows.push([ghost.name, at(ghost.kl, ghost.gold, kl)]);
     return rows.filter(([, gold]) => gold !== null);
   }
@@ -249,7 +257,7 @@ const Screen = (() => {
       made.append(cell, Drawing.moved(row.reference, row.policy), element("td", fixed(row.gold, 1), { class: "number", title: `content ${fixed(row.gold - row.fluency, 1)}, fluency ${fixed(row.fluency, 1)}` }));
       return made;
     }));
-    $("said-note").textContent = rows.some((row) => row.breaks) ? "Underlined: breaks the grammar. Counts: how often a pair has it as chosen, as rejected." : "Counts: how often a pair has it as chosen, as rejected.";
+    $("said-note").textContent = `${rows.some((row) => row.breaks) ? "Underlined letters break the grammar. " : ""}Dots: its probability, on a logarithmic scale from 0.000001 to 1. “Chosen 2”: two pairs have it as the chosen response.`;
   }
   function showMass(frame) {
     const mass = frame && frame.mass ? frame.mass : null;
@@ -270,22 +278,33 @@ const Screen = (() => {
   /* what happened, in a sentence */
   function sentence() {
     if (waits) return asks() ? "This policy is trained, and waits for your prediction." : "Click in the chart where you think this policy will end, or press play.";
+    if (frontier && frontier.done && frontier.rows.length && !playing) return frontierText();
+    if (!current && best) return bestText();
     const frame = frameNow();
     if (!frame) return "The policy begins as the reference.";
     const frames = framesOf(main()), name = nameOf(current.settings);
-    if (!ended()) return `${name}, step ${frame.step}: KL ${fixed(frame.kl)} nats, gold ${fixed(frame.gold)} of at most ${fixed(bestAt(frame.kl))}; training loss ${short(frame.loss)}.`;
+    if (!ended()) return `${name}, step ${frame.step}: KL ${fixed(frame.kl)} nats, gold ${fixed(frame.gold)}${oracle ? ` of at most ${fixed(bestAt(frame.kl))}` : ""}; training loss ${short(frame.loss)}.`;
     if (main().diverged) return `${name} diverged at step ${main().diverged}: its numbers left what a computer can hold. A larger β or a smaller learning rate helps.`;
     const top = frames.reduce((most, each) => (each.gold > most.gold ? each : most)), end = frames.at(-1), first = frames[0];
-    const story = top.gold - end.gold > 0.05 ? `gold rose to ${fixed(top.gold)} at ${fixed(top.kl, 1)} nats (step ${top.step}), then fell to ${fixed(end.gold)} at ${fixed(end.kl, 1)} nats` : `gold rose to ${fixed(end.gold)} at ${fixed(end.kl, 1)} nats`;
+    const rise = top.step ? `gold rose to ${fixed(top.gold)} at ${fixed(top.kl, 1)} nats (step ${top.step}), then fell` : "gold fell";
+    const story = top.gold - end.gold > 0.05 ? `${rise} to ${fixed(end.gold)} at ${fixed(end.kl, 1)} nats` : `gold rose to ${fixed(end.gold)} at ${fixed(end.kl, 1)} nats`;
     const meanwhile = end.loss < first.loss ? ` All the while the training loss fell, from ${short(first.loss)} to ${short(end.loss, 2)}.` : "";
-    return `${name}: ${story}; the best policy has ${fixed(bestAt(end.kl))} there.${meanwhile}${over()}`;
+    return `${name}: ${story}${oracle ? `; the best policy has ${fixed(bestAt(end.kl))} there` : ""}.${meanwhile}${over()}`;
+  }
+  function frontierText() {
+    const rows = [...frontier.rows].sort((a, b) => b.mean - a.mean), told = (row) => `${fixed(row.mean)} ± ${fixed(row.half)} at β ${short(row.beta)} (${fixed(row.kl, 1)} nats)`;
+    return `${losses[frontier.settings.loss].label} at ${rows.length} β, ${rows[0].count} seeds each: the most gold at the end is ${told(rows[0])}, the least ${told(rows.at(-1))}. Which β is best shows only in gold, which training never sees.`;
+  }
+  function bestText() {
+    const top = best.gold.indexOf(Math.max(...best.gold)), end = best.gold.length - 1;
+    return `Best of n by a proxy of width ${best.width}: gold is highest, ${fixed(best.gold[top])}, for the best of ${best.n[top]} (${fixed(best.kl[top], 1)} nats); the best of ${best.n[end]} has ${fixed(best.gold[end])}, while the proxy's own score is highest there.`;
   }
   function over() { /* all seeds that are shown */
     if (!current.done) return "";
     const paths = current.paths.filter((path) => !path.diverged && path.frames.length && path.frames.at(-1).step === current.settings.steps);
     if (paths.length < 2) return "";
     const gold = Statistics.interval(paths.map((path) => path.frames.at(-1).gold)), fall = Statistics.interval(Statistics.falls(paths));
-    return ` Over ${paths.length} seeds it ends at ${fixed(gold.mean)} ± ${fixed(gold.half)}, ${fixed(Math.abs(fall.mean))} ± ${fixed(fall.half)} ${fall.mean < 0 ? "above" : "below"} its peak${Math.abs(fall.mean) > fall.half ? "" : ", which is not sure"}.`;
+    return ` Over ${paths.length} seeds it ends at ${fixed(gold.mean)} ± ${fixed(gold.half)}, ${fall.mean > fall.half ? `${fixed(fall.mean)} ± ${fixed(fall.half)} below its peak` : "with no fall that one can be sure of"}.`;
   }
   function bridge() {
     if (!current || !ended() || main().diverged) return "";
@@ -297,12 +316,12 @@ const Screen = (() => {
     return "“Run this as a sweep” gives the file with which Python trains the same policy.";
   }
   function guessText() {
-    const where = nameOf(settingsOf());
-    if (!guess) return `Where will ${where} end? Click in the chart.`;
+    if (!guess && (ended() || !current)) return state.lesson ? "" : "Change a control: training begins again.";
+    if (!guess) return `Where will ${nameOf(settingsOf())} end? Click in the chart.`;
     if (!ended()) return `Your guess: KL ${fixed(guess.kl, 1)} nats, gold ${fixed(guess.gold)}.`;
     if (main().diverged) return "It diverged, so it ends nowhere.";
     const end = framesOf(main()).at(-1), far = Math.abs(guess.kl - end.kl), off = Math.abs(guess.gold - end.gold);
-    return `Your guess is off by ${fixed(far, 1)} nats and ${fixed(off)} sd of gold: it ends at KL ${fixed(end.kl, 1)}, gold ${fixed(end.gold)}.`;
+    return `Your guess is off by ${fixed(far, 1)} nats and ${fixed(off)} sd of gold.`;
   }
   let spoken = "";
   function render() {
@@ -324,6 +343,25 @@ const Screen = (() => {
     $("chart").setAttribute("aria-label", `Gold against KL. ${text}`);
     document.body.dataset.state = ended() ? "ended" : waits ? "waiting" : "training";
     if (linked && ended()) remember();
+  }
+
+  /* what is set, without training; and all of it anew, as a lesson begins */
+  function adopt(changes) { Object.assign(state, changes); linked = true; Controls.show(); remember(); }
+  function begin(changes) {
+    if (climbing) ladder();
+    const before = state.fluency;
+    adopt(changes);
+    ghosts = [];
+    frontier = best = null;
+    if (state.fluency !== before) { oracle = null; askOracle(); }
+    restart({ keep: false });
+  }
+  function showBest(found, name) { /* in place of a path; name: of what was shown before, and stays */
+    if (best && name) ghosts = [{ name, kl: best.kl, gold: best.gold }];
+    if (current) current.cancel();
+    current = guess = null;
+    best = found;
+    later();
   }
 
   /* a change of the controls trains again */
@@ -399,7 +437,7 @@ const Screen = (() => {
     $("clear").addEventListener("click", () => { ghosts = []; frontier = null; later(); });
     $("predict").addEventListener("change", () => restart({ keep: false }));
     window.addEventListener("hashchange", () => { const was = { ...state }; recall(); if (JSON.stringify(was) !== JSON.stringify(state)) { Controls.show(); Lessons.show(); askOracle(); askBest(); restart(); } });
-    Drawing.dark.addEventListener("change", () => { Controls.show(); later(); });
+    Drawing.dark.addEventListener("change", () => { Controls.paint(); later(); });
     window.addEventListener("beforeprint", render);
     window.addEventListener("afterprint", render);
     new ResizeObserver(later).observe(chart);
@@ -422,6 +460,7 @@ const Screen = (() => {
   }
   return {
     data, state, losses, start, BETAS, open, set, later, settingsOf, seedsOf, difference, color, bestAt, PROMPT,
+    adopt, begin, showBest,
     stack: (settings, seeds, each) => start_(settings, seeds, {}, each),
     show(run) { if (current && current !== run) current.cancel(); current = run; guess = null; shown = 0; waits = false; playing = true; before = performance.now(); showPlay(); later(); },
     addGhost, clear() { ghosts = []; frontier = null; later(); },

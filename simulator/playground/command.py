@@ -1,6 +1,7 @@
 """What the command `playground` needs of the simulator: the world of a sweep, and how Python trains in it."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from simulator.objectives.loss_table import defaults
 from simulator.objectives.losses.gpo import LOSSES
 from simulator.objectives.objective import Objective
 from simulator.objectives.own_loss import own_loss
-from simulator.playground.recorded import Questions, python_runs
+from simulator.playground.recorded import Questions, no_runs, python_runs, recorded_runs
 from simulator.playground.server import Playground, address_of, new_token, open_server
 from simulator.playground.wasm.build import built_file
 from simulator.playground.world_data import check_world, world_data, world_tables
@@ -72,10 +73,11 @@ def page_parts(
 ) -> tuple[tuple[dict[str, Any], list[dict[str, Any]], dict[str, Any]], str]:
     """What the page knows of the world, the losses and how Python trained; and the hash of the code that trained.
 
-    questions: those of each lesson, which Python answers over so many seeds.
+    questions: those of each lesson, which Python answers over so many seeds, unless it is behind the page to be asked.
     """
     losses = losses_to_choose(sweep, served=served)
-    runs = python_runs(world, sweep, questions, seeds, say)
+    runs = recorded_runs(sweep, questions, seeds) or (no_runs(questions) if served else None)
+    runs = runs or python_runs(world, sweep, questions, seeds, say)
     handles = torch.nn.functional.softplus(-torch.arange(LEAST, MOST + 1, dtype=torch.float64)).tolist()
     python: dict[str, Any] = {**runs, "betas": list(sweep.sweep.beta), "handles": handles}
     return (world_data(world) | {"tables": tables_of(sweep)}, losses, python), runs["results_source"]
@@ -91,12 +93,14 @@ def serve_page(
 ) -> None:
     """Serve a page on the loopback until Ctrl-C; page_with: the page that has a token. Raises ConfigError."""
     token = new_token()
-    behind = Playground(sweep=sweep, page=page_with(token), token=token)
+    losses = frozenset(loss["name"] for loss in losses_to_choose(sweep, served=True))
+    behind = Playground(sweep=sweep, page=page_with(token), token=token, losses=losses)
     behind.worlds[world.settings.gold.fluency] = world
     with open_server(behind, port) as server:
         say(f"playground at {address_of(server, token)}")
         say("Ctrl-C ends it")
-        server.serve_forever()
+        with suppress(KeyboardInterrupt):
+            server.serve_forever()
 
 
 def tables_of(sweep: Sweep) -> Mapping[str, Any]:

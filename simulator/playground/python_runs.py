@@ -125,6 +125,7 @@ MEASURES: Mapping[str, Callable[[Trained], Array]] = {
     "end_unseen": share_of((2, 3), at_end=True),
     "start_unseen": share_of((2, 3), at_end=False),
     "end_ungrammatical": share_of((3,), at_end=True),
+    "start_ungrammatical": share_of((3,), at_end=False),
     "late_kl": late_change("kl"),
     "late_loss": late_change("train_loss"),
 }

@@ -19,6 +19,7 @@ from urllib.parse import parse_qs, urlsplit
 import numpy as np
 
 from simulator.api.make_world import make_world
+from simulator.api.pairs import Pairs
 from simulator.api.reward_models import best_of_n, train_proxy
 from simulator.api.training import training
 from simulator.api.world import World
@@ -34,6 +35,8 @@ NAMES = (HOST, "localhost")
 LARGEST_QUERY = 20_000  # characters
 FRAMES = 60  # checkpoints of a path that is watched
 LARGEST = 1024  # n of best-of-n
+FRESH = 64  # pairs that are labelled at a time, online
+LARGEST_NUMBER, MOST_SEEDS = 100_000, 64  # of what is asked for
 KEYS = frozenset(("loss", "beta", "pairs", "noise", "rate", "steps", "fluency", "online", "shape", "seed", "width"))
 Query = Mapping[str, Any]
 Send = Callable[[str, Any], None]
@@ -59,6 +62,7 @@ class Playground:
     sweep: Sweep
     page: str
     token: str
+    losses: frozenset[str]  # that the page offers
     stacks: Stacks = field(default_factory=Stacks)
     worlds: dict[float, World] = field(default_factory=dict)
 
@@ -82,23 +86,34 @@ class Playground:
             if newest():
                 (self.train if kind == "train" else self.best)(query, settings, send, newest)
 
+    def loss(self, settings: Query) -> Any:
+        """The loss that the controls say: drawn, or one that the page offers. Raises ConfigError."""
+        name = settings.get("loss")
+        if name == "drawn":
+            return drawn_loss(settings.get("shape"))
+        if not isinstance(name, str) or name not in self.losses:
+            raise ConfigError(f"loss {name!r}: must be one of those that the page offers")
+        return name
+
+    def pairs(self, world: World, settings: Query, seed: int) -> Pairs:
+        """The pairs of a seed, as many and with as many flipped labels as the controls say. Raises ConfigError."""
+        return world.preferences(whole(settings, "pairs"), seed=seed, label_noise=number(settings, "noise"))
+
     def train(self, query: Query, settings: Query, send: Send, newest: Callable[[], bool]) -> None:
         """Train a policy for each seed, and send what is measured of each at every checkpoint."""
-        world, seeds, detail = self.world(settings), query.get("seeds", [0]), query.get("detail") is True
-        online = {"online.refresh": settings["online"], "online.pairs": 64} if settings.get("online") else {}
-        pairs = [
-            world.preferences(settings.get("pairs"), seed=seed, label_noise=number(settings, "noise")) for seed in seeds
-        ]
+        world, seeds, detail = self.world(settings), seeds_of(query), query.get("detail") is True
+        refresh, steps = whole(settings, "online", least=0, default=0), whole(settings, "steps")
+        pairs = [self.pairs(world, settings, seed) for seed in seeds]
         stack = training(
             world,
             pairs,
-            loss=drawn_loss(settings.get("shape")) if settings.get("loss") == "drawn" else settings.get("loss", ""),
+            loss=self.loss(settings),
             beta=number(settings, "beta"),
             seed=seeds,
-            steps=settings.get("steps"),
+            steps=steps,
             learning_rate=number(settings, "rate"),
-            checkpoints=None if query.get("every") else min(FRAMES, int(number(settings, "steps"))),
-            settings=online,
+            checkpoints=None if query.get("every") else min(FRAMES, steps),
+            settings={"online.refresh": refresh, "online.pairs": FRESH} if refresh else {},
         )
         breaks = breaks_of(world)
         seen, laws, step = [seen_in(world, [some], breaks) for some in pairs], np.zeros(0), -1
@@ -114,8 +129,8 @@ class Playground:
 
     def best(self, query: Query, settings: Query, send: Send, newest: Callable[[], bool]) -> None:
         """Train a reward model, and send gold and its own score of the best of n by it."""
-        world, seed, width = self.world(settings), settings.get("seed", 0), settings.get("width")
-        pairs = world.preferences(settings.get("pairs"), seed=seed, label_noise=number(settings, "noise"))
+        world, seed, width = self.world(settings), whole(settings, "seed", least=0), whole(settings, "width")
+        pairs = self.pairs(world, settings, seed)
         rungs = [n for n in ladder(LARGEST) if n != 5]
         rows = best_of_n(world, train_proxy(world, pairs, width=width, members=1, seed=seed), n=rungs)
         columns = {name: rows[name].tolist() for name in ("kl", "gold", "proxy")}
@@ -128,6 +143,22 @@ def number(settings: Query, name: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 1e300:
         raise ConfigError(f"{name}: must be a number")
     return float(value)
+
+
+def whole(settings: Query, name: str, *, least: int = 1, default: int | None = None) -> int:
+    """A whole number among the settings. Raises ConfigError."""
+    value = settings.get(name, default)
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= LARGEST_NUMBER:
+        raise ConfigError(f"{name}: must be a whole number from {least} to {LARGEST_NUMBER:,}")
+    return value
+
+
+def seeds_of(query: Query) -> list[int]:
+    """The seeds of a stack. Raises ConfigError."""
+    found = query.get("seeds")
+    if not isinstance(found, list) or not 0 < len(found) <= MOST_SEEDS:
+        raise ConfigError(f"seeds: must be a list of at most {MOST_SEEDS}")
+    return [whole({"seeds": seed}, "seeds", least=0) for seed in found]
 
 
 def oracle(world: World) -> dict[str, list[float]]:

@@ -17,6 +17,7 @@ from simulator.worlds.components import content_of, fluency_under, language_of
 from simulator.worlds.enumerable import EnumerableWorld, scores_of_all
 
 LARGEST = 16_384  # responses in all, so that the page stays below 400 kB
+SPELLED = {"prompt": "prompts", "chosen": "chosen", "rejected": "rejected"}
 SERVED = 2**18  # of a world that Python trains in
 
 
@@ -61,6 +62,7 @@ def world_data(world: World) -> dict[str, Any]:
     return {
         "seed": settings.world.seed,
         "prompts": world.prompts.tolist(),
+        "spelled": spelled_pair(world),
         "letters": [world.spell([token]) for token in range(world.vocabulary)],
         "sizes": {
             "vocabulary": world.vocabulary,
@@ -79,6 +81,13 @@ def world_data(world: World) -> dict[str, Any]:
         "facts": {name: world.facts[name] for name in ("policy_parameters", "reference_entropy", "gold_best")},
         **training_data(settings),
     }
+
+
+def spelled_pair(world: World) -> dict[str, str]:
+    """A pair of seed 0 as people read it: one of two different responses."""
+    pairs = world.preferences(seed=0)
+    number = int((pairs.chosen != pairs.rejected).any(dim=1).int().argmax())
+    return {name: world.spell(getattr(pairs, names)[number].tolist()) for name, names in SPELLED.items()}
 
 
 def breaks_of(world: World) -> np.ndarray:

@@ -156,6 +156,7 @@ def test_the_file_is_small_and_forbids_itself_the_network(file: Path) -> None:
     policy = text.split('http-equiv="Content-Security-Policy" content="', 1)[1].split('"', 1)[0]
     assert policy.startswith("default-src 'none';")
     assert "connect-src" not in policy
+    assert re.search(r"labelled pairs such as: to [a-f]{2}, [a-f]{4} was chosen and [a-f]{4} rejected", text)
     assert "'unsafe-eval'" not in policy.replace("'wasm-unsafe-eval'", "")
 
 
@@ -438,7 +439,7 @@ def test_earlier_paths_stay_and_all_betas_are_trained(visit: Callable[..., Seen]
     ours = f"β 0.5: ends at {kl:.2f} nats with gold {gold:.2f}".replace("-", "−")
     assert any(title.startswith(ours) and title.endswith("4 seeds") for title in titles), (ours, titles)
     seen.page.click("#clear")
-    assert seen.page.locator("#chart .end, #chart .ghost").count() == 0
+    seen.until("!document.querySelector('#chart .end, #chart .ghost')")
 
 
 def test_a_loss_is_drawn_by_dragging_and_by_keys(visit: Callable[..., Seen]) -> None:
@@ -498,7 +499,9 @@ def test_a_lesson_goes_from_prediction_to_explanation_by_keyboard(visit: Callabl
     half = student.ppf(0.975, 15) * np.std(falls, ddof=1) / 4
     assert f"{np.mean(falls):.2f} ± {half:.2f} sd" in part.locator(".answer").inner_text()
     said = part.locator(".answer > p").first.inner_text()
-    assert said == ("As you predicted." if np.mean(falls) > half else "Not as you predicted: it stays at its peak.")
+    assert said == (
+        "As you predicted." if np.mean(falls) > half else "Not as you predicted. What came out: it stays at its peak."
+    )
     assert "Your guess is off by" in seen.page.inner_text("#guess-text")
     assert seen.page.locator(".question").nth(1).is_visible()
 
