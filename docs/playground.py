@@ -10,6 +10,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
@@ -25,8 +26,10 @@ from simulator.playground.recorded import python_runs, write_recorded
 DOCS = ROOT / "docs"
 SHEET, FILM = "teachers_sheet.pdf", "playground.gif"
 SIZE = (1180, 760)  # of the film's window
-FRAMES, EVERY, LAST = 36, 0.11, 3.0  # pictures, seconds apart, and seconds of the last one
-WIDTH, COLORS = 820, 48
+EVERY = 3  # frames of the path from picture to picture
+FIRST, EACH, LAST = 1800, 110, 4000  # milliseconds that pictures stay
+WIDTH, COLORS = 820, 96
+GO_TO = "(slider, place) => { slider.value = place; slider.dispatchEvent(new Event('input')); }"
 
 
 def record() -> None:
@@ -52,29 +55,38 @@ def draw(page: Path) -> None:
         chromium.close()
 
 
-def pictures(chromium: object, page: Path) -> Iterator[Image.Image]:
+def pictures(chromium: Any, page: Path) -> Iterator[Image.Image]:
     """Pictures of lesson 2: a guess, a prediction, and what comes out."""
     with tempfile.TemporaryDirectory() as folder:
-        window = chromium.new_page(viewport=dict(zip(("width", "height"), SIZE, strict=True)))  # type: ignore[attr-defined]
+        window = chromium.new_page(viewport=dict(zip(("width", "height"), SIZE, strict=True)))
         window.goto(f"{page.as_uri()}#lesson=2")
         window.wait_for_timeout(3000)
         window.locator("#chart").click(position={"x": 330, "y": 90})
         window.locator(".question input").first.check()
+        yield picture(window, Path(folder))
         window.locator(".question .go").first.click()
-        for number in range(FRAMES):
-            place = Path(folder, f"{number}.png")
-            window.screenshot(path=place)
-            yield Image.open(place).convert("RGB")
-            window.wait_for_timeout(1000 * EVERY)
+        window.locator(".question .answer table").wait_for()
+        window.evaluate("scrollTo(0, 0)")
+        last = int(window.locator("#time").get_attribute("max"))
+        for place in [*range(0, last, EVERY), last]:
+            window.locator("#time").evaluate(GO_TO, place)
+            yield picture(window, Path(folder))
+
+
+def picture(window: Any, folder: Path) -> Image.Image:
+    """What the window shows."""
+    window.wait_for_timeout(60)
+    window.screenshot(path=folder / "now.png")
+    return Image.open(folder / "now.png").convert("RGB")
 
 
 def film(found: list[Image.Image]) -> None:
     """Write the pictures as one that moves, in few colours."""
     height = round(WIDTH * SIZE[1] / SIZE[0])
     small = [picture.resize((WIDTH, height), Image.Resampling.LANCZOS) for picture in found]
-    palette = small[-1].quantize(COLORS)
+    palette = small[-1].quantize(COLORS, Image.Quantize.MAXCOVERAGE)
     frames = [picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in small]
-    times = [int(1000 * EVERY)] * (len(frames) - 1) + [int(1000 * LAST)]
+    times = [FIRST, *[EACH] * (len(frames) - 2), LAST]
     frames[0].save(DOCS / FILM, save_all=True, append_images=frames[1:], duration=times, loop=0, optimize=True)
 
 

@@ -453,8 +453,8 @@ const Screen = (() => {
       trouble(`This browser cannot run the compiled engine (${error.message}). A browser of 2023 or later can; or run: alignment-simulator playground --serve`);
       return;
     }
-    restart({ keep: false });
     askOracle();
+    restart({ keep: false });
     if (state.width) askBest();
     Lessons.open();
   }
