@@ -430,7 +430,7 @@ def test_earlier_paths_stay_and_all_betas_are_trained(visit: Callable[..., Seen]
     assert seen.page.locator("#chart .ghost title").all_text_contents() == ["logistic (DPO), β 0.01, 100 steps"]
     seen.page.click("#ladder")
     seen.until("document.body.dataset.ladder === '8'", 120)
-    assert seen.page.locator("#chart .end title").count() == 8
+    seen.until("document.querySelectorAll('#chart .end title').length === 8")
     titles = seen.page.locator("#chart .end title").all_text_contents()
     betas = {float(re.match(r"β ([\d.]+)", title)[1]) for title in titles}
     assert betas == {0.003, 0.01, 0.03, 0.1, 0.2, 0.5, 1.0, 3.0}
