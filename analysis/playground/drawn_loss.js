@@ -63,7 +63,7 @@ const DrawnLoss = (() => {
       `    past = (z.unsqueeze(-1) + ${number(-first)} - torch.arange(${bends.length}, device=z.device)).clamp(min=0)`,
       "    begun = past.clamp(max=1)",
       `    bend = (BENDS.to(z) * begun * (past - begun / 2)).sum(dim=-1)`,
-      `    return ${number(start)} + ${number(slope)} * (z + ${number(-first)}) + bend`, "",
+      `    return ${number(start)} ${slope < 0 ? "-" : "+"} ${number(Math.abs(slope))} * (z + ${number(-first)}) + bend`, "",
     ].join("\n");
   };
   return { z, zero, shape, at, local, from, allowed, moved, isConvex, isFalling, python, HIGHEST };

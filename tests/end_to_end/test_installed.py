@@ -79,6 +79,17 @@ def test_it_sweeps_what_ships_and_makes_its_page(installed: Path, tmp_path: Path
     assert command(installed, tmp_path, "--version").stdout.strip() == version
 
 
+def test_it_writes_the_playground_from_what_ships(installed: Path, tmp_path: Path) -> None:
+    """With the engine as WebAssembly, the lessons, and what Python's runs came to."""
+    made = command(installed, tmp_path, "playground")
+    assert made.returncode == 0, made.stderr
+    assert made.stdout.startswith("playground in results/playground.html: ")
+    assert "training in Python" not in made.stdout
+    text = (tmp_path / "results" / "playground.html").read_text(encoding="utf-8")
+    assert len(text) < 400_000
+    assert 'id="engine"' in text
+
+
 def test_every_sweep_that_ships_is_found_by_name(installed: Path, tmp_path: Path) -> None:
     shipped = {path.stem for path in (ROOT / "configs").glob("*.toml")}
     there = {path.stem for path in (site_packages(installed) / "simulator" / "sweeps" / "shipped").glob("*.toml")}
