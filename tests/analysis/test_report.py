@@ -16,9 +16,10 @@ import run
 from analysis import ResultsError, load, load_table, training_curves
 from analysis.headline.headline import headline, sentences
 from analysis.report import write_report
+from analysis.report.facts import spelled, world_facts
 from analysis.report.page import LIMIT
 from analysis.report.side_tables import load_claims
-from simulator import run_sweep
+from simulator import make_world, run_sweep
 from tests.conftest import small_sweep
 from tests.helpers.report_fixture import (
     BETAS,
@@ -340,3 +341,30 @@ def test_starting_over_removes_the_page(tmp_path: Path) -> None:
     assert path.exists()
     run_sweep(sweep, folder, workers=1, fresh=True)
     assert not path.exists()
+
+
+def test_rules_of_gold_are_spelled_as_responses_are() -> None:
+    """Letters for tokens where responses are shown in letters; a user's own rules are left as they are."""
+    world = {
+        "gold_reward": "motif",
+        "vocabulary": 6,
+        "gold_rules": ["0 3: +0.50", "5 … 1: -1.25", "the prompt's: +1.00"],
+    }
+    (gold,) = (text for name, text in world_facts(world) if name == "gold reward")
+    assert gold == "motif; a d: +0.50; f … b: -1.25; the prompt's: +1.00"
+    world = {"gold_reward": "additive", "vocabulary": 3, "gold_rules": ["each token 2: +0.10"]}
+    assert dict(world_facts(world))["gold reward"] == "additive; each token c: +0.10"
+    for other in ({"gold_reward": "mine.py:gold"}, {"vocabulary": 40}):
+        assert "each token 2: +0.10" in dict(world_facts(world | other))["gold reward"]
+
+
+@pytest.mark.parametrize("reward", ["motif", "additive"])
+def test_a_spelled_rule_is_what_the_reward_gives(reward: str) -> None:
+    """Each rule of the reward, read back from letters, names tokens of the vocabulary."""
+    world = make_world(small_sweep(gold={"reward": reward}))
+    text = dict(world_facts(dict(world.facts)))["gold reward"]
+    rules = [spelled(str(rule), reward, world.vocabulary) for rule in world.facts["gold_rules"]]
+    assert text == "; ".join([reward, *rules])
+    words = re.compile("each token|repeating the prompt's last token")
+    tokens = "".join(words.sub("", rule.partition(":")[0]) for rule in rules)
+    assert set(tokens) <= set("abcd …")
