@@ -60,6 +60,7 @@ const Controls = (() => {
     const pad = $("pad"), drawing = state.loss === "drawn", points = curve();
     $("pad-part").hidden = !points.length;
     $("pad-buttons").hidden = !drawing;
+    pad.classList.toggle("drawing", drawing);
     pad.setAttribute("viewBox", `0 0 ${PAD.width} ${PAD.height}`);
     const clip = svg("clipPath", { id: "inpad" });
     clip.append(svg("rect", { x: PAD.left, y: PAD.top, width: PAD.width - PAD.left - PAD.right, height: PAD.height - PAD.top - PAD.bottom }));
@@ -83,7 +84,6 @@ const Controls = (() => {
       cx: x(DrawnLoss.z[k]), cy: y(value), r: 6, class: "handle", tabindex: 0, role: "slider", "data-handle": k, "aria-label": `f at z = ${DrawnLoss.z[k]}`,
       "aria-valuenow": fixed(f), "aria-valuemin": -2, "aria-valuemax": DrawnLoss.HIGHEST, "aria-orientation": "vertical",
     });
-    made.addEventListener("pointerdown", (event) => { event.preventDefault(); held = k; $("pad").setPointerCapture(event.pointerId); made.focus({ preventScroll: true }); });
     made.addEventListener("keydown", (event) => {
       const by = { ArrowUp: 0.05, ArrowDown: -0.05, PageUp: 0.5, PageDown: -0.5, Home: -20, End: 20 }[event.key];
       if (!by) return;
@@ -93,7 +93,13 @@ const Controls = (() => {
     });
     return made;
   }
-  function pull(k, value) { draft = DrawnLoss.moved(draft, k, Math.round(value * 100) / 100, $("convex").checked); showPad(); }
+  let limit = "";
+  function pull(k, value) {
+    const wanted = Math.min(DrawnLoss.HIGHEST, Math.max(-2, Math.round(value * 100) / 100)), convex = $("convex").checked;
+    draft = DrawnLoss.moved(draft, k, wanted, convex);
+    limit = Math.abs(draft[k] - wanted) < 0.02 ? "" : `It stops here: beyond, f would not ${convex && Math.abs(DrawnLoss.moved(draft, k, wanted, false)[k] - wanted) < 0.02 ? "be convex" : "fall at 0"}. `;
+    showPad();
+  }
   let settling = null;
   function settle() { clearTimeout(settling); settling = setTimeout(() => Screen.set({ handles: draft }), 250); }
   function facts() {
@@ -101,10 +107,20 @@ const Controls = (() => {
     if (!local) return "";
     const held = local.kappa * state.beta, beta = (kappa) => short(held / kappa, 2);
     const same = local.kappa > 0 ? ` Near the reference it holds the policy back as strongly as DPO at β ${beta(0.5)} or IPO at β ${beta(1)}.` : ` It does not bend at 0: near the reference nothing holds the policy back${state.loss === "hinge" ? ", until a margin is 1/β" : ""}.`;
-    return `f′(0) = ${fixed(local.slope)}, f″(0) = ${fixed(local.bend)}, κ = f″/|f′| = ${fixed(local.kappa)}.${same}${state.loss === "hinge" ? "" : " The hinge (SLiC) has κ = 0."}`;
+    return `${state.loss === "drawn" ? limit : ""}f′(0) = ${fixed(local.slope)}, f″(0) = ${fixed(local.bend)}, κ = f″/|f′| = ${fixed(local.kappa)}.${same}${state.loss === "hinge" ? "" : " The hinge (SLiC) has κ = 0."}`;
   }
   function listenToPad() {
     const pad = $("pad");
+    pad.addEventListener("pointerdown", (event) => { /* the nearest point, so that a finger finds it */
+      if (state.loss !== "drawn") return;
+      const box = pad.getBoundingClientRect(), z = ((((event.clientX - box.left) / box.width) * PAD.width - PAD.left) / (PAD.width - PAD.left - PAD.right)) * 10 - 4;
+      const k = Math.min(DrawnLoss.z.length - 1, Math.max(0, Math.round(z - DrawnLoss.z[0])));
+      if (Math.abs(y(Math.min(5.4, draft[k])) - ((event.clientY - box.top) / box.height) * PAD.height) > 24) return;
+      event.preventDefault();
+      held = k;
+      pad.setPointerCapture(event.pointerId);
+      pad.querySelector(`[data-handle="${k}"]`).focus({ preventScroll: true });
+    });
     pad.addEventListener("pointermove", (event) => { if (held === null) return; const box = pad.getBoundingClientRect(); pull(held, valueAt(((event.clientY - box.top) / box.height) * PAD.height)); });
     const release = () => { if (held !== null) { held = null; settle(); } };
     pad.addEventListener("pointerup", release);

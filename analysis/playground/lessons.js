@@ -17,7 +17,7 @@ const Lessons = (() => {
     end_chosen: [last("chosen"), "log π/π_ref of chosen responses", "nats"], end_rejected: [last("rejected"), "log π/π_ref of rejected responses", "nats"],
     fall: [Statistics.falls, "gold at the peak less gold at the end", "sd"], peak_gold: [(paths) => Statistics.peaks(paths).map((frame) => frame.gold), "gold at the peak", "sd"],
     peak_loss: [(paths) => Statistics.peaks(paths).map((frame) => frame.loss), "training loss at the peak", ""],
-    end_unseen: [masses([2, 3], -1), "probability on responses in no pair", "%"], start_unseen: [masses([2, 3], 0), "the same under the reference", "%"], end_ungrammatical: [masses([3], -1), "probability on ungrammatical responses in no pair", "%"], start_ungrammatical: [masses([3], 0), "the same under the reference", "%"],
+    end_unseen: [masses([2, 3], -1), "probability on responses in no pair", "%"], start_unseen: [masses([2, 3], 0), "on responses in no pair, under the reference", "%"], end_ungrammatical: [masses([3], -1), "probability on ungrammatical responses in no pair", "%"], start_ungrammatical: [masses([3], 0), "on ungrammatical ones in no pair, under the reference", "%"],
     late_kl: [after("kl"), "change of KL from step 300 on", "nats"], late_loss: [after("loss"), "change of the training loss from step 300 on", ""],
     best_of_n: [(found) => found.map((each) => Math.max(...each.gold)), "gold at the best n", "sd"],
   };
@@ -53,7 +53,9 @@ const Lessons = (() => {
       const of = question.runs.length > 1 ? ` (${number + 1} of ${question.runs.length})` : "";
       progress(`${run.name}${of}: training ${SEEDS} ${run.width ? "proxies" : "policies, a seed each"}`);
       Screen.adopt(controlsFor(run));
+      shown.get(state.lesson).last = run;
       if (run.width) {
+        if (!number) Screen.showBest(null, "");
         let ready = 0;
         const ask = async (seed) => {
           const job = Screen.trainer().ask("bestOfN", { settings: { ...settingsFor(run), seed, width: run.width } });
@@ -88,7 +90,7 @@ const Lessons = (() => {
     const values = question.runs.map((_, i) => of(question.measure, i)), unit = MEASURES[question.measure][2];
     const means = values.map((each) => Statistics.interval(each)), compared = verdict(values);
     const texts = { a: written(means[0], unit), b: means[1] ? written(means[1], unit) : "—", size: written({ mean: Math.abs(means[0].mean), half: means[0].half }, unit), d: written({ mean: compared.mean, half: compared.half }, unit) };
-    for (const [name] of question.also || []) texts[name] = written(Statistics.interval(of(name)), MEASURES[name][2]);
+    for (const name of question.also || []) texts[name] = written(Statistics.interval(of(name)), MEASURES[name][2]);
     return { means, compared, texts, unit };
   }
 
@@ -108,7 +110,9 @@ const Lessons = (() => {
       form.append(label);
     });
     const button = element("button", "Train and see", { type: "button", class: "go" }), told = element("p", "", { class: "note", role: "status" }), answer = element("div", null, { class: "answer", role: "status" });
-    part.append(form, button, told, answer);
+    part.append(form);
+    if (question.click) { const to = element("button", "Go to the chart", { type: "button" }); to.addEventListener("click", () => $("chart").focus()); part.append(to, " "); }
+    part.append(button, told, answer);
     const predicted = () => (question.number ? (input.value === "" ? null : Number(input.value)) : (form.querySelector(":checked") ? Number(form.querySelector(":checked").value) : null));
     answer.tabIndex = -1;
     button.addEventListener("click", async () => {
@@ -136,9 +140,10 @@ const Lessons = (() => {
   function tell(question, guess, { means, compared, texts, unit }, answer) {
     const right = question.number ? Math.abs(guess - means[0].mean) <= question.number.within : guess === compared.which;
     const table = element("table"), body = element("tbody");
-    question.runs.forEach((run, i) => { const row = element("tr"); row.append(element("th", run.name, { scope: "row" }), element("td", written(means[i], unit), { class: "number" })); body.append(row); });
-    for (const [name, label] of question.also || []) { const row = element("tr"); row.append(element("th", label, { scope: "row" }), element("td", texts[name], { class: "number" })); body.append(row); }
-    table.append(element("caption", `${MEASURES[question.measure][1]}, mean of ${SEEDS} seeds with its 95 % interval`), body);
+    const label = MEASURES[question.measure][1], several = (question.also || []).length > 0;
+    question.runs.forEach((run, i) => { const row = element("tr"); row.append(element("th", several ? label : run.name, { scope: "row" }), element("td", written(means[i], unit), { class: "number" })); body.append(row); });
+    for (const name of question.also || []) { const row = element("tr"); row.append(element("th", MEASURES[name][1], { scope: "row" }), element("td", texts[name], { class: "number" })); body.append(row); }
+    table.append(element("caption", `${several ? question.runs.map((run) => run.name).join(", ") : label}: mean of ${SEEDS} seeds with its 95 % interval`), body);
     const said = right ? "As you predicted." : question.number ? `Not quite: you said ${short(guess)}${unit ? ` ${unit}` : ""}.` : `Not as you predicted. What came out: ${question.answers[compared.which]}.`;
     const body_ = filled(explained(question, compared.which), texts);
     replace(answer, [element("p", said, { class: right ? "right" : "wrong" }), table, ...paragraphs(body_)]);
@@ -170,7 +175,7 @@ const Lessons = (() => {
     const chosen = data.lessons.find((lesson) => lesson.id === id);
     state.lesson = id;
     show();
-    Screen.begin(chosen ? controlsFor(chosen.question[0].runs[0]) : { ...data.start, prompt: state.prompt });
+    Screen.begin(chosen ? controlsFor(shown.get(id).last || chosen.question[0].runs[0]) : { ...data.start, prompt: state.prompt });
     if (id) { $("lesson").scrollIntoView({ block: "nearest" }); $("lesson").querySelector("input, button").focus({ preventScroll: true }); }
   }
   function teacher() {
@@ -186,7 +191,7 @@ const Lessons = (() => {
         const unit = MEASURES[question.measure][2], texts = { a: written(expected.means[0], unit), b: expected.means[1] ? written(expected.means[1], unit) : "—", size: written({ ...expected.means[0], mean: Math.abs(expected.means[0].mean) }, unit) };
         for (const [name, value] of Object.entries(expected.also)) texts[name] = written(value, MEASURES[name][2]);
         const answer = question.number ? texts.a : question.answers[expected.which];
-        item.lastChild.before(line("Expected", `${question.number ? "" : `${answer}. `}${filled(explained(question, expected.which), texts)}`));
+        item.lastChild.before(line("Expected", `${question.number ? "" : `${answer}. `}${filled(explained(question, expected.which), texts).replaceAll("*", "")}`));
       }
     }
     replace($("teacher-sheet"), parts);
@@ -202,5 +207,5 @@ const Lessons = (() => {
     if (location.hash === "#sheet") { document.body.classList.add("teaching"); $("teacher-part").open = true; }
     show();
   }
-  return { open, show, answered: () => Boolean(shown.get(state.lesson)?.answered), MEASURES, settingsFor, measured, train };
+  return { open, show, answered: () => Boolean(shown.get(state.lesson)?.answered), wantsClick: () => Boolean(open_ && open_.question[0].click), MEASURES, settingsFor, measured, train };
 })();

@@ -161,8 +161,8 @@ def example(data: Mapping[str, Any]) -> str:
     """What trains, and a pair that it learns from, in two sentences."""
     pair = data["spelled"]
     return (
-        f"The policy, a network of {data['facts']['policy_parameters']:,} parameters, never sees gold. It sees "
-        f"labelled pairs such as: to {pair['prompt']}, {pair['chosen']} was chosen and {pair['rejected']} rejected."
+        f"The policy, a network of {data['facts']['policy_parameters']:,} parameters, sees only labels that gold made, "
+        f"such as: to {pair['prompt']}, {pair['chosen']} was chosen and {pair['rejected']} rejected."
     )
 
 

@@ -159,10 +159,17 @@ const Screen = (() => {
   const column = (frames, name) => frames.map((frame) => frame[name]);
   const line = (kl, gold, to) => Drawing.line(scales, kl, gold, to);
   const WIDE = 6.6; /* of a letter, about */
+  let words = [];
   function word(x, y, text, more = {}) { /* inside the chart, wherever it is wanted */
     const anchor = more["text-anchor"] || "start", wide = text.length * WIDE, left = x - { start: 0, middle: wide / 2, end: wide }[anchor];
     const inside = Math.min(Math.max(left, ROOM.left + 3), Math.max(ROOM.left + 3, ROOM.left + scales.width - wide));
-    return svg("text", { class: "word", ...more, x: x + inside - left, y: Math.max(y, ROOM.top + 10) }, text);
+    let at = Math.max(y, ROOM.top + 10);
+    for (const by of [0, -15, 15, -30, 30, -45, 45]) { /* where no other word is */
+      const free = at + by > ROOM.top + 8 && at + by < ROOM.top + scales.height && !words.some((other) => Math.abs(other.y - at - by) < 14 && other.left < inside + wide && inside < other.left + other.wide);
+      if (free) { at += by; break; }
+    }
+    words.push({ left: inside, wide, y: at });
+    return svg("text", { class: "word", ...more, x: x + inside - left, y: at }, text);
   }
   function drawOracle() {
     if (!oracle) return [];
@@ -180,13 +187,12 @@ const Screen = (() => {
     if (!frontier || !frontier.rows.length) return [];
     const rows = [...frontier.rows].sort((a, b) => a.kl - b.kl), paint = color(frontier.settings.loss), kl = rows.map((row) => row.kl);
     const found = [svg("path", { d: Drawing.area(scales, kl, rows.map((row) => row.low), rows.map((row) => row.high)), class: "band", fill: paint }), svg("path", { d: line(kl, rows.map((row) => row.mean)), class: "across", stroke: paint })];
-    let labelled = -Infinity;
     for (const row of rows) {
       const dot = svg("circle", { cx: scales.x(row.kl), cy: scales.y(row.mean), r: 4.5, class: "end", fill: paint, "data-beta": row.beta });
       dot.append(svg("title", {}, `β ${short(row.beta)}: ends at ${fixed(row.kl)} nats with gold ${fixed(row.mean)}, 95 % interval ${fixed(row.low)} to ${fixed(row.high)}, ${row.count} seeds`));
       dot.addEventListener("click", (event) => { event.stopPropagation(); set({ beta: row.beta }); });
       found.push(svg("path", { d: `M${scales.x(row.kl)} ${scales.y(row.low)}V${scales.y(row.high)}`, class: "across", stroke: paint }), dot);
-      if (scales.x(row.kl) > labelled + 46) { labelled = scales.x(row.kl); found.push(word(labelled + 6, scales.y(row.mean) - 7, `β ${short(row.beta)}`)); }
+      found.push(word(scales.x(row.kl) + 6, scales.y(row.mean) - 7, `β ${short(row.beta)}`));
     }
     return found;
   }
@@ -236,13 +242,27 @@ const Screen = (() => {
   function drawChart() {
     const chart = $("chart"), box = { width: chart.clientWidth || 600, height: chart.clientHeight || 420 };
     scales = frameOfChart(box);
+    words = [];
     const picture = svg("svg", { viewBox: `0 0 ${box.width} ${box.height}`, width: box.width, height: box.height, "aria-hidden": "true" });
     const clip = svg("clipPath", { id: "inside" }), inside = svg("g", { "clip-path": "url(#inside)" });
     clip.append(svg("rect", { x: ROOM.left - 8, y: 0, width: scales.width + ROOM.right + 8, height: ROOM.top + scales.height + 2 }));
-    inside.append(...drawOracle(), ...drawGhosts(), ...drawFrontier(), ...drawBest(), svg("rect", { x: scales.x(0) - 4, y: scales.y(0) - 4, width: 8, height: 8, class: "start" }), word(scales.x(0) + 8, scales.y(0) + 15, "reference"), ...(waits ? [] : drawPaths()));
+    inside.append(...drawOracle(), ...drawGhosts(), ...drawFrontier(), ...drawBest(), svg("rect", { x: scales.x(0) - 4, y: scales.y(0) - 4, width: 8, height: 8, class: "start" }), word(scales.x(0) + 8, scales.y(0) + 15, "reference"), ...(waits ? [] : drawPaths()), ...drawMean());
     if (frontier && frontier.rows.length) inside.classList.add("across-betas");
     picture.append(clip, ...Drawing.axes(scales, box), inside, ...drawGuess(box), ...drawHover(box));
     replace(chart, [picture]);
+  }
+
+  /* where a policy ends, as a mean over seeds */
+  function meanEnd() {
+    if (!current || !current.done) return null;
+    const ends = current.paths.map((path) => path.frames.at(-1)).filter((frame) => frame && frame.step === current.settings.steps);
+    return ends.length > 1 ? { kl: Statistics.mean(ends.map((frame) => frame.kl)), gold: Statistics.mean(ends.map((frame) => frame.gold)), count: ends.length } : null;
+  }
+  function drawMean() {
+    const found = ended() && !waits && !(frontier && frontier.rows.length) ? meanEnd() : null;
+    if (!found) return [];
+    const paint = color(current.settings.loss);
+    return [svg("circle", { cx: scales.x(found.kl), cy: scales.y(found.gold), r: 7, class: "meanend", stroke: paint, id: "mean-end" }), word(scales.x(found.kl) + 11, scales.y(found.gold) + 4, `mean of ${found.count} seeds`)];
   }
 
   /* panels */
@@ -304,7 +324,7 @@ const Screen = (() => {
     const paths = current.paths.filter((path) => !path.diverged && path.frames.length && path.frames.at(-1).step === current.settings.steps);
     if (paths.length < 2) return "";
     const gold = Statistics.interval(paths.map((path) => path.frames.at(-1).gold)), fall = Statistics.interval(Statistics.falls(paths));
-    return ` Over ${paths.length} seeds it ends at ${fixed(gold.mean)} ± ${fixed(gold.half)}, ${fall.mean > fall.half ? `${fixed(fall.mean)} ± ${fixed(fall.half)} below its peak` : "with no fall that one can be sure of"}.`;
+    return ` Over ${paths.length} seeds it ends at ${fixed(gold.mean)} ± ${fixed(gold.half)}, ${fall.mean > fall.half ? `${fixed(fall.mean)} ± ${fixed(fall.half)} below its peak` : "and a fall is not sure"}.${best ? ` The best of n by the proxy reaches ${fixed(Math.max(...best.gold))}.` : ""}`;
   }
   function bridge() {
     if (!current || !ended() || main().diverged) return "";
@@ -316,12 +336,12 @@ const Screen = (() => {
     return "“Run this as a sweep” gives the file with which Python trains the same policy.";
   }
   function guessText() {
-    if (!guess && (ended() || !current)) return state.lesson ? "" : "Change a control: training begins again.";
-    if (!guess) return `Where will ${nameOf(settingsOf())} end? Click in the chart.`;
-    if (!ended()) return `Your guess: KL ${fixed(guess.kl, 1)} nats, gold ${fixed(guess.gold)}.`;
+    if (!guess && waits && (!asks() || Lessons.wantsClick())) return `Where will ${nameOf(settingsOf())} end? Click in the chart.`;
+    if (!guess) return !current && best ? `Best of n by a proxy of width ${best.width}` : nameOf(current && !waits ? current.settings : settingsOf());
+    if (!ended() || !current.done) return `Your guess: KL ${fixed(guess.kl, 1)} nats, gold ${fixed(guess.gold)}.`;
     if (main().diverged) return "It diverged, so it ends nowhere.";
-    const end = framesOf(main()).at(-1), far = Math.abs(guess.kl - end.kl), off = Math.abs(guess.gold - end.gold);
-    return `Your guess is off by ${fixed(far, 1)} nats and ${fixed(off)} sd of gold.`;
+    const end = meanEnd() || framesOf(main()).at(-1), far = Math.abs(guess.kl - end.kl), off = Math.abs(guess.gold - end.gold);
+    return `Your guess is off by ${fixed(far, 1)} nats and ${fixed(off)} sd of gold${end.count ? " from the mean of the seeds" : ""}.`;
   }
   let spoken = "";
   function render() {
@@ -371,6 +391,7 @@ const Screen = (() => {
     Object.assign(state, changes);
     linked = true;
     Controls.show();
+    if (changed.some((key) => !["beta", "prompt", "width", "lesson", "seed"].includes(key))) { if (climbing) ladder(); frontier = null; }
     if (changed.some((key) => WORLDLY.includes(key))) { oracle = null; frontier = null; askOracle(); }
     if (changed.some((key) => PROXY.includes(key))) askBest();
     if (changed.some((key) => !["prompt", "width", "lesson"].includes(key))) restart();
@@ -429,6 +450,7 @@ const Screen = (() => {
       later();
     });
     chart.addEventListener("blur", () => { cross = null; hover = null; later(); });
+    document.querySelector(".skip").addEventListener("click", (event) => { event.preventDefault(); chart.focus(); });
     $("play").addEventListener("click", play);
     $("single").addEventListener("click", () => goTo(position() + 1));
     $("reset").addEventListener("click", () => restart({ keep: false }));

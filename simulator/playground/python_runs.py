@@ -157,7 +157,7 @@ def answer(world: World, question: Mapping[str, Any], seeds: int) -> dict[str, A
     else:
         found = [trained(world, run, seeds) for run in question["runs"]]
         values = [MEASURES[name](one) for one in found]
-        also = {other: interval(MEASURES[other](found[0])) for other, _ in question.get("also", [])}
+        also = {other: interval(MEASURES[other](found[0])) for other in question.get("also", [])}
     compared = interval(values[0] - values[1] if len(values) > 1 else values[0])
     which = 2 if abs(compared["mean"]) <= compared["half"] else int(compared["mean"] < 0)
     return {"means": [interval(each) for each in values], "which": which, "also": also}

@@ -49,7 +49,7 @@ def test_lessons_are_whole() -> None:
         assert lesson["question"][-1]["name"].startswith("Exercise")
         for question in lesson["question"]:
             assert question["measure"] in {*MEASURES, "best_of_n"}
-            assert {name for name, _ in question.get("also", [])} <= MEASURES.keys()
+            assert set(question.get("also", [])) <= MEASURES.keys()
             assert len(question["runs"]) in (1, 2)
             assert question["explain"]
             assert question["teacher"]
@@ -57,7 +57,7 @@ def test_lessons_are_whole() -> None:
                 assert len(question["answers"]) == 3
                 assert all(question[which] for which in ("more", "less", "unsure"))
             texts = " ".join(question.get(name, "") for name in ("more", "less", "unsure", "explain"))
-            names = {"a", "b", "d", "size", *(name for name, _ in question.get("also", []))}
+            names = {"a", "b", "d", "size", *question.get("also", [])}
             assert {part.split("}")[0] for part in texts.split("{")[1:]} <= names
 
 
