@@ -156,7 +156,7 @@ def test_the_file_is_small_and_forbids_itself_the_network(file: Path) -> None:
     policy = text.split('http-equiv="Content-Security-Policy" content="', 1)[1].split('"', 1)[0]
     assert policy.startswith("default-src 'none';")
     assert "connect-src" not in policy
-    assert re.search(r"labelled pairs such as: to [a-f]{2}, [a-f]{4} was chosen and [a-f]{4} rejected", text)
+    assert re.search(r"labels that gold made, such as: to [a-f]{2}, [a-f]{4} was chosen and [a-f]{4} rejected", text)
     assert "'unsafe-eval'" not in policy.replace("'wasm-unsafe-eval'", "")
 
 
@@ -410,6 +410,9 @@ def test_a_sweep_file_is_what_the_page_trains(visit: Callable[..., Seen], tmp_pa
 def test_a_link_restores_what_it_was_made_of_and_nothing_that_cannot_be(visit: Callable[..., Seen]) -> None:
     seen = visit("#beta=0.1&steps=100&seeds=1&pairs=1e9&noise=7&loss=nothing&width=17&handles=1,2&prompt=99&seed=-4")
     assert seen.page.evaluate("Screen.state.beta") == 0.1
+    seen.page.locator(".skip").focus()
+    seen.page.keyboard.press("Enter")
+    assert seen.page.evaluate("[Screen.state.beta, document.activeElement.id]") == [0.1, "chart"]
     state = seen.page.evaluate("({ ...Screen.state })")
     assert (state["pairs"], state["noise"], state["loss"], state["width"]) == (8192, 0.5, "logistic", 0)
     assert (state["prompt"], state["seed"], len(state["handles"])) == (7, 0, 11)
@@ -480,7 +483,7 @@ def test_a_lesson_goes_from_prediction_to_explanation_by_keyboard(visit: Callabl
     assert seen.page.locator("#walked").count() == 0
     part = seen.page.locator(".question").first
     assert seen.page.locator(".question").nth(1).is_hidden()
-    go = part.locator("button")
+    go = part.locator(".go")
     go.focus()
     seen.page.keyboard.press("Enter")
     assert "Predict first" in part.inner_text()
