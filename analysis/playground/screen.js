@@ -70,9 +70,8 @@ const Screen = (() => {
     ghosts = [...ghosts, { name: difference(run.settings), loss: run.settings.loss, kl: frames.map((frame) => frame.kl), gold: frames.map((frame) => frame.gold) }].slice(-KEPT);
   }
   async function askOracle() {
-    const job = trainer.ask("oracle", { settings: settingsOf() });
-    const { found } = await job.ended;
-    if (found) { oracle = found; later(); }
+    const settings = settingsOf(), { found } = await trainer.ask("oracle", { settings }).ended;
+    if (found && settings.fluency === state.fluency) { oracle = found; later(); }
   }
   let asked = null;
   async function askBest() {
@@ -88,34 +87,36 @@ const Screen = (() => {
 
   /* all beta: a ladder of policies at once; ends of training with an interval over seeds */
   let climbing = null;
+  function stopLadder() {
+    for (const run of climbing || []) run.cancel();
+    climbing = null;
+    $("ladder").textContent = "Train all β";
+  }
   async function ladder() {
-    if (climbing) { climbing.forEach((run) => run.cancel()); climbing = null; $("ladder").textContent = "Train all β"; later(); return; }
+    if (climbing) { stopLadder(); later(); return; }
     const seeds = Array.from({ length: Math.max(4, state.seeds) }, (_, i) => state.seed + i), settings = settingsOf();
-    const progress = () => { $("ladder").textContent = `Stop (${frontier.rows.length} of ${data.betas.length})`; };
-    frontier = { settings, rows: [], done: false };
-    progress();
+    const mine = (climbing = []), found = (frontier = { settings, rows: [], done: false });
     const show = () => {
-      frontier.rows = climbing.map((run, i) => ({ beta: data.betas[i], ends: run.paths.map((path) => path.frames.at(-1)).filter((frame) => frame && frame.step === settings.steps) })).filter((row) => row.ends.length === seeds.length)
+      if (climbing !== mine) return;
+      found.rows = mine.map((run) => ({ beta: run.settings.beta, ends: run.paths.map((path) => path.frames.at(-1)).filter((frame) => frame && frame.step === settings.steps) })).filter((row) => row.ends.length === seeds.length)
         .map(({ beta, ends }) => ({ beta, kl: Statistics.mean(ends.map((frame) => frame.kl)), ...Statistics.interval(ends.map((frame) => frame.gold)), count: ends.length }));
-      progress();
+      $("ladder").textContent = `Stop (${found.rows.length} of ${data.betas.length})`;
       later();
     };
-    climbing = [];
-    if (trainer.where === "Python") for (const beta of data.betas) { /* one stack at a time */
-      const run = start_({ ...settings, beta }, seeds, { detail: false, every: true });
-      climbing.push(run);
-      await run.ended;
-      if (!climbing) break;
-      show();
-    } else {
-      climbing = data.betas.map((beta) => start_({ ...settings, beta }, seeds, { detail: false, every: true }, () => climbing && show()));
-      await Promise.all(climbing.map((run) => run.ended));
+    show();
+    for (const beta of data.betas) {
+      const run = start_({ ...settings, beta }, seeds, { detail: false, every: true }, show);
+      mine.push(run);
+      if (trainer.where === "Python") await run.ended; /* one stack at a time */
+      if (climbing !== mine) return;
     }
-    if (climbing) { show(); frontier.done = true; }
-    climbing = null;
+    await Promise.all(mine.map((run) => run.ended));
+    if (climbing !== mine) return;
+    show();
+    found.done = true;
+    stopLadder();
     later();
-    $("ladder").textContent = "Train all β";
-    document.body.dataset.ladder = frontier.rows.length;
+    document.body.dataset.ladder = found.rows.length;
     if (trainer.where === "Python") restart({ keep: false });
   }
 
@@ -368,7 +369,7 @@ const Screen = (() => {
   /* what is set, without training; and all of it anew, as a lesson begins */
   function adopt(changes) { Object.assign(state, changes); linked = true; Controls.show(); remember(); }
   function begin(changes) {
-    if (climbing) ladder();
+    stopLadder();
     const before = state.fluency;
     adopt(changes);
     ghosts = [];
@@ -391,7 +392,7 @@ const Screen = (() => {
     Object.assign(state, changes);
     linked = true;
     Controls.show();
-    if (changed.some((key) => !["beta", "prompt", "width", "lesson", "seed"].includes(key))) { if (climbing) ladder(); frontier = null; }
+    if (changed.some((key) => !["beta", "prompt", "width", "lesson", "seed"].includes(key))) { stopLadder(); frontier = null; }
     if (changed.some((key) => WORLDLY.includes(key))) { oracle = null; frontier = null; askOracle(); }
     if (changed.some((key) => PROXY.includes(key))) askBest();
     if (changed.some((key) => !["prompt", "width", "lesson"].includes(key))) restart();
@@ -456,7 +457,7 @@ const Screen = (() => {
     $("reset").addEventListener("click", () => restart({ keep: false }));
     $("time").addEventListener("input", () => goTo(Number($("time").value)));
     $("ladder").addEventListener("click", ladder);
-    $("clear").addEventListener("click", () => { ghosts = []; frontier = null; later(); });
+    $("clear").addEventListener("click", () => { stopLadder(); ghosts = []; frontier = null; later(); });
     $("predict").addEventListener("change", () => restart({ keep: false }));
     window.addEventListener("hashchange", () => { const was = { ...state }; recall(); if (JSON.stringify(was) !== JSON.stringify(state)) { Controls.show(); Lessons.show(); askOracle(); askBest(); restart(); } });
     Drawing.dark.addEventListener("change", () => { Controls.paint(); later(); });
@@ -485,7 +486,7 @@ const Screen = (() => {
     adopt, begin, showBest,
     stack: (settings, seeds, each) => start_(settings, seeds, {}, each),
     show(run) { if (current && current !== run) current.cancel(); current = run; guess = null; shown = 0; waits = false; playing = true; before = performance.now(); showPlay(); later(); },
-    addGhost, clear() { ghosts = []; frontier = null; later(); },
+    addGhost, clear() { stopLadder(); ghosts = []; frontier = null; later(); },
     guess: () => guess,
     trainer: () => trainer, current: () => current, ended,
     keepGuess(where) { guess = where; later(); },

@@ -476,6 +476,58 @@ def test_a_loss_is_drawn_by_dragging_and_by_keys(visit: Callable[..., Seen]) -> 
     assert "def drawn(z: torch.Tensor)" in seen.page.inner_text("#dialog-code")
 
 
+def test_a_finger_moves_a_point_and_not_the_page(visit: Callable[..., Seen]) -> None:
+    size = {"width": 390, "height": 844}
+    seen = visit("#loss=drawn&steps=50&seeds=1", viewport=size, has_touch=True, is_mobile=True)
+    seen.is_at_its_end()
+    point = seen.page.locator("[data-handle='10']")
+    point.evaluate("(each) => each.scrollIntoView({ block: 'center', behavior: 'instant' })")
+    seen.page.wait_for_timeout(300)
+    box, before = point.bounding_box(), seen.page.evaluate("scrollY")
+    x, y = box["x"] + box["width"] / 2 - 5, box["y"] + box["height"] / 2
+    session = seen.page.context.new_cdp_session(seen.page)
+    for kind, down in (("touchStart", 0), *(("touchMove", 10 * step) for step in range(1, 7)), ("touchEnd", 60)):
+        points = [] if kind == "touchEnd" else [{"x": x, "y": y - down}]
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+    after = point.bounding_box()
+    assert after["y"] + after["height"] / 2 == pytest.approx(y - 60, abs=4)
+    assert seen.page.evaluate("scrollY") == before
+    seen.until("Screen.state.handles[10] > 0.5")
+
+
+def test_a_control_stops_the_training_of_all_betas(visit: Callable[..., Seen]) -> None:
+    """What is shown is of one state: ends of other settings go."""
+    seen = visit("#seeds=1&steps=2400")
+    seen.page.click("#ladder")
+    seen.until("document.getElementById('ladder').textContent.startsWith('Stop')")
+    seen.page.select_option("#pairs", "64")
+    seen.until("document.getElementById('ladder').textContent === 'Train all β'")
+    seen.is_at_its_end()
+    assert seen.page.locator("#chart .end").count() == 0
+    assert seen.page.evaluate("Screen.current().settings.pairs") == 64
+
+
+def test_a_lesson_that_is_opened_again_is_as_it_was_left(visit: Callable[..., Seen]) -> None:
+    seen = visit("#steps=50")
+    seen.page.click("[data-lesson='1']")
+    part = seen.page.locator(".question").first
+    part.locator("input").nth(1).check()
+    part.locator(".go").click()
+    seen.until("Screen.current().settings.beta === 1")
+    seen.page.click("[data-lesson='0']")  # in the middle of training
+    assert seen.page.evaluate("[Screen.state.beta, Screen.state.steps]") == [0.01, 600]
+    seen.page.click("[data-lesson='1']")
+    assert "Training was stopped" in part.inner_text()
+    part.locator(".go").click()
+    part.locator(".answer table").wait_for(timeout=120_000)
+    assert seen.page.inner_text("#beta-value") == "0.01"  # of the second run, as heading and chart
+    assert "β 0.01" in seen.page.inner_text("#guess-text")
+    answer = part.locator(".answer").inner_text()
+    seen.page.click("[data-lesson='4']")
+    seen.page.click("[data-lesson='1']")
+    assert part.locator(".answer").inner_text() == answer
+
+
 def test_a_lesson_goes_from_prediction_to_explanation_by_keyboard(visit: Callable[..., Seen]) -> None:
     """Nothing is shown before the prediction; the answer is that of the policies that were trained."""
     seen = visit("#lesson=2")
