@@ -106,7 +106,7 @@ const Controls = (() => {
     const local = state.loss === "drawn" ? DrawnLoss.local(draft) : losses[state.loss].slope !== undefined ? { slope: losses[state.loss].slope, bend: losses[state.loss].curvature, kappa: losses[state.loss].curvature / -losses[state.loss].slope } : null;
     if (!local) return "";
     const held = local.kappa * state.beta, beta = (kappa) => short(held / kappa, 2);
-    const same = local.kappa > 0 ? ` Near the reference it holds the policy back as strongly as DPO at β ${beta(0.5)} or IPO at β ${beta(1)}.` : ` It does not bend at 0: near the reference nothing holds the policy back${state.loss === "hinge" ? ", until a margin is 1/β" : ""}.`;
+    const same = local.kappa > 0 ? ` Near the reference it holds the policy back as strongly as DPO at β ${beta(0.5)} or IPO at β ${beta(1)}.` : local.kappa < 0 ? " It bends downwards at 0: a margin that has grown is pushed on the more." : ` It does not bend at 0: near the reference nothing holds the policy back${state.loss === "hinge" ? ", until a margin is 1/β" : ""}.`;
     return `${state.loss === "drawn" ? limit : ""}f′(0) = ${fixed(local.slope)}, f″(0) = ${fixed(local.bend)}, κ = f″/|f′| = ${fixed(local.kappa)}.${same}${state.loss === "hinge" ? "" : " The hinge (SLiC) has κ = 0."}`;
   }
   function listenToPad() {

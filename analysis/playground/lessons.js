@@ -4,9 +4,9 @@ const Lessons = (() => {
   const { data, state } = Screen;
   const { short, fixed, element, replace } = Drawing;
   const $ = (id) => document.getElementById(id);
-  const SEEDS = data.lessonSeeds;
+  const SEEDS = data.lessonSeeds, OWN = { beta: 0.01, pairs: 256, steps: 600 }; /* of a lesson's run, unless it says otherwise */
   const shown = new Map(); /* of each lesson that was opened: its parts, and whether a question of it was answered */
-  let open_ = null, running = [];
+  let opened = null, running = [];
 
   /* what is measured of the paths of a run, a number for each seed */
   const last = (name, scale = 1) => (paths) => paths.map((path) => scale * path.frames.at(-1)[name]);
@@ -44,16 +44,17 @@ const Lessons = (() => {
   /* the controls of a run, and what it trains with */
   function controlsFor(run) {
     const { name, width, online, ...own } = run;
-    return { ...data.start, lesson: state.lesson, prompt: state.prompt, beta: 0.01, ...own, online: online ? data.online.refresh : 0, width: width || 0 };
+    return { ...data.start, lesson: state.lesson, prompt: state.prompt, ...OWN, ...own, online: online ? data.online.refresh : 0, width: width || 0 };
   }
   const settingsFor = (run) => Screen.settingsOf(controlsFor(run));
   async function train(question, progress) {
+    const lesson = opened;
     const seeds = Array.from({ length: SEEDS }, (_, i) => i), found = [];
     for (const [number, run] of question.runs.entries()) {
       const of = question.runs.length > 1 ? ` (${number + 1} of ${question.runs.length})` : "";
       progress(`${run.name}${of}: training ${SEEDS} ${run.width ? "proxies" : "policies, a seed each"}`);
       Screen.adopt(controlsFor(run));
-      shown.get(state.lesson).last = run;
+      shown.get(lesson.id).last = run;
       if (run.width) {
         if (!number) Screen.showBest(null, "");
         let ready = 0;
@@ -67,7 +68,7 @@ const Lessons = (() => {
         const each = [];
         if (Screen.trainer().where === "Python") for (const seed of seeds) each.push(await ask(seed)); /* one at a time */
         else each.push(...(await Promise.all(seeds.map(ask))));
-        if (each.includes(null)) return null;
+        if (each.includes(null) || opened !== lesson) return null;
         const middle = (name) => each[0].n.map((_, i) => Statistics.mean(each.map((one) => one[name][i])));
         Screen.showBest({ ...each[0], kl: middle("kl"), gold: middle("gold"), proxy: middle("proxy") }, number ? question.runs[number - 1].name : "");
         found.push(each);
@@ -77,19 +78,24 @@ const Lessons = (() => {
         Screen.show(stack);
         const ended = await stack.ended;
         if (ended.stopped) return null;
-        await shownToTheEnd();
+        await shownToTheEnd(stack, lesson);
+        if (opened !== lesson) return null;
         found.push(ended.paths);
         if (number < question.runs.length - 1) Screen.addGhost(stack);
       }
     }
     return found;
   }
-  const shownToTheEnd = () => new Promise((done) => { const look = () => (Screen.ended() || document.hidden ? done() : setTimeout(look, 50)); look(); });
+  /* or until nobody watches any more */
+  const shownToTheEnd = (stack, lesson) => new Promise((done) => {
+    const look = () => (!Screen.playing() || document.hidden || Screen.current() !== stack || opened !== lesson ? done() : setTimeout(look, 50));
+    look();
+  });
   function measured(question, found) {
     const of = (name, i = 0) => MEASURES[name][0](found[i]);
     const values = question.runs.map((_, i) => of(question.measure, i)), unit = MEASURES[question.measure][2];
     const means = values.map((each) => Statistics.interval(each)), compared = verdict(values);
-    const texts = { a: written(means[0], unit), b: means[1] ? written(means[1], unit) : "—", size: written({ mean: Math.abs(means[0].mean), half: means[0].half }, unit), d: written({ mean: compared.mean, half: compared.half }, unit) };
+    const texts = { a: written(means[0], unit), b: means[1] ? written(means[1], unit) : "—", size: written({ mean: Math.abs(means[0].mean), half: means[0].half }, unit) };
     for (const name of question.also || []) texts[name] = written(Statistics.interval(of(name)), MEASURES[name][2]);
     return { means, compared, texts, unit };
   }
@@ -120,15 +126,16 @@ const Lessons = (() => {
       const guess = predicted(), where = question.click ? Screen.guess() : null;
       if (guess === null || !Number.isFinite(guess)) { told.textContent = "Predict first: choose or write what you expect."; return; }
       if (question.click && !where && !part.dataset.asked) { part.dataset.asked = "yes"; told.textContent = "Click in the chart, too, where you think the path will end (or press the button again without)."; return; }
+      const lesson = opened;
       button.setAttribute("aria-disabled", "true");
       Screen.clear();
-      const keep = setInterval(() => where && !Screen.guess() && Screen.keepGuess(where), 30);
+      const keep = setInterval(() => where && opened === lesson && !Screen.guess() && Screen.keepGuess(where), 30);
       const found = await train(question, (text) => { told.textContent = `${text} …`; });
       clearInterval(keep);
       button.removeAttribute("aria-disabled");
       told.textContent = found ? "" : "Training was stopped. Press the button to train again.";
       if (!found) return;
-      shown.get(state.lesson).answered = true;
+      shown.get(lesson.id).answered = true;
       tell(question, guess, measured(question, found), answer);
       done();
       answer.focus({ preventScroll: true });
@@ -145,18 +152,18 @@ const Lessons = (() => {
     for (const name of question.also || []) { const row = element("tr"); row.append(element("th", MEASURES[name][1], { scope: "row" }), element("td", texts[name], { class: "number" })); body.append(row); }
     table.append(element("caption", `${several ? question.runs.map((run) => run.name).join(", ") : label}: mean of ${SEEDS} seeds with its 95 % interval`), body);
     const said = right ? "As you predicted." : question.number ? `Not quite: you said ${short(guess)}${unit ? ` ${unit}` : ""}.` : `Not as you predicted. What came out: ${question.answers[compared.which]}.`;
-    const body_ = filled(explained(question, compared.which), texts);
-    replace(answer, [element("p", said, { class: right ? "right" : "wrong" }), table, ...paragraphs(body_)]);
+    const body_text = filled(explained(question, compared.which), texts);
+    replace(answer, [element("p", said, { class: right ? "right" : "wrong" }), table, ...paragraphs(body_text)]);
     answer.dataset.which = question.number ? texts.a : compared.which;
   }
 
   function show() {
     const chosen = data.lessons.find((lesson) => lesson.id === state.lesson) || null;
     for (const link of $("lessons").querySelectorAll("button")) link.setAttribute("aria-current", String(Number(link.dataset.lesson) === (chosen ? chosen.id : 0)));
-    if (chosen === open_) return;
+    if (chosen === opened) return;
     running.forEach((job) => job.cancel());
     running = [];
-    open_ = chosen;
+    opened = chosen;
     $("lesson").hidden = !chosen;
     document.body.classList.toggle("learning", Boolean(chosen));
     if (!chosen) { replace($("lesson"), []); return; }
@@ -207,5 +214,5 @@ const Lessons = (() => {
     if (location.hash === "#sheet") { document.body.classList.add("teaching"); $("teacher-part").open = true; }
     show();
   }
-  return { open, show, answered: () => Boolean(shown.get(state.lesson)?.answered), wantsClick: () => Boolean(open_ && open_.question[0].click), MEASURES, settingsFor, measured, train };
+  return { open, show, answered: () => Boolean(shown.get(state.lesson)?.answered), wantsClick: () => Boolean(opened && opened.question[0].click), MEASURES, settingsFor, measured, train };
 })();

@@ -4,8 +4,6 @@ What trains in the page is the compiled engine as WebAssembly, in workers; a pol
 load anything, or to run any script other than those that are in it.
 """
 
-import base64
-import gzip
 import json
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
@@ -105,11 +103,9 @@ def dash_of(linestyle: Any) -> str:
     return "" if isinstance(linestyle, str) else " ".join(f"{2 * part:g}" for part in linestyle[1])
 
 
-def playground_page(
-    data: Mapping[str, Any], *, about: str, engine: bytes = b"", tables: bytes = b"", token: str = ""
-) -> str:
-    """The page. engine and tables: WebAssembly and what it holds of the world, for a page that trains by itself; token:
-    of the server behind one that does not.
+def playground_page(data: Mapping[str, Any], *, about: str, engine: str = "", tables: str = "", token: str = "") -> str:
+    """The page. engine and tables: WebAssembly and what it knows of the world, packed, for one that trains by itself;
+    token: of the server behind one that does not.
     """
     scripts = [own_file("drawing.js"), *map(script, SCRIPTS)]
     _, words = lessons_and_words()
@@ -128,17 +124,12 @@ def playground_page(
             style=Markup(own_file("page.css") + script("playground.css")),
             hashes=Markup(script_hashes(scripts)),
             data=Markup(text),
-            engine=packed(engine),
-            tables=packed(tables),
+            engine=engine,
+            tables=tables,
             worker=Markup("\n".join(map(script, WORKER))),
             scripts=[Markup(each) for each in scripts],
         )
     )
-
-
-def packed(content: bytes) -> str:
-    """Bytes as the page holds them: compressed, in base64; nothing for nothing."""
-    return base64.b64encode(gzip.compress(content, mtime=0)).decode() if content else ""
 
 
 def write_playground(page: str, target: Path) -> Path:

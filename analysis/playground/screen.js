@@ -32,7 +32,7 @@ const Screen = (() => {
   const main = () => current && current.paths[0];
   const framesOf = (path) => path.frames;
   function trouble(text) { $("trouble").hidden = !text; $("trouble").textContent = text || ""; }
-  function start_(settings, seeds, options, each) {
+  function launch(settings, seeds, options, each) {
     const run = { settings, seeds, paths: seeds.map((seed) => ({ seed, frames: [], diverged: 0 })), done: false };
     const job = trainer.train(settings, seeds, (i, frame) => {
       if (frame.diverged) run.paths[i].diverged = frame.step; else run.paths[i].frames.push(frame);
@@ -61,7 +61,7 @@ const Screen = (() => {
     waits = $("predict").checked || asks();
     playing = !waits;
     trouble("");
-    current = start_(settingsOf(), seedsOf(), {}, later);
+    current = launch(settingsOf(), seedsOf(), {}, later);
     showPlay();
     later();
   }
@@ -76,12 +76,14 @@ const Screen = (() => {
   let asked = null;
   async function askBest() {
     if (asked) asked.cancel();
-    best = null;
+    asked = best = null;
     if (!state.width) { later(); return; }
-    asked = trainer.ask("bestOfN", { settings: { ...settingsOf(), seed: state.seed, width: state.width } });
+    const job = (asked = trainer.ask("bestOfN", { settings: { ...settingsOf(), seed: state.seed, width: state.width } }));
     $("width").setAttribute("aria-busy", "true");
-    const { found, cancelled } = await asked.ended;
+    const { found, cancelled, error } = await job.ended;
+    if (asked !== job) return;
     $("width").removeAttribute("aria-busy");
+    if (error) trouble(error);
     if (found && !cancelled) { best = found; later(); }
   }
 
@@ -105,7 +107,7 @@ const Screen = (() => {
     };
     show();
     for (const beta of data.betas) {
-      const run = start_({ ...settings, beta }, seeds, { detail: false, every: true }, show);
+      const run = launch({ ...settings, beta }, seeds, { detail: false, every: true, last: true }, show);
       mine.push(run);
       if (trainer.where === "Python") await run.ended; /* one stack at a time */
       if (climbing !== mine) return;
@@ -305,11 +307,11 @@ const Screen = (() => {
     if (!frame) return "The policy begins as the reference.";
     const frames = framesOf(main()), name = nameOf(current.settings);
     if (!ended()) return `${name}, step ${frame.step}: KL ${fixed(frame.kl)} nats, gold ${fixed(frame.gold)}${oracle ? ` of at most ${fixed(bestAt(frame.kl))}` : ""}; training loss ${short(frame.loss)}.`;
-    if (main().diverged) return `${name} diverged at step ${main().diverged}: its numbers left what a computer can hold. A larger β or a smaller learning rate helps.`;
+    if (main().diverged) return `${name} diverged at step ${main().diverged}: its numbers left what a computer can hold. A smaller learning rate helps, or another β.`;
     const top = frames.reduce((most, each) => (each.gold > most.gold ? each : most)), end = frames.at(-1), first = frames[0];
     const rise = top.step ? `gold rose to ${fixed(top.gold)} at ${fixed(top.kl, 1)} nats (step ${top.step}), then fell` : "gold fell";
-    const story = top.gold - end.gold > 0.05 ? `${rise} to ${fixed(end.gold)} at ${fixed(end.kl, 1)} nats` : `gold rose to ${fixed(end.gold)} at ${fixed(end.kl, 1)} nats`;
-    const meanwhile = end.loss < first.loss ? ` All the while the training loss fell, from ${short(first.loss)} to ${short(end.loss, 2)}.` : "";
+    const story = top.gold - end.gold > 0.05 ? `${rise} to ${fixed(end.gold)} at ${fixed(end.kl, 1)} nats` : `gold ${end.gold > 0.05 ? "rose to" : end.gold < -0.05 ? "fell to" : "stayed at"} ${fixed(end.gold)} at ${fixed(end.kl, 1)} nats`;
+    const meanwhile = end.loss < first.loss ? ` Meanwhile the training loss went from ${short(first.loss)} to ${short(end.loss, 2)}.` : "";
     return `${name}: ${story}${oracle ? `; the best policy has ${fixed(bestAt(end.kl))} there` : ""}.${meanwhile}${over()}`;
   }
   function frontierText() {
@@ -367,14 +369,21 @@ const Screen = (() => {
   }
 
   /* what is set, without training; and all of it anew, as a lesson begins */
-  function adopt(changes) { Object.assign(state, changes); linked = true; Controls.show(); remember(); }
+  function adopt(changes) {
+    const before = state.fluency;
+    Object.assign(state, changes);
+    linked = true;
+    Controls.show();
+    remember();
+    if (state.fluency !== before) { oracle = null; askOracle(); }
+  }
   function begin(changes) {
     stopLadder();
-    const before = state.fluency;
+    if (asked) asked.cancel();
+    asked = null;
     adopt(changes);
     ghosts = [];
     frontier = best = null;
-    if (state.fluency !== before) { oracle = null; askOracle(); }
     restart({ keep: false });
   }
   function showBest(found, name) { /* in place of a path; name: of what was shown before, and stays */
@@ -416,7 +425,7 @@ const Screen = (() => {
     if (!(found.beta > 0)) found.beta = start.beta;
     found.beta = inside(found.beta, 1e-4, 100); found.pairs = inside(Math.round(found.pairs), 2, 8192); found.noise = inside(found.noise, 0, 0.5); found.rate = inside(found.rate, 1e-5, 0.3);
     found.steps = inside(Math.round(found.steps), 10, 5000); found.seed = inside(Math.round(found.seed), 0, 9999); found.seeds = inside(Math.round(found.seeds), 1, 16); found.fluency = data.gold.fluency ? inside(found.fluency, 0, 10) : 0;
-    found.online = found.online ? data.online.refresh : 0; found.width = data.widths.includes(found.width) ? found.width : 0; found.prompt = inside(Math.round(found.prompt), 0, data.prompts.length - 1);
+    found.online = found.online ? data.online.refresh : 0; found.width = data.widths.includes(found.width) ? found.width : 0; found.lesson = data.lessons.some((lesson) => lesson.id === found.lesson) ? found.lesson : 0; found.prompt = inside(Math.round(found.prompt), 0, data.prompts.length - 1);
     if (!DrawnLoss.isFalling(found.handles)) found.handles = start.handles;
     Object.assign(state, found);
   }
@@ -484,10 +493,11 @@ const Screen = (() => {
   return {
     data, state, losses, start, BETAS, open, set, later, settingsOf, seedsOf, difference, color, bestAt, PROMPT,
     adopt, begin, showBest,
-    stack: (settings, seeds, each) => start_(settings, seeds, {}, each),
+    stack: (settings, seeds, each) => launch(settings, seeds, {}, each),
     show(run) { if (current && current !== run) current.cancel(); current = run; guess = null; shown = 0; waits = false; playing = true; before = performance.now(); showPlay(); later(); },
     addGhost, clear() { stopLadder(); ghosts = []; frontier = null; later(); },
     guess: () => guess,
+    playing: () => playing,
     trainer: () => trainer, current: () => current, ended,
     keepGuess(where) { guess = where; later(); },
   };

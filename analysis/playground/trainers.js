@@ -38,8 +38,8 @@ const Trainers = (() => {
     return {
       where: "this page",
       /* A stack: a policy for each seed; each(number of the seed, frame). */
-      train(settings, seeds, each, { detail = true, every = false } = {}) {
-        const started = seeds.map((seed, i) => start({ kind: "train", settings: { ...settings, seed }, detail: detail && i === 0, every }, (frame) => each(i, frame)));
+      train(settings, seeds, each, { detail = true, every = false, last = false } = {}) {
+        const started = seeds.map((seed, i) => start({ kind: "train", settings: { ...settings, seed }, detail: detail && i === 0, every, last }, (frame) => each(i, frame)));
         return { ended: Promise.all(started.map((one) => one.ended)), cancel: () => started.forEach((one) => one.cancel()) };
       },
       ask: (kind, more) => start({ kind, ...more }, () => {}),
@@ -57,6 +57,7 @@ const Trainers = (() => {
       source.addEventListener("frame", (event) => { const { policy, frame } = JSON.parse(event.data); each(policy, frame); });
       source.addEventListener("found", (event) => close({ found: JSON.parse(event.data) }));
       source.addEventListener("ended", () => close({}));
+      source.addEventListener("stopped", () => close({ cancelled: true }));
       source.addEventListener("refused", (event) => close({ error: JSON.parse(event.data) }));
       source.onerror = () => close({ error: "Python no longer answers: start alignment-simulator playground --serve again" });
       return { ended, cancel: () => close({ cancelled: true }) };

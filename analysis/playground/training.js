@@ -47,17 +47,17 @@ const Training = (() => {
   const LOSSES = ["logistic", "hinge", "squared", "exponential", "truncated_quadratic", "savage"];
   const sum = (values) => values.reduce((a, b) => a + b, 0);
   const mean = (values) => sum(values) / values.length;
+  const roundEven = (x) => { const r = Math.round(x); return Math.abs(x % 1) === 0.5 && r % 2 ? r - 1 : r; }; /* halves go to the even number */
 
   /* Checkpoints: `count` different steps from 0 to `steps`, even in the logarithm as far as whole numbers allow. */
   function checkpointSteps(steps, count) {
     if (count > steps) return Array.from({ length: steps + 1 }, (_, i) => i);
     if (count === 2) return [0, steps];
     const chosen = [0];
-    const even = (x) => { const r = Math.round(x); return Math.abs(x % 1) === 0.5 && r % 2 ? r - 1 : r; }; /* halves go to the even number */
     for (let left = count - 1; left > 0; left -= 1) {
       const at = chosen[chosen.length - 1], last = Math.max(at, 1);
       const ideal = chosen.length > 1 ? last * (steps / last) ** (1 / left) : 1;
-      chosen.push(Math.min(Math.max(even(ideal), at + 1), steps - left + 1));
+      chosen.push(Math.min(Math.max(roundEven(ideal), at + 1), steps - left + 1));
     }
     return chosen;
   }
@@ -258,20 +258,19 @@ const Training = (() => {
 
     /* Sums over all responses of a policy. */
     function measure(logs, { gold, fluency: ofFluency }) {
-      let kl = 0, entropy = 0, goldSum = 0, fluencySum = 0, squared = 0, gain = 0, spread = 0, broken = 0;
+      let kl = 0, entropy = 0, goldSum = 0, fluencySum = 0, squared = 0, gain = 0, spread = 0;
       for (let p = 0; p < P; p += 1) {
         let atReference = 0, square = 0, atMu = 0, muSquare = 0, own = 0;
         for (let i = p * G; i < (p + 1) * G; i += 1) {
           const prob = Math.exp(logs[i]), ratio = logs[i] - logReference[i];
           if (prob > 0) { own += prob * ratio; entropy -= prob * logs[i]; }
           goldSum += prob * gold[i]; fluencySum += prob * ofFluency[i];
-          if (breaks[i]) broken += prob;
           atReference += law[i] * ratio; square += law[i] * ratio * ratio; atMu += behaviour[i] * ratio; muSquare += behaviour[i] * ratio * ratio;
         }
         kl += own; gain += own - atReference; spread += square - atReference ** 2; squared += muSquare - atMu ** 2;
       }
       const deviation = Math.sqrt(Math.max(0, spread / P));
-      return { kl: kl / P, gold: goldSum / P, fluency: fluencySum / P, proxy: deviation ? gain / P / deviation : 0, entropy: entropy / P, muSquared: squared / P, ungrammatical: broken / P };
+      return { kl: kl / P, gold: goldSum / P, fluency: fluencySum / P, proxy: deviation ? gain / P / deviation : 0, entropy: entropy / P, muSquared: squared / P };
     }
 
     const SHOWN = 6, KNOWN = 4;
@@ -414,6 +413,7 @@ const Training = (() => {
       learner.pairs(pairs, () => 0);
       const [low, high] = compiled.firstWord(compiled.named(settings.seed, "proxy", "order", 0));
       const orderSeed = ((BigInt(high) << 32n) | BigInt(low)) >> 2n;
+      if (held < 1) throw new Error(`Of ${N} pairs none is held out, by which a proxy is judged: take more pairs.`);
       const batch = Math.min(own.batch, N);
       let best = Infinity, scores = null;
       try {
@@ -428,7 +428,6 @@ const Training = (() => {
       } finally { learner.close(); }
       return scores;
     }
-    const roundEven = (x) => { const r = Math.round(x); return Math.abs(x % 1) === 0.5 && r % 2 ? r - 1 : r; };
     /* Scores in gold's unit: times the a that fits sigma(a gap) to gold's soft labels on fresh pairs (Gao et al. 2023). */
     function inGoldsUnit(scores, { gold }) {
       const count = 8192, own = standardized(scores).values, cumulative = cumulated(law), sigma = (x) => 1 / (1 + Math.exp(-x));

@@ -14,7 +14,6 @@
     train: (job, alive) => world.train(job.settings, { detail: job.detail, every: job.every, pause: alive, frame: (frame) => postMessage({ id: job.id, frame }) }),
     oracle: async (job) => postMessage({ id: job.id, found: world.oracle(job.settings.fluency) }),
     bestOfN: async (job, alive) => postMessage({ id: job.id, found: await world.bestOfN(job.settings, alive) }),
-    drawnLoss: async (job) => postMessage({ id: job.id, found: world.drawnLoss(Float32Array.from(job.shape), Float32Array.from(job.z)) }),
   };
   async function work() {
     if (busy) return;
@@ -32,6 +31,6 @@
   onmessage = ({ data: message }) => {
     if (message.open) { world = Training.openWorld(message.open, message.module, message.tables); postMessage({ ready: true }); }
     else if (message.cancel !== undefined) cancelled.add(message.cancel);
-    else { queue.push(message); work(); }
+    else { if (message.last) queue.push(message); else queue.splice(queue.findIndex((job) => job.last) >>> 0, 0, message); work(); } /* what is watched comes first */
   };
 })();

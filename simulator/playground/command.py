@@ -1,5 +1,6 @@
 """What the command `playground` needs of the simulator: the world of a sweep, and how Python trains in it."""
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
@@ -20,7 +21,7 @@ from simulator.objectives.own_loss import own_loss
 from simulator.playground.recorded import Questions, no_runs, python_runs, recorded_runs
 from simulator.playground.server import Playground, address_of, new_token, open_server
 from simulator.playground.wasm.build import built_file
-from simulator.playground.world_data import check_world, world_data, world_tables
+from simulator.playground.world_data import check_room, check_world, packed_text, world_data, world_tables
 from simulator.sweeps.grid import read_sweep
 from simulator.sweeps.sweep import Sweep
 from simulator.user_code.loading import is_own
@@ -30,13 +31,28 @@ LEAST, MOST, COUNT = -4.0, 6.0, 21  # z at which the page has values of a loss
 
 def open_sweep(path: Path, overrides: Sequence[str], *, served: bool, out: Path) -> tuple[Sweep, World]:
     """The sweep and its world. Raises ConfigError where the playground cannot take it, or write to `out`."""
-    if not served and out.is_dir():
-        raise ConfigError(f"--out {out}: is a folder; name a file, such as {out / 'playground.html'}")
+    if not served:
+        check_target(out)
     sweep = read_sweep(path, overrides)
     check_world(sweep.settings_at({}), served=served)
     world = make_world(sweep)
     check_world(world.settings, served=served)
+    if not served:
+        check_room(world_tables(world))
     return sweep, world
+
+
+def check_target(out: Path) -> None:
+    """Raises ConfigError where no file can be written to `out`."""
+    if out.is_dir():
+        raise ConfigError(f"--out {out}: is a folder; name a file, such as {out / 'playground.html'}")
+    if out.exists() and not out.is_file():
+        raise ConfigError(f"--out {out}: is no ordinary file; name one, such as playground.html")
+    above = next((folder for folder in out.parents if folder.exists()), out)
+    if not above.is_dir():
+        raise ConfigError(f"--out {out}: {above} is a file, and no folder")
+    if not os.access(above, os.W_OK):
+        raise ConfigError(f"--out {out}: {above} may not be written to")
 
 
 def losses_to_choose(sweep: Sweep, *, served: bool) -> list[dict[str, Any]]:
@@ -83,9 +99,9 @@ def page_parts(
     return (world_data(world) | {"tables": tables_of(sweep)}, losses, python), runs["results_source"]
 
 
-def engine_and_tables(world: World) -> tuple[bytes, bytes]:
-    """What a page needs that trains by itself: the engine as WebAssembly, and the world's tables."""
-    return built_file(), world_tables(world)
+def engine_and_tables(world: World) -> tuple[str, str]:
+    """What a page needs that trains by itself, packed: the engine as WebAssembly, and the world's tables."""
+    return packed_text(built_file()), packed_text(world_tables(world))
 
 
 def serve_page(

@@ -16,13 +16,14 @@ from simulator.api.training import train
 from simulator.api.world import World
 from simulator.measurement.ladder import ladder
 from simulator.playground.shown import all_log_probs, masses, seen_in
-from simulator.playground.world_data import breaks_of
+from simulator.playground.world_data import FRESH, REFRESH, breaks_of
 
 Array = np.ndarray
 
 LATE = 300  # the step that "late" measures begin at
 FRAMES = 80  # checkpoints of a lesson's run
 LARGEST = 1024  # n of best-of-n
+PAIRS, STEPS = 256, 600  # of a lesson's run, unless it says otherwise
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,10 +45,24 @@ class Trained:
         return np.sort(self.policies.curves["step"].unique())
 
 
+def online_settings(refresh: int) -> dict[str, Any]:
+    """The keys of online training, or of offline training for 0, whatever the sweep says."""
+    return {"online.refresh": refresh, "online.keep": "all", "online.labeller": "gold"} | (
+        {"online.pairs": FRESH} if refresh else {}
+    )
+
+
+def rungs_of_page() -> list[int]:
+    """The n of best-of-n that the page has: those of `ladder` without 5, which lies beside 4 and 6."""
+    return [n for n in ladder(LARGEST) if n != 5]
+
+
 def ends_of(world: World, losses: Sequence[str], betas: Sequence[float], seeds: int) -> dict[str, tuple[float, ...]]:
     """KL, gold and the policy's own opinion at the end of training, by loss, beta and seed as the page names them."""
-    pairs = [world.preferences(seed=seed) for seed in range(seeds)]
-    policies = train(world, pairs, loss=list(losses), beta=list(betas), seed=list(range(seeds)), checkpoints=2)
+    pairs, offline = [world.preferences(seed=seed) for seed in range(seeds)], online_settings(0)
+    policies = train(
+        world, pairs, loss=list(losses), beta=list(betas), seed=list(range(seeds)), checkpoints=2, settings=offline
+    )
     last = policies.curves[policies.curves["step"] == world.settings.train.steps]
     last = last[last["status"] == "ok"]
     return {
@@ -58,8 +73,7 @@ def ends_of(world: World, losses: Sequence[str], betas: Sequence[float], seeds: 
 
 def trained(world: World, run: Mapping[str, Any], seeds: int) -> Trained:
     """Train the policies of a question's run."""
-    online = {"online.refresh": 50, "online.pairs": 64} if run.get("online") else {}
-    count, noise = run.get("pairs", world.settings.data.pairs), run.get("noise", world.settings.data.label_noise)
+    count, noise = run.get("pairs", PAIRS), run.get("noise", world.settings.data.label_noise)
     pairs = [world.preferences(count, seed=seed, label_noise=noise) for seed in range(seeds)]
     policies = train(
         world,
@@ -67,9 +81,9 @@ def trained(world: World, run: Mapping[str, Any], seeds: int) -> Trained:
         loss=run.get("loss", "logistic"),
         beta=run.get("beta", 0.01),
         seed=list(range(seeds)),
-        steps=run.get("steps"),
+        steps=run.get("steps", STEPS),
         checkpoints=FRAMES,
-        settings=online,
+        settings=online_settings(REFRESH if run.get("online") else 0),
     )
     return Trained(world=world, policies=policies, pairs=pairs)
 
@@ -135,8 +149,8 @@ def best_gold(world: World, run: Mapping[str, Any], seeds: int) -> Array:
     """Gold of the best n against a proxy of a width, [seeds]."""
     found = []
     for seed in range(seeds):
-        proxy = train_proxy(world, world.preferences(seed=seed), width=run["width"], members=1, seed=seed)
-        rungs = [n for n in ladder(LARGEST) if n != 5]
+        proxy = train_proxy(world, world.preferences(PAIRS, seed=seed), width=run["width"], members=1, seed=seed)
+        rungs = rungs_of_page()
         found.append(best_of_n(world, proxy, n=rungs)["gold"].max())
     return np.array(found)
 

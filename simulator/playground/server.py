@@ -9,9 +9,10 @@ this machine as its host, so that no page of the web reaches the server by a nam
 import json
 import secrets
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import count
 from socketserver import BaseServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -24,8 +25,8 @@ from simulator.api.reward_models import best_of_n, train_proxy
 from simulator.api.training import training
 from simulator.api.world import World
 from simulator.common.errors import ConfigError
-from simulator.measurement.ladder import ladder
 from simulator.playground.drawn_loss import drawn_loss
+from simulator.playground.python_runs import online_settings, rungs_of_page
 from simulator.playground.shown import all_log_probs, frame_of, seen_in
 from simulator.playground.world_data import breaks_of
 from simulator.sweeps.sweep import Sweep
@@ -34,9 +35,9 @@ HOST = "127.0.0.1"
 NAMES = (HOST, "localhost")
 LARGEST_QUERY = 20_000  # characters
 FRAMES = 60  # checkpoints of a path that is watched
-LARGEST = 1024  # n of best-of-n
-FRESH = 64  # pairs that are labelled at a time, online
 LARGEST_NUMBER, MOST_SEEDS = 100_000, 64  # of what is asked for
+MOST_WORLDS = 8  # that are held
+PATIENCE = 60  # seconds that a reader may take
 KEYS = frozenset(("loss", "beta", "pairs", "noise", "rate", "steps", "fluency", "online", "shape", "seed", "width"))
 Query = Mapping[str, Any]
 Send = Callable[[str, Any], None]
@@ -48,10 +49,11 @@ class Stacks:
 
     lock: threading.Lock = field(default_factory=threading.Lock)
     newest: dict[str, int] = field(default_factory=dict)
+    numbers: Iterator[int] = field(default_factory=count)
 
     def begin(self, kind: str) -> Callable[[], bool]:
         """A new stack of a kind; what it gives says whether that is still the newest."""
-        mine = self.newest[kind] = self.newest.get(kind, 0) + 1
+        mine = self.newest[kind] = next(self.numbers)
         return lambda: self.newest[kind] == mine
 
 
@@ -70,6 +72,8 @@ class Playground:
         """The world with the weight of fluency in gold that the controls say. Raises ConfigError."""
         weight = number(settings, "fluency")
         if weight not in self.worlds:
+            if len(self.worlds) >= MOST_WORLDS:
+                self.worlds.pop(next(iter(self.worlds)))
             self.worlds[weight] = make_world(self.sweep, {"gold.fluency": weight})
         return self.worlds[weight]
 
@@ -85,6 +89,8 @@ class Playground:
         with self.stacks.lock:
             if newest():
                 (self.train if kind == "train" else self.best)(query, settings, send, newest)
+            else:
+                send("stopped", None)
 
     def loss(self, settings: Query) -> Any:
         """The loss that the controls say: drawn, or one that the page offers. Raises ConfigError."""
@@ -113,12 +119,13 @@ class Playground:
             steps=steps,
             learning_rate=number(settings, "rate"),
             checkpoints=None if query.get("every") else min(FRAMES, steps),
-            settings={"online.refresh": refresh, "online.pairs": FRESH} if refresh else {},
+            settings=online_settings(refresh),
         )
         breaks = breaks_of(world)
         seen, laws, step = [seen_in(world, [some], breaks) for some in pairs], np.zeros(0), -1
         for row in stack:
             if not newest():
+                send("stopped", None)
                 return
             if row["step"] != step:
                 step, laws = row["step"], all_log_probs(world, stack.policies.parameters)
@@ -131,7 +138,7 @@ class Playground:
         """Train a reward model, and send gold and its own score of the best of n by it."""
         world, seed, width = self.world(settings), whole(settings, "seed", least=0), whole(settings, "width")
         pairs = self.pairs(world, settings, seed)
-        rungs = [n for n in ladder(LARGEST) if n != 5]
+        rungs = rungs_of_page()
         rows = best_of_n(world, train_proxy(world, pairs, width=width, members=1, seed=seed), n=rungs)
         columns = {name: rows[name].tolist() for name in ("kl", "gold", "proxy")}
         send("found", {"width": width, "n": rungs, **columns})
@@ -172,12 +179,16 @@ class Handler(BaseHTTPRequestHandler):
 
     playground: Playground
     protocol_version = "HTTP/1.0"
+    timeout = PATIENCE
 
     def do_GET(self) -> None:
         """The page, or events."""
-        place = urlsplit(self.path)
-        query = parse_qs(place.query)
-        if not self.is_local():
+        try:
+            place, is_local = urlsplit(self.path), self.is_local()
+            query = parse_qs(place.query)
+        except ValueError:
+            return self.refuse(400, "this is no address")
+        if not is_local:
             return self.refuse(403, "this server answers to 127.0.0.1 and localhost only")
         if not secrets.compare_digest(query.get("token", [""])[0].encode(), self.playground.token.encode()):
             return self.refuse(403, "the address lacks the token; open the one that the command printed")
@@ -209,8 +220,8 @@ class Handler(BaseHTTPRequestHandler):
                 self.playground.answer(kind, query, self.send)
             except (ConfigError, ValueError) as error:
                 self.send("refused", str(error))
-        except (BrokenPipeError, ConnectionResetError):
-            self.playground.stacks.begin(kind)
+        except OSError:  # nobody reads: what trained has ended with it
+            return
 
     def send(self, event: str, value: Any) -> None:
         """Send an event; numbers that JSON does not have are sent as null."""

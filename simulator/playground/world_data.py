@@ -3,6 +3,8 @@
 Shapes: P prompts, G responses of T tokens in all, D numbers of the reference's row.
 """
 
+import base64
+import gzip
 from typing import Any
 
 import numpy as np
@@ -16,14 +18,23 @@ from simulator.settings.tables import Settings
 from simulator.worlds.components import content_of, fluency_under, language_of
 from simulator.worlds.enumerable import EnumerableWorld, scores_of_all
 
-LARGEST = 16_384  # responses in all, so that the page stays below 400 kB
+LARGEST = 16_384  # responses in all
 SPELLED = {"prompt": "prompts", "chosen": "chosen", "rejected": "rejected"}
+SMALLEST_PROXY = 16
+REFRESH, FRESH = 50, 64  # steps between fresh pairs, online, and how many
+TABLES = 130_000  # bytes of a world's tables in the page, so that it stays below 400 kB
 SERVED = 2**18  # of a world that Python trains in
 
 
 def check_world(settings: Settings, *, served: bool) -> None:
     """Raises ConfigError where a world cannot be shown in the page, or behind it."""
     world, policy = settings.world, settings.policy
+    if settings.data.labeller != "gold":
+        raise ConfigError(f'data.labeller = "{settings.data.labeller}": gold labels the pairs of the playground')
+    if SMALLEST_PROXY % settings.proxy.heads:
+        raise ConfigError(
+            f"proxy.heads = {settings.proxy.heads}: must divide {SMALLEST_PROXY}, the least width of proxies here"
+        )
     if world.kind != "enumerable":
         raise ConfigError(f'world.kind = "{world.kind}": the playground needs one in which every response is listed')
     count, most = world.prompts * world.vocabulary**world.response_length, SERVED if served else LARGEST
@@ -36,6 +47,21 @@ def check_world(settings: Settings, *, served: bool) -> None:
         raise ConfigError(
             f"policy.width = {policy.width}: must be a multiple of {WIDTHS} in the page; --serve takes any"
         )
+
+
+def check_room(tables: bytes) -> None:
+    """Raises ConfigError where a world's tables would take more room than the page has for them."""
+    size = len(packed_text(tables))
+    if size > TABLES:
+        raise ConfigError(
+            f"this world would take {size / 1000:,.0f} kB of the page: must be at most {TABLES / 1000:,.0f}, so that "
+            "the page stays below 400 kB; take fewer responses, or a policy.width of 16; --serve takes more"
+        )
+
+
+def packed_text(content: bytes) -> str:
+    """Bytes as the page holds them: compressed, in base64; nothing for nothing."""
+    return base64.b64encode(gzip.compress(content, mtime=0)).decode() if content else ""
 
 
 def enumerable(world: World) -> EnumerableWorld:
@@ -107,7 +133,7 @@ def packed(breaks: np.ndarray) -> np.ndarray:
 
 def training_data(settings: Settings) -> dict[str, Any]:
     """How policies and proxies are trained in the page, unless a control says otherwise."""
-    data, train, proxy, online = settings.data, settings.train, settings.proxy, settings.online
+    data, train, proxy = settings.data, settings.train, settings.proxy
     return {
         "data": {
             "pairs": data.pairs,
@@ -140,6 +166,6 @@ def training_data(settings: Settings) -> dict[str, Any]:
             "heldOut": proxy.held_out,
             "loss": proxy.loss,
         },
-        "online": {"refresh": online.refresh or 50, "pairs": online.pairs if online.refresh else 64},
+        "online": {"refresh": REFRESH, "pairs": FRESH},
         "simpoMargin": MARGIN.default,
     }

@@ -2,6 +2,7 @@
 
 import json
 import re
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
@@ -16,14 +17,16 @@ from playwright.sync_api import Browser, Page
 from scipy.stats import t as student
 
 import run
-from analysis.playground.page import LIMIT, script
+from analysis.playground.lessons import SEEDS, questions
+from analysis.playground.page import LIMIT, page_data, playground_page, script
 from simulator import best_of_n, train, train_proxy
 from simulator.api.training import training
 from simulator.api.world import World
 from simulator.common.random_streams import random_stream as stream
 from simulator.objectives.losses.gpo import LOSSES
-from simulator.playground.command import open_sweep
+from simulator.playground.command import open_sweep, page_parts
 from simulator.playground.python_runs import MEASURES, Trained, at_peaks
+from simulator.playground.server import Playground, address_of, open_server
 from simulator.playground.shown import all_log_probs, masses, responses_shown, seen_in
 from simulator.playground.world_data import breaks_of
 from simulator.sweeps.grid import read_sweep
@@ -648,3 +651,61 @@ def test_a_browser_that_cannot_run_it_says_so(visit: Callable[..., Seen], browse
     page.locator("#trouble").wait_for()
     assert "--serve" in page.inner_text("#trouble")
     page.close()
+
+
+def test_a_lesson_that_is_left_trains_no_further(visit: Callable[..., Seen]) -> None:
+    """Also where it was paused: nothing of it comes up in free play or in another lesson."""
+    seen = visit("#steps=50")
+    seen.page.click("[data-lesson='4']")
+    part = seen.page.locator(".question").first
+    part.locator("input").first.check()
+    part.locator(".go").click()
+    seen.until("Screen.current().settings.pairs === 64 && Screen.playing()")
+    seen.page.click("#play")
+    seen.page.click("[data-lesson='0']")
+    seen.is_at_its_end()
+    seen.page.wait_for_timeout(1000)
+    assert seen.page.evaluate("[Screen.current().settings.loss, Screen.current().settings.pairs]") == ["logistic", 256]
+    assert seen.page.locator(".ghost").count() == 0
+
+
+def test_too_few_pairs_for_a_proxy_are_said(visit: Callable[..., Seen]) -> None:
+    seen = visit("#pairs=4&width=16&steps=50&seeds=1")
+    seen.until("!document.getElementById('trouble').hidden")
+    assert "Of 4 pairs none is held out" in seen.page.inner_text("#trouble")
+
+
+def test_python_behind_the_page(browser: Browser, opened: tuple[Sweep, World]) -> None:
+    """The same page: it trains, a control stops what trains, and all betas are trained one after the other."""
+    sweep, world = opened
+    (data, losses, python), made_with = page_parts(sweep, world, questions(), SEEDS, pytest.fail, served=True)
+    page = playground_page(page_data(data, losses, python, served=True), about=made_with, token="secret")
+    names = frozenset(loss["name"] for loss in losses)
+    behind = Playground(sweep=sweep, page=page, token="secret", losses=names, worlds={1.0: world})
+    errors: list[str] = []
+    with open_server(behind, 0) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        seen = Seen(page=browser.new_page())
+        seen.page.on("pageerror", lambda error: errors.append(str(error)))
+        seen.page.goto(f"{address_of(server, 'secret')}#loss=ganpo&steps=4000&seeds=1")
+        seen.until("Screen.trainer() && Screen.current() && Screen.current().paths[0].frames.length > 2")
+        for steps in ("100", "300", "100"):
+            seen.page.select_option("#steps", steps)
+        seen.is_at_its_end()
+        assert "Python trained this policy as you watched." in seen.page.inner_text("#bridge")
+        assert seen.page.evaluate("Screen.current().paths[0].frames.at(-1).step") == 100
+        seen.page.check("input[name=loss][value=logistic]", force=True)
+        seen.is_at_its_end()
+        frames = seen.page.evaluate("Screen.current().paths[0].frames")
+        rows = train(world, world.preferences(seed=0), beta=0.01, seed=0, steps=100, checkpoints=60).curves
+        assert [frame["kl"] for frame in frames] == rows["kl"].tolist()
+        seen.page.click("#ladder")
+        seen.until("document.getElementById('ladder').textContent.startsWith('Stop (1')")
+        seen.page.select_option("#pairs", "64")
+        seen.until("document.getElementById('ladder').textContent === 'Train all β'")
+        seen.is_at_its_end()
+        assert seen.page.evaluate("Screen.current().settings.pairs") == 64
+        assert seen.page.locator("#trouble").is_hidden()
+        seen.page.close()
+        server.shutdown()
+    assert errors == []

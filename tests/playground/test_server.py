@@ -2,6 +2,8 @@
 
 import http.client
 import json
+import os
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from http.server import ThreadingHTTPServer
@@ -193,20 +195,48 @@ def test_a_newer_stack_stops_the_older(served: Served) -> None:
     events = served.ask("train", settings=SETTINGS, seeds=[0])
     assert events[-1][0] == "ended"
     rest = older.read().decode()
-    assert "event: ended" not in rest
-    steps = [event_of(part)[1]["frame"]["step"] for part in ("event: frame\n" + rest).strip().split("\n\n")]
-    assert max(steps) < 4000
+    *frames, (last, _) = [event_of(part) for part in ("event: frame\n" + rest).strip().split("\n\n")]
+    assert last == "stopped"
+    assert max(value["frame"]["step"] for _, value in frames) < 4000
 
 
-def test_a_reader_that_goes_stops_the_stack(served: Served) -> None:
-    slow = {**SETTINGS, "steps": 5000}
-    query = json.dumps({"settings": slow, "seeds": list(range(16)), "detail": False})
-    reader = served.get("/train", token=served.behind.token, query=query)
-    reader.readline()
-    reader.close()
+def test_a_reader_that_goes_stops_the_stack(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At a checkpoint soon after, and no stack of somebody else."""
+    trained, own = [], Playground.train
+
+    def watched(self: Playground, query: Any, settings: Any, send: Any, newest: Any) -> None:
+        def noted(event: str, value: Any) -> None:
+            trained.append(value["frame"]["step"] if event == "frame" else event)
+            send(event, value)
+
+        own(self, query, settings, noted, newest)
+
+    monkeypatch.setattr(Playground, "train", watched)
+    query = json.dumps({"settings": {**SETTINGS, "steps": 50_000}, "seeds": list(range(8)), "detail": False})
+    address = f"/train?{urlencode({'token': served.behind.token, 'query': query})}"
+    with socket.create_connection(("127.0.0.1", served.port)) as reader:
+        reader.sendall(f"GET {address} HTTP/1.0\r\nHost: 127.0.0.1:{served.port}\r\n\r\n".encode())
+        reader.recv(1000)
     with served.behind.stacks.lock:  # it is given back
-        pass
+        assert "ended" not in trained
+        assert max(step for step in trained if step != "stopped") < 50_000
     assert served.ask("train", settings=SETTINGS, seeds=[1])[-1][0] == "ended"
+
+
+def test_what_is_no_address_is_refused(served: Served, capfd: pytest.CaptureFixture[str]) -> None:
+    answer = served.get("/", {"Origin": "http://["}, token=served.behind.token)
+    assert answer.status == 400
+    with socket.create_connection(("127.0.0.1", served.port)) as reader:
+        reader.sendall(f"GET http://[ HTTP/1.0\r\nHost: 127.0.0.1:{served.port}\r\n\r\n".encode())
+        assert b" 400 " in reader.recv(1000)
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def test_few_worlds_are_held(served: Served) -> None:
+    for weight in range(2, 14):
+        served.ask("oracle", settings={**SETTINGS, "fluency": float(weight)})
+    assert len(served.behind.worlds) <= 8
+    served.behind.worlds.clear()
 
 
 def test_a_port_that_is_taken_is_named(served: Served) -> None:
@@ -214,6 +244,22 @@ def test_a_port_that_is_taken_is_named(served: Served) -> None:
         open_server(served.behind, served.port)
     with pytest.raises(ConfigError, match="--port 70000: it must be from 0 to 65535"):
         open_server(served.behind, 70_000)
+
+
+def test_a_sweep_that_is_online_is_trained_as_the_page_says(folder: Path) -> None:
+    """Offline where the control says so, whatever the sweep's own [online] says."""
+    (folder / "online.toml").write_text(TOML + '[online]\nrefresh = 10\npairs = 16\nkeep = "newest"\n')
+    found = []
+    for name in ("small", "online"):
+        sweep, world = open_sweep(folder / f"{name}.toml", (), served=True, out=Path("page.html"))
+        losses = frozenset(loss["name"] for loss in losses_to_choose(sweep, served=True))
+        behind, frames = Playground(sweep=sweep, page="", token="", losses=losses), []
+        behind.worlds[1.0] = world
+        for online in (0, 20):
+            query = {"settings": {**SETTINGS, "online": online}, "seeds": [0]}
+            behind.answer("train", query, lambda _, value, to=frames: to.append(value and value["frame"]["kl"]))
+        found.append(frames)
+    assert found[0] == found[1]
 
 
 def said_of(capsys: pytest.CaptureFixture[str]) -> str:
@@ -229,6 +275,9 @@ def said_of(capsys: pytest.CaptureFixture[str]) -> str:
             "must be at most 16,384 in the playground; --serve",
         ),
         (["--set", "policy.width=24"], "policy.width = 24: must be a multiple of 16 in the page; --serve takes any"),
+        (["--set", "policy.width=64"], "this world would take 341 kB of the page: must be at most 130, so"),
+        (["--set", "data.labeller=proxy"], 'data.labeller = "proxy": gold labels the pairs of the playground'),
+        (["--set", "proxy.heads=3", "proxy.width=48"], "proxy.heads = 3: must divide 16"),
         (["nothing"], "nothing"),
         (["--port", "x"], "--port"),
     ],
@@ -242,9 +291,17 @@ def test_what_the_page_cannot_hold_is_said(
     assert not target.exists()
 
 
+@pytest.mark.skipif(os.name != "posix", reason="pipes")
 def test_out_must_be_a_file(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert run.main(["playground", "--out", str(tmp_path)]) == 2
     assert "is a folder; name a file, such as" in said_of(capsys)
+    (tmp_path / "file").write_text("x")
+    assert run.main(["playground", "--out", str(tmp_path / "file" / "page.html")]) == 2
+    assert f"{tmp_path / 'file'} is a file, and no folder" in said_of(capsys)
+    os.mkfifo(tmp_path / "pipe")
+    assert run.main(["playground", "--out", str(tmp_path / "pipe")]) == 2
+    assert "is no ordinary file" in said_of(capsys)
+    assert (tmp_path / "pipe").is_fifo()
 
 
 def test_ctrl_c_ends_it(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
