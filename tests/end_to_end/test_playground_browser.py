@@ -35,7 +35,7 @@ from tests.helpers.browser import a_browser
 
 BETAS = (0.01, 0.1, 1.0)
 EXACT, ROUNDED = 100, 1e-3  # steps, and nats or sd, up to which the page has Python's numbers
-PERTURBED, BEGUN = 4, 16  # runs of Python with other last bits: to the end, and up to step EXACT
+PERTURBED, BEGUN = 2, 9  # runs of Python with other last bits: to the end, and up to step EXACT
 ROWS = ("kl", "gold", "fluency", "proxy", "entropy", "muSquared", "loss", "accuracy", "chosen", "rejected")
 COLUMNS = (
     *("kl", "gold", "fluency", "proxy", "entropy", "mu_squared", "train_loss", "train_accuracy"),
@@ -510,6 +510,7 @@ def test_a_control_stops_the_training_of_all_betas(visit: Callable[..., Seen]) -
     assert seen.page.evaluate("Screen.current().settings.pairs") == 64
 
 
+@pytest.mark.slow
 def test_a_lesson_that_is_opened_again_is_as_it_was_left(visit: Callable[..., Seen]) -> None:
     seen = visit("#steps=50")
     seen.page.click("[data-lesson='1']")
@@ -621,6 +622,7 @@ def test_axe_finds_no_violation(visit: Callable[..., Seen], scheme: str, width: 
         assert [(each["id"], [node["html"][:80] for node in each["nodes"]][:3]) for each in found] == []
 
 
+@pytest.mark.slow(but="320")
 @pytest.mark.parametrize("width", [320, 390, 768])
 def test_it_fits_a_phone(visit: Callable[..., Seen], width: int) -> None:
     for fragment in ("#steps=50&seeds=1", "#lesson=1"):
@@ -653,6 +655,7 @@ def test_a_browser_that_cannot_run_it_says_so(visit: Callable[..., Seen], browse
     page.close()
 
 
+@pytest.mark.slow
 def test_a_lesson_that_is_left_trains_no_further(visit: Callable[..., Seen]) -> None:
     """Also where it was paused: nothing of it comes up in free play or in another lesson."""
     seen = visit("#steps=50")
@@ -675,6 +678,7 @@ def test_too_few_pairs_for_a_proxy_are_said(visit: Callable[..., Seen]) -> None:
     assert "Of 4 pairs none is held out" in seen.page.inner_text("#trouble")
 
 
+@pytest.mark.slow
 def test_python_behind_the_page(browser: Browser, opened: tuple[Sweep, World]) -> None:
     """The same page: it trains, a control stops what trains, and all betas are trained one after the other."""
     sweep, world = opened

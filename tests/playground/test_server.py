@@ -246,6 +246,7 @@ def test_a_port_that_is_taken_is_named(served: Served) -> None:
         open_server(served.behind, 70_000)
 
 
+@pytest.mark.slow
 def test_a_sweep_that_is_online_is_trained_as_the_page_says(folder: Path) -> None:
     """Offline where the control says so, whatever the sweep's own [online] says."""
     (folder / "online.toml").write_text(TOML + '[online]\nrefresh = 10\npairs = 16\nkeep = "newest"\n')
@@ -275,7 +276,7 @@ def said_of(capsys: pytest.CaptureFixture[str]) -> str:
             "must be at most 16,384 in the playground; --serve",
         ),
         (["--set", "policy.width=24"], "policy.width = 24: must be a multiple of 16 in the page; --serve takes any"),
-        (["--set", "policy.width=64"], "this world would take 341 kB of the page: must be at most 130, so"),
+        (["--set", "world.prompts=12"], "kB of the page: must be at most 130, so that the page stays below 400 kB"),
         (["--set", "data.labeller=proxy"], 'data.labeller = "proxy": gold labels the pairs of the playground'),
         (["--set", "proxy.heads=3", "proxy.width=48"], "proxy.heads = 3: must divide 16"),
         (["nothing"], "nothing"),

@@ -27,7 +27,7 @@ def test_what_is_taken_fits(changes: tuple[str, ...]) -> None:
 
 
 @pytest.mark.parametrize(
-    "changes", [("policy.width=64",), ("world.vocabulary=4", "world.response_length=6")], ids=" ".join
+    "changes", [("world.prompts=12",), ("world.vocabulary=4", "world.response_length=6")], ids=" ".join
 )
 def test_what_would_not_fit_is_refused(changes: tuple[str, ...]) -> None:
     with pytest.raises(ConfigError, match=r"kB of the page: must be at most|must be at most 16,384 in the playground"):
