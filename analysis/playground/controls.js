@@ -187,5 +187,5 @@ const Controls = (() => {
     listenToPad();
     show();
   }
-  return { open, show, paint, sweepFile };
+  return { open, show, paint };
 })();

@@ -68,4 +68,3 @@ const DrawnLoss = (() => {
   };
   return { z, zero, shape, at, local, from, allowed, moved, isConvex, isFalling, python, HIGHEST };
 })();
-if (typeof module !== "undefined") module.exports = DrawnLoss;

@@ -214,5 +214,5 @@ const Lessons = (() => {
     if (location.hash === "#sheet") { document.body.classList.add("teaching"); $("teacher-part").open = true; }
     show();
   }
-  return { open, show, answered: () => Boolean(shown.get(state.lesson)?.answered), wantsClick: () => Boolean(opened && opened.question[0].click), MEASURES, settingsFor, measured, train };
+  return { open, show, answered: () => Boolean(shown.get(state.lesson)?.answered), wantsClick: () => Boolean(opened && opened.question[0].click), MEASURES };
 })();

@@ -21,7 +21,8 @@ from analysis.report.page import own_file, script_hashes
 
 LIMIT = 400_000  # bytes of the file
 SCRIPTS = ("statistics.js", "drawn_loss.js", "trainers.js", "screen.js", "controls.js", "lessons.js", "main.js")
-WORKER = ("training.js", "worker.js")
+WORKER = ("drawn_loss.js", "training.js", "worker.js")
+FRAMES = 89  # of a path of 600 steps: the speed at which it is shown
 WEAK = 0.01  # the beta that the page begins with
 SHOWN = 8  # seeds at once
 WIDTHS = (16, 32, 64)  # of proxies
@@ -84,7 +85,7 @@ def page_data(
             "high": min(2.5, max((end[2] for end in ends), default=1.5)),
         },
         "widths": list(WIDTHS),
-        "frames": 89,
+        "frames": FRAMES,
         "lessons": lessons,
         "lessonSeeds": SEEDS,
     }

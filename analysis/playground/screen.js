@@ -491,14 +491,14 @@ const Screen = (() => {
     Lessons.open();
   }
   return {
-    data, state, losses, start, BETAS, open, set, later, settingsOf, seedsOf, difference, color, bestAt, PROMPT,
+    data, state, losses, BETAS, open, set, later, settingsOf, seedsOf,
     adopt, begin, showBest,
     stack: (settings, seeds, each) => launch(settings, seeds, {}, each),
     show(run) { if (current && current !== run) current.cancel(); current = run; guess = null; shown = 0; waits = false; playing = true; before = performance.now(); showPlay(); later(); },
     addGhost, clear() { stopLadder(); ghosts = []; frontier = null; later(); },
     guess: () => guess,
     playing: () => playing,
-    trainer: () => trainer, current: () => current, ended,
+    trainer: () => trainer, current: () => current,
     keepGuess(where) { guess = where; later(); },
   };
 })();

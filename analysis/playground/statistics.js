@@ -23,4 +23,3 @@ const Statistics = (() => {
   const falls = (paths) => peaks(paths).map((peak, i) => peak.gold - paths[i].frames.at(-1).gold);
   return { mean, interval, peaks, falls };
 })();
-if (typeof module !== "undefined") module.exports = Statistics;

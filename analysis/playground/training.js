@@ -250,11 +250,6 @@ const Training = (() => {
       logistic: (z) => Math.log1p(Math.exp(-Math.abs(z))) + Math.max(-z, 0), hinge: (z) => Math.max(0, 1 - z), squared: (z) => (1 - z) ** 2,
       exponential: (z) => Math.exp(-z), truncated_quadratic: (z) => Math.max(0, 1 - z) ** 2, savage: (z) => 1 / (1 + Math.exp(z)) ** 2,
     };
-    const drawnAt = (shape, z) => {
-      let value = shape[0] + shape[1] * (z - shape[2]);
-      for (let k = 0; k + 4 < shape.length; k += 1) { const u = Math.max(0, z - (shape[2] + k * shape[3])), v = Math.min(u, shape[3]); value += shape[4 + k] * v * (u - v / 2); }
-      return value;
-    };
 
     /* Sums over all responses of a policy. */
     function measure(logs, { gold, fluency: ofFluency }) {
@@ -310,7 +305,7 @@ const Training = (() => {
         loss: simpo ? "logistic" : settings.loss, shape: settings.loss === "drawn" ? Float32Array.from(settings.shape) : null,
       });
       learner.pairs(pairs, logs);
-      const f = settings.loss === "drawn" ? (z) => drawnAt(settings.shape, z) : lossOf[simpo ? "logistic" : settings.loss];
+      const f = settings.loss === "drawn" ? (z) => DrawnLoss.at(settings.shape, z).value : lossOf[simpo ? "logistic" : settings.loss];
       const stops = every ? checkpointSteps(settings.steps, data.train.checkpoints) : frameSteps(settings.steps);
       let begun = 0, turn = 0;
       try {
@@ -458,9 +453,8 @@ const Training = (() => {
       });
       return { width: settings.width, kl: rows.map((row) => row.kl), gold: rows.map((row) => row.gold), proxy: rows.map((row) => row.proxy), n: ladder };
     }
-    return { train, oracle, bestOfN, proxyScores, pairsOf, frameSteps, goldOf, logReference, drawnLoss: compiled.drawnLoss, sizes: { P, G, V, T } };
+    return { train, oracle, bestOfN, pairsOf, drawnLoss: compiled.drawnLoss };
   }
 
-  return { openWorld, openEngine, checkpointSteps, LOSSES };
+  return { openWorld, openEngine };
 })();
-if (typeof module !== "undefined") module.exports = Training;

@@ -102,9 +102,8 @@ def world_data(world: World) -> dict[str, Any]:
         "gold": {
             "reward": settings.gold.reward,
             "fluency": settings.gold.fluency,
-            "rules": world.facts["gold_rules"],
         },
-        "facts": {name: world.facts[name] for name in ("policy_parameters", "reference_entropy", "gold_best")},
+        "facts": {"policy_parameters": world.facts["policy_parameters"]},
         **training_data(settings),
     }
 

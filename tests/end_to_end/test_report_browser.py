@@ -22,7 +22,7 @@ from playwright.sync_api import Browser, Page
 from analysis.figures.drawing import draw_all
 from analysis.report import write_report
 from analysis.report.several import write_comparison
-from tests.helpers.browser import a_browser, go_without
+from tests.helpers.browser import go_without
 from tests.helpers.report_fixture import (
     BETAS,
     CLAIM,
@@ -46,12 +46,6 @@ IN_VIEW = """(id) => {
     const box = document.getElementById(id).getBoundingClientRect();
     return box.height > 0 && box.top >= 0 && box.bottom <= innerHeight && box.left >= 0 && box.right <= innerWidth;
 }"""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with a_browser() as found:
-        yield found
 
 
 @dataclass

@@ -14,8 +14,6 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser
 
-from tests.helpers.browser import a_browser
-
 SITE = Path(os.environ.get("SITE", "nowhere")).resolve()
 LOADED = re.compile(
     r"<(?:script|img|iframe|source|video|audio)\b[^>]*\bsrc=\"(?:https?:)?//[^\"]*\""
@@ -25,12 +23,6 @@ LOADED = re.compile(
 ACROSS = "document.documentElement.scrollWidth - innerWidth"
 
 pytestmark = pytest.mark.skipif(not SITE.is_dir(), reason="SITE names no folder with the built site")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with a_browser() as found:
-        yield found
 
 
 def test_nothing_is_named_that_would_be_loaded_from_other_hosts() -> None:
