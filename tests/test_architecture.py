@@ -17,7 +17,18 @@ PACKAGES = {  # each may import itself and these
 }
 ROOMS = {  # the folders of a package; each may import itself and those before it
     "simulator": [
-        *("common", "user_code", "native", "networks", "measurement", "languages", "objectives", "settings", "engine"),
+        *(
+            "common",
+            "user_code",
+            "native",
+            "networks",
+            "measurement",
+            "languages",
+            "own_rewards",
+            "objectives",
+            "settings",
+            "engine",
+        ),
         *("worlds", "preferences", "proxies", "methods", "sweeps", "storage", "execution", "api", "playground"),
     ],
     "analysis": ["records", "statistics", "theory", "headline", "published", "figures", "report", "playground"],

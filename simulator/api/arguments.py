@@ -40,7 +40,7 @@ def changed(settings: Settings, changes: Mapping[str, Any], function: str) -> Se
         if value is not None:
             place(tables, name, plain(value))
     try:
-        return type(settings).model_validate(tables)
+        return type(settings).model_validate(tables).found_in(settings.source)
     except ValidationError as error:
         raise ConfigError(*complain(error, type(settings), origin=lambda key: f"in {function}()")) from None
 

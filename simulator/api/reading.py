@@ -21,6 +21,7 @@ from simulator.networks.compute_mode import one_thread
 from simulator.proxies.reward_model import members_of
 from simulator.settings.relevant_keys import world_name
 from simulator.settings.run import Run
+from simulator.settings.tables import Settings
 from simulator.storage.layout import ResultFolder
 from simulator.storage.proxy_files import load_proxy
 from simulator.sweeps.grid import expand
@@ -55,11 +56,16 @@ def load_policies(path: str | Path, run_id: str | Sequence[str] | None = None, *
             )
     if len({world_name(runs[name].settings) for name in names}) > 1:
         raise ConfigError("run_id: these runs are of different worlds; load those of each in a call of its own")
-    world = make_world(Sweep(**dict(runs[names[0]].settings)), device=device)
+    world = make_world(sweep_of(runs[names[0]].settings), device=device)
     found = [trained_again(runs[name], folder, world) for name in names]
     table = pd.concat([policies.table for policies in found], ignore_index=True)
     curves = pd.concat([policies.curves for policies in found], ignore_index=True)
     return world.policies(torch.cat([policies.parameters for policies in found]), table, curves)
+
+
+def sweep_of(settings: Settings) -> Sweep:
+    """The sweep that has these settings, and nothing else."""
+    return Sweep(**dict(settings)).found_in(settings.source)
 
 
 def trained_again(run: Run, folder: ResultFolder, world: World) -> Policies:

@@ -175,7 +175,7 @@ def training(
     changes = once({f"train.{key}": value for key, value in named.items()}, settings, "train")
     check_world(world)
     choices = Choices(
-        loss=losses_of(loss, world.base_folder),
+        loss=losses_of(loss, world.settings.source.base_folder),
         beta=numbers_of(beta, "beta", "a number above 0", lambda value: 0 < value < math.inf),
         penalty=numbers_of(penalty, "penalty", "a number of at least 0", lambda value: 0 <= value < math.inf),
     )

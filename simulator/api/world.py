@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -43,8 +42,6 @@ class World:
     """Every setting of the sweep that the world was made from; `train` begins with these."""
     simulated: SimulatedWorld = field(repr=False)
     """The world as sweeps use it; no part of the public surface."""
-    base_folder: Path | None = field(default=None, repr=False)
-    """Where a loss such as "mine.py:half" is looked up first."""
 
     def __repr__(self) -> str:
         """The sizes of the world."""

@@ -15,7 +15,6 @@ from simulator.common.errors import ConfigError
 from simulator.execution.stack_job import cached_world
 from simulator.methods import METHODS
 from simulator.objectives.local_shape import Loss, sample_losses
-from simulator.objectives.own_loss import own_loss
 from simulator.settings.relevant_keys import world_name
 from simulator.settings.run import Run, axis_column
 from simulator.settings.world_spec import WORLD_TABLES
@@ -25,8 +24,8 @@ from simulator.storage.provenance import results_source
 from simulator.storage.tables import describe_tables, write_json, write_table
 from simulator.sweeps.cautions import uninformative_pairs
 from simulator.sweeps.memory_budget import Arrangement
+from simulator.sweeps.own_code import function_of, own_code
 from simulator.sweeps.sweep import Sweep
-from simulator.user_code.loading import find, is_own
 from simulator.worlds.protocol import World
 
 
@@ -78,14 +77,17 @@ def write_start_files(
 
 
 def write_code(folder: ResultFolder, sweep: Sweep) -> None:
-    """Keep a copy of the user's code that the losses of the sweep use, for readers: it is never run from there.
+    """Keep a copy of the user's code that the sweep uses, for readers: it is never run from there.
 
     One that is there and is other code is set aside. Raises StorageError.
     """
-    for name in filter(is_own, sweep.sweep.loss):
-        file = Path(name.rpartition(":")[0])
+    for code in own_code(sweep):
+        function = function_of(code, sweep)
+        if function is None:
+            continue
+        file = Path(code.name.rpartition(":")[0])
         inside = file.parent if not (file.is_absolute() or ".." in file.parts) else Path()
-        for place, content in own_loss(name, sweep.base_folder).function.copies.items():
+        for place, content in function.copies.items():
             path = folder.code / inside / place
             if path.exists() and path.read_bytes() == content:
                 continue
@@ -112,9 +114,10 @@ def stack_sizes(folder: ResultFolder, arrangement: Arrangement) -> Mapping[str, 
 
 def check_code_is_elsewhere(sweep: Sweep, out: Path) -> None:
     """Raises ConfigError where code of the user's own lies where records would go: it would not be loaded again."""
-    for name in filter(is_own, sweep.sweep.loss):
-        if out.resolve() in find(name, sweep.base_folder, "sweep.loss = ").parents:
-            raise ConfigError(f"--out {out}: holds the code of sweep.loss = {name}; choose another --out")
+    for code in own_code(sweep):
+        function = function_of(code, sweep)
+        if function is not None and out.resolve() in function.path.parents:
+            raise ConfigError(f"--out {out}: holds the code of {code.key}{code.name}; choose another --out")
 
 
 def loss_functions(runs: Sequence[Run]) -> dict[str, Loss]:

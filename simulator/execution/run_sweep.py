@@ -47,9 +47,9 @@ from simulator.sweeps.cautions import cautions
 from simulator.sweeps.grid import check_computing, expand
 from simulator.sweeps.hashes import with_hashes
 from simulator.sweeps.memory_budget import Arrangement, arrange, budget_of
+from simulator.sweeps.own_code import own_code
 from simulator.sweeps.stacking import proxy_stacks, runs_with_proxies, stacks
 from simulator.sweeps.sweep import Sweep
-from simulator.user_code.loading import is_own
 
 
 def run_sweep(
@@ -224,7 +224,7 @@ def raise_if_failed(failed: Mapping[str, str], count: int, folder: ResultFolder)
 def executor(context: WorkerContext, processes: int, *, copies: bool) -> Iterator[Executor]:
     """Hands jobs to worker processes, or does them here where one is enough."""
     if processes > 1:
-        copied = context if copies and not any(map(is_own, context.sweep.sweep.loss)) else None
+        copied = context if copies and not own_code(context.sweep) else None
         at = context.sweep.base_folder
         with workers_on(context.folder, processes, context.save_every, at, copied) as execute:
             context.worlds.clear()

@@ -3,10 +3,10 @@
 One that was started reads the sweep from DIR/config.toml, whose code of the user's own is looked up in BESIDE, and
 never in DIR. Then either takes one job after another from standard input, each as a line of JSON: {"kind": "runs",
 "places": […]}, of runs in the grid, or of proxies among those that the grid needs. It answers on what was standard
-output with lines of JSON: {"code": […]} the losses of the user's own that it is about to run, {"found": n} steps that a
-saved state had taken, {"steps": n} now and then, and at last {"done": true} once the stack's records are on disk, or
-{"failure": …}. Code of the user's own finds an empty standard input, and what it prints goes to standard error. The
-state of a stack is saved every so many SECONDS.
+output with lines of JSON: {"code": […]} the losses and gold rewards of the user's own that it is about to run,
+{"found": n} steps that a saved state had taken, {"steps": n} now and then, and at last {"done": true} once the stack's
+records are on disk, or {"failure": …}. Code of the user's own finds an empty standard input, and what it prints goes to
+standard error. The state of a stack is saved every so many SECONDS.
 
 It ends at once when its input does, that is, when the process that hands out jobs is gone: nobody else may write into
 DIR then. Asked to stop by SIGTERM or by an empty line, once or several times, it saves the state of its stack first.
@@ -37,10 +37,13 @@ from simulator.common.terminal import say
 from simulator.execution.retry import Job, failure_of
 from simulator.execution.stack_job import WorkerContext, run_job
 from simulator.networks.compute_mode import one_thread
+from simulator.own_rewards.source import is_own_reward
 from simulator.proxies.reward_model import members_needed
+from simulator.settings.run import Run
 from simulator.storage.layout import ResultFolder
 from simulator.sweeps.grid import expand
 from simulator.sweeps.hashes import code_of
+from simulator.sweeps.own_code import own_code
 from simulator.sweeps.stacking import runs_with_proxies
 from simulator.sweeps.sweep import Sweep
 from simulator.user_code.loading import is_own
@@ -89,7 +92,7 @@ def context_of(
 ) -> WorkerContext:
     """What a process that was started works with, read from the folder."""
     sweep = Sweep.from_toml(folder.config, beside=beside)
-    channel.say(code=[name for name in sweep.sweep.loss if is_own(name)])
+    channel.say(code=[code.name for code in own_code(sweep)])
     code_of(sweep)
     runs = expand(sweep)
     members = members_needed(runs_with_proxies(runs))
@@ -108,9 +111,14 @@ def serve(context: WorkerContext, lines: "queue.SimpleQueue[str]", channel: Chan
             return
         asked = json.loads(line)
         job = Job(kind=asked["kind"], indices=tuple(asked["places"]))
-        losses = {runs[place].loss for place in job.indices} if job.kind == "runs" else set()
-        channel.say(code=sorted(name for name in losses if name and is_own(name)))
+        channel.say(code=own_code_of([runs[place] for place in job.indices] if job.kind == "runs" else []))
         answer(job, context, channel.say)
+
+
+def own_code_of(runs: Sequence[Run]) -> list[str]:
+    """The losses and gold rewards of the user's own that some runs use."""
+    losses = {run.loss for run in runs if run.loss and is_own(run.loss)}
+    return sorted(losses | {name for run in runs if is_own_reward(name := run.settings.gold.reward)})
 
 
 def answer(job: Job, context: WorkerContext, say: Callable[..., None]) -> None:

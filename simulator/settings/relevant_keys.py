@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from simulator.common.identity import digest, leave_out
+from simulator.own_rewards.source import is_own_reward
 from simulator.settings.tables import Settings
 from simulator.settings.world_spec import WORLD_TABLES
 
@@ -27,12 +28,21 @@ def unread_keys(settings: Settings) -> Mapping[str, Sequence[str]]:
             *(("engine",) if settings.train.engine == "auto" else ()),
         ),
         "measure": ("prompts", "samples", "baseline", "pairs") if listed else (),
+        "gold": ("seed",) if is_own_reward(settings.gold.reward) else (),
     }
 
 
 def read_tables(settings: Settings, tables: Sequence[str]) -> dict[str, Any]:
-    """These tables of the settings, without the keys that nothing reads."""
-    return leave_out(settings.model_dump(include=set(tables)), unread_keys(settings))
+    """These tables of the settings, without the keys that nothing reads, and with the hash of a gold reward's code.
+
+    Raises ConfigError where a gold reward of the user's own is not there.
+    """
+    found = leave_out(settings.model_dump(include=set(tables)), unread_keys(settings))
+    if "gold" in found and is_own_reward(settings.gold.reward):
+        from simulator.own_rewards.load import code_hash
+
+        found["gold"] |= {"code": code_hash(settings.gold.reward, settings.source)}
+    return found
 
 
 def world_name(settings: Settings) -> str:

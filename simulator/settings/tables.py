@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 from pydantic import (
     AfterValidator,
     Field,
+    PrivateAttr,
     model_validator,
 )
 
@@ -16,6 +17,7 @@ from simulator.measurement.ensemble import COMBINATIONS
 from simulator.networks.compute_mode import Compile, Engine, Precision
 from simulator.objectives import KNOWN_AS
 from simulator.objectives.losses.gpo import LOSSES
+from simulator.own_rewards.source import CodeSource
 from simulator.settings.objective_tables import Objectives
 from simulator.settings.table import (
     Count,
@@ -195,11 +197,23 @@ class Settings(Table):
     online: Online = Online()
     objective: Objectives = Objectives()
     measure: Measure = Measure()
+    _source: CodeSource = PrivateAttr(default=CodeSource())
 
     @property
     def spec(self) -> WorldSpec:
         """What makes the world."""
-        return WorldSpec(**{name: getattr(self, name) for name in WORLD_TABLES})
+        return WorldSpec(**{name: getattr(self, name) for name in WORLD_TABLES}, source=self._source)
+
+    @property
+    def source(self) -> CodeSource:
+        """Where code of the user's own is found."""
+        return self._source
+
+    def found_in(self, source: CodeSource) -> Self:
+        """The same settings, with code of the user's own found elsewhere."""
+        copy = self.model_copy()
+        copy._source = source
+        return copy
 
     @property
     def measured_prompts(self) -> int:

@@ -1,12 +1,13 @@
 """What makes a world: the tables of a sweep file that it follows from."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
     BeforeValidator,
     Field,
+    WithJsonSchema,
     model_validator,
 )
 from pydantic_core import PydanticCustomError
@@ -14,7 +15,9 @@ from pydantic_core import PydanticCustomError
 from gold_rewards import GOLD_REWARDS
 from simulator.languages import LANGUAGES
 from simulator.languages.text import BYTES
+from simulator.own_rewards.source import CLASSIFIER, GIVEN, CodeSource, is_own_reward, plain_name
 from simulator.settings.table import (
+    TEXT,
     Count,
     Heads,
     Layers,
@@ -27,6 +30,7 @@ from simulator.settings.table import (
     choice,
     one_byte,
     one_of,
+    path_like,
 )
 
 ENUMERABLE_LIMIT = 2**23
@@ -35,7 +39,28 @@ ENUMERABLE_LIMIT = 2**23
 ESTIMATORS = ("k1", "k2", "k3")
 
 
-RewardName = Annotated[str, AfterValidator(one_of(GOLD_REWARDS)), choice(GOLD_REWARDS)]
+OWN_REWARD = rf"^([^\x00-\x1f\x7f-\x9f]*\.py:[^\W\d]\w*|{CLASSIFIER}[^\x00-\x1f\x7f-\x9f]+)$"
+known_reward = one_of([*GOLD_REWARDS, "my_file.py:function", f"{CLASSIFIER}FOLDER"])
+
+
+def reward_name(value: str) -> str:
+    """One of our gold rewards, or one of the user's own."""
+    if is_own_reward(value):
+        return plain_name(value)
+    if value.endswith(".py") or ".py:" in value:
+        raise ValueError(f"{value}: must name a function in the file, as {value.split(':')[0]}:function")
+    if value in (CLASSIFIER, GIVEN):
+        raise ValueError(f"{value}: must name a folder, as {CLASSIFIER}FOLDER")
+    return known_reward(value)
+
+
+RewardName = Annotated[
+    str,
+    Field(max_length=TEXT),
+    AfterValidator(path_like),
+    AfterValidator(reward_name),
+    WithJsonSchema({"anyOf": [{"type": "string", "enum": [*GOLD_REWARDS]}, {"type": "string", "pattern": OWN_REWARD}]}),
+]
 
 
 Estimator = Annotated[str, AfterValidator(one_of(ESTIMATORS)), choice(ESTIMATORS)]
@@ -202,7 +227,8 @@ class Gold(Table):
     """[gold]. Content (`reward`) plus `fluency` times fluency, each in standard deviations under the reference."""
 
     reward: RewardName = "transformer"
-    """What is good: "transformer": a fixed random network; "motif": readable patterns; "additive": token weights."""
+    """What is good: "transformer": a fixed random network; "motif": readable patterns; "additive": token weights;
+    "mine.py:reward", a function of your own; "hf:FOLDER", a classifier of text."""
     fluency: Annotated[float, Field(ge=0, le=1000)] = 1.0
     """Weight of fluency under the language, in standard deviations."""
     seed: Seed = 0
@@ -264,6 +290,7 @@ class WorldSpec:
     gold: Gold
     policy: Policy
     measure: Measure
+    source: CodeSource = field(default=CodeSource(), compare=False)  # where a gold reward of the user's own is found
 
     @property
     def measured_prompts(self) -> int:
@@ -276,4 +303,4 @@ class WorldSpec:
         return self.world.kind == "enumerable"
 
 
-WORLD_TABLES = tuple(field.name for field in fields(WorldSpec))
+WORLD_TABLES = tuple(each.name for each in fields(WorldSpec) if each.compare)

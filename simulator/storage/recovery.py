@@ -12,11 +12,13 @@ from pyarrow import ArrowException
 
 from simulator.common.atomic_files import keep_aside, make_folder
 from simulator.common.identity import digest
+from simulator.own_rewards.source import is_own_reward
 from simulator.storage.checksums import Checksums, read_checksums, write_checksums
 from simulator.storage.inventory import RUN_TABLES, any_failed, column, successful_runs
 from simulator.storage.layout import ResultFolder
 from simulator.storage.merge import remove_parts, write_final_checksums
 from simulator.storage.tables import write_table
+from simulator.user_code.loading import is_own
 
 MADE_AGAIN = "and made again"
 
@@ -68,10 +70,23 @@ def set_aside_other_code(folder: ResultFolder, stack: str, runs: Collection[str]
 
 
 def changed_losses(table: Path, runs: Collection[str]) -> str:
-    """How many runs of a table are not among `runs`, and of which losses; nothing where all are."""
-    losses = [loss for run, loss in zip(column(table, "run_id"), column(table, "loss"), strict=True) if run not in runs]
-    named = ", ".join(dict.fromkeys(f"sweep.loss = {loss}" for loss in losses))
-    return f"{named}: its code has changed since {len(losses)} runs were recorded" if losses else ""
+    """How many runs of a table are not among `runs`, and of which code; nothing where all are."""
+    told = zip(column(table, "run_id"), column(table, "loss"), gold_rewards_in(table), strict=True)
+    changed = [
+        f"gold.reward = {reward}" if is_own_reward(reward) and not is_own(loss or "") else f"sweep.loss = {loss}"
+        for run, loss, reward in told
+        if run not in runs
+    ]
+    named = ", ".join(dict.fromkeys(changed))
+    return f"{named}: its code has changed since {len(changed)} runs were recorded" if changed else ""
+
+
+def gold_rewards_in(table: Path) -> list[str]:
+    """The gold reward of each run of a table; empty in tables of earlier versions that do not say."""
+    try:
+        return column(table, "gold.reward")
+    except (ArrowException, KeyError):
+        return [""] * len(column(table, "run_id"))
 
 
 def quarantine_damaged(paths: Iterable[Path], then: str, report: Report) -> None:

@@ -15,6 +15,7 @@ from simulator.methods.method import Choices, Reads
 from simulator.native import library
 from simulator.objectives import OBJECTIVES
 from simulator.objectives.objective import Objective
+from simulator.own_rewards.source import is_own_reward
 from simulator.proxies.reward_model import held_out
 from simulator.settings.computing import computing_of, engine_of
 from simulator.settings.config_errors import assignments
@@ -70,6 +71,7 @@ def cells_of(sweep: Sweep) -> Iterator[GridCell]:
     for values in itertools.product(*grid.axes.values()):
         at = dict(zip(grid.axes, values, strict=True))
         settings = sweep.settings_at(at)
+        try_gold(settings)
         members = 0
         for name in grid.method:
             for cell in cells_at(name, at, settings, choices):
@@ -84,6 +86,14 @@ def cells_of(sweep: Sweep) -> Iterator[GridCell]:
                 f"[sweep]: the grid needs more than {PROXY_LIMIT:,} proxies; lower proxy.members, sweep.seeds or the "
                 "number of values of further axes"
             )
+
+
+def try_gold(settings: Settings) -> None:
+    """Raises ConfigError where gold is the user's own, and will not do."""
+    if is_own_reward(settings.gold.reward):
+        from simulator.worlds.components import content_of
+
+        content_of(settings.spec)
 
 
 def objective_named(sweep: Sweep, name: str) -> Objective:

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from simulator.common.errors import ConfigError
 from simulator.languages.text import read_text
 from simulator.settings.toml import SIZE_LIMIT
+from simulator.sweeps.own_code import hash_of_code, own_code
 from simulator.sweeps.sweep import Sweep
-from simulator.user_code.loading import is_own
 
 TEXTS_LIMIT = 2**26  # bytes of all text files together
 
@@ -22,7 +22,7 @@ def check_text(sweep: Sweep, name: str, there: str) -> None:
 
 
 def with_hashes(sweep: Sweep, names: Iterable[str]) -> Sweep:
-    """The sweep with the hashes of the text files of these names, and of the code of its losses.
+    """The sweep with the hashes of the text files of these names, and of the code of its losses and gold rewards.
 
     Raises ConfigError where one is not as it says.
     """
@@ -45,18 +45,16 @@ def with_hashes(sweep: Sweep, names: Iterable[str]) -> Sweep:
 
 
 def code_of(sweep: Sweep) -> dict[str, str]:
-    """The SHA-256 of the code that each loss of the user's own uses, by the name of the loss.
+    """The SHA-256 of the code that each loss and gold reward of the user's own uses, by its name.
 
     Raises ConfigError where it is not what the sweep says.
     """
     found = {}
-    for name in filter(is_own, sweep.sweep.loss):
-        from simulator.objectives.own_loss import own_loss
-
-        found[name] = there = own_loss(name, sweep.base_folder).function.code_hash
-        if sweep.code.get(name, there) != there:
+    for code in own_code(sweep):
+        found[code.name] = there = hash_of_code(code, sweep)
+        if sweep.code.get(code.name, there) != there:
             raise ConfigError(
-                f"sweep.loss = {name}: is not the code that this sweep is about (the SHA-256 of what it uses is "
-                f"{there}, and code says {sweep.code[name]}); bring that code back, or choose another --out"
+                f"{code.key}{code.name}: is not the code that this sweep is about (the SHA-256 of what it uses is "
+                f"{there}, and code says {sweep.code[code.name]}); bring that code back, or choose another --out"
             )
     return found

@@ -18,6 +18,7 @@ from simulator.methods import METHODS
 from simulator.methods.method import Choices
 from simulator.objectives import KNOWN_AS, OBJECTIVES
 from simulator.objectives.losses.gpo import LOSSES
+from simulator.own_rewards.source import CodeSource
 from simulator.settings.config_errors import complain, known_keys
 from simulator.settings.table import TEXT, Positive, Table, choice, distinct, one_of, path_like
 from simulator.settings.tables import Settings
@@ -164,7 +165,6 @@ class Sweep(RunSettings):
     sweep: Grid = Grid()
     texts: dict[str, Hash] = Field(default_factory=dict, max_length=LIST_LIMIT)
     code: dict[str, Hash] = Field(default_factory=dict, max_length=LIST_LIMIT)
-    _base_folder: Path | None = PrivateAttr(default=None)
     _aliases_used: tuple[str, ...] = PrivateAttr(default=())
 
     def __eq__(self, other: object) -> bool:
@@ -176,7 +176,7 @@ class Sweep(RunSettings):
     @property
     def base_folder(self) -> Path | None:
         """The folder of the sweep file, where files that it names are looked up first."""
-        return self._base_folder
+        return self.source.base_folder
 
     @property
     def aliases_used(self) -> tuple[str, ...]:
@@ -197,7 +197,8 @@ class Sweep(RunSettings):
         try:
             check_values(tables)
             sweep = cls.model_validate(tables)
-            sweep._base_folder, sweep._aliases_used = beside or path.parent, aliases_in(tables)
+            sweep._source = CodeSource(base_folder=beside or path.parent)
+            sweep._aliases_used = aliases_in(tables)
             return sweep
         except ValidationError as error:
             raise ConfigError(*complain(error, cls, origin=lambda key: origin(key, path, changed))) from None
@@ -211,7 +212,7 @@ class Sweep(RunSettings):
         for name, value in point.items():
             place(tables, name, value)
         try:
-            return RunSettings.model_validate(tables)
+            return RunSettings.model_validate(tables).found_in(self.source)
         except ValidationError as error:
             lines = complain(error, RunSettings, origin=lambda key: place_in_grid(key, point))
             raise ConfigError(*lines) from None

@@ -25,6 +25,9 @@ from simulator.languages.text import open_text, text_bytes
 from simulator.native.calls import judge
 from simulator.native.library import Sizes, in_use
 from simulator.networks.architecture import Architecture
+from simulator.own_rewards.load import own_reward
+from simulator.own_rewards.source import is_own_reward
+from simulator.own_rewards.trial import Sizes as RewardSizes
 from simulator.settings.world_spec import WorldSpec
 from simulator.worlds.reference import Recipe, cached_reference, reference_hash
 
@@ -162,8 +165,17 @@ class EncoderByEngine:
 
 
 def content_of(spec: WorldSpec) -> GoldReward:
-    """The gold reward for content that the spec name."""
+    """The gold reward for content that the spec names. Raises ConfigError where it is the user's own and wrong."""
     world, gold = spec.world, spec.gold
+    if is_own_reward(gold.reward):
+        sizes = RewardSizes(
+            vocabulary=world.vocabulary,
+            prompt_length=world.prompt_length,
+            response_length=world.response_length,
+            ends=world.language.ends,
+            is_text=bool(world.language.text),
+        )
+        return own_reward(gold.reward, spec.source, sizes).reward
     reward = GOLD_REWARDS[gold.reward](
         vocabulary=world.vocabulary,
         prompt_length=world.prompt_length,
@@ -200,4 +212,5 @@ def sizes(spec: WorldSpec, ground: Components) -> dict[str, Any]:
 
 def refuse_gold(spec: WorldSpec, error: ValueError) -> ConfigError:
     """What is said where gold has no scale."""
-    return ConfigError(f"gold.reward = {spec.gold.reward}, gold.seed = {spec.gold.seed}: {error}")
+    seed = "" if is_own_reward(spec.gold.reward) else f", gold.seed = {spec.gold.seed}"
+    return ConfigError(f"gold.reward = {spec.gold.reward}{seed}: {error}")

@@ -1,0 +1,1 @@
+"""Gold rewards that users bring: a function in a file of theirs, one given in Python, or a classifier in a folder."""

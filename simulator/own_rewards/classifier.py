@@ -1,0 +1,248 @@
+"""A gold reward that is a sequence classifier of Hugging Face transformers: `gold.reward = "hf:FOLDER"`.
+
+It reads prompt and response as one text. Of one output the score is that; of several it is the log-odds of one label:
+that of the name after `#`, as in `hf:FOLDER#POSITIVE`, or the one that is called positive, or of two the second. Only
+weights in safetensors are read, and no code in the folder is run.
+
+Shapes: N pairs of prompt and response, L prompt length, T response length, C labels.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from simulator.common.errors import ConfigError, nearest, short
+from simulator.own_rewards.function import KEPT, texts_of
+from simulator.own_rewards.source import CLASSIFIER, KEY
+from simulator.own_rewards.trial import Sizes, examples
+
+Array = np.ndarray
+
+BATCH = 32  # texts at once; batches are filled up, so that a score does not depend on its company
+MOST_BYTES = 2**33  # of all files of a folder
+CODE = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".h5", ".msgpack")
+INSTALL = "needs Hugging Face transformers; install it with: pip install 'alignment-simulator[hf]'"
+FOUND: dict[tuple[Path, tuple[tuple[str, int, int], ...]], str] = {}  # hashes by folder, and size and time of its files
+READ: dict[tuple[str, str, Sizes], "ClassifierReward"] = {}
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoundClassifier:
+    """A folder with a classifier; `label` is the one whose log-odds are the score, empty where none was named."""
+
+    name: str
+    folder: Path
+    label: str
+    files_hash: str
+
+    def error(self, rule: str) -> ConfigError:
+        """The error of a folder that breaks a rule."""
+        return ConfigError(f"{KEY}{self.name}: {rule}")
+
+
+def find_classifier(name: str, beside: Path | None) -> FoundClassifier:
+    """The folder that a name stands for, looked up beside the sweep file and then in the working folder.
+
+    Raises ConfigError where there is none, or where it has no weights in safetensors.
+    """
+    rest = name.removeprefix(CLASSIFIER)
+    whole = [(rest, ""), (rest.rpartition("#")[0], rest.rpartition("#")[2])] if "#" in rest else [(rest, "")]
+    places = dict.fromkeys(folder.resolve() for folder in (beside, Path()) if folder is not None)
+    for file, label in whole:
+        for place in places:
+            folder = place / file
+            if file and folder.is_dir():
+                found = FoundClassifier(name=name, folder=folder, label=label, files_hash="")
+                return FoundClassifier(name=name, folder=folder, label=label, files_hash=hash_of_folder(found))
+    looked = " nor ".join(str(place / whole[-1][0]) for place in places)
+    there = [path.name for place in places for path in (place / whole[-1][0]).parent.glob("*/")]
+    raise ConfigError(f"{KEY}{name}: there is no folder {looked}{nearest(Path(whole[-1][0]).name, there)}")
+
+
+def hash_of_folder(found: FoundClassifier) -> str:
+    """The SHA-256 of the files of a folder that a classifier is read from. Raises ConfigError."""
+    try:
+        files = sorted(path for path in found.folder.iterdir() if path.is_file())
+        known = found.folder, tuple((path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files)
+        check_files(found, files)
+        if known not in FOUND:
+            together = hashlib.sha256()
+            for path in files:
+                if path.suffix in (".json", ".txt", ".safetensors", ".model"):
+                    with path.open("rb") as file:
+                        digest = hashlib.file_digest(file, "sha256").hexdigest()
+                    together.update(f"{path.name} {digest}\n".encode())
+            FOUND[known] = together.hexdigest()
+    except OSError as error:
+        raise found.error(f"{short(str(error.filename))} cannot be read ({error.strerror})") from None
+    return FOUND[known]
+
+
+def check_files(found: FoundClassifier, files: list[Path]) -> None:
+    """Raises ConfigError where a folder has not what a classifier is read from, or is too large."""
+    names = {path.name for path in files}
+    if not any(path.suffix == ".safetensors" for path in files):
+        if pickled := [path.name for path in files if path.suffix in CODE]:
+            raise found.error(
+                f"has its weights in {pickled[0]} alone, a format that can run code and is never opened; convert it "
+                "where you trust it: AutoModelForSequenceClassification.from_pretrained(FOLDER)"
+                ".save_pretrained(FOLDER, safe_serialization=True)"
+            )
+        raise found.error("has no weights, model.safetensors; name a folder that save_pretrained has written")
+    if "config.json" not in names:
+        raise found.error("has no config.json; name a folder that save_pretrained has written")
+    size = sum(path.stat().st_size for path in files)
+    if size > MOST_BYTES:
+        raise found.error(f"has {size / 2**30:.1f} GiB; at most {MOST_BYTES / 2**30:.0f} GiB are read")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassifierReward:
+    """Scores of texts by a classifier."""
+
+    found: FoundClassifier
+    model: Any = field(repr=False)
+    tokenizer: Any = field(repr=False)
+    row: int | None  # which label's log-odds are the score; None where the model has one output
+    places: int  # tokens that every text is filled up to
+    about: str
+    known: dict[str, float] = field(default_factory=dict, repr=False)
+
+    def __call__(self, prompts: Array, responses: Array) -> Array:
+        """Scores, float64 [N]. Raises ConfigError where a text is too long for the model, or a score not finite."""
+        texts = texts_of(np.concatenate([prompts, responses], axis=1))
+        new = [text for text in dict.fromkeys(texts) if text not in self.known]
+        if len(self.known) + len(new) > KEPT:
+            self.known.clear()
+            new = list(dict.fromkeys(texts))
+        for first in range(0, len(new), BATCH):
+            some = new[first : first + BATCH]
+            self.known.update(zip(some, self._scores(some).tolist(), strict=True))
+        return np.array([self.known[text] for text in texts])
+
+    def rules(self) -> list[str]:
+        """What the score is."""
+        return [self.about]
+
+    def _scores(self, texts: list[str]) -> Array:
+        import torch
+
+        filled = [*texts, *[texts[-1]] * (BATCH - len(texts))]
+        given = self.tokenizer(filled, padding="max_length", max_length=self.places, return_tensors="pt")
+        if given["input_ids"].shape[1] > self.places:
+            raise self.found.error(
+                f"takes at most {self.places} tokens, and a text of this world has {given['input_ids'].shape[1]}; "
+                "lower world.prompt_length or world.response_length"
+            )
+        with torch.inference_mode():
+            logits = self.model(**given).logits.double()
+        if self.row is None:
+            scores = logits[:, 0]
+        else:
+            others = [place for place in range(logits.shape[1]) if place != self.row]
+            scores = logits[:, self.row] - logits[:, others].logsumexp(dim=1)
+        if not scores.isfinite().all():
+            raise self.found.error("gives scores that are not finite; its weights are damaged, or it needs more digits")
+        return scores[: len(texts)].numpy()
+
+
+def classifier_reward(found: FoundClassifier, sizes: Sizes) -> ClassifierReward:
+    """Read a classifier, and try it. Raises ConfigError."""
+    if not sizes.is_text:
+        raise found.error("reads text, and this world has none; name a text file, world.language.text")
+    key = str(found.folder), found.files_hash + found.label, sizes
+    if key not in READ:
+        READ.clear()
+        reward = read_classifier(found, sizes)
+        reward(*examples(sizes))
+        READ[key] = reward
+    return READ[key]
+
+
+def read_classifier(found: FoundClassifier, sizes: Sizes) -> ClassifierReward:
+    """Read a classifier from its folder; nothing is downloaded, and no code in the folder is run.
+
+    Raises ConfigError where that fails, or weights are missing.
+    """
+    try:
+        from transformers import AutoModelForSequenceClassification, AutoTokenizer
+        from transformers.utils import logging
+    except ImportError:
+        raise found.error(INSTALL) from None
+    told = json_of(found)
+    if "auto_map" in told:
+        raise found.error("its config.json names code of its own (auto_map), which is never run")
+    before, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        offline: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+        tokenizer = AutoTokenizer.from_pretrained(found.folder, **offline)
+        model, loading = AutoModelForSequenceClassification.from_pretrained(
+            found.folder, use_safetensors=True, output_loading_info=True, dtype="float32", **offline
+        )
+    except Exception as error:  # whatever a folder makes of a library
+        text = " ".join(str(error).split())[:300]
+        raise found.error(f"cannot be read as a sequence classifier ({type(error).__name__}: {text})") from None
+    finally:
+        logging.set_verbosity(before)
+        if bars:
+            logging.enable_progress_bar()
+    if missing := sorted(loading["missing_keys"]) + sorted(map(str, loading.get("mismatched_keys", ()))):
+        raise found.error(f"is no sequence classifier: it has no weights for {short(missing[0])}")
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
+        model.config.pad_token_id = tokenizer.pad_token_id
+    names = [str(model.config.id2label[place]) for place in range(model.config.num_labels)]
+    row = label_row(found, names)
+    about = f"a classifier's {'output' if row is None else f'log-odds of {names[row]}'}, {Path(found.folder).name}"
+    return ClassifierReward(
+        found=found,
+        model=model.eval().requires_grad_(False),
+        tokenizer=tokenizer,
+        row=row,
+        places=most_tokens(model, tokenizer, sizes),
+        about=about,
+    )
+
+
+def json_of(found: FoundClassifier) -> dict[str, Any]:
+    """The config.json of a folder. Raises ConfigError."""
+    try:
+        told = json.loads((found.folder / "config.json").read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        raise found.error(f"its config.json cannot be read ({type(error).__name__})") from None
+    if not isinstance(told, dict):
+        raise found.error("its config.json must be a table")
+    return told
+
+
+def most_tokens(model: Any, tokenizer: Any, sizes: Sizes) -> int:
+    """How many tokens every text is filled up to: as many as its bytes, and what the tokenizer adds."""
+    wanted = sizes.prompt_length + sizes.response_length + tokenizer.num_special_tokens_to_add()
+    limits = (getattr(model.config, "max_position_embeddings", None), tokenizer.model_max_length)
+    return min(wanted, *(int(limit) for limit in limits if limit))
+
+
+def label_row(found: FoundClassifier, names: list[str]) -> int | None:
+    """Which label's log-odds are the score; None for a model of one output. Raises ConfigError."""
+    plain = [name.lower() for name in names]
+    if found.label:
+        if found.label.lower() not in plain:
+            told = ", ".join(short(name) for name in names[:20])
+            raise found.error(f"has no label {short(found.label)}; it has {told}{nearest(found.label, names)}")
+        return plain.index(found.label.lower()) if len(names) > 1 else None
+    if len(names) == 1:
+        return None
+    if "positive" in plain:
+        return plain.index("positive")
+    if len(names) == 2:
+        return 1
+    raise found.error(
+        f"has {len(names)} labels ({', '.join(short(name) for name in names[:20])}); say whose log-odds are gold, as "
+        f"{CLASSIFIER}FOLDER#{names[0]}"
+    )
