@@ -14,15 +14,17 @@ from gold_rewards.labels import Labels, preference_probability
 from gold_rewards.reward import GoldReward, Kind
 from gold_rewards.scale import Scale, scale_of_samples, scale_under
 
-KINDS: list[Kind] = [
-    import_module(f"gold_rewards.rewards.{module.name}").GOLD_REWARD
+KINDS: dict[str, Kind] = {
+    kind.name: kind
     for module in pkgutil.iter_modules(rewards.__path__)
-]
-GOLD_REWARDS: dict[str, Callable[..., GoldReward]] = {kind.name: kind.make for kind in KINDS}
+    for kind in [import_module(f"gold_rewards.rewards.{module.name}").GOLD_REWARD]
+}
+GOLD_REWARDS: dict[str, Callable[..., GoldReward]] = {name: kind.make for name, kind in KINDS.items()}
 """What draws each gold reward, by its name: given sizes and a random stream, a function of prompts and responses."""
 
 __all__ = [
     "GOLD_REWARDS",
+    "KINDS",
     "Gold",
     "GoldReward",
     "Labels",

@@ -26,8 +26,11 @@ class GoldReward(Protocol):
 class Kind:
     """A kind of gold reward: its name in sweep files, and how one is drawn.
 
-    make: takes vocabulary, prompt_length, response_length and rng by name.
+    make: takes vocabulary, prompt_length, response_length and rng by name; raises ValueError where there is none.
+    drawn: whether it depends on rng. of_text: whether it judges text, whose tokens are bytes, and nothing else.
     """
 
     name: str
     make: Callable[..., GoldReward]
+    drawn: bool = True
+    of_text: bool = False

@@ -7,6 +7,7 @@ keys, an axis of one makes no further run, and whoever sets one is warned.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from gold_rewards import KINDS
 from simulator.common.identity import digest, leave_out
 from simulator.own_rewards.source import is_own_reward
 from simulator.settings.tables import Settings
@@ -28,8 +29,13 @@ def unread_keys(settings: Settings) -> Mapping[str, Sequence[str]]:
             *(("engine",) if settings.train.engine == "auto" else ()),
         ),
         "measure": ("prompts", "samples", "baseline", "pairs") if listed else (),
-        "gold": ("seed",) if is_own_reward(settings.gold.reward) else (),
+        "gold": () if is_drawn(settings.gold.reward) else ("seed",),
     }
+
+
+def is_drawn(reward: str) -> bool:
+    """Whether a gold reward is drawn, so that its seed matters."""
+    return not is_own_reward(reward) and KINDS[reward].drawn
 
 
 def read_tables(settings: Settings, tables: Sequence[str]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from pydantic import (
     model_validator,
 )
 
-from gold_rewards import Labels
+from gold_rewards import KINDS, Labels
 from simulator.measurement.ensemble import COMBINATIONS
 from simulator.networks.compute_mode import Compile, Engine, Precision
 from simulator.objectives import KNOWN_AS
@@ -225,6 +225,14 @@ class Settings(Table):
         table = getattr(self, kind.key)
         assert isinstance(table, kind)
         return table
+
+    @model_validator(mode="after")
+    def _judges_what_is_said(self) -> Self:
+        if self.gold.reward in KINDS and KINDS[self.gold.reward].of_text and not self.world.language.text:
+            raise ValueError(
+                f"gold.reward (={self.gold.reward}) judges text and needs world.language.text, a text file"
+            )
+        return self
 
     @model_validator(mode="after")
     def _measures_what_is_there(self) -> Self:

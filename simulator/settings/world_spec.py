@@ -7,17 +7,15 @@ from pydantic import (
     AfterValidator,
     BeforeValidator,
     Field,
-    WithJsonSchema,
     model_validator,
 )
 from pydantic_core import PydanticCustomError
 
-from gold_rewards import GOLD_REWARDS
 from simulator.languages import LANGUAGES
 from simulator.languages.text import BYTES
-from simulator.own_rewards.source import CLASSIFIER, GIVEN, CodeSource, is_own_reward, plain_name
+from simulator.own_rewards.source import CodeSource
+from simulator.settings.reward_name import RewardName
 from simulator.settings.table import (
-    TEXT,
     Count,
     Heads,
     Layers,
@@ -30,37 +28,12 @@ from simulator.settings.table import (
     choice,
     one_byte,
     one_of,
-    path_like,
 )
 
 ENUMERABLE_LIMIT = 2**23
 
 
 ESTIMATORS = ("k1", "k2", "k3")
-
-
-OWN_REWARD = rf"^([^\x00-\x1f\x7f-\x9f]*\.py:[^\W\d]\w*|{CLASSIFIER}[^\x00-\x1f\x7f-\x9f]+)$"
-known_reward = one_of([*GOLD_REWARDS, "my_file.py:function", f"{CLASSIFIER}FOLDER"])
-
-
-def reward_name(value: str) -> str:
-    """One of our gold rewards, or one of the user's own."""
-    if is_own_reward(value):
-        return plain_name(value)
-    if value.endswith(".py") or ".py:" in value:
-        raise ValueError(f"{value}: must name a function in the file, as {value.split(':')[0]}:function")
-    if value in (CLASSIFIER, GIVEN):
-        raise ValueError(f"{value}: must name a folder, as {CLASSIFIER}FOLDER")
-    return known_reward(value)
-
-
-RewardName = Annotated[
-    str,
-    Field(max_length=TEXT),
-    AfterValidator(path_like),
-    AfterValidator(reward_name),
-    WithJsonSchema({"anyOf": [{"type": "string", "enum": [*GOLD_REWARDS]}, {"type": "string", "pattern": OWN_REWARD}]}),
-]
 
 
 Estimator = Annotated[str, AfterValidator(one_of(ESTIMATORS)), choice(ESTIMATORS)]
@@ -102,7 +75,7 @@ class Language(Table):
     stop: Annotated[float, Field(ge=0, le=0.99)] = 0.0
     """How often a response ends after each token, with the last one of the vocabulary; sampled only."""
     text: PathText = ""
-    """A UTF-8 file to learn from instead; then the next two count, and the four above do not."""
+    """A UTF-8 file to learn from instead, or "shipped:reviews"; then the next two count, the four above do not."""
     held_out: Annotated[float, Field(ge=0.01, le=0.9)] = 0.1
     """Share of the text that prompts come from."""
     end: EndByte = ""

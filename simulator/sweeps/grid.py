@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gold_rewards import KINDS
 from simulator.common.errors import ConfigError
 from simulator.common.identity import digest, leave_out
 from simulator.methods import METHODS
@@ -89,8 +90,8 @@ def cells_of(sweep: Sweep) -> Iterator[GridCell]:
 
 
 def try_gold(settings: Settings) -> None:
-    """Raises ConfigError where gold is the user's own, and will not do."""
-    if is_own_reward(settings.gold.reward):
+    """Raises ConfigError where gold is the user's own, or needs what is not there, and will not do."""
+    if is_own_reward(settings.gold.reward) or KINDS[settings.gold.reward].of_text:
         from simulator.worlds.components import content_of
 
         content_of(settings.spec)

@@ -7,9 +7,12 @@ it is interrupted when it next computes anything in Python.
 import ctypes
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+
+AGAIN = 5.0  # seconds, where code has caught what was raised and goes on
 
 
 class TooLongError(Exception):
@@ -20,7 +23,7 @@ class TooLongError(Exception):
 def time_limit(seconds: float) -> Iterator[None]:
     """Raise TooLongError in the block once so many seconds have passed."""
     alone = threading.current_thread() is threading.main_thread()
-    if alone and hasattr(signal, "setitimer") and signal.getitimer(signal.ITIMER_REAL)[0] == 0:
+    if alone and hasattr(signal, "setitimer") and not 0 < signal.getitimer(signal.ITIMER_REAL)[0] <= seconds:
         yield from _by_signal(seconds)
     else:
         yield from _by_thread(seconds)
@@ -30,13 +33,15 @@ def _by_signal(seconds: float) -> Iterator[None]:
     def stop(number: int, frame: FrameType | None) -> None:
         raise TooLongError
 
-    before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, seconds, 0.1)  # again and again: the code may catch what is raised
+    before, began = signal.signal(signal.SIGALRM, stop), time.monotonic()
+    left, every = signal.setitimer(signal.ITIMER_REAL, seconds, AGAIN)  # somebody's, who wants to hear of it later
     try:
         yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+        if left:
+            signal.setitimer(signal.ITIMER_REAL, max(left - (time.monotonic() - began), 0.001), every)
 
 
 def _by_thread(seconds: float) -> Iterator[None]:

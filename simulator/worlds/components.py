@@ -28,6 +28,7 @@ from simulator.networks.architecture import Architecture
 from simulator.own_rewards.load import own_reward
 from simulator.own_rewards.source import is_own_reward
 from simulator.own_rewards.trial import Sizes as RewardSizes
+from simulator.settings.relevant_keys import is_drawn
 from simulator.settings.world_spec import WorldSpec
 from simulator.worlds.reference import Recipe, cached_reference, reference_hash
 
@@ -176,12 +177,15 @@ def content_of(spec: WorldSpec) -> GoldReward:
             is_text=bool(world.language.text),
         )
         return own_reward(gold.reward, spec.source, sizes).reward
-    reward = GOLD_REWARDS[gold.reward](
-        vocabulary=world.vocabulary,
-        prompt_length=world.prompt_length,
-        response_length=world.response_length,
-        rng=random_stream(gold.seed, "gold", gold.reward),
-    )
+    try:
+        reward = GOLD_REWARDS[gold.reward](
+            vocabulary=world.vocabulary,
+            prompt_length=world.prompt_length,
+            response_length=world.response_length,
+            rng=random_stream(gold.seed, "gold", gold.reward),
+        )
+    except ValueError as error:
+        raise refuse_gold(spec, error) from None
     return EncoderByEngine(reward=reward) if isinstance(reward, TransformerReward) else reward
 
 
@@ -212,5 +216,5 @@ def sizes(spec: WorldSpec, ground: Components) -> dict[str, Any]:
 
 def refuse_gold(spec: WorldSpec, error: ValueError) -> ConfigError:
     """What is said where gold has no scale."""
-    seed = "" if is_own_reward(spec.gold.reward) else f", gold.seed = {spec.gold.seed}"
+    seed = f", gold.seed = {spec.gold.seed}" if is_drawn(spec.gold.reward) else ""
     return ConfigError(f"gold.reward = {spec.gold.reward}{seed}: {error}")

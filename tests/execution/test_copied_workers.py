@@ -156,10 +156,16 @@ def test_closed_streams_are_no_channel_of_a_worker(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("loss", "copies", "copied"), [("logistic", True, True), ("logistic", False, False), ("mine.py:f", True, False)]
+    ("loss", "gold", "copies", "copied"),
+    [
+        ("logistic", "motif", True, True),
+        ("logistic", "motif", False, False),
+        ("mine.py:f", "motif", True, False),
+        ("logistic", "mine.py:f", True, False),
+    ],
 )
 def test_code_of_the_users_own_runs_in_workers_that_were_started(
-    loss: str, copies: bool, copied: bool, monkeypatch: pytest.MonkeyPatch
+    loss: str, gold: str, copies: bool, copied: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given: list[object] = []
 
@@ -169,7 +175,7 @@ def test_code_of_the_users_own_runs_in_workers_that_were_started(
         yield None
 
     monkeypatch.setattr(module_of_run_sweep, "workers_on", workers_on)
-    sweep = SimpleNamespace(sweep=SimpleNamespace(loss=[loss]), base_folder=None)
+    sweep = Sweep.model_validate({"sweep": {"loss": loss}, "gold": {"reward": gold}})
     context: Any = SimpleNamespace(sweep=sweep, folder=None, save_every=1.0, worlds={"a": "world"})
     with module_of_run_sweep.executor(context, 2, copies=copies):
         assert context.worlds == {}

@@ -78,7 +78,12 @@ def test_it_tells_defaults_and_what_tables_and_parameters_are() -> None:
     assert tables["World"]["properties"]["prompts"]["default"] == 16
     assert tables["Grid"]["properties"]["beta"]["default"] == [0.01, 0.03, 0.1, 0.2, 0.5, 1.0, 3.0, 10.0]
     assert "description" in tables["vpo"]["properties"]["alpha"]
-    assert tables["Gold"]["properties"]["reward"]["enum"] == ["additive", "motif", "transformer"]
+    assert tables["Gold"]["properties"]["reward"]["anyOf"][0]["enum"] == [
+        "additive",
+        "motif",
+        "sentiment",
+        "transformer",
+    ]
 
 
 def test_every_number_text_and_list_is_bounded() -> None:

@@ -96,7 +96,10 @@ def test_whole_numbers_serve_as_floats(tmp_path: Path) -> None:
         ("[data]\nlabel_noise = 1.5", "data.label_noise = 1.5: must be less than or equal to 1"),
         ("[data]\nbehaviour = 'unifrm'", 'data.behaviour = "unifrm": must be "reference", "tempered"'),
         ("[data]\nbehaviour = 'unifrm'", "did you mean uniform?"),
-        ("[gold]\nreward = 'motive'", 'gold.reward = "motive": must be one of additive, motif, transformer; did you'),
+        (
+            "[gold]\nreward = 'motive'",
+            'gold.reward = "motive": must be one of additive, motif, sentiment, transformer, my_file.py:function, hf:',
+        ),
         ("[world]\nvocabulary = 64", "prompts * vocabulary^response_length (=16 * 64^4) must be at most"),
         ("[world]\nvocabulary = 1024\nresponse_length = 256", "(=16 * 1024^256) must be at most 8,388,608"),
         ("[world]\nseed = " + "9" * 5000, "is not valid TOML"),
