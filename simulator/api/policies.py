@@ -2,33 +2,24 @@
 
 Shapes: R policies, D numbers of one, P prompts, L prompt length, M responses to each, T response length.
 
-A file of policies is one of safetensors: the tensor `parameters` [R, D], and in its metadata the sizes of the network,
-what each policy is, and the SHA-256 of the tensor. It holds numbers and no code.
+How they are written stands in simulator/storage/networks/policy_files.py.
 """
 
-import hashlib
-import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
 import pandas as pd
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load, save
 from torch import Tensor
 
 from simulator.api.arguments import count_of, plain, seed_of, tokens_of
-from simulator.common.atomic_files import make_folder, write_atomically
-from simulator.common.errors import SHOWN, ConfigError, short
-from simulator.engine.snapshots import fingerprint
+from simulator.common.errors import SHOWN
 from simulator.networks.architecture import Architecture
 from simulator.networks.compute_mode import one_thread
 from simulator.networks.sampling import sample_blocks
 from simulator.networks.token_log_probs import MAX_FLOATS, floats_per_prompt, response_log_probs
-
-FORMAT = "alignment-simulator policies 1"
+from simulator.storage.networks.policy_files import StoredPolicies, read_policy_file, write_policies
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -118,52 +109,22 @@ class Policies:
 
         Raises StorageError where the disk does not take it.
         """
-        path, tensors = Path(path), {"parameters": self.parameters.detach().cpu().contiguous()}
-        about = {
-            "architecture": asdict(self.architecture),
-            "prompt_length": self.prompt_length,
-            "end": self.end,
-            "reference_sha256": self.reference_sha256,
-            "table": {name: [plain(value) for value in self.table[name].astype(object)] for name in self.table},
-            "types": {name: str(self.table[name].dtype) for name in self.table},
-        }
-        told = json.dumps(about)
-        metadata = {"format": FORMAT, "about": told, "sha256": checksum(tensors, told)}
-        make_folder(path.parent)
-        write_atomically(path, save(tensors, metadata=metadata))
+        stored = StoredPolicies(
+            parameters=self.parameters,
+            architecture=self.architecture,
+            prompt_length=self.prompt_length,
+            end=self.end,
+            reference_sha256=self.reference_sha256,
+            table=self.table,
+        )
+        write_policies(stored, Path(path))
 
 
-def checksum(tensors: Mapping[str, Tensor], about: str) -> str:
-    """The SHA-256 of tensors and of what is said about them."""
-    return hashlib.sha256(f"{fingerprint(tensors)}\n{about}".encode()).hexdigest()
+def policies_of(stored: StoredPolicies, curves: pd.DataFrame | None = None) -> Policies:
+    """The policies of a file, with what was measured along their training, where that is known."""
+    return Policies(**vars(stored), curves=pd.DataFrame() if curves is None else curves)
 
 
 def read_policies(path: Path) -> Policies:
-    """The policies in a file that `Policies.save` wrote. Raises ConfigError."""
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise ConfigError(f"{short(str(path))}: cannot be read ({error.strerror or error})") from None
-    try:
-        tensors = load(content)
-        metadata = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")]).get("__metadata__", {})
-        if metadata.get("format") != FORMAT:
-            raise ValueError(f"its format is not {FORMAT!r}")
-        if metadata.get("sha256") != checksum(tensors, metadata["about"]):
-            raise ValueError("it is not as it was written")
-        about = json.loads(metadata["about"])
-        architecture = Architecture(**about["architecture"])
-        table = pd.DataFrame(about["table"]).astype(about["types"])
-        policies = Policies(
-            parameters=tensors["parameters"],
-            architecture=architecture,
-            prompt_length=about["prompt_length"],
-            end=about["end"],
-            table=table,
-            reference_sha256=about["reference_sha256"],
-        )
-        if policies.parameters.shape != (len(table), architecture.row) or policies.parameters.dtype != torch.float32:
-            raise ValueError("its parameters are not of the network that it names")
-    except (SafetensorError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise ConfigError(f"{short(str(path))}: is no file of policies that Policies.save wrote ({error})") from None
-    return policies
+    """The policies in a file that `Policies.save` or a sweep wrote. Raises ConfigError."""
+    return policies_of(read_policy_file(path))

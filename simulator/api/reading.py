@@ -10,10 +10,11 @@ import torch
 
 from simulator.api.arguments import values_of
 from simulator.api.make_world import make_world
-from simulator.api.policies import Policies, read_policies
+from simulator.api.policies import Policies, policies_of, read_policies
 from simulator.api.training import Training
 from simulator.api.world import World
 from simulator.common.errors import ConfigError, nearest, short
+from simulator.common.result_files import POLICIES
 from simulator.execution.devices import choose_device
 from simulator.execution.run_stack import proxies_for
 from simulator.methods import METHODS
@@ -23,37 +24,44 @@ from simulator.settings.relevant_keys import world_name
 from simulator.settings.run import Run
 from simulator.settings.tables import Settings
 from simulator.storage.layout import ResultFolder
-from simulator.storage.proxy_files import load_proxy
+from simulator.storage.networks.policy_files import read_policy_file, table_of
+from simulator.storage.networks.proxy_files import load_proxy
 from simulator.sweeps.grid import expand
 from simulator.sweeps.sweep import Sweep
 
 
-def load_policies(path: str | Path, run_id: str | Sequence[str] | None = None, *, device: str = "cpu") -> Policies:
+def load_policies(
+    path: str | Path, run_id: str | Sequence[str] | None = None, *, step: int | None = None, device: str = "cpu"
+) -> Policies:
     """Policies that `Policies.save` wrote, or those of runs of a sweep.
 
-    path: the file, or the folder of a sweep; of that, run_id says which run, or which, of `runs.parquet`. Sweeps keep
-    tables and no policies: a run is trained again from the sweep's `config.toml`, to the same bits on the same machine;
-    a warning says so where the end of its curve is not what was recorded. Raises ConfigError.
+    path: the file, or the folder of a sweep; of that, run_id says which run, or which, of `runs.parquet`, and step at
+    which checkpoint, the last unless said. Where a sweep did not keep a run's policy (`[keep]`), the run is trained
+    again from the sweep's `config.toml`, to the same bits on the same machine; a warning says so where the end of its
+    curve is not what was recorded. Raises ConfigError.
     """
     path = Path(path)
     if not path.is_dir():
-        if run_id is not None:
-            raise ConfigError(f"run_id: {short(str(path))} is no folder of a sweep; run_id chooses among runs of one")
+        for name, value in (("run_id", run_id), ("step", step)):
+            if value is not None:
+                raise ConfigError(f"{name}: {short(str(path))} is no folder of a sweep; {name} chooses among its runs")
         policies = read_policies(path)
         return replace(policies, parameters=policies.parameters.to(choose_device(device)))
     folder = ResultFolder(path=path)
     if not folder.config.is_file():
         raise ConfigError(f"{short(str(path))}: is no folder of a sweep; it has no config.toml")
+    names = [] if run_id is None else [str(name) for name in values_of(run_id, "run_id")]
+    if names and (kept := kept_policies(folder, names, step)) is not None:
+        return replace(kept, parameters=kept.parameters.to(choose_device(device)))
     sweep = Sweep.from_toml(folder.config, beside=Path())
     runs = {run.run_id: run for run in expand(sweep) if METHODS[run.method].learner is not None}
     if run_id is None:
         raise ConfigError(f"run_id: say which of the {len(runs)} policies of {short(str(path))}; see its runs.parquet")
-    names = values_of(run_id, "run_id")
     for name in names:
         if name not in runs:
-            raise ConfigError(
-                f"run_id = {short(str(name))}: no trained run of {short(str(path))}{nearest(str(name), runs)}"
-            )
+            raise ConfigError(f"run_id = {short(name)}: no trained run of {short(str(path))}{nearest(name, runs)}")
+    if step is not None:
+        raise ConfigError(f"step = {step}: {not_kept(folder, names, step)}")
     if len({world_name(runs[name].settings) for name in names}) > 1:
         raise ConfigError("run_id: these runs are of different worlds; load those of each in a call of its own")
     world = make_world(sweep_of(runs[names[0]].settings), device=device)
@@ -61,6 +69,59 @@ def load_policies(path: str | Path, run_id: str | Sequence[str] | None = None, *
     table = pd.concat([policies.table for policies in found], ignore_index=True)
     curves = pd.concat([policies.curves for policies in found], ignore_index=True)
     return world.policies(torch.cat([policies.parameters for policies in found]), table, curves)
+
+
+def kept_policies(folder: ResultFolder, names: Sequence[str], step: int | None) -> Policies | None:
+    """The policies of these runs that a sweep has kept, at a step or at the last one; None where one is not there.
+
+    Raises ConfigError where a file is damaged.
+    """
+    found = places_of_policies(folder, names)
+    chosen = {name: max(steps) if step is None else step for name, steps in found.items() if steps}
+    if len(chosen) < len(names) or any(at not in found[name] for name, at in chosen.items()):
+        return None
+    if step is None and any(at != end for name, at in chosen.items() if (end := end_of(folder, name)) is not None):
+        return None
+    stored = {path: read_policy_file(path) for path in {found[name][at] for name, at in chosen.items()}}
+    rows = [(stored[found[name][at]], name) for name, at in chosen.items()]
+    if len({one.reference_sha256 for one, _ in rows}) > 1 or len({one.architecture for one, _ in rows}) > 1:
+        raise ConfigError("run_id: these runs are of different worlds; load those of each in a call of its own")
+    places = [int(one.table.index[one.table["run_id"] == name][0]) for one, name in rows]
+    parameters = torch.stack([one.parameters[place] for (one, _), place in zip(rows, places, strict=True)])
+    tables = [one.table.iloc[[place]] for (one, _), place in zip(rows, places, strict=True)]
+    curves = pd.read_parquet(folder.curves) if folder.curves.exists() else pd.DataFrame({"run_id": []})
+    some = [curves[curves["run_id"] == name] for name in names]
+    joined = replace(rows[0][0], parameters=parameters, table=pd.concat(tables, ignore_index=True))
+    return policies_of(joined, pd.concat(some, ignore_index=True))
+
+
+def places_of_policies(folder: ResultFolder, names: Sequence[str]) -> dict[str, dict[int, Path]]:
+    """The file of each step at which the policy of each of these runs was kept."""
+    found: dict[str, dict[int, Path]] = {name: {} for name in names}
+    for path in sorted(folder.path.glob(POLICIES)):
+        table = table_of(path)
+        for name, at in zip(table["run_id"], table["step"], strict=True):
+            if name in found:
+                found[name][int(at)] = path
+    return found
+
+
+def end_of(folder: ResultFolder, name: str) -> int | None:
+    """The step at which the curve of a run ends, None where that is not known, or it diverged."""
+    if not folder.curves.exists():
+        return None
+    curves = pd.read_parquet(folder.curves, columns=["run_id", "step", "status"])
+    of_run = curves[curves["run_id"] == name]
+    return int(of_run["step"].iloc[-1]) if len(of_run) and of_run["status"].iloc[-1] == "ok" else None
+
+
+def not_kept(folder: ResultFolder, names: Sequence[str], step: int) -> str:
+    """Why a policy at a step cannot be had, for people."""
+    for name, steps in places_of_policies(folder, names).items():
+        if step not in steps:
+            there = f"kept are {', '.join(map(str, sorted(steps)))}" if steps else "no policy of it was kept"
+            return f'of {name} {there}; a sweep with [keep] policies = "checkpoints" keeps every checkpoint'
+    return "no policy was kept"
 
 
 def sweep_of(settings: Settings) -> Sweep:

@@ -3,6 +3,9 @@
 SIDE_TABLES = ("responses", "gold_law", "margins")  # tables of trained policies at the end, for people to look at
 
 
+POLICIES = "policies/*.safetensors"  # of trained policies
+
+
 KINDS = ("curves", "runs", "proxies", *SIDE_TABLES)
 
 
@@ -23,6 +26,6 @@ RECORDS = (
         "SHA256SUMS",
         "report.sha256",
     ),
-    *(*(f"{kind}.parquet" for kind in KINDS), *PARTS, "proxies/*.npz", "figures/*.png", "figures/*.svg"),
+    *(*(f"{kind}.parquet" for kind in KINDS), *PARTS, "proxies/*.npz", POLICIES, "figures/*.png", "figures/*.svg"),
     "code/**/*.py",
 )

@@ -77,5 +77,6 @@ def measured_checkpoints(learner: Learner, checkpoints: Sequence[int], recorder:
                 recorder.progress(steps)
                 recorder.saver.save_if_due(learner.tensors)
         learner.measure()
+        recorder.measured(checkpoint, learner)
         recorder.saver.save_if_due(learner.tensors)
         yield checkpoint

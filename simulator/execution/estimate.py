@@ -26,6 +26,7 @@ from simulator.storage.origins import check_source, origins_in
 from simulator.sweeps.cautions import cautions
 from simulator.sweeps.grid import check_computing, engines_used, expand
 from simulator.sweeps.hashes import with_hashes
+from simulator.sweeps.kept_policies import described
 from simulator.sweeps.memory_budget import arrange, budget_of, shown_bytes
 from simulator.sweeps.stacking import cells, footprint_of, proxy_stacks, runs_with_proxies, stacks, world_names
 from simulator.sweeps.sweep import Sweep
@@ -53,6 +54,7 @@ class Plan:
     budget: int
     seconds: float
     engines: str
+    policies: str
     done: int = 0
 
     def lines(self, target: Path) -> list[str]:
@@ -63,6 +65,7 @@ class Plan:
             f"stacks          {self.stacks:,}, in {self.workers} at a time, over {self.worlds} world(s)",
             f"engine          {self.engines}",
             f"memory          about {shown_bytes(self.bytes)}, kept under {shown_bytes(self.budget)}",
+            f"policies        {self.policies}",
             f"estimated time  about {clock(self.seconds)} on this machine",
             f"records         {f'of {self.done:,} runs are in' if self.done else 'would go into'} {target}",
         ]
@@ -164,4 +167,5 @@ def make_plan(
         budget=budget["budget"],
         seconds=START_SECONDS + (seconds if left else 0.0),
         engines=engines_used(runs, device),
+        policies=described(sweep, runs),
     )

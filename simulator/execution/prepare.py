@@ -15,6 +15,7 @@ from simulator.common.errors import ConfigError
 from simulator.execution.stack_job import cached_world
 from simulator.methods import METHODS
 from simulator.objectives.local_shape import Loss, sample_losses
+from simulator.preferences.pairs_file import check_pairs_file
 from simulator.settings.relevant_keys import world_name
 from simulator.settings.run import Run, axis_column
 from simulator.settings.world_spec import WORLD_TABLES
@@ -44,6 +45,8 @@ def examine_worlds(
         alike.setdefault(world_name(run.settings), []).append(run)
     for name, (run, *others) in alike.items():
         world = cached_world(worlds, sweep, run.settings, device)
+        for file, pairs in dict.fromkeys((one.settings.data.file, one.settings.data.pairs) for one in (run, *others)):
+            warn(*(check_pairs_file(file, pairs, world) if file else ()))
         for text in dict.fromkeys(filter(None, (uninformative_pairs(world, one) for one in (run, *others)))):
             warn(text)
         axes = {axis_column(key): value for key, value in run.cell.axes.items() if key.split(".")[0] in WORLD_TABLES}

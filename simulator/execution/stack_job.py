@@ -22,12 +22,14 @@ from simulator.settings.run import Run
 from simulator.settings.tables import Settings
 from simulator.storage.checksums import write_checksums
 from simulator.storage.layout import ResultFolder, stack_name
+from simulator.storage.networks.policy_keeper import PolicyKeeper
+from simulator.storage.networks.proxy_files import load_proxy, save_proxy
 from simulator.storage.origins import COLUMNS, check_unchanged_since_start
 from simulator.storage.provenance import provenance_columns
-from simulator.storage.proxy_files import load_proxy, save_proxy
 from simulator.storage.tables import run_rows, tidy, write_table
 from simulator.sweeps.grid import engine_of_worlds
 from simulator.sweeps.hashes import check_text
+from simulator.sweeps.kept_policies import kept_of
 from simulator.sweeps.sweep import Sweep
 from simulator.worlds.build import build_world
 from simulator.worlds.protocol import World
@@ -99,7 +101,9 @@ def finish_stack(stack: Sequence[Run], world: World, context: WorkerContext, rec
     members = {member.name: member for run in stack for member in members_of(run)}
     proxies = proxies_for(stack, world, lambda name: load_proxy(folder, members[name]))
     tables: dict[str, pd.DataFrame] = {}
-    curves = run_stack(stack, world, proxies, replace(recorder, save_table=tables.__setitem__))
+    keep = PolicyKeeper(folder=folder, stack=stack, world=world, kept=kept_of(context.sweep, context.runs))
+    recorder = replace(recorder, save_table=tables.__setitem__, measured=keep)
+    curves = run_stack(stack, world, proxies, recorder)
     seconds = (time.perf_counter() - began) / len(stack)
     tables["curves"] = tidy(curves)
     machine = {"device": str(context.device), "engine": engine_of(stack[0].settings, context.device)}
@@ -108,7 +112,7 @@ def finish_stack(stack: Sequence[Run], world: World, context: WorkerContext, rec
     write_checksums(
         folder.part_checksums(name),
         folder.path,
-        {paths[kind]: write_table(table, paths[kind]) for kind, table in tables.items()},
+        {paths[kind]: write_table(table, paths[kind]) for kind, table in tables.items()} | keep.checksums(),
     )
 
 

@@ -49,6 +49,11 @@ def by_proxy(cell: Cell) -> bool:
 def reads(cell: Cell) -> Reads:
     """Raises ValueError where a batch has no other pair to compare with."""
     check_batches(cell)
+    if cell.settings.data.file and objective_of(cell).ranked:
+        raise ValueError(
+            f'loss "{objective_of(cell).name}" ranks several responses to a prompt, and data.file has pairs; take '
+            "another loss, or no data.file"
+        )
     own = ("objective",) if objective_of(cell).table else ()
     online = ("online",) if rounds(cell) else ()
     proxy = ("proxy",) if by_proxy(cell) else ()

@@ -121,4 +121,4 @@ def serve_page(
 
 def tables_of(sweep: Sweep) -> Mapping[str, Any]:
     """The tables of the sweep's file but for the grid, without what is as by default."""
-    return sweep.model_dump(mode="json", exclude={"sweep", "texts", "code"}, exclude_defaults=True)
+    return sweep.model_dump(mode="json", exclude={"sweep", "keep", "texts", "code"}, exclude_defaults=True)

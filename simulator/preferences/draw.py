@@ -1,15 +1,18 @@
 """Pairs that gold labelled, before any training."""
 
 from simulator.preferences.pairs import Preferences, labelled
+from simulator.preferences.pairs_file import file_preferences
 from simulator.settings.tables import Data
 from simulator.worlds.protocol import World
 
 
 def draw_labelled(world: World, data: Data, seed: int) -> Preferences:
-    """The pairs of a seed, `data.pairs` of them, that gold labelled.
+    """The pairs of a seed, `data.pairs` of them, that gold labelled; or those of a file, the same for every seed.
 
     Raises ConfigError where `data.distinct` asks for different responses that do not come.
     """
+    if data.file:
+        return file_preferences(data.file, data.pairs, world)
     pairs = world.candidates(data, seed, data.pairs, "pairs")
     gold = world.gold_of(pairs.prompt[None], pairs.responses[None])[0].cpu().numpy()
     return labelled(pairs, gold, labels=data.labels, temperature=data.temperature, noise=data.label_noise)

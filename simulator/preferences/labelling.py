@@ -4,12 +4,14 @@ Shapes: R runs, N pairs of one run, K responses of each.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from simulator.engine.problem import TrainState
 from simulator.preferences.online import draw_fresh
 from simulator.preferences.pairs import Preferences, labelled, more_preferences, ranked, stack_preferences
+from simulator.preferences.pairs_file import file_preferences
 from simulator.settings.run import Run, hyperparameters_of, objective_of, responses_compared
 from simulator.worlds.behaviour import Candidates
 from simulator.worlds.listing import Scorer
@@ -60,12 +62,30 @@ def arrange_pairs(
 def preferences(runs: Sequence[Run], world: World, scorer: Scorer | None) -> Preferences:
     """The pairs of every run before its training, [R, N, K, …]."""
     data, count = runs[0].settings.data, responses_compared(runs[0])
+    if data.file and data.labeller == "gold":
+        return from_file(runs, world, scorer)
     purpose = "pool" if data.labeller == "proxy" else "pairs"
     drawn = {
         seed: world.candidates(data, seed, data.learned_from, purpose, count)
         for seed in dict.fromkeys(run.seed for run in runs)
     }
     return arrange_pairs([drawn[run.seed] for run in runs], runs, world, scorer, data.labeller)
+
+
+def from_file(runs: Sequence[Run], world: World, scorer: Scorer | None) -> Preferences:
+    """The pairs of a file of the user's own, the same for all runs, with the rewards that objectives read."""
+    data = runs[0].settings.data
+    pairs = file_preferences(data.file, data.pairs, world)
+    rows = []
+    for number, run in enumerate(runs):
+        own = pairs if objective_of(run).scored else pairs.without_scores()
+        if objective_of(run).scored and hyperparameters_of(run).get("reward", "gold") == "proxy":
+            assert scorer is not None
+            scores = scorer.rows(slice(number, number + 1)).of(pairs.prompt[None], pairs.responses[None])[0]
+            own = replace(pairs, scores=scores)
+        rows.append(own)
+    scored = any(row.scores is not None for row in rows)
+    return stack_preferences([row if row.scores is not None or not scored else pairs for row in rows])
 
 
 def refresh(

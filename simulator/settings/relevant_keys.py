@@ -17,11 +17,15 @@ from simulator.settings.world_spec import WORLD_TABLES
 def unread_keys(settings: Settings) -> Mapping[str, Sequence[str]]:
     """The keys that nothing reads, by their table, whatever the method."""
     data, listed = settings.data, settings.spec.lists_responses
+    labelled = bool(data.file) and data.labeller == "gold"
     of_behaviour = {"tempered": ("uniform_share",), "mixture": ("behaviour_temperature",)}
     return {
         "data": (
             *of_behaviour.get(data.behaviour, ("behaviour_temperature", "uniform_share")),
             *(("temperature",) if data.labels == "deterministic" else ()),
+            *(("labels", "temperature", "label_noise") if data.file else ()),
+            *(("distinct",) if labelled else ()),
+            *(() if data.file else ("file",)),
         ),
         "world": ("language.kind",) if settings.world.language.kind == "auto" else (),
         "train": (

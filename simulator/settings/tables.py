@@ -19,6 +19,7 @@ from simulator.objectives import KNOWN_AS
 from simulator.objectives.losses.gpo import LOSSES
 from simulator.own_rewards.source import CodeSource
 from simulator.settings.objective_tables import Objectives
+from simulator.settings.pair_counts import PairsFile, pairs_in
 from simulator.settings.table import (
     Count,
     Positive,
@@ -61,12 +62,23 @@ class Data(Table):
     """Of Bradley-Terry labels."""
     label_noise: Share = 0.0
     """Share of labels that are flipped."""
+    file: PairsFile = ""
+    """Pairs of your own instead of drawn ones, Parquet or JSON lines, trained on as they are (docs/howto/own_pairs.md);
+    data.pairs is then how many of them, and all unless said."""
     distinct: bool = False
     """True: a pair of two identical responses is drawn again (`identical_pairs` in world.json)."""
     labeller: Literal["gold", "proxy"] = "gold"
     """Who labels what policies learn from offline; "proxy": the proxy, which learns from the pairs above."""
     pool: Annotated[int, Field(ge=1, le=10**7)] = 8192
     """Pairs that the proxy labels then."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _takes_all_of_a_file(cls, table: Any) -> Any:
+        """A file of pairs brings their number along."""
+        if not (isinstance(table, dict) and isinstance(table.get("file"), str) and table["file"]):
+            return table
+        return table if "pairs" in table else table | {"pairs": pairs_in(table["file"])}
 
     @property
     def learned_from(self) -> int:

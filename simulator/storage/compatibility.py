@@ -16,6 +16,7 @@ from simulator.storage.layout import ResultFolder, remove
 from simulator.storage.origins import origins_in
 from simulator.sweeps.sweep import Sweep
 
+OF_NO_RUN = ("code", "keep.")  # runs of other code have other names, and what is kept of them changes none
 REMEDY = "choose another --out, or start over with --fresh"
 UNKNOWN_ORIGIN = (
     "holds files with the names of records, and neither a whole config.toml nor checksums nor readable tables say that "
@@ -111,7 +112,7 @@ def difference(held: Sweep, sweep: Sweep) -> str:
             return f"whose text {name} has changed since: bring that file back, its SHA-256 was {held.texts[name]}"
     there, here = (flat_settings(each) for each in (held, sweep))
     for name in sorted(there.keys() | here.keys()):
-        if there.get(name) != here.get(name) and not name.startswith("code"):  # runs of other code have other names
+        if there.get(name) != here.get(name) and not name.startswith(OF_NO_RUN):
             return f"where {name} = {shown(there.get(name))} and not {shown(here.get(name))}"
     return ""
 

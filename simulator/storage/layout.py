@@ -4,8 +4,9 @@ While a sweep runs, every finished stack has tables in `parts/` and then their c
 once these are there and the tables agree with them (`simulator/storage/checksums.py`). When all are, they are joined
 into `curves.parquet` and `runs.parquet`, in the order of the grid, `SHA256SUMS` has the checksums of all records, and
 the parts go. Until then `parts/SHA256SUMS` has those of what the sweep began with, such as `config.toml`. A trained
-proxy lies in `proxies/`, and stays there; what is said of all of them is joined into `proxies.parquet`. The page and
-the figures, which are made of the records, have a list of their own, `report.sha256`.
+proxy lies in `proxies/`, and stays there, as trained policies do in `policies/`; what is said of all proxies is joined
+into `proxies.parquet`. The page and the figures, which are made of the records, have a list of their own,
+`report.sha256`.
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,10 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from simulator.common.identity import digest
+from simulator.common.result_files import POLICIES
 from simulator.proxies.reward_model import Member
 from simulator.settings.run import Run
 
-PARTIAL = ("", "parts/", "proxies/", "figures/")
+PARTIAL = ("", "parts/", "proxies/", "policies/", "figures/")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,10 +138,23 @@ class ResultFolder:
         return self.path / "proxies" / f"{name}.npz"
 
     @property
+    def policies(self) -> Path:
+        """Where trained policies lie."""
+        return self.path / "policies"
+
+    def policies_at(self, stack: str, step: int) -> Path:
+        """Where the policies of a stack lie, as they were at a step."""
+        return self.policies / f"{stack}-{step:09d}.safetensors"
+
+    def policies_of(self, stack: str) -> list[Path]:
+        """The files of the policies of a stack, in the order of their steps."""
+        return sorted(self.policies.glob(f"{stack}-*.safetensors"))
+
+    @property
     def has_records(self) -> bool:
         """Whether anything was measured here."""
         tables = (self.curves, self.runs, self.proxies, self.checksums)
-        parts = ("parts/*.runs.parquet", "parts/*.proxies.parquet", "parts/*.safetensors", "proxies/*.npz")
+        parts = ("parts/*.runs.parquet", "parts/*.proxies.parquet", "parts/*.safetensors", "proxies/*.npz", POLICIES)
         return any(path.exists() for path in tables) or any(any(self.path.glob(part)) for part in parts)
 
 
@@ -153,7 +168,11 @@ def remove(folder: ResultFolder, patterns: Iterable[str]) -> None:
     for pattern in patterns:
         for path in folder.path.glob(pattern):
             path.unlink(missing_ok=True)
-    inside = [path for name in ("parts", "proxies", "figures", "code") for path in (folder.path / name).glob("**/")]
+    inside = [
+        path
+        for name in ("parts", "proxies", "policies", "figures", "code")
+        for path in (folder.path / name).glob("**/")
+    ]
     for inner in sorted(inside, reverse=True):  # the innermost first
         if inner.is_dir() and not any(inner.iterdir()):
             inner.rmdir()

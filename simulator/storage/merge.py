@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from simulator.common.atomic_files import hash_of_file, remedy
-from simulator.common.result_files import PARTS, SIDE_TABLES
+from simulator.common.result_files import PARTS, POLICIES, SIDE_TABLES
 from simulator.proxies.reward_model import Member
 from simulator.settings.run import Run, axis_column
 from simulator.storage.checksums import read_checksums, write_checksums
@@ -65,9 +65,19 @@ def merge_runs(folder: ResultFolder, runs: Sequence[Run], failed: Mapping[str, s
     rows = joined("runs", ["run_id"], failed_rows([run for run in runs if run.run_id in failed], failed))
     assert rows is not None
     sums[folder.runs] = write_table(rows, folder.runs)
+    remove_stray_policies(folder)
     write_final_checksums(folder, sums)
     remove_parts(folder)
     return failed
+
+
+def remove_stray_policies(folder: ResultFolder) -> None:
+    """Remove policies that belong to no finished stack: one that was stopped, and whose runs were stacked otherwise."""
+    lists = [read_checksums(path, folder.path) for path in sorted(folder.parts.glob("*.sha256"))]
+    sealed = {name for checksums in lists if checksums for name in checksums.sums}
+    for path in folder.path.glob(POLICIES):
+        if path.relative_to(folder.path).as_posix() not in sealed:
+            path.unlink(missing_ok=True)
 
 
 def remove_parts(folder: ResultFolder) -> None:
@@ -83,7 +93,7 @@ def remove_parts(folder: ResultFolder) -> None:
 def write_final_checksums(folder: ResultFolder, sums: Mapping[Path, str]) -> None:
     """Write the checksums of all records of a sweep that has ended. sums: those that are known."""
     records = [folder.side_table(kind) for kind in RUN_TABLES] + [*start_files(folder), folder.proxies]
-    records += sorted((folder.path / "proxies").glob("*.npz"))
+    records += [*sorted((folder.path / "proxies").glob("*.npz")), *sorted(folder.path.glob(POLICIES))]
     found = {path: sums.get(path) or hash_of_file(path) for path in records}
     write_checksums(folder.checksums, folder.path, {path: digest for path, digest in found.items() if digest})
 

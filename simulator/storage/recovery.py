@@ -21,6 +21,8 @@ from simulator.storage.tables import write_table
 from simulator.user_code.loading import is_own
 
 MADE_AGAIN = "and made again"
+POLICIES = "policies/"
+TRAINED_AGAIN = "load_policies trains its runs again"
 
 
 Report = Callable[[str], None]
@@ -126,12 +128,14 @@ def trust_unsigned(folder: ResultFolder, report: Report) -> None:
 def repair_tables(folder: ResultFolder, checksums: Checksums, runs: Collection[str], report: Report) -> None:
     """Set aside what is damaged of the tables of a sweep that had ended, and make the rest parts if need be."""
     wrong = (*checksums.changed, *checksums.missing)
+    policies = [folder.path / name for name in checksums.changed if name.startswith(POLICIES)]
     damaged, others = (
-        [folder.path / name for name in checksums.changed],
+        [folder.path / name for name in checksums.changed if not name.startswith(POLICIES)],
         [folder.side_table(kind) for kind in RUN_TABLES],
     )
     for name in checksums.missing:
-        report(f"{folder.path / name}: is gone; it is made again")
+        report(f"{folder.path / name}: is gone; {TRAINED_AGAIN if name.startswith(POLICIES) else 'it is made again'}")
+    quarantine_damaged(policies, f"and {TRAINED_AGAIN}", report)
     if any(name.removesuffix(".parquet") in RUN_TABLES for name in wrong):
         quarantine_damaged(damaged, "and its runs are run again", report)
         quarantine_intact(others, report)
@@ -165,6 +169,7 @@ def restore_parts(folder: ResultFolder, checksums: Checksums, runs: Collection[s
                 table = pd.read_parquet(folder.side_table(kind))
                 part = folder.part(name, kind)
                 sums[part] = write_table(table[table["run_id"].isin(ids)], part)
+        sums |= {folder.path / place: checksums.sums[place] for place in whole if place.startswith(POLICIES)}
         write_checksums(folder.part_checksums(name), folder.path, sums)
     for path in [path for kind in RUN_TABLES if (path := folder.side_table(kind)).exists()] if keep else []:
         keep_aside(path, "before")

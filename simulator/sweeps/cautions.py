@@ -16,6 +16,7 @@ from simulator.networks.optimizer import EPSILON
 from simulator.objectives import KNOWN_AS, OBJECTIVES
 from simulator.objectives.custom import caution, start_slopes
 from simulator.objectives.objective import Hyperparameters, Objective
+from simulator.preferences.draw import draw_labelled
 from simulator.proxies.reward_model import held_out
 from simulator.settings.config_errors import assignments
 from simulator.settings.run import Run
@@ -133,7 +134,8 @@ def of_held_out(runs: Sequence[Run]) -> Iterator[str]:
 def uninformative_pairs(world: World, run: Run) -> str:
     """A sentence where half of the pairs of a run, or more, say nothing of gold; empty where fewer do."""
     data = run.settings.data
-    pairs = world.candidates(data, 0, min(data.pairs, LOOKED_AT), "pairs")
+    few = data.model_copy(update={"pairs": min(data.pairs, LOOKED_AT)})
+    pairs = draw_labelled(world, few, 0) if data.file else world.candidates(data, 0, few.pairs, "pairs")
     gold = world.gold_of(pairs.prompt[None], pairs.responses[None])[0]
     same = (pairs.responses[:, 0] == pairs.responses[:, 1]).all(dim=-1)
     tied = ~same & torch.isclose(gold[:, 0], gold[:, 1], rtol=0, atol=1e-9)

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 from simulator.common.errors import ConfigError
 from simulator.languages.text import read_text
+from simulator.settings.pair_counts import file_of
 from simulator.settings.toml import SIZE_LIMIT
 from simulator.sweeps.own_code import hash_of_code, own_code
 from simulator.sweeps.sweep import Sweep
@@ -27,6 +28,9 @@ def with_hashes(sweep: Sweep, names: Iterable[str]) -> Sweep:
     Raises ConfigError where one is not as it says.
     """
     found, size = {}, 0
+    files = sorted({file for file in sweep.sweep.axes.get("data.file", (sweep.data.file,)) if file})
+    for name in files:
+        found[name] = hash_of_pairs(sweep, name)
     for name in dict.fromkeys(filter(None, names)):
         text = read_text(name)
         size += len(text)
@@ -42,6 +46,21 @@ def with_hashes(sweep: Sweep, names: Iterable[str]) -> Sweep:
             f"[sweep]: with its defaults and hashes it has {size:,} bytes; at most {SIZE_LIMIT:,} can be kept"
         )
     return hashed
+
+
+def hash_of_pairs(sweep: Sweep, name: str) -> str:
+    """The SHA-256 of a file of pairs. Raises ConfigError where it is not what the sweep's `texts` says."""
+    try:
+        with file_of(name).open("rb") as file:
+            there = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise ConfigError(f"data.file = {name}: cannot be read ({error.strerror})") from None
+    if sweep.texts.get(name, there) != there:
+        raise ConfigError(
+            f"data.file = {name}: is not the file that this sweep is about (its SHA-256 is {there}, and texts says "
+            f"{sweep.texts[name]}); bring that file back, or choose another --out"
+        )
+    return there
 
 
 def code_of(sweep: Sweep) -> dict[str, str]:

@@ -42,7 +42,7 @@ def schema() -> Schema:
     rule = {name: value for name, value in several.items() if name not in SHOWN_KEYS}
     measure["kl_estimators"] = {"anyOf": [{"type": "boolean"}, several["items"], rule]} | shown_keys(several)
     for name, key in made["properties"].items():
-        if "$ref" in key and name != "sweep":
+        if "$ref" in key and name not in ("sweep", "keep"):
             keys[name] = nested(key["$ref"], tables)
             keys |= quoted(name, f"#/$defs/Grid/properties/{name}", keys[name])
     head = {

@@ -8,7 +8,7 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import tomli_w
 from pydantic import AfterValidator, Field, PrivateAttr, ValidationError, create_model, model_validator
@@ -155,14 +155,22 @@ class Grid(Table):
         return self.points * self.seeds * sum(len(METHODS[name].grid(given)) for name in self.method)
 
 
+class Keep(Table):
+    """[keep]. What a sweep keeps beside its tables; runs are the same whatever it is."""
+
+    policies: Literal["auto", "none", "end", "checkpoints"] = "auto"
+    """Which trained policies: at the "end" of each run, at all "checkpoints", "none"; "auto": "end" up to 256 MiB."""
+
+
 class Sweep(RunSettings):
     """A whole sweep: `Settings` shared by all its runs, and the grid of what varies.
 
-    texts: the SHA-256 of each text file that a language is read from, and code: of what each loss of the user's own
-    uses, so that records never mix two of them.
+    texts: the SHA-256 of each text file that a language is read from, and of each file of pairs; code: of what each
+    loss and gold reward of the user's own uses, so that records never mix two of them.
     """
 
     sweep: Grid = Grid()
+    keep: Keep = Keep()
     texts: dict[str, Hash] = Field(default_factory=dict, max_length=LIST_LIMIT)
     code: dict[str, Hash] = Field(default_factory=dict, max_length=LIST_LIMIT)
     _aliases_used: tuple[str, ...] = PrivateAttr(default=())
@@ -208,7 +216,7 @@ class Sweep(RunSettings):
 
     def settings_at(self, point: Mapping[str, Any]) -> Settings:
         """The settings at one point of the grid, given by dotted key and value. Raises ConfigError."""
-        tables = self.model_dump(exclude={"sweep", "texts", "code"})
+        tables = self.model_dump(exclude={"sweep", "keep", "texts", "code"})
         for name, value in point.items():
             place(tables, name, value)
         try:

@@ -116,7 +116,9 @@ def test_responses_that_are_ranked_have_the_bits_of_a_sweep(labeller: str, rewar
 
 def test_policies_of_a_sweep_are_trained_again_to_its_bits(tmp_path: Path) -> None:
     sweep = small_sweep(
-        proxy={"width": 16, "steps": 30}, sweep={"method": ["gpo", "rl"], "loss": ["logistic"], "seeds": 2}
+        proxy={"width": 16, "steps": 30},
+        sweep={"method": ["gpo", "rl"], "loss": ["logistic"], "seeds": 2},
+        keep={"policies": "none"},
     )
     folder = sim.run_sweep(sweep, tmp_path / "sweep", workers=1)
     records = pd.read_parquet(folder / "curves.parquet")

@@ -36,13 +36,13 @@ def test_more_work_takes_longer(more: dict[str, dict[str, object]]) -> None:
 
 def test_the_text_names_where_records_would_go() -> None:
     counts = {"runs": 1, "proxies": 0, "run_steps": 2, "stacks": 1, "worlds": 1, "workers": 1}
-    plan = Plan(**counts, bytes=2**31, budget=2**32, seconds=200.0, engines="native (avx2)")
+    plan = Plan(**counts, bytes=2**31, budget=2**32, seconds=200.0, engines="native (avx2)", policies="none")
     lines = plan.lines(Path("results/x"))
     assert lines.pop(2) == "engine          native (avx2)"
     assert lines[2] == "memory          about 2.0 GiB, kept under 4.0 GiB"
-    assert lines[3] == "estimated time  about 3 min on this machine"
-    assert lines[4].endswith("would go into results/x")
-    assert replace(plan, runs=2, done=1).lines(Path("results/x"))[5].endswith("of 1 runs are in results/x")
+    assert lines[3:5] == ["policies        none", "estimated time  about 3 min on this machine"]
+    assert lines[5].endswith("would go into results/x")
+    assert replace(plan, runs=2, done=1).lines(Path("results/x"))[6].endswith("of 1 runs are in results/x")
 
 
 def test_planning_leaves_torch_threads_alone() -> None:

@@ -91,6 +91,7 @@ def test_the_folder_holds_what_the_contract_lists(results: Path) -> None:
         "gold_law.parquet",
         "losses.parquet",
         "margins.parquet",
+        "policies",
         "responses.parquet",
         "runs.parquet",
         "source.json",
@@ -199,7 +200,7 @@ def test_a_lost_or_damaged_part_is_run_again(
 
 
 def test_a_finished_sweep_is_left_alone(results: Path) -> None:
-    before = {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in results.iterdir()}
+    before = {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in results.rglob("*.*")}
     total = [0, 0]
 
     def watch(steps: int, runs: int, worked: bool) -> None:
@@ -209,7 +210,7 @@ def test_a_finished_sweep_is_left_alone(results: Path) -> None:
 
     run_sweep(small_sweep(), results, watch=watch)
     assert total == [54 * 40, 54]
-    assert {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in results.iterdir()} == before
+    assert {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in results.rglob("*.*")} == before
 
 
 def test_records_of_another_sweep_are_refused_and_kept(tmp_path: Path) -> None:
@@ -226,13 +227,13 @@ def test_records_of_another_sweep_are_refused_and_kept(tmp_path: Path) -> None:
 
 def test_records_without_a_config_are_those_of_the_sweep_that_has_their_runs(tmp_path: Path) -> None:
     folder = run_sweep(tiny(), tmp_path / "out", workers=1)
-    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    before = {path.name: path.read_bytes() for path in folder.rglob("*.*")}
     (folder / "config.toml").unlink()
     with pytest.raises(ConfigError, match=r"another sweep, whose config\.toml is gone, or not whole; choose another"):
         run_sweep(tiny(beta=[7.0]), folder, workers=1)
     with pytest.warns(UserWarning, match=r"config\.toml: is gone; it is made again"):
         run_sweep(tiny(), folder, workers=1)
-    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert {path.name: path.read_bytes() for path in folder.rglob("*.*")} == before
 
 
 def test_a_folder_that_cannot_be_written_is_refused_before_any_work(tmp_path: Path) -> None:
@@ -317,11 +318,11 @@ def test_the_folder_must_be_one_of_its_own(out: str) -> None:
 @pytest.mark.parametrize("name", ["losses.parquet", "world.json"])
 def test_a_lost_side_file_is_written_again(tmp_path: Path, name: str) -> None:
     folder = run_sweep(tiny(), tmp_path / "out", workers=1)
-    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    before = {path.name: path.read_bytes() for path in folder.rglob("*.*")}
     (folder / name).unlink()
     with pytest.warns(UserWarning, match=f"{name}: is gone; it is made again"):
         run_sweep(tiny(), folder, workers=1)
-    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert {path.name: path.read_bytes() for path in folder.rglob("*.*")} == before
 
 
 def test_an_axis_of_names_and_numbers_is_recorded_as_names(tmp_path: Path) -> None:

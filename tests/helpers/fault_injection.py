@@ -124,5 +124,8 @@ def unreadable(out: Path) -> list[Path]:
 
 def leftovers(out: Path) -> list[str]:
     """What has no place in the folder of a sweep that ended."""
-    names = [path.name for path in out.rglob("*") if path.name != "report.sha256"]
+    names = [path.name for path in out.rglob("*") if path.name != "report.sha256" and path.parent.name != "policies"]
+    names += [path.name for path in (out / "policies").glob("*.partial")]
+    sealed = (out / "SHA256SUMS").read_text()
+    names += [path.name for path in (out / "policies").glob("*.safetensors") if path.name not in sealed]
     return [name for name in names if name.endswith((".partial", ".safetensors", ".lock", ".sha256"))]

@@ -11,13 +11,12 @@ import torch
 from torch import Tensor
 
 from simulator.engine.recorder import Keep
+from simulator.languages import spelling
 from simulator.measurement.policy_summary import EDGES, PolicySummary
 from simulator.settings.run import Run
 from simulator.settings.tables import Settings
 from simulator.worlds.listing import Scorer
 from simulator.worlds.protocol import World
-
-LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 Array = np.ndarray
 
@@ -33,12 +32,8 @@ def save_summary(
 
 def spell(tokens: Sequence[int], settings: Settings) -> str:
     """Tokens as people read them: a text's bytes, letters where they suffice, or else numbers."""
-    tokens = [token for token in tokens if token >= 0]
-    if settings.world.language.text:
-        return bytes(tokens).decode("utf-8", "backslashreplace")
-    if settings.world.vocabulary <= len(LETTERS):
-        return "".join(LETTERS[token] for token in tokens)
-    return " ".join(map(str, tokens))
+    world = settings.world
+    return spelling.spell(tokens, vocabulary=world.vocabulary, is_text=bool(world.language.text))
 
 
 def marked(breaks: Sequence[bool]) -> str:

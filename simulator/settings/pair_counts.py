@@ -1,0 +1,71 @@
+"""How many pairs a file of the user's own has, so that all are trained on unless said."""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from simulator.common.errors import ConfigError, nearest, short
+from simulator.settings.table import TEXT, path_like
+
+PARQUET, LINES = ".parquet", (".jsonl", ".json")
+KINDS = f"must end in {PARQUET}, or in .jsonl for JSON lines"
+MOST_BYTES = 2**31
+MOST_PAIRS = 10**7
+
+
+def ends_as_pairs(value: str) -> str:
+    """Refuse a file of another kind; none is fine too."""
+    if value and Path(value).suffix not in (PARQUET, *LINES):
+        raise ValueError(f"{short(value)}: {KINDS}")
+    return value
+
+
+PairsFile = Annotated[
+    str,
+    Field(
+        max_length=TEXT,
+        json_schema_extra={"pattern": r"^$|^[^\x00-\x1f\x7f-\x9f]*[^/\x00-\x1f\x7f-\x9f]\.(parquet|jsonl|json)$"},
+    ),
+    AfterValidator(path_like),
+    AfterValidator(ends_as_pairs),
+]
+
+
+def file_of(name: str) -> Path:
+    """The file of this name. Raises ConfigError where there is none, or it is too large, or of another kind."""
+    path, key = Path(name), f"data.file = {name}"
+    try:
+        if not path.exists():
+            there = [other.name for other in path.parent.glob("*") if other.suffix in (PARQUET, *LINES)]
+            raise ConfigError(f"{key}: there is no such file (looked for in {Path.cwd()}){nearest(path.name, there)}")
+        if not path.is_file():
+            raise ConfigError(f"{key}: is {'a folder' if path.is_dir() else 'no regular file'}; name a file of pairs")
+        if path.suffix not in (PARQUET, *LINES):
+            raise ConfigError(f"{key}: {KINDS}")
+        if (size := path.stat().st_size) > MOST_BYTES:
+            raise ConfigError(f"{key}: has {size:,} bytes; at most {MOST_BYTES:,} are read")
+    except (OSError, ValueError) as error:
+        if isinstance(error, ConfigError):
+            raise
+        raise ConfigError(f"{key}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
+    return path
+
+
+def pairs_in(name: str) -> int:
+    """How many rows a file of pairs has. Raises ConfigError."""
+    path = file_of(name)
+    try:
+        if path.suffix == PARQUET:
+            from pyarrow.parquet import read_metadata
+
+            count = int(read_metadata(path).num_rows)
+        else:
+            with path.open("rb") as file:
+                count = sum(bool(line.strip()) for line in file)
+    except Exception as error:  # whatever a damaged file makes of a library
+        text = short(" ".join(str(error).split()))
+        raise ConfigError(f"data.file = {name}: cannot be read ({type(error).__name__}: {text})") from None
+    if not 1 <= count <= MOST_PAIRS:
+        raise ConfigError(f"data.file = {name}: has {count:,} rows; must have at least 1 and at most {MOST_PAIRS:,}")
+    return count
