@@ -29,7 +29,8 @@ ROOMS = {  # the folders of a package; each may import itself and those before i
             "settings",
             "engine",
         ),
-        *("worlds", "preferences", "proxies", "methods", "sweeps", "storage", "execution", "api", "playground"),
+        *("worlds", "preferences", "proxies", "methods", "sweeps", "storage", "execution", "api", "interchange"),
+        "playground",
     ],
     "analysis": ["records", "statistics", "theory", "headline", "published", "figures", "report", "playground"],
 }
@@ -176,6 +177,7 @@ WRONG = [
     ["sweep", "--set", "sweep.method=best_of_n", "proxy.held_out=0.0"],
     ["sweep", "--set", "sweep.loss=kto", "train.batch=1"],
     ["sweep", "--sett", "data.pairs=3"],
+    ["export", "nowhere", "--to", "out"],
 ]
 
 

@@ -1,0 +1,1 @@
+"""What leaves the laboratory: models, tokenizers and data in the formats of Hugging Face, without any code of ours."""
