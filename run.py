@@ -35,6 +35,8 @@ if hidden := hidden_package():
     raise SystemExit(2)
 
 from simulator.execution.console import Running, Switch
+from simulator.interchange.command import export
+from simulator.sweeps.command import schema
 
 Settings = Annotated[tuple[str, ...], Parameter(name="--set", consume_multiple=(1, 10_000), negative=())]
 
@@ -240,16 +242,8 @@ def playground(
         say(f"playground in {write_playground(page, out)}: {len(page.encode()) / 1000:,.0f} kB, opens in any browser")
 
 
-@app.command
-def schema() -> None:
-    """Print the JSON Schema of sweep files, for editors that complete keys and mark mistakes.
-
-    Save it beside your sweeps, as with `python run.py schema > sweep.schema.json`; with `#:schema sweep.schema.json` on
-    the first line of a sweep, editors that use Taplo, such as VS Code with Even Better TOML, find it.
-    """
-    from simulator.sweeps.json_schema import schema_text
-
-    say(*schema_text().split("\n"))
+for written_elsewhere in (export, schema):
+    app.command(written_elsewhere)
 
 
 def say(*lines: object) -> None:

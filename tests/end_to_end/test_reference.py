@@ -68,7 +68,7 @@ def test_words_about_objectives_are_about_some_that_there_are() -> None:
 
 def test_every_command_and_what_it_takes_is_described() -> None:
     told = text_of("command_line.md")
-    for name in ("sweep", "reproduce", "report", "losses", "schema"):
+    for name in ("sweep", "reproduce", "report", "losses", "export", "schema"):
         section = told.split(f"## `{name}`\n", 1)[1].split("\n## ", 1)[0]
         for argument in run.app[name].assemble_argument_collection(parse_docstring=True):
             assert argument.parameter.help
