@@ -28,6 +28,7 @@ from simulator.networks.compute_mode import one_thread
 from simulator.preferences.draw import draw_labelled
 from simulator.preferences.pairs import Preferences, arranged, labelled, ranked, stack_preferences
 from simulator.proxies.scores import scorer_of
+from simulator.settings.pair_counts import pairs_in
 from simulator.settings.tables import Data, Settings
 from simulator.worlds.listing import Scorer
 from simulator.worlds.protocol import World as SimulatedWorld
@@ -121,12 +122,13 @@ class World:
         behaviour_temperature: float | None = None,
         uniform_share: float | None = None,
         distinct: bool | None = None,
+        file: str | None = None,
         responses: int = 2,
         labeller: Proxy | None = None,
     ) -> Pairs:
         """Labelled pairs of responses: those that a sweep with this seed trains on.
 
-        pairs: N; a sweep of the same seed has the first N of them. The next seven are the keys of `[data]` of a sweep
+        pairs: N; a sweep of the same seed has the first N of them. The next eight are the keys of `[data]` of a sweep
         file, and None is what the world's sweep says. responses: K; more than two are ranked by gold, for the losses
         that rank. labeller: a proxy that labels in gold's place, without noise. Raises ConfigError.
         """
@@ -139,7 +141,10 @@ class World:
             "behaviour_temperature": behaviour_temperature,
             "uniform_share": uniform_share,
             "distinct": distinct,
+            "file": file,
         }
+        if file and pairs is None:
+            changes["pairs"] = pairs_in(file)
         settings, named = self.settings, {f"data.{key}": value for key, value in changes.items()}
         if labeller is not None:
             check_proxy(labeller, self.simulated, "labeller")

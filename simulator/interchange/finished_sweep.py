@@ -20,6 +20,7 @@ from simulator.storage.checksums import read_checksums
 from simulator.storage.inventory import finished_runs
 from simulator.storage.layout import ResultFolder
 from simulator.sweeps.grid import expand
+from simulator.sweeps.hashes import hash_of_pairs, pair_files
 from simulator.sweeps.own_code import hash_of_code, own_code
 from simulator.sweeps.sweep import Sweep
 
@@ -84,7 +85,7 @@ def check_records(folder: ResultFolder) -> None:
     needed = [path.name for path in (folder.config, folder.runs, folder.curves, folder.world)]
     wrong = [folder.checksums.name] if found is None else [*found.changed, *found.missing]
     for name in wrong:
-        if found is None or name in needed or name.startswith("proxies/"):
+        if found is None or name in needed or name.startswith(("proxies/", "policies/")):
             raise ConfigError(
                 f"{folder.path / name}: is not as the sweep wrote it; bring it back, or run the sweep "
                 f"again with --out {folder.path}, which repairs it"
@@ -92,8 +93,11 @@ def check_records(folder: ResultFolder) -> None:
 
 
 def check_texts(sweep: Sweep) -> None:
-    """Raises ConfigError where a text is not the one that the sweep was about."""
+    """Raises ConfigError where a text, or a file of pairs, is not the one that the sweep was about."""
     for name, digest in sweep.texts.items():
+        if name in pair_files(sweep):
+            hash_of_pairs(sweep, name)
+            continue
         if hashlib.sha256(read_text(name)).hexdigest() != digest:
             raise ConfigError(
                 f"world.language.text = {name}: has changed since the sweep; bring that file back, its SHA-256 was "

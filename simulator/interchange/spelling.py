@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from simulator.methods.algorithms.final_tables import LETTERS
+from simulator.languages.spelling import LETTERS
 from simulator.settings.tables import Settings
 
 PAD = "<pad>"

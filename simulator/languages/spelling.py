@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from string import ascii_lowercase
 
 LETTERS = ascii_lowercase
+PRIVATE = 0xE000
 
 
 def spell(tokens: Sequence[int], *, vocabulary: int, is_text: bool) -> str:
@@ -19,10 +20,16 @@ def spell(tokens: Sequence[int], *, vocabulary: int, is_text: bool) -> str:
     return " ".join(map(str, tokens))
 
 
+def bytes_of(sign: str) -> bytes:
+    """The bytes of a sign; one from U+E000 to U+E0FF stands for a byte that is no UTF-8, as exports write it."""
+    number = ord(sign) - PRIVATE
+    return bytes([number]) if 0 <= number < 256 else sign.encode("utf-8", "surrogatepass")
+
+
 def tokens_in(text: str, *, vocabulary: int, is_text: bool) -> list[int]:
     """Text as token ids; -1 for what is no token."""
     if is_text:
-        return list(text.encode("utf-8", "surrogatepass"))
+        return [byte for sign in text for byte in bytes_of(sign)]
     if vocabulary <= len(LETTERS):
         known = {letter: token for token, letter in enumerate(LETTERS[:vocabulary])}
         return [known.get(sign, -1) for sign in text if not sign.isspace()]

@@ -8,7 +8,6 @@ Shapes: N pairs of prompt and response, L prompt length, T response length, C la
 """
 
 import hashlib
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,13 +18,11 @@ from simulator.common.errors import ConfigError, nearest, short
 from simulator.own_rewards.function import KEPT, texts_of
 from simulator.own_rewards.source import CLASSIFIER, KEY
 from simulator.own_rewards.trial import Sizes, examples
+from simulator.user_code.model_folders import WEIGHTS, check_files, config_in, missing_weights, read_quietly
 
 Array = np.ndarray
 
 BATCH = 32  # texts at once; batches are filled up, so that a score does not depend on its company
-MOST_BYTES = 2**33  # of all files of a folder
-CODE = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".h5", ".msgpack")
-INSTALL = "needs Hugging Face transformers; install it with: pip install 'alignment-simulator[hf]'"
 FOUND: dict[tuple[Path, tuple[tuple[str, int, int], ...]], str] = {}  # hashes by folder, and size and time of its files
 READ: dict[tuple[str, str, Sizes], "ClassifierReward"] = {}
 
@@ -68,7 +65,7 @@ def hash_of_folder(found: FoundClassifier) -> str:
     try:
         files = sorted(path for path in found.folder.iterdir() if path.is_file())
         known = found.folder, tuple((path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files)
-        check_files(found, files)
+        check_files(files, found.error, "AutoModelForSequenceClassification")
         if known not in FOUND:
             together = hashlib.sha256()
             for path in files:
@@ -80,24 +77,6 @@ def hash_of_folder(found: FoundClassifier) -> str:
     except OSError as error:
         raise found.error(f"{short(str(error.filename))} cannot be read ({error.strerror})") from None
     return FOUND[known]
-
-
-def check_files(found: FoundClassifier, files: list[Path]) -> None:
-    """Raises ConfigError where a folder has not what a classifier is read from, or is too large."""
-    names = {path.name for path in files}
-    if not any(path.suffix == ".safetensors" for path in files):
-        if pickled := [path.name for path in files if path.suffix in CODE]:
-            raise found.error(
-                f"has its weights in {pickled[0]} alone, a format that can run code and is never opened; convert it "
-                "where you trust it: AutoModelForSequenceClassification.from_pretrained(FOLDER)"
-                ".save_pretrained(FOLDER, safe_serialization=True)"
-            )
-        raise found.error("has no weights, model.safetensors; name a folder that save_pretrained has written")
-    if "config.json" not in names:
-        raise found.error("has no config.json; name a folder that save_pretrained has written")
-    size = sum(path.stat().st_size for path in files)
-    if size > MOST_BYTES:
-        raise found.error(f"has {size / 2**30:.1f} GiB; at most {MOST_BYTES / 2**30:.0f} GiB are read")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,31 +147,13 @@ def read_classifier(found: FoundClassifier, sizes: Sizes) -> ClassifierReward:
 
     Raises ConfigError where that fails, or weights are missing.
     """
-    try:
+    config_in(found.folder, found.error)
+    with read_quietly(found.error, "a sequence classifier") as offline:
         from transformers import AutoModelForSequenceClassification, AutoTokenizer
-        from transformers.utils import logging
-    except ImportError:
-        raise found.error(INSTALL) from None
-    told = json_of(found)
-    if "auto_map" in told:
-        raise found.error("its config.json names code of its own (auto_map), which is never run")
-    before, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        offline: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+
         tokenizer = AutoTokenizer.from_pretrained(found.folder, **offline)
-        model, loading = AutoModelForSequenceClassification.from_pretrained(
-            found.folder, use_safetensors=True, output_loading_info=True, dtype="float32", **offline
-        )
-    except Exception as error:  # whatever a folder makes of a library
-        text = " ".join(str(error).split())[:300]
-        raise found.error(f"cannot be read as a sequence classifier ({type(error).__name__}: {text})") from None
-    finally:
-        logging.set_verbosity(before)
-        if bars:
-            logging.enable_progress_bar()
-    if missing := sorted(loading["missing_keys"]) + sorted(map(str, loading.get("mismatched_keys", ()))):
+        model, loading = AutoModelForSequenceClassification.from_pretrained(found.folder, **WEIGHTS, **offline)
+    if missing := missing_weights(loading):
         raise found.error(f"is no sequence classifier: it has no weights for {short(missing[0])}")
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
@@ -208,17 +169,6 @@ def read_classifier(found: FoundClassifier, sizes: Sizes) -> ClassifierReward:
         places=most_tokens(model, tokenizer, sizes),
         about=about,
     )
-
-
-def json_of(found: FoundClassifier) -> dict[str, Any]:
-    """The config.json of a folder. Raises ConfigError."""
-    try:
-        told = json.loads((found.folder / "config.json").read_bytes())
-    except (OSError, ValueError, RecursionError) as error:
-        raise found.error(f"its config.json cannot be read ({type(error).__name__})") from None
-    if not isinstance(told, dict):
-        raise found.error("its config.json must be a table")
-    return told
 
 
 def most_tokens(model: Any, tokenizer: Any, sizes: Sizes) -> int:

@@ -28,8 +28,7 @@ def with_hashes(sweep: Sweep, names: Iterable[str]) -> Sweep:
     Raises ConfigError where one is not as it says.
     """
     found, size = {}, 0
-    files = sorted({file for file in sweep.sweep.axes.get("data.file", (sweep.data.file,)) if file})
-    for name in files:
+    for name in pair_files(sweep):
         found[name] = hash_of_pairs(sweep, name)
     for name in dict.fromkeys(filter(None, names)):
         text = read_text(name)
@@ -46,6 +45,11 @@ def with_hashes(sweep: Sweep, names: Iterable[str]) -> Sweep:
             f"[sweep]: with its defaults and hashes it has {size:,} bytes; at most {SIZE_LIMIT:,} can be kept"
         )
     return hashed
+
+
+def pair_files(sweep: Sweep) -> list[str]:
+    """The files of pairs of the user's own that a sweep names."""
+    return sorted({file for file in sweep.sweep.axes.get("data.file", (sweep.data.file,)) if file})
 
 
 def hash_of_pairs(sweep: Sweep, name: str) -> str:
