@@ -35,7 +35,7 @@ if hidden := hidden_package():
     raise SystemExit(2)
 
 from simulator.execution.console import Running, Switch
-from simulator.interchange.command import export
+from simulator.interchange.command import export, score
 from simulator.sweeps.command import schema
 
 Settings = Annotated[tuple[str, ...], Parameter(name="--set", consume_multiple=(1, 10_000), negative=())]
@@ -242,7 +242,7 @@ def playground(
         say(f"playground in {write_playground(page, out)}: {len(page.encode()) / 1000:,.0f} kB, opens in any browser")
 
 
-for written_elsewhere in (export, schema):
+for written_elsewhere in (export, score, schema):
     app.command(written_elsewhere)
 
 

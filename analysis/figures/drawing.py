@@ -160,7 +160,20 @@ def figures_of(folder: Path) -> dict[str, Callable[[], Picture]]:
         suffix = file_name_part("".join(f"-{axis}-{value}" for axis, value in here.items()))
         for name, draw in applicable_figures(part).items():
             found[f"{name}{suffix}"] = partial(drawn_at, draw, part, at)
+    for name, kind in kinds_showing("external").items():
+        if kind.applies(curves):
+            found |= external_figures(name, kind.draw, curves)
     return found | theory_figures(pairs, functions, folder)
+
+
+def external_figures(name: str, draw: Draw, curves: pd.DataFrame) -> dict[str, Callable[[], Picture]]:
+    """What draws policies from elsewhere beside ours, at each combination of further axes. Raises ResultsError."""
+    theirs = curves[curves["method"] == "external"]
+    found: dict[str, Callable[[], Picture]] = {}
+    for at, part in parts_of(pairwise_rows(curves)):
+        suffix = file_name_part("".join(f"-{axis}-{value}" for axis, value in at.items()))
+        found[f"{name}{suffix}"] = partial(drawn_at, draw, pd.concat([part, theirs], ignore_index=True), at)
+    return found
 
 
 def drawn_at(draw: Draw, part: pd.DataFrame, at: Mapping[str, Any]) -> Picture:

@@ -9,7 +9,7 @@ import pandas as pd
 from analysis.figures.layout import Picture
 from analysis.records.load import final_rows
 
-Shows = Literal["point", "axis", "pairs", "proxies", "worked", "other"]
+Shows = Literal["point", "axis", "pairs", "proxies", "external", "worked", "other"]
 
 
 def always(curves: pd.DataFrame) -> bool:
@@ -27,8 +27,8 @@ class Kind:
     """A figure: drawn where it applies, from the curves.
 
     shows: training on pairs at each "point" of the further axes, the values of each further "axis", or all "pairs" at
-    once; what is optimized against "proxies"; what is "worked" out without any sweep; or "other", drawn from other
-    tables by the registry.
+    once; what is optimized against "proxies"; policies from elsewhere ("external") beside those on pairs; what is
+    "worked" out without any sweep; or "other", drawn from other tables by the registry.
     """
 
     name: str  # of the file

@@ -44,7 +44,8 @@ def refuse_two_runs_at_a_place(curves: pd.DataFrame) -> None:
     twice = runs.duplicated(places, keep=False)
     if twice.any():
         first = runs[twice].iloc[0]
-        same = (runs[places].eq(first[places]) | (runs[places].isna() & first[places].isna())).all(axis=1)
+        plain = runs[places].astype(object).where(runs[places].notna(), None)
+        same = plain.apply(tuple, axis=1) == tuple(plain.loc[first.name])
         names = runs.loc[same, "run_id"].tolist()
         at = ", ".join(f"{name} {first[name]}" for name in places if pd.notna(first[name]))
         raise ResultsError(

@@ -42,7 +42,11 @@ def text(folder: str | Path, found: Sequence[Statement] | None = None) -> str:
     runs, diverged = (part["run_id"].nunique() for part in (rows, rows[rows["status"] == "diverged"]))
     so_far, failed = "" if is_finished(folder) else " so far", failures(folder)
     of = f" of {expected_runs(folder):,}" if expected_runs(folder) and so_far else ""
+    elsewhere = rows.loc[rows["method"] == "external", "run_id"].nunique()
+    runs -= elsewhere
     first = f"{runs:,}{of} run{'s' * (runs != 1)}{so_far}, {diverged or 'none'} of them diverged"
+    if elsewhere:
+        first += f"; {elsewhere:,} polic{'ies' if elsewhere > 1 else 'y'} trained elsewhere"
     if len(failed):
         first += f"; {len(failed):,} more failed, and `runs.parquet` says why"
     lines = [filled(first)]

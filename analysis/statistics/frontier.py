@@ -28,7 +28,7 @@ import pandas as pd
 
 from analysis.records.about import settings_of
 from analysis.records.checks import checked
-from analysis.records.load import further_axes, variants
+from analysis.records.load import external_in_place, further_axes, variants
 from analysis.statistics.balance import balanced
 from analysis.statistics.tradeoff_curves import POINTS, curves_at, points_of
 
@@ -74,7 +74,7 @@ def families_of(curves: pd.DataFrame, by: Names, along: str = "beta", pool: Name
 
     Raises ValueError where one of the names is no setting, or where curves of several methods would be averaged.
     """
-    curves, asked, pooled = checked(curves), as_names(by), as_names(pool)
+    curves, asked, pooled = external_in_place(checked(curves)), as_names(by), as_names(pool)
     named = variants(curves)
     curves = named if {*asked, *pooled} <= {*named} else curves
     for word, names in (("by", asked), ("pool", pooled)):
@@ -89,7 +89,8 @@ def families_of(curves: pd.DataFrame, by: Names, along: str = "beta", pool: Name
             raise ValueError(
                 f'by = "{name}": the curves of {methods_text} have none; take by = "method" or another setting'
             )
-    methods = list(points["method"].unique())
+    labelled = ("external",) if "loss" in asked else ()  # whose labels tell them apart as losses do
+    methods = [name for name in points["method"].unique() if name not in labelled]
     if "method" not in asked and len(methods) > 1:
         value = repr(by) if isinstance(by, str) else repr(list(asked))
         raise ValueError(f'by = {value}: the curves are of {", ".join(methods)}; take those of one, or by = "method"')

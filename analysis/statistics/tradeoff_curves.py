@@ -149,7 +149,7 @@ def replicates_of(points: pd.DataFrame, by: Sequence[str]) -> list[Replicate]:
     order = np.lexsort((kl, number))
     first = np.unique(number[order], return_index=True)[1]
     head = points.iloc[order[first]]
-    others = [name for name in apart if name not in drawn]
+    others = [name for name in apart if name not in ("method", *drawn)]  # of one method, or of labels beside it
     draws, rest = (list(map(tuple, head[some].astype(object).fillna("").to_numpy())) for some in (drawn, others))
     parts = [np.split(values[order], first[1:]) for values in (kl, gold, error)]
     return [

@@ -21,6 +21,7 @@ RECORDS = (
         "tables.json",
         "source.json",
         "losses.parquet",
+        "external.parquet",
         "report.html",
         "claims.json",
         "SHA256SUMS",

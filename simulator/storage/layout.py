@@ -138,6 +138,11 @@ class ResultFolder:
         return self.path / "proxies" / f"{name}.npz"
 
     @property
+    def external(self) -> Path:
+        """One row for each policy that was trained elsewhere and measured here."""
+        return self.path / "external.parquet"
+
+    @property
     def policies(self) -> Path:
         """Where trained policies lie."""
         return self.path / "policies"

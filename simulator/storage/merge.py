@@ -13,7 +13,7 @@ from simulator.settings.run import Run, axis_column
 from simulator.storage.checksums import read_checksums, write_checksums
 from simulator.storage.inventory import RUN_TABLES, list_finished
 from simulator.storage.layout import ResultFolder, remove
-from simulator.storage.tables import failed_rows, tidy, write_table
+from simulator.storage.tables import COLUMNS, LABEL, failed_rows, tidy, write_table
 
 NO_RECORD = "it left no record"
 
@@ -61,7 +61,8 @@ def merge_runs(folder: ResultFolder, runs: Sequence[Run], failed: Mapping[str, s
     curves = [
         table for table in (joined("curves", ["run_id", "step"]), pd.read_parquet(folder.oracle)) if table is not None
     ]
-    sums[folder.curves] = write_table(tidy(pd.concat(curves, ignore_index=True)), folder.curves)
+    joined_curves = with_external(tidy(pd.concat(curves, ignore_index=True)), folder)
+    sums[folder.curves] = write_table(joined_curves, folder.curves)
     rows = joined("runs", ["run_id"], failed_rows([run for run in runs if run.run_id in failed], failed))
     assert rows is not None
     sums[folder.runs] = write_table(rows, folder.runs)
@@ -69,6 +70,15 @@ def merge_runs(folder: ResultFolder, runs: Sequence[Run], failed: Mapping[str, s
     write_final_checksums(folder, sums)
     remove_parts(folder)
     return failed
+
+
+def with_external(curves: pd.DataFrame, folder: ResultFolder) -> pd.DataFrame:
+    """The curves with the rows of policies that were trained elsewhere, if there are any."""
+    if not folder.external.exists():
+        return curves
+    external = pd.read_parquet(folder.external)
+    shared = [name for name in external if name in curves or name in (LABEL.name, *COLUMNS)]
+    return tidy(pd.concat([curves, external[shared]], ignore_index=True))
 
 
 def remove_stray_policies(folder: ResultFolder) -> None:
@@ -92,7 +102,7 @@ def remove_parts(folder: ResultFolder) -> None:
 
 def write_final_checksums(folder: ResultFolder, sums: Mapping[Path, str]) -> None:
     """Write the checksums of all records of a sweep that has ended. sums: those that are known."""
-    records = [folder.side_table(kind) for kind in RUN_TABLES] + [*start_files(folder), folder.proxies]
+    records = [folder.side_table(kind) for kind in RUN_TABLES] + [*start_files(folder), folder.proxies, folder.external]
     records += [*sorted((folder.path / "proxies").glob("*.npz")), *sorted(folder.path.glob(POLICIES))]
     found = {path: sums.get(path) or hash_of_file(path) for path in records}
     write_checksums(folder.checksums, folder.path, {path: digest for path, digest in found.items() if digest})

@@ -130,11 +130,17 @@ def repair_tables(folder: ResultFolder, checksums: Checksums, runs: Collection[s
     wrong = (*checksums.changed, *checksums.missing)
     policies = [folder.path / name for name in checksums.changed if name.startswith(POLICIES)]
     damaged, others = (
-        [folder.path / name for name in checksums.changed if not name.startswith(POLICIES)],
+        [
+            folder.path / name
+            for name in checksums.changed
+            if not name.startswith(POLICIES) and name != folder.external.name
+        ],
         [folder.side_table(kind) for kind in RUN_TABLES],
     )
     for name in checksums.missing:
         report(f"{folder.path / name}: is gone; {TRAINED_AGAIN if name.startswith(POLICIES) else 'it is made again'}")
+    external = [folder.path / name for name in checksums.changed if name == folder.external.name]
+    quarantine_damaged(external, "and its policies can be scored again", report)
     quarantine_damaged(policies, f"and {TRAINED_AGAIN}", report)
     if any(name.removesuffix(".parquet") in RUN_TABLES for name in wrong):
         quarantine_damaged(damaged, "and its runs are run again", report)

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from simulator.common.atomic_files import write_atomically
+from simulator.common.column import Column
 from simulator.measurement.columns import MEASURED
 from simulator.methods.method import Card
 from simulator.objectives import DIAGNOSTICS
@@ -18,6 +19,8 @@ from simulator.settings.run import KL_SOURCE, RUN_COLUMNS, STATUS, STEP, Run
 from simulator.settings.tables import flat_settings
 
 COLUMNS = {column.name: column for column in (*RUN_COLUMNS, STEP, *MEASURED, *DIAGNOSTICS.values(), KL_SOURCE, STATUS)}
+EXTERNAL = Card(name="external", label="trained elsewhere", against_proxy=False)
+LABEL = Column(name="label", unit="", about="of a policy that was trained elsewhere", kind="name", always=False)
 FAILED = "failed"
 DIVERGED = "its loss, its parameters or something measured was not finite"
 ROUNDING = 1e-7  # what is closer to 0 is the rounding of a network, in nats or deviations
@@ -43,8 +46,10 @@ def write_json(value: object, path: Path) -> str:
 def describe_tables(methods: Sequence[Card]) -> dict[str, Any]:
     """What columns and methods are, as the content of tables.json, so that tables are read without this program."""
     columns = {
-        name: {"kind": column.kind, "unit": column.unit, "about": column.about} for name, column in COLUMNS.items()
+        name: {"kind": column.kind, "unit": column.unit, "about": column.about}
+        for name, column in (COLUMNS | {LABEL.name: LABEL}).items()
     }
+    methods = [*methods, EXTERNAL]
     cards = {card.name: {key: value for key, value in asdict(card).items() if key != "name"} for card in methods}
     return {"columns": columns, "methods": cards, "gpo_losses": list(LOSSES)}
 
@@ -61,8 +66,9 @@ def tidy(curves: pd.DataFrame) -> pd.DataFrame:
     there = [each for each in COLUMNS.values() if each.always or each.name in curves]
     measured = [each.name for each in there if each.kind == "measured"]
     leading, last = [each.name for each in RUN_COLUMNS], [KL_SOURCE.name, STATUS.name]
-    axes = [name for name in curves if name not in COLUMNS]
-    curves = curves.reindex(columns=[*leading, *axes, STEP.name, *measured, *last])
+    axes = [name for name in curves if name not in COLUMNS and name != LABEL.name]
+    labels = [LABEL.name] if LABEL.name in curves else []
+    curves = curves.reindex(columns=[*leading, *labels, *axes, STEP.name, *measured, *last])
     for name in measured:
         if COLUMNS[name].tidied:
             least = 100 * ROUNDING**2 if COLUMNS[name].squared else ROUNDING

@@ -79,9 +79,15 @@ def read_quietly(error: Complain, kind: str) -> Iterator[dict[str, Any]]:
             logging.enable_progress_bar()
 
 
-WEIGHTS: dict[str, Any] = {"use_safetensors": True, "output_loading_info": True, "dtype": "float32"}
+WEIGHTS: dict[str, Any] = {
+    "use_safetensors": True,
+    "output_loading_info": True,
+    "ignore_mismatched_sizes": True,  # they are in the information, and refused with what they are
+    "dtype": "float32",
+}
 
 
 def missing_weights(loading: dict[str, Any]) -> list[str]:
     """The weights that a model has and its folder has not, or of another shape."""
-    return sorted(loading["missing_keys"]) + sorted(map(str, loading.get("mismatched_keys", ())))
+    wrong = [str(each[0] if isinstance(each, tuple) else each) for each in loading.get("mismatched_keys", ())]
+    return sorted(loading["missing_keys"]) + sorted(wrong)
