@@ -45,7 +45,7 @@ def refuse_two_runs_at_a_place(curves: pd.DataFrame) -> None:
     if twice.any():
         first = runs[twice].iloc[0]
         plain = runs[places].astype(object).where(runs[places].notna(), None)
-        same = plain.apply(tuple, axis=1) == tuple(plain.loc[first.name])
+        same = plain.apply(tuple, axis=1) == tuple(plain[twice.to_numpy()].iloc[0])
         names = runs.loc[same, "run_id"].tolist()
         at = ", ".join(f"{name} {first[name]}" for name in places if pd.notna(first[name]))
         raise ResultsError(

@@ -58,7 +58,7 @@ class Asked:
         numbers = {name: measured[name][number] for name in measured if name in NUMBERS}
         told = {} if known is None else dict(known.iloc[number])
         label = self.of("label", place) or model.removesuffix(".safetensors")
-        if known is not None and known["loss"].nunique() > 1:
+        if known is not None and len(known["loss"].unique()) > 1:
             label = f"{label} {told['loss']}"
         beta, seed = (
             value if (value := self.of(name, place)) is not None else told.get(name) for name in ("beta", "seed")
