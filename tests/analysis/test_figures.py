@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from analysis import ResultsError, load
 from analysis.figures.drawing import draw_all, draw_losses
 from analysis.figures.layout import WIDTH, plain, shown_data, text_of
+from analysis.figures.offline.tradeoff import shown_losses
 from analysis.figures.style import RC, log_axis, loss_styles
 from analysis.records.load import has_finished_run
 from analysis.records.names import loss_label
@@ -102,6 +103,11 @@ def test_the_oracle_is_in_every_figure_of_paths(name: str, curves: pd.DataFrame)
     best = data[data["line"] == "oracle"].groupby("panel")["y"].max()
     assert len(best) == (1 if name == "tradeoff" else 6)
     assert best.to_numpy() == pytest.approx(curves.loc[curves["method"] == "oracle", "gold"].max())
+
+
+def test_of_many_losses_the_first_are_drawn_in_every_process() -> None:
+    names = ("logistic", "squared", "savage", *(f"own_{letter}" for letter in "zyxwvutsrq"))
+    assert shown_losses(planted(seeds=1, losses=names)) == list(names[:6])
 
 
 @pytest.mark.parametrize("name", FIGURES)

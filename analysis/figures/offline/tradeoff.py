@@ -53,7 +53,8 @@ def shown_losses(curves: pd.DataFrame, found: CommonCurve | None = None) -> list
     if len(every) <= MOST:
         return every
     far = {each.name: abs(each.mean) for each in found.departures} if found else {}
-    chosen = {first, *sorted(set(every) - {first}, key=lambda name: -far.get(name, 0.0))[: MOST - 1]}
+    others = [name for name in every if name != first]  # in their order, which a set would not keep
+    chosen = {first, *sorted(others, key=lambda name: -far.get(name, 0.0))[: MOST - 1]}
     return [name for name in every if name in chosen]
 
 
