@@ -10,14 +10,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
 
 from analysis.figures.kind import Kind
-from analysis.figures.layout import Picture, shown_data, text_of
+from analysis.figures.layout import Picture, shown_data
+from analysis.figures.look import PAGE, drawn_as
 from analysis.figures.proxies import reward_models as proxies
-from analysis.figures.style import RC
 from analysis.figures.theory import gradient_weights as weights
 from analysis.figures.theory import losses
 from analysis.figures.theory import population_links as links
@@ -67,25 +66,35 @@ def save(figure: Picture, stem: Path) -> list[Path]:
 
 def files_of(figure: Picture) -> dict[str, bytes]:
     """The content of the files of a figure, by their kind."""
-    title = text_of(figure, "title").replace(r"\$", "$")
-    kinds: dict[str, dict[str, Any]] = {
-        "png": {"dpi": RC["figure.dpi"], "pil_kwargs": {"compress_level": 4}},  # half the time for a tenth more bytes
-        "svg": {"metadata": {"Date": None, "Title": title}},
-        "pdf": {"metadata": {"CreationDate": None, "Title": title}},
-    }
+    lay_out(figure)
+    data = shown_data(figure).to_csv(index=False, float_format="%.6g", lineterminator="\n")
+    return {kind: file_of(figure, kind) for kind in ("png", "svg", "pdf")} | {"csv": data.encode()}
+
+
+def lay_out(figure: Picture) -> None:
+    """Give the panels of a figure their places."""
     if engine := figure.get_layout_engine():
         engine.execute(figure)
         figure.set_layout_engine(None)  # it is laid out, and each file would do so again
         for axes in figure.axes:  # the solver's last digits depend on where things lie in memory
             left, bottom, width, height = (round(float(value), 6) for value in axes.get_position().bounds)
             axes.set_position((left, bottom, width, height))
-    data = shown_data(figure).to_csv(index=False, float_format="%.6g", lineterminator="\n")
-    return {kind: picture(figure, kind, **how) for kind, how in kinds.items()} | {"csv": data.encode()}
+
+
+def file_of(figure: Picture, kind: str) -> bytes:
+    """A figure that is laid out as the content of a PNG, SVG or PDF."""
+    title = figure.title.replace(r"\$", "$")
+    kinds: dict[str, dict[str, Any]] = {
+        "png": {"dpi": figure.dpi, "pil_kwargs": {"compress_level": 4}},  # half the time for a tenth more bytes
+        "svg": {"metadata": {"Date": None, "Title": title}},
+        "pdf": {"metadata": {"CreationDate": None, "Title": title}},
+    }
+    return picture(figure, kind, **kinds[kind])
 
 
 def warm_up() -> None:
     """Draw an empty figure: matplotlib reads its fonts when it first draws."""
-    with mpl.rc_context(RC):
+    with drawn_as(PAGE):
         figure = Figure()
         figure.subplots().set_title("$x$")
         picture(figure, "png")
@@ -106,7 +115,7 @@ def draw_losses(columns: Mapping[str, Any] | pd.DataFrame, path: Path) -> None:
     known = ("png", "svg", "pdf")
     if path.suffix.removeprefix(".").lower() not in known:
         raise ResultsError(f"{path}: must end in .{', .'.join(known)}, the kinds of picture that can be written")
-    with mpl.rc_context(RC):
+    with drawn_as(PAGE):
         figure = losses.draw(with_safe_names(table, drawable_text))
         write_atomically(path, picture(figure, path.suffix.removeprefix(".").lower(), dpi=150))
 
@@ -121,7 +130,7 @@ def draw_all(folder: Path, mine: Callable[[str], bool] = lambda name: True, *, b
     figures = figures_of(folder)
     try:
         target.mkdir(exist_ok=True)
-        with mpl.rc_context(RC):
+        with drawn_as(PAGE):
             some = reversed(figures.items()) if backwards else figures.items()
             return [path for name, draw in some if mine(name) for path in save(draw(), target / name)]
     except OSError as error:
@@ -205,7 +214,7 @@ def draw_examples(folder: Path, names: Sequence[str]) -> list[Path]:
     target = folder / "figures"
     try:
         target.mkdir(parents=True, exist_ok=True)
-        with mpl.rc_context(RC):
+        with drawn_as(PAGE):
             return [path for name in names for path in save(KINDS[name].draw(), target / name)]
     except OSError as error:
         raise ResultsError(f"{target}: cannot be written ({error.strerror or error})") from None

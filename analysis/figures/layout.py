@@ -10,33 +10,39 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from analysis.figures.look import letters, look
 from analysis.figures.style import SOFT
 from analysis.records.names import capitalized
 
-WIDTH = 3.4  # inches: a column of most papers
 TITLE, WORDS = 8.5, 6.5  # points
 SIGNS = {
     **{r"\pi": "π", r"\,": " ", r"\Vert": "‖", r"_\mathrm{ref}": "_ref", r"\mu": "μ", r"\rho": "ρ", "^2": "²"},
     **{r"\sqrt{\mathrm{KL}": "√{KL", r"\frac{1}{2}": "½", "$": "", "{": "", "}": "", "\\": ""},
 }
 JOINED = "\u00a0±\u00a0"  # where no line is broken
-LETTER = {"normal": 0.53, "bold": 0.60}  # the mean width of a letter, in its size
 
 
 class Picture(Figure):
-    """A figure that keeps what is drawn in its panels."""
+    """A figure that keeps what is drawn in its panels, what it says, and the words on how it is drawn."""
 
     drawn: list[tuple[Axes, pd.DataFrame]]
 
     def __init__(self, height: float) -> None:
-        super().__init__(figsize=(WIDTH, height), layout="constrained")
-        self.drawn = []
+        super().__init__(figsize=(look().width, height), layout="constrained")
+        self.drawn, self.title, self.words = [], "", ""
 
 
 def column(height: float, rows: int = 1, **options: Any) -> tuple[Picture, list[Axes]]:
     """A figure of one column with panels below each other. height: of all panels, in inches."""
     figure = Picture(height)
     return figure, list(figure.subplots(rows, 1, squeeze=False, **options)[:, 0])
+
+
+def stacked(heights: Sequence[float]) -> tuple[Picture, list[Axes]]:
+    """A figure of one column with panels below each other, each as wide as its own labels leave it."""
+    figure = Picture(sum(heights))
+    rows = figure.add_gridspec(len(heights), 1, height_ratios=list(heights))
+    return figure, [figure.add_subplot(rows[row].subgridspec(1, 1)[0]) for row in range(len(heights))]
 
 
 def panels(
@@ -54,21 +60,27 @@ def panels(
         axes.remove()
         flat[i - columns].tick_params(labelbottom=True)
     for axes, title in zip(flat, titles, strict=False):
-        axes.set_title("\n".join(wrapped(title, 7.5, WIDTH / columns - 0.4)))
+        axes.set_title("\n".join(wrapped(title, letters(7.5), look().width / columns - 0.4)))
     return figure, dict(zip(titles, flat, strict=False))
 
 
 def headed(figure: Picture, title: str, words: str = "", place: str = "") -> Picture:
-    """The figure with a title above its panels and words below them, for which it grows.
+    """The figure with a title above its panels and words below them, for which it grows; in a paper they are captions.
 
     place: at which values of further axes this is, which the title begins with.
     """
-    width, height = figure.get_size_inches()
     if place:
         first = title[:1].lower() if title[1:2].islower() else title[:1]  # an acronym stays as it is
         title = f"{place}: {first}{title[1:]}"
-    above = wrapped(capitalized(title), TITLE, width, "bold")
-    below = wrapped(words, WORDS, width)
+    figure.title, figure.words = capitalized(title), words
+    return with_title(figure) if look().titled else figure
+
+
+def with_title(figure: Picture) -> Picture:
+    """The figure with its title above its panels and its words below them, for which it grows."""
+    width, height = figure.get_size_inches()
+    above = wrapped(figure.title, TITLE, width, "bold")
+    below = wrapped(figure.words, WORDS, width)
     top = 0.05 + len(above) * TITLE * 1.22 / 72
     low = (0.03 + len(below) * WORDS * 1.3 / 72) if below else 0.0
     common = figure.get_supxlabel()
@@ -91,9 +103,9 @@ def headed(figure: Picture, title: str, words: str = "", place: str = "") -> Pic
 
 def wrapped(text: str, size: float, width: float, weight: str = "normal") -> list[str]:
     """Lines of text that fit so many inches in letters of so many points; none ends within a number and its error."""
-    letters = int(width * 0.97 * 72 / (size * LETTER[weight]))
+    most = int(width * 0.97 * 72 / (size * look().letter[weight]))
     parts = re.sub(r"([α-ω]) (?=\d)", "\\1\u00a0", text.replace(" ± ", JOINED)).split("\n")
-    return [line for part in parts for line in textwrap.wrap(part, letters)] if text else []
+    return [line for part in parts for line in textwrap.wrap(part, most)] if text else []
 
 
 def text_of(figure: Figure, which: str) -> str:

@@ -4,7 +4,7 @@ What `curve` and `points` draw is kept as a table, too, which is written beside 
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -12,13 +12,14 @@ from matplotlib.axes import Axes
 from matplotlib.transforms import blended_transform_factory
 
 from analysis.figures.layout import Picture
+from analysis.figures.look import letters
 from analysis.figures.style import ORACLE, SOFT
 from analysis.records.load import oracle_rows
 
 Array = np.ndarray
 Values: TypeAlias = np.ndarray | pd.Series | Sequence[float]
 
-LINE = 8.2  # points between two names, of 7 points each
+LINE = 8.2 / 7.0  # from one name to the next, in their size
 LABEL_SIZE = 7.0
 LONGEST = 30  # letters of a name beside a panel
 
@@ -99,17 +100,11 @@ def draw_oracle(axes: Axes, curves: pd.DataFrame, name: str = "best possible") -
     kl, gold = np.array([*best["kl"], right]), np.array([*best["gold"], best["gold"].max()])
     curve(axes, "oracle", kl, gold, **ORACLE)
     if name:
-        at = 0.55 * axes.get_xlim()[1]
+        end = axes.get_xlim()[1]
         axes.annotate(
-            name,
-            (at, np.interp(at, kl, gold)),
-            xytext=(0, 2.5),
-            textcoords="offset points",
-            fontsize=LABEL_SIZE,
-            color=SOFT,
-            ha="left",
-            va="bottom",
-        )
+            name, (end, np.interp(end, kl, gold)), xytext=(-2, 2.5), textcoords="offset points", ha="right",
+            va="bottom", fontsize=letters(LABEL_SIZE), color=SOFT,
+        )  # fmt: skip
 
 
 def frame(axes: Axes, curves: pd.DataFrame, rows: pd.DataFrame) -> None:
@@ -125,7 +120,8 @@ def frame(axes: Axes, curves: pd.DataFrame, rows: pd.DataFrame) -> None:
     bottom = min(0.0, float(rows["gold"].min()))
     bottom = min(bottom, max(float(rows["gold_low"].fillna(0.0).min()), bottom - (top - bottom) / 3))
     room = 0.06 * (top - bottom) or 1.0
-    axes.set(xlim=(-0.02 * right, 1.05 * right), ylim=(bottom - room, top + room))
+    above = room if oracle_rows(curves).empty else 2.5 * room  # where the name of the oracle stands
+    axes.set(xlim=(-0.02 * right, 1.05 * right), ylim=(bottom - room, top + above))
     zero_line(axes)
 
 
@@ -143,25 +139,27 @@ def level(axes: Sequence[Axes], tables: Sequence[pd.DataFrame], names: Sequence[
         each.set_ylim(low - room, high + room)
 
 
-def end_labels(axes: Axes, labels: Sequence[EndLabel], height: float) -> None:
+def end_labels(axes: Axes, labels: Sequence[EndLabel], height: float, at: float = 1.025) -> None:
     """Names right of a panel, each beside the end of its line, moved apart where they would touch.
 
-    height: of the panel, in inches. Limits and scales must be final.
+    height: of the panel, in inches. at: where they begin, as a part of its width. Limits and scales must be final.
     """
+    labels = [label for label in labels if label.text]
     if not labels:
         return
     low, high = axes.transScale.transform([(1.0, y) for y in axes.get_ylim()])[:, 1]
     ends = axes.transScale.transform([(1.0, label.y) for label in labels])[:, 1]
     wanted = np.clip((ends - low) / (high - low), 0.0, 1.0) * height * 72
-    places = apart(wanted, LINE) / (height * 72)
+    step = LINE * letters(LABEL_SIZE)
+    places = inside(apart(wanted, step), step, height * 72) / (height * 72)
     beside = blended_transform_factory(axes.transAxes, axes.transAxes)
     for label, place, end in zip(labels, places, wanted / (height * 72), strict=True):
         axes.annotate(
             label.text if len(label.text) <= LONGEST else f"{label.text[: LONGEST - 1]}…",
             (label.x, label.y),
-            xytext=(1.025, place),
+            xytext=(at, place),
             textcoords=beside,
-            fontsize=LABEL_SIZE,
+            fontsize=letters(LABEL_SIZE),
             color=label.color,
             ha="left",
             va="center_baseline",
@@ -171,6 +169,7 @@ def end_labels(axes: Axes, labels: Sequence[EndLabel], height: float) -> None:
                 "linewidth": 0.4,
                 "color": label.color,
                 "alpha": 0.6,
+                "relpos": (0.0, 0.5),
                 "shrinkA": 0,
                 "shrinkB": 2,
             }
@@ -179,11 +178,13 @@ def end_labels(axes: Axes, labels: Sequence[EndLabel], height: float) -> None:
         )
 
 
-def corner_names(axes: Axes, labels: Sequence[EndLabel]) -> None:
-    """Names in the lower left corner of a panel, where there is no room beside it; for the first of several panels."""
-    place: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points", "fontsize": 6}
+def corner_names(axes: Axes, labels: Sequence[EndLabel], corner: Literal["lower", "upper"] = "lower") -> None:
+    """Names in a left corner of a panel, where there is no room beside it; for the first of several panels."""
+    place: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points", "fontsize": letters(6)}
+    step = letters(6) + 1
     for row, label in enumerate(labels):
-        axes.annotate(label.text, (0.03, 0.0), xytext=(0, 3 + 7 * row), color=label.color, **place)
+        at, up, side = (0.0, 3 + step * row, "baseline") if corner == "lower" else (1.0, -1 - step * row, "top")
+        axes.annotate(label.text, (0.03, at), xytext=(0, up), va=side, color=label.color, **place)
 
 
 def apart(wanted: np.ndarray, least: float) -> np.ndarray:
@@ -201,6 +202,14 @@ def apart(wanted: np.ndarray, least: float) -> np.ndarray:
         count = int(group[1])
         found[order[place : place + count]] = center(group) + least * (np.arange(count) - (count - 1) / 2)
         place += count
+    return found
+
+
+def inside(places: np.ndarray, least: float, most: float) -> np.ndarray:
+    """Places that lie `least` apart, moved to between 0 and `most` if there is room, still as far apart."""
+    order, steps = np.argsort(places, kind="stable"), least * np.arange(len(places))
+    found = np.empty(len(places))
+    found[order] = np.maximum(np.minimum(places[order], most - steps[::-1]), steps)
     return found
 
 

@@ -110,15 +110,17 @@ def few(values: Iterable[float], most: int = 3) -> list[float]:
 
 
 def log_axis(axes: Axes, which: str) -> None:
-    """Make an axis logarithmic once all is drawn: labels at powers of ten, or at 1, 2 and 5 where few would show.
+    """Make an axis logarithmic once all is drawn: labels at powers of ten, or at 1, 3 and 10, or 1, 2, 5 and 10.
 
-    Marks without a label stand at 2 and 5: eight between two powers would take longer to draw than all the curves.
+    There are as many as show some, and no more. Marks without a label stand at 2 and 5: eight between two powers would
+    take longer to draw than all the curves.
     """
     axes.set(**{f"{which}scale": "log"})
     axis = axes.xaxis if which == "x" else axes.yaxis
     low, high = axes.get_xlim() if which == "x" else axes.get_ylim()
     few_powers = high < 100 * low
-    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if few_powers else (1.0,)))
+    shown = ((1.0, 2.0, 5.0) if high < 15 * low else (1.0, 3.0)) if few_powers else (1.0,)
+    axis.set_major_locator(LogLocator(subs=shown))
     axis.set_minor_locator(NullLocator() if few_powers else LogLocator(subs=(2.0, 5.0)))
     if PLAIN[0] <= low and high <= PLAIN[1]:
         axis.set_major_formatter(StrMethodFormatter("{x:g}"))

@@ -11,13 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
 import pandas as pd
 from markupsafe import Markup
 
 from analysis.figures.drawing import files_of
+from analysis.figures.look import PAGE, drawn_as
 from analysis.figures.offline.axis_values import draw
-from analysis.figures.style import RC
 from analysis.headline.headline import headline, sentences
 from analysis.published.verdicts import tally
 from analysis.records.about import settings_of
@@ -153,7 +152,7 @@ def comparison(folders: Sequence[Path], names: Sequence[str], page: Path) -> tup
         return [], ["The sweeps have no loss in common, so they are not compared at equal KL."]
     left = sorted({loss for table in tables for loss in table["loss"]} - common)
     try:
-        with mpl.rc_context(RC):
+        with drawn_as(PAGE):
             files = files_of(draw(together([table[table["loss"].isin(common)] for table in tables]), AXIS))
     except (ValueError, ResultsError) as error:
         return [], [f"The sweeps cannot be compared at equal KL: {error}."]

@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 
 from analysis import ResultsError, load
 from analysis.figures.drawing import draw_all, draw_losses
-from analysis.figures.layout import WIDTH, plain, shown_data, text_of
+from analysis.figures.layout import plain, shown_data, text_of
+from analysis.figures.look import PAGE
 from analysis.figures.offline.tradeoff import shown_losses
 from analysis.figures.style import RC, log_axis, loss_styles
 from analysis.records.load import has_finished_run
@@ -48,7 +49,7 @@ def has_unit(label: str) -> bool:
 
 def check_rules(figure) -> None:
     """What holds of every figure: its title, its words, its axes, its lines, and text that is legible and not cut."""
-    assert figure.get_size_inches()[0] == WIDTH
+    assert figure.get_size_inches()[0] == PAGE.width
     figure.draw_without_rendering()
     assert len(text_of(figure, "title")) > 15
     for written in figure.findobj(mpl.text.Text):

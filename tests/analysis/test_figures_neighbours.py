@@ -93,7 +93,7 @@ def test_every_figure_is_drawn_and_says_what_it_shows(folder: Path) -> None:
         "VPO, α 1",
         "SimPER",
         "ORPO",
-        "gold less that of the others",
+        "gold less the others'",
         "the path of one without β",
     ):
         assert shown in words

@@ -5,6 +5,7 @@ import pandas as pd
 
 from analysis.figures.kind import Kind
 from analysis.figures.layout import Picture, column, headed
+from analysis.figures.look import letters
 from analysis.figures.marks import LABEL_SIZE, EndLabel, curve, end_labels, ends_of
 from analysis.figures.offline.tradeoff import shown_losses
 from analysis.figures.style import SOFT, line_style, log_axis, loss_styles, seeds_of
@@ -43,10 +44,10 @@ def draw(curves: pd.DataFrame, place: str = "") -> Picture:
     below.axhline(1.0, color="0.45", linestyle="--", linewidth=0.9)
     for which in ("x", "y"):
         log_axis(above, which)
-    middle = float(np.sqrt(ends.prod()))
+    middle = float(ends[0] ** 0.4 * ends[1] ** 0.6)
     above.annotate(
         "KL = half of it", (middle, middle / 2), xytext=(-3, 3), textcoords="offset points", ha="right", color=SOFT,
-        fontsize=LABEL_SIZE,
+        fontsize=letters(LABEL_SIZE),
     )  # fmt: skip
     above.set_ylabel("KL [nats]")
     low = float(means["kl"].min()) / 1.5

@@ -5,7 +5,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from analysis.figures.kind import Kind
-from analysis.figures.layout import Picture, column, headed
+from analysis.figures.layout import Picture, headed, stacked
+from analysis.figures.look import letters
 from analysis.figures.marks import EndLabel, curve, draw_oracle, end_labels, frame, keep
 from analysis.figures.style import GOLD_LABEL, KL_LABEL, SOFT, line_style, loss_styles
 from analysis.headline.losses import common_name, of_common_curve
@@ -32,7 +33,7 @@ def draw(curves: pd.DataFrame, place: str = "") -> Picture:
     assert found is not None  # as `applies` says
     ranked = sorted(found.departures, key=lambda each: each.mean)
     rows = ROW * len(ranked) + 0.3
-    figure, (dots, below) = column(rows + BELOW, rows=2, height_ratios=[rows, BELOW])
+    figure, (dots, below) = stacked([rows, BELOW])
     draw_ranks(dots, ranked, gpo=set(found.members) <= set(GPO_LOSSES))
     draw_story(below, curves, found, ranked)
     words = (
@@ -57,10 +58,10 @@ def draw_ranks(axes: Axes, ranked: list[Departure], *, gpo: bool) -> None:
         if each.kl[-1] < 0.95 * far:
             axes.annotate(
                 f"to {near(float(each.kl[-1]))} nats", (max(high, each.mean), height), xytext=(4, 0), va="center",
-                textcoords="offset points", fontsize=6, color=SOFT,
+                textcoords="offset points", fontsize=letters(6), color=SOFT,
             )  # fmt: skip
     axes.set_yticks(range(len(ranked)), labels=[loss_label(each.name) for each in ranked])
-    whose = "that of GPO's losses" if gpo else "that of the others"
+    whose = "GPO's" if gpo else "the others'"
     axes.set(ylim=(-0.7, len(ranked) - 0.3), xlabel=f"gold less {whose} at equal KL [sd]")
     axes.grid(visible=False, axis="y")
 

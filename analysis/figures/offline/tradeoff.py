@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 
 from analysis.figures.kind import Kind
 from analysis.figures.layout import Picture, column, headed
+from analysis.figures.look import letters
 from analysis.figures.marks import EndLabel, curve, draw_oracle, end_labels, ends_of, frame
 from analysis.figures.style import GOLD_LABEL, KL_LABEL, SOFT, line_style, loss_styles, seeds_note
 from analysis.headline.losses import of_common_curve
@@ -105,14 +106,8 @@ def equal_strip(axes: Axes) -> None:
     """The strip in which differences of gold count as none."""
     axes.axhspan(-SIMILAR, SIMILAR, color="0.93", zorder=0)
     axes.axhline(0.0, color="0.6", linewidth=0.7, zorder=1)
-    below: dict[str, Any] = {
-        "xytext": (0, -1.5),
-        "textcoords": "offset points",
-        "va": "top",
-        "fontsize": 6.5,
-        "color": SOFT,
-    }
-    axes.annotate(f"equal within {SIMILAR:g}", (0.02, -SIMILAR), xycoords=("axes fraction", "data"), **below)
+    corner: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points", "xytext": (3, 2.5)}
+    axes.annotate(f"grey: equal within {SIMILAR:g}", (0, 0), fontsize=letters(6.5), color=SOFT, **corner)
 
 
 FIGURE = Kind(

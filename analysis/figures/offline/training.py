@@ -1,13 +1,12 @@
 """What does each beta do along training: how far does it go, and does gold fall again?"""
 
 import math
-from typing import Any
 
 import pandas as pd
 
 from analysis.figures.kind import Kind
 from analysis.figures.layout import Picture, headed, panels
-from analysis.figures.marks import LABEL_SIZE, curve, draw_oracle, ends_of, frame
+from analysis.figures.marks import EndLabel, corner_names, curve, draw_oracle, ends_of, frame
 from analysis.figures.style import GOLD_LABEL, KL_LABEL, beta_scale, few, root_axis, seeds_of
 from analysis.headline.rise_and_fall import rise_and_fall
 from analysis.records.load import final_rows, without_diverged
@@ -24,6 +23,7 @@ def draw(curves: pd.DataFrame, place: str = "") -> Picture:
     losses = losses_of(final_rows(curves))[:MOST]
     figure, grid = panels([loss_label(loss) for loss in losses])
     betas, colors = few(means["beta"].dropna().unique()) or [math.nan], beta_scale(means["beta"])
+    named: list[list[float]] = []  # the colours of these beta are named once, in the first panel that has them
     for loss in losses:
         axes, of_loss = grid[loss_label(loss)], means[means["loss"] == loss]
         frame(axes, curves, means[["kl", "gold"]])
@@ -42,13 +42,11 @@ def draw(curves: pd.DataFrame, place: str = "") -> Picture:
             axes.plot(
                 end["kl"], end["gold"], "s", color=color, markersize=3, markeredgecolor="white", markeredgewidth=0.4
             )
-            below: dict[str, Any] = {"xytext": (3, 0), "va": "center"}
-            if number == 0:
-                below = {"xytext": (-2, -3), "va": "top", "ha": "right"}
-            axes.annotate(
-                name, (end["kl"], end["gold"]), textcoords="offset points", fontsize=LABEL_SIZE - 0.5, color=color,
-                zorder=6, **below,
-            )  # fmt: skip
+        if mine not in named:
+            labels = [EndLabel(0.0, 0.0, "" if math.isnan(beta) else f"β {beta:g}", colors(beta)) for beta in mine]
+            low, high = axes.get_ylim()
+            corner_names(axes, labels, "lower" if -low > 0.8 * high else "upper")  # where no path goes
+            named.append(mine)
         draw_oracle(axes, curves, "best possible" if loss == losses[0] else "")
         root_axis(axes)
     figure.supxlabel(KL_LABEL + ", on a scale of its root")

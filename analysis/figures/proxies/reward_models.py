@@ -7,6 +7,7 @@ import pandas as pd
 
 from analysis.figures.kind import Kind
 from analysis.figures.layout import Picture, column, headed
+from analysis.figures.look import letters
 from analysis.figures.marks import EndLabel, end_labels, ends_of, points
 from analysis.figures.proxies.coefficients import ALONG
 from analysis.figures.style import DASHES, MARKERS, SOFT, few, log_axis, ramp, seeds_note
@@ -17,9 +18,9 @@ from analysis.records.proxy_settings import determined, value_label
 from analysis.statistics.intervals import over_seeds
 
 PANELS = {
-    "correlation": "correlation with gold\nunder the reference",
-    "shifted_correlation": "correlation with gold\nunder its best of 16",
-    "gold_accuracy": "fresh pairs ordered\nas gold does [share]",
+    "correlation": "correlation with\n" r"gold under $\pi_\mathrm{ref}$",
+    "shifted_correlation": "correlation with\ngold, best of 16",
+    "gold_accuracy": "pairs ordered as\ngold does [share]",
 }
 MEASURES = ("gold_loss", *PANELS)
 SAID = {
@@ -63,7 +64,7 @@ def draw(proxies: pd.DataFrame) -> Picture:
             points(axes, ", ".join(texts) or "proxies", table[along], table[name], ends_of(table, name), **style)
             labels[row].append(EndLabel(table[along].iloc[-1], table[name].iloc[-1], ", ".join(texts), color))
     for axes, label in zip(panels, PANELS.values(), strict=True):
-        axes.set_ylabel(label, fontsize=6.5)
+        axes.set_ylabel(label, fontsize=letters(6.5))
     if len(means[along].unique()) > 1:
         log_axis(panels[-1], "x")
     panels[-1].set_xlabel(ALONG[NAMES.get(along, along)])

@@ -4,6 +4,7 @@ import numpy as np
 
 from analysis.figures.kind import Kind
 from analysis.figures.layout import Picture, column, headed
+from analysis.figures.look import letters
 from analysis.figures.marks import LABEL_SIZE, curve
 from analysis.figures.style import SOFT, log_axis
 from analysis.theory.gaussians import Descent, X, descend, log_gaussian, log_reference
@@ -18,14 +19,14 @@ def draw(descent: Descent) -> Picture:
     start, end = path.iloc[0], path.iloc[-1]
     figure, (densities, trace) = column(2 * HEIGHT + 0.3, rows=2)
     densities.fill_between(X, np.exp(log_reference(X)), color="0.85")
-    densities.annotate(r"reference = $\mu$", (-8.7, 0.09), fontsize=LABEL_SIZE, color=SOFT)
-    for row, color, name in ((start, BEFORE, "before"), (end, AFTER, "after")):
+    densities.annotate(r"reference = $\mu$", (-2.5, 0.21), ha="center", fontsize=letters(LABEL_SIZE), color=SOFT)
+    for row, color, name, side in ((start, BEFORE, "before", "center"), (end, AFTER, "after", "right")):
         density = np.exp(log_gaussian(X, row["mean"], row["deviation"]))
         curve(densities, name, X, density, color=color, linestyle="-" if name == "before" else "--")
         peak = int(density.argmax())
         densities.annotate(
             f"{name}: KL {row['kl']:.2f}", (X[peak], density[peak]), xytext=(0, 2), textcoords="offset points",
-            fontsize=LABEL_SIZE, color=color, ha="center",
+            fontsize=letters(LABEL_SIZE), color=color, ha=side,
         )  # fmt: skip
     densities.set(xlim=(-9, 9), ylim=(0, 0.55), xlabel="response", ylabel="density")
     curve(trace, "descent", path["squared"], path["kl"], color="#1F9981")
@@ -44,7 +45,7 @@ def draw(descent: Descent) -> Picture:
             textcoords="offset points",
             ha=side,
             color=color,
-            fontsize=LABEL_SIZE,
+            fontsize=letters(LABEL_SIZE),
         )
     trace.set(xlabel=r"squared loss $\frac{1}{2}\,E_\mu\,\rho^2$ [nats²]", ylabel="KL [nats]")
     trace.margins(0.12)

@@ -4,7 +4,7 @@ import pandas as pd
 
 from analysis.figures.kind import Kind
 from analysis.figures.layout import Picture, headed, panels
-from analysis.figures.marks import LABEL_SIZE, curve, points
+from analysis.figures.marks import curve, points
 from analysis.figures.style import beta_scale, few
 from analysis.headline.titles.weights import weights_seen
 from analysis.records.names import loss_label, losses_of
@@ -45,13 +45,14 @@ def draw(table: pd.DataFrame, functions: pd.DataFrame) -> Picture:
                 markersize=3.5,
             )
             axes.plot(z[[1, -2]], [height, height], color=color, linewidth=2.5, solid_capstyle="butt")
-            axes.annotate(
-                f"β {beta:g}", (-WIDEST, height), xytext=(2, 0), textcoords="offset points", color=color, va="center",
-                fontsize=LABEL_SIZE - 0.5,
-            )  # fmt: skip
         axes.axvline(0.0, color="0.6", linewidth=0.7, zorder=1)
         axes.axhline(0.0, color="0.6", linewidth=0.7, zorder=1)
-        axes.set(xlim=(-WIDEST, WIDEST), ylim=(-LANE * (len(betas) + 0.4), HIGHEST), yticks=range(int(HIGHEST) + 1))
+        axes.set(xlim=(-WIDEST, WIDEST), ylim=(-LANE * (len(betas) + 0.4), HIGHEST))
+        weights = range(int(HIGHEST) + 1)
+        lanes = [-LANE * (lane + 0.8) for lane in range(len(betas))]
+        axes.set_yticks([*weights, *lanes], labels=[*map(str, weights), *(f"β {beta:g}" for beta in betas)])
+        for tick, beta in zip(axes.yaxis.get_major_ticks()[len(weights) :], betas, strict=True):
+            tick.label1.set_color(colors(beta))
     figure.supxlabel("z = βρ")
     figure.supylabel("weight of a pair, 1 at z = 0")
     words = (

@@ -1,19 +1,19 @@
 """How do the losses differ as functions of z = beta rho: near 0, and in their tails?"""
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 
 from analysis.figures.kind import Kind
 from analysis.figures.layout import Picture, column, headed
+from analysis.figures.look import letters
 from analysis.figures.marks import LABEL_SIZE, EndLabel, curve, end_labels
 from analysis.figures.style import SOFT, line_style, loss_styles
 from analysis.records.names import in_words, listed, loss_label, losses_of
 
 HEIGHT = 1.9
 MOST = 7  # lines
-FLOOR = 1e-3
+FLOOR, TOP = 1e-3, 100.0
 NEAR, TAIL = (-2.0, 3.0), (-5.0, 5.0)
 
 
@@ -42,17 +42,17 @@ def draw(losses: pd.DataFrame) -> Picture:
     weight.set(
         yscale="log",
         xlim=TAIL,
-        ylim=(FLOOR, 100),
+        ylim=(FLOOR, TOP),
+        xticks=(-4, -2, 0, 2, 4),
         ylabel="|f′(z)|",
         xlabel="z = βρ",
         title="What a pair weighs in the gradient",
     )
     for name in filter(lambda name: overshoot(losses[losses["loss"] == name]), names):
-        near.annotate("pulls back", (2.35, 1.9), ha="right", fontsize=LABEL_SIZE, color=styles[name]["color"])
+        near.annotate("pulls back", (2.2, 1.9), ha="right", fontsize=letters(LABEL_SIZE), color=styles[name]["color"])
     for axes in (near, weight):
         axes.axvline(0, color="0.6", linewidth=0.7, zorder=1)
-    weight.annotate("wrong side", (TAIL[0], FLOOR), xytext=(3, 3), **WORDS)
-    weight.annotate("margin reached", (TAIL[1], FLOOR), xytext=(-3, 3), **(WORDS | {"ha": "right"}))
+    name_sides(weight)
     for axes, ends in zip((near, weight), labels, strict=True):
         end_labels(axes, ends, HEIGHT - 0.3)
     back = [loss_label(name) for name in names if overshoot(losses[losses["loss"] == name])]
@@ -65,12 +65,21 @@ def draw(losses: pd.DataFrame) -> Picture:
         title += f"; {who} pull{'s' * (len(back) == 1)} back a margin that overshoots"
     more = len(every) - len(names)
     words = "f(z) of a pair with margin ρ and strength β." + (
-        f" {more} more are in `losses.parquet`." if more > 0 else ""
+        f" {more} more {'are' if more > 1 else 'is'} in `losses.parquet`." if more > 0 else ""
     )
     return headed(figure, title, words)
 
 
-WORDS: dict[str, Any] = {"textcoords": "offset points", "fontsize": LABEL_SIZE - 0.5, "color": SOFT}
+def name_sides(axes: Axes) -> None:
+    """Which side of the panel of weights is which, in corners where lines are rare."""
+    for text, at, up, across, along in (
+        ("wrong side", (TAIL[0], FLOOR), 3, "left", "bottom"),
+        ("margin reached", (TAIL[1], TOP), -1, "right", "top"),
+    ):
+        axes.annotate(
+            text, at, xytext=(3 if across == "left" else -3, up), textcoords="offset points", color=SOFT, ha=across,
+            va=along, fontsize=letters(LABEL_SIZE - 0.5),
+        )  # fmt: skip
 
 
 def overshoot(table: pd.DataFrame) -> bool:

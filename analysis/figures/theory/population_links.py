@@ -5,10 +5,12 @@ import pandas as pd
 
 from analysis.figures.kind import Kind
 from analysis.figures.layout import Picture, headed, panels
-from analysis.figures.marks import LABEL_SIZE, curve, zero_line
+from analysis.figures.marks import EndLabel, curve, end_labels, zero_line
 from analysis.figures.style import beta_scale, few, seeds_of
 from analysis.headline.titles.links import margins_and_link
 from analysis.records.names import loss_label, losses_of
+
+BESIDE = 1.45  # how far the axis goes, for one that ends where the curves do
 
 
 def temperature_of(runs: pd.DataFrame) -> float | None:
@@ -30,7 +32,7 @@ def draw(table: pd.DataFrame) -> Picture:
     names = losses_of(table)
     figure, grid = panels([loss_label(name) for name in names])
     betas, colors = few(table["beta"]), beta_scale(table["beta"])
-    tops = []
+    tops, labels = [], {title: list[EndLabel]() for title in grid}
     for name in names:
         axes, rows = grid[loss_label(name)], table[table["loss"] == name]
         zero_line(axes)
@@ -42,14 +44,14 @@ def draw(table: pd.DataFrame) -> Picture:
             away = line["z"] - line["link"]
             curve(axes, f"β {beta:g}", line["gap"], away, ends, color=colors(beta))
             tops.append(float(away.abs().quantile(0.9)))
-            axes.annotate(
-                f"β {beta:g}", (line["gap"].iloc[-1], away.iloc[-1]), xytext=(2, 0), textcoords="offset points",
-                fontsize=LABEL_SIZE - 0.5, color=colors(beta), va="center", annotation_clip=True,
-            )  # fmt: skip
+            labels[loss_label(name)].append(EndLabel(line["gap"].iloc[-1], away.iloc[-1], f"β {beta:g}", colors(beta)))
     far = 1.3 * max(np.quantile(tops, 0.9), 0.1)
     next(iter(grid.values())).set_ylim(-far, far)
     right = float(table["gap"].max())
-    next(iter(grid.values())).set_xlim(0.0, 1.3 * right)
+    next(iter(grid.values())).set_xlim(0.0, BESIDE * right)
+    for title, axes in grid.items():
+        inside = [label._replace(y=float(np.clip(label.y, -0.92 * far, 0.92 * far))) for label in labels[title]]
+        end_labels(axes, inside, 1.0, at=1.07 / BESIDE)
     figure.supxlabel(r"gap of gold [sd under $\pi_\mathrm{ref}$ / temperature of labels]")
     figure.supylabel("z less the link of its loss")
     words = (
