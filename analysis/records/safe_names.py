@@ -5,11 +5,36 @@ A name can hold anything that a path can. Each place that shows names has signs 
 
 import hashlib
 import re
+import unicodedata
 from collections.abc import Callable
 
 import pandas as pd
 
 LONGEST = 100  # bytes of a name in a file's name
+GREEK = (
+    *("alpha", "beta", "gamma", "delta", "zeta", "eta", "theta", "iota", "kappa", "mu", "nu", "xi", "pi", "rho"),
+    *("sigma", "tau", "upsilon", "chi", "psi", "omega"),
+    *("Gamma", "Delta", "Theta", "Xi", "Pi", "Sigma", "Upsilon", "Phi", "Psi", "Omega"),
+)
+IN_FORMULAS = {  # signs that LaTeX has among its formulas
+    **{unicodedata.lookup(f"GREEK {'CAPITAL' if n[0].isupper() else 'SMALL'} LETTER {n.upper()}"): n for n in GREEK},
+    **{"ε": "varepsilon", "φ": "varphi", "λ": "lambda", "Λ": "Lambda", "ς": "varsigma", "µ": "mu"},
+    **{"±": "pm", "×": "times", "·": "cdot", "√": "surd", "‖": "Vert", "∞": "infty", "≤": "leq", "≥": "geq"},
+    **{"≈": "approx", "≠": "neq", "→": "to", "←": "leftarrow", "∈": "in", "∝": "propto"},
+}
+IN_LATEX = {
+    **{sign: f"\\ensuremath{{\\{name}}}" for sign, name in IN_FORMULAS.items()},
+    **{sign: f"\\ensuremath{{{text}}}" for sign, text in {"−": "-", "′": "'", "″": "''", "<": "<", ">": ">"}.items()},
+    **{sign: f"\\ensuremath{{^{power}}}" for sign, power in {"¹": 1, "²": 2, "³": 3}.items()},
+    **{sign: f"\\{sign}" for sign in "{}$%&#_"},
+    **{sign: f"{{\\symbol{{{ord(sign)}}}}}" for sign in '"`'},  # languages make these into commands
+    **{sign: f"{{{sign}}}" for sign in "[]*"},  # after the end of a row they would be an argument of it
+    **{"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "|": r"\ensuremath{|}"},
+    **{"½": r"\ensuremath{\frac{1}{2}}", "…": r"\ldots{}", "–": "--", "—": "---", "\u00a0": "~", "§": r"\S{}"},
+    **dict(zip("‘’“”ßæøÆØ", ("`", "'", "``", "''", r"\ss{}", r"\ae{}", r"\o{}", r"\AE{}", r"\O{}"), strict=True)),
+}
+ACCENTS = dict(zip("\u0300\u0301\u0302\u0303\u0308\u030a\u0327\u030c", "`'^~\"rcv", strict=True))
+JOINED = "-',"  # two of which LaTeX would join, as -- to a dash
 
 
 def printable(name: str) -> str:
@@ -21,6 +46,23 @@ def drawable_text(name: str) -> str:
     """A name for Matplotlib: nothing in it is typeset as mathematics, and a legend leaves none out."""
     plain = printable(name).replace("$", r"\$")
     return f" {plain}" if plain.startswith("_") else plain
+
+
+def latex_text(text: str) -> str:
+    """A text for LaTeX, in signs of ASCII, which any engine sets as they stand; what it may not have is spelled."""
+    pairs = zip(f" {text}", text, strict=False)
+    return "".join("{}" * (sign == before and sign in JOINED) + _latex_sign(sign) for before, sign in pairs)
+
+
+def _latex_sign(sign: str) -> str:
+    if sign in IN_LATEX:
+        return IN_LATEX[sign]
+    if sign.isascii() and sign.isprintable():
+        return sign
+    parts = unicodedata.normalize("NFD", sign)
+    if len(parts) == 2 and parts[0].isascii() and parts[1] in ACCENTS:
+        return f"\\{ACCENTS[parts[1]]}{{{parts[0]}}}"
+    return "".join(IN_LATEX.get(each, each) for each in sign.encode("unicode_escape").decode())
 
 
 def file_name_part(name: str) -> str:
