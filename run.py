@@ -34,6 +34,7 @@ if hidden := hidden_package():
         sys.stderr.write(f"error: {hidden}\n")
     raise SystemExit(2)
 
+from analysis.report.paper import ForPaper
 from simulator.execution.console import Running, Switch
 from simulator.interchange.command import export, score
 from simulator.sweeps.command import schema
@@ -154,7 +155,7 @@ def reproduce(name: str, /, *, out: Path | None = None, quick: Switch = False, r
 
 
 @app.command
-def report(folder: Path, /, *others: Path, out: Path | None = None) -> None:
+def report(folder: Path, /, *others: Path, out: Path | None = None, paper: ForPaper = ForPaper()) -> None:
     """Draw the figures of a sweep, make its page, print what it came to; of several, make a page that compares them.
 
     Parameters
@@ -165,16 +166,14 @@ def report(folder: Path, /, *others: Path, out: Path | None = None) -> None:
         Further ones, which are compared with the first.
     out
         The page of several sweeps; a file beside the first directory unless said.
+    paper
+        What is written for a paper.
 
     """
-    from analysis.figures.side_by_side import helpers
-    from analysis.report.command import compare_sweeps, write_and_draw
+    from analysis.report.command import report_on
     from simulator.common.terminal import print_warning
 
-    if others or out:
-        return compare_sweeps([folder, *others], out, say=say)
-    with helpers() as drawers:
-        write_and_draw(folder, drawers, say=say, warn=print_warning)
+    report_on(folder, others, out, paper, say=say, warn=print_warning)
 
 
 @app.command

@@ -6,16 +6,45 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from analysis.figures.side_by_side import Helpers, drawing
+from analysis.figures.side_by_side import Helpers, drawing, helpers
 from analysis.records.checksums import damage_reported, find_damage, write_report_checksums
 from analysis.records.load import ResultsError, has_finished_run
+from analysis.report.paper import ForPaper
+
+NOTHING = ForPaper()
 
 
-def write_and_draw(folder: Path, drawers: Helpers, *, say: Callable[..., None], warn: Callable[[str], None]) -> None:
+def report_on(
+    folder: Path,
+    others: Sequence[Path],
+    out: Path | None,
+    paper: ForPaper,
+    *,
+    say: Callable[..., None],
+    warn: Callable[[str], None],
+) -> None:
+    """`write_and_draw` of a directory; with others, or a place for the page, a comparison. Raises ResultsError."""
+    if others or out:
+        paper.require_one_folder()
+        compare_sweeps([folder, *others], out, say=say)
+        return
+    with helpers() as drawers:
+        write_and_draw(folder, drawers, paper=paper, say=say, warn=warn)
+
+
+def write_and_draw(
+    folder: Path,
+    drawers: Helpers,
+    *,
+    paper: ForPaper = NOTHING,
+    say: Callable[..., None],
+    warn: Callable[[str], None],
+) -> None:
     """Say what a result directory came to, draw its figures with some helpers, and write its page. Raises ResultsError.
 
-    The helpers begin before this process has imported what it needs itself.
+    The helpers begin before this process has imported what it needs itself. paper: what is written for a paper, too.
     """
+    paper.kinds()  # wrong input is answered before anything is drawn
     with drawing(folder, drawers) as figures:
         damaged = find_damage(folder)
         for sentence in damaged:
@@ -41,6 +70,7 @@ def write_and_draw(folder: Path, drawers: Helpers, *, say: Callable[..., None], 
         say(f"figures  {folder / 'figures'}{os.sep}  (PNG, SVG, PDF, and what they show as CSV)")
         say(f"summary  {folder / SUMMARY}")
         write_report_checksums(folder)
+        paper.write(folder, said, say)
 
 
 def compare_sweeps(folders: Sequence[Path], out: Path | None, *, say: Callable[..., None]) -> None:

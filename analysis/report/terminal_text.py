@@ -4,11 +4,10 @@ import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
-from analysis.headline.headline import headline, place_text, sentences
-from analysis.headline.statement import Statement, brief, near
+from analysis.headline.headline import headline, sentences
+from analysis.headline.statement import Statement
 from analysis.records.load import (
     expected_runs,
     failures,
@@ -16,15 +15,11 @@ from analysis.records.load import (
     is_finished,
     load,
     mixed_code_note,
-    pairwise_rows,
     variants,
 )
-from analysis.records.names import axis_label, loss_label, value_text
-from analysis.records.number_format import number
-from analysis.records.parts import parts_of
-from analysis.records.proxy_settings import at_extreme_values, label_of, varied_settings, with_labels
 from analysis.records.safe_names import printable, with_safe_names
-from analysis.statistics.peaks import best, curve_settings, peaks
+from analysis.report.best_points import best_of_losses, peaks_against_proxies
+from analysis.statistics.peaks import curve_settings
 
 WIDTH = 80
 MOST = 12  # settings of runs that diverged
@@ -92,79 +87,33 @@ def filled(words: str, indent: str = "") -> str:
 
 
 def pairs_table(curves: pd.DataFrame) -> list[str]:
-    """The best of each loss, where there is training on pairs; where further axes vary, at their first values."""
-    pairs = pairwise_rows(curves)
-    if final_rows(pairs).empty:
+    """The best of each loss, where there is training on pairs."""
+    found = best_of_losses(curves)
+    if found is None:
         return []
-    places = parts_of(pairs)
-    at, rows = places[0]
-    found, along = best(rows), peaks(rows)
-    weakest = along.loc[along.groupby("loss", sort=False)["beta"].transform("min").fillna(0) == along["beta"].fillna(0)]
-    weakest = weakest.drop_duplicates("loss").set_index("loss").loc[found["loss"]]
-    table = pd.DataFrame({"loss": [short(loss_label(str(loss))) for loss in found["loss"]]})
-    some = bool(found["best_beta"].notna().any())
-    if some:
-        star = found["at_the_end"].map({True: "*", False: ""})
-        table["best β"] = [f"{number(beta)}{sign}" for beta, sign in zip(found["best_beta"], star, strict=True)]
-    table["peak gold"], table["at KL"] = errors(found, "peak_gold"), [near(kl) for kl in found["peak_kl"]]
-    smallest = weakest["beta"].dropna().unique()
-    if len(smallest) > 1:
-        table["smallest β"] = [number(beta) for beta in weakest["beta"]]
-    table["falls by"], table["to KL"] = errors(weakest, "fall"), [near(kl) for kl in weakest["end_kl"]]
-    which = f" ({smallest[0]:g})" if len(smallest) == 1 else ""
-    words = [units(found), "falls by: from its peak to the end" + f", at the smallest β{which}" * some + "."]
-    if some and found["at_the_end"].any():
-        words.append("*: the smallest or largest β here; the best may lie beyond.")
-    if len(places) > 1:
-        words.append(f"This is at {place_text(at)}; the page has the other values.")
-    return ["", *aligned(table), filled(" ".join(words))]
+    more = [f"This is at {found.place}; the page has the other values."] if found.place else []
+    return ["", *aligned(shortened(found.table)), filled(" ".join([*found.words, *more]))]
 
 
 def proxies_table(curves: pd.DataFrame) -> list[str]:
-    """Where each method against proxies peaks, by the setting that varies most; others at their first values."""
-    rows = with_labels(curves)
-    if rows.empty:
+    """Where each method against proxies peaks."""
+    found = peaks_against_proxies(curves, ROWS)
+    if found is None:
         return []
-    names = [name for name in varied_settings(rows) if name != "beta"]
-    names = sorted(names, key=lambda name: -len(rows[name].dropna().unique()))
-    rows, fixed = at_extreme_values(rows, names[1:], 0)
-    found = peaks(rows)
-    apart = [name for name in curve_settings(rows) if name not in ("method", "loss", "kappa", "beta") and name in found]
-    keys = [name for name in apart if len(found[name].dropna().unique()) > 1][:1]
-    keys += ["beta"] if len(found["beta"].dropna().unique()) > 1 else []
-    found = found.sort_values(["method", *keys], kind="stable", ignore_index=True)
-    every = len(found)
-    found = found.iloc[[round(place) for place in np.linspace(0, every - 1, min(every, ROWS))]]
-    table = pd.DataFrame({"method": [label_of(curves, str(method)) for method in found["method"]]})
-    for name in keys:
-        column = "penalty" if name == "beta" else axis_label(name)
-        table[column] = ["-" if pd.isna(value) else short(value_text(value), 18) for value in found[name]]
-    table["peak gold"], table["at KL"] = errors(found, "peak_gold"), [near(kl) for kl in found["peak_kl"]]
-    table["falls by"], table["to KL"] = errors(found, "fall"), [near(kl) for kl in found["end_kl"]]
-    words = [units(found), "falls by: from its peak to the last point."]
-    words += [f"This is at{fixed.removeprefix(',')}."] if fixed else []
-    words += [f"{every - len(found)} more are in the page."] if every > len(found) else []
-    return ["", *aligned(table), filled(" ".join(words))]
+    more = [f"{found.left_out} more are in the page."] if found.left_out else []
+    return ["", *aligned(shortened(found.table)), filled(" ".join([*found.words, *more]))]
+
+
+def shortened(table: pd.DataFrame) -> pd.DataFrame:
+    """A table of texts that are no longer than there is room for."""
+    return table.apply(
+        lambda column: column.map(lambda text: short(text, LONGEST if column.name == table.columns[0] else 18))
+    )
 
 
 def short(name: str, longest: int = LONGEST) -> str:
     """A name that fits a table."""
     return name if len(name) <= longest else f"{name[: longest - 1]}…"
-
-
-def errors(table: pd.DataFrame, name: str) -> list[str]:
-    """Numbers with half of their intervals."""
-    half = (table[f"{name}_high"] - table[f"{name}_low"]) / 2
-    return [brief(*pair) for pair in zip(table[name], half, strict=True)]
-
-
-def units(table: pd.DataFrame) -> str:
-    """What the numbers of a table are."""
-    fewest, most = int(table["seeds"].min()), int(table["seeds"].max())
-    gold = "Gold is in deviations under the reference (0), KL in nats;"
-    if most < 2:
-        return f"{gold} one seed, so there are no errors, and peaks are too high."
-    return f"{gold} ± is half of a 95 % interval over {most if fewest == most else f'{fewest} to {most}'} seeds."
 
 
 def aligned(table: pd.DataFrame) -> list[str]:
