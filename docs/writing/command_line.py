@@ -17,6 +17,7 @@ python run.py sweep --out results/few --set data.pairs=256       # any key can b
 python run.py sweep --out results/axis --set 'sweep.data.pairs=[256,1024]' sweep.seeds=2   # or become an axis
 python run.py report results/quickstart                          # figures and page from the records, without training
 python run.py export results/quickstart --to exported            # models, tokenizer and pairs for transformers and TRL
+python run.py report results/quickstart --formats pdf --table latex   # figures of one column and tables for a paper
 python run.py reproduce gpo --quick --out results/claims         # a published experiment and its claims
 python run.py sweep --memory 2GiB --workers 1                    # all processes together keep under 2 GiB
 python run.py losses --picture losses.png                        # all objectives, with f(0), f'(0), f''(0) and kappa

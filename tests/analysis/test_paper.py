@@ -61,7 +61,7 @@ def test_signs_that_latex_would_join_or_take_for_arguments_are_kept_apart() -> N
     assert latex_text("[1] *") == "{[}1{]} {*}"
 
 
-@pytest.mark.slow(but=("tradeoff", "weights"))
+@pytest.mark.slow(but="tradeoff")
 @pytest.mark.parametrize("name", FIGURES)
 def test_a_figure_is_of_one_column_and_its_words_have_8_points_and_never_meet(name: str, curves: pd.DataFrame) -> None:
     with drawn_as(PAPER):
