@@ -35,9 +35,8 @@ if hidden := hidden_package():
     raise SystemExit(2)
 
 from analysis.report.paper import ForPaper
-from simulator.execution.console import Running, Switch
+from simulator.execution.console import Running, Switch, schema
 from simulator.interchange.command import export, score
-from simulator.sweeps.command import schema
 
 Settings = Annotated[tuple[str, ...], Parameter(name="--set", consume_multiple=(1, 10_000), negative=())]
 

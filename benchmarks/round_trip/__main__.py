@@ -7,7 +7,9 @@ difference in KL and gold at each loss and beta, paired by seed, with its 95 % i
 
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,7 +17,7 @@ from scipy.stats import t as student
 
 from benchmarks.round_trip.by_trl import LOSSES, in_silence, pairs_of, train
 
-SWEEP = {
+SWEEP: dict[str, dict[str, Any]] = {
     "world": {"prompts": 8},
     "data": {"pairs": 256},
     "train": {"steps": 200, "batch": 32, "learning_rate": 0.003, "clip": 0.0, "checkpoints": 8},
@@ -28,7 +30,7 @@ def label(loss: str) -> str:
     return f"TRL {LOSSES[loss]}"
 
 
-def round_trip(folder: Path, tables: dict[str, dict[str, object]]) -> None:
+def round_trip(folder: Path, tables: Mapping[str, Mapping[str, Any]]) -> None:
     """Run a sweep into `folder`/sweep, train its export with TRL, and score the results."""
     import simulator as sim
     from simulator.interchange.exporting import export_sweep
@@ -79,12 +81,14 @@ def lines_of(table: pd.DataFrame) -> list[str]:
     """The distances for a terminal."""
     lines = ["loss      beta  KL, ours  TRL less ours   spread  gold, ours  TRL less ours   spread"]
     for row in table.to_dict("records"):
-        numbers = "  ".join(
-            f"{row[f'{name}_ours']:8.3f}  {row[f'{name}_difference']:+.3f} ± {row[f'{name}_half']:.3f}  {row[f'{name}_spread']:7.3f}"
-            for name in ("kl", "gold")
-        )
-        lines.append(f"{row['loss']:9} {row['beta']:4g}  {numbers}")
+        lines.append(f"{row['loss']:9} {row['beta']:4g}  {numbers(row, 'kl')}  {numbers(row, 'gold')}")
     return lines
+
+
+def numbers(row: Mapping[str, float], name: str) -> str:
+    """What is said of KL, or of gold: ours, the difference with its interval, the spread over seeds."""
+    difference = f"{row[f'{name}_difference']:+.3f} ± {row[f'{name}_half']:.3f}"
+    return f"{row[f'{name}_ours']:8.3f}  {difference}  {row[f'{name}_spread']:7.3f}"
 
 
 def main(arguments: list[str]) -> None:

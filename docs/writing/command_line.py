@@ -17,12 +17,13 @@ python run.py sweep --out results/few --set data.pairs=256       # any key can b
 python run.py sweep --out results/axis --set 'sweep.data.pairs=[256,1024]' sweep.seeds=2   # or become an axis
 python run.py report results/quickstart                          # figures and page from the records, without training
 python run.py export results/quickstart --to exported            # models, tokenizer and pairs for transformers and TRL
+python run.py score results/quickstart ../trained/dpo --label DPO   # a model trained elsewhere, measured and added
 python run.py report results/quickstart --formats pdf --table latex   # figures of one column and tables for a paper
 python run.py reproduce gpo --quick --out results/claims         # a published experiment and its claims
 python run.py sweep --memory 2GiB --workers 1                    # all processes together keep under 2 GiB
 python run.py losses --picture losses.png                        # all objectives, with f(0), f'(0), f''(0) and kappa
 """
-WORDS = {Path: "a path", str: "text", int: "a whole number", bool: "a switch"}
+WORDS = {Path: "a path", str: "text", int: "a whole number", float: "a number", bool: "a switch"}
 NOTES = """
 Values of `--set` are TOML, so lists of names need quotes: `--set 'sweep.loss=["hinge","squared"]'`. A sweep that was
 stopped goes on with the same command. A folder that holds another sweep's records is refused. A key that was set and

@@ -103,3 +103,15 @@ def run_with_progress(sweep: Sweep, target: Path, options: Running) -> None:
     except KeyboardInterrupt:
         say(f"interrupted: {describe_unfinished(ResultFolder(path=target))}; the same command goes on from there")
         raise
+
+
+def schema() -> None:
+    """Print the JSON Schema of sweep files, for editors that complete keys and mark mistakes.
+
+    Save it beside your sweeps, as with `python run.py schema > sweep.schema.json`; with `#:schema sweep.schema.json` on
+    the first line of a sweep, editors that use Taplo, such as VS Code with Even Better TOML, find it.
+    """
+    from simulator.common.terminal import say
+    from simulator.sweeps.json_schema import schema_text
+
+    say(*schema_text().split("\n"))
