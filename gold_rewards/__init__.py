@@ -24,7 +24,6 @@ GOLD_REWARDS: dict[str, Callable[..., GoldReward]] = {name: kind.make for name, 
 
 __all__ = [
     "GOLD_REWARDS",
-    "KINDS",
     "Gold",
     "GoldReward",
     "Labels",

@@ -16,12 +16,13 @@ import pandas as pd
 from scipy.stats import t as student
 
 from benchmarks.round_trip.by_trl import LOSSES, in_silence, pairs_of, train
+from simulator.sweeps.sweep import Sweep
 
 SWEEP: dict[str, dict[str, Any]] = {
     "world": {"prompts": 8},
     "data": {"pairs": 256},
     "train": {"steps": 200, "batch": 32, "learning_rate": 0.003, "clip": 0.0, "checkpoints": 8},
-    "sweep": {"loss": list(LOSSES), "beta": [0.1, 0.3, 1.0], "seeds": 4},
+    "sweep": {"loss": list(LOSSES), "beta": [0.1, 0.3, 1.0], "seeds": 8},
 }
 
 
@@ -30,15 +31,14 @@ def label(loss: str) -> str:
     return f"TRL {LOSSES[loss]}"
 
 
-def round_trip(folder: Path, tables: Mapping[str, Mapping[str, Any]]) -> None:
+def round_trip(folder: Path, sweep: Sweep) -> None:
     """Run a sweep into `folder`/sweep, train its export with TRL, and score the results."""
-    import simulator as sim
+    from simulator import run_sweep
     from simulator.interchange.exporting import export_sweep
     from simulator.interchange.scored_rows import Asked
     from simulator.interchange.scoring import score_models
 
-    sweep = sim.Sweep.model_validate(tables)
-    out, export = sim.run_sweep(sweep, folder / "sweep"), folder / "export"
+    out, export = run_sweep(sweep, folder / "sweep"), folder / "export"
     export_sweep(out, export, ("none",), lambda text: None)
     train_settings, data = sweep.train, sweep.data
     how = {"steps": train_settings.steps, "batch": train_settings.batch, "learning_rate": train_settings.learning_rate}
@@ -98,7 +98,7 @@ def main(arguments: list[str]) -> None:
 
     with tempfile.TemporaryDirectory() as place, in_silence():
         folder = Path(arguments[0]) if arguments else Path(place)
-        round_trip(folder, SWEEP)
+        round_trip(folder, Sweep.model_validate(SWEEP))
         draw_all(folder / "sweep", lambda name: name.startswith("external"))
         sys.stdout.write("\n".join(lines_of(distances(analysis.load(folder / "sweep")))) + "\n")
 
