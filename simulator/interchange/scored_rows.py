@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from simulator.common.errors import ConfigError, short
+from simulator.common.errors import ConfigError, printable, short
 from simulator.common.identity import digest
 from simulator.measurement.columns import MEASURED
 from simulator.storage.layout import ResultFolder
@@ -57,7 +57,7 @@ class Asked:
         """The row of policy `number` of the model at a place. known: what its file says of its policies."""
         numbers = {name: measured[name][number] for name in measured if name in NUMBERS}
         told = {} if known is None else dict(known.iloc[number])
-        label = self.of("label", place) or model.removesuffix(".safetensors")
+        label = self.of("label", place) or printable(model.removesuffix(".safetensors"))[:LONGEST]
         if known is not None and len(known["loss"].unique()) > 1:
             label = f"{label} {told['loss']}"
         beta, seed = (
@@ -72,7 +72,7 @@ class Asked:
             "step": int(told.get("step") or 0),
             **numbers,
             "status": "ok",
-            "model": model,
+            "model": printable(model),
             "model_sha256": sha256,
         }
 
