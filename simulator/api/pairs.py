@@ -3,17 +3,23 @@
 Shapes: N pairs, L prompt length, T response length, K responses to a prompt, P prompts of the world.
 """
 
+import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from simulator.api.arguments import as_tokens, tokens_of
-from simulator.common.errors import ConfigError
-from simulator.preferences.pairs import Preferences
-from simulator.proxies.scores import Proxy
-from simulator.settings.tables import Settings
+from simulator.api.arguments import as_tokens, changed, tokens_of
+from simulator.common.errors import ConfigError, shown
+from simulator.networks.compute_mode import one_thread
+from simulator.preferences.draw import draw_labelled
+from simulator.preferences.pairs import Preferences, arranged, labelled, ranked
+from simulator.preferences.pairs_file import check_pairs_file, file_preferences, read_pairs
+from simulator.proxies.scores import Proxy, scorer_of
+from simulator.settings.tables import Data, Settings
 from simulator.worlds.protocol import World
 
 
@@ -26,6 +32,11 @@ class Drawn:
     seed: int
     preferences: Preferences
     labeller: Proxy | None
+
+    def is_of(self, seed: int) -> bool:
+        """Whether a sweep has these pairs at this seed; those of a file are the same at every seed."""
+        data = self.settings.data
+        return seed == self.seed or bool(data.file and data.labeller == "gold")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -84,6 +95,46 @@ def pairs_of(drawn: Drawn) -> Pairs:
         ranked=responses.clone() if responses.shape[1] > 2 else None,
         drawn=drawn,
     )
+
+
+def check_labels(changes: Mapping[str, Any], where: str, *others: str) -> None:
+    """Raises ConfigError where something was said of labels, or of others, that says nothing."""
+    for key in ("labels", "temperature", "label_noise", *others):
+        if changes[key] is not None:
+            raise ConfigError(f"{key} = {shown(changes[key])}: says nothing {where}")
+
+
+def draw_pairs(world: World, data: Data, seed: int, count: int, labeller: Proxy | None) -> Preferences:
+    """Pairs with gold as their scores, labelled; or ranked, where count, the responses to a prompt, is more than two.
+
+    Raises ConfigError.
+    """
+    if data.file and labeller is None and count > 2:
+        raise ConfigError(f'responses = {count}: {data.file} has pairs, of two responses; file="" draws others')
+    if count == 2 and labeller is None:
+        return draw_labelled(world, data, seed)
+    purpose = "pairs" if labeller is None else "pool"
+    drawn = world.candidates(data, seed, data.learned_from, purpose, count)
+    gold = world.gold_of(drawn.prompt[None], drawn.responses[None])[0].cpu().numpy()
+    if labeller is None:
+        return ranked(drawn, gold)
+    scores = scorer_of(world, [labeller]).of(drawn.prompt[None], drawn.responses[None])[0]
+    judged = scores.cpu().numpy()
+    if count > 2:
+        return arranged(drawn, gold, torch.from_numpy(np.argsort(-judged, axis=1, kind="stable")).to(scores.device))
+    return labelled(drawn, judged, gold, labels="deterministic", temperature=1.0, noise=0.0)
+
+
+def pairs_of_file(name: str, world: World, settings: Settings) -> Pairs:
+    """All pairs of a file that a world can use; warns of those that it cannot. Raises ConfigError."""
+    usable = len(read_pairs(name, world).rows)
+    keys = {"data.file": name, "data.pairs": usable, "data.labeller": "gold"}
+    settings = changed(settings, keys, "read_pairs")
+    for text in check_pairs_file(name, usable, world):
+        warnings.warn(text, UserWarning, stacklevel=3)
+    with one_thread(), torch.no_grad():
+        preferences = file_preferences(name, usable, world)
+    return pairs_of(Drawn(world=world, settings=settings, seed=0, preferences=preferences, labeller=None))
 
 
 def rows_of(prompts: Tensor, world: World, name: str) -> Tensor:

@@ -140,7 +140,7 @@ def digest_of(cell: GridCell, datum: Datum, seed: int, known: Preferences | None
     """What names the runs of a cell: as in a sweep, and with the data where a sweep of this seed has others."""
     if isinstance(datum, Proxy):
         return cell.settings_digest if datum.seed == seed else digest([cell.settings_digest, "proxy", datum.seed])
-    if datum.drawn is not None and known is datum.drawn.preferences and datum.drawn.seed == seed:
+    if datum.drawn is not None and known is datum.drawn.preferences and datum.drawn.is_of(seed):
         return cell.settings_digest
     tensors = {name: getattr(datum, name).cpu() for name in ("prompts", "chosen", "rejected")}
     return digest([cell.settings_digest, fingerprint(tensors)])

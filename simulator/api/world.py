@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,18 +19,26 @@ from torch import Tensor
 from simulator.api.arguments import changed, count_of, numbers_of, plain, seed_of, tokens_of
 from simulator.api.measuring import LogProb, Sample, as_table, function_values, measure_listed, measure_sampled
 from simulator.api.oracle import best_possible
-from simulator.api.pairs import Drawn, Pairs, pairs_of, preferences_of, rows_of
+from simulator.api.pairs import (
+    Drawn,
+    Pairs,
+    check_labels,
+    draw_pairs,
+    pairs_of,
+    pairs_of_file,
+    preferences_of,
+    rows_of,
+)
 from simulator.api.policies import Policies
 from simulator.api.proxy import Proxy, check_proxy
 from simulator.common.errors import ConfigError, shown
 from simulator.measurement.exact import Columns, measure_pairs
 from simulator.methods.algorithms.final_tables import spell
 from simulator.networks.compute_mode import one_thread
-from simulator.preferences.draw import draw_labelled
-from simulator.preferences.pairs import Preferences, arranged, labelled, ranked, stack_preferences
+from simulator.preferences.pairs import Preferences, stack_preferences
 from simulator.proxies.scores import scorer_of
 from simulator.settings.pair_counts import pairs_in
-from simulator.settings.tables import Data, Settings
+from simulator.settings.tables import Settings
 from simulator.worlds.listing import Scorer
 from simulator.worlds.protocol import World as SimulatedWorld
 from simulator.worlds.protocol import as_listed
@@ -148,24 +157,27 @@ class World:
         settings, named = self.settings, {f"data.{key}": value for key, value in changes.items()}
         if labeller is not None:
             check_proxy(labeller, self.simulated, "labeller")
-            for key in ("labels", "temperature", "label_noise"):
-                if changes[key] is not None:
-                    raise ConfigError(f"{key} = {shown(changes[key])}: says nothing where a proxy labels")
+            check_labels(changes, "where a proxy labels", "file")
             settings = settings.model_copy(update={"data": labeller.settings.data, "proxy": labeller.settings.proxy})
             named |= {"data.pairs": None, "data.pool": pairs, "data.labeller": "proxy"}
         settings = changed(settings, named, "preferences")
+        if settings.data.file and labeller is None:
+            check_labels(changes, f"of pairs in a file, {settings.data.file}")
         stream, count = seed_of(seed), count_of(responses, "responses", 2)
+        ensemble = None if labeller is None else labeller.ensemble
         with one_thread(), torch.no_grad():
-            preferences = self._draw(settings.data, stream, count, labeller)
+            preferences = draw_pairs(self.simulated, settings.data, stream, count, ensemble)
         return pairs_of(
-            Drawn(
-                world=self.simulated,
-                settings=settings,
-                seed=stream,
-                preferences=preferences,
-                labeller=None if labeller is None else labeller.ensemble,
-            )
+            Drawn(world=self.simulated, settings=settings, seed=stream, preferences=preferences, labeller=ensemble)
         )
+
+    def read_pairs(self, path: str | Path) -> Pairs:
+        """All pairs of a file of your own that this world can use, labelled as they are there, and with gold.
+
+        Parquet or JSON lines (docs/howto/own_pairs.md). A warning says how many cannot be used, and why. Raises
+        ConfigError where none can be.
+        """
+        return pairs_of_file(str(path), self.simulated, self.settings)
 
     def measure(
         self,
@@ -226,21 +238,6 @@ class World:
         most_gold = best_possible(reference, self.simulated.listing.gold)
         found = [most_gold(value) for value in asked.ravel().tolist()]
         return np.array(found).reshape(asked.shape) if asked.ndim else found[0]
-
-    def _draw(self, data: Data, seed: int, count: int, labeller: Proxy | None) -> Preferences:
-        """Pairs with gold as their scores, labelled or ranked."""
-        if count == 2 and labeller is None:
-            return draw_labelled(self.simulated, data, seed)
-        purpose = "pairs" if labeller is None else "pool"
-        drawn = self.simulated.candidates(data, seed, data.learned_from, purpose, count)
-        gold = self.simulated.gold_of(drawn.prompt[None], drawn.responses[None])[0].cpu().numpy()
-        if labeller is None:
-            return ranked(drawn, gold)
-        scores = scorer_of(self.simulated, [labeller.ensemble]).of(drawn.prompt[None], drawn.responses[None])[0]
-        judged = scores.cpu().numpy()
-        if count > 2:
-            return arranged(drawn, gold, torch.from_numpy(np.argsort(-judged, axis=1, kind="stable")).to(scores.device))
-        return labelled(drawn, judged, gold, labels="deterministic", temperature=1.0, noise=0.0)
 
     def _measure_ours(
         self, policies: Policies, pairs: Preferences | None, proxy: Proxy | None

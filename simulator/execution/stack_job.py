@@ -28,7 +28,7 @@ from simulator.storage.origins import COLUMNS, check_unchanged_since_start
 from simulator.storage.provenance import provenance_columns
 from simulator.storage.tables import run_rows, tidy, write_table
 from simulator.sweeps.grid import engine_of_worlds
-from simulator.sweeps.hashes import check_text
+from simulator.sweeps.hashes import check_text, hash_of_pairs
 from simulator.sweeps.kept_policies import kept_of
 from simulator.sweeps.sweep import Sweep
 from simulator.worlds.build import build_world
@@ -70,13 +70,15 @@ def run_job(job: Job, context: WorkerContext, tick: Tick, found: Tick) -> None:
     """Finish a job, and leave its records in the folder.
 
     tick and found: as in Recorder. An interrupt waits until the state of the stack is saved. Raises StorageError where
-    records cannot be written or the world is not what it was, and whatever a stack may raise.
+    records cannot be written or the world, or a file of pairs, is not what it was, and whatever a stack may raise.
     """
     some: Sequence[Run | Member] = [
         (context.runs if job.kind == "runs" else context.members)[place] for place in job.indices
     ]
     try:
         world = cached_world(context.worlds, context.sweep, some[0].settings, context.device)
+        for file in sorted({one.settings.data.file for one in some} - {""}):
+            hash_of_pairs(context.sweep, file)
     except ConfigError as error:
         raise StorageError(str(error)) from error
     check_unchanged_since_start(context.folder, world_name(some[0].settings), world.facts["reference_sha256"])

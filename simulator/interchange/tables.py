@@ -10,7 +10,7 @@ sequences by TRL's RewardTrainer, and `margin` for a margin of rewards.
 import io
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -74,9 +74,10 @@ def pairs_table(world: World, spelling: Spelling, settings: Sequence[DataSetting
     """`preferences.parquet`: pairs that gold labelled, for each way to draw them and each seed. Raises ConfigError."""
     names, parts, no_text = varying(settings), [], 0
     for setting in settings:
-        keys = setting.data.model_dump(exclude={"labeller", "pool"})
+        keys = setting.data.model_dump()
+        here = replace(world, settings=world.settings.model_copy(update={"data": setting.data}))
         for seed in setting.seeds:
-            drawn = world.preferences(**keys, seed=seed)
+            drawn = here.preferences(seed=seed)
             assert drawn.gold is not None
             sides = {"prompt": drawn.prompts, "chosen": drawn.chosen, "rejected": drawn.rejected}
             tokens = {name: spoken(side.tolist()) for name, side in sides.items()}

@@ -1,9 +1,9 @@
 """Preference pairs from a file of the user's own: `data.file = "pairs.parquet"`, or JSON lines.
 
 A row has `prompt`, `chosen` and `rejected`, each as token ids, as text in the world's tokens, or as messages of the
-conversational format, whose contents are joined; `prompt_ids`, `chosen_ids` and `rejected_ids` come first where all
-three are there. They are trained on as they are, whoever labelled them. Shapes: N pairs, L prompt length, T response
-length.
+conversational format, whose contents are put together as they are. Columns of ids, `prompt_tokens` and so on as in an
+export, or `prompt_ids` and so on, come first where all three are there. Pairs are trained on as they are, whoever
+labelled them. Shapes: N pairs, L prompt length, T response length.
 """
 
 import json
@@ -25,7 +25,7 @@ from simulator.settings.pair_counts import PARQUET, file_of
 from simulator.worlds.protocol import World
 
 COLUMNS = ("prompt", "chosen", "rejected")
-IDS = tuple(f"{name}_ids" for name in COLUMNS)
+NAMES = tuple(tuple(f"{name}{end}" for name in COLUMNS) for end in ("_tokens", "_ids", ""))  # the first that are there
 KEY = "data.file = "
 FEW = 5  # reasons that a message has
 
@@ -46,10 +46,10 @@ class FilePairs:
     responses: torch.Tensor
     refused: Mapping[str, int]
 
-    @property
-    def identical(self) -> float:
-        """The share of the pairs that are two identical responses."""
-        return float((self.responses[:, 0] == self.responses[:, 1]).all(dim=-1).double().mean())
+    def identical(self, pairs: int) -> float:
+        """The share of the first `pairs` that are two identical responses."""
+        chosen, rejected = self.responses[:pairs].unbind(dim=1)
+        return float((chosen == rejected).all(dim=-1).double().mean())
 
     @property
     def count(self) -> int:
@@ -61,13 +61,11 @@ def rows_of_file(name: str) -> Iterator[dict[str, Any]]:
     """The rows of a file, with the columns that are needed. Raises ConfigError."""
     path = file_of(name)
     try:
-        found = parquet_rows(path) if path.suffix == PARQUET else line_rows(path)
-        for number, row in enumerate(found):
-            names = IDS if all(row.get(each) is not None for each in IDS) else COLUMNS
-            missing = [each for each in names if row.get(each) is None]
-            if missing:
-                hint = nearest(missing[0], row)
-                raise ConfigError(f"{KEY}{name}: row {number:,} has no {missing[0]}{hint}")
+        found = parquet_rows(path, name) if path.suffix == PARQUET else line_rows(path, name)
+        for place, row in found:
+            names = columns_in(row)
+            if missing := missing_in(row, names):
+                raise ConfigError(f"{KEY}{name}: {place} {missing}")
             yield {plain: row[each] for plain, each in zip(COLUMNS, names, strict=True)}
     except ConfigError:
         raise
@@ -76,50 +74,68 @@ def rows_of_file(name: str) -> Iterator[dict[str, Any]]:
         raise ConfigError(f"{KEY}{name}: cannot be read ({type(error).__name__}: {text})") from None
 
 
-def parquet_rows(path: Path) -> Iterator[dict[str, Any]]:
-    """The rows of a Parquet file."""
+def columns_in(row: Mapping[str, Any]) -> tuple[str, ...]:
+    """The names under which a row has prompt, chosen and rejected."""
+    return next((names for names in NAMES if all(row.get(each) is not None for each in names)), COLUMNS)
+
+
+def missing_in(row: Mapping[str, Any], names: Sequence[str]) -> str:
+    """What a row has not, for people; nothing where all is there."""
+    for each in names:
+        if row.get(each) is None:
+            return f"has null as {each}" if each in row else f"has no {each}{nearest(each, row)}"
+    return ""
+
+
+def parquet_rows(path: Path, name: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The rows of a Parquet file, and where each is. Raises ConfigError where it has not the columns."""
     from pyarrow.parquet import ParquetFile
 
     with ParquetFile(path, page_checksum_verification=True) as file:
-        there = [name for name in (*COLUMNS, *IDS) if name in file.schema_arrow.names]
-        for batch in file.iter_batches(columns=there):
-            yield from batch.to_pylist()
+        there = file.schema_arrow.names
+        if missing := missing_in(dict.fromkeys(there, True), columns_in(dict.fromkeys(there, True))):
+            raise ConfigError(f"{KEY}{name}: {missing}")
+        needed = [each for names in NAMES for each in names if each in there]
+        number = 0
+        for batch in file.iter_batches(columns=needed):
+            for row in batch.to_pylist():
+                number += 1
+                yield f"row {number:,}", row
 
 
-def line_rows(path: Path) -> Iterator[dict[str, Any]]:
-    """The rows of a file of JSON lines. Raises ConfigError where a line is no table."""
-    for number, line in enumerate(without_mark(path.read_bytes()).decode().splitlines()):
+def line_rows(path: Path, name: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The rows of a file of JSON lines, and where each is. Raises ConfigError where a line is no table."""
+    for number, line in enumerate(without_mark(path.read_bytes()).split(b"\n")):
         if line.strip():
+            place = f"line {number + 1:,}"
             try:
                 row = json.loads(line)
             except ValueError as error:
-                raise ConfigError(f"{KEY}{path}: line {number + 1:,} is no JSON ({error})") from None
+                raise ConfigError(f"{KEY}{name}: {place} is no JSON ({error})") from None
             if not isinstance(row, dict):
-                raise ConfigError(f"{KEY}{path}: line {number + 1:,} must be a table with prompt, chosen and rejected")
-            yield row
+                raise ConfigError(f"{KEY}{name}: {place} must be a table with prompt, chosen and rejected, on one line")
+            yield place, row
 
 
-def text_of(value: Any) -> str | None:
-    """Text, or the contents of messages one after another; None for anything else."""
+def texts_in(value: Any) -> list[str] | None:
+    """A text, or the contents of messages; None for anything else."""
     if isinstance(value, str):
-        return value
+        return [value]
     if isinstance(value, Sequence) and value and all(isinstance(each, dict) for each in value):
         contents = [each.get("content") for each in value]
-        return " ".join(contents) if all(isinstance(each, str) for each in contents) else None
+        return contents if all(isinstance(each, str) for each in contents) else None
     return None
 
 
 def ids_of(value: Any, world: World) -> list[int] | None:
     """Token ids, from ids or from text in the world's tokens; -1 for what is no token. None for anything else."""
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        if all(isinstance(each, int) and not isinstance(each, bool) for each in value):
-            return list(value)
-        if not all(isinstance(each, dict) for each in value):
-            return None
-    text = text_of(value)
-    if text is None:
+    if isinstance(value, Sequence) and not isinstance(value, str) and all(type(each) is int for each in value):
+        return list(value)
+    texts, is_text = texts_in(value), "text_sha256" in world.facts
+    if texts is None:
         return None
-    return tokens_in(text, vocabulary=world.architecture.vocabulary, is_text="text_sha256" in world.facts)
+    vocabulary = world.architecture.vocabulary
+    return [token for text in texts for token in tokens_in(text, vocabulary=vocabulary, is_text=is_text)]
 
 
 def response_of(ids: list[int], world: World, length: int, *, is_text: bool) -> list[int] | str:
@@ -151,7 +167,7 @@ def pair_of(row: Mapping[str, Any], world: World, known: Mapping[tuple[int, ...]
     if tuple(prompt) not in known:
         return "prompts that are none of the world's"
     responses = [
-        response_of(ids[name] or [], world, length, is_text=text_of(row[name]) is not None) for name in COLUMNS[1:]
+        response_of(ids[name] or [], world, length, is_text=texts_in(row[name]) is not None) for name in COLUMNS[1:]
     ]
     wrong = [response for response in responses if isinstance(response, str)]
     return wrong[0] if wrong else (known[tuple(prompt)], responses)
@@ -164,7 +180,8 @@ def read_pairs(name: str, world: World) -> FilePairs:
         there = path.stat()
     except OSError as error:
         raise ConfigError(f"{KEY}{name}: cannot be read ({error.strerror})") from None
-    key = name, there.st_mtime_ns, there.st_size, world.facts["reference_sha256"], digest(world.prompts.tolist())
+    same_file = str(path.resolve()), there.st_ino, there.st_mtime_ns, there.st_size
+    key = *same_file, world.facts["reference_sha256"], digest(world.prompts.tolist())
     if key not in READ:
         while len(READ) >= MOST_READ:
             READ.pop(next(iter(READ)))
@@ -187,7 +204,7 @@ def usable_pairs(name: str, world: World) -> FilePairs:
         prompts.append(found[0])
         responses.append(found[1])
     if not rows:
-        reasons = "; ".join(f"{count:,} have {why}" for why, count in refused.most_common(FEW)) or "it has no rows"
+        reasons = "; ".join(f"{count:,} with {why}" for why, count in refused.most_common(FEW)) or "it has no rows"
         raise ConfigError(f"{KEY}{name}: has no pair that this world can use ({reasons})")
     return FilePairs(
         rows=tuple(rows),
@@ -197,26 +214,35 @@ def usable_pairs(name: str, world: World) -> FilePairs:
     )
 
 
+def told_of(found: FilePairs) -> str:
+    """How many pairs cannot be used, and why; nothing where all can."""
+    return "; ".join(f"{count:,} ({count / found.count:.0%}) with {why}" for why, count in found.refused.items())
+
+
+def enough_pairs(name: str, pairs: int, world: World) -> FilePairs:
+    """The pairs of a file that a world can use. Raises ConfigError where they are fewer than `pairs`."""
+    found = read_pairs(name, world)
+    if (usable := len(found.rows)) < pairs:
+        told = f" ({told_of(found)})" if found.refused else ""
+        raise ConfigError(
+            f"data.pairs = {pairs}: {name} has {found.count:,} {'pairs' if found.count > 1 else 'pair'}, of which this "
+            f"world can use {usable:,}{told}; data.pairs={usable} trains on those"
+        )
+    return found
+
+
 def check_pairs_file(name: str, pairs: int, world: World) -> list[str]:
     """What to tell of a file whose first `pairs` usable pairs are trained on. Raises ConfigError where it has fewer."""
-    found = read_pairs(name, world)
-    told = "; ".join(f"{count:,} ({count / found.count:.0%}) have {why}" for why, count in found.refused.items())
-    if len(found.rows) < pairs:
-        raise ConfigError(
-            f"data.pairs = {pairs}: {name} has {found.count:,} pairs, of which this world can use {len(found.rows):,}"
-            f"{f' ({told})' if told else ''}; data.pairs={len(found.rows)} trains on those"
-        )
-    sentences = [f"{KEY}{name}: of {found.count:,} pairs some are left out: {told}"] if told else []
-    if found.identical:
-        sentences.append(
-            f"{KEY}{name}: {found.identical:.1%} of the pairs are two identical responses, and say nothing"
-        )
-    return sentences
+    found = enough_pairs(name, pairs, world)
+    told = f"{KEY}{name}: of {found.count:,} pairs some are left out: {told_of(found)}" if found.refused else ""
+    identical = found.identical(pairs)
+    alike = f"{KEY}{name}: {identical:.1%} of the pairs are two identical responses, and say nothing" * (identical > 0)
+    return [*filter(None, (told, alike))]
 
 
 def file_preferences(name: str, pairs: int, world: World) -> Preferences:
     """The first `pairs` of a file that a world can use, as they are, with gold as their scores. Raises ConfigError."""
-    found, device = read_pairs(name, world), world.prompts.device
+    found, device = enough_pairs(name, pairs, world), world.prompts.device
     prompt, responses = (values[:pairs].to(device) for values in (found.prompt, found.responses))
     return Preferences(
         prompt=prompt,

@@ -96,7 +96,9 @@ def _line(location: tuple[int | str, ...], details: Sequence[ErrorDetails], mode
     name, first = _name(location), details[0]
     if first["type"] == "extra_forbidden":
         return _unknown(name, first["input"], model)
-    opening = name if first["type"] == "value_error" else f"{name} = {shown(first['input'])}"
+    opening = f"{name} = {shown(first['input'])}"
+    if first["type"] == "value_error":
+        opening = "" if _rule(first).startswith(f"{name}.") else name
     return ": ".join(filter(None, [opening, " or ".join(_rule(detail) + _hint(detail, name) for detail in details)]))
 
 

@@ -107,7 +107,7 @@ def of_one_prompt(runs: Sequence[Run]) -> Iterator[str]:
 
 def of_labels(runs: Sequence[Run]) -> Iterator[str]:
     """Labels of which more than half are flipped."""
-    for noise in dict.fromkeys(run.settings.data.label_noise for run in runs):
+    for noise in dict.fromkeys(run.settings.data.label_noise for run in runs if not run.settings.data.file):
         if noise > 0.5:
             yield f"data.label_noise = {noise:g}: most labels are flipped, so the worse response is preferred"
 

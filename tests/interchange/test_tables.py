@@ -8,11 +8,13 @@ import pytest
 import torch
 from pyarrow.parquet import read_table
 
-from simulator import make_world
+from simulator import World, make_world
 from simulator.interchange.exporting import export_sweep
 from simulator.interchange.tables import data_settings, varying
 from simulator.sweeps.grid import expand
-from tests.conftest import small_sweep
+from tests.conftest import heard, small_sweep
+from tests.helpers.pair_files import flipped, parquet
+from tests.helpers.pair_files import rows_of as rows_of_pairs
 from tests.interchange.conftest import Exported, written
 
 KINDS = ("letters", "letters-end", "numbers", "bytes-end")
@@ -101,3 +103,18 @@ def test_bytes_that_are_no_text_are_counted(exported: Callable[[str], Exported])
 
 def is_utf8(content: bytes) -> bool:
     return content.decode("utf-8", "replace").encode() == content
+
+
+def test_pairs_of_a_file_leave_as_they_came(lab: World, tmp_path: Path) -> None:
+    """A sweep on an export's pairs, whose labels the user turned round, is exported with these."""
+    pairs = flipped(lab.preferences(24, seed=5))
+    file = parquet(tmp_path / "pairs.parquet", rows_of_pairs(pairs))
+    sweep = small_sweep(data={"file": str(tmp_path / file), "pairs": 20, "labels": "deterministic"})
+    export_sweep(written(sweep, tmp_path / "sweep"), tmp_path / "out", ["none"], lambda _: None)
+    rows = read_table(tmp_path / "out" / "data" / "preferences.parquet").to_pylist()
+    for seed in range(3):
+        mine = [row for row in rows if row["seed"] == seed]
+        assert [row["chosen_tokens"] for row in mine] == pairs.chosen[:20].tolist()
+    with heard():
+        again = lab.read_pairs(tmp_path / "out" / "data" / "preferences.parquet")
+    assert again.rejected.tolist() == pairs.rejected[:20].tolist() * 3
