@@ -8,6 +8,7 @@ Shapes: N pairs of prompt and response, L prompt length, T response length, C la
 """
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from simulator.user_code.model_folders import WEIGHTS, check_files, config_in, m
 
 Array = np.ndarray
 
+LONGEST = 2**16  # tokens of a text
 BATCH = 32  # texts at once; batches are filled up, so that a score does not depend on its company
 FOUND: dict[tuple[Path, tuple[tuple[str, int, int], ...]], str] = {}  # hashes by folder, and size and time of its files
 READ: dict[tuple[str, str, Sizes], "ClassifierReward"] = {}
@@ -87,7 +89,8 @@ class ClassifierReward:
     model: Any = field(repr=False)
     tokenizer: Any = field(repr=False)
     row: int | None  # which label's log-odds are the score; None where the model has one output
-    places: int  # tokens that every text is filled up to
+    places: int  # tokens that texts are filled up to; longer ones to twice as many, and so on
+    most: int  # tokens that the model takes
     about: str
     known: dict[str, float] = field(default_factory=dict, repr=False)
 
@@ -98,25 +101,35 @@ class ClassifierReward:
         if len(self.known) + len(new) > KEPT:
             self.known.clear()
             new = list(dict.fromkeys(texts))
-        for first in range(0, len(new), BATCH):
-            some = new[first : first + BATCH]
-            self.known.update(zip(some, self._scores(some).tolist(), strict=True))
+        for places, some in self._by_places(new):
+            self.known.update(zip(some, self._scores(some, places).tolist(), strict=True))
         return np.array([self.known[text] for text in texts])
 
     def rules(self) -> list[str]:
         """What the score is."""
         return [self.about]
 
-    def _scores(self, texts: list[str]) -> Array:
+    def _by_places(self, texts: list[str]) -> Iterator[tuple[int, list[str]]]:
+        """Batches of texts, and what they are filled up to, which follows from each text alone. Raises ConfigError."""
+        alike: dict[int, list[str]] = {}
+        for text, ids in zip(texts, self.tokenizer(texts, verbose=False)["input_ids"] if texts else (), strict=True):
+            places = self.places
+            while places < len(ids) <= self.most:
+                places = min(2 * places, self.most)
+            if len(ids) > places:
+                raise self.found.error(
+                    f"takes at most {self.most} tokens, and a text of this world has {len(ids)}; lower "
+                    "world.prompt_length or world.response_length"
+                )
+            alike.setdefault(places, []).append(text)
+        for places, some in alike.items():
+            yield from ((places, some[first : first + BATCH]) for first in range(0, len(some), BATCH))
+
+    def _scores(self, texts: list[str], places: int) -> Array:
         import torch
 
         filled = [*texts, *[texts[-1]] * (BATCH - len(texts))]
-        given = self.tokenizer(filled, padding="max_length", max_length=self.places, return_tensors="pt")
-        if given["input_ids"].shape[1] > self.places:
-            raise self.found.error(
-                f"takes at most {self.places} tokens, and a text of this world has {given['input_ids'].shape[1]}; "
-                "lower world.prompt_length or world.response_length"
-            )
+        given = self.tokenizer(filled, padding="max_length", max_length=places, return_tensors="pt")
         with torch.inference_mode():
             logits = self.model(**given).logits.double()
         if self.row is None:
@@ -160,22 +173,24 @@ def read_classifier(found: FoundClassifier, sizes: Sizes) -> ClassifierReward:
         model.config.pad_token_id = tokenizer.pad_token_id
     names = [str(model.config.id2label[place]) for place in range(model.config.num_labels)]
     row = label_row(found, names)
+    places = sizes.prompt_length + sizes.response_length + tokenizer.num_special_tokens_to_add()
+    most = most_tokens(model, tokenizer)
     about = f"a classifier's {'output' if row is None else f'log-odds of {names[row]}'}, {Path(found.folder).name}"
     return ClassifierReward(
         found=found,
         model=model.eval().requires_grad_(False),
         tokenizer=tokenizer,
         row=row,
-        places=most_tokens(model, tokenizer, sizes),
+        places=min(places, most),
+        most=most,
         about=about,
     )
 
 
-def most_tokens(model: Any, tokenizer: Any, sizes: Sizes) -> int:
-    """How many tokens every text is filled up to: as many as its bytes, and what the tokenizer adds."""
-    wanted = sizes.prompt_length + sizes.response_length + tokenizer.num_special_tokens_to_add()
+def most_tokens(model: Any, tokenizer: Any) -> int:
+    """How many tokens a model takes."""
     limits = (getattr(model.config, "max_position_embeddings", None), tokenizer.model_max_length)
-    return min(wanted, *(int(limit) for limit in limits if limit))
+    return min(LONGEST, *(int(limit) for limit in limits if limit))
 
 
 def label_row(found: FoundClassifier, names: list[str]) -> int | None:
