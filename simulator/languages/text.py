@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from simulator.common.errors import ConfigError
+from simulator.common.errors import ConfigError, nearest
 from simulator.common.text_encoding import without_mark
 from simulator.languages import ngram
 from simulator.languages.language import Array, fill_after_end
@@ -138,7 +138,9 @@ def read_text(name: str) -> bytes:
     except ConfigError:
         raise
     except FileNotFoundError:
-        raise ConfigError(f"{key}: there is no such file (looked for in {Path.cwd()})") from None
+        raise ConfigError(
+            f"{key}: there is no such file (looked for in {Path.cwd()}){nearest(name, [REVIEWS])}"
+        ) from None
     except (OSError, ValueError) as error:
         raise ConfigError(f"{key}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
     try:
