@@ -185,18 +185,22 @@ seeds = 3
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "page", ["README.md", "docs/tutorials/python.md", "docs/howto/own_loss.md", "docs/howto/own_training_loop.md"]
+    "page",
+    ["README.md", "docs/tutorials/python.md"]
+    + [f"docs/howto/{name}.md" for name in ("own_loss", "own_gold", "own_pairs", "own_training_loop", "kept_policies")],
 )
 def test_programs_of_a_page_run_one_after_the_other(page: str, tmp_path: Path) -> None:
     """As they stand, in a folder with the files of the page and with the records that it reads, of small sweeps."""
     for name, content in FILE.findall(TEXTS[page]):
         (tmp_path / name).write_text(content, encoding="utf-8")
     losses = {"quickstart": ["logistic", "hinge"]}
-    losses |= {"own": ["logistic", "mine.py:half"]} if (tmp_path / "mine.py").exists() else {}
+    losses |= {"own": ["logistic", "mine.py:half"]} if "own_loss" in page else {}
+    losses |= {"every": ["logistic"]} if "kept_policies" in page else {}
     for name, own in losses.items():
         file = tmp_path / "configs" / f"{name}.toml"
         file.parent.mkdir(exist_ok=True)
-        file.write_text(SMALL.format(loss=own), encoding="utf-8")
+        kept = '[keep]\npolicies = "checkpoints"\n' if name == "every" else ""
+        file.write_text(SMALL.format(loss=own) + kept, encoding="utf-8")
         run_sweep(Sweep.from_toml(file, beside=tmp_path), tmp_path / "results" / name, workers=1)
     program = tmp_path / "page.py"
     program.write_text("\n\n".join(block for name, block in PYTHON if name == page), encoding="utf-8")
