@@ -19,6 +19,7 @@ KINDS: dict[str, Kind] = {
     for module in pkgutil.iter_modules(rewards.__path__)
     for kind in [import_module(f"gold_rewards.rewards.{module.name}").GOLD_REWARD]
 }
+"""The gold rewards that there are, by their names, and what each is made from."""
 GOLD_REWARDS: dict[str, Callable[..., GoldReward]] = {name: kind.make for name, kind in KINDS.items()}
 """What draws each gold reward, by its name: given sizes and a random stream, a function of prompts and responses."""
 

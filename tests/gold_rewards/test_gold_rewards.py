@@ -5,12 +5,13 @@ import pytest
 import torch
 
 import simulator as sim
-from gold_rewards import GOLD_REWARDS, scale_under
+from gold_rewards import GOLD_REWARDS, KINDS, scale_under
 from gold_rewards.rewards.motif import ECHO_WEIGHT, Motif, MotifReward
 from simulator.measurement.gibbs import gibbs
 from simulator.networks.prefix_tree import all_responses
 from tests.conftest import small_sweep
 
+OF_TOKENS = [name for name, kind in KINDS.items() if not kind.of_text]
 SIZES = {"vocabulary": 4, "prompt_length": 2, "response_length": 3}
 
 
@@ -23,7 +24,7 @@ def everything(prompt: list[int]) -> tuple[np.ndarray, np.ndarray]:
     return np.repeat([prompt], len(texts), axis=0), texts
 
 
-@pytest.mark.parametrize("name", GOLD_REWARDS)
+@pytest.mark.parametrize("name", OF_TOKENS)
 def test_only_the_stream_decides(name: str) -> None:
     torch.manual_seed(1)
     first = make(name)(*everything([1, 2]))
@@ -43,7 +44,7 @@ def gold_in(world: sim.World) -> torch.Tensor:
     return world.gold(world.prompts, world.responses.expand(len(world.prompts), -1, -1))
 
 
-@pytest.mark.parametrize("name", GOLD_REWARDS)
+@pytest.mark.parametrize("name", OF_TOKENS)
 def test_gold_is_standardized_under_the_reference(name: str) -> None:
     world = sim.make_world(small_sweep(gold={"reward": name, "fluency": 0.5}))
     law, gold = reference_of(world).exp(), gold_in(world)
@@ -106,7 +107,7 @@ def test_equal_counts_are_exact_ties_for_additive() -> None:
 
 def test_no_reward_touches_the_generator_of_torch() -> None:
     before = torch.get_rng_state()
-    for name in GOLD_REWARDS:
+    for name in OF_TOKENS:
         make(name)
     assert torch.equal(torch.get_rng_state(), before)
 
@@ -137,7 +138,7 @@ def test_additive_gibbs_factorizes_over_tokens() -> None:
     assert whole == pytest.approx(tilted[texts].sum(axis=1), abs=1e-9)
 
 
-@pytest.mark.parametrize("name", GOLD_REWARDS)
+@pytest.mark.parametrize("name", OF_TOKENS)
 def test_what_comes_after_the_end_of_a_response_does_not_count(name: str) -> None:
     """A response that is over scores the same whether its reward was made for longer ones or not at all longer."""
     rng = np.random.default_rng(2)
