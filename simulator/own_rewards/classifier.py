@@ -54,12 +54,20 @@ def find_classifier(name: str, beside: Path | None) -> FoundClassifier:
     for file, label in whole:
         for place in places:
             folder = place / file
-            if file and folder.is_dir():
+            if file and is_folder(folder):
                 found = FoundClassifier(name=name, folder=folder, label=label, files_hash="")
                 return FoundClassifier(name=name, folder=folder, label=label, files_hash=hash_of_folder(found))
-    looked = " nor ".join(str(place / whole[-1][0]) for place in places)
+    looked = " nor ".join(short(str(place / whole[-1][0])) for place in places)
     there = [path.name for place in places for path in (place / whole[-1][0]).parent.glob("*/")]
     raise ConfigError(f"{KEY}{name}: there is no folder {looked}{nearest(Path(whole[-1][0]).name, there)}")
+
+
+def is_folder(path: Path) -> bool:
+    """Whether a folder is there; a name that is too long is none."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
 
 
 def hash_of_folder(found: FoundClassifier) -> str:

@@ -100,7 +100,10 @@ def checked(value: Any, count: int, user: UserFunction) -> Array:
     if hasattr(value, "detach"):
         value = value.detach().cpu()
     try:
-        scores = np.asarray(value, dtype=np.float64)
+        given = np.asarray(value)
+        if given.dtype.kind == "c":
+            raise TypeError
+        scores = given.astype(np.float64)
     except (TypeError, ValueError, OverflowError):
         raise user.error(f"must return {count} numbers, not {type(value).__name__}") from None
     if scores.shape != (count,):

@@ -215,6 +215,8 @@ def sizes(spec: WorldSpec, ground: Components) -> dict[str, Any]:
 
 
 def refuse_gold(spec: WorldSpec, error: ValueError) -> ConfigError:
-    """What is said where gold has no scale."""
+    """What is said where gold has no scale, or a reward says itself what is wrong."""
+    if isinstance(error, ConfigError):
+        return error
     seed = f", gold.seed = {spec.gold.seed}" if is_drawn(spec.gold.reward) else ""
     return ConfigError(f"gold.reward = {spec.gold.reward}{seed}: {error}")

@@ -50,6 +50,14 @@ def not_finite(prompts, responses):
 def words(prompts, responses):
     return ["good"] * len(responses)
 
+def complex_numbers(prompts, responses):
+    return responses[:, 0] * 1j
+
+def many(prompts, responses):
+    if len(responses) > 60:
+        raise RuntimeError("too many")
+    return responses[:, 0]
+
 def random(prompts, responses):
     return np.random.random(len(responses))
 

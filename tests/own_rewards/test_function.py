@@ -73,6 +73,7 @@ def test_functions_that_name_texts_are_given_strings(mine: Path) -> None:
         ("a_table", "shape [32] here, not [32, 3]"),
         ("not_finite", "must return finite numbers, not nan"),
         ("words", "must return 32 numbers, not list"),
+        ("complex_numbers", "must return 32 numbers, not ndarray"),
         ("random", "must give the same scores for the same responses each time"),
         ("counts_calls", "must give the same scores for the same responses each time"),
         ("across", "must score each response by itself"),

@@ -84,6 +84,13 @@ def test_a_constant_gold_is_refused_in_words_before_anything_is_written(
     assert not (tmp_path / "out").exists()
 
 
+def test_what_fails_beyond_the_trial_is_said_once(mine: Path, tmp_path: Path) -> None:
+    with pytest.raises(sim.ConfigError) as error:
+        sim.make_world(sweep_of(tmp_path, "mine.py:many"))
+    assert str(error.value).count("gold.reward = mine.py:many: ") == 1
+    assert "raises (RuntimeError, line" in str(error.value)
+
+
 def test_runs_of_a_gold_that_changed_are_run_again(mine: Path, tmp_path: Path) -> None:
     sweep = sweep_of(tmp_path, "mine.py:reward")
     out = sim.run_sweep(sweep, tmp_path / "out", workers=1)
