@@ -16,6 +16,7 @@ import pandas as pd
 from scipy.stats import t as student
 
 from benchmarks.round_trip.by_trl import LOSSES, in_silence, pairs_of, train
+from simulator.common.terminal import say
 from simulator.sweeps.sweep import Sweep
 
 SWEEP: dict[str, dict[str, Any]] = {
@@ -100,7 +101,7 @@ def main(arguments: list[str]) -> None:
         folder = Path(arguments[0]) if arguments else Path(place)
         round_trip(folder, Sweep.model_validate(SWEEP))
         draw_all(folder / "sweep", lambda name: name.startswith("external"))
-        sys.stdout.write("\n".join(lines_of(distances(analysis.load(folder / "sweep")))) + "\n")
+        say(*lines_of(distances(analysis.load(folder / "sweep"))))
 
 
 if __name__ == "__main__":

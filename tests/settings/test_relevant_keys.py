@@ -101,7 +101,7 @@ def unread_of(kind: str) -> Iterator[tuple[str, Any]]:
     (run,) = expand(small_sweep(**settings_of(kind)))
     read = {name.removeprefix(".") for name, _ in flatten("", tables_read(run.settings, method_of(run).reads(run)))}
     for key, value in flat_settings(run.settings).items():
-        if key not in read and not key.startswith(("objective.", "world.language", "train.engine")):
+        if key not in read and not key.startswith(("objective.", "world.language", "train.engine", "data.file")):
             yield key, other(key, value)
 
 
@@ -166,4 +166,8 @@ def test_every_key_is_read_by_some_method() -> None:
         for key in flat_settings(sim.Sweep().settings_at({}))
         if key not in read and not key.startswith("objective.")
     }
-    assert left == {"rl.clip", "proxy.uncertainty", "online.labeller", "world.language.kind", "train.engine"} - read
+    assert (
+        left
+        == {"rl.clip", "proxy.uncertainty", "online.labeller", "world.language.kind", "train.engine", "data.file"}
+        - read
+    )
