@@ -98,6 +98,19 @@ def sync_folder(folder: Path) -> None:
         os.close(opened)
 
 
+def unwritable(folder: Path) -> str:
+    """Why a folder cannot be written, or made where it is not there; nothing where it can."""
+    there = folder
+    try:
+        while not there.exists() and there != there.parent:
+            there = there.parent
+    except OSError as error:
+        return error.strerror or str(error)
+    if not there.is_dir():
+        return f"{there} is not a directory"
+    return "" if os.access(there, os.W_OK | os.X_OK) else f"no permission in {there}"
+
+
 def make_folder(path: Path, *, parents: bool = False) -> None:
     """Make a folder unless it is there. parents: those above it, too. Raises StorageError."""
     with storing(path):

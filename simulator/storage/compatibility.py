@@ -4,10 +4,10 @@
 run follows from every setting that it reads, so records of which each is one of the sweep's are the sweep's.
 """
 
-import os
 from collections.abc import Collection
 from pathlib import Path
 
+from simulator.common.atomic_files import unwritable
 from simulator.common.errors import ConfigError, shown
 from simulator.common.result_files import RECORDS
 from simulator.settings.tables import flat_settings
@@ -32,16 +32,8 @@ def examine_folder(path: Path, sweep: Sweep, names: Collection[str], *, fresh: b
     """
     if str(path) in ("", "."):
         raise ConfigError("--out: must name a folder of its own, such as results/mine")
-    try:
-        there = path
-        while not there.exists() and there != there.parent:
-            there = there.parent
-    except OSError as error:
-        raise ConfigError(f"--out {path}: cannot be written ({error.strerror or error})") from None
-    if not there.is_dir():
-        raise ConfigError(f"--out {path}: cannot be written ({there} is not a directory)")
-    if not os.access(there, os.W_OK | os.X_OK):
-        raise ConfigError(f"--out {path}: cannot be written (no permission in {there})")
+    if why := unwritable(path):
+        raise ConfigError(f"--out {path}: cannot be written ({why})")
     folder = ResultFolder(path=path)
     if fresh:
         may_be_cleared(folder)
@@ -135,5 +127,5 @@ def remove_records(folder: ResultFolder) -> None:
     `config.toml` goes last, so that a folder that a kill leaves half emptied still says whose it is.
     """
     if may_be_cleared(folder):
-        remove(folder, RECORDS)
+        remove(folder, (*RECORDS, folder.tracked.name))
         folder.config.unlink(missing_ok=True)

@@ -93,6 +93,11 @@ class ResultFolder:
         return self.path / "report.html"
 
     @property
+    def tracked(self) -> Path:
+        """What MLflow calls the sweep, where it was told of it."""
+        return self.path / "tracked.json"
+
+    @property
     def running(self) -> Path:
         """The process that writes here, while one does."""
         return self.path / "running.json"
