@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from simulator.objectives import OBJECTIVES
     from simulator.objectives.losses.gpo import LOSSES
     from simulator.sweeps.sweep import Sweep
+    from simulator.tracking.tracker import Tracker
 
     __version__: str
 
@@ -39,6 +40,7 @@ _HOME = {
     "StorageError": "common.atomic_files",
     "Sweep": "sweeps.sweep",
     "SweepError": "common.errors",
+    "Tracker": "tracking.tracker",
     "Training": "api.training",
     "World": "api.world",
     "best_of_n": "api.reward_models",
@@ -60,6 +62,7 @@ __all__ = [
     "StorageError",
     "Sweep",
     "SweepError",
+    "Tracker",
     "Training",
     "World",
     "__version__",

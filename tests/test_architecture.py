@@ -29,8 +29,8 @@ ROOMS = {  # the folders of a package; each may import itself and those before i
             "settings",
             "engine",
         ),
-        *("worlds", "preferences", "proxies", "methods", "sweeps", "storage", "execution", "api", "interchange"),
-        "playground",
+        *("worlds", "preferences", "proxies", "methods", "sweeps", "storage", "tracking", "execution"),
+        *("api", "interchange", "playground"),
     ],
     "analysis": ["records", "statistics", "theory", "headline", "published", "figures", "report", "playground"],
 }

@@ -50,6 +50,8 @@ from simulator.sweeps.memory_budget import Arrangement, arrange, budget_of
 from simulator.sweeps.own_code import own_code
 from simulator.sweeps.stacking import proxy_stacks, runs_with_proxies, stacks
 from simulator.sweeps.sweep import Sweep
+from simulator.tracking.telling import told_when_ended
+from simulator.tracking.tracker import Tracker
 
 
 def run_sweep(
@@ -64,6 +66,7 @@ def run_sweep(
     watch: Watch = lambda run_steps, runs, worked: None,
     save_every: float = EVERY,
     copies: bool = False,
+    tracker: Tracker | str | None = None,
 ) -> Path:
     """Run a sweep, or the runs that it has not finished, and return its folder, `out`.
 
@@ -73,40 +76,46 @@ def run_sweep(
     numbers; `runs.parquet` then says which code made each run. `watch(run_steps, runs, worked)` is given how many
     steps, summed over runs, and how many runs are done in addition, and whether by work or found in the folder.
     save_every: seconds between two saved states of a stack in training. copies: workers may be copies of this process,
-    which begin at once; right where nobody has changed how it computes, such as torch's default type. Raises
-    ConfigError if the sweep or the folder is wrong or somebody else writes into it, before any work, and SweepError if
-    some runs could not be finished, of which `runs.parquet` then says why, or if something from outside, such as a full
-    disk, has ended the sweep.
+    which begin at once; right where nobody has changed how it computes, such as torch's default type. tracker: is told
+    of the sweep when it has ended, in this process: one of your own, or what `--track` takes; what it raises is warned
+    of. Raises ConfigError if the sweep or the folder is wrong or somebody else writes into it, before any work, and
+    SweepError if some runs could not be finished, of which `runs.parquet` then says why, or if something from outside,
+    such as a full disk, has ended the sweep.
     """
-    runs = expand(sweep)
-    members = members_needed(runs_with_proxies(runs))
-    sweep = with_hashes(sweep, [run.settings.world.language.text for run in runs])
-    chosen, processes = choose_device(device), processes_on(device, workers)
-    check_code_is_elsewhere(sweep, Path(out))
-    ids = {run.run_id for run in runs}
-    names = ids | {member.name for member in members}
-    folder = examine_folder(Path(out), sweep, names, fresh=fresh)
-    if not fresh and is_complete(folder, ids):
-        watch(total_steps(runs) + total_steps(members), len(runs), False)
-        return folder.path
-    if not (fresh or accept_source):
-        check_source(folder, origins_in(folder))
-    arrangement = fit_into_memory(runs, chosen, processes, memory)
-    watch(0, 0, False)
-    check_not_locked(folder)
-    warn(*cautions(sweep, runs))
-    with one_thread():
-        oracle, facts, worlds = examine_worlds(sweep, runs, chosen)
-        context = WorkerContext(
-            folder=folder, sweep=sweep, runs=runs, members=members, device=chosen, save_every=save_every, worlds=worlds
-        )
-        make_folder(folder.path, parents=True)
-        with writing_to(folder, len(runs)), outside_errors_reported(folder):
-            examine_folder(folder.path, sweep, names, fresh=fresh)  # nobody else was kept from writing until now
-            if fresh:
-                remove_records(folder)
-            prepare_folder(context, facts, accept_source=accept_source)
-            finish(context, oracle, arrangement, watch, copies=copies)
+    with told_when_ended(tracker, Path(out)):
+        runs = expand(sweep)
+        members = members_needed(runs_with_proxies(runs))
+        sweep = with_hashes(sweep, [run.settings.world.language.text for run in runs])
+        chosen, processes = choose_device(device), processes_on(device, workers)
+        check_code_is_elsewhere(sweep, Path(out))
+        ids = {run.run_id for run in runs}
+        names = ids | {member.name for member in members}
+        folder = examine_folder(Path(out), sweep, names, fresh=fresh)
+        if not fresh and is_complete(folder, ids):
+            watch(total_steps(runs) + total_steps(members), len(runs), False)
+            return folder.path
+        if not (fresh or accept_source):
+            check_source(folder, origins_in(folder))
+        arrangement = fit_into_memory(runs, chosen, processes, memory)
+        watch(0, 0, False)
+        check_not_locked(folder)
+        warn(*cautions(sweep, runs))
+        with one_thread():
+            oracle, facts, worlds = examine_worlds(sweep, runs, chosen)
+            context = WorkerContext(
+                folder=folder,
+                sweep=sweep,
+                runs=runs,
+                members=members,
+                device=chosen,
+                save_every=save_every,
+                worlds=worlds,
+            )
+            make_folder(folder.path, parents=True)
+            with writing_to(folder, len(runs)), outside_errors_reported(folder):
+                examine_folder(folder.path, sweep, names, fresh=fresh)  # nobody else was kept from writing until now
+                prepare_folder(context, facts, fresh=fresh, accept_source=accept_source)
+                finish(context, oracle, arrangement, watch, copies=copies)
     return folder.path
 
 
@@ -116,12 +125,16 @@ def fit_into_memory(runs: Sequence[Run], device: torch.device, processes: int, m
     return arrange(runs, processes=processes, **budget_of(memory, device))
 
 
-def prepare_folder(context: WorkerContext, facts: Sequence[Mapping[str, Any]], *, accept_source: bool) -> None:
+def prepare_folder(
+    context: WorkerContext, facts: Sequence[Mapping[str, Any]], *, fresh: bool, accept_source: bool
+) -> None:
     """Mend what is there, see that it is of this code and these references, and write what a sweep begins with.
 
-    Raises ConfigError and StorageError.
+    fresh: remove what is there first. Raises ConfigError and StorageError.
     """
     folder, runs = context.folder, context.runs
+    if fresh:
+        remove_records(folder)
     repair(folder, {run.run_id for run in runs}, warn)
     records = origins_in(folder)
     if not accept_source:

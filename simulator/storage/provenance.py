@@ -33,7 +33,7 @@ OUTSIDE = frozenset(  # modules and folders of simulator/ that determine no numb
         *("__init__", "common/__init__", "common/atomic_files", "common/errors", "common/plain_source"),
         *("common/signals", "common/terminal", "user_code/__init__", "user_code/used_code", "objectives/loss_table"),
         *("user_code/loading", "settings/config_errors", "storage/", "sweeps/", "execution/", "api/"),
-        *("interchange/", "playground/"),
+        *("interchange/", "playground/", "tracking/"),
     )
 )
 

@@ -1,0 +1,88 @@
+"""A tracker is told of a sweep that has ended: what the tables of its result folder say, each run once."""
+
+import tomllib
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from pyarrow import ArrowException
+
+from simulator.common.errors import ConfigError, SweepError
+from simulator.settings.toml import flatten
+from simulator.storage.layout import ResultFolder
+from simulator.tracking.choose import LATER, Chosen, choose
+from simulator.tracking.tracker import Tracker
+
+MOST = 500  # runs that are told of at a time
+FAILURES = (ConfigError, OSError, ArrowException)  # of a tracker, and of the folder
+
+
+def tell_runs(chosen: Chosen, path: Path) -> None:
+    """Tell a tracker of the runs in a folder, but those that it knows. Raises one of FAILURES."""
+    folder = ResultFolder(path=path)
+    with chosen.errors_named("its method begin failed"):
+        known = set(chosen.tracker.begin(path, settings_in(folder)) or ())
+    runs = pd.read_parquet(folder.runs)
+    if known.issuperset(runs["run_id"]):
+        return
+    for some, of_them in by_run(runs[~runs["run_id"].isin(known)], pd.read_parquet(folder.curves), MOST):
+        with chosen.errors_named("its method finished failed"):
+            chosen.tracker.finished(some, of_them)
+
+
+def tell_end(chosen: Chosen, path: Path) -> str:
+    """Tell a tracker that this is all; what it has to say. Raises one of FAILURES."""
+    ends = pd.read_parquet(ResultFolder(path=path).runs, columns=["status"])["status"]
+    with chosen.errors_named("its method end failed"):
+        return str(chosen.tracker.end(path, "failed" if "failed" in set(ends) else "finished") or "")
+
+
+@contextmanager
+def told_when_ended(tracker: Tracker | str | None, path: Path) -> Iterator[None]:
+    """Tell a tracker, if there is one, of the sweep that the block runs into a folder, also where some runs failed.
+
+    What it raises is warned of. Raises ConfigError, before the block, where it is no tracker.
+    """
+    chosen = choose(tracker) if tracker is not None else None
+    try:
+        yield
+    except SweepError:
+        if chosen and ResultFolder(path=path).checksums.exists():
+            tell_all(chosen, path)
+        raise
+    if chosen:
+        tell_all(chosen, path)
+
+
+def tell_all(chosen: Chosen, path: Path) -> None:
+    """Tell a tracker all of a sweep that has ended; where that fails, a warning says so."""
+    try:
+        tell_runs(chosen, path)
+        tell_end(chosen, path)
+    except FAILURES as error:
+        warnings.warn(f"{error}; {LATER}", UserWarning, stacklevel=2)
+
+
+def settings_in(folder: ResultFolder) -> dict[str, Any]:
+    """Every setting of the sweep in a folder, by its dotted key. Raises OSError."""
+    tables = tomllib.loads(folder.config.read_text(encoding="utf-8"))
+    return {name.removeprefix("."): value for name, value in flatten("", tables)}
+
+
+def by_run(runs: pd.DataFrame, curves: pd.DataFrame, most: int) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
+    """Runs, so many at a time, with their rows of `curves` in the order of runs and steps."""
+    place = pd.Index(runs["run_id"]).get_indexer(curves["run_id"])
+    order = np.lexsort((curves["step"], place))
+    place, curves = place[order], curves.iloc[order]
+    for start in range(0, len(runs), most):
+        begin, end = np.searchsorted(place, (start, start + most))
+        yield rows(runs, start, start + most), rows(curves, begin, end)
+
+
+def rows(table: pd.DataFrame, begin: int, end: int) -> pd.DataFrame:
+    """Some rows of a table, numbered anew."""
+    return table.iloc[begin:end].reset_index(drop=True)
