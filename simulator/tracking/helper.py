@@ -1,0 +1,88 @@
+"""The process that a tracker works in: `python -m simulator.tracking.helper NAME`.
+
+It opens the tracker while the sweep runs, and says so with a line of JSON on what was standard output: {"ready": true},
+or {"refused": why}. Then it takes lines from standard input: {"tell": FOLDER}, of a sweep that has ended and whose
+figures are being drawn, and {"end": FOLDER} when they are there. The latter it answers with {"ended": text}, what the
+tracker has to say.
+
+Whatever a tracker imports, sets, prints or breaks stays in this process.
+"""
+
+import gc
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TextIO
+
+from simulator.common.errors import ConfigError
+from simulator.common.terminal import print_warning
+from simulator.tracking.choose import LATER, OPTION, Chosen, open_tracker
+from simulator.tracking.mlflow_place import APART
+from simulator.tracking.telling import FAILURES, tell_end, tell_runs
+from simulator.user_code.loading import is_own
+
+
+def open_channel() -> tuple[TextIO, TextIO]:
+    """What comes and what is answered; a tracker finds an empty input, and what it prints goes to standard error."""
+    asked, answers = os.fdopen(os.dup(0), encoding="utf-8"), os.fdopen(os.dup(1), "w", encoding="utf-8")
+    null = os.open(os.devnull, os.O_RDWR)
+    os.dup2(null, 0)
+    os.dup2(2 if sys.stderr is not None else null, 1)
+    os.close(null)
+    return asked, answers
+
+
+def serve(chosen: Chosen, asked: TextIO, answers: TextIO) -> None:
+    """Tell a tracker of one sweep after another."""
+    told: dict[str, bool] = {}  # whether that went well, by the folder
+    for line in asked:
+        [(what, folder)] = json.loads(line).items()
+        said = ""
+        try:
+            if folder not in told:
+                told[folder] = False
+                tell_runs(chosen, Path(folder))
+                told[folder] = True
+            if what == "end" and told[folder]:
+                said = tell_end(chosen, Path(folder))
+        except FAILURES as error:
+            print_warning(f"{error}; {LATER}")
+        if what == "end":
+            told.pop(folder)
+            answer(answers, ended=said)
+
+
+def answer(answers: TextIO, **told: object) -> None:
+    """Send a line of JSON."""
+    answers.write(f"{json.dumps(told)}\n")
+    answers.flush()
+
+
+def main(name: str) -> None:
+    """Open the tracker of this name, and tell it what comes."""
+    for key, value in APART.items():
+        os.environ.setdefault(key, value)
+    asked, answers = open_channel()
+    gc.disable()  # nothing that is imported is garbage
+    try:
+        chosen = open_tracker(name)
+    except ConfigError as error:
+        if not is_own(name):  # nobody waits for the answer
+            print_warning(f"{error}; {LATER}")
+        answer(answers, refused=str(error))
+        return
+    if is_own(name):
+        sys.path.append(str(chosen.path.parent))  # for what its methods import late
+    gc.freeze()
+    gc.enable()
+    answer(answers, ready=True)
+    serve(chosen, asked, answers)
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1])
+    except Exception as error:  # one that nobody foresaw
+        print_warning(f"{OPTION}{sys.argv[1]}: {error!r}; {LATER}")
+    os._exit(0)
