@@ -81,32 +81,33 @@ def sweep(
     """
     from analysis.figures.side_by_side import helpers
 
-    with helpers(0 if running.dry_run else 1) as drawers:  # they import while the sweep does
+    with running.tracking() as tracking, helpers(0 if running.dry_run else 1) as drawers:  # they import meanwhile
         from simulator.common.errors import SweepError
         from simulator.sweeps.grid import read_sweep
 
         asked, target = read_sweep(config, settings), out or Path("results") / config.stem
         try:
-            if running.start(asked, target):
-                show(target, drawers)
+            if running.start(asked, target, tracking):
+                show(target, tracking, drawers)
         except SweepError:  # some of its runs failed
             if (target / "curves.parquet").exists():
-                show(target, drawers)
+                show(target, tracking, drawers)
             raise
 
 
-def show(folder: Path, drawers: Sequence[Any] = ()) -> None:
-    """Report on a sweep that just ended, unless its page is younger than its records."""
+def show(folder: Path, tracking: Any, drawers: Sequence[Any]) -> None:
+    """Report on a sweep that just ended, unless its page is younger than its records, and tell a tracker of it."""
+    from simulator.common.terminal import print_warning
     from simulator.storage.inventory import describe_finished
     from simulator.storage.layout import ResultFolder
 
     if all_there := describe_finished(ResultFolder(path=folder)):
         say(all_there, f"`python run.py report {folder}` tells again what they came to")
-        return
-    from analysis.report.command import show_ended_sweep
-    from simulator.common.terminal import print_warning
+    else:
+        from analysis.report.command import show_ended_sweep
 
-    show_ended_sweep(folder, drawers, say=say, warn=print_warning)
+        show_ended_sweep(folder, drawers, say=say, warn=print_warning)
+    tracking.end(folder, say)
 
 
 @app.command
@@ -138,17 +139,17 @@ def reproduce(name: str, /, *, out: Path | None = None, quick: Switch = False, r
         raise ConfigError(f"reproduce {name}: must be one of {', '.join(PAPERS)}{nearest(name, PAPERS)}")
     paper, target = PAPERS[name], out or Path("results") / (f"{name}-quick" if quick else name)
     judged: list[dict[str, Any]] = []
-    with helpers(0 if running.dry_run else 1) as drawers:
+    with running.tracking() as tracking, helpers(0 if running.dry_run else 1) as drawers:
         for part, asked in paper.parts.items():
             changed, folder = asked.quick if quick else (), target / part
             sweep = read_sweep(asked.config, changed)
             say(f"{' '.join(filter(None, [name, part]))}: {' '.join([f'{asked.config}.toml', *changed])}")
-            if not running.start(sweep, folder):
+            if not running.start(sweep, folder, tracking):
                 continue
             how_made = {"version": version(), "verdicts_source": verdicts_source()}
             judged += judge_part(name, part, folder, quick=quick, how_made=how_made)
             draw_examples(folder, paper.examples)
-            show(folder, drawers)
+            show(folder, tracking, drawers)
     if judged:
         judge_paper(paper.title, list(paper.parts), judged, target, say=say)
 

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from simulator.sweeps.sweep import Sweep
+    from simulator.tracking.process import Tracking
 
 STOPPING = b"\nstopping when what is being written is on disk; once more stops at once\n"
 
@@ -36,6 +38,8 @@ class Running:
         What they may take together, such as 2GiB (on a GPU, its memory); half of what is free unless said.
     fresh
         Start over: remove the records that the folder holds.
+    track
+        Tell a tracker of every run when the sweep has ended: mlflow, or one of your own as my_file.py:function.
     accept_source
         Go on with records that other code made, which may give other numbers; records and the page say so.
     dry_run
@@ -47,15 +51,27 @@ class Running:
     workers: int | None = None
     memory: str | None = None
     fresh: Switch = False
+    track: str | None = None
     accept_source: Switch = False
     dry_run: Switch = False
 
-    def start(self, sweep: Sweep, target: Path) -> bool:
+    def tracking(self) -> AbstractContextManager[Tracking]:
+        """The tracker at work while the block runs, if one was asked for. Raises ConfigError."""
+        from simulator.tracking.process import tracking
+
+        return tracking(self.track, work=not self.dry_run)
+
+    def start(self, sweep: Sweep, target: Path, tracking: Tracking) -> bool:
         """Run a sweep, or with `dry_run` print what it would take; whether it ran."""
         from simulator.execution.devices import end_importing
 
         end_importing()
-        (print_plan if self.dry_run else run_with_progress)(sweep, target, self)
+        if self.dry_run:
+            print_plan(sweep, target, self)
+        else:
+            tracking.await_own()
+            run_with_progress(sweep, target, self)
+            tracking.tell(target)
         return not self.dry_run
 
 

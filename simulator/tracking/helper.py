@@ -5,13 +5,17 @@ or {"refused": why}. Then it takes lines from standard input: {"tell": FOLDER}, 
 figures are being drawn, and {"end": FOLDER} when they are there. The latter it answers with {"ended": text}, what the
 tracker has to say.
 
-Whatever a tracker imports, sets, prints or breaks stays in this process.
+Whatever a tracker imports, sets, prints or breaks stays in this process. MLflow is imported and opened by a thread that
+gives way to those who train, so that it takes what time they leave; what is written then is written at full speed.
 """
 
 import gc
 import json
 import os
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
 from pathlib import Path
 from typing import TextIO
 
@@ -19,8 +23,9 @@ from simulator.common.errors import ConfigError
 from simulator.common.terminal import print_warning
 from simulator.tracking.choose import LATER, OPTION, Chosen, open_tracker
 from simulator.tracking.mlflow_place import APART
-from simulator.tracking.telling import FAILURES, tell_end, tell_runs
 from simulator.user_code.loading import is_own
+
+GIVES_WAY = 10  # how nice: a tenth of what others get, and enough where the machine is never idle
 
 
 def open_channel() -> tuple[TextIO, TextIO]:
@@ -35,6 +40,8 @@ def open_channel() -> tuple[TextIO, TextIO]:
 
 def serve(chosen: Chosen, asked: TextIO, answers: TextIO) -> None:
     """Tell a tracker of one sweep after another."""
+    from simulator.tracking.telling import FAILURES, tell_end, tell_runs
+
     told: dict[str, bool] = {}  # whether that went well, by the folder
     for line in asked:
         [(what, folder)] = json.loads(line).items()
@@ -59,6 +66,18 @@ def answer(answers: TextIO, **told: object) -> None:
     answers.flush()
 
 
+def open_behind(name: str) -> Chosen:
+    """A tracker of ours, opened by a thread that gives way. Raises ConfigError."""
+
+    def give_way() -> None:
+        if sys.platform == "linux":  # where threads have a niceness of their own
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), GIVES_WAY)
+        import_module("simulator.tracking.telling")
+
+    with ThreadPoolExecutor(1, initializer=give_way) as behind:
+        return behind.submit(open_tracker, name).result()
+
+
 def main(name: str) -> None:
     """Open the tracker of this name, and tell it what comes."""
     for key, value in APART.items():
@@ -66,7 +85,7 @@ def main(name: str) -> None:
     asked, answers = open_channel()
     gc.disable()  # nothing that is imported is garbage
     try:
-        chosen = open_tracker(name)
+        chosen = open_tracker(name) if is_own(name) else open_behind(name)
     except ConfigError as error:
         if not is_own(name):  # nobody waits for the answer
             print_warning(f"{error}; {LATER}")
