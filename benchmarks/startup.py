@@ -12,7 +12,8 @@ that a command with checked settings can take.
     a plan      run.py sweep --dry-run, which is right and so imports torch
 
 Whole commands use all cores, and are told in times of a process that imports torch: the quickstart, from the command to
-its page, with a reference in the cache or without; a report of 27 runs; and a sweep of 1,008 runs that ended, again.
+its page, with a reference in the cache or without, and with MLflow told of it; a report of 27 runs; and a sweep of
+1,008 runs that ended, again.
 """
 
 import itertools
@@ -48,17 +49,20 @@ COMMANDS: dict[str, tuple[tuple[str, ...], int]] = {  # and how each ends
 
 IMPORTING = "import torch"
 FEW = ("sweep.loss=['logistic', 'hinge', 'squared']", "sweep.beta=[0.01, 0.1, 1.0]", "sweep.seeds=3")
+TRACKED = ("--track", "mlflow")
 MANY = ("sweep.seeds=42", "world.vocabulary=4", "world.response_length=3", "train.steps=20")
 
 
-def took(arguments: Sequence[str], code: int = 0, cache: str = "") -> float:
-    """Seconds of a process, with another cache of references where one is named.
+def took(arguments: Sequence[str], code: int = 0, cache: str = "", place: Path | None = None) -> float:
+    """Seconds of a process, with another cache of references, and in another working folder, where one is named.
 
     Raises RuntimeError where it ends otherwise than with this exit code.
     """
     environment = os.environ | ({"SIMULATOR_CACHE": cache} if cache else {})
     began = time.perf_counter()
-    done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=False, env=environment)
+    done = subprocess.run(
+        [sys.executable, *arguments], capture_output=True, text=True, check=False, env=environment, cwd=place
+    )
     seconds = time.perf_counter() - began
     if done.returncode != code:
         raise RuntimeError(f"{' '.join(arguments)}: ended with {done.returncode}, not {code}: {done.stderr}")
@@ -69,9 +73,10 @@ def whole_commands(folder: Path) -> dict[str, Contender]:
     """Whole commands, with records below a folder; what they need is made here."""
     numbers, cache = itertools.count(), str(folder / "references")
 
-    def quickstart(*, cached: bool) -> float:
+    def quickstart(*more: str, cached: bool = True) -> float:
         new = folder / f"{next(numbers)}"
-        return took((RUN, "sweep", "--out", str(new)), cache=cache if cached else f"{new}-references")
+        command = (RUN, "sweep", "--out", str(new), *more)
+        return took(command, cache=cache if cached else f"{new}-references", place=folder)
 
     few, many = (
         (RUN, "sweep", "--out", str(folder / name), "--set", *settings)
@@ -79,11 +84,12 @@ def whole_commands(folder: Path) -> dict[str, Contender]:
     )
     for command in (few, many):
         took(command, cache=cache)
-    quickstart(cached=True)
+    quickstart(*TRACKED)
     return {
         IMPORTING: partial(took, ("-c", IMPORTING)),
-        "the quickstart": partial(quickstart, cached=True),
+        "the quickstart": quickstart,
         "the same, its reference trained, too": partial(quickstart, cached=False),
+        "the same, told to MLflow": partial(quickstart, *TRACKED),
         "a report of 27 runs": partial(took, (RUN, "report", str(folder / "few"))),
         "1,008 finished runs again": partial(took, many, cache=cache),
     }

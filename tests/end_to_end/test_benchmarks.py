@@ -489,7 +489,7 @@ def test_how_soon_the_command_line_answers_is_measured(
 
 def test_whole_commands_are_what_they_are_called(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[tuple[Sequence[str], str]] = []
-    monkeypatch.setattr(startup, "took", lambda command, code=0, cache="": asked.append((command, cache)))
+    monkeypatch.setattr(startup, "took", lambda command, code=0, cache="", place=None: asked.append((command, cache)))
     commands = startup.whole_commands(tmp_path)
     assert [command[3] for command, _ in asked] == [str(tmp_path / name) for name in ("few", "many", "0")]
     for name, runs in (("few", 27), ("many", 1008)):
@@ -503,7 +503,9 @@ def test_whole_commands_are_what_they_are_called(tmp_path: Path, monkeypatch: py
     assert [command[1:3] for command, _ in asked[1:]] == [
         ("sweep", "--out"),
         ("sweep", "--out"),
+        ("sweep", "--out"),
         ("report", str(tmp_path / "few")),
         ("sweep", "--out"),
     ]
-    assert len({command[3] for command, _ in asked if command[1] == "sweep"}) == 3
+    assert len({command[3] for command, _ in asked if command[1] == "sweep"}) == 4
+    assert [command[4:] for command, _ in asked].count(startup.TRACKED) == 1
