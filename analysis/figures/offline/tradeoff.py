@@ -4,11 +4,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib import rcParams
 from matplotlib.axes import Axes
 
 from analysis.figures.kind import Kind
-from analysis.figures.layout import Picture, column, headed
-from analysis.figures.look import letters
+from analysis.figures.layout import Picture, column, headed, wrapped
+from analysis.figures.look import letters, look
 from analysis.figures.marks import EndLabel, curve, draw_oracle, end_labels, ends_of, frame
 from analysis.figures.style import GOLD_LABEL, KL_LABEL, SOFT, line_style, loss_styles, seeds_note
 from analysis.headline.losses import of_common_curve
@@ -20,6 +21,7 @@ from analysis.statistics.comparison import SIMILAR
 from analysis.statistics.peaks import training_curves
 
 PATH, BESIDE = 2.0, 1.5  # inches of the two panels
+AXIS = 0.65  # inches left of a panel
 MOST = 6  # losses that are drawn and named; of more, those that differ most
 
 
@@ -98,7 +100,8 @@ def draw_departures(axes: Axes, found: CommonCurve, shown: list[str], styles: di
         labels.append(EndLabel(each.kl[-1], each.difference[-1], loss_label(each.name), style["color"]))
         values.append(float(np.abs(each.difference).max()))
     far = 1.6 * max(values)
-    axes.set(ylim=(-far, far), ylabel="less the others [sd]", title=of_common_curve(found).title)
+    title = wrapped(of_common_curve(found).title, float(rcParams["axes.titlesize"]), look().width - AXIS)
+    axes.set(ylim=(-far, far), ylabel="less the others [sd]", title="\n".join(title))
     end_labels(axes, labels, BESIDE)
 
 
