@@ -17,7 +17,10 @@ from uuid import uuid4
 
 from simulator.tracking.mlflow_entries import NAME, PARENT, RUN_ID, Entry
 
-CACHE = "PRAGMA cache_size = -65536"  # KiB; the tables have several indices of long names
+FASTER = (  # of a connection, until MLflow opens its next session
+    "PRAGMA cache_size = -65536",  # KiB; the tables have several indices of long names
+    "PRAGMA foreign_keys = OFF",  # a run is written before the rows that name it
+)
 COLUMNS = {
     "SqlRun": (
         *("run_uuid", "name", "source_type", "source_name", "entry_point_name", "user_id", "status", "start_time"),
@@ -48,7 +51,8 @@ class RowWriter:
             self.add(rows, name, parent, entry, now)
         with self.session(read_only=False) as session:
             connection = session.connection()
-            connection.exec_driver_sql(CACHE)
+            for told in FASTER:
+                connection.exec_driver_sql(told)
             for name, columns in COLUMNS.items():
                 if rows[name]:
                     told = f"INSERT INTO {self.tables[name]} ({', '.join(columns)}) VALUES "
