@@ -68,6 +68,7 @@ def check_rules(figure) -> None:
         assert len([line for line in lines if line != "oracle" and not line.startswith("proxy")]) <= 7
 
 
+@pytest.mark.slow
 def test_every_figure_is_written_in_every_kind_and_again_with_the_same_bytes(results: Path, tmp_path: Path) -> None:
     folder = tmp_path / "copy"
     folder.mkdir()

@@ -43,6 +43,7 @@ def test_helpers_draw_the_same_files(results: Path, alone: dict[str, bytes], tmp
     assert files(folder) == alone
 
 
+@pytest.mark.slow
 def test_a_helper_alone_draws_all_of_one_folder_after_another(
     results: Path, alone: dict[str, bytes], tmp_path: Path
 ) -> None:

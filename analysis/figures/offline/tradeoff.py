@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib import rcParams
 from matplotlib.axes import Axes
 
 from analysis.figures.kind import Kind
@@ -100,7 +99,7 @@ def draw_departures(axes: Axes, found: CommonCurve, shown: list[str], styles: di
         labels.append(EndLabel(each.kl[-1], each.difference[-1], loss_label(each.name), style["color"]))
         values.append(float(np.abs(each.difference).max()))
     far = 1.6 * max(values)
-    title = wrapped(of_common_curve(found).title, float(rcParams["axes.titlesize"]), look().width - AXIS)
+    title = wrapped(of_common_curve(found).title, letters(7.5), look().width - AXIS)
     axes.set(ylim=(-far, far), ylabel="less the others [sd]", title="\n".join(title))
     end_labels(axes, labels, BESIDE)
 
