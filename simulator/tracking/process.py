@@ -4,8 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import threading
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -13,7 +11,7 @@ from pathlib import Path
 
 from simulator.common.errors import ConfigError
 from simulator.tracking.choose import LATER, OPTION, check
-from simulator.user_code.loading import is_own
+from simulator.user_code.loading import is_own, said_if_slow
 
 SOURCE = Path(__file__).resolve().parents[2]
 PATIENCE = 5.0  # seconds before it is said that somebody waits
@@ -42,7 +40,9 @@ class Tracking:
             return
         self.ask(end=str(folder.resolve()))
         with (
-            said_if_slow(f"{OPTION}{self.name}: is still being told; Ctrl-C leaves the rest to the same command"),
+            said_if_slow(
+                f"{OPTION}{self.name}: is still being told; Ctrl-C leaves the rest to the same command", PATIENCE
+            ),
             suppress(ConfigError),  # its process has said so
         ):
             while told := self.answer():
@@ -112,16 +112,3 @@ def start(name: str) -> "subprocess.Popen[str]":
         start_new_session=True,
         creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),  # where there are no sessions
     )
-
-
-@contextmanager
-def said_if_slow(text: str) -> Iterator[None]:
-    """Warn of what takes long while the block runs."""
-    timer = threading.Timer(PATIENCE, lambda: warnings.warn(text, UserWarning, stacklevel=2))
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
-        timer.join()  # a sweep that follows may copy this process, which must have one thread then

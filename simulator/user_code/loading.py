@@ -100,17 +100,22 @@ def hash_of(files: tuple[Path, ...]) -> str:
     return together.hexdigest()
 
 
-@contextmanager
-def warn_if_slow(name: str, key: str) -> Iterator[None]:
+def warn_if_slow(name: str, key: str) -> AbstractContextManager[None]:
     """Say that a function is still being tried where the block takes long."""
-    slow = f"{key}{name}: is still being tried after {PATIENCE:g} s; Ctrl-C stops"
-    timer = threading.Timer(PATIENCE, lambda: warnings.warn(slow, UserWarning, stacklevel=2))
+    return said_if_slow(f"{key}{name}: is still being tried after {PATIENCE:g} s; Ctrl-C stops", PATIENCE)
+
+
+@contextmanager
+def said_if_slow(text: str, seconds: float) -> Iterator[None]:
+    """Warn once so many seconds have passed while the block runs."""
+    timer = threading.Timer(seconds, lambda: warnings.warn(text, UserWarning, stacklevel=2))
     timer.daemon = True
     timer.start()
     try:
         yield
     finally:
         timer.cancel()
+        timer.join()  # a sweep that follows may copy this process, which must have one thread then
 
 
 @contextmanager

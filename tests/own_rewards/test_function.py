@@ -1,5 +1,6 @@
 """A gold reward that is a function of the user's own: what it may be, and how it can be wrong."""
 
+import signal
 import threading
 import time
 from pathlib import Path
@@ -113,9 +114,11 @@ def test_a_limit_holds_in_other_threads_too() -> None:
 
 
 def test_a_limit_that_holds_leaves_no_alarm_behind() -> None:
+    before = signal.getsignal(signal.SIGALRM)
     with time_limit(0.05):
-        pass
-    time.sleep(0.1)
+        assert signal.getsignal(signal.SIGALRM) != before
+    assert signal.getsignal(signal.SIGALRM) == before
+    time.sleep(0.1)  # nothing is raised any more
 
 
 def test_a_score_that_rounding_reaches_is_not_remembered(mine: Path) -> None:

@@ -15,6 +15,7 @@ import run
 from simulator import ConfigError
 from simulator.tracking import process
 from simulator.tracking.process import tracking
+from simulator.user_code.loading import said_if_slow
 from tests.conftest import heard
 from tests.end_to_end.test_cli import QUICK
 
@@ -149,7 +150,7 @@ def test_one_that_takes_long_is_told_of_and_ends_with_the_command(
     with heard() as warned, tracking("mine.py:slow") as at_work:
         at_work.await_own()
         at_work.ask(end=str(folder))
-        with process.said_if_slow("is still being told"):
+        with said_if_slow("is still being told", 0.05):
             time.sleep(0.2)
     assert warned == ["is still being told"]
     assert time.monotonic() - began < 30
