@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -39,10 +40,9 @@ class Tracking:
         if self.process is None:
             return
         self.ask(end=str(folder.resolve()))
+        slow = f"{OPTION}{self.name}: is still being told; Ctrl-C leaves the rest to the same command"
         with (
-            said_if_slow(
-                f"{OPTION}{self.name}: is still being told; Ctrl-C leaves the rest to the same command", PATIENCE
-            ),
+            said_if_slow(slow, PATIENCE),
             suppress(ConfigError),  # its process has said so
         ):
             while told := self.answer():
