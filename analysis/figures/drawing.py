@@ -22,6 +22,7 @@ from analysis.figures.theory import losses
 from analysis.figures.theory import population_links as links
 from analysis.headline.axes import axis_apart
 from analysis.headline.headline import place_text
+from analysis.records.about import trained_elsewhere
 from analysis.records.atomic_files import write_atomically
 from analysis.records.discovery import modules_in
 from analysis.records.load import (
@@ -177,7 +178,7 @@ def figures_of(folder: Path) -> dict[str, Callable[[], Picture]]:
 
 def external_figures(name: str, draw: Draw, curves: pd.DataFrame) -> dict[str, Callable[[], Picture]]:
     """What draws policies from elsewhere beside ours, at each combination of further axes. Raises ResultsError."""
-    theirs = curves[curves["method"] == "external"]
+    theirs = trained_elsewhere(curves)
     found: dict[str, Callable[[], Picture]] = {}
     for at, part in parts_of(pairwise_rows(curves)):
         suffix = file_name_part("".join(f"-{axis}-{value}" for axis, value in at.items()))

@@ -10,6 +10,7 @@ import numpy as np
 
 from analysis.headline.headline import headline, sentences
 from analysis.headline.statement import Number, Statement
+from analysis.records.about import runs_of_sweep
 from analysis.records.atomic_files import write_atomically
 from analysis.records.load import is_finished, load, origin_hashes
 
@@ -31,7 +32,7 @@ def write_summary(folder: Path, statements: Sequence[Statement] | None = None) -
 def summary(folder: Path, statements: Sequence[Statement]) -> dict[str, Any]:
     """What summary.json holds."""
     curves = load(folder)
-    runs = curves[curves["method"] != "oracle"]
+    runs = runs_of_sweep(curves)
     lost = runs.loc[runs["status"] == "diverged", "run_id"].nunique()
     return {
         "headline": sentences(statements),

@@ -71,3 +71,31 @@ def cards(curves: pd.DataFrame) -> dict[str, Card]:
 def methods_where(curves: pd.DataFrame, field: str) -> list[str]:
     """The methods whose card says yes to a field, such as `trajectory`."""
     return [name for name, card in cards(curves).items() if getattr(card, field)]
+
+
+def runs_of_sweep(curves: pd.DataFrame) -> pd.DataFrame:
+    """The rows of a sweep's own runs: no oracle, and no policy that was trained elsewhere."""
+    return curves[~curves["method"].isin(["oracle", "external"])]
+
+
+def trained_elsewhere(curves: pd.DataFrame) -> pd.DataFrame:
+    """The rows of policies that were trained elsewhere and measured in the sweep's world."""
+    return curves[curves["method"] == "external"]
+
+
+def external_in_place(curves: pd.DataFrame) -> pd.DataFrame:
+    """The curves, where policies from elsewhere stand at the settings that all runs of the sweep share.
+
+    Nothing is known of theirs, and without this they could be compared with no run draw by draw.
+    """
+    theirs = curves["method"] == "external"
+    if not theirs.any():
+        return curves
+    ours = runs_of_sweep(curves)
+    shared = {
+        name: ours[name].iloc[0]
+        for name in settings_of(curves)
+        if name not in ("method", "loss", "beta", "kappa", "seed") and len(ours[name].unique()) == 1
+    }
+    filled = {name: curves[name].where(~theirs | curves[name].notna(), value) for name, value in shared.items()}
+    return curves.assign(**filled)

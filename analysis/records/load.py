@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.records.about import additions_in, methods_where, settings_of
+from analysis.records.about import additions_in, methods_where, runs_of_sweep, settings_of
 from analysis.records.safe_names import printable
 
 SIDE_TABLES = {
@@ -191,24 +191,6 @@ def require_curves(curves: pd.DataFrame) -> None:
         )
 
 
-def external_in_place(curves: pd.DataFrame) -> pd.DataFrame:
-    """The curves, where policies from elsewhere stand at the settings that all runs of the sweep share.
-
-    Nothing is known of theirs, and without this they could be compared with no run draw by draw.
-    """
-    theirs = curves["method"] == "external"
-    if not theirs.any():
-        return curves
-    ours = curves[~theirs & (curves["method"] != "oracle")]
-    shared = {
-        name: ours[name].iloc[0]
-        for name in settings_of(curves)
-        if name not in ("method", "loss", "beta", "kappa", "seed") and len(ours[name].unique()) == 1
-    }
-    filled = {name: curves[name].where(~theirs | curves[name].notna(), value) for name, value in shared.items()}
-    return curves.assign(**filled)
-
-
 def trained_rows(curves: pd.DataFrame) -> pd.DataFrame:
     """The rows of trained runs that have numbers: no oracle, and nothing from where a run diverged on."""
     return curves[(curves["method"] != "oracle") & (curves["status"] == "ok")]
@@ -294,6 +276,6 @@ def _variant(row: dict[str, Any]) -> Any:
 
 def further_axes(curves: pd.DataFrame) -> list[str]:
     """Settings other than loss, beta and seed that vary over the trained runs."""
-    runs = curves[~curves["method"].isin(["oracle", "external"])]
+    runs = runs_of_sweep(curves)
     names = [name for name in settings_of(curves) if name not in ("method", "loss", "beta", "kappa", "seed")]
     return [name for name in names if len(runs[name].unique()) > 1]

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.records.about import runs_of_sweep, trained_elsewhere
 from analysis.records.load import further_axes
 from analysis.records.proxy_settings import label_of
 from analysis.report.explorer.json_numbers import json_value
@@ -25,7 +26,7 @@ VERSIONS = {
 
 def sweep_facts(curves: pd.DataFrame, ended: bool, failed: pd.DataFrame) -> list[Fact]:
     """How many runs there are and how they ended, and what varies over them. failed: as `results.failures` has them."""
-    runs = curves[curves["method"] != "oracle"]
+    runs, elsewhere = runs_of_sweep(curves), trained_elsewhere(curves)
     count = runs["run_id"].nunique()
     diverged = runs.loc[runs["status"] == "diverged"].drop_duplicates("run_id")
     ending = f"{len(diverged)} diverged, and left out of everything below" if len(diverged) else "none diverged"
@@ -39,6 +40,7 @@ def sweep_facts(curves: pd.DataFrame, ended: bool, failed: pd.DataFrame) -> list
     facts.append(("methods", _few(label_of(curves, name) for name in runs["method"].unique())))
     losses = runs["loss"].dropna().unique().tolist()
     facts += [("losses", _few(losses))] if losses else []
+    facts += [("trained elsewhere", _few(elsewhere["loss"].unique().tolist()))] if len(elsewhere) else []
     betas = [
         ("β", runs["method"] == "gpo"),
         ("penalty on KL", runs["method"] == "rl"),

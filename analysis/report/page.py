@@ -20,6 +20,7 @@ from markupsafe import Markup
 from analysis.headline.headline import headline, sentences
 from analysis.headline.statement import Statement
 from analysis.published.verdicts import tally
+from analysis.records.about import runs_of_sweep
 from analysis.records.atomic_files import write_atomically
 from analysis.records.load import (
     ResultsError,
@@ -110,7 +111,7 @@ def prepare_page(folder: Path, said: Sequence[Statement] | None = None) -> Page:
 
 def count_text(curves: pd.DataFrame) -> str:
     """How many runs there are, and how many diverged."""
-    runs = curves[curves["method"] != "oracle"]
+    runs = runs_of_sweep(curves)
     count, lost = runs["run_id"].nunique(), runs.loc[runs["status"] == "diverged", "run_id"].nunique()
     return f"{count:,} run{'s' * (count != 1)}, {f'{lost:,}' if lost else 'none'} diverged"
 

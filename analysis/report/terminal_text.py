@@ -8,6 +8,7 @@ import pandas as pd
 
 from analysis.headline.headline import headline, sentences
 from analysis.headline.statement import Statement
+from analysis.records.about import runs_of_sweep, trained_elsewhere
 from analysis.records.load import (
     expected_runs,
     failures,
@@ -33,12 +34,10 @@ def text(folder: str | Path, found: Sequence[Statement] | None = None) -> str:
     found: the headline, if it is known.
     """
     curves = with_safe_names(load(folder), printable)
-    rows = curves[curves["method"] != "oracle"]
+    rows, elsewhere = runs_of_sweep(curves), len(trained_elsewhere(curves))
     runs, diverged = (part["run_id"].nunique() for part in (rows, rows[rows["status"] == "diverged"]))
     so_far, failed = "" if is_finished(folder) else " so far", failures(folder)
     of = f" of {expected_runs(folder):,}" if expected_runs(folder) and so_far else ""
-    elsewhere = rows.loc[rows["method"] == "external", "run_id"].nunique()
-    runs -= elsewhere
     first = f"{runs:,}{of} run{'s' * (runs != 1)}{so_far}, {diverged or 'none'} of them diverged"
     if elsewhere:
         first += f"; {elsewhere:,} polic{'ies' if elsewhere > 1 else 'y'} trained elsewhere"

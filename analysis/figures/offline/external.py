@@ -9,6 +9,7 @@ from analysis.figures.kind import Kind
 from analysis.figures.layout import Picture, column, headed
 from analysis.figures.marks import EndLabel, draw_oracle, end_labels, ends_of, frame, points
 from analysis.figures.style import GOLD_LABEL, KL_LABEL, line_style, loss_styles, seeds_note
+from analysis.records.about import trained_elsewhere
 from analysis.records.load import final_rows, pairwise_rows
 from analysis.records.names import loss_label, losses_of
 from analysis.statistics.intervals import over_seeds
@@ -22,7 +23,7 @@ def draw(curves: pd.DataFrame, place: str = "") -> Picture:
     figure, axes = column(HEIGHT)
     (panel,) = axes
     last = final_rows(curves)
-    theirs = ends(last[last["method"] == "external"])
+    theirs = ends(trained_elsewhere(last))
     ours = ends(final_rows(pairwise_rows(curves)))
     shown, labels = losses_of(ours)[:MOST], list(dict.fromkeys(theirs["loss"]))
     styles = loss_styles([*shown, *labels])
@@ -72,7 +73,7 @@ def draw_family(axes: Axes, rows: pd.DataFrame, style: dict[str, Any], marker: s
 def has_external(curves: pd.DataFrame) -> bool:
     """Whether policies that were trained elsewhere were measured, and ours learned from pairs."""
     last = final_rows(curves)
-    return bool((last["method"] == "external").any() and (last["method"] == "gpo").any())
+    return bool(len(trained_elsewhere(last)) and (last["method"] == "gpo").any())
 
 
 FIGURE = Kind(
