@@ -1,7 +1,10 @@
 """Which modules determine numbers, and hashes of their code."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from importlib.metadata import version
+
+import pytest
 
 from simulator.storage.provenance import (
     INSIDE,
@@ -14,7 +17,9 @@ from simulator.storage.provenance import (
     sources,
     verdicts_source,
 )
+from simulator.storage.version import installed_version
 from tests.conftest import ROOT
+from tests.helpers.fault_injection import failing
 
 ENGINE = "simulator/native/source/network.hpp"
 GOLD = "gold_rewards/rewards/transformer.py"
@@ -86,3 +91,27 @@ def test_what_only_shows_verdicts_is_named_and_there() -> None:
     names |= {f"{path.name}/" for path in root.iterdir() if (path / "__init__.py").exists()}
     assert names >= SHOWING
     assert len(verdicts_source()) == 10
+
+
+@pytest.fixture
+def not_read_yet() -> Iterator[None]:
+    installed_version.cache_clear()
+    yield
+    installed_version.cache_clear()
+
+
+@pytest.mark.usefixtures("not_read_yet")
+def test_a_version_that_cannot_be_read_is_a_label_and_is_tried_once() -> None:
+    with failing("read EIO", 1) as calls:
+        assert [installed_version(), installed_version()] == ["unreadable"] * 2
+    assert len(calls) == 1
+
+
+@pytest.mark.usefixtures("not_read_yet")
+def test_a_version_without_permission_is_read_elsewhere_or_is_a_label() -> None:
+    seen = set()
+    for number in (0, 1, 2):  # none fails; METADATA does; PKG-INFO does, where that is what there is
+        installed_version.cache_clear()
+        with failing("read EACCES", number):
+            seen.add(installed_version())
+    assert seen == {version("alignment-simulator"), "unreadable"}
