@@ -22,9 +22,10 @@ tests: `holm` says what is left of them with the correction of Holm 1979 over al
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any, TypeVar
 
 import pandas as pd
 
@@ -38,6 +39,7 @@ LEAST = 0.05  # deviations of gold, or what else a claim's unit is; a smaller ch
 LEAST_RATIO = round(math.log(1.05), 3)  # the same of ratios: 5 %, as a logarithm
 
 Interval = tuple[float, float]
+Result = TypeVar("Result")
 
 
 class UnknownError(ValueError):
@@ -50,6 +52,14 @@ class Records:
 
     curves: pd.DataFrame
     folder: Path | None = None
+    computed: dict[Callable[["Records"], Any], Any] = field(default_factory=dict, repr=False, compare=False)
+
+    def once(self, compute: Callable[["Records"], Result]) -> Result:
+        """What `compute` gives for these records: computed once, however many claims ask."""
+        if compute not in self.computed:
+            self.computed[compute] = compute(self)
+        found: Result = self.computed[compute]
+        return found
 
     @cached_property
     def proxies(self) -> pd.DataFrame:

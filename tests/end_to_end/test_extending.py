@@ -115,6 +115,7 @@ def test_what_is_measured_is_no_axis(source: Path) -> None:
     assert done.stdout.strip() == "['lopsided_weight']"
 
 
+@pytest.mark.slow
 def test_the_claim_is_judged(source: Path) -> None:
     command(source, "reproduce", "undecided", "--quick", "--workers", "1", "--out", "judged")
     (entry,) = json.loads((source / "judged" / "claims.json").read_text())

@@ -1,7 +1,7 @@
 """Whatever happens to a file of a result directory, the same sweep gives the same tables; a report says what is wrong.
 
-In the suite every file meets one damage, and figures are not drawn; `--long` has every damage of every file, and the
-figures of damaged tables.
+In the suite every other file meets one damage, and figures are not drawn; `--long` has every damage of every file, and
+the figures of damaged tables.
 """
 
 import random
@@ -119,12 +119,13 @@ def tables_of(folder: Path) -> dict[str, bytes | str]:
 
 
 def cases(folder: Path, request: pytest.FixtureRequest, shift: int) -> list[tuple[Path, str]]:
-    """Files and damages: all in the long form, every sixteenth as a share, each file with one of them in the suite."""
+    """Files and damages: all in the long form, a share of them, or in the suite every other file with one."""
     files, kinds, much = files_of(folder), list(DAMAGES), extent(request.config)
     if much != "suite":
         every = [(path, kind) for path in files for kind in kinds]
         return every if much == "long" else every[::16]
-    return [(path, kinds[(place + shift) % len(kinds)]) for place, path in enumerate(files)]
+    one_each = [(path, kinds[(place + shift) % len(kinds)]) for place, path in enumerate(files)]
+    return one_each[shift % 2 :: 2]
 
 
 def damage(path: Path, kind: str) -> None:

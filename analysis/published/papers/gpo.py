@@ -38,7 +38,7 @@ from analysis.statistics.frontier import families_of
 from analysis.statistics.intervals import Estimate
 from analysis.statistics.tradeoff_curves import curves_at, reach_of
 from analysis.theory.gaussians import descend
-from analysis.theory.kappa_collapse import kappa_collapse
+from analysis.theory.kappa_collapse import Collapse, kappa_collapse
 
 TEN = (8.0, 12.5)  # what counts as ten times
 FACTOR_OF_TWO = round(float(np.log(2)), 3)
@@ -133,12 +133,17 @@ def with_kappa(records: Records) -> pd.DataFrame:
     return without_axes(curves[curves["method"].eq("gpo") & (curves["kappa"] > 0)])
 
 
-def kappa(records: Records, which: str) -> Finding:
-    """The share of the spread between losses that kappa removes, and how much more than kappa given to other losses."""
+def collapse(records: Records) -> Collapse:
+    """What kappa removes of the spread between losses. Raises UnknownError."""
     try:
-        found = kappa_collapse(with_kappa(records))
+        return kappa_collapse(with_kappa(records))
     except ValueError as error:
         raise UnknownError(str(error)) from None
+
+
+def kappa(records: Records, which: str) -> Finding:
+    """The share of the spread between losses that kappa removes, and how much more than kappa given to other losses."""
+    found = records.once(collapse)
     if found.too_few_reason:
         raise UnknownError(found.too_few_reason)
     shift = found.kl if which == "kl" else found.best

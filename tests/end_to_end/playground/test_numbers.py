@@ -80,6 +80,7 @@ def python_paths(world: World, turn: int, last: int) -> dict[tuple[str, float], 
     return {(loss, beta): table.loc[(loss, beta), ["kl", "gold"]].to_numpy() for loss in LOSSES for beta in BETAS}
 
 
+@pytest.mark.slow
 def test_paths_are_those_of_python(truth: Seen, world: World) -> None:
     """To 0.001 up to step 100, and after that no further than last bits take Python itself.
 
