@@ -29,8 +29,7 @@ from typing import Any, TypeVar
 
 import pandas as pd
 
-from analysis.records.checks import checked
-from analysis.records.load import ResultsError, load, load_proxies, load_table
+from analysis.records.load import ResultsError, load_proxies, load_table
 from analysis.statistics.intervals import Estimate
 
 VERDICTS = ("holds", "fails", "undecided")
@@ -299,8 +298,3 @@ def diverged_note(records: Records) -> str:
         if lost
         else ""
     )
-
-
-def records_in(folder: Path) -> Records:
-    """The records of a result directory. Raises ResultsError."""
-    return Records(checked(load(folder)), folder)

@@ -10,11 +10,11 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.published.claim import ALPHA, VERDICTS, Claim, Records, decide, holm, records_in
+from analysis.published.claim import ALPHA, VERDICTS, Claim, Records, decide, holm
 from analysis.published.papers import PAPERS
 from analysis.records.atomic_files import write_atomically
 from analysis.records.checks import checked
-from analysis.records.load import origin_hashes
+from analysis.records.load import load, origin_hashes
 from analysis.records.number_format import number
 from analysis.records.safe_names import printable
 
@@ -45,6 +45,11 @@ def claims(source: str | Path | pd.DataFrame, paper: str | None = None) -> pd.Da
     if records.folder is not None and is_quick(records.folder):
         shown = [row | {"note": "; ".join(filter(None, [QUICK, row["note"]]))} for row in shown]
     return pd.DataFrame(shown, columns=list(COLUMNS))
+
+
+def records_in(folder: Path) -> Records:
+    """The records of a result directory. Raises ResultsError."""
+    return Records(checked(load(folder)), folder)
 
 
 def is_quick(folder: Path) -> bool:
