@@ -216,7 +216,9 @@ def test_a_reader_that_goes_stops_the_stack(served: Served, monkeypatch: pytest.
     address = f"/train?{urlencode({'token': served.behind.token, 'query': query})}"
     with socket.create_connection(("127.0.0.1", served.port)) as reader:
         reader.sendall(f"GET {address} HTTP/1.0\r\nHost: 127.0.0.1:{served.port}\r\n\r\n".encode())
-        reader.recv(1000)
+        received = b""
+        while b"frame" not in received:  # before that the stack may not be taken yet
+            received += reader.recv(1000) or pytest.fail(f"the answer ended: {received!r}")
     with served.behind.stacks.lock:  # it is given back
         assert "ended" not in trained
         assert max(step for step in trained if step != "stopped") < 50_000
