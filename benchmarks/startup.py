@@ -11,9 +11,9 @@ that a command with checked settings can take.
     the grid    run.py sweep with a point of the grid that cannot be
     a plan      run.py sweep --dry-run, which is right and so imports torch
 
-Whole commands use all cores, and are told in times of a process that imports torch: the quickstart, from the command to
-its page, with a reference in the cache or without, and with MLflow told of it; a report of 27 runs; and a sweep of
-1,008 runs that ended, again.
+Whole commands use all cores, and are given in times of a process that imports torch: the quickstart, from the command
+to its page, with a reference in the cache or without, and with the sweep logged to MLflow; a report of 27 runs; and a
+sweep of 1,008 runs that ended, again.
 """
 
 import itertools
@@ -89,7 +89,7 @@ def whole_commands(folder: Path) -> dict[str, Contender]:
         IMPORTING: partial(took, ("-c", IMPORTING)),
         "the quickstart": quickstart,
         "the same, its reference trained, too": partial(quickstart, cached=False),
-        "the same, told to MLflow": partial(quickstart, *TRACKED),
+        "the same, logged to MLflow": partial(quickstart, *TRACKED),
         "a report of 27 runs": partial(took, (RUN, "report", str(folder / "few"))),
         "1,008 finished runs again": partial(took, many, cache=cache),
     }

@@ -39,7 +39,7 @@ class Running:
     fresh
         Start over: remove the records that the folder holds.
     track
-        Tell a tracker of every run when the sweep has ended: mlflow, or one of your own as my_file.py:function.
+        Log every run to a tracker when the sweep has ended: mlflow, or one of your own as my_file.py:function.
     accept_source
         Go on with records that other code made, which may give other numbers; records and the page say so.
     dry_run
@@ -71,7 +71,7 @@ class Running:
         else:
             tracking.await_own()
             run_with_progress(sweep, target, self)
-            tracking.tell(target)
+            tracking.log(target)
         return not self.dry_run
 
 

@@ -50,7 +50,7 @@ from simulator.sweeps.memory_budget import Arrangement, arrange, budget_of
 from simulator.sweeps.own_code import own_code
 from simulator.sweeps.stacking import proxy_stacks, runs_with_proxies, stacks
 from simulator.sweeps.sweep import Sweep
-from simulator.tracking.telling import told_when_ended
+from simulator.tracking.log_sweep import logged_when_ended
 from simulator.tracking.tracker import Tracker
 
 
@@ -76,13 +76,13 @@ def run_sweep(
     numbers; `runs.parquet` then says which code made each run. `watch(run_steps, runs, worked)` is given how many
     steps, summed over runs, and how many runs are done in addition, and whether by work or found in the folder.
     save_every: seconds between two saved states of a stack in training. copies: workers may be copies of this process,
-    which begin at once; right where nobody has changed how it computes, such as torch's default type. tracker: is told
-    of the sweep when it has ended, in this process: one of your own, or what `--track` takes; what it raises is warned
-    of. Raises ConfigError if the sweep or the folder is wrong or somebody else writes into it, before any work, and
-    SweepError if some runs could not be finished, of which `runs.parquet` then says why, or if something from outside,
-    such as a full disk, has ended the sweep.
+    which begin at once; right where nobody has changed how it computes, such as torch's default type. tracker: to
+    which the sweep is logged when it has ended, in this process: one of your own, or what `--track` takes; what it
+    raises becomes a warning. Raises ConfigError if the sweep or the folder is wrong or somebody else writes into it,
+    before any work, and SweepError if some runs could not be finished, of which `runs.parquet` then says why, or if
+    something from outside, such as a full disk, has ended the sweep.
     """
-    with told_when_ended(tracker, Path(out)):
+    with logged_when_ended(tracker, Path(out)):
         runs = expand(sweep)
         members = members_needed(runs_with_proxies(runs))
         sweep = with_hashes(sweep, [run.settings.world.language.text for run in runs])

@@ -3,7 +3,7 @@
 Shapes: P prompts, L prompt length, M responses to each, T response length, N sequences, V tokens of the world.
 
 A model may know more tokens than the world has, as one that was given a token to pad with. Its policy here is its law
-over the world's tokens, renormalized; the mass that it gives to others is told.
+over the world's tokens, renormalized; the mass that it gives to others is reported.
 """
 
 from dataclasses import dataclass, field

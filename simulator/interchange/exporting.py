@@ -20,7 +20,7 @@ from simulator.common.terminal import print_warning
 from simulator.interchange.finished_sweep import ALL, Source, read_source, recorded_reference
 from simulator.interchange.gpt2 import as_json, model_files
 from simulator.interchange.programs import example_run
-from simulator.interchange.readme import Told, readme
+from simulator.interchange.readme import About, readme
 from simulator.interchange.spelling import Spelling, spelling_of
 from simulator.interchange.tables import (
     PairsTable,
@@ -56,10 +56,10 @@ def export_sweep(path: Path, to: Path, policies: Sequence[str], say: Say) -> Non
     with new_folder(place) as written:
         write_all(written, "reference", reference)
         write_all(written, "tokenizer", beside)
-        told = write_policies(written, source, world, chosen, beside)
-        write_rest(written, source, world, spelling, pairs, told)
+        exported = write_policies(written, source, world, chosen, beside)
+        write_rest(written, source, world, spelling, pairs, exported)
         size = written.size
-    tell(place, pairs, spelling, len(told), size, say)
+    summarize(place, pairs, spelling, len(exported), size, say)
 
 
 def compare_reference(source: Source, world: World) -> None:
@@ -137,15 +137,15 @@ def write_policies(
     runs = {run.run_id: run for run in source.runs}
     policies: Policies = load_policies(source.folder.path, run_id=list(chosen))
     ends = measured(source)
-    told = []
+    exported = []
     for name, parameters in zip(policies.table["run_id"], policies.parameters, strict=True):
         if not bool(isfinite(parameters).all()):
             raise ConfigError(f"--policies {short(name)}: diverged, so there is none to export")
         folder = f"policies/{folder_name(name)}"
         write_all(written, folder, model_of(world, parameters) | dict(beside))
-        told.append({"folder": folder, **about_run(runs[name], source), **ends.get(name, {})})
-    written.write("policies.json", as_json(told))
-    return told
+        exported.append({"folder": folder, **about_run(runs[name], source), **ends.get(name, {})})
+    written.write("policies.json", as_json(exported))
+    return exported
 
 
 def about_run(run: Run, source: Source) -> dict[str, Any]:
@@ -172,7 +172,12 @@ def measured(source: Source) -> dict[str, dict[str, float]]:
 
 
 def write_rest(
-    written: Written, source: Source, world: World, spelling: Spelling, pairs: PairsTable, told: list[dict[str, Any]]
+    written: Written,
+    source: Source,
+    world: World,
+    spelling: Spelling,
+    pairs: PairsTable,
+    policies: list[dict[str, Any]],
 ) -> None:
     """Write the data and the page that explains the folder."""
     ways = data_settings(source.runs)
@@ -180,7 +185,7 @@ def write_rest(
     tables = {"preferences": pairs.table, "prompts": prompts_table(world, spelling)}
     for name, table in (tables | ({} if gold is None else {"gold": gold})).items():
         written.write(f"data/{name}.parquet", as_parquet(table))
-    page = Told(
+    page = About(
         source=source,
         facts=world.facts,
         spelling=spelling,
@@ -190,7 +195,7 @@ def write_rest(
         example=example,
         rows=about_run(example, source)["rows"],
         varying=varying(ways),
-        policies=told,
+        policies=policies,
         lists_gold=gold is not None,
         no_text=pairs.no_text,
         versions=provenance_columns(),
@@ -198,7 +203,7 @@ def write_rest(
     written.write(README, readme(page).encode())
 
 
-def tell(place: Path, pairs: PairsTable, spelling: Spelling, policies: int, size: int, say: Say) -> None:
+def summarize(place: Path, pairs: PairsTable, spelling: Spelling, policies: int, size: int, say: Say) -> None:
     """Say what was exported."""
     if pairs.no_text:
         say(

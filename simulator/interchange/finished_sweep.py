@@ -134,14 +134,14 @@ def check_named(name: str, runs: dict[str, Run], trained: Sequence[str], folder:
     """Raises ConfigError where a run has no policy, or there is none of this name."""
     if name in trained:
         return
-    told = short(name)
+    name_shown = short(name)
     if name not in runs:
         hint = nearest(name, trained) or f"; see runs.parquet, or say {ALL} or {NONE}"
-        raise ConfigError(f"--policies {told}: is no run of {folder.path}{hint}")
+        raise ConfigError(f"--policies {name_shown}: is no run of {folder.path}{hint}")
     if METHODS[runs[name].method].learner is None:
-        raise ConfigError(f"--policies {told}: {runs[name].method} trains no policy, so there is none to export")
+        raise ConfigError(f"--policies {name_shown}: {runs[name].method} trains no policy, so there is none to export")
     raise ConfigError(
-        f"--policies {told}: diverged, failed or is not finished in {folder.path}, so there is none to export"
+        f"--policies {name_shown}: diverged, failed or is not finished in {folder.path}, so there is none to export"
     )
 
 

@@ -56,12 +56,12 @@ class Asked:
     ) -> dict[str, Any]:
         """The row of policy `number` of the model at a place. known: what its file says of its policies."""
         numbers = {name: measured[name][number] for name in measured if name in NUMBERS}
-        told = {} if known is None else dict(known.iloc[number])
+        saved = {} if known is None else dict(known.iloc[number])
         label = self.of("label", place) or printable(model.removesuffix(".safetensors"))[:LONGEST]
         if known is not None and len(known["loss"].unique()) > 1:
-            label = f"{label} {told['loss']}"
+            label = f"{label} {saved['loss']}"
         beta, seed = (
-            value if (value := self.of(name, place)) is not None else told.get(name) for name in ("beta", "seed")
+            value if (value := self.of(name, place)) is not None else saved.get(name) for name in ("beta", "seed")
         )
         return {
             "method": EXTERNAL.name,
@@ -69,7 +69,7 @@ class Asked:
             "label": label,
             "beta": None if beta is None or pd.isna(beta) else float(beta),
             "seed": None if seed is None or pd.isna(seed) else int(seed),
-            "step": int(told.get("step") or 0),
+            "step": int(saved.get("step") or 0),
             **numbers,
             "status": "ok",
             "model": printable(model),
@@ -94,8 +94,8 @@ def named(rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
                 "each a label, beta or seed of its own"
             )
         taken.add((*place, row["seed"]))
-        told = ["external", "" if row["beta"] is None else f"{row['beta']:g}", str(row["seed"])]
-        row["run_id"] = "-".join([*filter(None, told), digest([*place, row["seed"], row["model_sha256"]])])
+        parts = ["external", "" if row["beta"] is None else f"{row['beta']:g}", str(row["seed"])]
+        row["run_id"] = "-".join([*filter(None, parts), digest([*place, row["seed"], row["model_sha256"]])])
     return pd.DataFrame(rows).astype({"beta": "float64", "seed": "Int64"})
 
 

@@ -35,7 +35,7 @@ from simulator.sweeps.sweep import Sweep
 from simulator.user_code.loading import find, is_own, load_function
 
 KEY = "score "
-MOST_OUTSIDE = 0.001  # mass on tokens that the world has not, beyond which it is told
+MOST_OUTSIDE = 0.001  # mass on tokens that the world has not, beyond which a warning says so
 
 Say = Callable[..., None]
 

@@ -55,22 +55,22 @@ def check_folder(path: Path) -> None:
 
 def check_target(out: Path, source: Path) -> Path:
     """Where an export of the sweep's folder `source` goes, resolved. Raises ConfigError where it may not go there."""
-    told = f"--to {out}"
+    option = f"--to {out}"
     place = out.resolve()
     if str(out) in ("", ".") or place == Path.cwd():
         raise ConfigError("--to: must name a folder of its own, such as exported")
     if source.resolve() in (place, *place.parents):
-        raise ConfigError(f"{told}: lies in {source}, whose records stay as they are; name a folder elsewhere")
+        raise ConfigError(f"{option}: lies in {source}, whose records stay as they are; name a folder elsewhere")
     try:
         if place.exists() and not place.is_dir():
-            raise ConfigError(f"{told}: is a file; name a folder")
+            raise ConfigError(f"{option}: is a file; name a folder")
         above = next(folder for folder in place.parents if folder.exists())
         if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
-            raise ConfigError(f"{told}: cannot be written ({above} does not allow it)")
+            raise ConfigError(f"{option}: cannot be written ({above} does not allow it)")
         if place.is_dir() and (wrong := not_ours(place)):
-            raise ConfigError(f"{told}: {wrong}; name another folder, or remove what is there")
+            raise ConfigError(f"{option}: {wrong}; name another folder, or remove what is there")
     except OSError as error:
-        raise ConfigError(f"{told}: cannot be written ({error.strerror or error})") from None
+        raise ConfigError(f"{option}: cannot be written ({error.strerror or error})") from None
     return place
 
 

@@ -1,1 +1,1 @@
-"""Trackers: what is told of a sweep to programs that keep and compare experiments, such as MLflow."""
+"""Trackers: programs that keep and compare experiments, to which sweeps are logged, such as MLflow."""

@@ -20,7 +20,7 @@ NEEDED = ("mlflow", "sqlalchemy", "alembic")  # of MLflow and a store on this ma
 INSTALL = "pip install 'alignment-simulator[track]'"
 OPTION = "--track "  # what stands before a name in messages
 ARGUMENT = "tracker = "
-LATER = "nothing else depends on it, and the same command tells it what is missing"  # after what failed
+LATER = "nothing else depends on it, and the same command logs what is missing"  # after what failed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +33,7 @@ class Chosen:
     path: Path  # of its code, whose lines messages name
 
     def errors_named(self, what: str) -> AbstractContextManager[None]:
-        """Whatever the block raises is told as an error of this tracker, a ConfigError."""
+        """Whatever the block raises becomes an error of this tracker, a ConfigError."""
         return errors_named(self.name, self.path, what, self.key)
 
 
@@ -57,7 +57,7 @@ def open_tracker(name: str, key: str = OPTION) -> Chosen:
     check(name, key)
     if is_own(name):
         return open_own(name, key)
-    nowhere = Path(os.devnull)  # lines of our code would tell a user nothing
+    nowhere = Path(os.devnull)  # lines of our code would not help a user
     with errors_named(name, nowhere, "its store cannot be opened", key):
         be_silent()
         from simulator.tracking import mlflow_tracker
@@ -89,11 +89,11 @@ def choose(tracker: Tracker | str) -> Chosen:
     return Chosen(tracker=tracker, name=kind.__name__, key=ARGUMENT, path=path)
 
 
-def with_methods(tracker: Tracker, told: str) -> Tracker:
-    """What was given, if it has the methods of a tracker. Raises ConfigError that begins with `told`."""
+def with_methods(tracker: Tracker, begins: str) -> Tracker:
+    """What was given, if it has the methods of a tracker. Raises ConfigError whose text begins so."""
     lacking = [name for name in METHODS if not callable(getattr(tracker, name, None))]
     if lacking or isinstance(tracker, type):
         what = f"the class {tracker.__name__}" if isinstance(tracker, type) else type(tracker).__name__
         why = "make one of it" if isinstance(tracker, type) else f"which has no {' nor '.join(lacking)}"
-        raise ConfigError(f"{told} an object with the methods begin, finished and end, not {what}; {why}")
+        raise ConfigError(f"{begins} an object with the methods begin, finished and end, not {what}; {why}")
     return tracker

@@ -1,7 +1,7 @@
 """The process that a tracker works in: `python -m simulator.tracking.helper NAME`.
 
 It opens the tracker while the sweep runs, and says so with a line of JSON on what was standard output: {"ready": true},
-or {"refused": why}. Then it takes lines from standard input: {"tell": FOLDER}, of a sweep that has ended and whose
+or {"refused": why}. Then it takes lines from standard input: {"log": FOLDER}, of a sweep that has ended and whose
 figures are being drawn, and {"end": FOLDER} when they are there. The latter it answers with {"ended": text}, what the
 tracker has to say.
 
@@ -39,30 +39,30 @@ def open_channel() -> tuple[TextIO, TextIO]:
 
 
 def serve(chosen: Chosen, asked: TextIO, answers: TextIO) -> None:
-    """Tell a tracker of one sweep after another."""
-    from simulator.tracking.telling import FAILURES, tell_end, tell_runs
+    """Log one sweep after another."""
+    from simulator.tracking.log_sweep import FAILURES, log_end, log_runs
 
-    told: dict[str, bool] = {}  # whether that went well, by the folder
+    logged: dict[str, bool] = {}  # whether that went well, by the folder
     for line in asked:
         [(what, folder)] = json.loads(line).items()
         said = ""
         try:
-            if folder not in told:
-                told[folder] = False
-                tell_runs(chosen, Path(folder))
-                told[folder] = True
-            if what == "end" and told[folder]:
-                said = tell_end(chosen, Path(folder))
+            if folder not in logged:
+                logged[folder] = False
+                log_runs(chosen, Path(folder))
+                logged[folder] = True
+            if what == "end" and logged[folder]:
+                said = log_end(chosen, Path(folder))
         except FAILURES as error:
             print_warning(f"{error}; {LATER}")
         if what == "end":
-            told.pop(folder)
+            logged.pop(folder)
             answer(answers, ended=said)
 
 
-def answer(answers: TextIO, **told: object) -> None:
+def answer(answers: TextIO, **content: object) -> None:
     """Send a line of JSON."""
-    answers.write(f"{json.dumps(told)}\n")
+    answers.write(f"{json.dumps(content)}\n")
     answers.flush()
 
 
@@ -72,14 +72,14 @@ def open_behind(name: str) -> Chosen:
     def give_way() -> None:
         if sys.platform == "linux":  # where threads have a niceness of their own
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), GIVES_WAY)
-        import_module("simulator.tracking.telling")
+        import_module("simulator.tracking.log_sweep")
 
     with ThreadPoolExecutor(1, initializer=give_way) as behind:
         return behind.submit(open_tracker, name).result()
 
 
 def main(name: str) -> None:
-    """Open the tracker of this name, and tell it what comes."""
+    """Open the tracker of this name, and log to it what comes."""
     for key, value in APART.items():
         os.environ.setdefault(key, value)
     asked, answers = open_channel()

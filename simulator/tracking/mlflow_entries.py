@@ -1,4 +1,4 @@
-"""What MLflow is told of runs, as names and values that it takes: pure functions of the tables.
+"""What is logged of runs to MLflow, as names and values that it takes: pure functions of the tables.
 
 Of a run, its settings become parameters, what was measured becomes metrics at their steps, and what made it and how it
 ended become tags. MLflow takes few signs in names, and texts of limited length. A name with other signs has each as
@@ -32,7 +32,7 @@ Curve = tuple[str, list[float], list[int]]  # a metric, its values, and their st
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """A run as MLflow is told of it."""
+    """A run as it is logged to MLflow."""
 
     run_id: str
     failed: bool
@@ -54,7 +54,7 @@ class Entry:
 
 def entries(runs: pd.DataFrame, curves: pd.DataFrame) -> Iterator[Entry]:
     """An entry for each run. curves: their rows, in the order of runs and steps."""
-    told = dict(curves_by_run(curves))
+    measured = dict(curves_by_run(curves))
     settings = {name: name_of(name) for name in runs if name in SETTINGS or "." in name}
     others = {name: name_of(name) for name in runs if name not in settings}
     for row in runs.to_dict("records"):
@@ -65,13 +65,13 @@ def entries(runs: pd.DataFrame, curves: pd.DataFrame) -> Iterator[Entry]:
             seconds=float(there.get("wall_seconds", 0.0)),
             tags=texts(there, others, LONGEST_TAG),
             parameters=texts(there, settings, LONGEST_PARAMETER),
-            curves=told.get(row["run_id"], []),
+            curves=measured.get(row["run_id"], []),
         )
 
 
 def texts(row: Mapping[str, Any], names: Mapping[str, str], most: int) -> dict[str, str]:
     """What a row says of some names, as texts of at most so many signs. names: and what MLflow calls them."""
-    return {told: text_of(row[name], most) for name, told in names.items() if name in row}
+    return {there: text_of(row[name], most) for name, there in names.items() if name in row}
 
 
 def measured_columns(curves: pd.DataFrame) -> list[str]:
@@ -91,14 +91,14 @@ def curves_by_run(curves: pd.DataFrame) -> Iterator[tuple[str, list[Curve]]]:
     missing, run_ids = np.isnan(values), curves["run_id"].tolist()
     begins = [at for at, run_id in enumerate(run_ids) if at == 0 or run_id != run_ids[at - 1]]
     for begin, end in pairwise([*begins, len(run_ids)]):
-        told: list[Curve] = []
+        found: list[Curve] = []
         for name, column, lacks in zip(names, values[begin:end].T, missing[begin:end].T, strict=True):
             if not lacks.any():
-                told.append((name, column.tolist(), steps[begin:end]))
+                found.append((name, column.tolist(), steps[begin:end]))
             elif not lacks.all():
                 there = np.flatnonzero(~lacks)
-                told.append((name, column[there].tolist(), [steps[begin + at] for at in there]))
-        yield run_ids[begin], told
+                found.append((name, column[there].tolist(), [steps[begin + at] for at in there]))
+        yield run_ids[begin], found
 
 
 def is_missing(value: object) -> bool:
@@ -114,10 +114,10 @@ def text_of(value: object, most: int) -> str:
 
 def name_of(name: str) -> str:
     """A name that MLflow takes, another for each name; `read_name` gives the name back."""
-    told = "".join(sign if PLAIN.fullmatch(sign) else escaped(sign) for sign in name) or "-u-"
-    if told == "." or told.startswith(".."):  # they would be names of folders
-        told = escaped(".") + told[1:]
-    return told if len(told) <= LONGEST_NAME else f"{told[: LONGEST_NAME - 20]}-{digest(name)}"
+    taken = "".join(sign if PLAIN.fullmatch(sign) else escaped(sign) for sign in name) or "-u-"
+    if taken == "." or taken.startswith(".."):  # they would be names of folders
+        taken = escaped(".") + taken[1:]
+    return taken if len(taken) <= LONGEST_NAME else f"{taken[: LONGEST_NAME - 20]}-{digest(name)}"
 
 
 def escaped(sign: str) -> str:
@@ -125,6 +125,6 @@ def escaped(sign: str) -> str:
     return f"-u{ord(sign):x}-"
 
 
-def read_name(told: str) -> str:
-    """The name that `name_of` told, where it was not too long."""
-    return ESCAPED.sub(lambda found: chr(int(found[1], 16)) if found[1] else "", told)
+def read_name(taken: str) -> str:
+    """The name of which `name_of` made this one, where it was not too long."""
+    return ESCAPED.sub(lambda found: chr(int(found[1], 16)) if found[1] else "", taken)

@@ -1,4 +1,4 @@
-"""Where MLflow keeps what it is told: where the user's own settings say, else in the working folder, as MLflow does.
+"""Where MLflow keeps what is logged: where the user's own settings say, else in the working folder, as MLflow does.
 
 `MLFLOW_TRACKING_URI` names the store; without it this is the file `mlflow.db` in the working folder, with what was
 drawn in `mlruns/`, which `mlflow ui` finds there. MLflow itself would report to its makers which of its functions are
@@ -23,7 +23,7 @@ SILENT = {
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }
 APART = {  # in a process of its own
-    "MLFLOW_LOGGING_LEVEL": "CRITICAL",  # errors are told in a line of ours
+    "MLFLOW_LOGGING_LEVEL": "CRITICAL",  # a line of ours has the error
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "4",  # half a minute, where a server is away; MLflow would try for four
 }
 SECRET = re.compile(r"//[^/@]*@")
@@ -35,8 +35,8 @@ def be_silent() -> None:
         os.environ.setdefault(name, value)
 
 
-def check_place(told: str) -> None:
-    """Raises ConfigError where the store is a file that cannot be written; told: what the user asked for."""
+def check_place(option: str) -> None:
+    """Raises ConfigError where the store is a file that cannot be written. option: as the user gave it."""
     uri = os.environ.get(STORE, "")
     if uri and not uri.startswith("sqlite:///"):
         return
@@ -44,7 +44,7 @@ def check_place(told: str) -> None:
     why = unwritable(path.parent) or (f"{path} is a directory" if path.is_dir() else "")
     if why or (path.exists() and not os.access(path, os.W_OK)):
         named = f"{STORE} = {shown(uri)}" if uri else str(path)
-        raise ConfigError(f"{told}: {named}: cannot be written ({why or 'no permission'})")
+        raise ConfigError(f"{option}: {named}: cannot be written ({why or 'no permission'})")
 
 
 def without_secret(uri: str) -> str:

@@ -51,12 +51,12 @@ class RowWriter:
             self.add(rows, name, parent, entry, now)
         with self.session(read_only=False) as session:
             connection = session.connection()
-            for told in FASTER:
-                connection.exec_driver_sql(told)
+            for setting in FASTER:
+                connection.exec_driver_sql(setting)
             for name, columns in COLUMNS.items():
                 if rows[name]:
-                    told = f"INSERT INTO {self.tables[name]} ({', '.join(columns)}) VALUES "
-                    connection.exec_driver_sql(told + f"({', '.join('?' * len(columns))})", rows[name])
+                    insert = f"INSERT INTO {self.tables[name]} ({', '.join(columns)}) VALUES "
+                    connection.exec_driver_sql(insert + f"({', '.join('?' * len(columns))})", rows[name])
 
     def below(self, parent: Any) -> list[Child]:
         """The runs of a parent run that nobody deleted."""
@@ -86,8 +86,8 @@ class RowWriter:
         rows["SqlParam"] += [(key, value, name) for key, value in entry.parameters.items()]
         for key, values, steps in entry.curves:
             finite = all(map(isfinite, values))
-            told = zip(repeat(False), values) if finite else map(self.written, values)
-            points = [(key, each, now, step, is_nan, name) for (is_nan, each), step in zip(told, steps, strict=True)]
+            marked = zip(repeat(False), values) if finite else map(self.written, values)
+            points = [(key, each, now, step, is_nan, name) for (is_nan, each), step in zip(marked, steps, strict=True)]
             rows["SqlMetric"] += points
             rows["SqlLatestMetric"].append(rows["SqlMetric"][-1])
 

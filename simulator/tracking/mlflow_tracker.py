@@ -1,8 +1,8 @@
 """A sweep in MLflow: a run of its own, and below it a run for each run of the sweep.
 
 The file `tracked.json` of the result folder has the names that MLflow gave to the sweep's run, one for each store that
-was told of it, so that a sweep that goes on is the same run there, and its runs are there once. Runs that failed, or
-that were being written when the process died, are replaced when they are told of again.
+has it, so that a sweep that goes on is the same run there, and its runs are there once. Runs that failed, or
+that were being written when the process died, are replaced when they are logged again.
 """
 
 import json
@@ -53,7 +53,7 @@ MADE_BY = (
 
 
 class MlflowTracker:
-    """Tells MLflow of a sweep, in the store that the user's own settings name, or in the working folder."""
+    """Logs a sweep to MLflow, in the store that the user's own settings name, or in the working folder."""
 
     def __init__(self) -> None:
         self.client = MlflowClient()
@@ -139,8 +139,8 @@ class MlflowTracker:
         path = str(folder.resolve())
         tags = {"folder": text_of(path, LONGEST_TAG), "mlflow.source.name": DEFAULT_EXPERIMENT}
         run = self.client.create_run(self.experiment, run_name=folder.resolve().name[:LONGEST_NAME], tags=tags)
-        told = [Param(name_of(key), text_of(value, LONGEST_PARAMETER)) for key, value in settings.items()]
-        for some in batches(told, PARAMETERS):
+        parameters = [Param(name_of(key), text_of(value, LONGEST_PARAMETER)) for key, value in settings.items()]
+        for some in batches(parameters, PARAMETERS):
             self.client.log_batch(run.info.run_id, params=list(some))
         return run.info
 
@@ -179,10 +179,10 @@ def experiment_of(client: MlflowClient) -> str:
 def names_in(file: Path) -> list[str]:
     """The names of runs in `tracked.json`; none where there is no such file, or it is none of ours."""
     try:
-        told = json.loads(file.read_text(encoding="utf-8"))[MLFLOW]
+        names = json.loads(file.read_text(encoding="utf-8"))[MLFLOW]
     except (OSError, ValueError, LookupError, TypeError):
         return []
-    return [name for name in told if isinstance(name, str)] if isinstance(told, list) else []
+    return [name for name in names if isinstance(name, str)] if isinstance(names, list) else []
 
 
 def batches(some: Sequence[Any], most: int) -> Iterator[Sequence[Any]]:

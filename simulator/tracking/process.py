@@ -1,4 +1,4 @@
-"""A tracker in a process of its own, for the command: opened while the sweep runs, told while its figures are drawn."""
+"""A tracker in a process of its own, for the command: opened while the sweep runs, at work while figures are drawn."""
 
 import json
 import os
@@ -31,24 +31,24 @@ class Tracking:
         if self.process and is_own(self.name) and not self.answer():
             raise ConfigError(f"{OPTION}{self.name}: must return a tracker, but ends the process")
 
-    def tell(self, folder: Path) -> None:
-        """The sweep in a folder has ended; does not wait."""
-        self.ask(tell=str(folder.resolve()))
+    def log(self, folder: Path) -> None:
+        """Log the sweep in a folder, which has ended; does not wait."""
+        self.ask(log=str(folder.resolve()))
 
     def end(self, folder: Path, say: Callable[[str], None]) -> None:
-        """The figures of the sweep in a folder are drawn; wait until all is told, and say what the tracker says."""
+        """The figures of the sweep in a folder are drawn; wait until all is logged, and say what the tracker says."""
         if self.process is None:
             return
         self.ask(end=str(folder.resolve()))
-        slow = f"{OPTION}{self.name}: is still being told; Ctrl-C leaves the rest to the same command"
+        slow = f"{OPTION}{self.name}: is still logging; Ctrl-C leaves the rest to the same command"
         with (
             said_if_slow(slow, PATIENCE),
             suppress(ConfigError),  # its process has said so
         ):
-            while told := self.answer():
-                if "ended" in told:
-                    if told["ended"]:
-                        say(told["ended"])
+            while answer := self.answer():
+                if "ended" in answer:
+                    if answer["ended"]:
+                        say(answer["ended"])
                     return
             warnings.warn(f"{OPTION}{self.name}: its process died; {LATER}", UserWarning, stacklevel=2)
 
@@ -62,10 +62,10 @@ class Tracking:
     def answer(self) -> dict[str, str]:
         """Its next answer; nothing where it has died. Raises ConfigError where it refused the tracker."""
         line = self.process.stdout.readline() if self.process and self.process.stdout else ""
-        told: dict[str, str] = json.loads(line) if line else {}
-        if "refused" in told:
-            raise ConfigError(told["refused"])
-        return told
+        answer: dict[str, str] = json.loads(line) if line else {}
+        if "refused" in answer:
+            raise ConfigError(answer["refused"])
+        return answer
 
     def close(self) -> None:
         """End the process, whatever it is doing."""
@@ -85,7 +85,7 @@ class Tracking:
 def tracking(name: str | None, *, work: bool = True) -> Iterator[Tracking]:
     """A tracker of this name at work while the block runs, if there is a name. Raises ConfigError where that is wrong.
 
-    work: whether it will be told anything at all.
+    work: whether there will be anything to log.
     """
     if name is not None:
         check(name)

@@ -14,11 +14,11 @@ AWKWARD = ("", ".", "..", "...", "/", "a//b", "./a", "a/", "-u-", "-u2f-", "a-b"
 
 @pytest.mark.parametrize("name", [*HOSTILE, *AWKWARD])
 def test_mlflow_takes_every_name_and_it_can_be_read_back(name: str) -> None:
-    told = name_of(name)
-    _validate_metric_name(told)
-    _validate_param(told, "1")
-    assert len(told) <= LONGEST_NAME
-    assert read_name(told) == name or len(name) > 200
+    taken = name_of(name)
+    _validate_metric_name(taken)
+    _validate_param(taken, "1")
+    assert len(taken) <= LONGEST_NAME
+    assert read_name(taken) == name or len(name) > 200
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"]), max_size=30), st.text(max_size=30))

@@ -17,7 +17,7 @@ from simulator.storage.tables import COLUMNS
 from simulator.sweeps.sweep import Sweep
 from simulator.tracking import mlflow_rows
 from simulator.tracking.choose import open_tracker
-from simulator.tracking.telling import settings_in, tell_end, tell_runs
+from simulator.tracking.log_sweep import log_end, log_runs, settings_in
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of SQLAlchemy, which MLflow meets
 
@@ -26,11 +26,11 @@ STRANGE = "gpo-<b>\x1b[31m\n" + 300 * "x"
 FACTS = ("wall_seconds", "device", "engine", "simulator_version", "results_source", "reference_sha256", "status")
 
 
-def told(folder: Path) -> None:
+def logged(folder: Path) -> None:
     """Tell MLflow of a folder, as a new process would."""
     chosen = open_tracker("mlflow")
-    tell_runs(chosen, folder)
-    assert "mlflow.db, experiment" in tell_end(chosen, folder)
+    log_runs(chosen, folder)
+    assert "mlflow.db, experiment" in log_end(chosen, folder)
 
 
 def runs_there(experiment: str = "alignment-simulator") -> tuple[Run, dict[str, Run]]:
@@ -64,7 +64,7 @@ def curve(rows: pd.DataFrame) -> dict[str, list[tuple[int, float]]]:
 
 @pytest.mark.usefixtures("store")
 def test_everything_that_the_tables_say_of_a_run_is_there(folder: Path) -> None:
-    told(folder)
+    logged(folder)
     runs, curves = (pd.read_parquet(folder / f"{name}.parquet") for name in ("runs", "curves"))
     parent, below = runs_there()
     assert len(below) == len(runs) > 10
@@ -117,15 +117,15 @@ def contents(store: Path, experiment: str) -> dict[str, list[tuple[Any, ...]]]:
         **dict.fromkeys(("tags", "params"), "name, key, value"),
         **dict.fromkeys(("metrics", "latest_metrics"), "name, key, value, step, is_nan, timestamp = end_time"),
     }
-    told = {}
+    rows = {}
     with sqlite3.connect(store) as base:
         for table, columns in asked.items():
             join = "" if table == "runs" else f"join {table} using (run_uuid)"
             place = f"where experiment_id = (select experiment_id from experiments where name = '{experiment}')"
             below = "and run_uuid in (select run_uuid from tags where key = 'mlflow.parentRunId')"
-            told[table] = sorted(base.execute(f"select {columns} from runs {join} {place} {below}"), key=repr)
-    told["tags"] = [row for row in told["tags"] if row[1] != "mlflow.parentRunId"]
-    return told
+            rows[table] = sorted(base.execute(f"select {columns} from runs {join} {place} {below}"), key=repr)
+    rows["tags"] = [row for row in rows["tags"] if row[1] != "mlflow.parentRunId"]
+    return rows
 
 
 @pytest.mark.slow("all runs")
@@ -143,9 +143,9 @@ def test_the_rows_are_those_of_log_batch(
         chosen = open_tracker("mlflow")
         assert chosen.tracker.writer is not None
         chosen.tracker.writer = chosen.tracker.writer if direct else None
-        tell_runs(chosen, folder)
+        log_runs(chosen, folder)
         below.append({(run_id, status) for run_id, _, status in chosen.tracker.children()})
-        (folder / "tracked.json").unlink()  # another experiment is told of it for the first time
+        (folder / "tracked.json").unlink()  # another experiment gets it for the first time
     assert below[0] == below[1] >= {(STRANGE, "FINISHED")}
     direct, calls = (contents(store, experiment) for experiment in ("direct", "calls"))
     assert len(direct["runs"]) == min(count, len(pd.read_parquet(folder / "runs.parquet")))
@@ -172,7 +172,7 @@ def test_a_store_that_keeps_runs_otherwise_is_told_by_calls(folder: Path, monkey
         monkeypatch.setitem(mlflow_rows.COLUMNS, "SqlParam", columns)
         assert open_tracker("mlflow").tracker.writer is None
     assert mlflow_rows.writer_of(object()) is None
-    told(folder)
+    logged(folder)
     _, below = runs_there()
     assert len(next(iter(below.values())).data.params) > 90
 
@@ -188,13 +188,13 @@ def keep_runs(folder: Path, which: range) -> None:
 def test_a_sweep_that_goes_on_is_there_once(folder: Path, results: Path, store: Path) -> None:
     planted(folder)
     keep_runs(folder, range(3))
-    told(folder)
+    logged(folder)
     parent, before = runs_there()
     assert (len(before), parent.info.status) == (3, "FAILED")
     for name in ("runs", "curves"):  # the same command again: all runs, and none failed this time
         (folder / f"{name}.parquet").write_bytes((results / f"{name}.parquet").read_bytes())
     for _ in range(2):
-        told(folder)
+        logged(folder)
         again, after = runs_there()
         assert (again.info.run_id, again.info.status) == (parent.info.run_id, "FINISHED")
         assert set(after) == set(pd.read_parquet(folder / "runs.parquet")["run_id"])
@@ -202,19 +202,19 @@ def test_a_sweep_that_goes_on_is_there_once(folder: Path, results: Path, store: 
         name for name, run in before.items() if run.info.status == "FAILED"
     }
     assert {run.info.status for run in after.values()} == {"FINISHED"}
-    store.unlink()  # a store that was never told of it
-    told(folder)
+    store.unlink()  # a store that never had it
+    logged(folder)
     assert set(runs_there()[1]) == set(after)
 
 
 @pytest.mark.usefixtures("store")
 def test_a_run_of_which_writing_was_interrupted_is_replaced(folder: Path) -> None:
     keep_runs(folder, range(2))
-    told(folder)
+    logged(folder)
     _, below = runs_there()
     half = next(iter(below.values()))
     MlflowClient().update_run(half.info.run_id, status="RUNNING")
-    told(folder)
+    logged(folder)
     _, again = runs_there()
     assert [name for name in below if below[name].info.run_id != again[name].info.run_id] == [half.data.tags["run_id"]]
 
@@ -229,13 +229,13 @@ def test_page_and_figures_are_artefacts_of_the_sweep(folder: Path) -> None:
     for page in ("one", "two"):
         (folder / "report.sha256").write_text(page)
         (folder / "report.html").write_text(page)
-        told(folder)
+        logged(folder)
         parent, _ = runs_there()
         place = Path(parent.info.artifact_uri)
         assert sorted(path.relative_to(place).as_posix() for path in place.rglob("*") if path.is_file()) == files
         assert (place / "report.html").read_text() == page
     (place / "report.html").unlink()
-    told(folder)
+    logged(folder)
     assert not (place / "report.html").exists()  # what has not changed is not written again
 
 
@@ -244,12 +244,12 @@ def test_the_users_own_settings_say_where(folder: Path, store: Path, monkeypatch
     place = store.rename(folder / "mlflow.db")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{place}")
     monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "mine")
-    told(folder)
+    logged(folder)
     assert len(runs_there("mine")[1]) == 1
     assert not store.exists()
     monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", "0")
     (folder / "tracked.json").write_text("no JSON")
-    told(folder)
+    logged(folder)
     assert len(runs_there("Default")[1]) == 1
 
 

@@ -1,4 +1,4 @@
-"""A tracker in a process of its own: what it is told, says and breaks; and that nothing of it leaves the machine."""
+"""A tracker in a process of its own: what it logs, says and breaks; and that nothing of it leaves the machine."""
 
 import os
 import socket
@@ -88,13 +88,13 @@ def _mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "beside.py").write_text("ZERO = 0\n")
 
 
-def told(name: str, *folders: Path) -> list[str]:
+def answers(name: str, *folders: Path) -> list[str]:
     """What a tracker says of some folders."""
     said: list[str] = []
     with tracking(name) as at_work:
         at_work.await_own()
         for folder in folders:
-            at_work.tell(folder)
+            at_work.log(folder)
             at_work.end(folder, said.append)
     assert at_work.process is not None
     assert at_work.process.poll() is not None
@@ -105,7 +105,7 @@ def test_one_of_the_users_own_is_told_of_one_sweep_after_another(
     folder: Path, results: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     count = len(pd.read_parquet(folder / "runs.parquet"))
-    assert told("mine.py:tracker", folder, results) == [
+    assert answers("mine.py:tracker", folder, results) == [
         f"{count} runs of {each.name}, finished, {tmp_path.name}" for each in (folder, results)
     ]
     out, error = capfd.readouterr()
@@ -124,20 +124,19 @@ def test_one_that_is_none_is_refused_before_the_sweep(name: str, said: str) -> N
 
 @pytest.mark.slow
 def test_one_that_raises_is_a_warning(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    assert told("mine.py:raises", folder) == []
+    assert answers("mine.py:raises", folder) == []
     error = capfd.readouterr().err.splitlines()
     assert error[1:] == [
         "warning: --track mine.py:raises: its method finished failed (ValueError, line 24: no room); nothing else "
-        "depends on it, and the same command tells it what is missing"
+        "depends on it, and the same command logs what is missing"
     ]
 
 
 def test_one_that_dies_is_a_warning(folder: Path) -> None:
     with heard() as warned:
-        assert told("mine.py:dies", folder) == []
+        assert answers("mine.py:dies", folder) == []
     assert warned == [
-        "--track mine.py:dies: its process died; nothing else depends on it, and the same command tells it what is "
-        "missing"
+        "--track mine.py:dies: its process died; nothing else depends on it, and the same command logs what is missing"
     ]
 
 
@@ -150,9 +149,9 @@ def test_one_that_takes_long_is_told_of_and_ends_with_the_command(
     with heard() as warned, tracking("mine.py:slow") as at_work:
         at_work.await_own()
         at_work.ask(end=str(folder))
-        with said_if_slow("is still being told", 0.05):
+        with said_if_slow("is still logging", 0.05):
             time.sleep(0.2)
-    assert warned == ["is still being told"]
+    assert warned == ["is still logging"]
     assert time.monotonic() - began < 30
     assert at_work.process is not None
     assert at_work.process.returncode != 0  # it was killed
@@ -161,7 +160,7 @@ def test_one_that_takes_long_is_told_of_and_ends_with_the_command(
 def test_without_a_name_there_is_nothing(folder: Path) -> None:
     with tracking(None) as at_work:
         at_work.await_own()
-        at_work.tell(folder)
+        at_work.log(folder)
         at_work.end(folder, pytest.fail)
     assert at_work.process is None
 

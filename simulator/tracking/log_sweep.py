@@ -1,4 +1,4 @@
-"""A tracker is told of a sweep that has ended: what the tables of its result folder say, each run once."""
+"""Log a sweep that has ended to a tracker: what the tables of its result folder hold, each run once."""
 
 import tomllib
 import warnings
@@ -17,12 +17,12 @@ from simulator.storage.layout import ResultFolder
 from simulator.tracking.choose import LATER, Chosen, choose
 from simulator.tracking.tracker import Tracker
 
-MOST = 500  # runs that are told of at a time
+MOST = 500  # runs that are logged at a time
 FAILURES = (ConfigError, OSError, ArrowException)  # of a tracker, and of the folder
 
 
-def tell_runs(chosen: Chosen, path: Path) -> None:
-    """Tell a tracker of the runs in a folder, but those that it knows. Raises one of FAILURES."""
+def log_runs(chosen: Chosen, path: Path) -> None:
+    """Log the runs in a folder, but for those that the tracker has. Raises one of FAILURES."""
     folder = ResultFolder(path=path)
     with chosen.errors_named("its method begin failed"):
         known = set(chosen.tracker.begin(path, settings_in(folder)) or ())
@@ -34,35 +34,35 @@ def tell_runs(chosen: Chosen, path: Path) -> None:
             chosen.tracker.finished(some, of_them)
 
 
-def tell_end(chosen: Chosen, path: Path) -> str:
-    """Tell a tracker that this is all; what it has to say. Raises one of FAILURES."""
+def log_end(chosen: Chosen, path: Path) -> str:
+    """Log that this is all, and return the line that the tracker has for the user. Raises one of FAILURES."""
     ends = pd.read_parquet(ResultFolder(path=path).runs, columns=["status"])["status"]
     with chosen.errors_named("its method end failed"):
         return str(chosen.tracker.end(path, "failed" if "failed" in set(ends) else "finished") or "")
 
 
 @contextmanager
-def told_when_ended(tracker: Tracker | str | None, path: Path) -> Iterator[None]:
-    """Tell a tracker, if there is one, of the sweep that the block runs into a folder, also where some runs failed.
+def logged_when_ended(tracker: Tracker | str | None, path: Path) -> Iterator[None]:
+    """Log the sweep that the block runs into a folder, if there is a tracker; also where some runs failed.
 
-    What it raises is warned of. Raises ConfigError, before the block, where it is no tracker.
+    An error of the tracker becomes a warning. Raises ConfigError, before the block, where it is no tracker.
     """
     chosen = choose(tracker) if tracker is not None else None
     try:
         yield
     except SweepError:
         if chosen and ResultFolder(path=path).checksums.exists():
-            tell_all(chosen, path)
+            log_all(chosen, path)
         raise
     if chosen:
-        tell_all(chosen, path)
+        log_all(chosen, path)
 
 
-def tell_all(chosen: Chosen, path: Path) -> None:
-    """Tell a tracker all of a sweep that has ended; where that fails, a warning says so."""
+def log_all(chosen: Chosen, path: Path) -> None:
+    """Log all of a sweep that has ended; where that fails, a warning says so."""
     try:
-        tell_runs(chosen, path)
-        tell_end(chosen, path)
+        log_runs(chosen, path)
+        log_end(chosen, path)
     except FAILURES as error:
         warnings.warn(f"{error}; {LATER}", UserWarning, stacklevel=2)
 
