@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 
-from cyclopts import App, CycloptsError, Parameter
+from cyclopts import App, CycloptsError, Parameter, UnusedCliTokensError
 
 
 def hidden_package() -> str:
@@ -265,6 +265,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
     except BrokenPipeError:
         return 141
+    except UnusedCliTokensError as error:
+        from simulator.execution.console import left_over
+
+        print_error(ValueError(left_over(error.unused_tokens or [])))
+        return 2
     except Exception as error:
         code = 2 if isinstance(error, CycloptsError) else exit_code(error)
         if code is None:

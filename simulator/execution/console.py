@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -131,3 +132,13 @@ def schema() -> None:
     from simulator.sweeps.json_schema import schema_text
 
     say(*schema_text().split("\n"))
+
+
+def left_over(words: Sequence[str]) -> str:
+    """What to answer where no option of a command takes these words of its command line."""
+    options = [word for word in words if word.startswith("--")]
+    if options:
+        return f"{options[0]}: needs a value"
+    text = " ".join(words)
+    hint = f"keys of the sweep follow --set: --set {text}" if all("=" in word for word in words) else "see --help"
+    return f"{text}: is no argument of this command; {hint}"

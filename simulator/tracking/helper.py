@@ -102,6 +102,8 @@ def main(name: str) -> None:
 if __name__ == "__main__":
     try:
         main(sys.argv[1])
+    except BrokenPipeError:
+        pass  # the command has ended, and nobody waits
     except Exception as error:  # one that nobody foresaw
         print_warning(f"{OPTION}{sys.argv[1]}: {error!r}; {LATER}")
     os._exit(0)

@@ -80,6 +80,12 @@ def test_a_dry_run_prints_the_plan_and_does_nothing(
         (["sweep", "--workers", "0"], "--workers 0: must be at least 1"),
         (["sweep", "--device", "tpu"], 'Invalid value "tpu" for --device'),
         (["sweep", "--dyr-run"], "Did you mean --dry-run?"),
+        (
+            ["sweep", "quickstart", "data.pairs=3", "x=2"],
+            "data.pairs=3 x=2: is no argument of this command; keys of the sweep follow --set: --set data.pairs=3 x=2",
+        ),
+        (["reproduce", "gpo", "more"], "more: is no argument of this command; see --help"),
+        (["sweep", "quickstart", "--out"], "--out: needs a value"),
         (["swep"], 'Did you mean "sweep"?'),
         (["report", "nowhere"], "nowhere: is no result directory"),
         (["losses", "--picture", "losses.docx"], "losses.docx: must end in .png"),

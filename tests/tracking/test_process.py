@@ -101,7 +101,7 @@ def answers(name: str, *folders: Path) -> list[str]:
     return said
 
 
-def test_one_of_the_users_own_is_told_of_one_sweep_after_another(
+def test_one_sweep_after_another_is_logged_to_one_of_the_users_own(
     folder: Path, results: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     count = len(pd.read_parquet(folder / "runs.parquet"))
@@ -141,7 +141,7 @@ def test_one_that_dies_is_a_warning(folder: Path) -> None:
 
 
 @pytest.mark.slow
-def test_one_that_takes_long_is_told_of_and_ends_with_the_command(
+def test_one_that_takes_long_is_mentioned_and_ends_with_the_command(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(process, "PATIENCE", 0.05)
@@ -155,6 +155,20 @@ def test_one_that_takes_long_is_told_of_and_ends_with_the_command(
     assert time.monotonic() - began < 30
     assert at_work.process is not None
     assert at_work.process.returncode != 0  # it was killed
+
+
+def test_one_whose_command_has_ended_says_nothing() -> None:
+    nobody, answers_to = os.pipe()
+    os.close(nobody)
+    command = [sys.executable, "-m", "simulator.tracking.helper", "mine.py:tracker"]
+    environment = {**os.environ, "PYTHONPATH": str(process.SOURCE)}
+    try:
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, stdout=answers_to, stderr=subprocess.PIPE, env=environment, check=True
+        )
+    finally:
+        os.close(answers_to)
+    assert done.stderr == b""
 
 
 def test_without_a_name_there_is_nothing(folder: Path) -> None:
