@@ -136,9 +136,6 @@ def schema() -> None:
 
 def left_over(words: Sequence[str]) -> str:
     """What to answer where no option of a command takes these words of its command line."""
-    options = [word for word in words if word.startswith("--")]
-    if options:
-        return f"{options[0]}: needs a value"
     text = " ".join(words)
     hint = f"keys of the sweep follow --set: --set {text}" if all("=" in word for word in words) else "see --help"
     return f"{text}: is no argument of this command; {hint}"

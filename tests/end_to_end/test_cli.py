@@ -85,7 +85,6 @@ def test_a_dry_run_prints_the_plan_and_does_nothing(
             "data.pairs=3 x=2: is no argument of this command; keys of the sweep follow --set: --set data.pairs=3 x=2",
         ),
         (["reproduce", "gpo", "more"], "more: is no argument of this command; see --help"),
-        (["sweep", "quickstart", "--out"], "--out: needs a value"),
         (["swep"], 'Did you mean "sweep"?'),
         (["report", "nowhere"], "nowhere: is no result directory"),
         (["losses", "--picture", "losses.docx"], "losses.docx: must end in .png"),
