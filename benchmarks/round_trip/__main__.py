@@ -44,7 +44,7 @@ def round_trip(folder: Path, sweep: Sweep) -> None:
     train_settings, data = sweep.train, sweep.data
     how = {"steps": train_settings.steps, "batch": train_settings.batch, "learning_rate": train_settings.learning_rate}
     how["tokens"] = sweep.world.response_length
-    for seed in range(sweep.sweep.seeds):
+    for seed in sweep.sweep.seed_values:
         pairs = pairs_of(export, seed, data.pairs)
         for loss in sweep.sweep.loss:
             models = []

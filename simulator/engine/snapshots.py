@@ -62,10 +62,10 @@ class Saver:
             try:
                 self.path.unlink(missing_ok=True)
             except OSError as error:
-                told = (
+                text = (
                     f"{self.path}: cannot be removed ({error.strerror or error}); {remedy(error)}, or remove it later"
                 )
-                warnings.warn(told, UserWarning, stacklevel=2)
+                warnings.warn(text, UserWarning, stacklevel=2)
 
 
 def fingerprint(tensors: Tensors) -> str:
@@ -88,8 +88,8 @@ def read_state(content: bytes, of: Mapping[str, str]) -> dict[str, Tensor] | Non
     try:
         tensors = load(content)
         length = int.from_bytes(content[:8], "little")
-        told = json.loads(content[8 : 8 + length])["__metadata__"]
-        ours = json.loads(told["of"]) == dict(of) and told["sha256"] == fingerprint(tensors)
+        about = json.loads(content[8 : 8 + length])["__metadata__"]
+        ours = json.loads(about["of"]) == dict(of) and about["sha256"] == fingerprint(tensors)
     except (SafetensorError, ValueError, KeyError, TypeError):
         return None
     return tensors if ours else None

@@ -17,6 +17,7 @@ import numpy as np
 
 from simulator.common.errors import ConfigError, nearest
 from simulator.common.text_encoding import without_mark
+from simulator.common.user_files import user_path
 from simulator.languages import ngram
 from simulator.languages.language import Array, fill_after_end
 from simulator.languages.reviews import NAME as REVIEWS
@@ -118,7 +119,8 @@ def text_bytes(name: str) -> int:
     """The size of the text file of this name; 0 where there is none."""
     if name == REVIEWS:
         return len(reviews())
-    return Path(name).stat().st_size if name and Path(name).is_file() else 0
+    path = user_path(name)
+    return path.stat().st_size if name and path.is_file() else 0
 
 
 def read_text(name: str) -> bytes:
@@ -126,7 +128,7 @@ def read_text(name: str) -> bytes:
     key = f"world.language.text = {name}"
     if name == REVIEWS:
         return reviews()
-    path = Path(name)
+    path = user_path(name)
     try:
         if path.exists() and not path.is_file():
             raise ConfigError(f"{key}: is {'a folder' if path.is_dir() else 'no regular file'}; name a text file")

@@ -77,7 +77,7 @@ def value_of(pairs: Pairs, name: str) -> Tensor:
 
 
 def with_errors_named(user: UserFunction, function: Callable[[Any], Any]) -> Callable[[Any], Tensor]:
-    """The function with its errors told as those of the user's loss."""
+    """The function with its errors as those of the user's loss."""
 
     def call(given: Any) -> Tensor:
         with user.errors_named("raises"), isolated():
@@ -163,9 +163,9 @@ def caution(objective: Objective, own: Hyperparameters) -> str:
         return ""
     if slope < 0:
         return ""
-    told = ", ".join(f"{name} = {value:g}" for name, value in own.items() if isinstance(value, float))
+    at = ", ".join(f"{name} = {value:g}" for name, value in own.items() if isinstance(value, float))
     then = "training first pushes margins down" if slope > 0 else "nothing pushes margins up where training starts"
-    return f"loss {objective.name}{f' at {told}' if told else ''} has {what} {slope:+.3g} where it starts: {then}"
+    return f"loss {objective.name}{f' at {at}' if at else ''} has {what} {slope:+.3g} where it starts: {then}"
 
 
 def start_slopes(objective: Objective, beta: float = 1.0, own: Hyperparameters | None = None) -> tuple[float, float]:

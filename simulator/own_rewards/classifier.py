@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from simulator.common.errors import ConfigError, nearest, short
+from simulator.common.user_files import user_path
 from simulator.own_rewards.function import KEPT, texts_of
 from simulator.own_rewards.source import CLASSIFIER, KEY
 from simulator.own_rewards.trial import Sizes, examples
@@ -53,7 +54,7 @@ def find_classifier(name: str, beside: Path | None) -> FoundClassifier:
     places = dict.fromkeys(folder.resolve() for folder in (beside, Path()) if folder is not None)
     for file, label in whole:
         for place in places:
-            folder = place / file
+            folder = place / user_path(file)
             if file and is_folder(folder):
                 found = FoundClassifier(name=name, folder=folder, label=label, files_hash="")
                 return FoundClassifier(name=name, folder=folder, label=label, files_hash=hash_of_folder(found))
@@ -206,8 +207,8 @@ def label_row(found: FoundClassifier, names: list[str]) -> int | None:
     plain = [name.lower() for name in names]
     if found.label:
         if found.label.lower() not in plain:
-            told = ", ".join(short(name) for name in names[:20])
-            raise found.error(f"has no label {short(found.label)}; it has {told}{nearest(found.label, names)}")
+            labels = ", ".join(short(name) for name in names[:20])
+            raise found.error(f"has no label {short(found.label)}; it has {labels}{nearest(found.label, names)}")
         return plain.index(found.label.lower()) if len(names) > 1 else None
     if len(names) == 1:
         return None

@@ -1,6 +1,6 @@
 """Gold rewards of the user's own, found, tried and kept as long as their files do not change."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from gold_rewards import GoldReward
@@ -16,15 +16,6 @@ TRIED: dict[tuple[str, str, Sizes], FunctionReward] = {}  # by name and the hash
 MOST_TRIED = 8
 
 
-@dataclass(frozen=True, kw_only=True)
-class OwnReward:
-    """A gold reward of the user's own: the SHA-256 of what it is made of, and its function, where it is one."""
-
-    reward: GoldReward
-    code_hash: str
-    function: UserFunction | None = None
-
-
 def code_hash(name: str, source: CodeSource) -> str:
     """The SHA-256 of what a gold reward of the user's own is made of. Raises ConfigError."""
     if name.startswith(CLASSIFIER):
@@ -34,13 +25,12 @@ def code_hash(name: str, source: CodeSource) -> str:
     return user_function(name, source).code_hash
 
 
-def own_reward(name: str, source: CodeSource, sizes: Sizes) -> OwnReward:
+def own_reward(name: str, source: CodeSource, sizes: Sizes) -> GoldReward:
     """A gold reward of the user's own, tried in a world of these sizes. Raises ConfigError."""
     if name.startswith(CLASSIFIER):
         from simulator.own_rewards.classifier import classifier_reward, find_classifier
 
-        found = find_classifier(name, source.base_folder)
-        return OwnReward(reward=classifier_reward(found, sizes), code_hash=found.files_hash)
+        return classifier_reward(find_classifier(name, source.base_folder), sizes)
     user = user_function(name, source)
     key = name, user.code_hash, sizes
     if key not in TRIED or TRIED[key].user is not user:
@@ -50,7 +40,7 @@ def own_reward(name: str, source: CodeSource, sizes: Sizes) -> OwnReward:
         while len(TRIED) >= MOST_TRIED:
             TRIED.pop(next(iter(TRIED)))
         TRIED[key] = replace(reward, remembers=exact)
-    return OwnReward(reward=TRIED[key], code_hash=user.code_hash, function=user)
+    return TRIED[key]
 
 
 def user_function(name: str, source: CodeSource) -> UserFunction:
@@ -74,8 +64,4 @@ def load_in_time(name: str, path: Path) -> UserFunction:
         with time_limit(SECONDS):
             return load_function(name, path, KEY)
     except TooLongError:
-        pass
-    except ConfigError as error:
-        if TooLongError.__name__ not in str(error):
-            raise
-    raise ConfigError(f"{KEY}{name}: {path.name} cannot be loaded: it took more than {SECONDS:g} s")
+        raise ConfigError(f"{KEY}{name}: {path.name} cannot be loaded: it took more than {SECONDS:g} s") from None

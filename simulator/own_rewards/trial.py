@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from simulator.common.errors import ConfigError
 from simulator.networks.architecture import FILL
 from simulator.user_code.loading import UserFunction
 from simulator.user_code.time_limit import TooLongError, time_limit
@@ -59,11 +58,7 @@ def examine(score: Score, user: UserFunction, sizes: Sizes) -> bool:
         with isolated(), time_limit(SECONDS):
             return _examine(score, user, prompts, responses)
     except TooLongError:
-        pass
-    except ConfigError as error:
-        if TooLongError.__name__ not in str(error):
-            raise
-    raise user.error(f"does not return: {TRIED} responses took more than {SECONDS:g} s")
+        raise user.error(f"does not return: {TRIED} responses took more than {SECONDS:g} s") from None
 
 
 def _examine(score: Score, user: UserFunction, prompts: Array, responses: Array) -> bool:

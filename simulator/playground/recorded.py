@@ -44,7 +44,7 @@ def python_runs(
 ) -> dict[str, Any]:
     """How Python trains what the page trains; `say` is told of what takes long."""
     say("training in Python what the page compares with; it takes about a minute")
-    ends = ends_of(world, list(LOSSES), sweep.sweep.beta, min(SEEDS, sweep.sweep.seeds))
+    ends = ends_of(world, list(LOSSES), sweep.sweep.beta, min(SEEDS, len(sweep.sweep.seed_values)))
     expects = []
     for number, each in enumerate(questions, start=1):
         say(f"training in Python the answers of lesson {number} of {len(questions)}")

@@ -214,7 +214,7 @@ def usable_pairs(name: str, world: World) -> FilePairs:
     )
 
 
-def told_of(found: FilePairs) -> str:
+def reasons_of(found: FilePairs) -> str:
     """How many pairs cannot be used, and why; nothing where all can."""
     return "; ".join(f"{count:,} ({count / found.count:.0%}) with {why}" for why, count in found.refused.items())
 
@@ -223,21 +223,21 @@ def enough_pairs(name: str, pairs: int, world: World) -> FilePairs:
     """The pairs of a file that a world can use. Raises ConfigError where they are fewer than `pairs`."""
     found = read_pairs(name, world)
     if (usable := len(found.rows)) < pairs:
-        told = f" ({told_of(found)})" if found.refused else ""
+        why = f" ({reasons_of(found)})" if found.refused else ""
         raise ConfigError(
             f"data.pairs = {pairs}: {name} has {found.count:,} {'pairs' if found.count > 1 else 'pair'}, of which this "
-            f"world can use {usable:,}{told}; data.pairs={usable} trains on those"
+            f"world can use {usable:,}{why}; data.pairs={usable} trains on those"
         )
     return found
 
 
 def check_pairs_file(name: str, pairs: int, world: World) -> list[str]:
-    """What to tell of a file whose first `pairs` usable pairs are trained on. Raises ConfigError where it has fewer."""
+    """What to warn of in a file whose first `pairs` usable pairs are trained on. Raises ConfigError."""
     found = enough_pairs(name, pairs, world)
-    told = f"{KEY}{name}: of {found.count:,} pairs some are left out: {told_of(found)}" if found.refused else ""
+    left_out = f"{KEY}{name}: of {found.count:,} pairs some are left out: {reasons_of(found)}" if found.refused else ""
     identical = found.identical(pairs)
     alike = f"{KEY}{name}: {identical:.1%} of the pairs are two identical responses, and say nothing" * (identical > 0)
-    return [*filter(None, (told, alike))]
+    return [*filter(None, (left_out, alike))]
 
 
 def file_preferences(name: str, pairs: int, world: World) -> Preferences:

@@ -16,12 +16,12 @@ from simulator.settings.table import (
 
 def field_of(parameter: Parameter) -> Any:
     """The type and the default of a parameter of an objective."""
-    told = Field(description=parameter.about)
+    described = Field(description=parameter.about)
     if parameter.words:
-        return Annotated[Literal[parameter.words], told], parameter.default
+        return Annotated[Literal[parameter.words], described], parameter.default
     kind, default = (int, int(parameter.default)) if parameter.whole else (float, float(parameter.default))
     least, most = kind(parameter.least), kind(parameter.most)
-    return Annotated[kind, Field(ge=least, le=most), told], default
+    return Annotated[kind, Field(ge=least, le=most), described], default
 
 
 class ObjectiveTables(Table):

@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from simulator.common.errors import ConfigError, nearest, short
+from simulator.common.user_files import user_path
 from simulator.settings.table import TEXT, path_like
 
 PARQUET, LINES = ".parquet", (".jsonl", ".json")
@@ -34,7 +35,7 @@ PairsFile = Annotated[
 
 def file_of(name: str) -> Path:
     """The file of this name. Raises ConfigError where there is none, or it is too large, or of another kind."""
-    path, key = Path(name), f"data.file = {name}"
+    path, key = user_path(name), f"data.file = {name}"
     try:
         if not path.exists():
             there = [other.name for other in path.parent.glob("*") if other.suffix in (PARQUET, *LINES)]

@@ -2,7 +2,7 @@
 
 import itertools
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
@@ -63,9 +63,9 @@ class GridCell:
         """The name of the objective."""
         return self.objective.name if self.objective else None
 
-    def runs(self, seeds: int, kappa: float | None) -> Iterator["Run"]:
+    def runs(self, seeds: Iterable[int], kappa: float | None) -> Iterator["Run"]:
         """A run for each beta and seed."""
-        for beta, seed in itertools.product(self.betas, range(seeds)):
+        for beta, seed in itertools.product(self.betas, seeds):
             yield Run(cell=self, beta=beta, kappa=kappa, seed=seed)
 
 
@@ -111,9 +111,9 @@ class Run:
     @cached_property
     def run_id(self) -> str:
         """A name that two runs share only if every setting of theirs is equal."""
-        told = [self.method, self.loss, None if self.beta is None else f"{self.beta:g}", str(self.seed)]
+        parts = [self.method, self.loss, None if self.beta is None else f"{self.beta:g}", str(self.seed)]
         named = digest([self.method, self.loss, self.beta, self.seed, self.cell.settings_digest])
-        return "-".join([*filter(None, told), named])
+        return "-".join([*filter(None, parts), named])
 
     def columns(self) -> dict[str, Any]:
         """What every record of the run says of it: the settings that vary, and kappa of its loss."""

@@ -96,9 +96,9 @@ def rows_of(runs: Sequence[Run], ends: Sequence[Mapping[str, Any]]) -> pd.DataFr
     """One row a run: every setting of it, and how it ended."""
     nothing = {"diverged_at": None, "reason": None}
     settings = {key: flat_settings(each) for key, each in {id(run.settings): run.settings for run in runs}.items()}
-    told = [
+    rows = [
         run.columns() | settings[id(run.settings)] | nothing | dict(end) for run, end in zip(runs, ends, strict=True)
     ]
     whole = dict.fromkeys(["seed", "pairs", "diverged_at"], "Int64")
-    table = pd.DataFrame(told)
-    return table.astype(whole | {"loss": "str", "beta": "float64", "reason": "str"}) if told else table
+    table = pd.DataFrame(rows)
+    return table.astype(whole | {"loss": "str", "beta": "float64", "reason": "str"}) if rows else table

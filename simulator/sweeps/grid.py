@@ -58,7 +58,7 @@ def expand(sweep: Sweep) -> list[Run]:
     """
     cells = list(cells_of(sweep))
     kappas: dict[tuple[Any, ...], float | None] = {}
-    return [run for cell in cells for run in cell.runs(sweep.sweep.seeds, kappa_of(cell, kappas))]
+    return [run for cell in cells for run in cell.runs(sweep.sweep.seed_values, kappa_of(cell, kappas))]
 
 
 def cells_of(sweep: Sweep) -> Iterator[GridCell]:
@@ -81,7 +81,7 @@ def cells_of(sweep: Sweep) -> Iterator[GridCell]:
                     seen.add(place)
                     yield cell
                     members = settings.proxy.members if cell.proxies else members
-        proxies += members * grid.seeds
+        proxies += members * len(grid.seed_values)
         if proxies > PROXY_LIMIT:
             raise ConfigError(
                 f"[sweep]: the grid needs more than {PROXY_LIMIT:,} proxies; lower proxy.members, sweep.seeds or the "

@@ -11,7 +11,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import tomli_w
-from pydantic import AfterValidator, Field, PrivateAttr, ValidationError, create_model, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    PlainValidator,
+    PrivateAttr,
+    ValidationError,
+    WithJsonSchema,
+    create_model,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
 
 from simulator.common.errors import ConfigError, short
 from simulator.methods import METHODS
@@ -26,7 +36,11 @@ from simulator.settings.toml import check_values, flatten, override, place, read
 from simulator.sweeps.sweep_files import aliases_in, find_sweep_file, origin, place_in_grid
 from simulator.user_code.loading import is_own
 
-RUN_LIMIT = 50_000
+RUN_LIMIT = 10_000_000
+SEED_LIMIT = 2**31
+SEEDS_RULE = (
+    "must be how many seeds there are, at least 1, or a list of different ones, such as [4, 5], each at least 0"
+)
 CELL_LIMIT = 512  # of methods, objectives and values of further axes: the grid without beta and seed
 LIST_LIMIT = 1_000
 LOSS_LIMIT = 100
@@ -66,6 +80,38 @@ Penalty = Annotated[float, Field(ge=0, le=1e12)]
 Hash = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
+def seed_list(value: object) -> int | tuple[int, ...]:
+    """How many seeds there are, from 0 on, or which: in rising order, and as a number where they are from 0 on."""
+    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= RUN_LIMIT:
+        return value
+    values = list(value) if isinstance(value, list | tuple) else []
+    whole = all(isinstance(one, int) and not isinstance(one, bool) and 0 <= one < SEED_LIMIT for one in values)
+    if not values or not whole or len({*values}) < len(values) or len(values) > RUN_LIMIT:
+        raise PydanticCustomError("seeds", SEEDS_RULE)
+    values.sort()
+    return len(values) if values == list(range(len(values))) else tuple(values)
+
+
+Seeds = Annotated[
+    int | tuple[int, ...],
+    PlainValidator(seed_list),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": 1, "maximum": RUN_LIMIT},
+                {
+                    "type": "array",
+                    "items": {"type": "integer", "minimum": 0, "maximum": SEED_LIMIT - 1},
+                    "minItems": 1,
+                    "maxItems": RUN_LIMIT,
+                    "uniqueItems": True,
+                },
+            ]
+        }
+    ),
+]
+
+
 class Grid(Table):
     """[sweep]. The grid: every method, its strengths, every seed, and every value of every further axis.
 
@@ -90,8 +136,8 @@ class Grid(Table):
         0.0,
     )
     """Of KL, for "rl", in deviations of gold to a nat."""
-    seeds: Annotated[int, Field(ge=1, le=RUN_LIMIT)] = 4
-    """Each is a fresh draw of pairs, labels and batches in the same world."""
+    seeds: Seeds = 4
+    """Each is a fresh draw of pairs, labels and batches in the same world; a number of them, or a list, [4, 5]."""
     axes: dict[str, Annotated[tuple[Any, ...], Field(strict=False), AfterValidator(distinct)]] = Field(
         default_factory=dict
     )
@@ -107,7 +153,7 @@ class Grid(Table):
             apart = "." in key or isinstance(value, dict)
             for name, found in flatten(key, value) if apart else [(key, value)]:
                 values = found if isinstance(found, list | tuple) else [found]
-                if len(values) > LIST_LIMIT:
+                if len(values) > LIST_LIMIT and name != "seeds":
                     raise ValueError(f"{short(name)} lists {len(values):,} values; it must list at most {LIST_LIMIT:,}")
                 if name in gathered["axes"]:
                     raise ValueError(f"{short(name)} comes twice, as a quoted key and as one of a table")
@@ -133,9 +179,14 @@ class Grid(Table):
                     "penalty": self.penalty,
                 } | self.axes
                 sizes = [f"{len(values)} {name}" for name, values in lists.items() if len(values) > 1]
-                which = f"{' × '.join(sizes)}; {self.seeds} seeds"
+                which = f"{' × '.join(sizes)}; {len(self.seed_values):,} seeds"
                 raise ValueError(f"the grid has {count:,} {what}; it must have at most {most:,} ({which})")
         return self
+
+    @property
+    def seed_values(self) -> Sequence[int]:
+        """Every seed."""
+        return range(self.seeds) if isinstance(self.seeds, int) else self.seeds
 
     @property
     def points(self) -> int:
@@ -152,7 +203,7 @@ class Grid(Table):
         """How many runs the grid has, those that some axis makes no difference to counted again."""
         some = [OBJECTIVES.get(name, OBJECTIVES["logistic"]) for name in self.loss]
         given = Choices(loss=some, beta=self.beta, penalty=self.penalty)
-        return self.points * self.seeds * sum(len(METHODS[name].grid(given)) for name in self.method)
+        return self.points * len(self.seed_values) * sum(len(METHODS[name].grid(given)) for name in self.method)
 
 
 class Keep(Table):

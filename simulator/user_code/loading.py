@@ -23,6 +23,8 @@ from simulator.common.errors import ConfigError, nearest
 from simulator.common.result_files import RECORDS
 from simulator.common.signals import is_false_alarm
 from simulator.common.text_encoding import without_mark
+from simulator.common.user_files import user_path
+from simulator.user_code.time_limit import TooLongError
 from simulator.user_code.used_code import used_code
 
 PACKAGES = ("simulator", "gold_rewards", "analysis")
@@ -44,7 +46,7 @@ class UserFunction:
     copies: Mapping[str, bytes]  # the content of those that it uses, by their path from the folder of its own
 
     def errors_named(self, what: str) -> AbstractContextManager[None]:
-        """Whatever the block raises is told as an error of this function."""
+        """Whatever the block raises becomes an error of this function."""
         return errors_named(self.name, self.path, what, self.key)
 
     def error(self, rule: str) -> ConfigError:
@@ -78,7 +80,7 @@ def find(name: str, beside: Path | None, key: str) -> Path:
     Raises ConfigError where there is none, or where it lies in a results directory.
     """
     file = name.rpartition(":")[0]
-    looked = dict.fromkeys((folder / file).resolve() for folder in (beside, Path()) if folder is not None)
+    looked = dict.fromkeys((folder / user_path(file)).resolve() for folder in (beside, Path()) if folder is not None)
     refused = ""
     for path in looked:
         folder = result_folder_of(path)
@@ -120,10 +122,10 @@ def said_if_slow(text: str, seconds: float) -> Iterator[None]:
 
 @contextmanager
 def errors_named(name: str, path: Path, what: str, key: str) -> Iterator[None]:
-    """Whatever the user's code raises is told as a ConfigError, unless somebody has asked to stop."""
+    """Whatever the user's code raises becomes a ConfigError, but a request to stop and the end of a time limit."""
     try:
         yield
-    except ConfigError:
+    except (ConfigError, TooLongError):
         raise
     except BaseException as error:
         if isinstance(error, KeyboardInterrupt) and not is_false_alarm():

@@ -43,14 +43,14 @@ def check_files(files: list[Path], error: Complain, kind: str) -> None:
 def config_in(folder: Path, error: Complain) -> dict[str, Any]:
     """The config.json of a folder. Raises ConfigError where it is none, or names code to be run."""
     try:
-        told = json.loads((folder / "config.json").read_bytes())
+        config = json.loads((folder / "config.json").read_bytes())
     except (OSError, ValueError, RecursionError) as fault:
         raise error(f"its config.json cannot be read ({type(fault).__name__})") from None
-    if not isinstance(told, dict):
+    if not isinstance(config, dict):
         raise error("its config.json must be a table")
-    if "auto_map" in told:
+    if "auto_map" in config:
         raise error("its config.json names code of its own (auto_map), which is never run")
-    return told
+    return config
 
 
 @contextmanager

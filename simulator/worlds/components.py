@@ -8,6 +8,7 @@ when a policy is pushed too far.
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -30,7 +31,7 @@ from simulator.own_rewards.source import is_own_reward
 from simulator.own_rewards.trial import Sizes as RewardSizes
 from simulator.settings.relevant_keys import is_drawn
 from simulator.settings.world_spec import WorldSpec
-from simulator.worlds.reference import Recipe, cached_reference, reference_hash
+from simulator.worlds.reference import Recipe, cached_reference, reference_hash, reference_key, reference_path
 
 Array = np.ndarray
 EXAMINED = 3 * 10**8  # comparisons of numbers in a second or so
@@ -122,13 +123,21 @@ def examination_cost(spec: WorldSpec) -> int:
     return 20 * world.topics * world.chain_vocabulary**2 + drawn * (world.prompt_length * world.chain_vocabulary + 20)
 
 
+def recipe_of(spec: WorldSpec) -> Recipe:
+    """How the reference of the spec is trained."""
+    return Recipe(prompt_length=spec.world.prompt_length, seed=spec.world.seed, **spec.reference.model_dump())
+
+
+def reference_file(spec: WorldSpec) -> Path:
+    """Where the cache keeps the reference of the spec, once it is trained. Raises ConfigError."""
+    return reference_path(reference_key(language_of(spec), architecture_of(spec), recipe_of(spec)))
+
+
 def make_components(spec: WorldSpec, device: torch.device) -> Components:
     """Make what the world of `spec` stands on; the reference is trained on `device`. Raises ConfigError."""
-    world = spec.world
     architecture = architecture_of(spec)
     language, prompts = language_and_prompts(spec)
-    recipe = Recipe(prompt_length=world.prompt_length, seed=world.seed, **spec.reference.model_dump())
-    reference = cached_reference(language, architecture, recipe, device)
+    reference = cached_reference(language, architecture, recipe_of(spec), device)
     if not reference.isfinite().all():
         rate = spec.reference.learning_rate
         raise ConfigError(f"reference.learning_rate = {rate:g}: the reference diverged in training; take a smaller one")
@@ -176,7 +185,7 @@ def content_of(spec: WorldSpec) -> GoldReward:
             ends=world.language.ends,
             is_text=bool(world.language.text),
         )
-        return own_reward(gold.reward, spec.source, sizes).reward
+        return own_reward(gold.reward, spec.source, sizes)
     try:
         reward = GOLD_REWARDS[gold.reward](
             vocabulary=world.vocabulary,

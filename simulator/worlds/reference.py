@@ -77,11 +77,8 @@ def cache_folder() -> Path:
     return Path(named) if named else user_cache_path("alignment-simulator")
 
 
-def cached_reference(language: Language, architecture: Architecture, recipe: Recipe, device: torch.device) -> Tensor:
-    """`train_reference`, or its cached result [D] for the same language, architecture and recipe.
-
-    A cache that cannot be read or written, or is damaged, costs time, never the result.
-    """
+def reference_key(language: Language, architecture: Architecture, recipe: Recipe) -> str:
+    """What names a reference in the cache: 32 hexadecimal digits that follow from all that makes it."""
     made_by = {
         "version": VERSION,
         "torch": torch.__version__,
@@ -89,8 +86,21 @@ def cached_reference(language: Language, architecture: Architecture, recipe: Rec
         "architecture": architecture.shapes,
         **asdict(recipe),
     }
-    key = sha256(json.dumps(made_by, sort_keys=True).encode()).hexdigest()[:32]
-    path, of = cache_folder() / f"reference-{key}.safetensors", {"reference": key}
+    return sha256(json.dumps(made_by, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def reference_path(key: str) -> Path:
+    """Where the cache keeps a reference."""
+    return cache_folder() / f"reference-{key}.safetensors"
+
+
+def cached_reference(language: Language, architecture: Architecture, recipe: Recipe, device: torch.device) -> Tensor:
+    """`train_reference`, or its cached result [D] for the same language, architecture and recipe.
+
+    A cache that cannot be read or written, or is damaged, costs time, never the result.
+    """
+    key = reference_key(language, architecture, recipe)
+    path, of = reference_path(key), {"reference": key}
     if (row := read_cached(path, of, architecture.row)) is not None:
         return row
     parameters = train_reference(language, architecture, recipe, device)

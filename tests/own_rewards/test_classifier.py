@@ -13,7 +13,7 @@ import pytest
 import simulator as sim
 from run import main
 from simulator.own_rewards import classifier as module
-from simulator.own_rewards.load import own_reward
+from simulator.own_rewards.load import code_hash, own_reward
 from simulator.own_rewards.source import CodeSource
 from simulator.own_rewards.trial import Sizes
 from simulator.sweeps.grid import expand
@@ -44,6 +44,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     classifier(path / "three", labels=THREE, seed=1)
     classifier(path / "one", labels=("LABEL_0",), seed=2)
     return path
+
+
+def hash_of(folder: Path, name: str) -> str:
+    return code_hash(f"hf:{name}", CodeSource(base_folder=folder))
 
 
 def found(folder: Path, name: str, sizes: Sizes = TEXT):
@@ -86,15 +90,15 @@ def test_a_score_is_what_transformers_computes(folder: Path) -> None:
         "one#LABEL_0": one[:, 0],
     }
     for name, scores in expected.items():
-        reward = found(folder, name).reward
+        reward = found(folder, name)
         assert reward(PROMPTS, RESPONSES) == pytest.approx(scores, abs=1e-6)
         assert np.std(scores) > 1e-3
-    assert found(folder, "two").reward.rules() == ["a classifier's log-odds of POSITIVE, two"]
-    assert found(folder, "one").reward.rules() == ["a classifier's output, one"]
+    assert found(folder, "two").rules() == ["a classifier's log-odds of POSITIVE, two"]
+    assert found(folder, "one").rules() == ["a classifier's output, one"]
 
 
 def test_a_score_does_not_depend_on_its_company(folder: Path, rng: np.random.Generator) -> None:
-    reward = found(folder, "three#GLAD").reward
+    reward = found(folder, "three#GLAD")
     responses = rng.integers(32, 127, size=(70, 6))
     together = reward(np.repeat(PROMPTS[:1], 70, axis=0), responses)
     for some in ([3], [69, 4, 4], list(range(40, 70))):
@@ -111,7 +115,7 @@ def test_a_text_may_have_more_tokens_than_bytes(copied: Path, tmp_path: Path) ->
     made.save(str(copied / "tokenizer.json"))
     expected = logits_of(copied)
     many = np.array([[255, 254, 253, 252, 251, 250], *RESPONSES[1:]])
-    reward = found(tmp_path, "model").reward
+    reward = found(tmp_path, "model")
     assert reward(PROMPTS, RESPONSES) == pytest.approx(expected[:, 1] - expected[:, 0], abs=1e-6)
     together = reward(PROMPTS, many)
     reward.known.clear()
@@ -120,10 +124,10 @@ def test_a_text_may_have_more_tokens_than_bytes(copied: Path, tmp_path: Path) ->
 
 def test_names_of_folders_are_taken_as_they_are(folder: Path, tmp_path: Path) -> None:
     shutil.copytree(folder / "two", tmp_path / "with#sign")
-    assert found(tmp_path, "with#sign").reward.row == 1
-    assert found(tmp_path, "with#sign#NEGATIVE").reward.row == 0
-    assert found(tmp_path, str(folder / "two")).code_hash == found(folder, "two#NEGATIVE").code_hash
-    assert found(folder, "two").code_hash != found(folder, "three#GLAD").code_hash
+    assert found(tmp_path, "with#sign").row == 1
+    assert found(tmp_path, "with#sign#NEGATIVE").row == 0
+    assert hash_of(tmp_path, str(folder / "two")) == hash_of(folder, "two#NEGATIVE")
+    assert hash_of(folder, "two") != hash_of(folder, "three#GLAD")
 
 
 def test_names_that_are_none_are_said(folder: Path) -> None:
@@ -165,7 +169,7 @@ def test_weights_that_can_run_code_are_never_opened(copied: Path, tmp_path: Path
             torch.save({"classifier.weight": evil}, copied / "pytorch_model.bin")
         else:
             (copied / "pytorch_model.bin").write_bytes(content)
-        assert found(tmp_path, "model").reward.row == 1  # beside safetensors it is passed over
+        assert found(tmp_path, "model").row == 1  # beside safetensors it is passed over
         weights = (copied / "model.safetensors").read_bytes()
         (copied / "model.safetensors").unlink()
         told = complaint(tmp_path, "model")
@@ -298,7 +302,7 @@ def test_gold_of_a_world_is_its_score(folder: Path, copied: Path, tmp_path: Path
     runs = [run.run_id for run in expand(sweep)]
     with heard():
         pairs = sim.make_world(sweep).preferences(16, seed=0)
-    reward = found(tmp_path, "model#POSITIVE", IN_SWEEP).reward
+    reward = found(tmp_path, "model#POSITIVE", IN_SWEEP)
     scores = [reward(pairs.prompts.numpy(), side.numpy()) for side in (pairs.chosen, pairs.rejected)]
     gaps, gold = scores[0] - scores[1], (pairs.gold[:, 0] - pairs.gold[:, 1]).numpy()
     assert (gaps >= 0).all()

@@ -42,24 +42,24 @@ def test_a_function_gives_the_scores_that_it_says(mine: Path, rng: np.random.Gen
     prompts, responses = rng.integers(4, size=(2, 500, 2)).astype(np.int64), rng.integers(4, size=(500, 3))
     weights = np.array([0.5, -1.0, 2.0, 0.25])
     for name in ("reward", "by_name", "as_a_list"):
-        reward = found(mine, name).reward
+        reward = found(mine, name)
         for _ in range(2):  # the second time as it remembers
             assert reward(prompts[0], responses) == pytest.approx(weights[responses].sum(axis=1))
-    assert found(mine, "reward").reward.rules() == ["The sum of what each token is worth."]
-    assert found(mine, "by_name").reward.rules() == ["by mine.py:by_name"]
+    assert found(mine, "reward").rules() == ["The sum of what each token is worth."]
+    assert found(mine, "by_name").rules() == ["by mine.py:by_name"]
 
 
 def test_a_function_that_writes_into_its_arguments_changes_nothing(mine: Path) -> None:
     prompts, responses = np.ones((3, 2), dtype=np.int64), np.full((3, 3), 2)
-    assert found(mine, "in_place").reward(prompts, responses).tolist() == [1.0] * 3
+    assert found(mine, "in_place")(prompts, responses).tolist() == [1.0] * 3
     assert responses.tolist() == [[2] * 3] * 3
 
 
 def test_functions_that_name_texts_are_given_strings(mine: Path) -> None:
     prompts = np.frombuffer(b"ab: cd: ", dtype=np.uint8).reshape(2, 4).astype(np.int64)
     responses = np.array([[*b"aeon\n", -1], [*b"\xff\xfexyz\n"]])
-    assert found(mine, "vowels", TEXT).reward(prompts, responses).tolist() == [3, 0]
-    assert found(mine, "both", TEXT).reward(prompts, responses).tolist() == [3, 4]
+    assert found(mine, "vowels", TEXT)(prompts, responses).tolist() == [3, 0]
+    assert found(mine, "both", TEXT)(prompts, responses).tolist() == [3, 4]
 
 
 @pytest.mark.parametrize(
@@ -125,9 +125,9 @@ def test_a_score_that_rounding_reaches_is_not_remembered(mine: Path) -> None:
     """A product of matrices may round a row otherwise in other company; then every score is computed anew."""
     source = "import numpy as np\ndef reward(prompts, responses):\n    x = responses[:, 0] * 1.0\n"
     mine.write_text(source + "    return x + 1e-9 * len(x)\n")
-    assert not found(mine, "reward").reward.remembers
+    assert not found(mine, "reward").remembers
     mine.write_text(source + "    return x\n")
-    assert found(mine, "reward").reward.remembers
+    assert found(mine, "reward").remembers
 
 
 def test_examples_are_of_the_kind_that_a_world_has() -> None:

@@ -130,7 +130,10 @@ def test_whole_numbers_serve_as_floats(tmp_path: Path) -> None:
         ("[sweep]\nloss = 'logistc'", "did you mean logistic?"),
         ("[sweep]\nbeat = [1]", "unknown key sweep.beat (= [1]); did you mean sweep.beta?"),
         ("[sweep]\n'data.pairs' = []", "sweep.data.pairs = []: must list at least one value"),
-        ("[sweep]\nseeds = 50000\n'data.pairs' = [1, 2, 3]", "grid has 7,200,000 runs; it must have at most 50,000"),
+        (
+            "[sweep]\nseeds = 500000\n'data.pairs' = [1, 2, 3]",
+            "grid has 72,000,000 runs; it must have at most 10,000,000",
+        ),
         ("[sweep]\naxes = 3", "sweep: axes is no key; what varies is named itself"),
         ("[sweep]\nzzz = 3", "unknown key sweep.zzz (= 3); known here: method, loss, beta, penalty, seeds"),
         ("[world]\nresponse_length = 9", 'or take kind = "sampled"'),
