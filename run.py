@@ -35,7 +35,7 @@ if hidden := hidden_package():
     raise SystemExit(2)
 
 from analysis.report.paper import ForPaper
-from simulator.execution.console import Running, Switch, schema
+from simulator.execution.console import Running, SomeRuns, Switch, schema
 from simulator.interchange.command import export, score
 
 Settings = Annotated[tuple[str, ...], Parameter(name="--set", consume_multiple=(1, 10_000), negative=())]
@@ -63,6 +63,7 @@ def sweep(
     *,
     out: Path | None = None,
     settings: Settings = (),
+    some: SomeRuns = SomeRuns(),
     running: Running = Running(),
 ) -> None:
     """Run a sweep, or the runs that it has not finished, and draw its figures.
@@ -75,6 +76,8 @@ def sweep(
         Where records and figures go; results/NAME for NAME.toml unless said.
     settings
         KEY=VALUE replaces one key of the sweep, such as world.prompts=4; several may follow.
+    some
+        Which runs.
     running
         How it is run.
 
@@ -85,9 +88,9 @@ def sweep(
         from simulator.common.errors import SweepError
         from simulator.sweeps.grid import read_sweep
 
-        asked, target = read_sweep(config, settings), out or Path("results") / config.stem
+        asked, target = read_sweep(config, settings), out or some.folder(config)
         try:
-            if running.start(asked, target, tracking):
+            if running.start(asked, target, tracking, some):
                 show(target, tracking, drawers)
         except SweepError:  # some of its runs failed
             if (target / "curves.parquet").exists():

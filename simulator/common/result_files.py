@@ -20,6 +20,7 @@ RECORDS = (
         "world.json",
         "tables.json",
         "source.json",
+        "grown.json",
         "losses.parquet",
         "external.parquet",
         "report.html",

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
+    from simulator.execution.request import Request
+    from simulator.execution.workers import Where
     from simulator.sweeps.sweep import Sweep
     from simulator.tracking.process import Tracking
 
@@ -34,9 +36,12 @@ class Running:
     device
         Where policies are trained.
     workers
-        Processes to train in on a CPU; one for each core unless said.
+        Processes to train in on a CPU, or stacks at a time on a cluster; one for each core unless said.
     memory
-        What they may take together, such as 2GiB (on a GPU, its memory); half of what is free unless said.
+        What they may take together, such as 2GiB (on a GPU, its memory; on a cluster, that of each node); half of what
+        is free unless said.
+    cluster
+        Run on a Ray cluster: its address, such as 10.0.0.1:6379 or auto, or local to start one on this machine.
     fresh
         Start over: remove the records that the folder holds.
     track
@@ -51,6 +56,7 @@ class Running:
     device: Literal["auto", "cpu", "cuda"] = "auto"
     workers: int | None = None
     memory: str | None = None
+    cluster: str | None = None
     fresh: Switch = False
     track: str | None = None
     accept_source: Switch = False
@@ -62,63 +68,86 @@ class Running:
 
         return tracking(self.track, work=not self.dry_run)
 
-    def start(self, sweep: Sweep, target: Path, tracking: Tracking) -> bool:
-        """Run a sweep, or with `dry_run` print what it would take; whether it ran."""
+    @property
+    def where(self) -> Where:
+        """Where stacks run."""
+        from simulator.execution.workers import Where
+
+        return Where(
+            device=self.device, workers=self.workers, memory=self.memory, cluster=self.cluster, copies=not self.cluster
+        )
+
+    def start(self, sweep: Sweep, target: Path, tracking: Tracking, some: SomeRuns | None = None) -> bool:
+        """Run a sweep, or with `dry_run` print what it would take; whether it ran. some: which of its runs."""
         from simulator.execution.devices import end_importing
+        from simulator.execution.request import make_request
 
         end_importing()
+        some = some or SomeRuns()
+        request = make_request(sweep, target, part=some.part, grow=some.grow, fresh=self.fresh)
         if self.dry_run:
-            print_plan(sweep, target, self)
+            print_plan(request, self)
         else:
             tracking.await_own()
-            run_with_progress(sweep, target, self)
+            run_with_progress(request, self)
             tracking.log(target)
         return not self.dry_run
 
 
-def print_plan(sweep: Sweep, target: Path, options: Running) -> None:
-    """Print what a sweep into this folder would take. Raises ConfigError."""
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class SomeRuns:
+    """Which runs of a sweep are run.
+
+    Parameters
+    ----------
+    grow
+        Add what the sweep lists, such as more seeds or values of beta, to the sweep that the folder holds.
+    part
+        Run one part of the runs, such as 3/8, for jobs that know nothing of each other; join puts them together.
+
+    """
+
+    grow: Switch = False
+    part: str | None = None
+
+    def folder(self, config: Path) -> Path:
+        """Where records go unless said. Raises ConfigError."""
+        from pathlib import Path
+
+        from simulator.joining.part import parse_part
+
+        return Path("results") / f"{config.stem}{parse_part(self.part).suffix if self.part else ''}"
+
+
+def print_plan(request: Request, options: Running) -> None:
+    """Print what a sweep into its folder would take. Raises ConfigError."""
     from simulator.common.terminal import say
-    from simulator.execution.devices import choose_device, processes_on
-    from simulator.execution.estimate import make_plan
+    from simulator.execution.planning.estimate import make_plan
 
-    plan = make_plan(
-        sweep,
-        processes_on(options.device, options.workers),
-        memory=options.memory,
-        device=choose_device(options.device),
-        out=target,
-        fresh=options.fresh,
-        accept_source=options.accept_source,
-    )
-    say(*plan.lines(target))
+    plan = make_plan(request, options.where, accept_source=options.accept_source)
+    say(*plan.lines(request.folder.path))
 
 
-def run_with_progress(sweep: Sweep, target: Path, options: Running) -> None:
-    """Run a sweep into this folder with its progress on standard output. Raises what `run_sweep` raises."""
+def run_with_progress(request: Request, options: Running) -> None:
+    """Run a sweep with its progress on standard output. Raises what `run_sweep` raises."""
     from simulator.common.signals import handling_signals
     from simulator.common.terminal import say
     from simulator.execution.devices import choose_device
     from simulator.execution.progress import progress_on
-    from simulator.execution.run_sweep import run_sweep
+    from simulator.execution.run_sweep import run_request
     from simulator.storage.inventory import describe_unfinished
-    from simulator.storage.layout import ResultFolder
+    from simulator.sweeps.grid import engines_used
 
+    where = options.where
+    place = f"on a cluster ({where.cluster})"
+    if where.cluster is None:
+        place = f"by {engines_used(request.wanted, choose_device(where.device))}"
     try:
-        with handling_signals(STOPPING), progress_on(sys.stdout, sweep, choose_device(options.device)) as watch:
-            run_sweep(
-                sweep,
-                target,
-                device=options.device,
-                workers=options.workers,
-                memory=options.memory,
-                fresh=options.fresh,
-                accept_source=options.accept_source,
-                watch=watch,
-                copies=True,
-            )
+        with handling_signals(STOPPING), progress_on(sys.stdout, request, place) as watch:
+            run_request(request, where, accept_source=options.accept_source, watch=watch)
     except KeyboardInterrupt:
-        say(f"interrupted: {describe_unfinished(ResultFolder(path=target))}; the same command goes on from there")
+        say(f"interrupted: {describe_unfinished(request.folder)}; the same command goes on from there")
         raise
 
 

@@ -12,7 +12,7 @@ import torch
 
 from simulator.common.atomic_files import keep_aside, make_folder, write_atomically
 from simulator.common.errors import ConfigError
-from simulator.execution.stack_job import cached_world
+from simulator.execution.jobs.stack_job import cached_world
 from simulator.methods import METHODS
 from simulator.objectives.local_shape import Loss, sample_losses
 from simulator.preferences.pairs_file import check_pairs_file

@@ -6,16 +6,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import IO, TextIO, cast
 
-import torch
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
 from simulator.common.terminal import BestEffortStream, say
-from simulator.execution.worker_pool import Watch
-from simulator.proxies.reward_model import members_needed
-from simulator.sweeps.grid import engines_used, expand
-from simulator.sweeps.stacking import runs_with_proxies
-from simulator.sweeps.sweep import Sweep
+from simulator.execution.jobs.job_queue import Watch
+from simulator.execution.request import Request
 
 PLAIN_EVERY = 10.0  # seconds between plain lines
 LIVE_EVERY = 0.1  # seconds between two pictures of the live line
@@ -66,16 +62,17 @@ def clock(seconds: float) -> str:
 
 
 @contextmanager
-def progress_on(stream: TextIO, sweep: Sweep, device: torch.device) -> Iterator[Watch]:
-    """Show on `stream` how far `sweep` is on a device while the block runs; what it yields is `run_sweep`'s `watch`."""
-    runs = expand(sweep)
-    proxies = members_needed(runs_with_proxies(runs))
+def progress_on(stream: TextIO, request: Request, place: str) -> Iterator[Watch]:
+    """Show on `stream` how far a sweep is while the block runs; what it yields is `run_sweep`'s `watch`.
+
+    place: what computes, or where, for people.
+    """
+    runs, proxies = request.wanted, request.wanted_members
     proxy_steps = sum(member.steps for member in proxies)
-    steps = sum(run.steps for run in runs) + proxy_steps
-    tally = ProgressCounts(runs=len(runs), run_steps=steps, proxies=len(proxies), proxy_steps=proxy_steps)
+    tally = ProgressCounts(runs=len(runs), run_steps=request.steps, proxies=len(proxies), proxy_steps=proxy_steps)
     also = f" and {len(proxies)} prox{'ies' if len(proxies) > 1 else 'y'}" if proxies else ""
     counted = f"{tally.runs} run{'s' * (tally.runs != 1)}{also}, {tally.run_steps:,} run-steps"
-    header = f"{counted} by {engines_used(runs, device)}"
+    header = f"{counted} {place}"
     whatever = BestEffortStream(stream=stream)
     if stream.isatty():
         columns = (TextColumn("{task.description}"), BarColumn())

@@ -24,11 +24,14 @@ UNKNOWN_ORIGIN = (
 )
 
 
-def examine_folder(path: Path, sweep: Sweep, names: Collection[str], *, fresh: bool) -> ResultFolder:
+def examine_folder(
+    path: Path, sweep: Sweep, names: Collection[str], *, fresh: bool, grown_from: Sweep | None = None
+) -> ResultFolder:
     """The folder at `path`, whether it is there or not; changes nothing.
 
-    names: of all runs and proxies of the sweep. Raises ConfigError where it could not be written, or holds the records
-    of another sweep, or where `fresh` would remove what no sweep wrote.
+    names: of all runs and proxies of the sweep. grown_from: the sweep that it was before values were added. Raises
+    ConfigError where it could not be written, or holds the records of another sweep, or where `fresh` would remove what
+    no sweep wrote.
     """
     if str(path) in ("", "."):
         raise ConfigError("--out: must name a folder of its own, such as results/mine")
@@ -38,7 +41,7 @@ def examine_folder(path: Path, sweep: Sweep, names: Collection[str], *, fresh: b
     if fresh:
         may_be_cleared(folder)
     else:
-        check_same_sweep(folder, sweep, names)
+        check_same_sweep(folder, sweep, names, grown_from)
     return folder
 
 
@@ -65,7 +68,9 @@ def sweep_in(folder: ResultFolder) -> Sweep | None:
         ) from None
 
 
-def check_same_sweep(folder: ResultFolder, sweep: Sweep, names: Collection[str]) -> None:
+def check_same_sweep(
+    folder: ResultFolder, sweep: Sweep, names: Collection[str], grown_from: Sweep | None = None
+) -> None:
     """Raises ConfigError if the folder holds records, and they are not those of `sweep`.
 
     names: of its runs and proxies.
@@ -77,6 +82,8 @@ def check_same_sweep(folder: ResultFolder, sweep: Sweep, names: Collection[str])
         held = sweep_in(folder)
     except ConfigError:
         held = None
+    if held and grown_from and not difference(held, grown_from):
+        return
     differs = difference(held, sweep) if held else "whose config.toml is gone, or not whole"
     if not differs:
         return
@@ -87,7 +94,12 @@ def check_same_sweep(folder: ResultFolder, sweep: Sweep, names: Collection[str])
     if not held and not is_of_a_sweep(folder):
         raise ConfigError(f"--out {folder.path}: {UNKNOWN_ORIGIN}")
     if trusted or any(one.name not in names for one in records):
-        raise ConfigError(f"--out {folder.path}: holds the records of another sweep, {differs}; {REMEDY}")
+        raise ConfigError(f"--out {folder.path}: holds the records of another sweep, {differs}; {remedy_of(differs)}")
+
+
+def remedy_of(differs: str) -> str:
+    """What to do about a sweep that differs; one of a list of [sweep] may be grown."""
+    return f"{REMEDY}, or add to them with --grow" if differs.startswith("where sweep.") else REMEDY
 
 
 def is_of_a_sweep(folder: ResultFolder) -> bool:

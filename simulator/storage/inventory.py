@@ -32,8 +32,8 @@ class Finished:
     proxies: frozenset[str]
 
 
-def is_complete(folder: ResultFolder, runs: Collection[str]) -> bool:
-    """Whether the records of all `runs` are there, by run_id, as they were written, and nothing else.
+def is_complete(folder: ResultFolder, runs: Collection[str], wanted: Collection[str]) -> bool:
+    """Whether the records of all wanted runs are there, by run_id, as they were written, and none but of `runs`.
 
     Raises StorageError.
     """
@@ -47,7 +47,8 @@ def is_complete(folder: ResultFolder, runs: Collection[str]) -> bool:
         or folder.config.relative_to(folder.path).as_posix() not in checksums.sums
     ):
         return False
-    return not any_failed(folder) and set(column(folder.runs, "run_id")) == set(runs)
+    there = set(column(folder.runs, "run_id"))
+    return not any_failed(folder) and set(wanted) <= there <= set(runs)
 
 
 def any_failed(folder: ResultFolder) -> bool:

@@ -83,6 +83,11 @@ class ResultFolder:
         return self.path / "source.json"
 
     @property
+    def growths(self) -> Path:
+        """The sweeps whose values were added by `--grow`, by name."""
+        return self.path / "grown.json"
+
+    @property
     def code(self) -> Path:
         """Copies of the user's code that the losses of the sweep use, for readers."""
         return self.path / "code"

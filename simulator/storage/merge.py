@@ -1,9 +1,12 @@
 """The parts of a sweep, joined into its tables at the end."""
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Self
 
+import numpy as np
 import pandas as pd
 
 from simulator.common.atomic_files import hash_of_file, remedy
@@ -32,38 +35,80 @@ def merge_proxies(folder: ResultFolder, members: Sequence[Member]) -> None:
             write_checksums(folder.start_checksums, folder.path, before | {folder.proxies: digest})
 
 
-def merge_runs(folder: ResultFolder, runs: Sequence[Run], failed: Mapping[str, str]) -> dict[str, str]:
-    """Write the tables from the parts, runs in the order of the grid, and their checksums, and remove the parts.
+@dataclass(frozen=True, kw_only=True)
+class GridOrder:
+    """The order of the rows of tables: by run, as the runs are in the grid. axes: columns of the further axes."""
 
-    failed: why, of runs that could not be finished, by their run_id. It comes back, with every run that left no record.
-    """
-    order = {run.run_id: i for i, run in enumerate(runs)}
-    axes = list(dict.fromkeys(axis_column(name) for run in runs for name in run.cell.axes))
-    done, sums = list_finished(folder), {}
-    failed = {name: failed.get(name, NO_RECORD) for name in order if name not in done.runs}
+    runs: pd.Index
+    axes: Mapping[str, Mapping[str, Any]]  # of each column, what it is in each run that has it
 
-    def joined(kind: str, keys: list[str] | None, *more: pd.DataFrame) -> pd.DataFrame | None:
-        paths = [path for name in done.stacks if (path := folder.part(name, kind)).exists()]
-        tables = [table for path in paths if len(table := pd.read_parquet(path))] + [
-            table for table in more if len(table)
-        ]
+    @classmethod
+    def of(cls, runs: Sequence[Run]) -> Self:
+        """The order of some runs."""
+        axes: dict[str, dict[str, Any]] = {}
+        for run in runs:
+            for key, value in run.cell.axes.items():
+                axes.setdefault(axis_column(key), {})[run.run_id] = value
+        return cls(runs=pd.Index([run.run_id for run in runs], dtype="str"), axes=axes)
+
+    def joined(self, tables: Sequence[pd.DataFrame]) -> pd.DataFrame | None:
+        """The rows of some tables as one in this order, without those of other runs; None where there are none.
+
+        Of a run that is in several tables the rows of the first are taken. What became an axis after a run was
+        recorded is written into its rows.
+        """
+        tables = [table for table in tables if len(table)]
         if not tables:
             return None
-        table = pd.concat(tables, ignore_index=True)
-        table = table[table["run_id"].isin(order)].drop_duplicates(keys)
-        table = table.sort_values("run_id", key=lambda ids: ids.map(order), kind="stable", ignore_index=True)
-        last = [name for name in axes if name in table]
+        source = np.repeat(np.arange(len(tables)), [len(table) for table in tables])
+        table = together(tables)
+        place = self.runs.get_indexer(pd.Index(table["run_id"]))
+        first = np.full(len(self.runs), len(tables))
+        known = place >= 0
+        np.minimum.at(first, place[known], source[known])
+        rows = np.flatnonzero(known & (first[place] == source))
+        rows = rows[np.argsort(place[rows], kind="stable")]
+        if not np.array_equal(rows, np.arange(len(table))):
+            table = table.iloc[rows].reset_index(drop=True)
+        return self.with_axes(table)
+
+    def with_axes(self, table: pd.DataFrame) -> pd.DataFrame:
+        """The table with the columns of the further axes at its end, where it has settings at all."""
+        for name, values in self.axes.items() if "method" in table else ():
+            missing = table[name].isna() if name in table else pd.Series(data=True, index=table.index)
+            if missing.any() and table.loc[missing, "run_id"].isin(values).any():
+                filled = table["run_id"].map(values)
+                table = table.assign(**{name: table[name].where(~missing, filled) if name in table else filled})
+        last = [name for name in self.axes if name in table]
         return table[[name for name in table if name not in last] + last]
 
+
+def together(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """The rows of some tables, one after the other."""
+    return pd.concat(tables, ignore_index=True) if len(tables) > 1 else tables[0]
+
+
+def merge_runs(
+    folder: ResultFolder, runs: Sequence[Run], wanted: Collection[str], failed: Mapping[str, str]
+) -> dict[str, str]:
+    """Write the tables from the parts, runs in the order of the grid, and their checksums, and remove the parts.
+
+    wanted: the run_id of each that was to be run; others are there where they are finished. failed: why, of runs that
+    could not be finished, by their run_id. It comes back, with every wanted run that left no record.
+    """
+    done, sums = list_finished(folder), {}
+    failed = {name: failed.get(name, NO_RECORD) for name in wanted if name not in done.runs}
+    order = GridOrder.of(runs)
+
+    def parts(kind: str) -> list[pd.DataFrame]:
+        return [pd.read_parquet(path) for name in done.stacks if (path := folder.part(name, kind)).exists()]
+
     for kind in SIDE_TABLES:
-        if (table := joined(kind, None)) is not None:
+        if (table := order.joined(parts(kind))) is not None:
             sums[folder.side_table(kind)] = write_table(table, folder.side_table(kind))
-    curves = [
-        table for table in (joined("curves", ["run_id", "step"]), pd.read_parquet(folder.oracle)) if table is not None
-    ]
-    joined_curves = with_external(tidy(pd.concat(curves, ignore_index=True)), folder)
-    sums[folder.curves] = write_table(joined_curves, folder.curves)
-    rows = joined("runs", ["run_id"], failed_rows([run for run in runs if run.run_id in failed], failed))
+    curves = [table for table in (order.joined(parts("curves")), pd.read_parquet(folder.oracle)) if table is not None]
+    sums[folder.curves] = write_table(with_external(tidy(together(curves)), folder), folder.curves)
+    rows = order.joined([*parts("runs"), failed_rows([run for run in runs if run.run_id in failed], failed)])
     assert rows is not None
     sums[folder.runs] = write_table(rows, folder.runs)
     remove_stray_policies(folder)

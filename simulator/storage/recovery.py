@@ -28,19 +28,21 @@ TRAINED_AGAIN = "load_policies trains its runs again"
 Report = Callable[[str], None]
 
 
-def repair(folder: ResultFolder, runs: Collection[str], report: Report) -> None:
+def repair(folder: ResultFolder, runs: Collection[str], wanted: Collection[str], report: Report) -> None:
     """Leave only whole records of `runs`, by run_id, in the folder; `report` gets a sentence on each file set aside.
 
-    Tables of a sweep that is not finished after all, since runs of it failed, or proxies are damaged, or the code of a
-    loss has changed, become parts again; where the checksums of tables are left, all runs are in them. Raises
-    StorageError.
+    wanted: those that are to be there in the end.
+
+    Tables of a sweep that is not finished after all, since runs of it failed, or more are wanted, or proxies are
+    damaged, or the code of a loss has changed, become parts again; where the checksums of tables are left, all wanted
+    runs are in them. Raises StorageError.
     """
     checksums = read_checksums(folder.checksums, folder.path) if folder.checksums.exists() else None
     if checksums is None:
         quarantine_damaged([folder.checksums], "and the tables are read instead", report)
         trust_unsigned(folder, report)
     else:
-        repair_tables(folder, checksums, runs, report)
+        repair_tables(folder, checksums, runs, wanted, report)
     if folder.start_checksums.exists():
         repair_start_files(folder, report)
     for path in sorted(folder.parts.glob("*.sha256")):
@@ -125,7 +127,9 @@ def trust_unsigned(folder: ResultFolder, report: Report) -> None:
         quarantine_damaged(tables, "and the runs are run again", report)
 
 
-def repair_tables(folder: ResultFolder, checksums: Checksums, runs: Collection[str], report: Report) -> None:
+def repair_tables(
+    folder: ResultFolder, checksums: Checksums, runs: Collection[str], wanted: Collection[str], report: Report
+) -> None:
     """Set aside what is damaged of the tables of a sweep that had ended, and make the rest parts if need be."""
     wrong = (*checksums.changed, *checksums.missing)
     policies = [folder.path / name for name in checksums.changed if name.startswith(POLICIES)]
@@ -153,7 +157,8 @@ def repair_tables(folder: ResultFolder, checksums: Checksums, runs: Collection[s
         report(
             f"{changed}; they are run again, and the tables that hold them are kept as curves.parquet.before and so on"
         )
-    if changed or any(name.startswith("prox") for name in wrong) or any_failed(folder):
+    more = not set(wanted) <= set(column(folder.runs, "run_id"))
+    if changed or more or any(name.startswith("prox") for name in wrong) or any_failed(folder):
         restore_parts(folder, checksums, runs, keep=bool(changed))
 
 

@@ -11,10 +11,9 @@ Shapes: d width, H heads, S places of a packed pair, V vocabulary, T response le
 
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import psutil
 import torch
@@ -70,13 +69,25 @@ REMEDY = (
 class Arrangement:
     """How a sweep fits into memory: processes, how many runs a stack of each kind has, and bytes over all processes.
 
-    sizes: by what the runs, or the proxies, of a stack share; most: how many of them would fit.
+    sizes: by what the runs, or the proxies, of a stack share; most: how many of them would fit. budget: what all of it
+    is kept under. in_each: how many processes each machine has.
     """
 
     processes: int
     sizes: dict[str, int]
     most: dict[str, int]
     bytes: int
+    budget: int
+    in_each: tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Machine:
+    """What one machine has for a sweep: bytes, and processes at most. asked: how the bytes came to be, in messages."""
+
+    budget: int
+    processes: int
+    asked: str
 
 
 def parse_bytes(text: str) -> int:
@@ -108,14 +119,17 @@ def free_bytes(device: torch.device) -> int:
     return min(free, max(most - taken, 0))
 
 
-def budget_of(memory: str | None, device: torch.device) -> dict[str, Any]:
-    """`budget`, `asked` and `best` for `arrange`: what --memory says, or half of what is free. Raises ConfigError."""
-    best = None if device.type == "cpu" else RUN_LIMIT  # a GPU is filled by the stack
+def best_on(device: torch.device) -> int | None:
+    """How many are best stacked on a device; None where what is stacked decides."""
+    return None if device.type == "cpu" else RUN_LIMIT  # a GPU is filled by the stack
+
+
+def machine_of(memory: str | None, free: int, processes: int, where: str = "here") -> Machine:
+    """A machine with as much memory as --memory says, or half of what is free. Raises ConfigError."""
     if memory is not None:
-        return {"budget": parse_bytes(memory), "asked": f"--memory {memory}", "best": best}
-    free = free_bytes(device)
-    asked = f"--memory is half of the {shown_bytes(free)} that are free here, unless said"
-    return {"budget": free // 2, "asked": asked, "best": best}
+        return Machine(budget=parse_bytes(memory), processes=processes, asked=f"--memory {memory}")
+    asked = f"--memory is half of the {shown_bytes(free)} that are free {where}, unless said"
+    return Machine(budget=free // 2, processes=processes, asked=asked)
 
 
 def run_bytes(run: Run) -> int:
@@ -213,26 +227,46 @@ def prefix_tree_bytes(run: Run) -> int:
     return tree_bytes(run.settings.spec, footprint_of(run).enumerated_tokens)
 
 
-def arrange(runs: Sequence[Run], *, budget: int, processes: int, asked: str, best: int | None = None) -> Arrangement:
-    """Fit runs into `budget` bytes on at most `processes` processes. Raises ConfigError where not even one fits.
+def arrange(runs: Sequence[Run], machines: Sequence[Machine], *, best: int | None = None) -> Arrangement:
+    """Fit runs into the memory of some machines. Raises ConfigError where on one of them not even one run fits.
 
-    asked: how the budget came to be, for the message. best: how many are best stacked, unless what is stacked decides.
+    best: how many are best stacked, unless what is stacked decides. Stacks have one size wherever they run.
     """
     needs = stack_footprints(runs, best)
-    while processes > 1 and min((max_stack_size(need, budget, processes) for need in needs.values()), default=1) < 1:
-        processes -= 1
-    most = {name: max_stack_size(need, budget, processes) for name, need in needs.items()}
-    if min(most.values(), default=1) < 1:
-        least = shown_bytes(max(process_bytes(1) + peak_bytes(need, 1) for need in needs.values()))
-        raise ConfigError(f"{asked}: one run of this sweep needs about {least}; allow more with --memory, or {REMEDY}")
+    in_each, most = [], dict.fromkeys(needs, RUN_LIMIT)
+    for machine in machines:
+        budget, processes = machine.budget, machine.processes
+        while (
+            processes > 1 and min((max_stack_size(need, budget, processes) for need in needs.values()), default=1) < 1
+        ):
+            processes -= 1
+        fit = {name: max_stack_size(need, budget, processes) for name, need in needs.items()}
+        if min(fit.values(), default=1) < 1:
+            least = shown_bytes(max(process_bytes(1) + peak_bytes(need, 1) for need in needs.values()))
+            raise ConfigError(
+                f"{machine.asked}: one run of this sweep needs about {least}; allow more with --memory, or {REMEDY}"
+            )
+        in_each.append(processes)
+        most = {name: min(count, fit[name]) for name, count in most.items()}
+    processes = sum(in_each)
     sizes = {
         name: balanced_stack_size(need, most[name], worker_share(need, needs.values(), processes))
         for name, need in needs.items()
     }
     largest = max((peak_bytes(need, sizes[name]) for name, need in needs.items()), default=0)
     return Arrangement(
-        processes=processes, sizes=sizes, most=most, bytes=process_bytes(processes) + processes * largest
+        processes=processes,
+        sizes=sizes,
+        most=most,
+        bytes=sum(process_bytes(count) + count * largest for count in in_each),
+        budget=sum(machine.budget for machine in machines),
+        in_each=tuple(in_each),
     )
+
+
+def fitting(needs: Mapping[str, StackFootprint], machine: Machine, processes: int) -> dict[str, int]:
+    """How many of each kind fit into a stack where a machine has so many processes."""
+    return {name: max_stack_size(need, machine.budget, processes) for name, need in needs.items()}
 
 
 def worker_share(need: StackFootprint, needs: Iterable[StackFootprint], processes: int) -> float:

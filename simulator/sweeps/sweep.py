@@ -14,6 +14,7 @@ import tomli_w
 from pydantic import (
     AfterValidator,
     Field,
+    PlainSerializer,
     PlainValidator,
     PrivateAttr,
     ValidationError,
@@ -95,6 +96,7 @@ def seed_list(value: object) -> int | tuple[int, ...]:
 Seeds = Annotated[
     int | tuple[int, ...],
     PlainValidator(seed_list),
+    PlainSerializer(lambda seeds: seeds, return_type=Any),
     WithJsonSchema(
         {
             "anyOf": [

@@ -1,6 +1,6 @@
 """What a step is counted to cost."""
 
-from simulator.engine.speed import layer_cost
+from simulator.execution.planning.speed import layer_cost
 from simulator.networks.architecture import Architecture
 
 

@@ -20,11 +20,11 @@ import torch
 
 from simulator import Sweep, run_sweep
 from simulator.common.signals import INTERRUPTED
-from simulator.execution import copied_worker, worker_pool
 from simulator.execution import run_sweep as module_of_run_sweep
-from simulator.execution.copied_worker import can_copy
 from simulator.execution.devices import ONE_THREAD
-from simulator.execution.stack_job import WorkerContext
+from simulator.execution.jobs.stack_job import WorkerContext
+from simulator.execution.local import copied_worker, worker_pool
+from simulator.execution.local.copied_worker import can_copy
 from simulator.storage.layout import ResultFolder
 from tests.conftest import ROOT, small_sweep
 
@@ -39,7 +39,7 @@ from pathlib import Path
 from simulator.execution.devices import ONE_THREAD
 os.environ.update(ONE_THREAD)
 from simulator import Sweep, run_sweep
-from simulator.execution import copied_worker
+from simulator.execution.local import copied_worker
 
 copied, whole, config, out, does = [], copied_worker.copy_of_this, *sys.argv[1:]
 

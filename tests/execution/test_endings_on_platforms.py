@@ -10,14 +10,14 @@ import pytest
 import simulator.common.terminal
 from simulator import Sweep
 from simulator.common.terminal import say
-from simulator.execution.retry import failure_of_dead_process
-from simulator.execution.worker_pool import workers_on
+from simulator.execution.jobs.retry import failure_of_dead_process
+from simulator.execution.local.worker_pool import workers_on
 from tests.execution.test_worker_pool import folder_of, jobs_of
 from tests.helpers.other_systems import NotebookStream, as_windows, sweep_file
 
 
 def test_workers_stop_without_signals_and_save_their_stacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("simulator.execution.worker_pool.HAS_SIGTERM", False)
+    monkeypatch.setattr("simulator.execution.local.worker_pool.HAS_SIGTERM", False)
     config = sweep_file(tmp_path)
     longer = ["train.steps=40000", "train.checkpoints=200", "sweep.loss=['logistic']", "sweep.method=['gpo']"]
     sweep = Sweep.from_toml(config, longer)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from simulator.execution.estimate import Plan, make_plan
+from simulator.execution.planning.estimate import Plan, make_plan
 from simulator.sweeps.grid import expand
 from simulator.sweeps.stacking import STACK_LIMIT, stacks
 from tests.conftest import small_sweep

@@ -9,7 +9,7 @@ import pytest
 
 from analysis.report.terminal_text import text
 from simulator import Sweep, SweepError, run_sweep
-from simulator.execution.stack_job import finish_proxies, finish_stack
+from simulator.execution.jobs.stack_job import finish_proxies, finish_stack
 from simulator.sweeps.grid import expand
 from tests.conftest import heard, small_sweep
 
@@ -40,7 +40,7 @@ def test_one_run_is_to_blame_and_the_others_finish(tmp_path: Path, monkeypatch: 
     seen: list[tuple[int, int]] = []
     with monkeypatch.context() as patch, heard() as warned:
         finish = blamed_on(lambda run: run.run_id == guilty, ZeroDivisionError("nobody foresaw"))
-        patch.setattr("simulator.execution.stack_job.finish_stack", finish)
+        patch.setattr("simulator.execution.jobs.stack_job.finish_stack", finish)
         with pytest.raises(SweepError, match=r"1 of 16 runs failed(.|\n)*1 run: ZeroDivisionError: nobody foresaw"):
             run_sweep(sweep, tmp_path / "out", workers=1, watch=lambda steps, runs, _: seen.append((steps, runs)))
     assert sum(runs for _, runs in seen) == 15
@@ -71,7 +71,7 @@ def test_memory_that_runs_out_splits_the_stack_and_says_so(tmp_path: Path, monke
         finish_stack(stack, *more)
 
     expected = run_sweep(tiny(), tmp_path / "whole", workers=1)
-    monkeypatch.setattr("simulator.execution.stack_job.finish_stack", finish)
+    monkeypatch.setattr("simulator.execution.jobs.stack_job.finish_stack", finish)
     with heard() as warned:
         out = run_sweep(tiny(), tmp_path / "out", workers=1)
     assert sizes == [8, 4, 2, 2, 4, 2, 2]
@@ -87,7 +87,7 @@ def test_a_proxy_that_fails_takes_only_its_runs_with_it(tmp_path: Path, monkeypa
             raise ArithmeticError("no")
         finish_proxies(stack, *more)
 
-    monkeypatch.setattr("simulator.execution.stack_job.finish_proxies", finish)
+    monkeypatch.setattr("simulator.execution.jobs.stack_job.finish_proxies", finish)
     with heard(), pytest.raises(SweepError, match="1 run: a proxy that it needs could not be trained: ArithmeticError"):
         run_sweep(sweep, tmp_path / "out", workers=1)
     runs = pd.read_parquet(tmp_path / "out" / "runs.parquet").set_index("seed")["status"]

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from simulator import ConfigError, StorageError
-from simulator.execution.retry import Failure, Job, failure_of, failure_of_dead_process, next_try, retry_message
+from simulator.execution.jobs.retry import Failure, Job, failure_of, failure_of_dead_process, next_try, retry_message
 
 STACK = Job(kind="runs", indices=(3, 4, 5, 6, 7))
 

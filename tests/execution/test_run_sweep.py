@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import torch
 
-import simulator.execution.stack_job
+import simulator.execution.jobs.stack_job
 from simulator import ConfigError, Sweep, run_sweep
 from tests.conftest import small_sweep
 
@@ -148,14 +148,14 @@ class Interrupted(BaseException):
 
 def interrupt_after(monkeypatch: pytest.MonkeyPatch, stacks: int) -> None:
     """Let `stacks` stacks finish, and stop in the next as Ctrl-C would."""
-    whole, count = simulator.execution.stack_job.finish_stack, iter(range(100))
+    whole, count = simulator.execution.jobs.stack_job.finish_stack, iter(range(100))
 
     def finish(*arguments: object) -> None:
         if next(count) >= stacks:
             raise Interrupted
         whole(*arguments)
 
-    monkeypatch.setattr("simulator.execution.stack_job.finish_stack", finish)
+    monkeypatch.setattr("simulator.execution.jobs.stack_job.finish_stack", finish)
 
 
 def test_an_interrupted_sweep_goes_on_and_ends_with_the_same_bytes(

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from simulator import StorageError, Sweep, run_sweep
-from simulator.execution.retry import Job
-from simulator.execution.worker_pool import OutsideError, in_process, start_worker, workers_on
+from simulator.execution.jobs.retry import Job
+from simulator.execution.local.worker_pool import OutsideError, in_process, start_worker, workers_on
 from simulator.storage.layout import ResultFolder
 from simulator.sweeps.grid import expand
 from tests.conftest import heard, small_sweep
@@ -47,7 +47,7 @@ def folder_of(sweep: Sweep, path: Path) -> ResultFolder:
         raise KeyboardInterrupt
 
     with pytest.MonkeyPatch.context() as patch, heard():
-        patch.setattr("simulator.execution.stack_job.finish_stack", interrupt)
+        patch.setattr("simulator.execution.jobs.stack_job.finish_stack", interrupt)
         with pytest.raises(KeyboardInterrupt):
             run_sweep(sweep, path, workers=1)
     folder = ResultFolder(path=path)

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from simulator.execution.worker_pool import read_answer
+from simulator.execution.local.worker_pool import read_answer
 
 
 @pytest.mark.parametrize("line", ["hi\n", "3\n", '{"a": 1}\n', "[]\n", '{"done": true, "more": 1}\n', "\x00\n", ""])
@@ -14,8 +14,8 @@ def test_what_is_no_answer_is_known_for_it(line: str) -> None:
 
 
 def test_a_worker_that_answers_nonsense_is_ended_and_named() -> None:
-    from simulator.execution.retry import Job
-    from simulator.execution.worker_pool import send_job
+    from simulator.execution.jobs.retry import Job
+    from simulator.execution.local.worker_pool import send_job
 
     program = "print('hi', flush=True); input(); input()"
     with subprocess.Popen(

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from simulator import ConfigError, Sweep, SweepError, make_world, run_sweep
-from simulator.execution.estimate import make_plan
+from simulator.execution.planning.estimate import make_plan
 from simulator.languages.language import fill_after_end, lengths
 from simulator.languages.text import Text, open_text
 from tests.conftest import small_sweep

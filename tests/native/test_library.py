@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import simulator as sim
-from simulator.execution.estimate import make_plan
+from simulator.execution.planning.estimate import make_plan
 from simulator.native import calls, library
 from simulator.native.identity import SOURCES, UNITS, source_hash
 from simulator.native.library import EngineError, Sizes

@@ -11,7 +11,7 @@ import simulator as sim
 from run import main
 from simulator.engine.recorder import Recorder
 from simulator.engine.snapshots import Saver
-from simulator.execution.estimate import make_plan
+from simulator.execution.planning.estimate import make_plan
 from simulator.execution.run_stack import run_stack
 from simulator.native.library import instructions
 from simulator.sweeps.grid import expand

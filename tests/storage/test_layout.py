@@ -10,7 +10,7 @@ import pytest
 import run
 from analysis import load
 from simulator import ConfigError, Sweep, SweepError, run_sweep
-from simulator.execution.stack_job import finish_stack
+from simulator.execution.jobs.stack_job import finish_stack
 from simulator.storage.checksums import read_checksums, write_checksums
 from simulator.storage.inventory import describe_unfinished, finished_runs, is_complete
 from simulator.storage.layout import ResultFolder
@@ -72,7 +72,7 @@ def test_axes_in_another_order_are_the_same_sweep(tmp_path: Path, workers: int) 
         finish_stack(*arguments)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("simulator.execution.stack_job.finish_stack", some)
+        patch.setattr("simulator.execution.jobs.stack_job.finish_stack", some)
         with pytest.raises(KeyboardInterrupt):
             run_sweep(one, out, workers=1)
     begun = len(finished_runs(ResultFolder(path=out)))
@@ -185,7 +185,7 @@ def test_whatever_fails_is_told_in_the_tables(
         finish_stack(stack, *more)
 
     with pytest.MonkeyPatch.context() as patch, heard():
-        patch.setattr("simulator.execution.stack_job.finish_stack", some)
+        patch.setattr("simulator.execution.jobs.stack_job.finish_stack", some)
         with pytest.raises(SweepError, match=r"runs? failed"):
             run_sweep(sweep, tmp_path / "out", workers=1)
     runs = pd.read_parquet(tmp_path / "out" / "runs.parquet")

@@ -68,7 +68,7 @@ def test_other_code_does_not_go_on_and_is_named(out: Path, edit: Callable[[str, 
 def test_other_code_that_determines_nothing_goes_on(
     out: Path, edit: Callable[[str, str], None], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    edit("simulator/execution/worker_pool.py", "x = 1\n")
+    edit("simulator/execution/local/worker_pool.py", "x = 1\n")
     edit(GOLD, (ROOT / GOLD).read_text(encoding="utf-8").replace('"""', '"""Better said. ', 1))
     run_sweep(sweep_of(), out, workers=1)
     assert "different code" not in reported(out, capsys)

@@ -34,7 +34,7 @@ def edited(path: str, before: str, after: str) -> tuple[str, str]:
 def test_what_determines_numbers_is_in_the_hash_and_what_does_not_is_not(edit: Callable[[str, str], None]) -> None:
     before = results_source(), source_hash()
     for path in (
-        "simulator/execution/worker_pool.py",
+        "simulator/execution/local/worker_pool.py",
         "simulator/storage/inventory.py",
         "simulator/execution/progress.py",
     ):

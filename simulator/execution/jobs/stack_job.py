@@ -12,7 +12,7 @@ from simulator.common.errors import ConfigError
 from simulator.common.signals import interrupts_delayed
 from simulator.engine.recorder import Recorder, Tick
 from simulator.engine.snapshots import Saver
-from simulator.execution.retry import Job
+from simulator.execution.jobs.retry import Job
 from simulator.execution.run_stack import proxies_for, run_stack
 from simulator.proxies.reward_model import Member, members_of
 from simulator.proxies.training import train_members

@@ -23,8 +23,8 @@ import torch
 
 from simulator.common.signals import SIGNALS, forget_requests
 from simulator.execution.devices import ONE_THREAD
-from simulator.execution.stack_job import WorkerContext
-from simulator.execution.worker import work
+from simulator.execution.jobs.stack_job import WorkerContext
+from simulator.execution.local.worker import work
 
 Pipe = tuple[int, int]  # descriptors to read from and to write to
 MOST_COPIES = 64  # of one process, which holds four descriptors for each

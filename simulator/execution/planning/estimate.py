@@ -11,25 +11,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 
-from simulator.engine.speed import layer_cost, time_steps
+from simulator.execution.planning.speed import layer_cost
 from simulator.execution.progress import clock
+from simulator.execution.request import Request
+from simulator.execution.workers import Where, workers_for
 from simulator.measurement.ladder import TEMPERATURES
-from simulator.networks.compute_mode import one_thread
-from simulator.proxies.reward_model import CHECKPOINTS, Member, members_needed, proxy_architecture
+from simulator.proxies.reward_model import CHECKPOINTS, Member, proxy_architecture
 from simulator.settings.run import Run
 from simulator.settings.tables import Settings
-from simulator.storage.compatibility import examine_folder
-from simulator.storage.inventory import finished_runs, is_complete
-from simulator.storage.origins import check_source, origins_in
+from simulator.storage.inventory import finished_runs
 from simulator.sweeps.cautions import cautions
-from simulator.sweeps.grid import check_computing, engines_used, expand
-from simulator.sweeps.hashes import with_hashes
+from simulator.sweeps.grid import check_computing, engines_used
 from simulator.sweeps.kept_policies import described
-from simulator.sweeps.memory_budget import arrange, budget_of, shown_bytes
-from simulator.sweeps.stacking import cells, footprint_of, proxy_stacks, runs_with_proxies, stacks, world_names
-from simulator.sweeps.sweep import Sweep
+from simulator.sweeps.memory_budget import shown_bytes
+from simulator.sweeps.stacking import cells, footprint_of, proxy_stacks, stacks, world_names
 from simulator.worlds.components import architecture_of, examine_languages
 from simulator.worlds.footprint import listed_responses, making_places, measured_places
 
@@ -55,6 +51,7 @@ class Plan:
     seconds: float
     engines: str
     policies: str
+    place: str
     done: int = 0
 
     def lines(self, target: Path) -> list[str]:
@@ -66,7 +63,7 @@ class Plan:
             f"engine          {self.engines}",
             f"memory          about {shown_bytes(self.bytes)}, kept under {shown_bytes(self.budget)}",
             f"policies        {self.policies}",
-            f"estimated time  about {clock(self.seconds)} on this machine",
+            f"estimated time  about {clock(self.seconds)} on {self.place}",
             f"records         {f'of {self.done:,} runs are in' if self.done else 'would go into'} {target}",
         ]
 
@@ -117,55 +114,42 @@ def making_seconds(settings: Settings, per_unit: np.ndarray) -> float:
     return distribution_seconds(settings, len(TEMPERATURES)) + making_places(settings.spec) * cost
 
 
-def make_plan(
-    sweep: Sweep,
-    workers: int,
-    *,
-    memory: str | None = None,
-    device: torch.device | None = None,
-    out: Path | None = None,
-    fresh: bool = False,
-    accept_source: bool = False,
-) -> Plan:
-    """The plan of a sweep, on at most `workers` processes. Raises ConfigError.
+def make_plan(request: Request, where: Where, *, accept_source: bool = False) -> Plan:
+    """The plan of what is asked for; proxies are taken to be trained in the folder if any run is finished there.
 
-    out: the folder whose finished runs need not be run, unless `fresh`; proxies are taken to be trained there if any
-    run is finished. accept_source: as in `run_sweep`.
+    accept_source: as in `run_sweep`. Raises ConfigError.
     """
-    runs = expand(sweep)
+    where.check()
+    sweep, runs, members = request.sweep, request.wanted, request.wanted_members
     for text in cautions(sweep, runs):
         warnings.warn(text, UserWarning, stacklevel=2)
-    sweep = with_hashes(sweep, [run.settings.world.language.text for run in runs])
-    members = members_needed(runs_with_proxies(runs))
-    names = {run.run_id for run in runs} | {member.name for member in members}
-    folder = examine_folder(out, sweep, names, fresh=fresh) if out else None
-    done = finished_runs(folder) if folder and not fresh else frozenset()
-    if folder and not (fresh or accept_source or is_complete(folder, {run.run_id for run in runs})):
-        check_source(folder, origins_in(folder))
-    device = device or torch.device("cpu")
-    check_computing(runs, device)
-    budget = budget_of(memory, device)
-    worlds = {name: settings for settings, name in world_names(runs)}
-    examine_languages(settings.spec for settings in worlds.values())
-    arrangement = arrange(runs, processes=workers, **budget)
+    done = frozenset() if request.fresh else finished_runs(request.folder)
+    if not (request.fresh or accept_source or request.is_complete()):
+        request.check_source()
+    with workers_for(where, sweep) as workers:
+        check_computing(runs, workers.device)
+        worlds = {name: settings for settings, name in world_names(runs)}
+        examine_languages(settings.spec for settings in worlds.values())
+        arrangement = workers.arrange(runs)
+        per_unit = workers.time_steps()
+        engines, place = engines_used(runs, workers.device), workers.place
     of_proxies, of_runs = proxy_stacks(members, arrangement.sizes), stacks(runs, arrangement.sizes)
-    workers = min(arrangement.processes, max(len(of_proxies), len(of_runs)))
-    with one_thread():
-        per_unit = time_steps()
+    at_once = min(arrangement.processes, max(len(of_proxies), len(of_runs)))
     left = [run for run in runs if run.run_id not in done] if done else runs
-    seconds = training_seconds(left, [] if done else members, per_unit) / workers
+    seconds = training_seconds(left, [] if done else members, per_unit) / at_once
     seconds += sum(making_seconds(settings, per_unit) for settings in worlds.values())
     return Plan(
         runs=len(runs),
         done=len(runs) - len(left),
         proxies=len(members),
-        run_steps=sum(run.steps for run in runs) + sum(member.steps for member in members),
+        run_steps=request.steps,
         stacks=len(of_proxies) + len(of_runs),
         worlds=len(worlds),
-        workers=workers,
+        workers=at_once,
         bytes=arrangement.bytes,
-        budget=budget["budget"],
+        budget=arrangement.budget,
         seconds=START_SECONDS + (seconds if left else 0.0),
-        engines=engines_used(runs, device),
+        engines=engines,
         policies=described(sweep, runs),
+        place=place,
     )

@@ -1,4 +1,4 @@
-"""A process that runs stacks: `python -m simulator.execution.worker DIR DEVICE SECONDS [BESIDE]`, or a copy of one.
+"""A process that runs stacks: `python -m simulator.execution.local.worker DIR DEVICE SECONDS [BESIDE]`, or a copy.
 
 One that was started reads the sweep from DIR/config.toml, whose code of the user's own is looked up in BESIDE, and
 never in DIR. Then either takes one job after another from standard input, each as a line of JSON: {"kind": "runs",
@@ -34,8 +34,8 @@ import torch
 
 from simulator.common.signals import INTERRUPTED, exit_now, handling_signals, stop_if_requested
 from simulator.common.terminal import say
-from simulator.execution.retry import Job, failure_of
-from simulator.execution.stack_job import WorkerContext, run_job
+from simulator.execution.jobs.retry import Job, failure_of
+from simulator.execution.jobs.stack_job import WorkerContext, run_job
 from simulator.networks.compute_mode import one_thread
 from simulator.own_rewards.source import is_own_reward
 from simulator.proxies.reward_model import members_needed

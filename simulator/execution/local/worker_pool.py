@@ -1,146 +1,34 @@
-"""Handing jobs out, to worker processes or to this one, until each is done or stays failed.
-
-What is tried after a failure is decided in `simulator/execution/retry.py`; the workers' side is
-`simulator/execution/worker.py`.
-"""
+"""Worker processes of this machine, to which jobs are handed; their side is `simulator/execution/local/worker.py`."""
 
 import json
 import os
 import subprocess
 import sys
-import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-from simulator.common.signals import stop_if_requested
 from simulator.common.terminal import is_broken_pipe
 from simulator.engine.recorder import Tick
-from simulator.execution.copied_worker import Worker, add_copies, can_copy
 from simulator.execution.devices import ONE_THREAD
-from simulator.execution.retry import Failure, Job, failure_of, failure_of_dead_process, next_try, retry_message
-from simulator.execution.stack_job import WorkerContext
+from simulator.execution.jobs.job_queue import Counter, Executor, Failures, JobQueue, Watch, drain
+from simulator.execution.jobs.retry import Failure, Job, failure_of_dead_process
+from simulator.execution.jobs.stack_job import WorkerContext
+from simulator.execution.local.copied_worker import Worker, add_copies, can_copy
 from simulator.storage.layout import ResultFolder
 
 GRACE = 20.0  # seconds
 SLOW = 3.0  # seconds
 HAS_SIGTERM = os.name == "posix"  # elsewhere terminating a process ends it at once
 ANSWERS = ("code", "steps", "found", "done", "failure")
-SOURCE = Path(__file__).resolve().parents[2]
+SOURCE = Path(__file__).resolve().parents[3]
 ENVIRONMENT = ONE_THREAD | {
     "PYTHONPATH": os.pathsep.join(filter(None, [str(SOURCE), os.environ.get("PYTHONPATH")])),
 }
-
-Watch = Callable[[int, int, bool], None]
-Failures = dict[Job, Failure]
-Executor = Callable[[Sequence[Job], Watch], Failures]
-RunJob = Callable[[Job, Tick, Tick], Failure | None]  # a job, told of steps taken and of steps found
-
-
-class OutsideError(RuntimeError):
-    """What would hit every other job too has ended one; the text says what."""
-
-
-@dataclass(kw_only=True)
-class Counter:
-    """Steps and runs of jobs, told to a watch by one thread at a time; what a failed job had done is taken back."""
-
-    watch: Watch
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    steps: dict[Job, list[int]] = field(default_factory=dict)
-
-    def add_steps(self, job: Job, steps: int, *, worked: bool) -> None:
-        """A job has taken steps, or found them taken."""
-        with self.lock:
-            self.steps.setdefault(job, [0, 0])[worked] += steps
-            self.watch(steps * len(job.indices), 0, worked)
-
-    def end_job(self, job: Job, *, done: bool) -> None:
-        """A job is done, or failed."""
-        with self.lock:
-            found, worked = self.steps.pop(job, [0, 0])
-            if done:
-                self.watch(0, len(job.indices) if job.kind == "runs" else 0, True)
-            else:
-                self.watch(-found * len(job.indices), 0, False)
-                self.watch(-worked * len(job.indices), 0, True)
-
-
-@dataclass(kw_only=True)
-class JobQueue:
-    """Jobs that wait, those that failed, and how many are being done."""
-
-    waiting: list[Job]
-    failed: Failures = field(default_factory=dict)
-    running: int = 0
-    closed: bool = False
-    changed: threading.Condition = field(default_factory=threading.Condition)
-
-    def next_job(self) -> Job | None:
-        """The next job; waits while one that is being done may yet come back; None where none will."""
-        with self.changed:
-            while not self.waiting and self.running and not self.closed:
-                self.changed.wait()
-            if self.closed or not self.waiting:
-                return None
-            self.running += 1
-            return self.waiting.pop(0)
-
-    def end_job(self, job: Job, failure: Failure | None) -> None:
-        """A job is done, or failed and is tried otherwise. Raises OutsideError."""
-        with self.changed:
-            self.running -= 1
-            self.changed.notify_all()
-            if failure is None or self.closed:
-                return
-            if failure.cause == "outside":
-                self.closed = True
-                raise OutsideError(failure.text)
-            then = next_try(job, failure)
-            self.waiting[:0] = then
-            if not then:
-                self.failed[job] = failure
-        if text := retry_message(job, failure, then):
-            warnings.warn(text, UserWarning, stacklevel=2)
-
-    def close(self) -> None:
-        """Nothing more is to be done."""
-        with self.changed:
-            self.closed = True
-            self.changed.notify_all()
-
-
-def drain(queue: JobQueue, counter: Counter, do: RunJob) -> None:
-    """Do one job after another until none is left. Raises OutsideError."""
-    while job := queue.next_job():
-        failure = do(job, partial(counter.add_steps, job, worked=True), partial(counter.add_steps, job, worked=False))
-        counter.end_job(job, done=failure is None)
-        queue.end_job(job, failure)
-
-
-def in_process(do: Callable[[Job, Tick, Tick], None]) -> Executor:
-    """Has jobs done in this process. `do` may raise."""
-
-    def tried(job: Job, tick: Tick, found: Tick) -> Failure | None:
-        try:
-            do(job, tick, found)
-        except Exception as error:
-            stop_if_requested()
-            return failure_of(error)
-        return None
-
-    def execute(jobs: Sequence[Job], watch: Watch) -> Failures:
-        queue = JobQueue(waiting=list(jobs))
-        drain(queue, Counter(watch=watch), tried)
-        return queue.failed
-
-    return execute
 
 
 def start_worker(folder: ResultFolder, every: float, beside: Path | None) -> subprocess.Popen[str]:
@@ -154,7 +42,7 @@ def start_worker(folder: ResultFolder, every: float, beside: Path | None) -> sub
             sys.executable,
             "-P",
             "-m",
-            "simulator.execution.worker",
+            "simulator.execution.local.worker",
             str(folder.path.resolve()),
             "cpu",
             str(every),
