@@ -91,7 +91,7 @@ def run_request(
         return folder.path
     if not (request.fresh or accept_source):
         request.check_source()
-    with workers_for(where, request.sweep) as workers:
+    with workers_for(where, request.sweep, folder.path) as workers:
         arrangement = fit_into_memory(request, workers)
         watch(0, 0, False)
         check_not_locked(folder)
@@ -159,7 +159,7 @@ def finish(
     write_table(tidy(oracle), folder.oracle)
     sizes = stack_sizes(folder, arrangement)
     write_start_checksums(folder)
-    failed = train_missing(context, request, sizes, arrangement.processes, workers, watch)
+    failed = train_missing(context, request, arrangement, sizes, workers, watch)
     raise_if_failed(merge_runs(folder, request.runs, request.wanted_ids, failed), len(request.wanted), folder)
 
 

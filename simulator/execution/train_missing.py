@@ -16,6 +16,7 @@ from simulator.settings.run import Run
 from simulator.storage.inventory import list_finished
 from simulator.storage.layout import ResultFolder
 from simulator.storage.merge import merge_proxies
+from simulator.sweeps.memory_budget import Arrangement
 from simulator.sweeps.stacking import proxy_stacks, stacks
 
 
@@ -27,8 +28,8 @@ def total_steps(some: Sequence[Run] | Sequence[Member]) -> int:
 def train_missing(
     context: WorkerContext,
     request: Request,
+    arrangement: Arrangement,
     sizes: Mapping[str, int],
-    processes: int,
     workers: Workers,
     watch: Watch,
 ) -> dict[str, str]:
@@ -46,7 +47,7 @@ def train_missing(
     place = {member.name: i for i, member in enumerate(members)} | {run.run_id: i for i, run in enumerate(runs)}
     of_members = [Job(kind="proxies", indices=tuple(place[one.name] for one in stack)) for stack in left if stack]
     of_runs = [Job(kind="runs", indices=tuple(place[one.run_id] for one in stack)) for stack in found if stack]
-    with workers.executor(context, min(processes, max(len(of_members), len(of_runs), 1))) as execute:
+    with workers.executor(context, arrangement, max(len(of_members), len(of_runs), 1)) as execute:
         unmade = reasons(execute(of_members, watch), [member.name for member in members])
         merge_proxies(folder, members)
         barred = {run.run_id: why for run in runs if (why := untrained_proxy(run, unmade))}

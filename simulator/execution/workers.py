@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -59,14 +60,17 @@ class Workers(Protocol):
         """How the runs fit into memory. Raises ConfigError where they do not."""
         ...
 
-    def executor(self, context: WorkerContext, processes: int) -> AbstractContextManager[Executor]:
-        """Has jobs done while the block runs, so many at a time."""
+    def executor(self, context: WorkerContext, arrangement: Arrangement, jobs: int) -> AbstractContextManager[Executor]:
+        """Has jobs done while the block runs; there are at most so many at a time."""
         ...
 
 
 @contextmanager
-def workers_for(where: Where, sweep: Sweep) -> Iterator[Workers]:
-    """What runs the stacks of a sweep, while the block runs. Raises ConfigError."""
+def workers_for(where: Where, sweep: Sweep, folder: Path, *, timed: bool = False) -> Iterator[Workers]:
+    """What runs the stacks of a sweep, while the block runs. Raises ConfigError.
+
+    folder: the result directory. timed: how fast they are can be asked.
+    """
     if where.cluster is None:
         from simulator.execution.local.local_workers import LocalWorkers
 
@@ -79,5 +83,5 @@ def workers_for(where: Where, sweep: Sweep) -> Iterator[Workers]:
         return
     from simulator.execution.cluster.connect import connected
 
-    with connected(where, sweep) as workers:
+    with connected(where, sweep, folder, timed=timed) as workers:
         yield workers

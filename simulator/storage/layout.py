@@ -23,9 +23,10 @@ PARTIAL = ("", "parts/", "proxies/", "policies/", "figures/")
 
 @dataclass(frozen=True, kw_only=True)
 class ResultFolder:
-    """The result directory of one sweep."""
+    """The result directory of one sweep; saved_states: where states of stacks lie, among the parts unless said."""
 
     path: Path
+    saved_states: Path | None = None
 
     @property
     def config(self) -> Path:
@@ -141,7 +142,7 @@ class ResultFolder:
 
     def saved_state(self, stack: str) -> Path:
         """The state of a stack in training."""
-        return self.parts / f"{stack}.safetensors"
+        return (self.saved_states or self.parts) / f"{stack}.safetensors"
 
     def network(self, name: str) -> Path:
         """Where the proxy of this name lies."""

@@ -85,6 +85,13 @@ class JobQueue:
         if text := retry_message(job, failure, then):
             warnings.warn(text, UserWarning, stacklevel=2)
 
+    def put_back(self, job: Job) -> None:
+        """A job that was begun waits again, since it had no chance."""
+        with self.changed:
+            self.running -= 1
+            self.waiting.insert(0, job)
+            self.changed.notify_all()
+
     def close(self) -> None:
         """Nothing more is to be done."""
         with self.changed:

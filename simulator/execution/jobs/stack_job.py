@@ -14,7 +14,7 @@ from simulator.engine.recorder import Recorder, Tick
 from simulator.engine.snapshots import Saver
 from simulator.execution.jobs.retry import Job
 from simulator.execution.run_stack import proxies_for, run_stack
-from simulator.proxies.reward_model import Member, members_of
+from simulator.proxies.reward_model import Member, members_needed, members_of
 from simulator.proxies.training import train_members
 from simulator.settings.computing import engine_of
 from simulator.settings.relevant_keys import world_name
@@ -27,9 +27,10 @@ from simulator.storage.networks.proxy_files import load_proxy, save_proxy
 from simulator.storage.origins import COLUMNS, check_unchanged_since_start
 from simulator.storage.provenance import provenance_columns
 from simulator.storage.tables import run_rows, tidy, write_table
-from simulator.sweeps.grid import engine_of_worlds
-from simulator.sweeps.hashes import check_text, hash_of_pairs
+from simulator.sweeps.grid import engine_of_worlds, expand
+from simulator.sweeps.hashes import check_text, code_of, hash_of_pairs
 from simulator.sweeps.kept_policies import kept_of
+from simulator.sweeps.stacking import runs_with_proxies
 from simulator.sweeps.sweep import Sweep
 from simulator.worlds.build import build_world
 from simulator.worlds.protocol import World
@@ -49,6 +50,19 @@ class WorkerContext:
     device: torch.device
     save_every: float
     worlds: dict[str, World]
+
+
+def context_in(folder: ResultFolder, sweep: Sweep, device: torch.device, save_every: float) -> WorkerContext:
+    """What a process works with that has nothing but the folder and the sweep in it.
+
+    Raises ConfigError where code of the user's own is not what the sweep says.
+    """
+    code_of(sweep)
+    runs = expand(sweep)
+    members = members_needed(runs_with_proxies(runs))
+    return WorkerContext(
+        folder=folder, sweep=sweep, runs=runs, members=members, device=device, save_every=save_every, worlds={}
+    )
 
 
 def cached_world(worlds: dict[str, World], sweep: Sweep, settings: Settings, device: torch.device) -> World:

@@ -47,9 +47,9 @@ class LocalWorkers:
         return arrange(runs, [machine], best=best_on(self.device))
 
     @contextmanager
-    def executor(self, context: WorkerContext, processes: int) -> Iterator[Executor]:
+    def executor(self, context: WorkerContext, arrangement: Arrangement, jobs: int) -> Iterator[Executor]:
         """Hands jobs to worker processes, or does them here where one is enough."""
-        if processes > 1:
+        if (processes := min(arrangement.processes, jobs)) > 1:
             copied = context if self.copies and not own_code(context.sweep) else None
             at = context.sweep.base_folder
             with workers_on(context.folder, processes, context.save_every, at, copied) as execute:

@@ -35,16 +35,12 @@ import torch
 from simulator.common.signals import INTERRUPTED, exit_now, handling_signals, stop_if_requested
 from simulator.common.terminal import say
 from simulator.execution.jobs.retry import Job, failure_of
-from simulator.execution.jobs.stack_job import WorkerContext, run_job
+from simulator.execution.jobs.stack_job import WorkerContext, context_in, run_job
 from simulator.networks.compute_mode import one_thread
 from simulator.own_rewards.source import is_own_reward
-from simulator.proxies.reward_model import members_needed
 from simulator.settings.run import Run
 from simulator.storage.layout import ResultFolder
-from simulator.sweeps.grid import expand
-from simulator.sweeps.hashes import code_of
 from simulator.sweeps.own_code import own_code
-from simulator.sweeps.stacking import runs_with_proxies
 from simulator.sweeps.sweep import Sweep
 from simulator.user_code.loading import is_own
 
@@ -93,12 +89,7 @@ def context_of(
     """What a process that was started works with, read from the folder."""
     sweep = Sweep.from_toml(folder.config, beside=beside)
     channel.say(code=[code.name for code in own_code(sweep)])
-    code_of(sweep)
-    runs = expand(sweep)
-    members = members_needed(runs_with_proxies(runs))
-    return WorkerContext(
-        folder=folder, sweep=sweep, runs=runs, members=members, device=device, save_every=every, worlds={}
-    )
+    return context_in(folder, sweep, device, every)
 
 
 def serve(context: WorkerContext, lines: "queue.SimpleQueue[str]", channel: Channel) -> None:

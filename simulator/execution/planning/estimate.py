@@ -126,7 +126,7 @@ def make_plan(request: Request, where: Where, *, accept_source: bool = False) ->
     done = frozenset() if request.fresh else finished_runs(request.folder)
     if not (request.fresh or accept_source or request.is_complete()):
         request.check_source()
-    with workers_for(where, sweep) as workers:
+    with workers_for(where, sweep, request.folder.path, timed=True) as workers:
         check_computing(runs, workers.device)
         worlds = {name: settings for settings, name in world_names(runs)}
         examine_languages(settings.spec for settings in worlds.values())
