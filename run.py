@@ -1,7 +1,7 @@
-"""The command line: parse, call, exit.
+"""The command line: parse, call, exit; what is heavy is imported late, so that --help answers at once.
 
 Exit codes: 0 done; 1 something failed, or some runs did; 2 the user's input is wrong, and one message says what; 130
-interrupted; 141 the reader of what is printed is gone. What is heavy is imported late, so that --help answers at once.
+interrupted; 141 the reader of what is printed is gone.
 """
 
 import os
@@ -35,8 +35,9 @@ if hidden := hidden_package():
     raise SystemExit(2)
 
 from analysis.report.paper import ForPaper
-from simulator.execution.console import Running, SomeRuns, Switch, schema
+from simulator.execution.console import Running, SomeRuns, Switch, left_over, schema
 from simulator.interchange.command import export, score
+from simulator.joining.command import join
 
 Settings = Annotated[tuple[str, ...], Parameter(name="--set", consume_multiple=(1, 10_000), negative=())]
 
@@ -244,7 +245,7 @@ def playground(
         say(f"playground in {write_playground(page, out)}: {len(page.encode()) / 1000:,.0f} kB, opens in any browser")
 
 
-for written_elsewhere in (export, score, schema):
+for written_elsewhere in (export, score, join, schema):
     app.command(written_elsewhere)
 
 
@@ -269,8 +270,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         return 141
     except UnusedCliTokensError as error:
-        from simulator.execution.console import left_over
-
         print_error(ValueError(left_over(error.unused_tokens or [])))
         return 2
     except Exception as error:
