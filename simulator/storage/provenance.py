@@ -31,9 +31,17 @@ INSIDE = ("storage/tables", "execution/run_stack")  # that do, in folders that o
 OUTSIDE = frozenset(  # modules and folders of simulator/ that determine no number of a run whose settings are given
     (
         *("__init__", "common/__init__", "common/atomic_files", "common/errors", "common/plain_source"),
-        *("common/signals", "common/terminal", "user_code/__init__", "user_code/used_code", "objectives/loss_table"),
+        *(
+            "common/result_files",
+            "common/user_files",
+            "common/signals",
+            "common/terminal",
+            "user_code/__init__",
+            "user_code/used_code",
+            "objectives/loss_table",
+        ),
         *("user_code/loading", "settings/config_errors", "storage/", "sweeps/", "execution/", "api/"),
-        *("interchange/", "playground/", "tracking/"),
+        *("interchange/", "joining/", "playground/", "tracking/"),
     )
 )
 
