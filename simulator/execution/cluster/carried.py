@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from simulator.common.identity import digest
+from simulator.execution.cluster.node import FILES
 from simulator.execution.devices import ONE_THREAD
 from simulator.languages.reviews import NAME as REVIEWS
 from simulator.own_rewards.source import CLASSIFIER
@@ -18,8 +19,8 @@ from simulator.sweeps.hashes import pair_files
 from simulator.sweeps.own_code import OwnCode, function_of, own_code
 from simulator.sweeps.sweep import Sweep
 
-FILES = "files"
 PACKAGES = ("simulator", "gold_rewards")
+COPIES = "Copies of files that a sweep names, each at its whole path.\n"  # an empty folder would not travel
 ROOT = Path(__file__).resolve().parents[3]
 
 
@@ -34,6 +35,8 @@ def runtime_env(sweep: Sweep, folder: Path, staged: Path) -> dict[str, Any]:
         shutil.copyfile(source, target)
     for name in PACKAGES:
         shutil.copytree(ROOT / name, staged / name, ignore=shutil.ignore_patterns("__pycache__"))
+    (staged / FILES).mkdir(exist_ok=True)
+    (staged / FILES / "README").write_text(COPIES, encoding="utf-8")
     (staged / "sweep").write_text(digest([str(folder.resolve()), sweep.to_toml()]), encoding="utf-8")
     return {"working_dir": str(staged), "env_vars": dict(ONE_THREAD)}
 

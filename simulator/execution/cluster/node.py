@@ -11,9 +11,11 @@ from __future__ import annotations
 import os
 import platform
 import shutil
+import tempfile
+import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,7 +28,8 @@ if TYPE_CHECKING:
     from simulator.execution.jobs.retry import Failure
     from simulator.execution.jobs.stack_job import WorkerContext
 
-HERE: dict[str, Path] = {}  # the folder that Ray has unpacked
+FORGOTTEN = 7 * 86_400.0  # seconds after which nobody goes on with a sweep
+FILES = "files"  # the folder with copies of the user's own files
 CONTEXTS: dict[str, WorkerContext] = {}
 
 
@@ -171,40 +174,59 @@ def make_context(task: Task) -> WorkerContext:
     import torch
 
     from simulator.common.atomic_files import make_folder, write_atomically
-    from simulator.execution.cluster.carried import FILES
     from simulator.execution.jobs.stack_job import context_in
     from simulator.storage.layout import ResultFolder
     from simulator.sweeps.sweep import Sweep
 
-    root = HERE.setdefault("root", Path.cwd())
-    os.environ[USER_FILES], os.environ["SIMULATOR_CACHE"] = str(root / FILES), str(root / "cache")
-    inside = root / FILES / Path(task.working).relative_to(Path(task.working).anchor)
-    make_folder(inside, parents=True)
-    os.chdir(inside)
-    for name, content in task.references.items():
-        if not (place := root / "cache" / name).exists():
-            make_folder(place.parent, parents=True)
-            write_atomically(place, content)
-    path = root / "jobs" / str(os.getpid())
-    shutil.rmtree(path, ignore_errors=True)
-    folder = ResultFolder(path=path, saved_states=states_of(task, root))
+    work = work_folder(task)
+    folder = ResultFolder(path=work / "jobs" / str(os.getpid()), saved_states=states_of(task, work))
+    shutil.rmtree(folder.path, ignore_errors=True)
     for place in (folder.parts, folder.path / "proxies", folder.policies, folder.saved_state("").parent):
         make_folder(place, parents=True)
     for name, content in task.files.items():
         write_atomically(folder.path / name, content)
-    beside = None if task.beside is None else root / FILES / Path(task.beside).relative_to(Path(task.beside).anchor)
-    sweep = Sweep.from_toml(folder.config, beside=beside)
+    cache = work / "cache"
+    make_folder(cache, parents=True)
+    for name, content in task.references.items():
+        if not (cache / name).exists():
+            write_atomically(cache / name, content)
+    files = folder.path / FILES
+    shutil.copytree(Path(__file__).resolve().parents[3] / FILES, files, dirs_exist_ok=True)
+    make_folder(below(files, task.working), parents=True)
+    os.environ[USER_FILES], os.environ["SIMULATOR_CACHE"] = str(files), str(cache)
+    os.chdir(below(files, task.working))
+    sweep = Sweep.from_toml(folder.config, beside=None if task.beside is None else below(files, task.beside))
     return context_in(folder, sweep, torch.device(task.device), task.save_every)
 
 
-def states_of(task: Task, root: Path) -> Path:
+def below(root: Path, path: str) -> Path:
+    """A whole path as one below another folder."""
+    return root / Path(path).relative_to(Path(path).anchor)
+
+
+def work_folder(task: Task) -> Path:
+    """The folder of a sweep on this node, beside which those of sweeps that nobody goes on with are removed."""
+    folders = Path(tempfile.gettempdir()) / "alignment-simulator"
+    for path in folders.glob("*"):
+        with suppress(OSError):
+            if time.time() - path.stat().st_mtime > FORGOTTEN:
+                shutil.rmtree(path, ignore_errors=True)
+    return folders / task.name
+
+
+def clean_up(name: str) -> None:
+    """Remove what a sweep has left on this node."""
+    shutil.rmtree(Path(tempfile.gettempdir()) / "alignment-simulator" / name, ignore_errors=True)
+
+
+def states_of(task: Task, work: Path) -> Path:
     """Where the states of stacks are saved: in the result folder, where this node sees it and may write there."""
     parts = Path(task.folder) / "parts"
     try:
         sees = (Path(task.folder) / "running.json").read_bytes() == task.running and os.access(parts, os.W_OK)
     except OSError:
         sees = False
-    return parts if sees else root / "states"
+    return parts if sees else work / "states"
 
 
 def write_networks(context: WorkerContext, networks: Mapping[str, bytes]) -> None:

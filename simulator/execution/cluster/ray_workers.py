@@ -1,14 +1,9 @@
-"""Jobs on the nodes of a Ray cluster: handed out as tasks, and their files written here, by this process alone.
+"""The nodes of a Ray cluster as workers: what they have, how stacks fit, and what all jobs of a sweep are given."""
 
-Ray decides where a task runs. A node that is gone costs its stacks the way since their last saved state, and nothing
-is said against them; a process that died, memory that ran out and errors mean what they mean on one machine.
-"""
-
-import time
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+import platform
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -16,39 +11,22 @@ from typing import Any
 import numpy as np
 import torch
 
-from simulator.common.atomic_files import StorageError, make_folder, write_atomically
 from simulator.common.identity import digest
-from simulator.execution.cluster.node import Order, Outcome, Task, do_job
-from simulator.execution.cluster.nodes import (
-    OTHER_PROGRAM,
-    Node,
-    alive_nodes,
-    count_of,
-    first_line,
-    pinned_to,
-    resources_of,
-)
+from simulator.execution.cluster.handing import Handing
+from simulator.execution.cluster.node import Task, clean_up
+from simulator.execution.cluster.nodes import Node, alive_nodes, pinned_to, resources_of
 from simulator.execution.cluster.program import program_here
 from simulator.execution.cluster.ticks import TickBox
-from simulator.execution.jobs.job_queue import Counter, Executor, Failures, JobQueue, Watch
-from simulator.execution.jobs.retry import Failure, Job, failure_of, failure_of_dead_process
+from simulator.execution.jobs.job_queue import Executor
 from simulator.execution.jobs.stack_job import WorkerContext
-from simulator.execution.local.worker import own_code_of
 from simulator.execution.workers import Where
-from simulator.proxies.reward_model import members_of
 from simulator.settings.run import Run
-from simulator.storage.layout import ResultFolder
 from simulator.sweeps.memory_budget import Arrangement, Machine, arrange, best_on, machine_of
 from simulator.worlds.components import reference_file
 
-POLL = 0.2  # seconds between two looks at what came
-LOOK_EVERY = 2.0  # seconds between two looks at which nodes there are
+CLEANING = 5.0  # seconds for nodes to remove what is no longer needed
 TICK_EVERY = 1.0  # seconds between two messages of a stack, of few
 SENDERS = 200  # messages in a second, of many
-AHEAD = 2  # stacks that wait for each that runs, so that a node which joins finds some
-GRACE = 20.0  # seconds for stacks to save their states
-LOST_OFTEN = 10  # nodes under one job, after which it is no accident
-ALONE = 30.0  # seconds without any node until that is said
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,6 +98,17 @@ class RayWorkers:
             needs=resources_of(self.device_name),
         )
         yield handing.execute
+        self.clean_up(task.name)  # a sweep that was stopped finds the states of its stacks again
+
+    def clean_up(self, name: str) -> None:
+        """Remove what a sweep has left on the nodes that answer soon."""
+        task = self.ray.remote(clean_up)
+        left = [
+            task.options(num_cpus=0, max_retries=0, scheduling_strategy=pinned_to(node["NodeID"])).remote(name)
+            for node in alive_nodes()
+        ]
+        with suppress(self.ray.exceptions.RayError):
+            self.ray.wait(left, num_returns=len(left), timeout=CLEANING)
 
 
 def task_of(context: WorkerContext, device: str, at_once: int) -> Task:
@@ -131,7 +120,7 @@ def task_of(context: WorkerContext, device: str, at_once: int) -> Task:
     references = {path.name: path.read_bytes() for path in sorted(paths) if path.exists()}
     running = folder.running.read_bytes()
     return Task(
-        name=digest([str(folder.path.resolve()), running.decode()]),
+        name=digest([platform.node(), str(folder.path.resolve()), sweep.to_toml()]),
         program=program_here(),
         device=device,
         beside=None if sweep.base_folder is None else str(sweep.base_folder.absolute()),
@@ -143,166 +132,3 @@ def task_of(context: WorkerContext, device: str, at_once: int) -> Task:
         files=files,
         references=references,
     )
-
-
-@dataclass(kw_only=True)
-class Handed:
-    """A job on its way."""
-
-    job: Job
-    number: int
-
-
-@dataclass(kw_only=True)
-class Handing:
-    """Jobs handed out, what came of them, and which nodes get none."""
-
-    ray: ModuleType
-    context: WorkerContext
-    box: Any
-    task: Any
-    options: dict[str, Any]
-    limit: int | None
-    needs: tuple[str, ...]
-    numbers: int = 0
-    refused: set[str] = field(default_factory=set)  # nodes with another program, by their names in Ray
-    lost: dict[Job, int] = field(default_factory=dict)
-    networks: dict[str, Any] = field(default_factory=dict)
-    seen: float = field(default_factory=time.monotonic)  # when there was a node last
-    looked: float = -LOOK_EVERY
-    most: int = 1
-    under_way: dict[Any, Handed] = field(default_factory=dict)
-
-    def execute(self, jobs: Sequence[Job], watch: Watch) -> Failures:
-        """Have jobs done. Raises OutsideError."""
-        queue, counter = JobQueue(waiting=list(jobs)), Counter(watch=watch)
-        try:
-            while queue.waiting or self.under_way:
-                room = self.room()
-                while queue.waiting and len(self.under_way) < room:
-                    if job := queue.next_job():
-                        self.hand_out(job)
-                done, _ = self.ray.wait(list(self.under_way), timeout=POLL) if self.under_way else ([], [])
-                self.count(counter)
-                for reference in done:
-                    self.end(reference, queue, counter)
-        except BaseException:
-            queue.close()
-            self.stop()
-            raise
-        return queue.failed
-
-    def room(self) -> int:
-        """How many jobs may be on their way: some wait at the nodes, so that none of these is idle."""
-        cpus = self.options["num_cpus"]
-        if time.monotonic() - self.looked < LOOK_EVERY:
-            return self.most
-        self.looked = time.monotonic()
-        there = [node for node in alive_nodes() if node["NodeID"] not in self.refused]
-        slots = sum(min(count_of(node, key) // (cpus if key == "CPU" else 1) for key in self.needs) for node in there)
-        if slots:
-            self.seen = time.monotonic()
-        elif time.monotonic() - self.seen > ALONE:
-            self.seen = time.monotonic()
-            warnings.warn("no node of the cluster can run a stack; waiting for one", UserWarning, stacklevel=2)
-        self.most = self.limit or max(slots * AHEAD, 1)
-        return self.most
-
-    def hand_out(self, job: Job) -> None:
-        """Give a job to Ray."""
-        self.numbers += 1
-        options = dict(self.options)
-        if self.refused:
-            options["label_selector"] = {"ray.io/node-id": f"!in({','.join(sorted(self.refused))})"}
-        order = Order(number=self.numbers, kind=job.kind, places=job.indices)
-        task = self.ray.remote(do_job).options(**options)
-        reference = task.remote(self.task, order, self.networks_for(job), self.box)
-        self.under_way[reference] = Handed(job=job, number=self.numbers)
-
-    def networks_for(self, job: Job) -> dict[str, Any]:
-        """The proxies that a job needs, as references of Ray. Raises StorageError."""
-        if job.kind != "runs":
-            return {}
-        names = {member.name for place in job.indices for member in members_of(self.context.runs[place])}
-        for name in sorted(names - self.networks.keys()):
-            self.networks[name] = self.ray.put(self.context.folder.network(name).read_bytes())
-        return {name: self.networks[name] for name in sorted(names)}
-
-    def count(self, counter: Counter) -> None:
-        """Tell the watch of steps that nodes have sent."""
-        jobs = {handed.number: handed.job for handed in self.under_way.values()}
-        for number, steps, worked in self.ray.get(self.box.take.remote()):
-            if number in jobs:
-                counter.add_steps(jobs[number], steps, worked=worked)
-
-    def end(self, reference: Any, queue: JobQueue, counter: Counter) -> None:
-        """Take what came of a job. Raises OutsideError."""
-        job = self.under_way.pop(reference).job
-        outcome = self.outcome_of(reference, job)
-        for text in outcome.warnings:
-            warnings.warn(text, UserWarning, stacklevel=2)
-        if outcome.files:
-            try:
-                write_files(self.context.folder, outcome.files)
-            except StorageError as error:
-                outcome = Outcome(node=outcome.node, failure=failure_of(error))
-        if outcome.stopped or outcome.differs:
-            counter.end_job(job, done=False)
-            queue.put_back(job)
-            return
-        counter.end_job(job, done=outcome.failure is None)
-        queue.end_job(job, outcome.failure)
-
-    def outcome_of(self, reference: Any, job: Job) -> Outcome:
-        """What came of a job, whatever became of its process or its node."""
-        errors = self.ray.exceptions
-        try:
-            outcome: Outcome = self.ray.get(reference)
-        except (errors.NodeDiedError, errors.ObjectLostError, errors.NodeUnschedulableError) as error:
-            return self.outcome_of_lost_node(job, first_line(error))
-        except errors.OutOfMemoryError:
-            return Outcome(failure=Failure(cause="memory", text="memory ran out on its node"))
-        except errors.TaskCancelledError:
-            return Outcome(stopped=True)
-        except (errors.WorkerCrashedError, errors.LocalRayletDiedError):
-            code = own_code_of([self.context.runs[place] for place in job.indices]) if job.kind == "runs" else []
-            return Outcome(failure=failure_of_dead_process(None, code))
-        except errors.RayError as error:
-            text = f"a node cannot run the simulator: {first_line(error)}"
-            return Outcome(failure=Failure(cause="outside", text=text, detail=str(error)))
-        if outcome.differs:
-            self.refuse(outcome)
-        return outcome
-
-    def outcome_of_lost_node(self, job: Job, text: str) -> Outcome:
-        """A job whose node is gone is done elsewhere; one that has lost many may be to blame."""
-        self.lost[job] = self.lost.get(job, 0) + 1
-        if self.lost[job] > LOST_OFTEN:
-            return Outcome(failure=Failure(cause="ended", text=f"its node was lost {LOST_OFTEN} times"))
-        count, what = len(job.indices), "runs" if job.kind == "runs" else "proxies"
-        warnings.warn(f"a node is gone; its stack of {count} {what} goes on elsewhere", UserWarning, stacklevel=2)
-        return Outcome(stopped=True)
-
-    def refuse(self, outcome: Outcome) -> None:
-        """Give nothing more to a node with another program, and say so once."""
-        if outcome.ray_id in self.refused:
-            return
-        self.refused.add(outcome.ray_id)
-        text = f"node {outcome.node}: has {', '.join(outcome.differs)}, so it gets no stacks; {OTHER_PROGRAM}"
-        warnings.warn(text, UserWarning, stacklevel=2)
-
-    def stop(self) -> None:
-        """Ask stacks to save their states and end, and wait for them for a while."""
-        for reference in self.under_way:
-            self.ray.cancel(reference)
-        if self.under_way:
-            self.ray.wait(list(self.under_way), num_returns=len(self.under_way), timeout=GRACE)
-        self.under_way.clear()
-
-
-def write_files(folder: ResultFolder, files: Mapping[str, bytes]) -> None:
-    """Write what a stack left, its checksums last. Raises StorageError."""
-    for name, content in files.items():
-        path = folder.path / name
-        make_folder(path.parent)
-        write_atomically(path, content)

@@ -1,0 +1,120 @@
+"""Whatever dies in a cluster, and whatever joins it, a sweep ends with the same bytes as on one machine."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from simulator import Sweep, run_sweep
+from tests.conftest import ROOT, heard, small_sweep
+
+ray = pytest.importorskip("ray")
+pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
+
+STEPS = 400
+SWEEP = {
+    "train": {"steps": STEPS},
+    "sweep": {
+        "loss": ["logistic", "squared"],
+        "beta": [0.1],
+        "seeds": 2,
+        "train.batch": [8, 9, 10, 11, 12, 13, 14, 16],
+    },
+}
+
+
+@pytest.fixture
+def cluster() -> Iterator[Any]:
+    """A cluster of two nodes on this machine, each with one CPU; the second is `cluster.second`."""
+    from ray.cluster_utils import Cluster
+
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    made.second = made.add_node(num_cpus=1)
+    yield made
+    ray.shutdown()
+    made.shutdown()
+
+
+@pytest.fixture(scope="module")
+def expected(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    return curves(run_sweep(sweep(), tmp_path_factory.mktemp("here") / "out", workers=1))
+
+
+def sweep() -> Sweep:
+    return small_sweep(**SWEEP)
+
+
+def curves(folder: Path) -> bytes:
+    return (folder / "curves.parquet").read_bytes()
+
+
+class Once:
+    """A watch that does something when so many runs are done, and keeps what it saw."""
+
+    def __init__(self, act: Any, after: int) -> None:
+        self.act, self.after, self.runs, self.steps, self.acted = act, after, 0, 0, False
+
+    def __call__(self, steps: int, runs: int, worked: bool) -> None:
+        self.runs, self.steps = self.runs + runs, self.steps + steps
+        if self.runs >= self.after and not self.acted:
+            self.acted = True
+            self.act()
+
+
+def test_a_node_that_is_removed_in_the_middle(cluster: Any, tmp_path: Path, expected: bytes) -> None:
+    watch = Once(lambda: cluster.remove_node(cluster.second, allow_graceful=False), after=1)
+    with heard() as said:
+        folder = run_sweep(sweep(), tmp_path / "out", cluster=cluster.address, watch=watch)
+    assert curves(folder) == expected
+    assert (watch.runs, watch.steps) == (32, 32 * STEPS)
+    assert [text for text in said if text.startswith("a node is gone; its stack of ")]
+    assert not list((folder / "parts").glob("*"))
+
+
+def test_a_driver_that_is_killed_and_started_again(cluster: Any, tmp_path: Path, expected: bytes) -> None:
+    config, out = tmp_path / "small.toml", tmp_path / "out"
+    config.write_text(sweep().to_toml(), encoding="utf-8")
+    command = [sys.executable, str(ROOT / "run.py"), "sweep", str(config), "--out", str(out)]
+    command += ["--cluster", cluster.address]
+    driver = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while not list((out / "parts").glob("*.sha256")) and time.monotonic() < deadline and driver.poll() is None:
+        time.sleep(0.02)
+    driver.send_signal(signal.SIGKILL)
+    assert driver.wait() == -signal.SIGKILL
+    assert not (out / "curves.parquet").exists()
+    again = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (again.returncode, curves(out)) == (0, expected), again.stderr
+
+
+@pytest.mark.slow
+def test_workers_that_are_each_killed_once(cluster: Any, tmp_path: Path, expected: bytes) -> None:
+    killed: set[int] = set()
+
+    def kill() -> None:
+        for process in psutil.process_iter(["name", "cmdline"]):
+            if (process.info["cmdline"] or [""])[0].startswith("ray::do_job"):
+                killed.add(process.pid)
+                process.kill()
+
+    with heard() as said:
+        folder = run_sweep(sweep(), tmp_path / "out", cluster=cluster.address, watch=Once(kill, after=1))
+    assert curves(folder) == expected
+    assert len(killed) >= 2
+    assert len([text for text in said if text.endswith("; it is run once more")]) >= 1
+
+
+@pytest.mark.slow
+def test_a_node_that_is_added_in_the_middle(cluster: Any, tmp_path: Path, expected: bytes) -> None:
+    cluster.remove_node(cluster.second)
+    watch = Once(lambda: cluster.add_node(num_cpus=1), after=1)
+    folder = run_sweep(sweep(), tmp_path / "out", cluster=cluster.address, watch=watch)
+    assert (curves(folder), watch.acted) == (expected, True)
