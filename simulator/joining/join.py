@@ -179,16 +179,21 @@ def joined_curves(sources: Sequence[Source], order: GridOrder, worlds: Sequence[
     of_runs = [(source, table[~table["method"].isin(("oracle", "external"))]) for source, table in tables]
     check_overlaps("curves", of_runs, run_of)
     found = [order.joined([table for _, table in of_runs])]
-    oracle: dict[str, pd.DataFrame] = {}
-    for source in sources:
-        table = read_table(source.oracle)
-        table = table[table["method"] == "oracle"]
-        name = table["run_id"].str.split("-").str[1]
-        oracle = dict(iter(table.groupby(name, sort=False))) | oracle
-    found += [oracle[name] for name in worlds if name in oracle]
+    found += oracles(sources, worlds)
     external = [rows for _, table in tables if len(rows := table[table["method"] == "external"])]
     curves = together([table for table in [*found, *external] if table is not None])
     return tidy(curves.drop_duplicates(["run_id", "step"]) if external else curves)
+
+
+def oracles(sources: Sequence[Source], worlds: Sequence[str]) -> list[pd.DataFrame]:
+    """The oracle's curves in each world. Raises ConfigError where two folders have others."""
+    tables = [(source, read_table(source.oracle)) for source in sources]
+    rows = [(source, table[table["method"] == "oracle"]) for source, table in tables]
+    check_overlaps("curves", rows, run_of)
+    found: dict[str, pd.DataFrame] = {}
+    for _, table in rows:
+        found = dict(iter(table.groupby(table["run_id"].str.split("-").str[1], sort=False))) | found
+    return [found[name] for name in worlds if name in found]
 
 
 def run_of(table: pd.DataFrame) -> pd.Series:

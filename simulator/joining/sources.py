@@ -16,6 +16,7 @@ from simulator.storage.compatibility import sweep_in
 from simulator.storage.inventory import RUN_TABLES, column
 from simulator.storage.layout import ResultFolder
 from simulator.storage.lock import check_not_locked
+from simulator.storage.merge import with_numbers
 from simulator.storage.tables import FAILED
 from simulator.sweeps.sweep import Sweep
 
@@ -48,7 +49,7 @@ class Source:
 
     def read(self, kind: str) -> list[pd.DataFrame]:
         """The tables of a kind. Raises StorageError."""
-        return [read_table(path) for path in self.tables.get(kind, ())]
+        return [with_numbers(read_table(path)) for path in self.tables.get(kind, ())]
 
 
 def read_table(path: Path) -> pd.DataFrame:

@@ -19,6 +19,7 @@ from simulator.storage.layout import ResultFolder, remove
 from simulator.storage.tables import COLUMNS, LABEL, failed_rows, tidy, write_table
 
 NO_RECORD = "it left no record"
+NUMBERS = ("beta", "kappa", "label_noise")  # settings of runs
 
 
 def merge_proxies(folder: ResultFolder, members: Sequence[Member]) -> None:
@@ -77,15 +78,21 @@ class GridOrder:
         for name, values in self.axes.items() if "method" in table else ():
             missing = table[name].isna() if name in table else pd.Series(data=True, index=table.index)
             if missing.any() and table.loc[missing, "run_id"].isin(values).any():
-                filled = table["run_id"].map(values)
-                table = table.assign(**{name: table[name].where(~missing, filled) if name in table else filled})
+                table = table.assign(**{name: table["run_id"].map(values)})
         last = [name for name in self.axes if name in table]
         return table[[name for name in table if name not in last] + last]
 
 
 def together(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """The rows of some tables, one after the other."""
-    return pd.concat(tables, ignore_index=True) if len(tables) > 1 else tables[0]
+    some = [with_numbers(table) for table in tables]
+    return pd.concat(some, ignore_index=True) if len(some) > 1 else some[0]
+
+
+def with_numbers(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with numbers in columns of numbers: one where all are missing may have been written as names."""
+    wrong = [name for name in NUMBERS if name in table and table[name].dtype != "float64"]
+    return table.astype(dict.fromkeys(wrong, "float64")) if wrong else table
 
 
 def merge_runs(

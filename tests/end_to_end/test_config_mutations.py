@@ -22,7 +22,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 import run
-import simulator.execution.planning.estimate
+import simulator.execution.local.local_workers
 from simulator.common.errors import SHOWN, printable
 from simulator.settings.config_errors import known_keys
 from simulator.sweeps.sweep import Sweep
@@ -45,7 +45,7 @@ def refused(request: pytest.FixtureRequest, tmp_path: Path, capsys: Any, monkeyp
     """A dry run of a text: what it was refused with, nothing where it was planned. Timed where --long is given."""
     long = extent(request.config) == "long"
     if not long:
-        monkeypatch.setattr(simulator.execution.planning.estimate, "time_steps", lambda: np.array([1e-9, 1e-9]))
+        monkeypatch.setattr(simulator.execution.local.local_workers, "time_steps", lambda *_: np.array([1e-9, 1e-9]))
     path = tmp_path / "sweep.toml"
     shutil.copy(Path(__file__).parents[2] / "README.md", tmp_path)  # the text of a config
     monkeypatch.chdir(tmp_path)

@@ -6,20 +6,21 @@ from pathlib import Path
 import pytest
 import torch
 
-from simulator.execution.planning.estimate import Plan, make_plan
+from simulator.execution.planning.estimate import Plan
 from simulator.sweeps.grid import expand
 from simulator.sweeps.stacking import STACK_LIMIT, stacks
 from tests.conftest import small_sweep
+from tests.helpers.plans import plan_of
 
 
 def test_counts() -> None:
     sweep = small_sweep(sweep={"data.pairs": [16, 32], "gold.seed": [0, 1, 2]})
-    plan = make_plan(sweep, workers=64, memory="200GiB")
+    plan = plan_of(sweep, workers=64, memory="200GiB")
     runs = expand(sweep)
     assert (plan.runs, plan.run_steps, plan.worlds) == (324, 324 * 40, 3)
     assert plan.stacks == 6 * 11  # of the 54 runs of each kind, so that each of 64 processes has one
     assert plan.workers == 64
-    few = make_plan(sweep, workers=1, memory="200GiB")
+    few = plan_of(sweep, workers=1, memory="200GiB")
     assert few.stacks == len(stacks(runs, {run.stack_key: STACK_LIMIT for run in runs}))
 
 
@@ -29,14 +30,22 @@ def test_counts() -> None:
 )
 def test_more_work_takes_longer(more: dict[str, dict[str, object]]) -> None:
     def seconds(**tables: dict[str, object]) -> float:
-        return min(make_plan(small_sweep(**tables), workers=1).seconds for _ in range(3))
+        return min(plan_of(small_sweep(**tables), workers=1).seconds for _ in range(3))
 
     assert seconds(**more) > seconds()
 
 
 def test_the_text_names_where_records_would_go() -> None:
     counts = {"runs": 1, "proxies": 0, "run_steps": 2, "stacks": 1, "worlds": 1, "workers": 1}
-    plan = Plan(**counts, bytes=2**31, budget=2**32, seconds=200.0, engines="native (avx2)", policies="none")
+    plan = Plan(
+        **counts,
+        bytes=2**31,
+        budget=2**32,
+        seconds=200.0,
+        engines="native (avx2)",
+        policies="none",
+        place="this machine",
+    )
     lines = plan.lines(Path("results/x"))
     assert lines.pop(2) == "engine          native (avx2)"
     assert lines[2] == "memory          about 2.0 GiB, kept under 4.0 GiB"
@@ -48,7 +57,7 @@ def test_the_text_names_where_records_would_go() -> None:
 def test_planning_leaves_torch_threads_alone() -> None:
     torch.set_num_threads(2)
     try:
-        make_plan(small_sweep(), workers=1)
+        plan_of(small_sweep(), workers=1)
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(1)

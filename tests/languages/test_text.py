@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 
 from simulator import ConfigError, Sweep, SweepError, make_world, run_sweep
-from simulator.execution.planning.estimate import make_plan
 from simulator.languages.language import fill_after_end, lengths
 from simulator.languages.text import Text, open_text
 from tests.conftest import small_sweep
+from tests.helpers.plans import plan_of
 
 FILL = -1  # stands in every place behind the end
 SENTENCES = [
@@ -112,7 +112,7 @@ def test_a_file_that_will_not_do_is_refused_with_a_reason(tmp_path: Path, conten
     assert said in str(refused.value)
     assert f"world.language.text = {path}" in str(refused.value)
     with pytest.raises(ConfigError):
-        make_plan(sweep_on(path, prompt_length=6, response_length=10, held_out=0.2), workers=1)
+        plan_of(sweep_on(path, prompt_length=6, response_length=10, held_out=0.2), workers=1)
     assert not (tmp_path / "out").exists()
 
 

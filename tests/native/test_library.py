@@ -7,7 +7,6 @@ import pytest
 import torch
 
 import simulator as sim
-from simulator.execution.planning.estimate import make_plan
 from simulator.native import calls, library
 from simulator.native.identity import SOURCES, UNITS, source_hash
 from simulator.native.library import EngineError, Sizes
@@ -17,6 +16,7 @@ from simulator.networks.compute_mode import EAGER, Computing, computing
 from tests.conftest import small_sweep
 from tests.helpers.engines import needs_engine
 from tests.helpers.engines import without_engine as without_engine
+from tests.helpers.plans import plan_of
 
 GOOD = {"vocabulary": 5, "context": 4, "layers": 1, "width": 16, "heads": 2, "outputs": 5}
 GOOD |= {"prompt": 2, "responses": 2, "length": 3, "whole": 0}
@@ -85,8 +85,8 @@ def test_native_for_other_widths_is_refused_and_auto_says_that_torch_computes() 
     odd = {"policy": {"layers": 1, "width": 24, "heads": 2}}
     why = r'train.engine \(="native"\) takes widths that are multiples of 16, and policy.width is 24; use "auto"'
     with pytest.raises(sim.ConfigError, match=why):
-        make_plan(small_sweep(**odd, train={"engine": "native"}), workers=1)
-    assert make_plan(small_sweep(**odd), workers=1).engines == "torch"
+        plan_of(small_sweep(**odd, train={"engine": "native"}), workers=1)
+    assert plan_of(small_sweep(**odd), workers=1).engines == "torch"
 
 
 @needs_engine

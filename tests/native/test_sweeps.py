@@ -11,7 +11,6 @@ import simulator as sim
 from run import main
 from simulator.engine.recorder import Recorder
 from simulator.engine.snapshots import Saver
-from simulator.execution.planning.estimate import make_plan
 from simulator.execution.run_stack import run_stack
 from simulator.native.library import instructions
 from simulator.sweeps.grid import expand
@@ -19,6 +18,7 @@ from simulator.worlds.build import build_world
 from tests.conftest import small_sweep
 from tests.helpers.engines import needs_engine
 from tests.helpers.engines import without_engine as without_engine
+from tests.helpers.plans import plan_of
 from tests.helpers.saved_states import GoesOnFrom, KeepsEveryState
 
 POLICY = {"policy": {"layers": 2, "width": 16, "heads": 2}}
@@ -65,13 +65,13 @@ def test_a_stack_goes_on_from_every_saved_state_to_the_same_bits(kind: str) -> N
 
 
 def test_the_plan_says_what_computes() -> None:
-    asked = make_plan(small_sweep(train={"engine": "torch"}), workers=1)
+    asked = plan_of(small_sweep(train={"engine": "torch"}), workers=1)
     assert asked.lines(Path("there"))[2] == "engine          torch"
 
 
 @pytest.mark.usefixtures("without_engine")
 def test_without_the_engine_plan_and_records_say_why_and_that(tmp_path: Path) -> None:
-    line = make_plan(sweep_of("enumerable"), workers=1).lines(Path("there"))[2]
+    line = plan_of(sweep_of("enumerable"), workers=1).lines(Path("there"))[2]
     assert line == "engine          torch (the compiled engine is not there: a test is without it)"
     folder = sim.run_sweep(small_sweep(sweep={"seeds": 1, "beta": [0.5]}), tmp_path / "out", workers=1)
     assert set(pd.read_parquet(folder / "runs.parquet")["engine"]) == {"torch"}

@@ -13,6 +13,7 @@ from simulator.sweeps.grid import expand
 from simulator.sweeps.memory_budget import (
     DRAWING_BYTES,
     PROCESS_BYTES,
+    Machine,
     StackFootprint,
     arrange,
     parse_bytes,
@@ -54,7 +55,7 @@ def test_stacks_are_sized_to_the_budget() -> None:
     best = stack_size(runs[0])
     assert 1 < best < len(runs)
     for count in (1, best - 1, best, 10 * best):
-        found = arrange(runs, budget=fixed + count * one, processes=1, asked="a test")
+        found = arrange(runs, [Machine(budget=fixed + count * one, processes=1, asked="a test")])
         (size,) = found.sizes.values()
         stacks_needed = -(-len(runs) // min(count, best))
         assert size == -(-len(runs) // stacks_needed)
@@ -64,15 +65,15 @@ def test_stacks_are_sized_to_the_budget() -> None:
 
 def test_where_not_all_processes_fit_there_are_fewer() -> None:
     runs = expand(large())
-    assert arrange(runs, budget=2**33, processes=4, asked="a test").processes == 4
-    assert arrange(runs, budget=4 * PROCESS_BYTES, processes=4, asked="a test").processes == 2
-    assert arrange(runs, budget=2 * PROCESS_BYTES, processes=4, asked="a test").processes == 1
+    assert arrange(runs, [Machine(budget=2**33, processes=4, asked="a test")]).processes == 4
+    assert arrange(runs, [Machine(budget=4 * PROCESS_BYTES, processes=4, asked="a test")]).processes == 2
+    assert arrange(runs, [Machine(budget=2 * PROCESS_BYTES, processes=4, asked="a test")]).processes == 1
 
 
 def test_what_cannot_fit_is_refused_with_the_number() -> None:
     runs = expand(large(policy={"width": 4096, "layers": 40, "heads": 32}))
     with pytest.raises(ConfigError, match=r"--memory 2GB: one run of this sweep needs about \d+\.\d GiB; allow more"):
-        arrange(runs, budget=2 * 10**9, processes=2, asked="--memory 2GB")
+        arrange(runs, [Machine(budget=2 * 10**9, processes=2, asked="--memory 2GB")])
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ is said against them; a process that died, memory that ran out and errors mean w
 
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
@@ -48,6 +48,7 @@ class Handing:
     options: dict[str, Any]
     limit: int | None
     needs: tuple[str, ...]
+    do: Callable[..., Outcome] = do_job
     numbers: int = 0
     refused: set[str] = field(default_factory=set)  # nodes with another program, by their names in Ray
     lost: dict[Job, int] = field(default_factory=dict)
@@ -99,7 +100,7 @@ class Handing:
         if self.refused:
             options["label_selector"] = {"ray.io/node-id": f"!in({','.join(sorted(self.refused))})"}
         order = Order(number=self.numbers, kind=job.kind, places=job.indices)
-        task = self.ray.remote(do_job).options(**options)
+        task = self.ray.remote(self.do).options(**options)
         reference = task.remote(self.task, order, self.networks_for(job), self.box)
         self.under_way[reference] = Handed(job=job, number=self.numbers)
 

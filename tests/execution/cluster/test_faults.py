@@ -25,7 +25,7 @@ SWEEP = {
         "loss": ["logistic", "squared"],
         "beta": [0.1],
         "seeds": 2,
-        "train.batch": [8, 9, 10, 11, 12, 13, 14, 16],
+        "train.batch": [*range(8, 16)],
     },
 }
 
