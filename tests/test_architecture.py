@@ -29,7 +29,7 @@ ROOMS = {  # the folders of a package; each may import itself and those before i
             "settings",
             "engine",
         ),
-        *("worlds", "preferences", "proxies", "methods", "sweeps", "storage", "tracking", "execution"),
+        *("worlds", "preferences", "proxies", "methods", "sweeps", "storage", "joining", "tracking", "execution"),
         *("api", "interchange", "playground"),
     ],
     "analysis": ["records", "statistics", "theory", "headline", "published", "figures", "report", "playground"],

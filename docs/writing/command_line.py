@@ -20,6 +20,10 @@ python run.py export results/quickstart --to exported            # models, token
 python run.py score results/quickstart ../trained/dpo --label DPO   # a model trained elsewhere, measured and added
 python run.py report results/quickstart --formats pdf --table latex   # figures of one column and tables for a paper
 python run.py reproduce gpo --quick --out results/claims         # a published experiment and its claims
+python run.py sweep --out results/few --grow --set data.pairs=256 sweep.seeds=20   # more seeds of a sweep that is there
+python run.py sweep gpo --part 3/8                               # a part of the runs, for array jobs
+python run.py join results/gpo-part-* --out results/joined       # parts, or seeds of several machines, as one sweep
+python run.py sweep --cluster local --out results/on_ray         # stacks as tasks of a Ray cluster
 python run.py sweep --memory 2GiB --workers 1                    # all processes together keep under 2 GiB
 python run.py losses --picture losses.png                        # all objectives, with f(0), f'(0), f''(0) and kappa
 """

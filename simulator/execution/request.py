@@ -14,10 +14,13 @@ from simulator.storage.compatibility import examine_folder
 from simulator.storage.inventory import finished_runs, is_complete
 from simulator.storage.layout import ResultFolder
 from simulator.storage.origins import check_source, origins_in
-from simulator.sweeps.grid import expand
+from simulator.sweeps.grid import check_room, expand
 from simulator.sweeps.hashes import with_hashes
 from simulator.sweeps.stacking import runs_with_proxies
 from simulator.sweeps.sweep import Sweep
+
+ROW_BYTES = 1024  # that a row takes when all tables are joined at the end, side tables included
+TABLES = "joining their tables takes"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +87,7 @@ def make_request(sweep: Sweep, out: Path, *, part: str | None = None, grow: bool
     growth = growth_in(ResultFolder(path=out), sweep) if grow else Growth(sweep=sweep, held=None, asked=sweep)
     runs = expand(growth.sweep)
     wanted = parse_part(part).runs(runs) if part else runs
+    check_room(len(wanted), ROW_BYTES * max(run.settings.train.checkpoints for run in wanted), TABLES)
     members = members_needed(runs_with_proxies(runs))
     needed = members if wanted is runs else members_needed(runs_with_proxies(wanted))
     sweep = with_hashes(growth.sweep, [run.settings.world.language.text for run in runs])

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     import torch
 
 PROXY_LIMIT = 5_000
+SURE = 50_000  # runs that any machine has room for
+RUN_BYTES = 1024  # that a run takes before it is run; benchmarks/cluster.py measures it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,9 +58,24 @@ def expand(sweep: Sweep) -> list[Run]:
     A run that some axis makes no difference to is there once, without that axis. Kappas are computed when the whole
     grid is found right, since they need torch.
     """
+    check_room(sweep.sweep.runs, RUN_BYTES, "its list of runs takes")
     cells = list(cells_of(sweep))
     kappas: dict[tuple[Any, ...], float | None] = {}
     return [run for cell in cells for run in cell.runs(sweep.sweep.seed_values, kappa_of(cell, kappas))]
+
+
+def check_room(runs: int, each: int, what: str) -> None:
+    """Raises ConfigError where so many runs, of so many bytes each, do not fit into the memory that is free."""
+    if runs <= SURE:
+        return
+    import psutil
+
+    free = psutil.virtual_memory().available
+    if runs * each > free:
+        raise ConfigError(
+            f"[sweep]: the grid has {runs:,} runs; {what} about {runs * each / 2**30:,.1f} GiB, and "
+            f"{free / 2**30:,.1f} GiB are free here; run it in parts, such as --part 1/8, or make it smaller"
+        )
 
 
 def cells_of(sweep: Sweep) -> Iterator[GridCell]:

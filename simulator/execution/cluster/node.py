@@ -179,8 +179,9 @@ def make_context(task: Task) -> WorkerContext:
     from simulator.sweeps.sweep import Sweep
 
     work = work_folder(task)
-    folder = ResultFolder(path=work / "jobs" / str(os.getpid()), saved_states=states_of(task, work))
-    shutil.rmtree(folder.path, ignore_errors=True)
+    mine = work / "jobs" / str(os.getpid())
+    shutil.rmtree(mine, ignore_errors=True)
+    folder = ResultFolder(path=mine / "records", saved_states=states_of(task, work))
     for place in (folder.parts, folder.path / "proxies", folder.policies, folder.saved_state("").parent):
         make_folder(place, parents=True)
     for name, content in task.files.items():
@@ -190,7 +191,7 @@ def make_context(task: Task) -> WorkerContext:
     for name, content in task.references.items():
         if not (cache / name).exists():
             write_atomically(cache / name, content)
-    files = folder.path / FILES
+    files = mine / FILES  # beside the records, since code is never loaded from among these
     shutil.copytree(Path(__file__).resolve().parents[3] / FILES, files, dirs_exist_ok=True)
     make_folder(below(files, task.working), parents=True)
     os.environ[USER_FILES], os.environ["SIMULATOR_CACHE"] = str(files), str(cache)

@@ -16,7 +16,7 @@ from simulator import Sweep, run_sweep
 from tests.conftest import ROOT, heard, small_sweep
 
 ray = pytest.importorskip("ray")
-pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
+pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
 
 STEPS = 400
 SWEEP = {
