@@ -20,9 +20,9 @@ import numpy as np
 import torch
 
 from simulator.common.atomic_files import StorageError, write_atomically
-from simulator.common.plain_source import __file__ as plain_source_module
-from simulator.common.plain_source import plain_source
 from simulator.storage.version import installed_version
+from simulator.user_code.plain_source import __file__ as plain_source_module
+from simulator.user_code.plain_source import plain_source
 from simulator.worlds.reference import cache_folder
 
 PACKAGES = ("simulator", "gold_rewards")
@@ -30,7 +30,7 @@ SUFFIXES = (".py", ".cpp", ".hpp", ".h")
 INSIDE = ("storage/tables", "execution/run_stack")  # that do, in folders that otherwise do not
 OUTSIDE = frozenset(  # modules and folders of simulator/ that determine no number of a run whose settings are given
     (
-        *("__init__", "common/__init__", "common/atomic_files", "common/errors", "common/plain_source"),
+        *("__init__", "common/__init__", "common/atomic_files", "common/errors", "user_code/plain_source"),
         *(
             "common/result_files",
             "common/user_files",

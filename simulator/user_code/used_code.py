@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from simulator.common.plain_source import plain_source
+from simulator.user_code.plain_source import plain_source
 
 UNREADABLE = {"exec", "eval", "globals", "locals", "vars", "__import__", "importlib", "sys"}
 COMPOUND = ast.If | ast.For | ast.While | ast.With | ast.Try | ast.Match

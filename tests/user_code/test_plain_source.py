@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from simulator.common.plain_source import plain_source
+from simulator.user_code.plain_source import plain_source
 
 ROOT = Path(__file__).parents[2]
 SOURCE = '''"""What it is."""
