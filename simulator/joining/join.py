@@ -170,25 +170,48 @@ def joined_table(kind: str, sources: Sequence[Source], order: GridOrder) -> pd.D
     """The rows of a kind of table. Raises ConfigError where those of one run are not the same in two folders."""
     tables = [(source, table) for source in sources for table in source.read(kind)]
     check_overlaps(kind, tables, run_of)
-    return order.joined([table for _, table in tables])
+    return order.joined(taken(tables))
 
 
 def joined_curves(sources: Sequence[Source], order: GridOrder, worlds: Sequence[str]) -> pd.DataFrame:
     """The curves of all runs, then those of the oracle of each world, then policies that were trained elsewhere."""
-    tables = [(source, table) for source in sources for table in source.read("curves")]
-    of_runs = [(source, table[~table["method"].isin(("oracle", "external"))]) for source, table in tables]
-    check_overlaps("curves", of_runs, run_of)
-    found = [order.joined([table for _, table in of_runs])]
-    found += oracles(sources, worlds)
-    external = [rows for _, table in tables if len(rows := table[table["method"] == "external"])]
+    tables = [(source, of_runs(table)) for source in sources for table in source.read("curves")]
+    check_overlaps("curves", tables, run_of)
+    found = [order.joined(taken(tables)), *oracles(sources, worlds)]
+    external = [
+        of_method(table, "external")
+        for source in sources
+        if source.folder.external.exists()
+        for table in source.read("curves")
+    ]
     curves = together([table for table in [*found, *external] if table is not None])
+    del found
     return tidy(curves.drop_duplicates(["run_id", "step"]) if external else curves)
+
+
+def taken(tables: list[tuple[Source, pd.DataFrame]]) -> list[pd.DataFrame]:
+    """The tables, which nobody else holds any longer: those of many runs take much memory."""
+    found = [table for _, table in tables]
+    tables.clear()
+    return found
+
+
+def of_runs(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of runs of the sweep, without a copy where all others come after them."""
+    others = table["method"].isin(("oracle", "external")).to_numpy()
+    first = int(others.argmax()) if others.any() else len(table)
+    return table.iloc[:first] if others[first:].all() else table[~others]
+
+
+def of_method(table: pd.DataFrame, name: str) -> pd.DataFrame:
+    """The rows of a method."""
+    return table[table["method"] == name]
 
 
 def oracles(sources: Sequence[Source], worlds: Sequence[str]) -> list[pd.DataFrame]:
     """The oracle's curves in each world. Raises ConfigError where two folders have others."""
     tables = [(source, read_table(source.oracle)) for source in sources]
-    rows = [(source, table[table["method"] == "oracle"]) for source, table in tables]
+    rows = [(source, of_method(table, "oracle")) for source, table in tables]
     check_overlaps("curves", rows, run_of)
     found: dict[str, pd.DataFrame] = {}
     for _, table in rows:

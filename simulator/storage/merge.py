@@ -52,19 +52,21 @@ class GridOrder:
                 axes.setdefault(axis_column(key), {})[run.run_id] = value
         return cls(runs=pd.Index([run.run_id for run in runs], dtype="str"), axes=axes)
 
-    def joined(self, tables: Sequence[pd.DataFrame]) -> pd.DataFrame | None:
+    def joined(self, tables: list[pd.DataFrame]) -> pd.DataFrame | None:
         """The rows of some tables as one in this order, without those of other runs; None where there are none.
 
         Of a run that is in several tables the rows of the first are taken. What became an axis after a run was
-        recorded is written into its rows.
+        recorded is written into its rows. The list is emptied, so that nothing is held twice for long.
         """
-        tables = [table for table in tables if len(table)]
-        if not tables:
+        some = [table for table in tables if len(table)]
+        tables.clear()
+        if not some:
             return None
-        source = np.repeat(np.arange(len(tables)), [len(table) for table in tables])
-        table = together(tables)
+        source, count = np.repeat(np.arange(len(some)), [len(table) for table in some]), len(some)
+        table = together(some)
+        some.clear()
         place = self.runs.get_indexer(pd.Index(table["run_id"]))
-        first = np.full(len(self.runs), len(tables))
+        first = np.full(len(self.runs), count)
         known = place >= 0
         np.minimum.at(first, place[known], source[known])
         rows = np.flatnonzero(known & (first[place] == source))
