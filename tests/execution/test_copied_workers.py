@@ -20,10 +20,9 @@ import torch
 
 from simulator import Sweep, run_sweep
 from simulator.common.signals import INTERRUPTED
-from simulator.execution import run_sweep as module_of_run_sweep
 from simulator.execution.devices import ONE_THREAD
 from simulator.execution.jobs.stack_job import WorkerContext
-from simulator.execution.local import copied_worker, worker_pool
+from simulator.execution.local import copied_worker, local_workers, worker_pool
 from simulator.execution.local.copied_worker import can_copy
 from simulator.storage.layout import ResultFolder
 from tests.conftest import ROOT, small_sweep
@@ -174,9 +173,11 @@ def test_code_of_the_users_own_runs_in_workers_that_were_started(
         given.append(arguments[-1])
         yield None
 
-    monkeypatch.setattr(module_of_run_sweep, "workers_on", workers_on)
+    monkeypatch.setattr(local_workers, "workers_on", workers_on)
     sweep = Sweep.model_validate({"sweep": {"loss": loss}, "gold": {"reward": gold}})
     context: Any = SimpleNamespace(sweep=sweep, folder=None, save_every=1.0, worlds={"a": "world"})
-    with module_of_run_sweep.executor(context, 2, copies=copies):
+    workers = local_workers.LocalWorkers(device=torch.device("cpu"), processes=2, memory=None, copies=copies)
+    arranged: Any = SimpleNamespace(processes=2)
+    with workers.executor(context, arranged, 2):
         assert context.worlds == {}
     assert given == [context if copied else None]

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from simulator import StorageError, Sweep, run_sweep
+from simulator.execution.jobs.job_queue import OutsideError, in_process
 from simulator.execution.jobs.retry import Job
-from simulator.execution.local.worker_pool import OutsideError, in_process, start_worker, workers_on
+from simulator.execution.local.worker_pool import start_worker, workers_on
 from simulator.storage.layout import ResultFolder
 from simulator.sweeps.grid import expand
 from tests.conftest import heard, small_sweep

@@ -91,10 +91,10 @@ def test_a_kill_while_parts_go_costs_nothing(out: Path, whole: Path, ids: set[st
         part.write_bytes(b"")
         write_checksums(folder.part_checksums(f"stack{number}"), out, {part: "0" * 64})
     folder.running.write_text("{}")
-    assert not is_complete(folder, ids)
+    assert not is_complete(folder, ids, ids)
     assert worked(sweep_of(), out) == (0, 8)
     assert same(out, whole)
-    assert is_complete(folder, ids)
+    assert is_complete(folder, ids, ids)
     assert not folder.parts.exists()
 
 
@@ -105,7 +105,7 @@ def test_a_finished_folder_of_an_earlier_version_is_taken_as_it_is(out: Path, id
     with heard() as told:
         assert worked(sweep_of(), out) == (0, 8)
     assert told == [f"{out / 'SHA256SUMS'}: is gone; all tables can be read and agree, and it is made again"]
-    assert is_complete(ResultFolder(path=out), ids)
+    assert is_complete(ResultFolder(path=out), ids, ids)
 
 
 def test_tables_that_nothing_vouches_for_are_read_before_they_are_believed(out: Path, whole: Path) -> None:
