@@ -27,7 +27,7 @@ from analysis.records.about import GPO_LOSSES
 from analysis.statistics.comparison import POINTS, SIMILAR, Comparison, compare_curves
 from analysis.statistics.frontier import Names, families_of
 from analysis.statistics.intervals import LEVEL, mean_of
-from analysis.statistics.tradeoff_curves import Curves, curves_at, reach_of
+from analysis.statistics.tradeoff_curves import Curves, curves_at, places_of, reach_of
 
 SHORT = 0.5
 
@@ -111,13 +111,22 @@ def common_curve(
     if not shared:
         return None
     grid = np.linspace(0.0, min(reach[name] for name in members), POINTS)
-    mean = mean_of_curves([curves_at(points[name], apart, grid) for name in members], shared)
+    on_grid: dict[Any, Curves] = {}
+
+    def at(name: Any, kl: Array) -> Curves:
+        if kl is not grid:
+            return curves_at(points[name], apart, kl)
+        if name not in on_grid:
+            on_grid[name] = curves_at(points[name], apart, grid)
+        return on_grid[name]
+
+    mean = mean_of_curves([at(name, grid) for name in members], shared)
     departures = []
     for name, far in reach.items():
         here = grid if far >= grid[-1] else np.linspace(0.0, far, POINTS)
         rest = [member for member in members if member != name]
-        others = mean_of_curves([curves_at(points[member], apart, here) for member in rest], shared)
-        own = curves_at(points[name], apart, here)
+        others = mean_of_curves([at(member, here) for member in rest], shared)
+        own = at(name, here)
         if set(own.draws) & set(others.draws):
             departures.append(departure(name, averaged(own), others, len(reach), margin))
     return CommonCurve(
@@ -152,15 +161,17 @@ def averaged(curves: Curves) -> Curves:
 def mean_of_curves(several: Sequence[Curves], draws: set[Any]) -> Curves:
     """The mean of several curves at equal KL, draw by draw, of the draws that all have."""
     order = [draw for draw in several[0].draws if draw in draws]
-    golds = [curves.gold[[curves.draws.index(draw) for draw in order]] for curves in several]
+    places = [places_of(curves.draws) for curves in several]
+    golds = [curves.gold[[place[draw] for draw in order]] for curves, place in zip(several, places, strict=True)]
     noise = np.sqrt(sum(curves.noise**2 for curves in several)) / len(several)
     return replace(several[0], each=np.mean(golds, axis=0), names=tuple((draw, ()) for draw in order), noise=noise)
 
 
 def departure(name: Any, own: Curves, common: Curves, families: int, margin: float) -> Departure:
     """How far one family lies from the common curve at equal KL."""
-    both = [draw for draw in own.draws if draw in common.draws]
-    rows = [[curves.draws.index(draw) for draw in both] for curves in (own, common)]
+    places = [places_of(curves.draws) for curves in (own, common)]
+    both = [draw for draw in own.draws if draw in places[1]]
+    rows = [[place[draw] for draw in both] for place in places]
     difference = own.each[rows[0]] - common.each[rows[1]]
     noise = np.hypot(own.noise, common.noise)
     at_each = [mean_of(values, float(shared)) for values, shared in zip(difference.T, noise, strict=True)]

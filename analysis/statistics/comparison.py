@@ -27,7 +27,7 @@ import pandas as pd
 
 from analysis.statistics.frontier import Names, check_above_zero, families_of, values_text
 from analysis.statistics.intervals import LEVEL, Estimate, mean_of
-from analysis.statistics.tradeoff_curves import Curves, by_draw, curves_at, reach_of
+from analysis.statistics.tradeoff_curves import Curves, by_draw, curves_at, places_of, reach_of
 
 SIMILAR = 0.2  # deviations of gold: a small effect by the convention of Cohen 1988
 POINTS = 101
@@ -92,8 +92,9 @@ class Comparison:
 
 def paired_differences(a: Curves, b: Curves) -> tuple[Array, Array, int]:
     """Differences of gold [S, G] over the replicates that both have, what noise they share [G], and S."""
-    both = [name for name in a.names if name in set(b.names)]
-    rows = [[curves.names.index(name) for name in both] for curves in (a, b)]
+    places = [places_of(curves.names) for curves in (a, b)]
+    both = [name for name in a.names if name in places[1]]
+    rows = [[place[name] for name in both] for place in places]
     difference = by_draw(a.each[rows[0]] - b.each[rows[1]], [draw for draw, _ in both])
     return difference, np.hypot(a.noise, b.noise), len(difference)
 

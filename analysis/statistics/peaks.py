@@ -9,7 +9,9 @@ samples of the other seeds, and what counts is the mean (Efron 2014, "Estimation
 The claims of papers were written down with the one place of all others, and keep it. How sure a place is follows from a
 bootstrap over seeds: how often it is the best one, and where the middle 95 % of the best ones lie. These numbers of
 seeds share seeds, so their spread is too small a standard error for their mean; the jackknife over seeds (Tukey 1958)
-errs to the safe side. Where gold was measured on samples, seeds share
+errs to the safe side. Leaving out each two of S seeds takes time that grows as S³, so more than GROUPS seeds are put into
+GROUPS groups, whose mean curves then count as seeds do (the jackknife with a group left out, Kott 2001); intervals have
+the degrees of freedom of the groups. Where gold was measured on samples, seeds share
 the noise of the measurement, and a peak may be its peak; its variance, at the peak and at the end, is then added,
 as if the two were independent and shared whole. One seed has no other, so its peaks are what they were looked for as,
 and have no error.
@@ -32,6 +34,7 @@ CURVE = ("method", "loss", "beta", "kappa")
 MIDDLE = (0.025, 0.975)
 RESAMPLED = 1000
 PLACES = 200
+GROUPS = 64  # of seeds, where there are more
 
 Array = np.ndarray
 
@@ -106,11 +109,26 @@ def smooth_peak_golds_without_each(gold: Array) -> Array:
     return found[~np.eye(count, dtype=bool)].reshape(count, count - 1)
 
 
+def in_groups(gold: Array) -> Array:
+    """Gold [S, K] of up to GROUPS seeds as it is; of more, the means of groups of as many seeds, [GROUPS, K]."""
+    if len(gold) <= GROUPS:
+        return gold
+    return np.array([part.mean(axis=0) for part in np.array_split(gold, GROUPS)])
+
+
+def student_half_width(error: pd.Series, seeds: pd.Series) -> pd.Series:
+    """Half of the interval for standard errors of `smooth_peak_and_fall` over so many seeds; NaN for one."""
+    count = seeds.clip(upper=GROUPS)
+    return half_width(error * np.sqrt(count.astype(float)), count)
+
+
 def smooth_peak_and_fall(gold: Array, rng: np.random.Generator | None = None) -> tuple[float, float, float, float]:
     """Peak and fall, each as a mean over seeds with its jackknife standard error (NaN for one seed), for gold [S, K].
 
-    Each seed's peak is that of `smooth_peak_golds`, and its fall what it loses from there to its end.
+    Each seed's peak is that of `smooth_peak_golds`, and its fall what it loses from there to its end. More than GROUPS
+    seeds count as `in_groups` has them.
     """
+    gold = in_groups(gold)
     count, end = len(gold), gold[:, -1]
     own = smooth_peak_golds(gold)
     peak, fall = float(own.mean()), float((own - end).mean())
@@ -213,7 +231,7 @@ def with_intervals(table: pd.DataFrame) -> pd.DataFrame:
     """The table with NAME_low and NAME_high for each NAME_se, over as many seeds as it has."""
     found: dict[str, pd.Series] = {}
     for name in [name.removesuffix("_se") for name in table if name.endswith("_se")]:
-        half = half_width(table[f"{name}_se"].astype(float) * np.sqrt(table["seeds"].astype(float)), table["seeds"])
+        half = student_half_width(table[f"{name}_se"].astype(float), table["seeds"])
         found |= {f"{name}_low": table[name] - half, f"{name}_high": table[name] + half}
     return table.assign(**found)
 
@@ -266,7 +284,7 @@ def peak_along(rows: pd.DataFrame) -> dict[str, float]:
     value, error = smooth_peak_and_fall(gold.to_numpy())[:2]
     top = gold.columns[gold.mean().argmax()]
     error = math.sqrt(error**2 + _noise(rows, top))
-    half = float(half_width(pd.Series([error * math.sqrt(len(gold))]), pd.Series([len(gold)])).iloc[0])
+    half = float(student_half_width(pd.Series([error]), pd.Series([len(gold)])).iloc[0])
     kl = float(rows.loc[rows["step"] == top, "kl"].mean())
     return {"kl": kl, "gold": value, "gold_low": value - half, "gold_high": value + half, "seeds": len(gold)}
 

@@ -71,6 +71,11 @@ class Curves:
         return self.mean - half, self.mean + half
 
 
+def places_of(names: Sequence[Any]) -> dict[Any, int]:
+    """The place of each name, of the first where one is there twice."""
+    return {name: place for place, name in reversed(list(enumerate(names)))}
+
+
 def by_draw(values: Array, draws: Sequence[Any]) -> Array:
     """The mean of values [N, G] over those of each draw [N], [S, G] in the order in which draws come."""
     place = {draw: i for i, draw in enumerate(dict.fromkeys(draws))}
