@@ -121,14 +121,21 @@ def draw_losses(columns: Mapping[str, Any] | pd.DataFrame, path: Path) -> None:
         write_atomically(path, picture(figure, path.suffix.removeprefix(".").lower(), dpi=150))
 
 
-def draw_all(folder: Path, mine: Callable[[str], bool] = lambda name: True, *, backwards: bool = False) -> list[Path]:
+def draw_all(
+    folder: Path,
+    mine: Callable[[str], bool] = lambda name: True,
+    *,
+    backwards: bool = False,
+    curves: pd.DataFrame | None = None,
+) -> list[Path]:
     """Draw every figure of a result directory into its `figures/`; the paths written. Raises ResultsError.
 
     Where further axes vary, each of their combinations has figures of its own, named after it. mine: whether the figure
-    of a name is to be drawn here, asked when its turn comes. backwards: the last one first.
+    of a name is to be drawn here, asked when its turn comes. backwards: the last one first. curves: the folder's,
+    where they are loaded.
     """
     target = folder / "figures"
-    figures = figures_of(folder)
+    figures = figures_of(folder, curves)
     try:
         target.mkdir(exist_ok=True)
         with drawn_as(PAGE):
@@ -138,12 +145,10 @@ def draw_all(folder: Path, mine: Callable[[str], bool] = lambda name: True, *, b
         raise ResultsError(f"{target}: cannot be written ({error.strerror or error})") from None
 
 
-def figures_of(folder: Path) -> dict[str, Callable[[], Picture]]:
+def figures_of(folder: Path, curves: pd.DataFrame | None = None) -> dict[str, Callable[[], Picture]]:
     """What draws each figure of a result directory, by the name of its files. Raises ResultsError."""
-    curves, functions = (
-        with_safe_names(load(folder), drawable_text),
-        with_safe_names(load_losses(folder), drawable_text),
-    )
+    curves = with_safe_names(load(folder) if curves is None else curves, drawable_text)
+    functions = with_safe_names(load_losses(folder), drawable_text)
     if final_rows(curves).empty:
         what = "every run diverged" if len(trained_rows(curves)) else "no run has a measurement"
         raise ResultsError(f"{folder}: {what}, so there is nothing to draw; a smaller learning rate may help")

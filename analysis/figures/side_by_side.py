@@ -17,6 +17,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SOURCE = Path(__file__).resolve().parents[2]
 MOST = 3  # helpers; a sweep has about ten figures
@@ -81,8 +85,8 @@ class Drawing:
     claimed: Path
     drawn: set[str] = field(default_factory=set)
 
-    def draw(self) -> None:
-        """Draw what no helper has claimed. Raises ResultsError."""
+    def draw(self, curves: "pd.DataFrame | None" = None) -> None:
+        """Draw what no helper has claimed. curves: those of the folder, where they are loaded. Raises ResultsError."""
         from analysis.figures.drawing import draw_all
 
         def mine(name: str) -> bool:
@@ -90,7 +94,7 @@ class Drawing:
                 self.drawn.add(name)
             return name in self.drawn
 
-        draw_all(self.folder, mine)
+        draw_all(self.folder, mine, curves=curves)
 
     def wait(self) -> None:
         """Wait for what helpers draw, and draw what one left behind. Raises ResultsError."""

@@ -19,6 +19,8 @@ MOST = 3  # losses that are named
 
 def diverged(curves: pd.DataFrame, functions: pd.DataFrame) -> Statement | None:
     """The statement; None where no run diverged. functions: loss, z, slope; may be empty."""
+    if not (curves["status"] == "diverged").any():
+        return None
     runs = variants(curves)
     runs = runs[runs["method"] != "oracle"]
     lost = runs.loc[runs["status"] == "diverged"].drop_duplicates("run_id")

@@ -26,9 +26,12 @@ MOST = 5
 PART: tuple[Callable[[pd.DataFrame, str], Statement | None], ...] = (rise_and_fall, best_beta, losses_apart)
 
 
-def headline(folder: str | Path) -> list[Statement]:
-    """The statements of a result directory, MOST at most, and one on runs that diverged. Raises ResultsError."""
-    curves = load(folder)
+def headline(folder: str | Path, curves: pd.DataFrame | None = None) -> list[Statement]:
+    """The statements of a result directory, MOST at most, and one on runs that diverged. Raises ResultsError.
+
+    curves: its curves, where they are loaded.
+    """
+    curves = load(folder) if curves is None else curves
     functions = load_losses(folder) if (Path(folder) / "losses.parquet").exists() else pd.DataFrame({"loss": []})
     return headline_of(curves, functions)
 

@@ -28,14 +28,15 @@ FIRST = "logistic"
 
 def shown_loss(curves: pd.DataFrame) -> str:
     """The loss that the headline is about."""
-    losses = losses_of(without_diverged(curves))
+    losses = losses_of(without_diverged(curves[["run_id", "method", "loss", "status"]]))
     return FIRST if FIRST in losses else losses[0]
 
 
 def weakest(curves: pd.DataFrame) -> pd.DataFrame:
     """The runs of each loss at its smallest beta; all runs of losses that have none."""
-    rows = without_diverged(curves)
-    return rows[rows["beta"].isna() | (rows["beta"] == rows.groupby("loss")["beta"].transform("min"))]
+    rows = without_diverged(curves.reset_index(drop=True)[["run_id", "method", "loss", "beta", "status"]])
+    kept = rows["beta"].isna() | (rows["beta"] == rows.groupby("loss")["beta"].transform("min"))
+    return curves.iloc[rows.index[kept]]
 
 
 @dataclass(frozen=True, kw_only=True)

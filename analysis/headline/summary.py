@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from analysis.headline.headline import headline, sentences
 from analysis.headline.statement import Number, Statement
@@ -22,17 +23,22 @@ UNITS = {
 }
 
 
-def write_summary(folder: Path, statements: Sequence[Statement] | None = None) -> Path:
-    """Write summary.json into a result directory; its path. Raises ResultsError."""
-    found = headline(folder) if statements is None else statements
-    text = json.dumps(summary(folder, found), indent=2, ensure_ascii=False) + "\n"
+def write_summary(
+    folder: Path, statements: Sequence[Statement] | None = None, curves: pd.DataFrame | None = None
+) -> Path:
+    """Write summary.json into a result directory; its path. curves: its curves, where they are loaded.
+
+    Raises ResultsError.
+    """
+    curves = load(folder) if curves is None else curves
+    found = headline(folder, curves) if statements is None else statements
+    text = json.dumps(summary(folder, found, curves), indent=2, ensure_ascii=False) + "\n"
     return write_atomically(folder / NAME, text.encode())
 
 
-def summary(folder: Path, statements: Sequence[Statement]) -> dict[str, Any]:
+def summary(folder: Path, statements: Sequence[Statement], curves: pd.DataFrame) -> dict[str, Any]:
     """What summary.json holds."""
-    curves = load(folder)
-    runs = runs_of_sweep(curves)
+    runs = runs_of_sweep(curves[["run_id", "method", "status"]])
     lost = runs.loc[runs["status"] == "diverged", "run_id"].nunique()
     return {
         "headline": sentences(statements),

@@ -91,7 +91,7 @@ def external_in_place(curves: pd.DataFrame) -> pd.DataFrame:
     theirs = curves["method"] == "external"
     if not theirs.any():
         return curves
-    ours = runs_of_sweep(curves)
+    ours = runs_of_sweep(curves[settings_of(curves)])
     shared = {
         name: ours[name].iloc[0]
         for name in settings_of(curves)

@@ -4,6 +4,7 @@ Rows that cannot belong together (two runs at one place of a sweep, oracles of t
 would be averaged as if they were seeds, so every function that takes curves refuses them and says which they are.
 """
 
+import numpy as np
 import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
@@ -27,8 +28,8 @@ def checked(curves: pd.DataFrame) -> pd.DataFrame:
 
 def refuse_two_rows_at_a_step(curves: pd.DataFrame) -> None:
     """Raises ResultsError where a run has two rows at one step."""
-    rows = curves[curves["method"] != "oracle"]
-    twice = rows.duplicated(["run_id", "step"])
+    rows = curves.loc[curves["method"] != "oracle", ["run_id", "step"]]
+    twice = rows.duplicated()
     if twice.any():
         row = rows[twice].iloc[0]
         raise ResultsError(
@@ -39,7 +40,8 @@ def refuse_two_rows_at_a_step(curves: pd.DataFrame) -> None:
 
 def refuse_two_runs_at_a_place(curves: pd.DataFrame) -> None:
     """Raises ResultsError where two runs have the same method, loss, beta, seed and further settings."""
-    runs = curves[curves["method"] != "oracle"].drop_duplicates("run_id")
+    names = curves.loc[curves["method"] != "oracle", "run_id"]
+    runs = curves.iloc[np.flatnonzero(curves["method"] != "oracle")[~names.duplicated().to_numpy()]]
     places = [name for name in settings_of(curves) if name != "kappa"]
     twice = runs.duplicated(places, keep=False)
     if twice.any():
@@ -56,14 +58,16 @@ def refuse_two_runs_at_a_place(curves: pd.DataFrame) -> None:
 
 def with_one_oracle(curves: pd.DataFrame) -> pd.DataFrame:
     """The curves, with the oracle of each world once. Raises ResultsError where no column tells two oracles apart."""
-    best = curves["method"] == "oracle"
-    if not best.any():
+    rows = curves[curves["method"] == "oracle"]
+    if rows.empty:
         return curves
     places = [name for name in settings_of(curves) if name not in ("kappa", "seed")]
-    again = best & curves.assign(oracle=best).duplicated(["oracle", *places, "kl", "gold"])
-    curves = curves[~again] if again.any() else curves
-    rows = curves[curves["method"] == "oracle"]
-    if rows.duplicated(places).any():
+    again = rows.duplicated([*places, "kl", "gold"]).to_numpy()
+    if again.any():
+        kept = np.ones(len(curves), dtype=bool)
+        kept[np.flatnonzero(curves["method"] == "oracle")[again]] = False
+        curves = curves[kept]
+    if rows[~again].duplicated(places).any():
         raise ResultsError(
             f"curves: there are oracles of two worlds, or golds, that no column tells apart; take one world, or "
             f"{TOGETHER}"

@@ -193,7 +193,7 @@ def require_curves(curves: pd.DataFrame) -> None:
 
 def trained_rows(curves: pd.DataFrame) -> pd.DataFrame:
     """The rows of trained runs that have numbers: no oracle, and nothing from where a run diverged on."""
-    return curves[(curves["method"] != "oracle") & (curves["status"] == "ok")]
+    return curves[_trained(curves)]
 
 
 def oracle_rows(curves: pd.DataFrame) -> pd.DataFrame:
@@ -201,16 +201,27 @@ def oracle_rows(curves: pd.DataFrame) -> pd.DataFrame:
     return curves[curves["method"] == "oracle"].sort_values("kl")
 
 
+def _trained(curves: pd.DataFrame) -> pd.Series:
+    return (curves["method"] != "oracle") & (curves["status"] == "ok")
+
+
+def _undiverged(curves: pd.DataFrame) -> pd.Series:
+    """Which rows `without_diverged` keeps; found before any row is copied, since a table may be large."""
+    lost = curves.loc[curves["status"] == "diverged", "run_id"]
+    return _trained(curves) & ~curves["run_id"].isin(lost) if len(lost) else _trained(curves)
+
+
 def without_diverged(curves: pd.DataFrame) -> pd.DataFrame:
     """The rows of all runs that did not diverge."""
-    rows = trained_rows(curves)
-    return rows[~rows["run_id"].isin(curves.loc[curves["status"] == "diverged", "run_id"])]
+    return curves[_undiverged(curves)]
 
 
 def final_rows(curves: pd.DataFrame) -> pd.DataFrame:
     """The last checkpoint of every run that did not diverge."""
-    rows = without_diverged(curves)
-    return rows[rows["step"] == rows.groupby("run_id")["step"].transform("max")]
+    run = pd.factorize(curves["run_id"])[0]
+    there = _undiverged(curves).fillna(False).to_numpy(bool) & (run >= 0)
+    step = curves["step"].where(there)
+    return curves[(step == step.groupby(run).transform("max")).fillna(False).to_numpy(bool)]
 
 
 def has_finished_run(folder: Path) -> bool:
@@ -224,10 +235,9 @@ def tradeoff_rows(curves: pd.DataFrame) -> pd.DataFrame:
     Those are all n of best-of-n, all tau of Gibbs, and the checkpoints of reinforcement learning at its smallest
     penalty, as far as each goes on from the reference; and so are the checkpoints of losses that have no beta.
     """
-    rows = without_diverged(curves)
     paths = methods_where(curves, "trajectory")
-    along = rows["method"].isin(paths) | (rows["method"].eq("gpo") & rows["beta"].isna())
-    path = rows[along]
+    along = curves["method"].isin(paths) | (curves["method"].eq("gpo") & curves["beta"].isna())
+    path = curves[_undiverged(curves) & along]
     if (path["method"] == "rl").any():
         least = path.loc[path["method"] == "rl", "beta"].min()
         path = path[(path["method"] != "rl") | (path["beta"] == least)]
@@ -242,7 +252,8 @@ def pairwise_rows(curves: pd.DataFrame) -> pd.DataFrame:
 
     Losses are told apart by the settings that only some of them have; see `variants`.
     """
-    rows = curves[curves["method"].isin(["gpo", "oracle"])]
+    kept = curves["method"].isin(["gpo", "oracle"])
+    rows = curves if kept.all() else curves[kept]
     return variants(rows.drop(columns=[name for name in further_axes(curves) if rows[name].isna().all()]))
 
 
@@ -253,9 +264,11 @@ def variants(curves: pd.DataFrame) -> pd.DataFrame:
     own. Raises ResultsError for what is no table of curves.
     """
     require_curves(curves)
-    runs = trained_rows(curves)
-    runs = runs[runs["method"] == "gpo"]
-    has = runs.groupby("loss")[further_axes(curves)].count() > 0
+    axes = further_axes(curves)
+    if not axes:
+        return curves
+    runs = curves.loc[_trained(curves) & (curves["method"] == "gpo"), ["loss", *axes]]
+    has = runs.groupby("loss")[axes].count() > 0
     some = [name for name in has if has[name].any() and not has[name].all()]
     if not some:
         return curves
@@ -276,6 +289,6 @@ def _variant(row: dict[str, Any]) -> Any:
 
 def further_axes(curves: pd.DataFrame) -> list[str]:
     """Settings other than loss, beta and seed that vary over the trained runs."""
-    runs = runs_of_sweep(curves)
     names = [name for name in settings_of(curves) if name not in ("method", "loss", "beta", "kappa", "seed")]
+    runs = runs_of_sweep(curves[["method", *names]])
     return [name for name in names if len(runs[name].unique()) > 1]

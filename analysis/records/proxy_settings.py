@@ -38,8 +38,7 @@ def label_of(curves: pd.DataFrame, method: str) -> str:
 
 def with_labels(curves: pd.DataFrame) -> pd.DataFrame:
     """The rows of methods against proxies, with the settings of an ensemble in one column, `ensemble`."""
-    rows = trained_rows(curves)
-    rows = rows[rows["method"].isin(methods_where(curves, "against_proxy"))].copy()
+    rows = trained_rows(curves[curves["method"].isin(methods_where(curves, "against_proxy"))]).copy()
     if "proxy_members" in rows or "proxy_combine" in rows:
         rows["ensemble"] = [
             ensemble(row.get("proxy_members"), row.get("proxy_combine"))

@@ -8,7 +8,7 @@ from typing import Any
 
 from analysis.figures.side_by_side import Helpers, drawing, helpers
 from analysis.records.checksums import damage_reported, find_damage, write_report_checksums
-from analysis.records.load import ResultsError, has_finished_run
+from analysis.records.load import ResultsError, has_finished_run, load
 from analysis.report.paper import ForPaper
 
 NOTHING = ForPaper()
@@ -58,11 +58,12 @@ def write_and_draw(
         gc.freeze()  # what was imported is no garbage
         gc.enable()
         with damage_reported(damaged):
-            said = headline(folder)
-            say(*text(folder, said).split("\n"))
-            write_summary(folder, said)
-            page = prepare_page(folder, said)
-            figures.draw()
+            curves = load(folder)  # once, since it may be large
+            said = headline(folder, curves)
+            say(*text(folder, said, curves).split("\n"))
+            write_summary(folder, said, curves)
+            page = prepare_page(folder, said, curves)
+            figures.draw(curves)
             page.scale_pictures()
             figures.wait()
     with damage_reported(damaged):

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.records.about import runs_of_sweep, trained_elsewhere
+from analysis.records.about import runs_of_sweep, settings_of, trained_elsewhere
 from analysis.records.load import further_axes
 from analysis.records.proxy_settings import label_of
 from analysis.report.explorer.json_numbers import json_value
@@ -26,6 +26,7 @@ VERSIONS = {
 
 def sweep_facts(curves: pd.DataFrame, ended: bool, failed: pd.DataFrame) -> list[Fact]:
     """How many runs there are and how they ended, and what varies over them. failed: as `results.failures` has them."""
+    curves = curves[["run_id", "status", *settings_of(curves)]]
     runs, elsewhere = runs_of_sweep(curves), trained_elsewhere(curves)
     count = runs["run_id"].nunique()
     diverged = runs.loc[runs["status"] == "diverged"].drop_duplicates("run_id")

@@ -64,9 +64,12 @@ class Page:
         return write_atomically(self.folder / "report.html", text.encode(errors="backslashreplace"))
 
 
-def prepare_page(folder: Path, said: Sequence[Statement] | None = None) -> Page:
-    """All of a page but its pictures, which may still be drawn. said: its headline, if known. Raises ResultsError."""
-    curves = load(folder)
+def prepare_page(folder: Path, said: Sequence[Statement] | None = None, curves: pd.DataFrame | None = None) -> Page:
+    """All of a page but its pictures, which may still be drawn. Raises ResultsError.
+
+    said: its headline, and curves: its curves, where they are known.
+    """
+    curves = load(folder) if curves is None else curves
     if final_rows(curves).empty:
         what = "every run diverged" if len(trained_rows(curves)) else "no run has a measurement"
         raise ResultsError(f"{folder}: {what}, so there is nothing to show; a smaller learning rate may help")
@@ -94,7 +97,7 @@ def prepare_page(folder: Path, said: Sequence[Statement] | None = None) -> Page:
         "signs": SIGNS,
         "scored": any(series.method != "gpo" for _, found in chosen.parts for series in found),
         "has_oracle": any(len(part.best) for part, _ in chosen.parts),
-        "said": bool(chosen.responses.runs),
+        "said": len(chosen.responses) > 0,
         "has_laws": bool(chosen.laws.policy),
         "left_out": left_out,
         "data": Markup(data),
@@ -111,7 +114,7 @@ def prepare_page(folder: Path, said: Sequence[Statement] | None = None) -> Page:
 
 def count_text(curves: pd.DataFrame) -> str:
     """How many runs there are, and how many diverged."""
-    runs = runs_of_sweep(curves)
+    runs = runs_of_sweep(curves[["run_id", "method", "status"]])
     count, lost = runs["run_id"].nunique(), runs.loc[runs["status"] == "diverged", "run_id"].nunique()
     return f"{count:,} run{'s' * (count != 1)}, {f'{lost:,}' if lost else 'none'} diverged"
 

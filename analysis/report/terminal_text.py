@@ -28,13 +28,13 @@ ROWS = 8  # of a table
 LONGEST = 28  # letters of a name in a table
 
 
-def text(folder: str | Path, found: Sequence[Statement] | None = None) -> str:
+def text(folder: str | Path, found: Sequence[Statement] | None = None, curves: pd.DataFrame | None = None) -> str:
     """What a result directory came to, for a terminal: how its runs ended, the headline, the best of each loss.
 
-    found: the headline, if it is known.
+    found: the headline, if it is known. curves: its curves, where they are loaded.
     """
-    curves = with_safe_names(load(folder), printable)
-    rows, elsewhere = runs_of_sweep(curves), len(trained_elsewhere(curves))
+    curves = with_safe_names(load(folder) if curves is None else curves, printable)
+    rows, elsewhere = runs_of_sweep(curves[["run_id", "method", "status"]]), len(trained_elsewhere(curves))
     runs, diverged = (part["run_id"].nunique() for part in (rows, rows[rows["status"] == "diverged"]))
     so_far, failed = "" if is_finished(folder) else " so far", failures(folder)
     of = f" of {expected_runs(folder):,}" if expected_runs(folder) and so_far else ""

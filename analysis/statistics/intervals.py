@@ -20,6 +20,7 @@ an Estimate). That takes nothing from its coverage.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -96,7 +97,18 @@ def resamples(count: int, rng: np.random.Generator | None = None, times: int = R
     """Weights [times, count] of seeds in bootstrap samples of as many, each row summing to 1; always the same unless
     `rng` is given.
     """
-    rng = rng or np.random.default_rng(0)
+    return _usual_resamples(count, times) if rng is None else _drawn(count, rng, times)
+
+
+@lru_cache(maxsize=4)
+def _usual_resamples(count: int, times: int) -> Array:
+    """The weights that are always the same; they take long to draw for thousands of seeds, and many ask for them."""
+    found = _drawn(count, np.random.default_rng(0), times)
+    found.flags.writeable = False
+    return found
+
+
+def _drawn(count: int, rng: np.random.Generator, times: int) -> Array:
     return rng.multinomial(count, np.full(count, 1 / count), size=times) / count
 
 

@@ -9,12 +9,11 @@ samples of the other seeds, and what counts is the mean (Efron 2014, "Estimation
 The claims of papers were written down with the one place of all others, and keep it. How sure a place is follows from a
 bootstrap over seeds: how often it is the best one, and where the middle 95 % of the best ones lie. These numbers of
 seeds share seeds, so their spread is too small a standard error for their mean; the jackknife over seeds (Tukey 1958)
-errs to the safe side. Leaving out each two of S seeds takes time that grows as S³, so more than GROUPS seeds are put into
-GROUPS groups, whose mean curves then count as seeds do (the jackknife with a group left out, Kott 2001); intervals have
-the degrees of freedom of the groups. Where gold was measured on samples, seeds share
-the noise of the measurement, and a peak may be its peak; its variance, at the peak and at the end, is then added,
-as if the two were independent and shared whole. One seed has no other, so its peaks are what they were looked for as,
-and have no error.
+errs to the safe side. To leave out each two of S seeds takes time that grows as S³. So more than GROUPS seeds are
+put into GROUPS groups, whose mean curves count as seeds do (a jackknife that leaves out groups, Kott 2001); intervals
+have their degrees of freedom. Where gold was measured on samples, seeds share the noise of the measurement, and a peak
+may be its peak; its variance, at the peak and at the end, is then added, as if the two were independent and shared
+whole. One seed has no other, so its peaks are what they were looked for as, and have no error.
 
 Shapes: S seeds, K places (checkpoints, or checkpoints of several betas), B resamples.
 """
@@ -57,6 +56,8 @@ def training_curves(curves: pd.DataFrame) -> pd.DataFrame:
 
 def _mean_curves(curves: pd.DataFrame, by: list[str]) -> pd.DataFrame:
     values = [name for name in ("kl", "gold", "proxy", "mu_squared") if name in curves]
+    errors = [f"{name}_se" for name in values if f"{name}_se" in curves]
+    curves = curves[list(dict.fromkeys(["run_id", "method", "status", *by, "step", *values, *errors]))]
     means = over_seeds(trained_rows(curves), [*by, "step"], values)
     runs = curves[curves["method"] != "oracle"].groupby(by, dropna=False)["run_id"].nunique().rename("runs")
     means = means.merge(runs.reset_index(), on=by)
@@ -125,8 +126,7 @@ def student_half_width(error: pd.Series, seeds: pd.Series) -> pd.Series:
 def smooth_peak_and_fall(gold: Array, rng: np.random.Generator | None = None) -> tuple[float, float, float, float]:
     """Peak and fall, each as a mean over seeds with its jackknife standard error (NaN for one seed), for gold [S, K].
 
-    Each seed's peak is that of `smooth_peak_golds`, and its fall what it loses from there to its end. More than GROUPS
-    seeds count as `in_groups` has them.
+    Each seed's peak is that of `smooth_peak_golds`, and its fall what it loses from there to its end.
     """
     gold = in_groups(gold)
     count, end = len(gold), gold[:, -1]

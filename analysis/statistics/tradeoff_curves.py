@@ -10,6 +10,7 @@ import pandas as pd
 from analysis.records.about import settings_of
 from analysis.records.checks import checked
 from analysis.records.load import final_rows, tradeoff_rows, without_diverged
+from analysis.statistics.interpolation import interpolate_each
 from analysis.statistics.intervals import NORMAL, over_seeds, resamples, spread_of, student_half
 from analysis.statistics.peaks import curve_settings
 
@@ -21,12 +22,6 @@ POINTS = 101
 
 
 DRAW_COLUMNS = ("seed", "world_seed", "gold_seed")
-
-
-LEAST_KL = 1e-9  # nats; less is the reference
-
-
-LEAST_DISTANCE = 1e-9  # square roots of nats; points that are no farther apart are one
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,34 +93,9 @@ class Replicate:
     error: Array
 
 
-def distinct_points(kl: Array, gold: Array) -> tuple[Array, Array]:
-    """Points of rising KL [n], of which those that are one but for rounding are: the largest KL, the mean gold.
-
-    Best-of-n and the oracle end in many such points, where the response with the highest score is all but certain.
-    """
-    last = np.diff(np.sqrt(kl), append=np.inf) > LEAST_DISTANCE
-    group = np.cumsum(last) - last
-    return kl[last], np.bincount(group, gold) / np.bincount(group)
-
-
-def interpolate_gold(kl: Array, gold: Array, at: Array) -> Array:
-    """Gold at each KL `at` on the curve through the reference and points kl [n], gold [n]; NaN beyond them."""
-    known, place = np.unique(kl, return_inverse=True)
-    mean = np.bincount(place, gold) / np.bincount(place) if len(known) else gold
-    known, mean = known[known > LEAST_KL], mean[known > LEAST_KL]
-    if not len(known):
-        return np.where(at == 0.0, 0.0, np.nan)
-    from scipy.interpolate import PchipInterpolator  # few figures need it, and it takes long to import
-
-    known, mean = distinct_points(known, mean)
-    distance = np.sqrt(np.concatenate([[0.0], known]))
-    found = PchipInterpolator(distance, np.concatenate([[0.0], mean]), extrapolate=False)(np.sqrt(at))
-    return np.where(at == known[-1], mean[-1], found)  # the root of the last may round to either side
-
-
 def gold_at(points: pd.DataFrame, kl: Array) -> Array:
     """Gold at each `kl` on the curve through the reference and `points` (columns kl, gold); NaN beyond them."""
-    return interpolate_gold(points["kl"].to_numpy(float), points["gold"].to_numpy(float), kl)
+    return interpolate_each([(points["kl"].to_numpy(float), points["gold"].to_numpy(float))], kl)[0]
 
 
 def end_points(curves: pd.DataFrame) -> pd.DataFrame:
@@ -171,7 +141,7 @@ def reach_of(points: pd.DataFrame, by: Sequence[str]) -> float:
 def curves_at(points: pd.DataFrame, by: Sequence[str], kl: Array) -> Curves:
     """The curves of one family at `kl` [G], as far as all of its replicates reach."""
     replicates = replicates_of(points, by)
-    gold = np.array([interpolate_gold(each.kl, each.gold, kl) for each in replicates])
+    gold = interpolate_each([(each.kl, each.gold) for each in replicates], kl)
     reached = np.isfinite(gold).all(axis=0)
     noise = np.array([np.interp(kl[reached], each.kl, each.error) for each in replicates])
     return Curves(

@@ -27,9 +27,10 @@ import pandas as pd
 from analysis.records.checks import checked
 from analysis.records.load import further_axes, oracle_rows, trained_rows, variants
 from analysis.statistics.frontier import Names, as_names, check_above_zero, families_of
+from analysis.statistics.interpolation import distinct_points
 from analysis.statistics.intervals import NORMAL, resamples, spread_of, student_half
 from analysis.statistics.peaks import curve_settings, training_curves
-from analysis.statistics.tradeoff_curves import Curves, curves_at, distinct_points, reach_of
+from analysis.statistics.tradeoff_curves import Curves, curves_at, reach_of
 
 FINE = 301  # points of KL
 RESAMPLED = 200  # that are drawn

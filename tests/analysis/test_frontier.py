@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from analysis import frontier, pareto_front, tradeoffs
+from analysis.statistics.interpolation import interpolate_each
 from analysis.statistics.intervals import Estimate, mean_of, resamples, spread_of
-from analysis.statistics.tradeoff_curves import interpolate_gold
 from analysis.statistics.tradeoffs import oracle_at, undominated
 from tests.helpers import synthetic_curves as planted
 from tests.helpers.synthetic_curves import hump
@@ -32,7 +32,8 @@ def test_points_that_are_one_but_for_rounding_are_one() -> None:
     kl = np.concatenate([[0.5, 1.0], 3.0 + np.spacing(3.0) * np.arange(5)])
     assert len(set(kl)) > len(set(np.sqrt(kl)))
     gold, at = np.array([0.3, 0.2, *[0.1] * 5]), np.array([0.0, 0.7, 2.0, 3.0])
-    assert interpolate_gold(kl, gold, at) == pytest.approx(interpolate_gold(kl[:3], gold[:3], at), abs=1e-12)
+    every, first = interpolate_each([(kl, gold), (kl[:3], gold[:3])], at)
+    assert every == pytest.approx(first, abs=1e-12)
     rows = pd.DataFrame({"kl": kl, "gold": np.sort(gold), "beta": range(7), "method": "oracle", "status": "ok"})
     assert np.isfinite(oracle_at(rows.assign(run_id="oracle", step=0), np.array([0.2, 2.9, 5.0]))).all()
 

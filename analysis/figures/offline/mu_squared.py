@@ -69,7 +69,7 @@ def draw(curves: pd.DataFrame, place: str = "") -> Picture:
 
 def applies(curves: pd.DataFrame) -> bool:
     """Whether the squared loss was measured, and moved."""
-    rows = trained_rows(curves)
+    rows = trained_rows(curves[["method", "status", "mu_squared"]])
     return bool((rows["mu_squared"].fillna(0.0) > 0).any())
 
 

@@ -15,6 +15,7 @@ from analysis.statistics.peaks import training_curves
 
 MOST = 12  # panels
 SEEDS = 8  # that have a line of their own
+MANY = 64  # seeds, of which a figure says how few have a line
 
 
 def draw(curves: pd.DataFrame, place: str = "") -> Picture:
@@ -52,11 +53,17 @@ def draw(curves: pd.DataFrame, place: str = "") -> Picture:
     figure.supxlabel(KL_LABEL + ", on a scale of its root")
     figure.supylabel(GOLD_LABEL)
     more = len(losses_of(final_rows(curves))) - len(losses)
-    thin = "single seeds of the smallest β" if means["beta"].notna().any() else "single seeds"
+    thin = single_seeds(means) + (" of the smallest β" if means["beta"].notna().any() else "")
     words = f"Mean paths along training over {seeds_of(means)}; square: end; thin: {thin}." + (
         f" {more} more losses are in the tables." if more else ""
     )
     return headed(figure, title_of(curves), words, place)
+
+
+def single_seeds(means: pd.DataFrame) -> str:
+    """Which seeds have a line of their own, where there are so many that a reader would miss the others."""
+    count = int(means["seeds"].max())
+    return f"the first {SEEDS} of {count:,} seeds" if count > MANY else "single seeds"
 
 
 def title_of(curves: pd.DataFrame) -> str:

@@ -10,10 +10,11 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.records.about import cards
+from analysis.records.about import cards, settings_of
 from analysis.records.load import further_axes, oracle_rows, pairwise_rows, without_diverged
 from analysis.records.names import losses_of
 from analysis.records.proxy_settings import label_of, with_labels
+from analysis.report.explorer.slider_series import VALUES
 
 NONE = "none"  # a method that has an axis, in runs that have no value of it
 
@@ -38,9 +39,16 @@ class Part:
     best: pd.DataFrame
 
 
+def shown_columns(curves: pd.DataFrame) -> list[str]:
+    """The columns that the page needs: settings, what numbers the rows of a run, and VALUES with their errors."""
+    along = {card.along for card in cards(curves).values()}
+    wanted = {"run_id", "status", "step", *along, *settings_of(curves), *VALUES, *(f"{name}_se" for name in VALUES)}
+    return [name for name in curves if name in wanted]
+
+
 def policies_of(curves: pd.DataFrame) -> pd.DataFrame:
     """All checkpoints of runs that did not diverge, with the column `family`."""
-    rows = without_diverged(curves)
+    rows = without_diverged(curves[shown_columns(curves)])
     pairs, against = pairwise_rows(rows), with_labels(rows)
     labels = against["method"].map({method: label_of(against, method) for method in against["method"].unique()})
     tables = [pairs.assign(family=pairs["loss"]), against.assign(family=labels)]

@@ -63,6 +63,8 @@ def page_content(folder: Path, curves: pd.DataFrame) -> PageContent:
 def page_json(chosen: PageContent, budget: int) -> tuple[str, list[str]]:
     """The JSON of the page, of at most `budget` bytes where that can be, and sentences of what was left out."""
     for level in LEVELS:
+        if level != LEVELS[-1] and bytes_of_paths(chosen, level) > budget:
+            continue  # it would take long to write what is known to be too much
         text = in_script(
             json.dumps(content_at_level(chosen, level), separators=(",", ":"), allow_nan=False, sort_keys=True)
         )
@@ -70,8 +72,18 @@ def page_json(chosen: PageContent, budget: int) -> tuple[str, list[str]]:
             break
     steps = [len(each.steps) for _, series in chosen.parts for each in series]
     seeds = [len(each.seeds) for _, series in chosen.parts for each in series]
-    summaries = bool(chosen.responses.runs) or bool(chosen.laws.policy)
+    summaries = len(chosen.responses) > 0 or bool(chosen.laws.policy)
     return text, left_out(level, parts=len(chosen.parts), seeds=max(seeds), steps=max(steps), summaries=summaries)
+
+
+def bytes_of_paths(chosen: PageContent, level: Level) -> int:
+    """The least that paths of single runs take on the page: of KL and gold, a digit and a comma at each checkpoint."""
+    return sum(
+        4 * len(evenly_spaced(len(each.steps), level.points)) * sum(map(bool, curve[: level.seeds]))
+        for _, series in chosen.parts[: level.parts]
+        for each in series
+        for curve in each.runs
+    )
 
 
 def in_script(text: str) -> str:

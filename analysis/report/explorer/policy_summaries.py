@@ -66,24 +66,38 @@ def log_ratios(table: pd.DataFrame) -> dict[str, bool]:
 
 
 class ResponseTable:
-    """A table of responses by run: rows (prompt, response, reference, gold, probability, proxy, fluency, breaks, rank),
-    likeliest first.
+    """A table of responses by run; `rows_of` one are (prompt, response, reference, gold, probability, proxy, fluency,
+    breaks, rank), likeliest first.
 
-    The rank is the better of those that a response has under the policy and under the reference.
+    The rank is the better of those that a response has under the policy and under the reference. Rows of a run are made
+    when they are asked for: a page shows those of few runs.
     """
 
     def __init__(self, table: pd.DataFrame) -> None:
         self.ratios = log_ratios(table)
-        self.runs: dict[str, list[tuple[Any, ...]]] = {}
         groups = table.groupby(["run_id", "prompt"], sort=False)
         ranks = [groups[name].rank(ascending=False, method="first") for name in ("probability", "reference")]
         ranked = table.assign(rank=np.minimum(*ranks) if len(table) else 0.0)
         ranked = ranked.sort_values("probability", ascending=False, kind="stable")
         ranked = ranked.assign(**{name: none for name, none in LATER.items() if name not in ranked})
-        names = ["run_id", "prompt", "response", "reference", "gold", "probability", "proxy", *LATER, "rank"]
-        for run, *row in zip(*(ranked[name].tolist() for name in names), strict=True):
-            self.runs.setdefault(str(run), []).append(tuple(row))
+        names = ["prompt", "response", "reference", "gold", "probability", "proxy", *LATER, "rank"]
+        number, known = pd.factorize(ranked["run_id"])
+        by_run = ranked[names].iloc[np.argsort(number, kind="stable")]
+        self._columns = [by_run[name].array for name in names]
+        ends = np.cumsum(np.bincount(number, minlength=len(known))).tolist()
+        self._places = dict(zip(map(str, known), zip([0, *ends], ends, strict=False), strict=True))
         self.order = {prompt: place for place, prompt in enumerate(dict.fromkeys(table["prompt"].tolist()))}
+
+    def __contains__(self, run: str) -> bool:
+        return run in self._places
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def rows_of(self, run: str) -> list[tuple[Any, ...]]:
+        """The rows of a run that is in the table."""
+        first, end = self._places[run]
+        return list(zip(*(column[first:end].tolist() for column in self._columns), strict=True))
 
 
 class ResponseItems:
@@ -97,7 +111,7 @@ class ResponseItems:
         self._prompts: dict[str, int] = {}
 
     def __contains__(self, run: str) -> bool:
-        return run in self._table.runs
+        return run in self._table
 
     @property
     def items(self) -> list[list[Any]]:
@@ -111,7 +125,7 @@ class ResponseItems:
 
     def of(self, run: str, prompts: int, most: int) -> dict[str, Any]:
         """The responses of a run to its first prompts, as JSON: the `most` likeliest under policy and reference."""
-        rows = self._table.runs[run]
+        rows = self._table.rows_of(run)
         shown = sorted({row[0] for row in rows}, key=self._table.order.__getitem__)[:prompts]
         found = []
         for wanted in shown:

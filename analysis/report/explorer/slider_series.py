@@ -100,7 +100,7 @@ def _paths(rows: pd.DataFrame, betas: list[float] | None) -> tuple[Array, list[l
     step = np.searchsorted(steps, rows["step"].to_numpy(int))
     paths = np.full((count, len(seeds), len(steps), len(VALUES)), np.nan)
     paths[curve, seed, step] = rows[list(VALUES)].to_numpy(float)
-    runs = [[""] * len(seeds) for _ in range(count)]
-    for at, which, run in zip(curve, seed, rows["run_id"], strict=True):
-        runs[at][which] = run
-    return paths, runs, seeds, steps
+    place, first = np.unique(curve * len(seeds) + seed, return_index=True)
+    runs = np.full(count * len(seeds), "", dtype=object)
+    runs[place] = rows["run_id"].iloc[first].to_numpy(object)
+    return paths, runs.reshape(count, len(seeds)).tolist(), seeds, steps
