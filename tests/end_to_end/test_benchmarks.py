@@ -16,7 +16,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks import computing, evaluation, growth, peak, startup, step, sweep
+from analysis import load
+from analysis.records.checksums import find_damage
+from benchmarks import computing, evaluation, growth, peak, reading, startup, step, sweep
 from benchmarks.contenders import arithmetic, by_hand, cases, naive, ways, worker
 from benchmarks.contenders.cases import V16, V32, V64, Case, Pairs
 from benchmarks.timing import machine, options, processes, results, rounds
@@ -32,7 +34,7 @@ SMALL = Case(name="small", vocabulary=7, layers=2, width=32, prompt_length=3, re
 STEPS = 9
 NATIVE = int(machine.is_native(CPU))  # rows by torch, beside those by the compiled engine
 SOURCES = sorted(Path(step.__file__).parent.rglob("*.py"))
-COMMANDS = ("step", "computing", "sweep", "evaluation", "growth", "peak", "startup")
+COMMANDS = ("step", "computing", "sweep", "evaluation", "growth", "reading", "peak", "startup")
 
 
 @pytest.fixture
@@ -450,6 +452,25 @@ def test_a_point_of_growth_is_a_process_of_its_own() -> None:
     cost = growth.cost(growth.written(growth.AXES["runs"](growth.middle("training"), 0.1)))
     assert cost.seconds > 0
     assert cost.bytes > 2**26
+
+
+@pytest.mark.slow
+def test_reading_is_measured_on_records_that_are_whole(
+    tmp_path: Path, results_file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = ["sweep.loss=['logistic', 'hinge']", "train.steps=20", "world.vocabulary=4", "world.response_length=3"]
+    source = reading.base(tmp_path / "base", small)
+    runs = reading.plant(source, tmp_path / "planted", 50)
+    assert 50 <= runs < 50 + 2 * 4 * reading.SEEDS
+    assert find_damage(tmp_path / "planted") == []
+    curves, own = load(tmp_path / "planted"), load(source)
+    assert curves.loc[curves["method"] != "oracle", "run_id"].nunique() == runs
+    assert (curves.groupby(["loss", "beta"])["seed"].nunique() == runs / 8).all()
+    assert (curves["method"] == "oracle").sum() == (own["method"] == "oracle").sum()
+    monkeypatch.setattr(reading, "base", lambda folder, changed=(): source)
+    monkeypatch.setattr(reading, "cost", reading.cost_here)
+    reading.main(["--runs", "32", "64", "--rounds", "1", "--record"])
+    assert len(recorded(results_file, capsys.readouterr().out)) == 1 + 2
 
 
 def test_costs_of_growth_are_medians_without_what_importing_takes() -> None:
