@@ -152,7 +152,7 @@ def seeds_note(table: pd.DataFrame) -> str:
 def seeds_of(table: pd.DataFrame) -> str:
     """How many seeds enter the rows of a table: 4 seeds, or 3 to 4 seeds."""
     fewest, most = int(table["seeds"].min()), int(table["seeds"].max())
-    return f"{most if fewest == most else f'{fewest} to {most}'} seed{'s' * (most > 1)}"
+    return f"{f'{most:,}' if fewest == most else f'{fewest:,} to {most:,}'} seed{'s' * (most > 1)}"
 
 
 def finite(value: object) -> bool:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+LEAST = 5e-5  # half of an interval that is shown as other than 0
 Number = float | int | str | bool | None
 
 
@@ -25,10 +26,15 @@ class Statement:
 
 
 def brief(value: float, half: float) -> str:
-    """A number and half of its interval with one digit of it, and two for 0.1 and less; alone where there is none."""
+    """A number and half of its interval with one digit of it, and two decimals for 0.1 and less; alone where there is
+    none.
+
+    A half that two decimals would show as 0, as that of thousands of seeds, has as many as it needs, to LEAST.
+    """
     if not math.isfinite(half):
         return rounded(value, 2)
-    decimals = min(max(0, -math.floor(math.log10(half))), 2) if half > 0 else 2
+    decimals = max(0, -math.floor(math.log10(half))) if half > 0 else 2
+    decimals = decimals if LEAST <= half < 0.005 else min(decimals, 2)
     return f"{rounded(value, decimals)} ± {half:.{decimals}f}"
 
 

@@ -16,7 +16,7 @@ def parts_of(curves: pd.DataFrame) -> list[tuple[dict[str, object], pd.DataFrame
         elsewhere = pd.Series(False, index=curves.index)  # the oracle is there for worlds that have no run yet
         for name in worlds:
             elsewhere |= is_oracle & curves[name].notna() & ~curves[name].isin(runs[name])
-        return [({}, curves[~elsewhere])]
+        return [({}, curves[~elsewhere] if elsewhere.any() else curves)]
     parts = []
     for values in runs[axes].drop_duplicates().itertuples(index=False, name=None):
         at = dict(zip(axes, values, strict=True))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from analysis.figures.style import seeds_of
 from analysis.headline.headline import place_text
 from analysis.headline.statement import brief, near
 from analysis.records.load import final_rows, pairwise_rows
@@ -95,8 +96,7 @@ def errors(table: pd.DataFrame, name: str) -> list[str]:
 
 def units(table: pd.DataFrame) -> str:
     """What the numbers of a table are."""
-    fewest, most = int(table["seeds"].min()), int(table["seeds"].max())
     gold = "Gold is in deviations under the reference (0), KL in nats;"
-    if most < 2:
+    if int(table["seeds"].max()) < 2:
         return f"{gold} one seed, so there are no errors, and peaks are too high."
-    return f"{gold} ± is half of a 95 % interval over {most if fewest == most else f'{fewest} to {most}'} seeds."
+    return f"{gold} ± is half of a 95 % interval over {seeds_of(table)}."

@@ -50,8 +50,8 @@ def draw(curves: pd.DataFrame, axis: str) -> Picture:
     seeds = int(table["seeds"].max())
     words = (
         f"{axis_label(axis).capitalize()} {', '.join(map(value_text, values))}: ends of training across β, averaged "
-        f"over {averaged}, 95 % bands over {seeds} seed{'s' * (seeds > 1)}. Bottom: paired over seeds, at equal KL; in "
-        f"the grey strip (±{SIMILAR:g}) values count as equal."
+        f"over {averaged}, 95 % bands over {seeds:,} seed{'s' * (seeds > 1)}. Bottom: paired over seeds, at equal KL; "
+        f"in the grey strip (±{SIMILAR:g}) values count as equal."
     )
     return headed(figure, state.title if state else axis_label(axis), words)
 

@@ -38,7 +38,7 @@ def draw(curves: pd.DataFrame, place: str = "") -> Picture:
     draw_story(below, curves, found, ranked)
     words = (
         f"Top: mean over KL, from the reference as far as both go (up to {near(found.reach)} nats; shorter reach is "
-        f"written), paired over {found.seeds} seeds, 95 % intervals; black: GPO's. In the grey strip (±{SIMILAR:g}) "
+        f"written), paired over {found.seeds:,} seeds, 95 % intervals; black: GPO's. In the grey strip (±{SIMILAR:g}) "
         "objectives count as equal. Bottom: ends of training across β, or the path of one without β."
     )
     return headed(figure, of_common_curve(found).title, words, place)

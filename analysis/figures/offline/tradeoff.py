@@ -43,7 +43,7 @@ def draw(curves: pd.DataFrame, place: str = "") -> Picture:
         draw_departures(axes[1], found, shown, styles)
         words += (
             f" Bottom: ends of training across β, less the mean of the other losses at equal KL, paired over "
-            f"{found.seeds} seeds, with 95 % bands. In the grey strip (±{SIMILAR:g}) losses count as equal."
+            f"{found.seeds:,} seeds, with 95 % bands. In the grey strip (±{SIMILAR:g}) losses count as equal."
         )
     axes[-1].set_xlabel(KL_LABEL)
     return headed(figure, rise_and_fall(curves).title, words, place)

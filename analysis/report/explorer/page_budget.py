@@ -41,12 +41,12 @@ def left_out(level: Level, *, parts: int, seeds: int, steps: int, summaries: boo
         said.append(f"only the first {level.parts} of {parts} combinations of settings can be chosen")
     if seeds > level.seeds:
         one = "the first seed" if level.seeds == 1 else f"the first {level.seeds} seeds"
-        said.append(f"single runs are those of {one} of {seeds}, while means are over all")
+        said.append(f"single runs are those of {one} of {seeds:,}, while means are over all")
     if summaries and level.summaries == 0:
         said.append("responses and laws of gold are left out")
     elif summaries and seeds > level.summaries:
         one = "the first seed" if level.summaries == 1 else f"the first {level.summaries} seeds"
-        said.append(f"responses and single laws of gold are those of {one} of {seeds}")
+        said.append(f"responses and single laws of gold are those of {one} of {seeds:,}")
     if summaries and level.summaries and level.prompts < UNLIMITED:
         said.append("responses are to one prompt")
     if steps > level.points:
