@@ -157,7 +157,7 @@ def long(request: pytest.FixtureRequest) -> bool:
 @pytest.fixture
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Commands draw no figures, which have tests of their own."""
-    monkeypatch.setattr("analysis.figures.drawing.draw_all", lambda *_: [])
+    monkeypatch.setattr("analysis.figures.drawing.draw_all", lambda *_, **options: [])
 
 
 @pytest.fixture

@@ -74,7 +74,7 @@ def prepare_page(folder: Path, said: Sequence[Statement] | None = None, curves: 
         what = "every run diverged" if len(trained_rows(curves)) else "no run has a measurement"
         raise ResultsError(f"{folder}: {what}, so there is nothing to show; a smaller learning rate may help")
     said = headline(folder) if said is None else said
-    chosen = page_content(folder, curves)
+    chosen = page_content(folder, curves, DATA)
     data, left_out = page_json(chosen, DATA)
     scripts = [own_file("drawing.js"), own_file("page.js"), own_file("figures.js")]
     runs = load_table(folder, "runs")

@@ -14,7 +14,7 @@ from analysis.figures.layout import text_of
 from analysis.figures.look import PAGE, drawn_as
 from analysis.figures.offline.training import SEEDS
 from analysis.records.load import final_rows, tradeoff_rows, without_diverged
-from analysis.report.explorer.data import bytes_of_paths, page_content, page_json
+from analysis.report.explorer.data import bytes_of_paths, page_content, page_json, shown_responses
 from analysis.report.explorer.page_budget import LEVELS
 from analysis.report.page import LIMIT, prepare_page
 from analysis.statistics.common_curve import common_curve
@@ -163,6 +163,16 @@ def test_what_cannot_fit_is_known_beforehand(curves: pd.DataFrame, tmp_path: Pat
     """The least that paths take is no more than what they take, so that no level is passed over that would fit."""
     few = curves[curves["seed"] < 12]
     content = page_content(plant(tmp_path / "few", few, beside(few)), few)
-    sizes = [bytes_of_paths(content, level) for level in LEVELS]
+    sizes = [bytes_of_paths(content.parts, level) for level in LEVELS]
     assert 0 < sizes[0] < len(page_json(content, 10**9)[0])
     assert all(more >= less for more, less in pairwise(sizes))
+
+
+def test_responses_that_no_page_can_show_are_not_kept(curves: pd.DataFrame, tmp_path: Path) -> None:
+    some = curves[curves["seed"] < 30]
+    tables = beside(some)
+    parts = page_content(plant(tmp_path / "some", some, tables), some).parts
+    assert shown_responses(tables["responses"], parts, 10**9) is tables["responses"]
+    kept = shown_responses(tables["responses"], parts, 1000)
+    assert 0 < kept["run_id"].nunique() <= 2 * 4
+    assert set(kept["run_id"].str.rsplit("-", n=1).str[1].astype(int)) <= {0, 1}

@@ -316,7 +316,7 @@ def test_the_command_report_writes_the_page_and_names_it(
     tmp_path: Path, curves: pd.DataFrame, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = plant(tmp_path / "a", curves)
-    monkeypatch.setattr("analysis.figures.drawing.draw_all", lambda *_: [])
+    monkeypatch.setattr("analysis.figures.drawing.draw_all", lambda *_, **options: [])
     assert run.main(["report", str(folder)]) == 0
     assert f"page     {folder / 'report.html'}" in capsys.readouterr().out
     assert 'id="figure-tradeoff"' in (folder / "report.html").read_text(encoding="utf-8")

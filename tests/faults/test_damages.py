@@ -189,7 +189,7 @@ def test_a_report_names_what_is_damaged(
         damage(out / path, kind)
         with pytest.MonkeyPatch.context() as patch:
             if extent(request.config) == "suite" or path.suffix != ".parquet":  # which is not drawn
-                patch.setattr("analysis.figures.drawing.draw_all", lambda *_: [])
+                patch.setattr("analysis.figures.drawing.draw_all", lambda *_, **options: [])
             code = run.main(["report", str(out)])
         said = capsys.readouterr()
         assert code in (0, 2), (path, kind)

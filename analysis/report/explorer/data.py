@@ -4,6 +4,7 @@ Everything is there at first, and where that is too much, details go in the orde
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from analysis.records.load import load_table
 from analysis.records.names import axis_label, loss_label, losses_of
 from analysis.report.explorer.axis_selection import Axis, Part, axes_of, parts_of, policies_of
 from analysis.report.explorer.json_numbers import evenly_spaced, json_value, rounded, rounded_list
-from analysis.report.explorer.page_budget import LEVELS, Level, left_out
+from analysis.report.explorer.page_budget import LEVELS, UNLIMITED, Level, left_out
 from analysis.report.explorer.policy_summaries import (
     WIDTH,
     GoldDistributions,
@@ -42,8 +43,11 @@ class PageContent:
     styles: dict[str, dict[str, Any]]
 
 
-def page_content(folder: Path, curves: pd.DataFrame) -> PageContent:
-    """What can be chosen of a sweep. Raises ResultsError."""
+def page_content(folder: Path, curves: pd.DataFrame, budget: int = UNLIMITED) -> PageContent:
+    """What can be chosen of a sweep, of whose responses none are kept that cannot be shown in `budget` bytes.
+
+    Raises ResultsError.
+    """
     rows = policies_of(curves)
     axes = axes_of(rows)
     parts = [
@@ -55,16 +59,14 @@ def page_content(folder: Path, curves: pd.DataFrame) -> PageContent:
         axes=axes,
         parts=parts,
         laws=gold_distributions(load_table(folder, "gold_law")),
-        responses=ResponseTable(load_table(folder, "responses")),
+        responses=ResponseTable(shown_responses(load_table(folder, "responses"), parts, budget)),
         styles=loss_styles([*losses_of(rows), *others]),
     )
 
 
 def page_json(chosen: PageContent, budget: int) -> tuple[str, list[str]]:
     """The JSON of the page, of at most `budget` bytes where that can be, and sentences of what was left out."""
-    for level in LEVELS:
-        if level != LEVELS[-1] and bytes_of_paths(chosen, level) > budget:
-            continue  # it would take long to write what is known to be too much
+    for level in levels_that_may_fit(chosen.parts, budget):
         text = in_script(
             json.dumps(content_at_level(chosen, level), separators=(",", ":"), allow_nan=False, sort_keys=True)
         )
@@ -76,11 +78,26 @@ def page_json(chosen: PageContent, budget: int) -> tuple[str, list[str]]:
     return text, left_out(level, parts=len(chosen.parts), seeds=max(seeds), steps=max(steps), summaries=summaries)
 
 
-def bytes_of_paths(chosen: PageContent, level: Level) -> int:
+def shown_responses(table: pd.DataFrame, parts: Sequence[tuple[Part, list[Series]]], budget: int) -> pd.DataFrame:
+    """The responses of the runs of which a page of so many bytes may show some; all, where it may show each run's."""
+    most = levels_that_may_fit(parts, budget)[0].summaries
+    if most == UNLIMITED:
+        return table
+    runs = {run for _, series in parts for each in series for curve in each.runs for run in curve[:most]}
+    shown = table[table["run_id"].isin(runs)]
+    return shown if len(shown) else table
+
+
+def levels_that_may_fit(parts: Sequence[tuple[Part, list[Series]]], budget: int) -> list[Level]:
+    """The LEVELS without those that are known to be too much, since it would take long to write them."""
+    return [level for level in LEVELS if level == LEVELS[-1] or bytes_of_paths(parts, level) <= budget]
+
+
+def bytes_of_paths(parts: Sequence[tuple[Part, list[Series]]], level: Level) -> int:
     """The least that paths of single runs take on the page: of KL and gold, a digit and a comma at each checkpoint."""
     return sum(
         4 * len(evenly_spaced(len(each.steps), level.points)) * sum(map(bool, curve[: level.seeds]))
-        for _, series in chosen.parts[: level.parts]
+        for _, series in parts[: level.parts]
         for each in series
         for curve in each.runs
     )
