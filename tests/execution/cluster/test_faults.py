@@ -5,7 +5,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +19,15 @@ from tests.conftest import ROOT, heard, small_sweep
 ray = pytest.importorskip("ray")
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
 
-STEPS = 400
+STEPS = 240
+RUNS = 24
 SWEEP = {
     "train": {"steps": STEPS},
     "sweep": {
         "loss": ["logistic", "squared"],
         "beta": [0.1],
         "seeds": 2,
-        "train.batch": [*range(8, 16)],
+        "train.batch": [8, 10, 12, 14, 15, 16],
     },
 }
 
@@ -56,25 +58,41 @@ def curves(folder: Path) -> bytes:
     return (folder / "curves.parquet").read_bytes()
 
 
-class Once:
-    """A watch that does something when so many runs are done, and keeps what it saw."""
+def at_work(below: psutil.Process) -> list[psutil.Process]:
+    """The processes below another one that do a job now."""
+    found = []
+    for process in below.children(recursive=True):
+        with suppress(psutil.Error):
+            found += [process] if process.cmdline()[0].startswith("ray::do_job") else []
+    return found
 
-    def __init__(self, act: Any, after: int) -> None:
-        self.act, self.after, self.runs, self.steps, self.acted = act, after, 0, 0, False
+
+class Acting:
+    """A watch that acts once a stack is done, and again until that has done what it should."""
+
+    def __init__(self, act: Callable[[], bool]) -> None:
+        self.act, self.runs, self.steps, self.acted = act, 0, 0, False
 
     def __call__(self, steps: int, runs: int, worked: bool) -> None:
         self.runs, self.steps = self.runs + runs, self.steps + steps
-        if self.runs >= self.after and not self.acted:
-            self.acted = True
-            self.act()
+        if self.runs and not self.acted:
+            self.acted = self.act()
 
 
 def test_a_node_that_is_removed_in_the_middle(cluster: Any, tmp_path: Path, expected: bytes) -> None:
-    watch = Once(lambda: cluster.remove_node(cluster.second, allow_graceful=False), after=1)
+    [raylet] = cluster.second.all_processes["raylet"]
+
+    def remove() -> bool:
+        if not at_work(psutil.Process(raylet.process.pid)):
+            return False
+        cluster.remove_node(cluster.second, allow_graceful=False)
+        return True
+
+    watch = Acting(remove)
     with heard() as said:
         folder = run_sweep(sweep(), tmp_path / "out", cluster=cluster.address, watch=watch)
     assert curves(folder) == expected
-    assert (watch.runs, watch.steps) == (32, 32 * STEPS)
+    assert (watch.runs, watch.steps) == (RUNS, RUNS * STEPS)
     assert [text for text in said if text.startswith("a node is gone; its stack of ")]
     assert not list((folder / "parts").glob("*"))
 
@@ -99,22 +117,24 @@ def test_a_driver_that_is_killed_and_started_again(cluster: Any, tmp_path: Path,
 def test_workers_that_are_each_killed_once(cluster: Any, tmp_path: Path, expected: bytes) -> None:
     killed: set[int] = set()
 
-    def kill() -> None:
-        for process in psutil.process_iter(["name", "cmdline"]):
-            if (process.info["cmdline"] or [""])[0].startswith("ray::do_job"):
-                killed.add(process.pid)
-                process.kill()
+    def kill() -> bool:
+        for raylet in (node.all_processes["raylet"][0].process.pid for node in cluster.list_all_nodes()):
+            for process in at_work(psutil.Process(raylet)):
+                if len(killed) < 2 and process.pid not in killed:
+                    killed.add(process.pid)
+                    process.kill()
+        return len(killed) == 2
 
+    watch = Acting(kill)
     with heard() as said:
-        folder = run_sweep(sweep(), tmp_path / "out", cluster=cluster.address, watch=Once(kill, after=1))
-    assert curves(folder) == expected
-    assert len(killed) >= 2
-    assert len([text for text in said if text.endswith("; it is run once more")]) >= 1
+        folder = run_sweep(sweep(), tmp_path / "out", cluster=cluster.address, watch=watch)
+    assert (curves(folder), watch.acted) == (expected, True)
+    assert len([text for text in said if text.endswith("; it is run once more")]) == 2
 
 
 @pytest.mark.slow
 def test_a_node_that_is_added_in_the_middle(cluster: Any, tmp_path: Path, expected: bytes) -> None:
     cluster.remove_node(cluster.second)
-    watch = Once(lambda: cluster.add_node(num_cpus=1), after=1)
+    watch = Acting(lambda: bool(cluster.add_node(num_cpus=1)))
     folder = run_sweep(sweep(), tmp_path / "out", cluster=cluster.address, watch=watch)
     assert (curves(folder), watch.acted) == (expected, True)
