@@ -299,7 +299,7 @@ HOSTILE = {
     "a number of 200,000 digits": ("[world]\nseed = " + "9" * 200_000, "seed = 999"),
     "a hexadecimal number": ("[world]\nseed = 0x" + "f" * 200_000, "world.seed = a number of more than 40 digits"),
     "a wide grid": (f"[sweep]\n'data.pairs' = [{MANY}]", "1000 data.pairs"),
-    "very many runs": (f"[sweep]\nseeds = 50000\n'world.seed' = [{MANY}]", "50000 seeds"),
+    "very many runs": (f"[sweep]\nseeds = 50000\n'world.seed' = [{MANY}]", "50,000 seeds"),
     "a file that is too large": ("#" * 300_000, "at most 262,144 bytes"),
     "an unclosed string": ('"""' + '\\"""\n"' * 30_000, "is not valid TOML"),
     "a long path": ("[world]\nlanguage.text = '" + "x/" * 2040 + "'", "world.language.text"),

@@ -2,6 +2,7 @@
 
 import ast
 import itertools
+import json
 import re
 import tomllib
 from importlib import import_module
@@ -13,6 +14,7 @@ import pytest
 import run
 from docs.reference import FOLDER, PAGES
 from docs.writing.markdown import bound, cell, page, sentence, table
+from docs.writing.million_runs import million_runs_page
 from docs.writing.objectives import FAMILIES, MEANINGS, SOURCES
 from docs.writing.python_interface import PACKAGES, public_names
 from docs.writing.sweep_file import AXIS
@@ -32,6 +34,13 @@ def text_of(name: str) -> str:
 @pytest.mark.parametrize("name", PAGES)
 def test_pages_are_what_the_code_of_today_says(name: str) -> None:
     assert text_of(name) == PAGES[name](), AGAIN
+
+
+def test_the_plan_of_a_million_runs_follows_from_what_was_measured() -> None:
+    facts = json.loads((ROOT / "docs" / "million_runs.json").read_text(encoding="utf-8"))
+    written = (ROOT / "docs" / "explanation" / "million_runs.md").read_text(encoding="utf-8")
+    assert written == million_runs_page(facts), "run `python docs/million_runs.py`"
+    assert f"a million {1e6 * facts['quickstart']['core_seconds'] / 3600:,.0f} core-hours" in written
 
 
 def test_every_key_of_a_sweep_file_is_described_once() -> None:

@@ -49,6 +49,7 @@ MORE = {
 }
 
 
+@pytest.mark.slow(but=("several", "an axis of worlds"))
 @pytest.mark.parametrize("more", list(MORE))
 def test_a_grown_sweep_is_the_sweep_that_had_it_all(more: str, folder: Path, tmp_path: Path) -> None:
     before = {path: path.read_bytes() for path in sorted((folder / "policies").iterdir())}

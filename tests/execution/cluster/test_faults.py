@@ -19,7 +19,7 @@ from tests.conftest import ROOT, heard, small_sweep
 ray = pytest.importorskip("ray")
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
 
-STEPS = 240
+STEPS = 160
 RUNS = 24
 SWEEP = {
     "train": {"steps": STEPS},
@@ -100,16 +100,17 @@ def test_a_node_that_is_removed_in_the_middle(cluster: Any, tmp_path: Path, expe
 def test_a_driver_that_is_killed_and_started_again(cluster: Any, tmp_path: Path, expected: bytes) -> None:
     config, out = tmp_path / "small.toml", tmp_path / "out"
     config.write_text(sweep().to_toml(), encoding="utf-8")
-    command = [sys.executable, str(ROOT / "run.py"), "sweep", str(config), "--out", str(out)]
-    command += ["--cluster", cluster.address]
-    driver = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    program = "import sys; from simulator import Sweep, run_sweep; _, config, out, cluster = sys.argv; "
+    program += "run_sweep(Sweep.from_toml(config), out, cluster=cluster)"
+    command = [sys.executable, "-c", program, str(config), str(out), cluster.address]
+    driver = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=ROOT)
     deadline = time.monotonic() + 120
     while not list((out / "parts").glob("*.sha256")) and time.monotonic() < deadline and driver.poll() is None:
         time.sleep(0.02)
     driver.send_signal(signal.SIGKILL)
     assert driver.wait() == -signal.SIGKILL
     assert not (out / "curves.parquet").exists()
-    again = subprocess.run(command, capture_output=True, text=True, check=False)
+    again = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
     assert (again.returncode, curves(out)) == (0, expected), again.stderr
 
 

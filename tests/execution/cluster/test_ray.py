@@ -225,6 +225,7 @@ def test_nodes_that_compute_by_other_instructions_are_named() -> None:
     assert said[0].startswith("node there: computes by native (avx2), and this machine by native (avx512)")
 
 
+@pytest.mark.slow
 def test_the_plan_says_where_and_how_long(address: str, capsys: pytest.CaptureFixture) -> None:
     assert run.main(["sweep", "--cluster", address, "--dry-run"]) == 0
     lines = capsys.readouterr().out
