@@ -9,6 +9,7 @@ from simulator.common.errors import SHOWN, ConfigError
 from simulator.execution.cluster.node import NodeFacts, examine
 from simulator.execution.cluster.program import differences, program_here
 
+WARM = 64  # processes of a node that begin to import while it is examined
 PATIENCE = 120.0  # seconds until a node has said what it is
 OTHER_PROGRAM = "install the versions that are here on it, or take it out of the cluster"
 
@@ -52,17 +53,13 @@ def examine_nodes(device: str, *, timed: bool) -> list[Node]:
     """
     import ray
 
-    wanted = {"cpu": {"num_cpus": 1}, "cuda": {"num_cpus": 1, "num_gpus": 1}}[device]
     there = [node for node in alive_nodes() if all(count_of(node, key) >= 1 for key in resources_of(device))]
-    asked: Any = ray.remote(cast(Any, examine))
-    answers = {
-        node["NodeID"]: asked.options(**wanted, max_retries=0, scheduling_strategy=pinned_to(node["NodeID"])).remote(
-            program_here(), device, timed=timed
-        )
-        for node in there
-    }
     if not there:
         raise ConfigError(f"--cluster: no node has a {'CPU' if device == 'cpu' else 'GPU'} for us")
+    answers = {node["NodeID"]: ask(node, device, timed=timed) for node in there}
+    for node in there:  # the processes that will train begin to import now
+        for _ in range(1, min(count_of(node, resources_of(device)[-1]), WARM)):
+            ask(node, device, timed=False)
     found, refused = [], []
     for node in there:
         name = name_of(node)
@@ -87,6 +84,18 @@ def examine_nodes(device: str, *, timed: bool) -> list[Node]:
     if not found:
         raise ConfigError("--cluster: all nodes are busy; try again, or wait for what runs there")
     return found
+
+
+def ask(node: Mapping[str, Any], device: str, *, timed: bool) -> Any:
+    """Have a process of a node say what the node is; what Ray calls the answer."""
+    import ray
+
+    asked: Any = ray.remote(cast(Any, examine))
+    options = {"num_cpus": 1} | ({"num_gpus": 1} if device == "cuda" else {})
+    where = pinned_to(node["NodeID"])
+    return asked.options(**options, max_retries=0, scheduling_strategy=where).remote(
+        program_here(), device, timed=timed
+    )
 
 
 def resources_of(device: str) -> tuple[str, ...]:
