@@ -100,7 +100,6 @@ def start() -> dict[str, float]:
     """Seconds until a cluster on this machine is there and its nodes have said what they are."""
     sweep = Sweep.from_toml("quickstart")
     with tempfile.TemporaryDirectory() as place:
-        import_ray()
         began = time.perf_counter()
         with connected(Where(device="cpu", cluster="local"), sweep, Path(place)):
             return {"seconds": time.perf_counter() - began}

@@ -6,6 +6,7 @@ from typing import Any
 from docs.writing.markdown import fenced, page, table
 
 RUNS, GPUS = 1_000_000, 100
+LONGER = 1000  # times the work of a quickstart's run
 AS_CORES = (10, 100, 1000)  # how many cores a GPU may be worth
 HOUR = 3600.0
 DOES = {
@@ -61,16 +62,24 @@ def training(one: Mapping[str, float]) -> tuple[str, ...]:
             f"{cores:,} of these cores",
             f"{one['steps'] * cores / one['core_seconds']:,.0f}",
             hours(core_hours / cores / GPUS),
+            hours(LONGER * core_hours / cores / GPUS),
         )
         for cores in AS_CORES
     ]
+    head = (
+        f"if one of {GPUS} GPUs does as much as",
+        "run-steps a second of it",
+        "a million runs take",
+        f"and of {LONGER} times the work",
+    )
     return (
-        f"The runs are those of the quickstart: {one['steps']:.0f} steps and {one['checkpoints']:.0f} exact "
-        f"measurements. One takes {one['core_seconds']:.2g} s of a core, a million {core_hours:,.0f} core-hours, "
+        f"The runs are those of the quickstart: {one['steps']:.0f} steps and {one['checkpoints']:.0f} exact measurements. "
+        f"One takes {one['core_seconds']:.2g} s of a core, and a million {core_hours:,.0f} core-hours: "
         f"{hours(core_hours / 64)} on one machine with 64 such cores.",
-        table((f"if one of {GPUS} GPUs does as much as", "run-steps a second of it", "a million runs take"), rows),
-        "Small networks keep a GPU busy only where hundreds of runs are stacked, and stacks are as large as its memory "
-        "allows. With few stacks for each GPU, the last ones decide when the sweep ends.",
+        table(head, rows),
+        "So the training of runs of this size is the smallest part: what the driver does takes longer. Small networks keep "
+        "a GPU busy only where hundreds of runs are stacked, and stacks are as large as its memory allows. With few stacks "
+        "for each GPU, the last ones decide when the sweep ends.",
     )
 
 
@@ -115,6 +124,8 @@ def breaking(facts: Facts) -> str:
 
 def hours(count: float) -> str:
     """A time span."""
+    if count < 0.025:
+        return f"{HOUR * count:.2g} s"
     if count < 1:
         return f"{60 * count:.0f} minutes"
     return f"{count:,.0f} hours" if count >= 10 else f"{count:.1f} hours"

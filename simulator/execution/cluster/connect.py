@@ -13,8 +13,9 @@ from typing import Any
 from simulator.common.errors import ConfigError, short
 from simulator.common.signals import SIGNALS, in_main_thread
 from simulator.execution.cluster.carried import runtime_env
-from simulator.execution.cluster.nodes import alive_nodes, choose_device_of, examine_nodes, warn_of_engines
+from simulator.execution.cluster.nodes import alive_nodes, choose_device_of, examine_nodes, pinned_to, warn_of_engines
 from simulator.execution.cluster.ray_workers import RayWorkers
+from simulator.execution.cluster.ticks import TickBox
 from simulator.execution.devices import processes_on
 from simulator.execution.workers import Where
 from simulator.sweeps.grid import engine_of_worlds
@@ -24,7 +25,11 @@ LOCAL, AUTO, CLIENT = "local", "auto", "ray://"
 INSTALL = "needs Ray; install it with: pip install 'alignment-simulator[cluster]'"
 REACHED = 5.0  # seconds
 STORE = 2**28  # bytes of Ray's object store on this machine
-QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
+QUIET = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_prestart_worker_first_driver": "0",
+}
 
 
 def import_ray() -> ModuleType:
@@ -104,11 +109,13 @@ def connected(where: Where, sweep: Sweep, folder: Path, *, timed: bool = False) 
         env = runtime_env(sweep, folder, Path(staged))
         try:
             join(ray, where.cluster, env, where.workers)
+            here = pinned_to(ray.get_runtime_context().get_node_id())
+            box = ray.remote(num_cpus=0)(TickBox).options(scheduling_strategy=here).remote()  # starts meanwhile
             device = choose_device_of(where.device, alive_nodes())
             nodes = examine_nodes(device, timed=timed)
             if device == "cpu":
                 warn_of_engines(nodes, engine_of_worlds())
-            yield RayWorkers(ray=ray, where=where, nodes=tuple(nodes), device_name=device)
+            yield RayWorkers(ray=ray, where=where, nodes=tuple(nodes), device_name=device, box=box)
         finally:
             with suppress(Exception), signals_kept():  # what ends a cluster that is gone
                 ray.shutdown()

@@ -21,7 +21,7 @@ from simulator.execution.local.worker import own_code_of
 from simulator.proxies.reward_model import members_of
 from simulator.storage.layout import ResultFolder
 
-POLL = 0.2  # seconds between two looks at what came
+POLL = 0.5  # seconds between two looks at what came
 LOOK_EVERY = 2.0  # seconds between two looks at which nodes there are
 AHEAD = 2  # stacks that wait for each that runs, so that a node which joins finds some
 GRACE = 20.0  # seconds for stacks to save their states

@@ -16,7 +16,6 @@ from simulator.execution.cluster.handing import Handing
 from simulator.execution.cluster.node import Task, clean_up
 from simulator.execution.cluster.nodes import Node, alive_nodes, pinned_to, resources_of
 from simulator.execution.cluster.program import program_here
-from simulator.execution.cluster.ticks import TickBox
 from simulator.execution.jobs.job_queue import Executor
 from simulator.execution.jobs.stack_job import WorkerContext
 from simulator.execution.workers import Where
@@ -37,6 +36,7 @@ class RayWorkers:
     where: Where
     nodes: tuple[Node, ...]
     device_name: str
+    box: Any = None  # the actor that steps are sent to
 
     @property
     def device(self) -> torch.device:
@@ -82,8 +82,6 @@ class RayWorkers:
         machines = zip(self.machines(), arrangement.in_each, strict=True)
         share = max(-(-machine.processes // count) for machine, count in machines)  # CPUs of a stack, for its memory
         at_once = min(arrangement.processes, jobs, self.where.workers or jobs)
-        here = self.ray.get_runtime_context().get_node_id()
-        box = self.ray.remote(num_cpus=0)(TickBox).options(scheduling_strategy=pinned_to(here)).remote()
         task = task_of(context, self.device_name, at_once)
         options: dict[str, Any] = {"num_cpus": share if self.device_name == "cpu" else 1, "max_retries": 0}
         if self.device_name == "cuda":
@@ -91,7 +89,7 @@ class RayWorkers:
         handing = Handing(
             ray=self.ray,
             context=context,
-            box=box,
+            box=self.box,
             task=self.ray.put(task),
             options=options,
             limit=self.where.workers,
