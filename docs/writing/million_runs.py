@@ -77,9 +77,9 @@ def training(one: Mapping[str, float]) -> tuple[str, ...]:
         f"One takes {one['core_seconds']:.2g} s of a core, and a million {core_hours:,.0f} core-hours: "
         f"{hours(core_hours / 64)} on one machine with 64 such cores.",
         table(head, rows),
-        "So the training of runs of this size is the smallest part: what the driver does takes longer. Small networks "
-        "keep a GPU busy only where hundreds of runs are stacked, and stacks are as large as its memory allows. With few "
-        "stacks for each GPU, the last ones decide when the sweep ends.",
+        "So training runs of this size is the smallest part: what the driver does takes longer. Small networks "
+        "keep a GPU busy only where hundreds of runs are stacked, and stacks are as large as its memory allows. With "
+        "few stacks for each GPU, the last ones decide when the sweep ends.",
     )
 
 
