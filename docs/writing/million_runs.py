@@ -15,8 +15,8 @@ DOES = {
     "report": "the report",
 }
 PARTS = """
-python run.py sweep mine.toml --part 1/10 --cluster auto --dry-run
-python run.py sweep mine.toml --part 1/10 --cluster auto
+python run.py sweep gpo --part 1/10 --cluster auto --dry-run
+python run.py sweep gpo --part 1/10 --cluster auto
 """
 
 Facts = Mapping[str, Any]

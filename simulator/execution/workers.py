@@ -29,8 +29,7 @@ class Where:
 
     def check(self) -> None:
         """Raises ConfigError where there is no such device here, or there are too many workers."""
-        if self.cluster is None:
-            choose_device(self.device)
+        choose_device("auto" if self.cluster and self.device == "cuda" else self.device)
         processes_on("cpu" if self.cluster else self.device, self.workers)
 
 

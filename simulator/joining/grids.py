@@ -85,12 +85,16 @@ def grown(held: Sweep, asked: Sweep) -> Sweep:
     for key, values in listed.items():
         lost = missing_in(there[key], values)
         if lost and len(lost) < len(there[key]):
-            raise ConfigError(f"--grow: {key} = {shown_list(values)}: leaves out {shown_list(lost)}; {ONLY_ADDS}")
+            raise ConfigError(
+                f"--grow: {key} = {shown_list(key, values)}: leaves out {shown_list('', lost)}; {ONLY_ADDS}"
+            )
         if lost:
             together[key] = [*there[key], *values]
     return with_values(asked, together)
 
 
-def shown_list(values: Values) -> str:
-    """A list in a message."""
+def shown_list(key: str, values: Values) -> str:
+    """A list in a message; of seeds from 0 on, their number."""
+    if key == "sweep.seeds" and list(values) == list(range(len(values))):
+        return str(len(values))
     return shown(list(values)) if len(values) != 1 else shown(values[0])

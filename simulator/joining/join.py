@@ -19,6 +19,7 @@ from simulator.common.errors import ConfigError
 from simulator.common.result_files import SIDE_TABLES
 from simulator.joining.agreement import check_overlaps, check_programs, sweep_of_all, worlds_of_all
 from simulator.joining.sources import Source, read_source, read_table
+from simulator.own_rewards.source import CodeSource
 from simulator.proxies.reward_model import members_needed
 from simulator.settings.run import Run
 from simulator.storage.layout import ResultFolder
@@ -68,7 +69,7 @@ def join_folders(paths: Sequence[Path], out: Path, say: Say) -> Joined:
         sources.append(read_source(path))
     check_programs(sources)
     sweep, worlds = sweep_of_all(sources), worlds_of_all(sources)
-    sweep._source = sweep.source.__class__(base_folder=Path())
+    sweep._source = CodeSource(base_folder=Path())  # never in a result folder
     runs = expand(sweep)
     check_ids(sources, {run.run_id for run in runs})
     with written_beside(out) as folder:

@@ -8,19 +8,20 @@ from typing import Any
 
 import pandas as pd
 from pyarrow import ArrowException
+from pyarrow.parquet import ParquetFile
 
 from simulator.common.atomic_files import StorageError
 from simulator.common.errors import ConfigError, short
 from simulator.storage.checksums import read_checksums
 from simulator.storage.compatibility import sweep_in
-from simulator.storage.inventory import RUN_TABLES, column
+from simulator.storage.inventory import RUN_TABLES
 from simulator.storage.layout import ResultFolder
 from simulator.storage.lock import check_not_locked
 from simulator.storage.merge import with_numbers
 from simulator.storage.tables import FAILED
 from simulator.sweeps.sweep import Sweep
 
-MADE_BY = ("results_source", "reference_sha256")
+COLUMNS = ["run_id", "status", "results_source"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +61,19 @@ def read_table(path: Path) -> pd.DataFrame:
         raise StorageError(f"{path}: cannot be read ({short(str(error))})") from error
 
 
+def read_columns(path: Path) -> pd.DataFrame:
+    """How each run of a table ended, and what made it; empty where an earlier version did not write that down.
+
+    Raises StorageError.
+    """
+    try:
+        with ParquetFile(path) as file:
+            there = [name for name in COLUMNS if name in file.schema_arrow.names]
+            return file.read(columns=there).to_pandas().reindex(columns=COLUMNS).fillna("")
+    except (OSError, ArrowException) as error:
+        raise StorageError(f"{path}: cannot be read ({short(str(error))})") from error
+
+
 def read_source(path: Path) -> Source:
     """What a folder has finished. Raises ConfigError where it has no records or somebody writes there, StorageError."""
     folder = ResultFolder(path=path)
@@ -70,9 +84,8 @@ def read_source(path: Path) -> Source:
     if sweep is None:
         raise ConfigError(f"join {path}: holds no records of a sweep")
     tables, oracle, sums = ended_tables(folder) if folder.checksums.exists() else stopped_tables(folder)
-    runs = [pd.read_parquet(part, columns=["run_id", "status", *MADE_BY]) for part in tables["runs"]]
-    told = pd.concat(runs, ignore_index=True) if runs else pd.DataFrame(columns=["run_id", "status", *MADE_BY])
-    lost = told["status"] == FAILED
+    rows = pd.concat([pd.DataFrame(columns=COLUMNS), *map(read_columns, tables["runs"])], ignore_index=True)
+    lost = rows["status"] == FAILED
     return Source(
         folder=folder,
         sweep=sweep,
@@ -80,9 +93,9 @@ def read_source(path: Path) -> Source:
         oracle=oracle,
         sums=sums,
         worlds=worlds_in(folder),
-        finished=frozenset(told.loc[~lost, "run_id"]),
-        failed=frozenset(told.loc[lost, "run_id"]),
-        made_by=made_by(folder, set(told.loc[~lost, MADE_BY[0]])),
+        finished=frozenset(rows.loc[~lost, "run_id"]),
+        failed=frozenset(rows.loc[lost, "run_id"]),
+        made_by=made_by(folder, set(rows.loc[~lost, "results_source"])),
     )
 
 
@@ -137,8 +150,3 @@ def made_by(folder: ResultFolder, sources: set[str]) -> str:
     except (OSError, ValueError, KeyError, TypeError):
         written = ""
     return next(iter(sources), written)
-
-
-def run_ids(source: Source) -> list[str]:
-    """The run_id of every row of its runs."""
-    return [run for path in source.tables["runs"] for run in column(path, "run_id")]

@@ -235,12 +235,10 @@ def arrange(runs: Sequence[Run], machines: Sequence[Machine], *, best: int | Non
     needs = stack_footprints(runs, best)
     in_each, most = [], dict.fromkeys(needs, RUN_LIMIT)
     for machine in machines:
-        budget, processes = machine.budget, machine.processes
-        while (
-            processes > 1 and min((max_stack_size(need, budget, processes) for need in needs.values()), default=1) < 1
-        ):
+        processes = machine.processes
+        while processes > 1 and min(fitting(needs, machine, processes).values(), default=1) < 1:
             processes -= 1
-        fit = {name: max_stack_size(need, budget, processes) for name, need in needs.items()}
+        fit = fitting(needs, machine, processes)
         if min(fit.values(), default=1) < 1:
             least = shown_bytes(max(process_bytes(1) + peak_bytes(need, 1) for need in needs.values()))
             raise ConfigError(

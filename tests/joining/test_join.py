@@ -73,6 +73,7 @@ def test_parts_of_an_array_job_are_the_sweep(parts: list[Path], whole: Path, tmp
     pd.testing.assert_frame_equal(analysis.load(joined), analysis.load(whole))
 
 
+@pytest.mark.slow
 def test_seeds_that_were_split_by_hand(whole: Path, tmp_path: Path) -> None:
     some = [run_sweep(sweep_with(seeds=seeds), tmp_path / f"{i}", workers=1) for i, seeds in enumerate(([2, 1], 2))]
     lines: list[str] = []
@@ -119,6 +120,7 @@ def altered(source: Path, target: Path, table: str, column: str, row: int) -> Pa
     return target
 
 
+@pytest.mark.slow(but="curves-gold-9")
 @pytest.mark.parametrize(
     ("table", "column", "row"),
     [

@@ -7,14 +7,16 @@ is said against them; a process that died, memory that ran out and errors mean w
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from types import ModuleType
 from typing import Any
 
 from simulator.common.atomic_files import StorageError, make_folder, write_atomically
+from simulator.common.signals import interrupts_delayed
 from simulator.execution.cluster.node import Order, Outcome, do_job
 from simulator.execution.cluster.nodes import OTHER_PROGRAM, alive_nodes, count_of, first_line
-from simulator.execution.jobs.job_queue import Counter, Failures, JobQueue, Watch
+from simulator.execution.jobs.job_queue import Counter, Failures, JobQueue, OutsideError, Watch
 from simulator.execution.jobs.retry import Failure, Job, failure_of, failure_of_dead_process
 from simulator.execution.jobs.stack_job import WorkerContext
 from simulator.execution.local.worker import own_code_of
@@ -60,6 +62,13 @@ class Handing:
 
     def execute(self, jobs: Sequence[Job], watch: Watch) -> Failures:
         """Have jobs done. Raises OutsideError."""
+        try:
+            return self.hand_all_out(jobs, watch)
+        except (self.ray.exceptions.RayError, ConnectionError) as error:
+            raise OutsideError(f"the cluster has ended ({first_line(error)})") from error
+
+    def hand_all_out(self, jobs: Sequence[Job], watch: Watch) -> Failures:
+        """Have jobs done. Raises OutsideError, and what Ray raises where the cluster ends."""
         queue, counter = JobQueue(waiting=list(jobs)), Counter(watch=watch)
         try:
             while queue.waiting or self.under_way:
@@ -70,7 +79,8 @@ class Handing:
                 done, _ = self.ray.wait(list(self.under_way), timeout=POLL) if self.under_way else ([], [])
                 self.count(counter)
                 for reference in done:
-                    self.end(reference, queue, counter)
+                    with interrupts_delayed():  # or what it left would be lost
+                        self.end(reference, queue, counter)
         except BaseException:
             queue.close()
             self.stop()
@@ -114,11 +124,12 @@ class Handing:
         return {name: self.networks[name] for name in sorted(names)}
 
     def count(self, counter: Counter) -> None:
-        """Tell the watch of steps that nodes have sent."""
+        """Give the watch the steps that nodes have sent."""
         jobs = {handed.number: handed.job for handed in self.under_way.values()}
-        for number, steps, worked in self.ray.get(self.box.take.remote()):
-            if number in jobs:
-                counter.add_steps(jobs[number], steps, worked=worked)
+        with suppress(self.ray.exceptions.RayActorError):  # it died, and steps are for people alone
+            for number, steps, worked in self.ray.get(self.box.take.remote()):
+                if number in jobs:
+                    counter.add_steps(jobs[number], steps, worked=worked)
 
     def end(self, reference: Any, queue: JobQueue, counter: Counter) -> None:
         """Take what came of a job. Raises OutsideError."""
@@ -157,6 +168,9 @@ class Handing:
             return Outcome(failure=Failure(cause="outside", text=text, detail=str(error)))
         if outcome.differs:
             self.refuse(outcome)
+        if outcome.failure and outcome.failure.cause == "outside":
+            named = replace(outcome.failure, text=f"node {outcome.node}: {outcome.failure.text}")
+            return replace(outcome, failure=named)
         return outcome
 
     def outcome_of_lost_node(self, job: Job, text: str) -> Outcome:
@@ -177,12 +191,16 @@ class Handing:
         warnings.warn(text, UserWarning, stacklevel=2)
 
     def stop(self) -> None:
-        """Ask stacks to save their states and end, and wait for them for a while."""
-        for reference in self.under_way:
-            self.ray.cancel(reference)
-        if self.under_way:
-            self.ray.wait(list(self.under_way), num_returns=len(self.under_way), timeout=GRACE)
+        """Ask stacks to save their states and end, wait for them for a while, and keep what ended meanwhile."""
+        some = list(self.under_way)
         self.under_way.clear()
+        with suppress(self.ray.exceptions.RayError, ConnectionError):
+            for reference in some:
+                self.ray.cancel(reference)
+            done, _ = self.ray.wait(some, num_returns=len(some), timeout=GRACE) if some else ([], [])
+            for reference in done:
+                with suppress(self.ray.exceptions.RayError, StorageError):
+                    write_files(self.context.folder, self.ray.get(reference).files)
 
 
 def write_files(folder: ResultFolder, files: Mapping[str, bytes]) -> None:

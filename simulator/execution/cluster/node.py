@@ -8,6 +8,7 @@ in the result folder where the node sees it, and else beside the process, where 
 
 from __future__ import annotations
 
+import getpass
 import os
 import platform
 import shutil
@@ -48,8 +49,8 @@ class NodeFacts:
 @dataclass(frozen=True, kw_only=True)
 class Task:
     """What all jobs of a sweep have in common. name: follows from all of it. beside and working: folders here, where
-    files that the sweep names are looked up. files: of the result folder, by their path in it. references: files of the
-    cache. running: the content of `running.json`, by which a node finds out whether it sees the result folder.
+    files that the sweep names are looked up. files: of the result folder, by their path in it. references: as in
+    references.py. running: the content of `running.json`, by which a node finds out whether it sees the result folder.
     """
 
     name: str
@@ -62,7 +63,7 @@ class Task:
     save_every: float
     tick_every: float
     files: Mapping[str, bytes]
-    references: Mapping[str, bytes]
+    references: Mapping[str, tuple[str, bytes]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,7 +125,7 @@ def do_job(task: Task, order: Order, networks: Mapping[str, Any], box: Any) -> O
     """Do a job. networks: the files of the proxies that it needs, as references of Ray, by their name."""
     import ray
 
-    if differs := differences(program_here(), task.program):
+    if differs := differences(program_here(), task.program) or without_device(task.device):
         return Outcome(node=node_name(), ray_id=ray.get_runtime_context().get_node_id(), differs=differs)
     from simulator.common.signals import handling_signals
     from simulator.execution.jobs.retry import Job, failure_of
@@ -140,12 +141,20 @@ def do_job(task: Task, order: Order, networks: Mapping[str, Any], box: Any) -> O
             write_networks(context, dict(zip(networks, ray.get(list(networks.values())), strict=True)))
             run_job(job, context, sender.worked, sender.found)
             sender.send()
-            return Outcome(node=node_name(), files=take_files(context, job), warnings=said)
     except KeyboardInterrupt:
-        return Outcome(node=node_name(), stopped=True, warnings=said)
+        if task.name not in CONTEXTS or not listed_by(context_of(task), job).exists():
+            return Outcome(node=node_name(), stopped=True, warnings=said)
     except (Exception, SystemExit) as error:  # code of the user's own may end a process
         sender.send()
         return Outcome(node=node_name(), failure=failure_of(error), warnings=said)
+    return Outcome(node=node_name(), files=take_files(context_of(task), job), warnings=said)
+
+
+def without_device(device: str) -> list[str]:
+    """That there is no GPU where one is needed; nothing where all is well."""
+    import torch
+
+    return ["no CUDA device that torch finds"] if device == "cuda" and not torch.cuda.is_available() else []
 
 
 @contextmanager
@@ -166,6 +175,8 @@ def context_of(task: Task) -> WorkerContext:
     if task.name not in CONTEXTS:
         CONTEXTS.clear()
         CONTEXTS[task.name] = make_context(task)
+    with suppress(OSError):
+        os.utime(work_folder(task))  # somebody works there
     return CONTEXTS[task.name]
 
 
@@ -174,30 +185,32 @@ def make_context(task: Task) -> WorkerContext:
     import torch
 
     from simulator.common.atomic_files import make_folder, write_atomically
+    from simulator.execution.cluster.references import place_references
     from simulator.execution.jobs.stack_job import context_in
     from simulator.storage.layout import ResultFolder
     from simulator.sweeps.sweep import Sweep
 
     work = work_folder(task)
+    remove_forgotten(work)
     mine = work / "jobs" / str(os.getpid())
     shutil.rmtree(mine, ignore_errors=True)
-    folder = ResultFolder(path=mine / "records", saved_states=states_of(task, work))
-    for place in (folder.parts, folder.path / "proxies", folder.policies, folder.saved_state("").parent):
+    states = states_of(task, work)
+    folder = ResultFolder(path=mine / "records", saved_states=states)
+    policies = states.parent / "policies"  # where the process finds them that goes on from a state
+    for place in (folder.parts, folder.path / "proxies", policies, states):
         make_folder(place, parents=True)
+    folder.policies.symlink_to(policies, target_is_directory=True)
     for name, content in task.files.items():
         write_atomically(folder.path / name, content)
-    cache = work / "cache"
-    make_folder(cache, parents=True)
-    for name, content in task.references.items():
-        if not (cache / name).exists():
-            write_atomically(cache / name, content)
     files = mine / FILES  # beside the records, since code is never loaded from among these
     shutil.copytree(Path(__file__).resolve().parents[3] / FILES, files, dirs_exist_ok=True)
     make_folder(below(files, task.working), parents=True)
-    os.environ[USER_FILES], os.environ["SIMULATOR_CACHE"] = str(files), str(cache)
+    os.environ[USER_FILES], os.environ["SIMULATOR_CACHE"] = str(files), str(work / "cache")
     os.chdir(below(files, task.working))
     sweep = Sweep.from_toml(folder.config, beside=None if task.beside is None else below(files, task.beside))
-    return context_in(folder, sweep, torch.device(task.device), task.save_every)
+    context = context_in(folder, sweep, torch.device(task.device), task.save_every)
+    place_references(context.runs, task.references)
+    return context
 
 
 def below(root: Path, path: str) -> Path:
@@ -205,19 +218,27 @@ def below(root: Path, path: str) -> Path:
     return root / Path(path).relative_to(Path(path).anchor)
 
 
+def folder_for(name: str) -> Path:
+    """The folder of a sweep on this node, among those of the same user."""
+    return Path(tempfile.gettempdir()) / f"alignment-simulator-{getpass.getuser()}" / name
+
+
 def work_folder(task: Task) -> Path:
-    """The folder of a sweep on this node, beside which those of sweeps that nobody goes on with are removed."""
-    folders = Path(tempfile.gettempdir()) / "alignment-simulator"
-    for path in folders.glob("*"):
+    """The folder of a sweep on this node."""
+    return folder_for(task.name)
+
+
+def remove_forgotten(work: Path) -> None:
+    """Remove the folders of sweeps that nobody goes on with, beside that of this one."""
+    for path in work.parent.glob("*"):
         with suppress(OSError):
-            if time.time() - path.stat().st_mtime > FORGOTTEN:
+            if path != work and time.time() - path.stat().st_mtime > FORGOTTEN:
                 shutil.rmtree(path, ignore_errors=True)
-    return folders / task.name
 
 
 def clean_up(name: str) -> None:
     """Remove what a sweep has left on this node."""
-    shutil.rmtree(Path(tempfile.gettempdir()) / "alignment-simulator" / name, ignore_errors=True)
+    shutil.rmtree(folder_for(name), ignore_errors=True)
 
 
 def states_of(task: Task, work: Path) -> Path:
@@ -242,14 +263,21 @@ def write_networks(context: WorkerContext, networks: Mapping[str, bytes]) -> Non
 def take_files(context: WorkerContext, job: Any) -> dict[str, bytes]:
     """The files that a job has left, its checksums last, which are then removed here."""
     from simulator.storage.checksums import read_checksums
-    from simulator.storage.layout import stack_name
 
-    some = context.runs if job.kind == "runs" else context.members
-    listed = context.folder.part_checksums(stack_name([some[place] for place in job.indices]))
+    listed = listed_by(context, job)
     checksums = read_checksums(listed, context.folder.path)
     assert checksums is not None
     paths = [context.folder.path / name for name in checksums.sums] + [listed]
     files = {path.relative_to(context.folder.path).as_posix(): path.read_bytes() for path in paths}
     for path in paths:
-        path.unlink()
+        if path.parent != context.folder.policies:  # which may be those of the result folder itself
+            path.unlink()
     return files
+
+
+def listed_by(context: WorkerContext, job: Any) -> Path:
+    """The checksums of what a job leaves, which are there once all of it is."""
+    from simulator.storage.layout import stack_name
+
+    some = context.runs if job.kind == "runs" else context.members
+    return context.folder.part_checksums(stack_name([some[place] for place in job.indices]))

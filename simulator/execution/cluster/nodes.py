@@ -60,12 +60,15 @@ def examine_nodes(device: str, *, timed: bool) -> list[Node]:
     for node in there:  # the processes that will train begin to import now
         for _ in range(1, min(count_of(node, resources_of(device)[-1]), WARM)):
             ask(node, device, timed=False)
+    soon, late = ray.wait(list(answers.values()), num_returns=len(answers), timeout=PATIENCE)
+    for answer in late:
+        ray.cancel(answer)
     found, refused = [], []
     for node in there:
         name = name_of(node)
         try:
-            facts = ray.get(answers[node["NodeID"]], timeout=PATIENCE)
-        except ray.exceptions.GetTimeoutError:
+            facts = ray.get(answers[node["NodeID"]], timeout=0 if answers[node["NodeID"]] in soon else 0.1)
+        except (ray.exceptions.GetTimeoutError, ray.exceptions.TaskCancelledError):
             warnings.warn(f"node {name}: is busy, and has not said what it is", UserWarning, stacklevel=2)
             continue
         except ray.exceptions.RayError as error:
@@ -109,7 +112,7 @@ def count_of(node: Mapping[str, Any], resource: str) -> int:
 
 
 def name_of(node: Mapping[str, Any]) -> str:
-    """The address of a node, with what tells it from others there."""
+    """The address of a node, with what sets it apart from others there."""
     return f"{node['NodeManagerAddress']}, {node['NodeID'][:8]}"
 
 

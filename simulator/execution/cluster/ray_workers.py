@@ -1,9 +1,11 @@
 """The nodes of a Ray cluster as workers: what they have, how stacks fit, and what all jobs of a sweep are given."""
 
+import json
 import platform
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -11,21 +13,22 @@ from typing import Any
 import numpy as np
 import torch
 
+from simulator.common.errors import SHOWN
 from simulator.common.identity import digest
 from simulator.execution.cluster.handing import Handing
 from simulator.execution.cluster.node import Task, clean_up
 from simulator.execution.cluster.nodes import Node, alive_nodes, pinned_to, resources_of
 from simulator.execution.cluster.program import program_here
+from simulator.execution.cluster.references import read_references
 from simulator.execution.jobs.job_queue import Executor
 from simulator.execution.jobs.stack_job import WorkerContext
 from simulator.execution.workers import Where
 from simulator.settings.run import Run
 from simulator.sweeps.memory_budget import Arrangement, Machine, arrange, best_on, machine_of
-from simulator.worlds.components import reference_file
 
 CLEANING = 5.0  # seconds for nodes to remove what is no longer needed
 TICK_EVERY = 1.0  # seconds between two messages of a stack, of few
-SENDERS = 200  # messages in a second, of many
+MOST_MESSAGES = 200  # in a second, of many
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,14 +77,18 @@ class RayWorkers:
 
     def arrange(self, runs: Sequence[Run]) -> Arrangement:
         """How the runs fit into memory. Raises ConfigError where they do not."""
-        return arrange(runs, self.machines(), best=best_on(self.device))
+        found = arrange(runs, self.machines(), best=best_on(self.device))
+        return replace(found, processes=min(found.processes, self.where.workers or found.processes))
 
     @contextmanager
     def executor(self, context: WorkerContext, arrangement: Arrangement, jobs: int) -> Iterator[Executor]:
         """Has jobs done on the nodes while the block runs."""
         machines = zip(self.machines(), arrangement.in_each, strict=True)
         share = max(-(-machine.processes // count) for machine, count in machines)  # CPUs of a stack, for its memory
-        at_once = min(arrangement.processes, jobs, self.where.workers or jobs)
+        if small := sorted({node.facts.name for node in self.nodes if self.device_name == "cpu" and node.cpus < share}):
+            text = f"node {', '.join(small[:SHOWN])}: gets no stacks, since one takes the memory of {share} CPUs"
+            warnings.warn(text, UserWarning, stacklevel=2)
+        at_once = min(arrangement.processes, jobs)
         task = task_of(context, self.device_name, at_once)
         options: dict[str, Any] = {"num_cpus": share if self.device_name == "cpu" else 1, "max_retries": 0}
         if self.device_name == "cuda":
@@ -101,11 +108,11 @@ class RayWorkers:
     def clean_up(self, name: str) -> None:
         """Remove what a sweep has left on the nodes that answer soon."""
         task = self.ray.remote(clean_up)
-        left = [
-            task.options(num_cpus=0, max_retries=0, scheduling_strategy=pinned_to(node["NodeID"])).remote(name)
-            for node in alive_nodes()
-        ]
-        with suppress(self.ray.exceptions.RayError):
+        with suppress(self.ray.exceptions.RayError, ConnectionError):
+            left = [
+                task.options(num_cpus=0, max_retries=0, scheduling_strategy=pinned_to(node["NodeID"])).remote(name)
+                for node in alive_nodes()
+            ]
             self.ray.wait(left, num_returns=len(left), timeout=CLEANING)
 
 
@@ -113,9 +120,8 @@ def task_of(context: WorkerContext, device: str, at_once: int) -> Task:
     """What all jobs of a sweep have in common. Raises StorageError."""
     folder, sweep = context.folder, context.sweep
     files = {path.name: path.read_bytes() for path in (folder.config, folder.source, folder.world)}
-    specs = {run.settings.spec: None for run in {id(run.settings): run for run in context.runs}.values()}
-    paths = {reference_file(spec) for spec in specs}
-    references = {path.name: path.read_bytes() for path in sorted(paths) if path.exists()}
+    facts = json.loads(folder.world.read_bytes())
+    references = read_references(context.runs, [one["name"] for one in facts.get("worlds", [facts])])
     running = folder.running.read_bytes()
     return Task(
         name=digest([platform.node(), str(folder.path.resolve()), sweep.to_toml()]),
@@ -126,7 +132,7 @@ def task_of(context: WorkerContext, device: str, at_once: int) -> Task:
         folder=str(folder.path.resolve()),
         running=running,
         save_every=context.save_every,
-        tick_every=max(TICK_EVERY, at_once / SENDERS),
+        tick_every=max(TICK_EVERY, at_once / MOST_MESSAGES),
         files=files,
         references=references,
     )

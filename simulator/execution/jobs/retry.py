@@ -85,7 +85,7 @@ def failure_of_dead_process(exit_code: int | None, code: Sequence[str] = ()) -> 
     """
     perhaps = ", perhaps for want of memory" if exit_code == -9 else ""
     by_itself = exit_code is not None and 0 <= exit_code < CRASHED and exit_code != INTERRUPTED
-    text = f"its process ended with exit code {exit_code}{perhaps}"
+    text = "its process died" if exit_code is None else f"its process ended with exit code {exit_code}{perhaps}"
     if code:
         return Failure(cause="inside", text=f"sweep.loss = {', '.join(code)}: {text}")
     return Failure(cause="outside" if by_itself else "ended", text=text)

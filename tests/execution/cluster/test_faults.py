@@ -17,12 +17,16 @@ from simulator import Sweep, run_sweep
 from tests.conftest import ROOT, heard, small_sweep
 
 ray = pytest.importorskip("ray")
-pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"),
+    pytest.mark.slow,
+]
 
 STEPS = 160
 RUNS = 24
 SWEEP = {
     "train": {"steps": STEPS},
+    "keep": {"policies": "checkpoints"},
     "sweep": {
         "loss": ["logistic", "squared"],
         "beta": [0.1],
@@ -46,16 +50,19 @@ def cluster() -> Iterator[Any]:
 
 
 @pytest.fixture(scope="module")
-def expected(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    return curves(run_sweep(sweep(), tmp_path_factory.mktemp("here") / "out", workers=1))
+def expected(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    return records(run_sweep(sweep(), tmp_path_factory.mktemp("here") / "out", workers=2))
 
 
 def sweep() -> Sweep:
     return small_sweep(**SWEEP)
 
 
-def curves(folder: Path) -> bytes:
-    return (folder / "curves.parquet").read_bytes()
+def records(folder: Path) -> dict[str, bytes]:
+    """The curves, and every policy that was kept."""
+    paths = [folder / "curves.parquet", *sorted((folder / "policies").iterdir())]
+    assert len(paths) > RUNS / 4  # a file for each stack and checkpoint
+    return {path.name: path.read_bytes() for path in paths}
 
 
 def at_work(below: psutil.Process) -> list[psutil.Process]:
@@ -63,7 +70,7 @@ def at_work(below: psutil.Process) -> list[psutil.Process]:
     found = []
     for process in below.children(recursive=True):
         with suppress(psutil.Error):
-            found += [process] if process.cmdline()[0].startswith("ray::do_job") else []
+            found += [process] if " ".join(process.cmdline()).startswith("ray::do_job") else []
     return found
 
 
@@ -79,7 +86,7 @@ class Acting:
             self.acted = self.act()
 
 
-def test_a_node_that_is_removed_in_the_middle(cluster: Any, tmp_path: Path, expected: bytes) -> None:
+def test_a_node_that_is_removed_in_the_middle(cluster: Any, tmp_path: Path, expected: dict[str, bytes]) -> None:
     [raylet] = cluster.second.all_processes["raylet"]
 
     def remove() -> bool:
@@ -91,13 +98,13 @@ def test_a_node_that_is_removed_in_the_middle(cluster: Any, tmp_path: Path, expe
     watch = Acting(remove)
     with heard() as said:
         folder = run_sweep(sweep(), tmp_path / "out", cluster=cluster.address, watch=watch)
-    assert curves(folder) == expected
+    assert records(folder) == expected
     assert (watch.runs, watch.steps) == (RUNS, RUNS * STEPS)
     assert [text for text in said if text.startswith("a node is gone; its stack of ")]
     assert not list((folder / "parts").glob("*"))
 
 
-def test_a_driver_that_is_killed_and_started_again(cluster: Any, tmp_path: Path, expected: bytes) -> None:
+def test_a_driver_that_is_killed_and_started_again(cluster: Any, tmp_path: Path, expected: dict[str, bytes]) -> None:
     config, out = tmp_path / "small.toml", tmp_path / "out"
     config.write_text(sweep().to_toml(), encoding="utf-8")
     program = "import sys; from simulator import Sweep, run_sweep; _, config, out, cluster = sys.argv; "
@@ -111,11 +118,10 @@ def test_a_driver_that_is_killed_and_started_again(cluster: Any, tmp_path: Path,
     assert driver.wait() == -signal.SIGKILL
     assert not (out / "curves.parquet").exists()
     again = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
-    assert (again.returncode, curves(out)) == (0, expected), again.stderr
+    assert (again.returncode, records(out)) == (0, expected), again.stderr
 
 
-@pytest.mark.slow
-def test_workers_that_are_each_killed_once(cluster: Any, tmp_path: Path, expected: bytes) -> None:
+def test_workers_that_are_each_killed_once(cluster: Any, tmp_path: Path, expected: dict[str, bytes]) -> None:
     killed: set[int] = set()
 
     def kill() -> bool:
@@ -129,13 +135,12 @@ def test_workers_that_are_each_killed_once(cluster: Any, tmp_path: Path, expecte
     watch = Acting(kill)
     with heard() as said:
         folder = run_sweep(sweep(), tmp_path / "out", cluster=cluster.address, watch=watch)
-    assert (curves(folder), watch.acted) == (expected, True)
+    assert (records(folder), watch.acted) == (expected, True)
     assert len([text for text in said if text.endswith("; it is run once more")]) == 2
 
 
-@pytest.mark.slow
-def test_a_node_that_is_added_in_the_middle(cluster: Any, tmp_path: Path, expected: bytes) -> None:
+def test_a_node_that_is_added_in_the_middle(cluster: Any, tmp_path: Path, expected: dict[str, bytes]) -> None:
     cluster.remove_node(cluster.second)
     watch = Acting(lambda: bool(cluster.add_node(num_cpus=1)))
     folder = run_sweep(sweep(), tmp_path / "out", cluster=cluster.address, watch=watch)
-    assert (curves(folder), watch.acted) == (expected, True)
+    assert (records(folder), watch.acted) == (expected, True)

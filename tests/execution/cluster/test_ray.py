@@ -124,6 +124,7 @@ def test_ctrl_c_leaves_the_state_of_stacks_and_exit_code_130(address: str, tmp_p
     assert not (out / ".lock").exists()
 
 
+@pytest.mark.slow
 def test_a_node_with_another_program_is_refused_by_name_before_anything_runs(
     address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
