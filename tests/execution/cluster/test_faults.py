@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from simulator import Sweep, run_sweep
-from tests.conftest import ROOT, heard, small_sweep
+from tests.conftest import ROOT, extent, heard, small_sweep
 
 ray = pytest.importorskip("ray")
 pytestmark = [
@@ -74,6 +74,12 @@ def at_work(below: psutil.Process) -> list[psutil.Process]:
     return found
 
 
+@pytest.fixture
+def _in_the_long_form(request: pytest.FixtureRequest) -> None:
+    if extent(request.config) != "long":
+        pytest.skip("the long form has it")
+
+
 class Acting:
     """A watch that acts once a stack is done, and again until that has done what it should."""
 
@@ -121,6 +127,7 @@ def test_a_driver_that_is_killed_and_started_again(cluster: Any, tmp_path: Path,
     assert (again.returncode, records(out)) == (0, expected), again.stderr
 
 
+@pytest.mark.usefixtures("_in_the_long_form")
 def test_workers_that_are_each_killed_once(cluster: Any, tmp_path: Path, expected: dict[str, bytes]) -> None:
     killed: set[int] = set()
 
@@ -139,6 +146,7 @@ def test_workers_that_are_each_killed_once(cluster: Any, tmp_path: Path, expecte
     assert len([text for text in said if text.endswith("; it is run once more")]) == 2
 
 
+@pytest.mark.usefixtures("_in_the_long_form")
 def test_a_node_that_is_added_in_the_middle(cluster: Any, tmp_path: Path, expected: dict[str, bytes]) -> None:
     cluster.remove_node(cluster.second)
     watch = Acting(lambda: bool(cluster.add_node(num_cpus=1)))
