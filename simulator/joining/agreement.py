@@ -1,7 +1,7 @@
 """Whether result folders may be joined: one sweep but for its lists, one world, one program, and equal overlaps."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -87,36 +87,30 @@ def worlds_of_all(sources: Sequence[Source]) -> dict[str, Mapping[str, Any]]:
     return {name: known for name, (_, known) in worlds.items()}
 
 
-def check_overlaps(
-    kind: str, tables: Sequence[tuple[Source, pd.DataFrame]], place: Callable[[pd.DataFrame], pd.Series]
-) -> int:
+def check_overlaps(kind: str, tables: Sequence[tuple[Source, pd.DataFrame]]) -> int:
     """Raises ConfigError where a run that is in several tables of a kind is not equal in them, to the byte.
 
-    place: the name, in each row, of what may be in several. Returns in how many tables after the first things are.
+    How many runs are there again in tables after their first.
     """
     owner: dict[str, int] = {}
     again = 0
     for number, (_, table) in enumerate(tables):
-        names = pd.unique(place(table))
+        names = pd.unique(table["run_id"])
         for first in sorted({owner[name] for name in names if name in owner}):
             shared = [name for name in names if owner.get(name) == first]
             again += len(shared)
-            compare(kind, tables[first], tables[number], shared, place)
+            compare(kind, tables[first], tables[number], shared)
         owner |= {name: number for name in names if name not in owner}
     return again
 
 
 def compare(
-    kind: str,
-    one: tuple[Source, pd.DataFrame],
-    other: tuple[Source, pd.DataFrame],
-    shared: Sequence[str],
-    place: Callable[[pd.DataFrame], pd.Series],
+    kind: str, one: tuple[Source, pd.DataFrame], other: tuple[Source, pd.DataFrame], shared: Sequence[str]
 ) -> None:
     """Raises ConfigError, which says where, if the rows of what two tables share are not equal."""
     (here, ours), (there, theirs) = one, other
     left, right = (
-        table[place(table).isin(shared)].sort_values(place(table).name, kind="stable", ignore_index=True)
+        table[table["run_id"].isin(shared)].sort_values("run_id", kind="stable", ignore_index=True)
         for table in (ours, theirs)
     )
     if len(left) != len(right):
@@ -127,7 +121,7 @@ def compare(
         equal = (left[name] == right[name]).fillna(False) | (left[name].isna() & right[name].isna())
         if not equal.all():
             at = int((~equal.astype(bool)).to_numpy().argmax())
-            found = f"{name} = {shown_value(right[name][at])} of {place(right)[at]}"
+            found = f"{name} = {shown_value(right[name][at])} of {right['run_id'][at]}"
             raise unequal(kind, here, there, found, shown_value(left[name][at]))
 
 

@@ -158,7 +158,7 @@ def joined_runs(sources: Sequence[Source], order: GridOrder) -> tuple[pd.DataFra
     """
     tables = [(source, table) for source in sources for table in source.read("runs")]
     done = [(source, table[table["status"] != FAILED]) for source, table in tables]
-    again = check_overlaps("runs", done, run_of)
+    again = check_overlaps("runs", done)
     finished = {run for source in sources for run in source.finished}
     lost = [table[(table["status"] == FAILED) & ~table["run_id"].isin(finished)] for _, table in tables]
     rows = order.joined([*(table for _, table in done), *lost])
@@ -170,14 +170,14 @@ def joined_runs(sources: Sequence[Source], order: GridOrder) -> tuple[pd.DataFra
 def joined_table(kind: str, sources: Sequence[Source], order: GridOrder) -> pd.DataFrame | None:
     """The rows of a kind of table. Raises ConfigError where those of one run are not the same in two folders."""
     tables = [(source, table) for source in sources for table in source.read(kind)]
-    check_overlaps(kind, tables, run_of)
+    check_overlaps(kind, tables)
     return order.joined(taken(tables))
 
 
 def joined_curves(sources: Sequence[Source], order: GridOrder, worlds: Sequence[str]) -> pd.DataFrame:
     """The curves of all runs, then those of the oracle of each world, then policies that were trained elsewhere."""
     tables = [(source, of_runs(table)) for source in sources for table in source.read("curves")]
-    check_overlaps("curves", tables, run_of)
+    check_overlaps("curves", tables)
     found = [order.joined(taken(tables)), *oracles(sources, worlds)]
     external = [
         of_method(table, "external")
@@ -213,16 +213,11 @@ def oracles(sources: Sequence[Source], worlds: Sequence[str]) -> list[pd.DataFra
     """The oracle's curves in each world. Raises ConfigError where two folders have others."""
     tables = [(source, read_table(source.oracle)) for source in sources]
     rows = [(source, of_method(table, "oracle")) for source, table in tables]
-    check_overlaps("curves", rows, run_of)
+    check_overlaps("curves", rows)
     found: dict[str, pd.DataFrame] = {}
     for _, table in rows:
         found = dict(iter(table.groupby(table["run_id"].str.split("-").str[1], sort=False))) | found
     return [found[name] for name in worlds if name in found]
-
-
-def run_of(table: pd.DataFrame) -> pd.Series:
-    """The name of the run of each row."""
-    return table["run_id"]
 
 
 def join_networks(folder: ResultFolder, sources: Sequence[Source], runs: Sequence[Run], progress: Progress) -> None:
