@@ -23,6 +23,7 @@ from torch import Tensor
 from simulator.api.arguments import tokens_of
 from simulator.common.errors import ConfigError
 from simulator.measurement.exact import Columns
+from simulator.measurement.ledger import without_ledger
 from simulator.networks.compute_mode import one_thread
 from simulator.networks.sampling import sample_blocks
 from simulator.networks.token_log_probs import MAX_FLOATS, floats_per_prompt
@@ -106,9 +107,13 @@ def measure_listed(function: LogProb, world: World, data: Data, scorer: Callable
 
 def without_limits(columns: Columns, never: Tensor, *, scored: bool) -> Columns:
     """Columns of policies of which some `never` [R] give a response: what is infinite then, or not defined, says so."""
-    columns["mu_squared"] = torch.where(never, torch.inf, columns["mu_squared"])
+    for name in ("mu_squared", "mu_squared_suppressed", "forward_kl"):
+        if name in columns:
+            columns[name] = torch.where(never, torch.inf, columns[name])
     if not scored:
-        columns["proxy"] = torch.where(never, torch.nan, columns["proxy"])
+        for name in ("proxy", "proxy_variance"):
+            if name in columns:
+                columns[name] = torch.where(never, torch.nan, columns[name])
     return columns
 
 
@@ -225,7 +230,7 @@ def checked_weights(ratio: Tensor) -> Tensor:
 
 def as_table(table: pd.DataFrame, columns: Columns, kl_source: str) -> pd.DataFrame:
     """Measured columns [R] beside what each policy is, in the order and types of `curves.parquet`."""
-    measured = {name: value.cpu().numpy() for name, value in columns.items()}
+    measured = without_ledger({name: value.cpu().numpy() for name, value in columns.items()})
     rows = table.drop(columns=[name for name in measured if name in table]).assign(**measured)
     sound = np.isfinite(measured["kl"])
     rows = rows.assign(step=rows.get("step", 0), kl_source=kl_source, status=np.where(sound, "ok", "diverged"))

@@ -1,6 +1,6 @@
 """The files that a sweep leaves beside its config.toml, as patterns."""
 
-SIDE_TABLES = ("responses", "gold_law", "margins")  # tables of trained policies at the end, for people to look at
+SIDE_TABLES = ("responses", "gold_law", "margins", "ledger")  # what is known of policies beside their curves
 
 
 POLICIES = "policies/*.safetensors"  # of trained policies

@@ -4,7 +4,7 @@ Shapes: R runs, C checkpoints.
 """
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from simulator.engine.snapshots import named, part_of, scalar
 from simulator.measurement.exact import Columns
+from simulator.measurement.ledger import ledger_rows, without_ledger
 from simulator.objectives import DIAGNOSTICS
 from simulator.settings.run import Run
 
@@ -83,6 +84,7 @@ def curve_rows(
     measured is not finite. It keeps its rows from before, and one more without numbers says at which step.
     """
     frames, rows = [], enumerate(runs)
+    measured = without_ledger(measured)
     for watched, some in itertools.groupby(rows, lambda row: diagnostics_of(row[1])):
         places, alike = zip(*some, strict=True)
         columns = {
@@ -92,6 +94,16 @@ def curve_rows(
         }
         frames.append(_curves(alike, np.asarray(steps), columns, diverged_at[list(places)]))
     return pd.concat(frames, ignore_index=True).assign(kl_source=kl_source)
+
+
+def save_ledger(
+    runs: Sequence[Run],
+    steps: Sequence[int],
+    measured: Mapping[str, np.ndarray],
+    keep: Callable[[str, pd.DataFrame], None],
+) -> None:
+    """Keep where probability went, as far as it was measured [C, R]."""
+    keep("ledger", ledger_rows([run.run_id for run in runs], steps, measured))
 
 
 def diagnostics_of(run: Run) -> tuple[str, ...]:

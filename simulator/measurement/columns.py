@@ -30,6 +30,13 @@ MEASURED = (
     *Column(
         name="win_rate", unit="probability", about="that gold prefers pi's response to the reference's", error=True
     ).with_error(),
+    Column(
+        name="proxy_variance",
+        unit=f"{GOLD_UNIT}, squared",
+        about="variance of the proxy under pi, mean over prompts",
+        squared=True,
+        always=False,
+    ),
     Column(name="mu_squared", unit="nats²", about="½ E_mu rho² under the behaviour policy mu", squared=True),
     Column(name="train_loss", unit="", about="the loss on the run's own pairs"),
     Column(name="train_accuracy", unit="share", about="of the run's own pairs whose margin is positive"),

@@ -17,7 +17,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from simulator.native import calls, library
+from simulator.native import library
+from simulator.native.listed import placements
 
 
 class Estimate(NamedTuple):
@@ -98,7 +99,7 @@ def win_probability(
     """
     others = others.expand(len(scores), -1, -1)
     if weights is None and scores.device.type == "cpu" and library.in_use():
-        wins, losses = calls.placements(scores.contiguous(), others.contiguous())
+        wins, losses = placements(scores.contiguous(), others.contiguous())
     else:
         wins = reweighted(placement(others.sort(dim=-1).values, scores), weights)
         losses = weighted_placement(scores, weights, others)

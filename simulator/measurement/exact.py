@@ -8,6 +8,7 @@ mean over prompts unweighted:
     fluency      what fluency gives of it, in the same unit; gold less this is what content gives
     proxy        the implicit reward s, recentred and rescaled like gold: (E_pi s - E_ref s) / sd_ref(s); beta
                  cancels, and the reference itself has 0
+    proxy_variance  variance of the proxy, in the same unit, under pi at each prompt
     win_rate     probability that gold prefers pi's response to the reference's, ties counting half
     mu_squared   1/2 E_mu rho^2 = Var_mu(s), nats^2, for two independent draws from mu
     entropy      -E_pi log pi, nats
@@ -25,6 +26,7 @@ import torch
 from torch import Tensor
 
 from simulator.measurement.columns import QUANTILES, QUANTITIES
+from simulator.measurement.ledger import ledger
 from simulator.measurement.listed_sums import sums_over_responses
 from simulator.measurement.probability_mass import check_mass, checked_mass
 from simulator.measurement.quantity import PolicyDistribution
@@ -81,16 +83,20 @@ def kl_estimates(ratio: Tensor, names: Sequence[str]) -> Columns:
 
 
 def measure_distribution(
-    log_probs: Tensor, reference_law: ReferenceLaw, behaviour: Tensor, kl_estimators: Sequence[str] = ()
+    log_probs: Tensor,
+    reference_law: ReferenceLaw,
+    behaviour: Tensor,
+    kl_estimators: Sequence[str] = (),
+    parts: Tensor | None = None,
 ) -> Columns:
-    """Every measurement of policies with log pi = `log_probs` [R, P, G] that needs no pairs, [R] each.
+    """Every measurement of policies with log pi = `log_probs` [R, P, G] that needs no loss, [R] each.
 
-    behaviour: mu, [P, G] or [R, P, G]. kl_estimators: those whose expectations are wanted too. Raises MassError where
-    one of the laws is not of mass 1.
+    behaviour: mu, [P, G] or [R, P, G]. kl_estimators: those whose expectations are wanted too. parts uint8 [R, P, G]:
+    where the ledger counts each response, see ledger.py. Raises MassError where one of the laws is not of mass 1.
     """
     reference = reference_law.probability
     behaviour = checked_mass(behaviour, "the behaviour policy")
-    sums = sums_over_responses(log_probs, reference_law.reference, reference, behaviour, reference_law.tables)
+    sums = sums_over_responses(log_probs, reference_law.reference, reference, behaviour, reference_law.tables, parts)
     check_mass(sums.mass, "a policy")
     law = PolicyDistribution(
         log_probs=log_probs, log_reference=reference_law.reference, sums=sums, length=reference_law.length
@@ -108,10 +114,14 @@ def measure_distribution(
         "gold": gold,
         "fluency": fluency,
         "proxy": torch.where(spread == 0, 0.0, gain / spread),
+        "proxy_variance": torch.where(
+            spread == 0, 0.0, (sums.square - sums.kl.square()).mean(dim=-1) / spread.square()
+        ),
         "win_rate": win_rate,
         "mu_squared": sums.behaviour_variance.mean(dim=-1),
         **{name: quantity.exact(law) for name, quantity in QUANTITIES.items()},
         **{f"kl_{name}": expected[name]().mean(dim=-1) for name in kl_estimators},
+        **({} if sums.parts is None else ledger(sums.parts)),
     }
 
 

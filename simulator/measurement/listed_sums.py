@@ -8,7 +8,21 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from simulator.native import calls, library
+from simulator.native import library
+from simulator.native.listed import SUMS, moments
+
+PARTS = ("unseen", "ungrammatical", "chosen", "rejected", "seen")  # as native/source/listed.hpp counts them
+
+
+@dataclass(frozen=True, kw_only=True)
+class PartSums:
+    """Of each part of the responses, [R, P, 5] each: mass of pi and of pi_ref, gold under each, and E_ref s there."""
+
+    mass: Tensor
+    reference_mass: Tensor
+    gold: Tensor
+    reference_gold: Tensor
+    ratio: Tensor
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,7 +30,8 @@ class Sums:
     """Of each policy at each prompt, [R, P], with s = log pi - log pi_ref in nats.
 
     mass of pi; kl: E_pi s; log_prob: E_pi log pi; at_reference and at_behaviour: E s under pi_ref and mu; their
-    variances of s; tables: E_pi of each.
+    variances of s; chi2: sum of (pi - pi_ref)^2 / pi_ref; total_variation; square: E_pi s^2; raised: what responses
+    with s > 0 give of the variance under mu; tables: E_pi of each. parts: by part of the responses, where wanted.
     """
 
     mass: Tensor
@@ -26,47 +41,98 @@ class Sums:
     reference_variance: Tensor
     at_behaviour: Tensor
     behaviour_variance: Tensor
+    chi2: Tensor
+    total_variation: Tensor
+    square: Tensor
+    raised: Tensor
     tables: tuple[Tensor, ...]
+    parts: PartSums | None = None
 
 
 def sums_over_responses(
-    log_probs: Tensor, log_reference: Tensor, reference: Tensor, behaviour: Tensor, tables: Tensor
+    log_probs: Tensor,
+    log_reference: Tensor,
+    reference: Tensor,
+    behaviour: Tensor,
+    tables: Tensor,
+    parts: Tensor | None = None,
 ) -> Sums:
     """The sums of policies with log pi = `log_probs` [R, P, G], for log pi_ref, pi_ref and mu, [P, G] each, and tables
-    [K, P, G]; mu may be of each policy, [R, P, G].
+    [K, P, G], gold first; mu may be of each policy, [R, P, G]. parts uint8 [R, P, G]: places in PARTS.
     """
     plain = behaviour.dim() == 2 and log_probs.device.type == "cpu" and log_probs.dtype == torch.float64
     if plain and not log_probs.requires_grad and library.in_use():
-        found = calls.moments(
-            log_probs.contiguous(),
-            log_reference.contiguous(),
-            reference.contiguous(),
-            behaviour.contiguous(),
-            tables.contiguous(),
-        ).unbind(dim=-1)
-        return Sums(
-            mass=found[0],
-            kl=found[1],
-            log_prob=found[2],
-            at_reference=found[3],
-            reference_variance=found[4],
-            at_behaviour=found[5],
-            behaviour_variance=found[6],
-            tables=tuple(found[7:]),
-        )
+        return _by_engine(log_probs, log_reference, reference, behaviour, tables, parts)
     probability, ratio = log_probs.exp(), log_probs - log_reference
 
     def variance(weights: Tensor, centre: Tensor) -> Tensor:
-        return (weights * (ratio - centre.unsqueeze(-1)).square_()).sum(dim=-1)
+        return weights * (ratio - centre.unsqueeze(-1)).square_()
 
     at_reference, at_behaviour = ((weights * ratio).sum(dim=-1) for weights in (reference, behaviour))
+    behaviour_variance, gap = variance(behaviour, at_behaviour), probability - reference
     return Sums(
         mass=probability.sum(dim=-1),
         kl=(probability * ratio).sum(dim=-1),
         log_prob=(probability * log_probs).sum(dim=-1),
         at_reference=at_reference,
-        reference_variance=variance(reference, at_reference),
+        reference_variance=variance(reference, at_reference).sum(dim=-1),
         at_behaviour=at_behaviour,
-        behaviour_variance=variance(behaviour, at_behaviour),
+        behaviour_variance=behaviour_variance.sum(dim=-1),
+        chi2=(gap * (gap / reference)).sum(dim=-1),
+        total_variation=gap.abs().sum(dim=-1) / 2,
+        square=(probability * ratio.square()).sum(dim=-1),
+        raised=torch.where(ratio > 0, behaviour_variance, 0.0).sum(dim=-1),
         tables=tuple((probability * table).sum(dim=-1) for table in tables),
+        parts=None if parts is None else _sums_of_parts(probability, ratio, reference, tables[0], parts),
     )
+
+
+def _by_engine(
+    log_probs: Tensor,
+    log_reference: Tensor,
+    reference: Tensor,
+    behaviour: Tensor,
+    tables: Tensor,
+    parts: Tensor | None,
+) -> Sums:
+    found = moments(
+        log_probs.contiguous(),
+        log_reference.contiguous(),
+        reference.contiguous(),
+        behaviour.contiguous(),
+        tables.contiguous(),
+        parts,
+        0 if parts is None else len(PARTS),
+    )
+    of_tables = found[..., SUMS : SUMS + len(tables)].unbind(dim=-1)
+    mass, kl, log_prob, at_reference, reference_variance, at_behaviour, behaviour_variance, *rest = found.unbind(dim=-1)
+    chi2, total_variation, square, raised = rest[: SUMS - 7]
+    of_parts = found[..., SUMS + len(tables) :]
+    return Sums(
+        mass=mass,
+        kl=kl,
+        log_prob=log_prob,
+        at_reference=at_reference,
+        reference_variance=reference_variance,
+        at_behaviour=at_behaviour,
+        behaviour_variance=behaviour_variance,
+        chi2=chi2,
+        total_variation=total_variation,
+        square=square,
+        raised=raised,
+        tables=of_tables,
+        parts=None if parts is None else _part_sums(*of_parts.unflatten(-1, (5, len(PARTS))).unbind(dim=-2)),
+    )
+
+
+def _part_sums(mass: Tensor, reference_mass: Tensor, gold: Tensor, reference_gold: Tensor, ratio: Tensor) -> PartSums:
+    return PartSums(mass=mass, reference_mass=reference_mass, gold=gold, reference_gold=reference_gold, ratio=ratio)
+
+
+def _sums_of_parts(probability: Tensor, ratio: Tensor, reference: Tensor, gold: Tensor, parts: Tensor) -> PartSums:
+    where, weights = parts.long(), reference.expand_as(probability)
+
+    def by_part(values: Tensor) -> Tensor:
+        return values.new_zeros(*values.shape[:2], len(PARTS)).scatter_add_(-1, where, values)
+
+    return _part_sums(*map(by_part, (probability, weights, probability * gold, weights * gold, weights * ratio)))

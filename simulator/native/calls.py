@@ -271,30 +271,3 @@ def judge(sizes: Sizes, weights: Tensor, texts: Tensor) -> Tensor:
         library().engine_judge(byref(sizes), len(texts), pointer(weights), len(weights), whole(texts), pointer(scores))
     )
     return scores
-
-
-def placements(scores: Tensor, others: Tensor) -> tuple[Tensor, Tensor]:
-    """The share of others [..., b] below each of scores [..., m], and of scores below each of others; ties half.
-
-    Both are float64, of one shape but for the last axis. Raises EngineError.
-    """
-    of_scores, of_others = torch.empty_like(scores), torch.empty_like(others)
-    rows = scores.numel() // max(scores.shape[-1], 1)
-    count, b = scores.shape[-1], others.shape[-1]
-    check(
-        library().engine_placements(
-            rows, count, double(scores), b, double(others), b, double(of_scores), double(of_others)
-        )
-    )
-    return of_scores, of_others
-
-
-def moments(log_probs: Tensor, log_reference: Tensor, reference: Tensor, behaviour: Tensor, tables: Tensor) -> Tensor:
-    """Sums over responses, float64 [R, P, 7 + K]; see source/listed.hpp.
-
-    log_probs [R, P, G]; log_reference, reference and behaviour [P, G]; tables [K, P, G]. Raises EngineError.
-    """
-    found = log_probs.new_empty(*log_probs.shape[:2], 7 + len(tables), dtype=torch.float64)
-    arrays = [double(tensor) for tensor in (log_probs, log_reference, reference, behaviour)]
-    check(library().engine_moments(*log_probs.shape, *arrays, len(tables), double(tables), double(found)))
-    return found

@@ -76,7 +76,7 @@ SIGNATURES = {
     "train": (c_int, POINTER(Sizes), c_int64, c_void_p, c_int64, c_void_p, c_void_p, POINTER(Training), c_void_p),
     "judge": (c_int, POINTER(Sizes), c_int64, c_void_p, c_int64, c_void_p, c_void_p),
     "placements": (c_int, c_int64, c_int64, c_void_p, c_int64, c_void_p, c_int64, c_void_p, c_void_p),
-    "moments": (c_int, c_int64, c_int64, c_int64, *[c_void_p] * 4, c_int64, c_void_p, c_void_p),
+    "moments": (c_int, c_int64, c_int64, c_int64, *[c_void_p] * 4, c_int64, *[c_void_p] * 3),
     "tree": (c_int, POINTER(Sizes), c_int64, c_int64, c_void_p, c_int64, c_void_p, c_int, c_void_p),
 }
 

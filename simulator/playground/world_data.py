@@ -16,7 +16,8 @@ from simulator.native.library import WIDTHS
 from simulator.objectives.losses.reference_free import MARGIN
 from simulator.settings.tables import Settings
 from simulator.worlds.components import content_of, fluency_under, language_of
-from simulator.worlds.enumerable import EnumerableWorld, scores_of_all
+from simulator.worlds.enumerable import EnumerableWorld
+from simulator.worlds.listing import scores_of_all
 
 LARGEST = 16_384  # responses in all
 SPELLED = {"prompt": "prompts", "chosen": "chosen", "rejected": "rejected"}

@@ -5,7 +5,7 @@ V vocabulary, D parameters, N pairs. Gold is in standard deviations under the re
 each, and once more their sum.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,9 +17,9 @@ from torch import Tensor
 from gold_rewards import gold_over_all
 from simulator.common.random_streams import random_stream
 from simulator.engine.forward_kl import exact_under_reference
-from simulator.languages.language import Language, grammar_breaks
 from simulator.measurement.exact import Columns, ReferenceLaw, gold_rank, measure_distribution
 from simulator.measurement.gibbs import oracle_rows
+from simulator.measurement.ledger import parts_of
 from simulator.measurement.policy_summary import EDGES, LIKELY, PROMPTS, PolicySummary, bins_of, likeliest
 from simulator.measurement.probability_mass import checked_mass
 from simulator.networks.architecture import ALIGNMENT, Architecture
@@ -38,7 +38,7 @@ from simulator.worlds.behaviour import (
     sample_by_inverse,
 )
 from simulator.worlds.components import Components, content_of, fluency_under, refuse_gold, sizes
-from simulator.worlds.listing import Listing, Scorer
+from simulator.worlds.listing import Listing, Scorer, breaks_of_all, scores_of_all, ungrammatical_of_all
 
 MOST_MEASURED = 2**18  # P * G * runs measured at once, so that memory does not grow with the stack
 FRESH_PAIRS = 8192  # that proxies are compared with gold on
@@ -59,6 +59,7 @@ class EnumerableWorld:
     kl_estimators: tuple[str, ...]  # those recorded beside the KL
     listing: Listing  # all responses, with the reference's probabilities
     breaks: Tensor  # whether a token breaks the grammar, of the prompts that are summarized, bool [n, G, T]
+    ungrammatical: Tensor  # whether some token of a response does, bool [P, G]
     facts: dict[str, Any]  # what `world.json` says of the world
     kl_source: str = "exact"
     end: int | None = None
@@ -130,15 +131,25 @@ class EnumerableWorld:
 
     def measure_distribution(self, log_probs: Tensor, data: Data, scorer: Scorer | None = None) -> Columns:
         """Every column that needs no pairs, [R] each, of policies with log pi = `log_probs` [R, P, G]."""
-        return self._columns(
-            log_probs, torch.from_numpy(self.behaviour_distribution(data)).to(self.prompts.device), scorer
-        )
+        behaviour = torch.from_numpy(self.behaviour_distribution(data)).to(self.prompts.device)
+        return self._columns(log_probs, behaviour, scorer, self._parts(len(log_probs), None))
 
-    def _columns(self, log_probs: Tensor, behaviour: Tensor, scorer: Scorer | None) -> Columns:
-        columns = measure_distribution(log_probs, self.reference_law, behaviour, self.kl_estimators)
+    def _columns(self, log_probs: Tensor, behaviour: Tensor, scorer: Scorer | None, parts: Tensor) -> Columns:
+        columns = measure_distribution(log_probs, self.reference_law, behaviour, self.kl_estimators, parts)
         if scorer is not None:
-            columns["proxy"] = (log_probs.exp() * scorer.tables).sum(dim=-1).mean(dim=-1)
+            tables, law = scorer.tables, log_probs.exp()
+            mean = (law * tables).sum(dim=-1)
+            columns["proxy"] = mean.mean(dim=-1)
+            centred = tables - mean.unsqueeze(-1)
+            columns["proxy_variance"] = (law * centred.square()).sum(dim=-1).mean(dim=-1)
         return columns
+
+    def _parts(self, runs: int, pairs: Answers | None) -> Tensor:
+        """Where the ledger of each run counts each response, uint8 [R, P, G]; without pairs all are in none."""
+        if pairs is None:
+            return self.ungrammatical.to(torch.uint8).expand(runs, -1, -1).contiguous()
+        numbers = numbers_of(pairs.responses, self.architecture.vocabulary)
+        return parts_of(self.ungrammatical, pairs.prompt, numbers)
 
     def measure(
         self, parameters: Tensor, pairs: Answers | None, data: Data, scorer: Scorer | None = None
@@ -157,10 +168,11 @@ class EnumerableWorld:
         for first in range(0, len(parameters), size):
             rows = slice(first, first + size)
             log_probs = self._laws(parameters[rows], alone=size == 1)
-            for name, value in self._columns(log_probs, behaviour, scorer and scorer.rows(rows)).items():
+            here = pairs and pairs.rows(rows)
+            parts = self._parts(len(log_probs), here)
+            for name, value in self._columns(log_probs, behaviour, scorer and scorer.rows(rows), parts).items():
                 columns.setdefault(name, value.new_empty(len(parameters)))[rows] = value
-            if pairs:
-                here = pairs.rows(rows)
+            if here:
                 run = torch.arange(len(log_probs), device=log_probs.device)[:, None, None]
                 number = numbers_of(here.responses, self.architecture.vocabulary)
                 ratios[rows] = log_probs[run, here.prompt.unsqueeze(2), number] - here.reference
@@ -224,17 +236,6 @@ class EnumerableWorld:
         return oracle_rows(self.reference_law, name)
 
 
-def scores_of_all(score: Callable[[Array, Array], Array], prompts: Array, responses: Array) -> Array:
-    """`score` of every response [G, T] to every prompt [P, L], as [P, G]."""
-    return np.stack([score(np.repeat(row[None], len(responses), axis=0), responses) for row in prompts])
-
-
-def breaks_of_all(language: Language, prompts: Array, responses: Array) -> Array:
-    """Which tokens of every response [G, T] to prompts [n, L] break the grammar, bool [n, G, T]."""
-    each = [grammar_breaks(language, np.repeat(row[None], len(responses), axis=0), responses) for row in prompts]
-    return np.stack(each)
-
-
 def list_world(spec: WorldSpec, ground: Components, device: torch.device) -> EnumerableWorld:
     """The world of `spec` on `ground`, made on the CPU and then moved. Raises ConfigError if gold has no scale."""
     vocabulary, length = spec.world.vocabulary, spec.world.response_length
@@ -273,6 +274,7 @@ def list_world(spec: WorldSpec, ground: Components, device: torch.device) -> Enu
             pairs=np.column_stack([row, pair]),
         ),
         breaks=torch.from_numpy(breaks_of_all(ground.language, ground.prompts[:PROMPTS], responses)),
+        ungrammatical=torch.from_numpy(ungrammatical_of_all(ground.language, ground.prompts, responses)),
         facts={
             **sizes(spec, ground),
             "responses": len(responses),

@@ -1,14 +1,17 @@
 """Responses with a probability and gold for each, and how proxies score.
 
-Shapes: R runs, n prompts and G responses to each of a listing, N pairs, B prompts, K responses to each, T response
-length.
+Shapes: R runs, P prompts of a world, n prompts and G responses to each of a listing, L prompt length, N pairs, B
+prompts, K responses to each, T response length.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 from torch import Tensor
+
+from simulator.languages.language import Language, grammar_breaks
 
 Array = np.ndarray
 
@@ -43,3 +46,21 @@ class Scorer(Protocol):
     def rows(self, rows: slice) -> "Scorer":
         """The proxies of some of the runs."""
         ...
+
+
+def scores_of_all(score: Callable[[Array, Array], Array], prompts: Array, responses: Array) -> Array:
+    """`score` of every response [G, T] to every prompt [P, L], as [P, G]."""
+    return np.stack([score(np.repeat(row[None], len(responses), axis=0), responses) for row in prompts])
+
+
+def breaks_of_all(language: Language, prompts: Array, responses: Array) -> Array:
+    """Which tokens of every response [G, T] to prompts [n, L] break the grammar, bool [n, G, T]."""
+    each = [grammar_breaks(language, np.repeat(row[None], len(responses), axis=0), responses) for row in prompts]
+    return np.stack(each)
+
+
+def ungrammatical_of_all(language: Language, prompts: Array, responses: Array) -> Array:
+    """Whether every response [G, T] to prompts [P, L] breaks the grammar, bool [P, G]."""
+    return np.concatenate(
+        [breaks_of_all(language, prompts[n : n + 1], responses).any(axis=2) for n in range(len(prompts))]
+    )

@@ -118,7 +118,7 @@ class ListedWorld(World, Protocol):
         ...
 
     def measure_distribution(self, log_probs: Tensor, data: Data, scorer: Scorer | None = None) -> Columns:
-        """Every column that needs no pairs, [R] each, of policies with log pi = `log_probs` [R, P, G]."""
+        """Every column that needs no pairs, and the ledger, [R] each, for log pi = `log_probs` [R, P, G]."""
         ...
 
 

@@ -6,8 +6,9 @@ import torch
 
 from gold_rewards.encoder import make_encoder
 from simulator.measurement.estimators import placement, weighted_placement, win_probability
-from simulator.measurement.listed_sums import sums_over_responses
-from simulator.native import calls, library
+from simulator.measurement.listed_sums import PARTS, sums_over_responses
+from simulator.native import library
+from simulator.native.listed import placements
 from simulator.worlds.components import EncoderByEngine
 from tests.helpers.engines import instructions as instructions
 from tests.helpers.engines import needs_engine
@@ -32,7 +33,7 @@ def test_ranks_are_exactly_those_of_sorting(instructions: str) -> None:
     generator = torch.Generator().manual_seed(0)
     for count, others in ((7, 37), (1, 1), (8, 16), (3, 5)):
         a, b = (torch.randn(2, 3, size, generator=generator).double().round(decimals=1) for size in (count, others))
-        wins, losses = calls.placements(a, b)
+        wins, losses = placements(a, b)
         assert torch.equal(wins, placement(b.sort(dim=-1).values, a))
         assert torch.equal(losses, weighted_placement(a, None, b))
 
@@ -66,11 +67,18 @@ def test_sums_over_responses(instructions: str, responses: int, monkeypatch: pyt
 
     log_probs, reference, behaviour = laws(4, 3), laws(3), laws(3).exp()
     tables = torch.randn(2, 3, responses, generator=generator, dtype=torch.float64)
-    found = sums_over_responses(log_probs, reference, reference.exp(), behaviour, tables)
+    parts = torch.randint(0, len(PARTS), (4, 3, responses), generator=generator).to(torch.uint8)
+    parts[0, 0] = 1  # a policy none of whose responses is in a pair
+    found = sums_over_responses(log_probs, reference, reference.exp(), behaviour, tables, parts)
     assert found.mass.numpy() == pytest.approx(1, abs=1e-13)
     monkeypatch.setattr(library, "find", lambda: library.Found(library=None))
-    true = sums_over_responses(log_probs, reference, reference.exp(), behaviour, tables)
-    for name, value in vars(true).items():
-        pairs = zip(getattr(found, name), value, strict=True)
-        for mine, theirs in pairs:
+    true = sums_over_responses(log_probs, reference, reference.exp(), behaviour, tables, parts)
+    assert found.parts
+    assert true.parts
+    whole, by_part = (
+        [{name: value for name, value in vars(sums).items() if name != "parts"} for sums in (found, true)],
+        [vars(sums.parts) for sums in (found, true)],
+    )
+    for name, value in (whole[1] | by_part[1]).items():
+        for mine, theirs in zip((whole[0] | by_part[0])[name], value, strict=True):
             assert mine.numpy() == pytest.approx(theirs.numpy(), rel=1e-12, abs=1e-13), name

@@ -10,6 +10,7 @@ import simulator as sim
 from simulator.native import calls, library
 from simulator.native.identity import SOURCES, UNITS, source_hash
 from simulator.native.library import EngineError, Sizes
+from simulator.native.listed import moments
 from simulator.networks import fused
 from simulator.networks.architecture import Architecture
 from simulator.networks.compute_mode import EAGER, Computing, computing
@@ -126,7 +127,7 @@ def test_large_work_is_taken_where_nothing_is_kept_of_it_all() -> None:
 def test_tensors_of_other_types_are_refused() -> None:
     wide = torch.zeros(1, 2, 3, dtype=torch.float64)
     with pytest.raises(EngineError, match=r"a contiguous tensor of torch\.float64 on the CPU is needed"):
-        calls.moments(wide.float(), wide[0], wide[0], wide[0], wide)
+        moments(wide.float(), wide[0], wide[0], wide[0], wide)
     with pytest.raises(EngineError, match=r"a contiguous tensor of torch\.int64 on the CPU is needed"):
         calls.forward(Sizes(**GOOD), torch.zeros(1, ROW), torch.zeros(1, 1, 2), torch.zeros(1, 1, 2, 3))
 

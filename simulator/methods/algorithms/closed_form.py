@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from simulator.common.signals import stop_if_requested
-from simulator.engine.checkpoints import curve_rows
+from simulator.engine.checkpoints import curve_rows, save_ledger
 from simulator.engine.recorder import Recorder
 from simulator.measurement.best_of_n import kl_bound, log_best_of_n
 from simulator.measurement.gibbs import gibbs
@@ -66,6 +66,7 @@ def best_of_n_rows(
         measured = best_of_pool(cast(SampledWorld, world), scorer, pool, rungs)
         measured, source = measured | {"kl": kl_bound(n)}, "bound"
     recorder.progress(1)
+    save_ledger(runs, rungs, measured, recorder.save_table)
     measured |= {"n": n, "kl_bound": kl_bound(n)}
     return curve_rows(runs, rungs, measured, np.full(len(runs), -1), kl_source=source)
 
@@ -77,4 +78,5 @@ def gibbs_rows(runs: Sequence[Run], world: World, proxies: Sequence[Proxy], reco
     measured["tau"] = repeated(TEMPERATURES, runs)
     recorder.progress(1)
     steps = list(range(1, len(TEMPERATURES) + 1))
+    save_ledger(runs, steps, measured, recorder.save_table)
     return curve_rows(runs, steps, measured, np.full(len(runs), -1), kl_source=world.kl_source)

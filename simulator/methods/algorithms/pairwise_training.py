@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from simulator.engine.checkpoints import Track, checkpoints_of, curve_rows
+from simulator.engine.checkpoints import Track, checkpoints_of, curve_rows, save_ledger
 from simulator.engine.gradient_steps import advance, losses_on_pairs, start
 from simulator.engine.loop import train_and_measure
 from simulator.engine.problem import Schedule, TrainingProblem, TrainState, mark_diverged, state_from, state_tensors
@@ -227,6 +227,7 @@ def train(runs: Sequence[Run], world: World, proxies: Sequence[Proxy], recorder:
         save_summary(runs, world, state.parameters, state.diverged_at, scorer, keep)
         save_margins(runs, world, learner.pairs, log_ratios, finite(state.parameters, state.diverged_at), keep)
     diverged_at = state.diverged_at.cpu().numpy()
+    save_ledger(runs, steps, learner.track.measured, keep)
     return curve_rows(runs, steps, learner.track.measured, diverged_at, kl_source=world.kl_source)
 
 

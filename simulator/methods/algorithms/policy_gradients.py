@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from simulator.engine.batches import batch_order
-from simulator.engine.checkpoints import Track, checkpoints_of, curve_rows
+from simulator.engine.checkpoints import Track, checkpoints_of, curve_rows, save_ledger
 from simulator.engine.gradient_steps import start
 from simulator.engine.loop import train_and_measure
 from simulator.engine.problem import Schedule, TrainState, state_from, state_tensors
@@ -281,4 +281,5 @@ def climb_and_measure(
         state = learner.state
         save_summary(runs, world, state.parameters, state.diverged_at, learner.task.scorer, recorder.save_table)
     measured, diverged_at = learner.track.measured, state.diverged_at.cpu().numpy()
+    save_ledger(runs, steps, measured, recorder.save_table)
     return curve_rows(runs, steps, measured, diverged_at, kl_source=world.kl_source)

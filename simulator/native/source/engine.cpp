@@ -187,9 +187,10 @@ EXPORT int engine_placements(int64_t rows, int64_t m, const double *a, int64_t b
 }
 
 EXPORT int engine_moments(int64_t runs, int64_t prompts, int64_t responses, const double *log_probs, const double *log_reference,
-                          const double *reference, const double *behaviour, int64_t tables, const double *table, double *to) {
-    if (!within(runs, 0, LARGEST) || !within(prompts, 1, LARGEST) || !within(responses, 1, MOST) || !within(tables, 0, LARGEST))
+                          const double *reference, const double *behaviour, int64_t tables, const double *table,
+                          const uint8_t *parts, double *to) {
+    if (!within(runs, 0, LARGEST) || !within(prompts, 1, LARGEST) || !within(responses, 1, MOST) || !within(tables, parts ? 1 : 0, LARGEST))
         return BAD_SIZES;
-    current.moments(runs, prompts, responses, log_probs, log_reference, reference, behaviour, tables, table, to);
+    current.moments(runs, prompts, responses, log_probs, log_reference, reference, behaviour, tables, table, parts, to);
     return FINE;
 }

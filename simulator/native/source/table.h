@@ -28,5 +28,6 @@ typedef struct {
     void (*placements)(int64_t rows, int64_t m, const double *a, int64_t b, const double *others, int64_t of_row, double *of_a,
                        double *of_b);
     void (*moments)(int64_t runs, int64_t prompts, int64_t responses, const double *log_probs, const double *log_reference,
-                    const double *reference, const double *behaviour, int64_t tables, const double *table, double *to);
+                    const double *reference, const double *behaviour, int64_t tables, const double *table,
+                    const uint8_t *parts, double *to);
 } Kernels;
