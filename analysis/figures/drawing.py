@@ -16,12 +16,14 @@ from matplotlib.figure import Figure
 from analysis.figures.kind import Kind
 from analysis.figures.layout import Picture, shown_data
 from analysis.figures.look import PAGE, drawn_as
+from analysis.figures.offline import mass
 from analysis.figures.proxies import reward_models as proxies
 from analysis.figures.theory import gradient_weights as weights
 from analysis.figures.theory import losses
 from analysis.figures.theory import population_links as links
 from analysis.headline.axes import axis_apart
 from analysis.headline.headline import place_text
+from analysis.headline.where_gold_went import shown_runs
 from analysis.records.about import trained_elsewhere
 from analysis.records.atomic_files import write_atomically
 from analysis.records.discovery import modules_in
@@ -39,6 +41,7 @@ from analysis.records.load import (
 from analysis.records.parts import parts_of
 from analysis.records.proxy_settings import with_labels
 from analysis.records.safe_names import drawable_text, file_name_part, with_safe_names
+from analysis.statistics.mass import ledger_of
 from analysis.theory.population_links import gradient_weights, margins_by_gap
 
 FOLDERS = ("offline", "proxies", "theory")
@@ -178,7 +181,21 @@ def figures_of(folder: Path, curves: pd.DataFrame | None = None) -> dict[str, Ca
     for name, kind in kinds_showing("external").items():
         if kind.applies(curves):
             found |= external_figures(name, kind.draw, curves)
-    return found | theory_figures(pairs, functions, folder)
+    return found | mass_figures(pairs, folder) | theory_figures(pairs, functions, folder)
+
+
+def mass_figures(pairs: pd.DataFrame, folder: Path) -> dict[str, Callable[[], Picture]]:
+    """What draws where probability goes, at each combination of further axes; nothing without a ledger.
+
+    Raises ResultsError.
+    """
+    found: dict[str, Callable[[], Picture]] = {}
+    for at, part in parts_of(pairs):
+        ledger = ledger_of(folder, shown_runs(part))
+        if not ledger.empty:
+            suffix = file_name_part("".join(f"-{axis}-{value}" for axis, value in at.items()))
+            found[f"mass{suffix}"] = partial(mass.draw, part, ledger, place_text(at))
+    return found
 
 
 def external_figures(name: str, draw: Draw, curves: pd.DataFrame) -> dict[str, Callable[[], Picture]]:

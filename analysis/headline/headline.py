@@ -1,8 +1,8 @@
-"""The headline of a sweep: one to five sentences, computed from its records by the rules of this folder.
+"""The headline of a sweep: one to six sentences, computed from its records by the rules of this folder.
 
-In this order, as far as there is something to say: whether gold rises and falls, which beta ends best, whether losses
-differ, what further axes do, and what comes of optimizing against proxies. Where further axes vary, the first three are
-about their first values. Runs that diverged are named after these sentences.
+In this order, as far as there is something to say: whether gold rises and falls, which responses take it away again,
+which beta ends best, whether losses differ, what further axes do, and what comes of optimizing against proxies. Where
+further axes vary, the first four are about their first values. Runs that diverged are named after these sentences.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -18,11 +18,13 @@ from analysis.headline.losses import losses_apart
 from analysis.headline.proxies import against_proxies
 from analysis.headline.rise_and_fall import rise_and_fall
 from analysis.headline.statement import Statement
+from analysis.headline.where_gold_went import shown_runs, where_gold_went
 from analysis.records.load import final_rows, load, load_losses, pairwise_rows
 from analysis.records.names import axis_label, capitalized, value_text
 from analysis.records.parts import parts_of
+from analysis.statistics.mass import ledger_of
 
-MOST = 5
+MOST = 6
 PART: tuple[Callable[[pd.DataFrame, str], Statement | None], ...] = (rise_and_fall, best_beta, losses_apart)
 
 
@@ -33,16 +35,21 @@ def headline(folder: str | Path, curves: pd.DataFrame | None = None) -> list[Sta
     """
     curves = load(folder) if curves is None else curves
     functions = load_losses(folder) if (Path(folder) / "losses.parquet").exists() else pd.DataFrame({"loss": []})
-    return headline_of(curves, functions)
+    return headline_of(curves, functions, Path(folder))
 
 
-def headline_of(curves: pd.DataFrame, functions: pd.DataFrame) -> list[Statement]:
-    """The statements of curves; none where no run came to its end. functions: of losses, which may be none."""
+def headline_of(curves: pd.DataFrame, functions: pd.DataFrame, folder: Path | None = None) -> list[Statement]:
+    """The statements of curves; none where no run came to its end. functions: of losses, which may be none.
+
+    folder: where their ledger is.
+    """
     found: list[Statement] = []
     pairs = pairwise_rows(curves)
     if not final_rows(pairs).empty:
         at, part = parts_of(pairs)[0]
         statements = [state(part, place_text(at)) for state in PART]
+        if folder is not None:
+            statements.insert(1, where_gold_went(part, ledger_of(folder, shown_runs(part)), place_text(at)))
         found += [statement for statement in statements if statement is not None]
         found += axes_apart(pairs)
     found = [*found, *against_proxies(curves)][:MOST] if not final_rows(curves).empty else []

@@ -5,7 +5,7 @@ is told in analysis/records/about.py.
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ SIDE_TABLES = {
     "responses": ("run_id", "prompt", "response", "probability", "reference", "gold", "proxy"),
     "gold_law": ("run_id", "gold", "probability", "reference"),
     "margins": ("run_id", "gap", "margin", "pairs"),
+    "ledger": ("run_id", "step", "part", "mass", "reference_mass", "logratio", "gold", "gold_change"),
 }
 REQUIRED = ("run_id", "method", "loss", "beta", "seed", "step", "kl", "gold", "status")
 
@@ -119,16 +120,16 @@ def with_attributes(curves: pd.DataFrame, folder: Path) -> pd.DataFrame:
     return curves
 
 
-def load_table(folder: str | Path, kind: str) -> pd.DataFrame:
+def load_table(folder: str | Path, kind: str, run_ids: Sequence[str] | None = None) -> pd.DataFrame:
     """A table of SIDE_TABLES, or while a sweep runs what is finished of it; no rows where there is none.
 
-    Raises ResultsError where a file is no such table.
+    run_ids: of the rows that are wanted, all unless given. Raises ResultsError where a file is no such table.
     """
     whole, parts = Path(folder) / f"{kind}.parquet", Path(folder) / "parts"
     paths = [whole] if whole.exists() else _finished_parts(parts, kind)
     tables = []
     for path in paths:
-        table = _read([path], needed=())
+        table = _read([path], needed=(), run_ids=run_ids)
         if len(table):
             tables.append(table)
         missing = [name for name in SIDE_TABLES[kind] if name not in table]
@@ -161,11 +162,14 @@ def _finished_parts(parts: Path, kind: str) -> list[Path]:
     return [path for path in paths if not seals or path.name.split(".")[0] in {"oracle", *seals}]
 
 
-def _read(paths: Iterable[Path], needed: Iterable[str] = REQUIRED) -> pd.DataFrame:
+def _read(
+    paths: Iterable[Path], needed: Iterable[str] = REQUIRED, run_ids: Sequence[str] | None = None
+) -> pd.DataFrame:
+    wanted = None if run_ids is None else [("run_id", "in", list(run_ids))]
     tables = []
     for path in paths:
         try:
-            table = pd.read_parquet(path, page_checksum_verification=True)
+            table = pd.read_parquet(path, page_checksum_verification=True, filters=wanted)
         except Exception as error:  # a damaged file may raise anything
             why = (str(error).splitlines() or [type(error).__name__])[0]
             raise ResultsError(f"{path}: cannot be read as Parquet ({why})") from None
