@@ -92,9 +92,15 @@ FAMILIES = {  # with which kappa can be told from kappa given to other losses
 
 
 def gpo(
-    gold_of: Callable[[str, float], float], kl_of: Callable[[str, float], float], half: float = 2.0
+    gold_of: Callable[[str, float], float],
+    kl_of: Callable[[str, float], float],
+    half: float = 2.0,
+    suppressed: float = 0.8,
 ) -> pd.DataFrame:
-    """Six losses: KL at the end from (loss, beta), gold from (loss, KL), and KL as `half` of the squared loss."""
+    """Six losses: KL at the end from (loss, beta), gold from (loss, KL), and KL as `half` of the squared loss.
+
+    suppressed: what share of it suppressed responses give.
+    """
     cells = [
         {"method": "gpo", "loss": loss, "beta": beta, "kappa": kappa}
         for loss, kappa in (KAPPA | FAMILIES).items()
@@ -103,7 +109,9 @@ def gpo(
 
     def path(cell: dict, share: float) -> dict:
         kl = kl_of(cell["loss"], cell["beta"]) * share**2
-        return {"kl": kl, "gold": gold_of(cell["loss"], kl), "mu_squared": kl / half}
+        squared = kl / half
+        split = {"mu_squared_suppressed": suppressed * squared, "mu_squared_raised": (1 - suppressed) * squared}
+        return {"kl": kl, "gold": gold_of(cell["loss"], kl), "mu_squared": squared, **split}
 
     return runs(cells, path)
 
@@ -133,8 +141,8 @@ def test_gpo_fails_where_it_was_made_to_fail() -> None:
     def gold_of(loss: str, kl: float) -> float:
         return -math.sqrt(kl) * (3.0 if loss == "hinge" else 1.0)
 
-    found = verdicts(gpo(gold_of, kl_of, half=0.5), "gpo")
-    made = ("beta", "rise", "similar", "not-kl", "kl-grows", "tail", "kappa")
+    found = verdicts(gpo(gold_of, kl_of, half=0.5, suppressed=0.6), "gpo")
+    made = ("beta", "rise", "similar", "not-kl", "kl-grows", "suppressed", "tail", "kappa")
     assert {name: found[name] for name in made} == dict.fromkeys(made, "fails")
     assert found["mixture"] == "holds"  # computed, without data
     rising = claims(gpo(lambda loss, kl: math.sqrt(kl), aligned), "gpo").set_index("name")

@@ -240,10 +240,10 @@ PAPER = Paper(
         ),
         Claim(
             name="suppressed",
-            statement="Weakly regularized, suppressed responses, which KL hardly counts, give more than twice as much of "
-            "the mu-weighted squared loss as raised ones",
+            statement="Weakly regularized, suppressed responses, which KL hardly counts, give more than twice as much "
+            "of the mu-weighted squared loss as raised ones",
             source="why kl-grows may fail where pairs come from the reference; not a claim of the paper",
-            unit="log of what suppressed responses give of 1/2 E_mu rho^2 over what raised ones do",
+            unit="log of what suppressed give over what raised ones do",
             rule=above(FACTOR_OF_TWO),
             estimate=suppressed,
         ),
