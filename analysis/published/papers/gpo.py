@@ -242,7 +242,7 @@ PAPER = Paper(
             name="suppressed",
             statement="Weakly regularized, suppressed responses, which KL hardly counts, give more than twice as much "
             "of the mu-weighted squared loss as raised ones",
-            source="why kl-grows may fail where pairs come from the reference; not a claim of the paper",
+            source="not in the paper; why kl-grows may fail here",
             unit="log of what suppressed give over what raised ones do",
             rule=above(FACTOR_OF_TWO),
             estimate=suppressed,
