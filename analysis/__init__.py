@@ -10,6 +10,7 @@ Nothing here trains, and nothing imports torch: all that is known of a sweep sta
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from analysis.figures.film import film_mass
     from analysis.published.papers import PAPERS
     from analysis.published.verdicts import claims
     from analysis.records.load import ResultsError, load_losses, load_proxies, load_table, variants
@@ -38,6 +39,7 @@ _HOME = {
     "compare": "statistics.comparison",
     "compare_all": "statistics.comparison",
     "descend": "theory.gaussians",
+    "film_mass": "figures.film",
     "fit_laws": "statistics.law_fits",
     "fit_scaling_law": "statistics.laws",
     "frontier": "statistics.frontier",
@@ -69,6 +71,7 @@ __all__ = [
     "compare",
     "compare_all",
     "descend",
+    "film_mass",
     "fit_laws",
     "fit_scaling_law",
     "frontier",

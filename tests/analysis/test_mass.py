@@ -5,13 +5,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
+from analysis.figures.film import film_mass
 from analysis.figures.layout import text_of
 from analysis.figures.look import PAGE, drawn_as
 from analysis.figures.offline import mass
 from analysis.headline.headline import headline
 from analysis.headline.where_gold_went import where_gold_went
-from analysis.records.load import load_table
+from analysis.records.load import ResultsError, load_table
 from analysis.statistics.mass import PARTS, falls_by_part, ledger_of, mass_along
 from analysis.statistics.peaks import fall_with_error
 
@@ -99,6 +101,20 @@ def test_the_ledger_of_some_runs_is_read_alone(folder: Path) -> None:
     table = load_table(folder, "ledger", ["run-1", "run-3"])
     assert set(table["run_id"]) == {"run-1", "run-3"}
     assert len(table) == 2 * len(STEPS) * len(PARTS)
+
+
+def test_the_film_has_a_picture_for_each_checkpoint(folder: Path, tmp_path: Path) -> None:
+    path = film_mass(folder, tmp_path / "mass.gif")
+    with Image.open(path) as film:
+        assert film.n_frames == len(STEPS)
+        first = np.asarray(film.convert("RGB")).copy()
+        film.seek(len(STEPS) - 1)
+        assert (np.asarray(film.convert("RGB")) != first).any()
+    with pytest.raises(ResultsError, match=r"must end in \.gif"):
+        film_mass(folder, tmp_path / "mass.mp4")
+    (folder / "ledger.parquet").unlink()
+    with pytest.raises(ResultsError, match="has no ledger"):
+        film_mass(folder, tmp_path / "mass.gif")
 
 
 def test_the_figure_shows_masses_that_add_up_to_one(folder: Path, planted: tuple[pd.DataFrame, pd.DataFrame]) -> None:
