@@ -22,6 +22,7 @@ from simulator.common.errors import ConfigError
 from simulator.engine.checkpoints import checkpoints_of, curve_rows
 from simulator.engine.loop import PolicyLearner, measured_checkpoints
 from simulator.engine.recorder import Recorder
+from simulator.measurement.ledger import ledger_rows
 from simulator.methods.method import Choices
 from simulator.networks.compute_mode import one_thread
 from simulator.settings.run import Run
@@ -72,6 +73,13 @@ class Training:
         """What was measured so far, with the columns of `curves.parquet`: a row a policy and checkpoint."""
         reached = self._learner.track.row
         return self._table(slice(0, reached))
+
+    @property
+    def ledger(self) -> pd.DataFrame:
+        """Where probability went so far, with the columns of `ledger.parquet`; no rows in a sampled world."""
+        reached = self._learner.track.row
+        measured = {name: values[:reached] for name, values in self._learner.track.measured.items()}
+        return ledger_rows([run.run_id for run in self._runs], self._steps[:reached], measured)
 
     def _measured_rows(self) -> Iterator[pd.Series]:
         ended: set[str] = set()

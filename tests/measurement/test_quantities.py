@@ -148,6 +148,15 @@ def test_rows_of_the_ledger_leave_out_what_is_not_finite() -> None:
     assert row["gold"] == 3 + PARTS.index("rejected")
 
 
+def test_the_ledger_of_a_stack_in_training(lab: sim.World) -> None:
+    pairs = lab.preferences(16, seed=0)
+    stack = sim.training(lab, pairs, beta=0.1, steps=4, checkpoints=3)
+    assert stack.ledger.empty
+    curves = pd.DataFrame(list(stack))
+    sums = stack.ledger.groupby("step")["gold_change"].sum()
+    assert sums.to_numpy() == pytest.approx(curves["gold"].to_numpy(float), abs=1e-9)
+
+
 def test_a_sweep_leaves_a_ledger_that_sums_to_its_gold(tmp_path: Path) -> None:
     """For policies on pairs, offline and online, and against a proxy; to 1e-9, as the contract says."""
     small = {
