@@ -40,6 +40,7 @@ def are_fused(part: ObjectiveSlice, problem: TrainingProblem) -> bool:
     return (
         loss_number(part) is not None
         and problem.responses.shape[2] == 2
+        and problem.weights is None
         and problem.value in (sequence_log_probs, sequence_scores)
     )
 

@@ -96,7 +96,10 @@ def batch_contexts(
 
 
 def loss_and_gradient(parameters: Tensor, problem: TrainingProblem, chosen: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Mean loss [R], float64, and its gradient [R, D] on the pairs `chosen` [R, B], or on all pairs; without terms."""
+    """Mean loss [R], float64, and its gradient [R, D] on the pairs `chosen` [R, B], or on all pairs; without terms.
+
+    The mean is over pairs, whatever their weights sum to.
+    """
     batch = take(problem, chosen)
     rows = parameters.detach().requires_grad_()
     values = problem.value(rows, problem.architecture, problem.packing, batch.prompts, batch.responses)
@@ -108,6 +111,7 @@ def loss_and_gradient(parameters: Tensor, problem: TrainingProblem, chosen: Tens
         scores=batch.scores,
         mismatched=mismatched_ratios(parameters, problem, batch),
         online=problem.online,
+        weights=batch.weights,
     )
     losses = pair_losses(given, problem.parts)
     loss = losses.double().mean(dim=1)  # a sum of float32 may overflow where their mean does not
@@ -231,5 +235,6 @@ def losses_on_pairs(
         scores=None if problem.scores is None else problem.scores[:, :pairs],
         mismatched={number: torch.cat(ratios, dim=1) for number, ratios in mismatched.items()},
         online=problem.online,
+        weights=None if problem.weights is None else problem.weights[:, :pairs],
     )
     return pair_losses(given, problem.parts).mean(dim=1) + added, diagnostics(given, problem.parts)

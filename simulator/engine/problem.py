@@ -60,6 +60,7 @@ class TrainingProblem:
     counts: tuple[int, ...] = ()  # how many of its first pairs each run trains on; all N where empty
     value: Value = sequence_log_probs  # what margins compare, [R, B, K]
     scores: Tensor | None = None  # rewards [R, N, K], for objectives that read them
+    weights: Tensor | None = None  # of the loss of each pair and of that with responses exchanged, [R, N, 2]; 1, 0
     reference: Tensor | None = None  # parameters of pi_ref [D], for mismatched pairs and regularizers
     under_reference: UnderReference | None = None  # for objectives that ask for it
     online: bool = False  # whether the policy draws pairs, now or later
@@ -88,6 +89,7 @@ class TrainingProblem:
             batch_seeds=self.batch_seeds[rows],
             counts=self.counts[rows],
             scores=None if self.scores is None else self.scores[rows],
+            weights=None if self.weights is None else self.weights[rows],
             under_reference=self.under_reference and self.under_reference.select_runs(rows),
         )
 
@@ -120,12 +122,16 @@ class TrainState:
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
-    """Some pairs of every run: prompts [R, B, L], responses [R, B, K, T], reference_log_probs and scores [R, B, K]."""
+    """Some pairs of every run: prompts [R, B, L], responses [R, B, K, T], reference_log_probs and scores [R, B, K].
+
+    weights [R, B, 2], where pairs have some.
+    """
 
     prompts: Tensor
     responses: Tensor
     reference_log_probs: Tensor
     scores: Tensor | None
+    weights: Tensor | None
 
 
 def take(problem: TrainingProblem, chosen: Tensor | None) -> Batch:
@@ -140,6 +146,7 @@ def take(problem: TrainingProblem, chosen: Tensor | None) -> Batch:
         responses=some(problem.responses),
         reference_log_probs=some(problem.reference_log_probs),
         scores=None if problem.scores is None else some(problem.scores),
+        weights=None if problem.weights is None else some(problem.weights),
     )
 
 

@@ -133,12 +133,38 @@ def quantile(ordered: Tensor, level: float) -> Tensor:
     return torch.lerp(ordered[:, below], ordered[:, above], place - below)
 
 
-def measure_pairs(log_ratios: Tensor, losses: Tensor) -> Columns:
+def weighted_quantile(values: Tensor, weights: Tensor, level: float) -> Tensor:
+    """The quantile [R] of values [R, N] with weights [R, N]: the least whose share, with all below it, is `level`."""
+    ordered, place = values.sort(dim=1)
+    share = weights.gather(1, place).cumsum(dim=1)
+    reached = (share < level * share[:, -1:]).sum(dim=1, keepdim=True)
+    return ordered.gather(1, reached)[:, 0]
+
+
+def measure_weighted(log_ratios: Tensor, losses: Tensor, weights: Tensor) -> Columns:
+    """As `measure_pairs`, of pairs [R, N, 2] that count with `weights` [R, N, 2] as they stand, and exchanged."""
+    share = (weights / weights.sum(dim=(1, 2), keepdim=True)).transpose(1, 2).flatten(1)
+    both = torch.stack([log_ratios, log_ratios.flip(2)], dim=1).flatten(1, 2)  # [R, 2N, 2]
+    margin = both[..., 0] - both[..., 1]
+    ahead = torch.where(margin.abs() < TIE_NATS, 0.5, (margin > 0).double())
+    quantiles = {name: weighted_quantile(margin, share, level) for name, level in QUANTILES.items()}
+    return quantiles | {
+        "train_loss": losses,
+        "train_accuracy": (share * ahead).sum(dim=1),
+        "chosen_logratio": (share * both[..., 0]).sum(dim=1),
+        "rejected_logratio": (share * both[..., 1]).sum(dim=1),
+    }
+
+
+def measure_pairs(log_ratios: Tensor, losses: Tensor, weights: Tensor | None = None) -> Columns:
     """What a policy does on its own pairs, [R] each, from their log-ratios [R, N, K] and its loss on them [R].
 
     train_accuracy is the share of pairs whose margin rho is positive, an equal pair counting half. margin_q05 and so on
-    are quantiles of rho, in nats, see `quantile`.
+    are quantiles of rho, in nats, see `quantile`. With weights [R, N, 2], shares, means and quantiles are over both
+    orders of each pair, with the weight of each; quantiles are then those of `weighted_quantile`.
     """
+    if weights is not None:
+        return measure_weighted(log_ratios, losses, weights)
     chosen, rejected = log_ratios[..., 0], log_ratios[..., -1]
     margin = chosen - rejected
     ahead = torch.where(margin.abs() < TIE_NATS, 0.5, (margin > 0).double())

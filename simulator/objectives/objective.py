@@ -53,6 +53,14 @@ class Pairs:
     scores: Tensor | None = None  # rewards, [r, K, N]
     mismatched: Tensor | None = None  # log-ratios of responses to another pair's prompt, no gradient, [r, K, N]
     online: bool = False  # whether pairs are drawn from the policy as it trains
+    weights: Tensor | None = None  # of each pair in a mean over them, [r, count]; all alike where there are none
+
+    def mean(self, values: Tensor) -> Tensor:
+        """The mean over pairs, [r], of values [r, N], with their weights."""
+        some = values[:, : self.count]
+        if self.weights is None:
+            return some.mean(dim=1)
+        return (some * self.weights).sum(dim=1) / self.weights.sum(dim=1)
 
     def select_runs(self, rows: slice) -> Pairs:
         """The pairs of some of the runs."""
@@ -187,6 +195,7 @@ class Objective:
         0
     )  # prompts a step at which the expectation under pi_ref is taken
     length_normalized: bool = False  # whether it divides log pi by the number of tokens
+    weighable: bool = True  # whether pairs may have weights: all that it reads of them is in its loss of each pair
     diagnostics: tuple[Diagnostic, ...] = ()  # what is recorded beside the loss
     convention: Convention = Convention()  # other names
     code: str = ""  # the SHA-256 of the user's code that it is

@@ -6,7 +6,7 @@ Shapes: R runs, r of one objective, B pairs of a batch, N of them filled up to w
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from simulator.common.lazy import functional, torch
@@ -54,7 +54,8 @@ class StackedPairs:
     """What the parts of a stack are given of their pairs, as in Pairs but with pairs before responses.
 
     policy, reference, lengths, scores [R, B, K]; beta [R, 1]. mismatched: that of each part that reads it, by its
-    number.
+    number. weights [R, B, 2]: of the loss of each pair of two as it stands, and of that with its responses exchanged;
+    1 and 0 where there are none.
     """
 
     policy: Tensor
@@ -64,6 +65,7 @@ class StackedPairs:
     scores: Tensor | None = None
     mismatched: Mapping[int, Tensor] = field(default_factory=dict)
     online: bool = False
+    weights: Tensor | None = None
 
     def pairs(self, part: ObjectiveSlice, number: int, rows: slice) -> Pairs:
         """The pairs of one part."""
@@ -78,22 +80,55 @@ class StackedPairs:
             scores=None if self.scores is None else filled(self.scores[rows].to(policy.dtype), 0.0),
             mismatched=None if other is None else filled(other, 0.0),
             online=self.online,
+            weights=None if self.weights is None else self.weights[rows].flatten(1).to(policy.dtype),
         )
 
 
+def both_orders(given: StackedPairs, parts: Sequence[ObjectiveSlice]) -> StackedPairs:
+    """The 2B pairs of each run that B pairs with weights are: all as they stand, and all with responses exchanged.
+
+    Their weights are [R, 2B, 1]. An order of weight 0 has the pair in the other one, so that no loss overflows there.
+    """
+    if given.weights is None:
+        return given
+    stands, exchanged = given.weights.unbind(dim=2)
+    turned = torch.cat([(stands == 0) & (exchanged != 0), exchanged != 0], dim=1).unsqueeze(2)
+
+    def both(values: Tensor, rows: slice = slice(None)) -> Tensor:
+        twice = torch.cat([values, values], dim=1)
+        return torch.where(turned[rows], twice.flip(2), twice)
+
+    places = slices(parts)
+    return replace(
+        given,
+        policy=both(given.policy),
+        reference=both(given.reference),
+        lengths=both(given.lengths),
+        scores=None if given.scores is None else both(given.scores),
+        mismatched={number: both(values, places[number]) for number, values in given.mismatched.items()},
+        weights=torch.cat([stands, exchanged], dim=1).unsqueeze(2),
+    )
+
+
 def pair_losses(given: StackedPairs, parts: Sequence[ObjectiveSlice]) -> Tensor:
-    """The loss of each pair, [R, B], without terms."""
-    count = given.policy.shape[1]
+    """The loss of each pair, [R, B], without terms; that of a pair with weights is w0 ℓ(pair) + w1 ℓ(exchanged)."""
+    each = both_orders(given, parts)
+    count = each.policy.shape[1]
     found = [
-        part.objective.loss(given.pairs(part, number, rows))[:, :count]
+        part.objective.loss(each.pairs(part, number, rows))[:, :count]
         for number, (part, rows) in enumerate(zip(parts, slices(parts), strict=True))
     ]
-    return torch.cat(found)
+    losses = torch.cat(found)
+    if each.weights is None:
+        return losses
+    stands, exchanged = (losses * each.weights[..., 0].to(losses.dtype)).chunk(2, dim=1)
+    return stands + exchanged
 
 
 def diagnostics(given: StackedPairs, parts: Sequence[ObjectiveSlice]) -> dict[str, Tensor]:
     """What objectives watch inside themselves, [R] each; 0 in the rows of those that do not."""
     found: dict[str, Tensor] = {}
+    given = both_orders(given, parts)
     for number, (part, rows) in enumerate(zip(parts, slices(parts), strict=True)):
         for one in part.objective.diagnostics:
             column = found.setdefault(one.column.name, given.policy.new_zeros(len(given.policy)))

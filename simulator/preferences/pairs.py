@@ -31,12 +31,16 @@ class Preferences:
 
     prompt [N]: row of the prompt. responses [N, K, T]: token ids, chosen first; where there are more than two, they
     come by falling reward. reference [N, K]: log pi_ref, nats. scores [N, K]: rewards, where some objective reads them.
+    weights [N, 2]: of the loss of a pair of two as it stands, and of that with its responses exchanged; where there are
+    none they are 1 and 0. The loss of a run is the mean over its pairs of w0 ℓ(pair) + w1 ℓ(exchanged), so ½ and ½ are
+    a tie, and p and 1 - p a soft label.
     """
 
     prompt: Tensor
     responses: Tensor
     reference: Tensor
     scores: Tensor | None = None
+    weights: Tensor | None = None
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> "Preferences":
         return Preferences(**{name: change(held) for name, held in vars(self).items() if held is not None})
@@ -103,13 +107,23 @@ def padded_preferences(data: Sequence[Preferences]) -> Preferences:
 
 
 def stack_preferences(data: Sequence[Preferences]) -> Preferences:
-    """The pairs of several runs along a leading axis."""
+    """The pairs of several runs along a leading axis; all of them have scores or none, and weights or none."""
     held = [name for name, value in vars(data[0]).items() if value is not None]
     return Preferences(**{name: torch.stack([getattr(pairs, name) for pairs in data]) for name in held})
 
 
+def with_weights(pairs: Preferences) -> Preferences:
+    """The pairs with the weights that they have, or 1 and 0."""
+    if pairs.weights is not None:
+        return pairs
+    unit = torch.tensor([1.0, 0.0], dtype=torch.float64, device=pairs.prompt.device)
+    return replace(pairs, weights=unit.expand(*pairs.prompt.shape, 2))
+
+
 def more_preferences(before: Preferences, more: Preferences) -> Preferences:
-    """The pairs of R runs with more behind them."""
+    """The pairs of R runs with more behind them; where some have weights, the others stand as they are."""
+    if (before.weights is None) != (more.weights is None):
+        before, more = with_weights(before), with_weights(more)
     held = [name for name, value in vars(before).items() if value is not None]
     return Preferences(**{name: torch.cat([getattr(before, name), getattr(more, name)], dim=1) for name in held})
 

@@ -78,6 +78,7 @@ def make_problem(members: Sequence[Member], world: World, pairs: Preferences) ->
         batch=proxy.batch,
         batch_seeds=tuple(batch_seed(member) for member in members),
         counts=tuple(member.pairs - member.held_out for member in members),
+        weights=pairs.weights,
         value=sequence_scores,
     )
 
@@ -104,21 +105,28 @@ def values_of(parameters: Tensor, problem: TrainingProblem, places: Tensor) -> T
 def loss_and_accuracy(
     parameters: Tensor, problem: TrainingProblem, first: Sequence[int], count: Sequence[int]
 ) -> Array:
-    """Loss and accuracy against labels of each proxy, on `count` pairs from its `first` on, [2, M]; ties half."""
+    """Loss and accuracy against labels of each proxy, on `count` pairs from its `first` on, [2, M]; ties half.
+
+    The loss is a mean over pairs; accuracy is over both orders of pairs with weights, with the weight of each.
+    """
     most = max(count)
     places = [start + torch.arange(most) % number for start, number in zip(first, count, strict=True)]
     where = torch.stack(places).to(parameters.device)
     values = values_of(parameters, problem, where)
     nothing = torch.zeros_like(values)
-    given = StackedPairs(policy=values, reference=nothing, lengths=nothing + 1, beta=problem.beta)
+    row = torch.arange(len(where), device=where.device).unsqueeze(1)
+    weights = None if problem.weights is None else problem.weights[row, where]
+    given = StackedPairs(policy=values, reference=nothing, lengths=nothing + 1, beta=problem.beta, weights=weights)
     losses = pair_losses(given, problem.parts).cpu().numpy()
     gaps = (values[..., 0] - values[..., 1]).cpu().numpy()
-    responses = problem.responses[torch.arange(len(where), device=where.device).unsqueeze(1), where]
+    responses = problem.responses[row, where]
     alike = (responses[:, :, 0] == responses[:, :, 1]).all(dim=-1).cpu().numpy()  # scores of the same may round apart
     right = np.where(alike, 0.5, (np.sign(gaps) + 1) / 2)
-    return np.array(
-        [[row[:number].mean() for row, number in zip(table, count, strict=True)] for table in (losses, right)]
-    )
+    if weights is None:
+        return np.array([[row[:n].mean() for row, n in zip(table, count, strict=True)] for table in (losses, right)])
+    orders, both = weights.cpu().numpy(), np.stack([right, 1 - right], axis=2)
+    share = [np.average(right[:n], weights=some[:n]) for right, some, n in zip(both, orders, count, strict=True)]
+    return np.array([[row[:n].mean() for row, n in zip(losses, count, strict=True)], share])
 
 
 @dataclass

@@ -87,6 +87,7 @@ def make_problem(
         batch=min(train.batch, pairs.prompt.shape[1]),
         batch_seeds=seeds,
         scores=pairs.scores,
+        weights=pairs.weights,
         reference=world.reference,
         under_reference=under_reference or (world.under_reference(seeds) if calibrated else None),
         online=online.rounds(train.steps) > 0,
@@ -107,7 +108,8 @@ def measure(
     """Every measured column of the stack as it stands, [R] each; and log-ratios of the first pairs, [R, n, K]."""
     columns, log_ratios = world.measure(state.parameters, pairs, settings.data, scorer)
     losses, inside = losses_on_pairs(state, problem, log_ratios)
-    return columns | measure_pairs(log_ratios, losses) | inside, log_ratios
+    weights = pairs.weights if pairs.weights is None else pairs.weights[:, : log_ratios.shape[1]]
+    return columns | measure_pairs(log_ratios, losses, weights) | inside, log_ratios
 
 
 def save_margins(

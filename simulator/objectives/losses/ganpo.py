@@ -68,6 +68,7 @@ def regularized(name: str, formula: str, term: Callable[[], Regularizer], cost: 
         parameters=PARAMETERS,
         term=lambda own: term(),
         cost=lambda own: cost,
+        weighable=False,
     )
 
 

@@ -62,6 +62,8 @@ def kto(pairs: Pairs) -> Tensor:
 def mismatched_logratio(pairs: Pairs) -> Tensor:
     """The mean of s over mismatched pairs, [r], nats."""
     assert pairs.mismatched is not None
+    if pairs.weights is not None:
+        return pairs.mean(pairs.mismatched.mean(dim=1))
     return pairs.mismatched[..., : pairs.count].mean(dim=2).mean(dim=1)
 
 
@@ -89,7 +91,7 @@ def linked_gap(pairs: Pairs) -> Tensor:
 
 def share_of(pairs: Pairs, which: Tensor) -> Tensor:
     """The share of the pairs, [r], that are among `which` [r, N]."""
-    return which[:, : pairs.count].to(pairs.policy.dtype).mean(dim=1)
+    return pairs.mean(which.to(pairs.policy.dtype))
 
 
 def dpop(pairs: Pairs) -> Tensor:
