@@ -105,7 +105,7 @@ def test_samples_agree_with_sums_over_a_whole_sweep(truth: Truth) -> None:
 def test_intervals_hold_the_truth_as_often_as_they_say(truth: Truth, measured: int | str, long: bool) -> None:
     """200 repeats in the long form, each with noise, a baseline and a choice of prompts of its own."""
     chosen = [5, 15, 30, 49]
-    pairs = Preferences(**{name: value[chosen] for name, value in vars(truth.pairs).items()}).first(1)
+    pairs = Preferences(**{name: value[chosen] for name, value in truth.pairs.tensors().items()}).first(1)
     held: dict[str, list[np.ndarray]] = {name: [] for name in WITH_ERROR}
     for repeat in range(200 if long else 70):
         world = sample_world(both("sampled", seed=1000 + repeat, measured=measured), truth.ground, CPU)
@@ -123,7 +123,7 @@ def test_common_noise_makes_differences_sharper_than_values(truth: Truth) -> Non
     """Two policies a small step apart, in twenty worlds: their difference varies less than either."""
     policy = truth.policies[20]
     near = torch.stack([policy, policy + 0.01 * policy.std() * torch.sign(truth.policies[21])])
-    pairs = Preferences(**{name: value[:2] for name, value in vars(truth.pairs).items()}).first(1)
+    pairs = Preferences(**{name: value[:2] for name, value in truth.pairs.tensors().items()}).first(1)
     found = []
     for seed in range(20):
         world = sample_world(both("sampled", seed=seed), truth.ground, CPU)
