@@ -10,7 +10,16 @@ from importlib import import_module
 
 from gold_rewards import rewards
 from gold_rewards.gold import Gold, gold_from_sample, gold_over_all
-from gold_rewards.labels import Labels, preference_probability
+from gold_rewards.labels import (
+    FlipToward,
+    Judged,
+    LabelRule,
+    Labels,
+    kinds_of,
+    outcome_probabilities,
+    preference_probability,
+)
+from gold_rewards.nash import against_nash, nash_policy
 from gold_rewards.reward import GoldReward, Kind
 from gold_rewards.scale import Scale, scale_of_samples, scale_under
 
@@ -25,12 +34,19 @@ GOLD_REWARDS: dict[str, Callable[..., GoldReward]] = {name: kind.make for name, 
 
 __all__ = [
     "GOLD_REWARDS",
+    "FlipToward",
     "Gold",
     "GoldReward",
+    "Judged",
+    "LabelRule",
     "Labels",
     "Scale",
+    "against_nash",
     "gold_from_sample",
     "gold_over_all",
+    "kinds_of",
+    "nash_policy",
+    "outcome_probabilities",
     "preference_probability",
     "scale_of_samples",
     "scale_under",

@@ -16,9 +16,11 @@ from simulator.api.arguments import as_tokens, changed, tokens_of
 from simulator.common.errors import ConfigError, shown
 from simulator.networks.compute_mode import one_thread
 from simulator.preferences.draw import draw_labelled
-from simulator.preferences.pairs import Preferences, arranged, labelled, ranked
+from simulator.preferences.pairs import Preferences, arranged, labelled_by_proxy, ranked
 from simulator.preferences.pairs_file import check_pairs_file, file_preferences, read_pairs
 from simulator.proxies.scores import Proxy, scorer_of
+from simulator.settings.labels import LABELS
+from simulator.settings.pair_counts import pairs_in
 from simulator.settings.tables import Data, Settings
 from simulator.worlds.protocol import World
 
@@ -58,6 +60,9 @@ class Pairs:
     a sampled world only differences at one prompt mean something. None for pairs of your own."""
     ranked: Tensor | None = None
     """All K responses to each prompt, best first, [N, K, T], where more than two were drawn."""
+    weights: Tensor | None = None
+    """Weights [N, 2] of the loss of each pair as it stands, and with its responses exchanged: ½ and ½ for a tie, p and
+    1 - p for a soft label. Without any they are 1 and 0."""
     drawn: Drawn | None = field(default=None, repr=False)
     """How a world drew them; not heeded where a tensor is another."""
 
@@ -67,6 +72,10 @@ class Pairs:
             value: Any = getattr(self, name)
             if value is not None:
                 object.__setattr__(self, name, as_tokens(value, f"Pairs: {name}"))
+        if self.weights is not None:
+            object.__setattr__(self, "weights", as_weights(self.weights, len(self.prompts)))
+            if self.ranked is not None:
+                raise ConfigError("Pairs: weights: are of pairs of two responses, not of ranked ones")
 
     def __repr__(self) -> str:
         """How many there are, and what of."""
@@ -83,6 +92,19 @@ class Pairs:
         return torch.stack([self.chosen, self.rejected], dim=1) if self.ranked is None else self.ranked
 
 
+def as_weights(value: Any, count: int) -> Tensor:
+    """Weights of pairs, float64 [N, 2]. Raises ConfigError."""
+    try:
+        weights = torch.as_tensor(value, dtype=torch.float64)
+    except (TypeError, ValueError, RuntimeError):
+        raise ConfigError(f"Pairs: weights: must be numbers of shape [{count}, 2], not {shown(value)}") from None
+    if weights.shape != (count, 2):
+        raise ConfigError(f"Pairs: weights: must be of shape [{count}, 2], not {[*weights.shape]}")
+    if not (weights.isfinite().all() and (weights >= 0).all() and (weights.sum(dim=1) > 0).all()):
+        raise ConfigError("Pairs: weights: must be finite numbers of at least 0, and not both 0 for a pair")
+    return weights
+
+
 def pairs_of(drawn: Drawn) -> Pairs:
     """Pairs that a world drew, whose scores are gold; copies, so that changing them changes nothing else."""
     responses, gold = drawn.preferences.responses, drawn.preferences.scores
@@ -93,15 +115,34 @@ def pairs_of(drawn: Drawn) -> Pairs:
         rejected=responses[:, -1].clone(),
         gold=gold[:, [0, -1]],
         ranked=responses.clone() if responses.shape[1] > 2 else None,
+        weights=None if drawn.preferences.weights is None else drawn.preferences.weights.clone(),
         drawn=drawn,
     )
 
 
 def check_labels(changes: Mapping[str, Any], where: str, *others: str) -> None:
     """Raises ConfigError where something was said of labels, or of others, that says nothing."""
-    for key in ("labels", "temperature", "label_noise", *others):
+    for key in (*LABELS, *others):
         if changes[key] is not None:
             raise ConfigError(f"{key} = {shown(changes[key])}: says nothing {where}")
+
+
+def settings_of_pairs(settings: Settings, changes: Mapping[str, Any], labeller: Settings | None) -> Settings:
+    """The settings that pairs are drawn with: those of the world with changes of [data], and of a proxy that labels.
+
+    Raises ConfigError.
+    """
+    named = {f"data.{key}": value for key, value in changes.items()}
+    if changes["file"] and changes["pairs"] is None:
+        named["data.pairs"] = pairs_in(changes["file"])
+    if labeller is not None:
+        check_labels(changes, "where a proxy labels", "file")
+        settings = settings.model_copy(update={"data": labeller.data, "proxy": labeller.proxy})
+        named |= {"data.pairs": None, "data.pool": changes["pairs"], "data.labeller": "proxy"}
+    settings = changed(settings, named, "preferences")
+    if settings.data.file and labeller is None:
+        check_labels(changes, f"of pairs in a file, {settings.data.file}")
+    return settings
 
 
 def draw_pairs(world: World, data: Data, seed: int, count: int, labeller: Proxy | None) -> Preferences:
@@ -122,7 +163,7 @@ def draw_pairs(world: World, data: Data, seed: int, count: int, labeller: Proxy 
     judged = scores.cpu().numpy()
     if count > 2:
         return arranged(drawn, gold, torch.from_numpy(np.argsort(-judged, axis=1, kind="stable")).to(scores.device))
-    return labelled(drawn, judged, gold, labels="deterministic", temperature=1.0, noise=0.0)
+    return labelled_by_proxy(drawn, judged, gold)
 
 
 def pairs_of_file(name: str, world: World, settings: Settings) -> Pairs:
@@ -175,17 +216,23 @@ def preferences_of(pairs: Any, world: World, name: str) -> Preferences:
     shape = ("N", world.prompts.shape[1])
     row = rows_of(tokens_of(pairs.prompts, f"{name}.prompts", shape, world.architecture.vocabulary), world, name)
     responses = checked_responses(pairs, world, name)
-    if pairs.drawn is not None and is_as_drawn(pairs.drawn, world, row, responses):
+    weights = None if pairs.weights is None else pairs.weights.to(row.device)
+    if pairs.drawn is not None and is_as_drawn(pairs.drawn, world, row, responses, weights):
         return pairs.drawn.preferences
     return Preferences(
         prompt=row,
         responses=responses,
         reference=world.log_reference(row[None], responses[None])[0],
         scores=world.gold_of(row[None], responses[None])[0],
+        weights=weights,
     )
 
 
-def is_as_drawn(drawn: Drawn, world: World, row: Tensor, responses: Tensor) -> bool:
+def is_as_drawn(drawn: Drawn, world: World, row: Tensor, responses: Tensor, weights: Tensor | None) -> bool:
     """Whether pairs are those that this world drew."""
     known = drawn.preferences
+    if (weights is None) != (known.weights is None):
+        return False
+    if weights is not None and known.weights is not None and not torch.equal(weights, known.weights):
+        return False
     return drawn.world is world and torch.equal(known.prompt, row) and torch.equal(known.responses, responses)

@@ -142,7 +142,8 @@ def digest_of(cell: GridCell, datum: Datum, seed: int, known: Preferences | None
         return cell.settings_digest if datum.seed == seed else digest([cell.settings_digest, "proxy", datum.seed])
     if datum.drawn is not None and known is datum.drawn.preferences and datum.drawn.is_of(seed):
         return cell.settings_digest
-    tensors = {name: getattr(datum, name).cpu() for name in ("prompts", "chosen", "rejected")}
+    names = ("prompts", "chosen", "rejected", *(() if datum.weights is None else ("weights",)))
+    tensors = {name: getattr(datum, name).cpu() for name in names}
     return digest([cell.settings_digest, fingerprint(tensors)])
 
 
@@ -260,9 +261,19 @@ def stacked_pairs(
                 f"{pairs.responses.shape[1]}; draw world.preferences(…, responses={count}), and train it in a "
                 "call of its own"
             )
+        check_weights(run, pairs, given[0])
         arranged = rewarded(pairs, run, partial(scorer_of, world, ensembles[number : number + 1]))
         rows.append(arranged if scored else arranged.without_scores())
     return stack_preferences(rows)
+
+
+def check_weights(run: Run, pairs: Preferences, first: Preferences) -> None:
+    """Raises ConfigError where the pairs of a run have weights that it cannot have."""
+    if (pairs.weights is None) != (first.weights is None):
+        raise ConfigError("data: some have weights of pairs, and some have none; train them in calls of their own")
+    objective = settings_run.objective_of(run)
+    if pairs.weights is not None and (objective.ranked or not objective.weighable):
+        raise ConfigError(f"loss = {run.loss}: takes no weights of pairs, and the data has some; take another loss")
 
 
 def rewarded(pairs: Preferences, run: Run, scorer: Callable[[], Scorer]) -> Preferences:

@@ -16,18 +16,18 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from simulator.api.arguments import changed, count_of, numbers_of, plain, seed_of, tokens_of
+from simulator.api.arguments import count_of, numbers_of, plain, seed_of, tokens_of
 from simulator.api.measuring import LogProb, Sample, as_table, function_values, measure_listed, measure_sampled
 from simulator.api.oracle import best_possible
 from simulator.api.pairs import (
     Drawn,
     Pairs,
-    check_labels,
     draw_pairs,
     pairs_of,
     pairs_of_file,
     preferences_of,
     rows_of,
+    settings_of_pairs,
 )
 from simulator.api.policies import Policies
 from simulator.api.proxy import Proxy, check_proxy
@@ -37,7 +37,6 @@ from simulator.methods.algorithms.final_tables import spell
 from simulator.networks.compute_mode import one_thread
 from simulator.preferences.pairs import Preferences, stack_preferences
 from simulator.proxies.scores import scorer_of
-from simulator.settings.pair_counts import pairs_in
 from simulator.settings.tables import Settings
 from simulator.worlds.listing import Scorer
 from simulator.worlds.protocol import World as SimulatedWorld
@@ -127,6 +126,12 @@ class World:
         labels: str | None = None,
         temperature: float | None = None,
         label_noise: float | None = None,
+        flip_toward: str | None = None,
+        tie_strength: float | None = None,
+        cycle: float | None = None,
+        length_bias: float | None = None,
+        annotators: int | None = None,
+        disagreement: float | None = None,
         behaviour: str | None = None,
         behaviour_temperature: float | None = None,
         uniform_share: float | None = None,
@@ -137,7 +142,7 @@ class World:
     ) -> Pairs:
         """Labelled pairs of responses: those that a sweep with this seed trains on.
 
-        pairs: N; a sweep of the same seed has the first N of them. The next eight are the keys of `[data]` of a sweep
+        pairs: N; a sweep of the same seed has the first N of them. The next 14 are the keys of `[data]` of a sweep
         file, and None is what the world's sweep says. responses: K; more than two are ranked by gold, for the losses
         that rank. labeller: a proxy that labels in gold's place, without noise. Raises ConfigError.
         """
@@ -146,23 +151,21 @@ class World:
             "labels": labels,
             "temperature": temperature,
             "label_noise": label_noise,
+            "flip_toward": flip_toward,
+            "tie_strength": tie_strength,
+            "cycle": cycle,
+            "length_bias": length_bias,
+            "annotators": annotators,
+            "disagreement": disagreement,
             "behaviour": behaviour,
             "behaviour_temperature": behaviour_temperature,
             "uniform_share": uniform_share,
             "distinct": distinct,
             "file": file,
         }
-        if file and pairs is None:
-            changes["pairs"] = pairs_in(file)
-        settings, named = self.settings, {f"data.{key}": value for key, value in changes.items()}
         if labeller is not None:
             check_proxy(labeller, self.simulated, "labeller")
-            check_labels(changes, "where a proxy labels", "file")
-            settings = settings.model_copy(update={"data": labeller.settings.data, "proxy": labeller.settings.proxy})
-            named |= {"data.pairs": None, "data.pool": pairs, "data.labeller": "proxy"}
-        settings = changed(settings, named, "preferences")
-        if settings.data.file and labeller is None:
-            check_labels(changes, f"of pairs in a file, {settings.data.file}")
+        settings = settings_of_pairs(self.settings, changes, None if labeller is None else labeller.settings)
         stream, count = seed_of(seed), count_of(responses, "responses", 2)
         ensemble = None if labeller is None else labeller.ensemble
         with one_thread(), torch.no_grad():

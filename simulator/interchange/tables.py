@@ -17,8 +17,10 @@ import numpy as np
 import pyarrow as pa
 from pyarrow.parquet import write_table
 
+from simulator.api.pairs import Pairs
 from simulator.api.world import World
 from simulator.interchange.spelling import Spelling, is_text
+from simulator.settings.labels import has_ties
 from simulator.settings.relevant_keys import unread_keys
 from simulator.settings.run import Run, axis_column
 from simulator.settings.tables import Data, Settings
@@ -92,11 +94,19 @@ def pairs_table(world: World, spelling: Spelling, settings: Sequence[DataSetting
                         **columns_of(tokens, world, spelling),
                         **{f"gold_{side}": np.ascontiguousarray(gold[side]) for side in SIDES},
                         "pair": np.arange(len(drawn)),
+                        **({"tied": tied_of(drawn)} if any(has_ties(each.data) for each in settings) else {}),
                         **{name: pa.array([value] * len(drawn)) for name, value in constant.items()},
                     }
                 )
             )
     return PairsTable(table=pa.concat_tables(parts), no_text=no_text)
+
+
+def tied_of(pairs: Pairs) -> np.ndarray:
+    """Which pairs gold labelled a tie, [N]."""
+    if pairs.weights is None:
+        return np.zeros(len(pairs), dtype=bool)
+    return (pairs.weights[:, 0] == pairs.weights[:, 1]).cpu().numpy()
 
 
 def spoken(sequences: Iterable[Sequence[int]]) -> list[list[int]]:

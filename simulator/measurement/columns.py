@@ -52,6 +52,13 @@ MEASURED = (
         for name in ("k1", "k2", "k3")
         for each in nats(f"kl_{name}", f"estimator {name} of KL", error=True, squared=True, always=False).with_error()
     ),
+    Column(
+        name="nash_win_rate",
+        unit="probability",
+        about="that pi's response is preferred to the Nash policy's, by intransitive labels without noise",
+        always=False,
+    ),
+    Column(name="tied", unit="share", about="of the run's own pairs that are labelled ties", always=False),
     Column(name="n", unit="", about="n of best-of-n", always=False, tidied=False),
     Column(name="kl_bound", unit="nats", about="log n - (n - 1)/n", always=False, tidied=False),
     Column(name="tau", unit=f"{GOLD_UNIT} per nat", about="penalty of the Gibbs policy", always=False, tidied=False),

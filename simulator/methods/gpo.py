@@ -11,8 +11,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from simulator.methods.method import LABELS, Card, Choices, Footprint, Keys, Method, Reads, Strength, proxy_keys
+from simulator.methods.method import Card, Choices, Footprint, Keys, Method, Reads, Strength, proxy_keys
 from simulator.objectives import OBJECTIVES
+from simulator.settings.labels import FLIPPED, LABELS, has_ties, is_intransitive, labels_per_row
 from simulator.settings.run import Cell, Run, hyperparameters_of, objective_of, responses_compared
 from simulator.settings.world_spec import WORLD_TABLES
 
@@ -47,13 +48,14 @@ def by_proxy(cell: Cell) -> bool:
 
 
 def reads(cell: Cell) -> Reads:
-    """Raises ValueError where a batch has no other pair to compare with."""
+    """Raises ValueError where a batch has no other pair to compare with, or a loss takes no pairs that are tied."""
     check_batches(cell)
     if cell.settings.data.file and objective_of(cell).ranked:
         raise ValueError(
             f'loss "{objective_of(cell).name}" ranks several responses to a prompt, and data.file has pairs; take '
             "another loss, or no data.file"
         )
+    check_ties(cell)
     own = ("objective",) if objective_of(cell).table else ()
     online = ("online",) if rounds(cell) else ()
     proxy = ("proxy",) if by_proxy(cell) else ()
@@ -77,11 +79,23 @@ def check_batches(cell: Cell) -> None:
         )
 
 
+def check_ties(cell: Cell) -> None:
+    """Raises ValueError where gold labels ties, and an objective takes no weights of pairs."""
+    settings, objective = cell.settings, objective_of(cell)
+    by_gold = settings.data.labeller == "gold" or (rounds(cell) > 0 and settings.online.labeller == "gold")
+    if has_ties(settings.data) and by_gold and not objective.weighable:
+        raise ValueError(
+            f'loss "{objective.name}" looks at chosen responses beyond the loss of each pair, and a tied pair has '
+            'none; take another loss, or data.labels = "bradley_terry"'
+        )
+
+
 def ignores(cell: Cell) -> Keys:
     """What says nothing: tables of other objectives, the pool that nobody labels, and how to make no ensemble."""
     settings, objective = cell.settings, objective_of(cell)
     keys: dict[str, Sequence[str]] = {"proxy": proxy_keys(settings)} if by_proxy(cell) else {}
-    unlabelled = LABELS if objective.ranked and not by_proxy(cell) else ()
+    measured = FLIPPED if is_intransitive(settings.data) else LABELS  # columns follow from intransitive labels, too
+    unlabelled = measured if objective.ranked and not by_proxy(cell) else ()
     keys["data"] = (*unlabelled, *(("pool",) if settings.data.labeller == "gold" else ()))
     keys["online"] = ("labeller",) if objective.ranked else ()
     others = {other.table for other in OBJECTIVES.values()} - {objective.table, ""}
@@ -92,10 +106,11 @@ def ignores(cell: Cell) -> Keys:
 def per_row(cell: Cell) -> Keys:
     """What may differ between the rows of a stack; pairs of the pool are as many whoever labels them."""
     train: dict[str, Sequence[str] | None] = {"train": ("learning_rate", "clip"), "objective": None}
+    labels = labels_per_row(cell.settings.data)
     if not by_proxy(cell):
-        return train | {"data": LABELS}
+        return train | {"data": labels}
     pool = cell.settings.data.labeller == "proxy"
-    return train | {"data": (*LABELS, *(("pairs",) if pool else ())), "proxy": None}
+    return train | {"data": (*labels, *(("pairs",) if pool else ())), "proxy": None}
 
 
 def footprint(cell: Cell) -> Footprint:

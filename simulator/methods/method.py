@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from simulator.objectives.objective import Objective
+from simulator.settings.labels import labels_per_row
 from simulator.settings.run import Cell, Run
 from simulator.settings.tables import MethodTable, Settings
 from simulator.settings.world_spec import WORLD_TABLES
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
 
 Keys = Mapping[str, Sequence[str] | None]
 Strength = tuple[Objective | None, float | None]
-
-LABELS = ("labels", "temperature", "label_noise")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,7 +128,7 @@ def reads_proxies(cell: Cell, *tables: str, ignores: Keys | None = None, per_row
     return Reads(
         tables=(*WORLD_TABLES, "data", "proxy", *tables),
         ignores={**unread, **(ignores or {})},
-        per_row={"data": (*LABELS, "pairs"), "proxy": None, **(per_row or {})},
+        per_row={"data": (*labels_per_row(cell.settings.data), "pairs"), "proxy": None, **(per_row or {})},
         proxies=True,
     )
 

@@ -10,15 +10,17 @@ from typing import Any
 import numpy as np
 
 from simulator.api.world import World
-from simulator.common.errors import ConfigError
+from simulator.common.errors import ConfigError, shown
 from simulator.languages.language import grammar_breaks
 from simulator.native.library import WIDTHS
 from simulator.objectives.losses.reference_free import MARGIN
+from simulator.settings.relevant_keys import unread_keys
 from simulator.settings.tables import Settings
 from simulator.worlds.components import content_of, fluency_under, language_of
 from simulator.worlds.enumerable import EnumerableWorld
 from simulator.worlds.listing import scores_of_all
 
+PAGE_LABELS = ("bradley_terry", "deterministic")
 LARGEST = 16_384  # responses in all
 SPELLED = {"prompt": "prompts", "chosen": "chosen", "rejected": "rejected"}
 SMALLEST_PROXY = 16
@@ -32,6 +34,7 @@ def check_world(settings: Settings, *, served: bool) -> None:
     world, policy = settings.world, settings.policy
     if settings.data.labeller != "gold":
         raise ConfigError(f'data.labeller = "{settings.data.labeller}": gold labels the pairs of the playground')
+    check_labels_of_page(settings)
     if SMALLEST_PROXY % settings.proxy.heads:
         raise ConfigError(
             f"proxy.heads = {settings.proxy.heads}: must divide {SMALLEST_PROXY}, the least width of proxies here"
@@ -48,6 +51,18 @@ def check_world(settings: Settings, *, served: bool) -> None:
         raise ConfigError(
             f"policy.width = {policy.width}: must be a multiple of {WIDTHS} in the page; --serve takes any"
         )
+
+
+def check_labels_of_page(settings: Settings) -> None:
+    """Raises ConfigError where gold labels pairs in a way that the page does not know."""
+    data, unread = settings.data, unread_keys(settings)["data"]
+    if data.labels not in PAGE_LABELS:
+        raise ConfigError(f'data.labels = "{data.labels}": must be {" or ".join(PAGE_LABELS)} in the playground')
+    for key in ("flip_toward", "length_bias", "disagreement"):
+        if key not in unread:
+            raise ConfigError(
+                f"data.{key} = {shown(getattr(data, key))}: the playground does not know it; leave it out"
+            )
 
 
 def check_room(tables: bytes) -> None:

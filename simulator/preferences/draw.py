@@ -1,7 +1,9 @@
 """Pairs that gold labelled, before any training."""
 
+from simulator.preferences.comparisons import judge
 from simulator.preferences.pairs import Preferences, labelled
 from simulator.preferences.pairs_file import file_preferences
+from simulator.settings.labels import rule_of
 from simulator.settings.tables import Data
 from simulator.worlds.protocol import World
 
@@ -15,4 +17,4 @@ def draw_labelled(world: World, data: Data, seed: int) -> Preferences:
         return file_preferences(data.file, data.pairs, world)
     pairs = world.candidates(data, seed, data.pairs, "pairs")
     gold = world.gold_of(pairs.prompt[None], pairs.responses[None])[0].cpu().numpy()
-    return labelled(pairs, gold, labels=data.labels, temperature=data.temperature, noise=data.label_noise)
+    return labelled(pairs, judge(world, data, pairs, gold), gold, rule_of(data))

@@ -8,10 +8,20 @@ from dataclasses import replace
 
 import numpy as np
 
+from gold_rewards import Judged
 from simulator.engine.problem import TrainState
+from simulator.preferences.comparisons import judge
 from simulator.preferences.online import draw_fresh
-from simulator.preferences.pairs import Preferences, labelled, more_preferences, ranked, stack_preferences
+from simulator.preferences.pairs import (
+    Preferences,
+    labelled,
+    labelled_by_proxy,
+    more_preferences,
+    ranked,
+    stack_preferences,
+)
 from simulator.preferences.pairs_file import file_preferences
+from simulator.settings.labels import rule_of
 from simulator.settings.run import Run, hyperparameters_of, objective_of, responses_compared
 from simulator.worlds.behaviour import Candidates
 from simulator.worlds.listing import Scorer
@@ -26,7 +36,8 @@ def arrange_pairs(
     scores: the rewards that the objective of some run reads, from where it says.
     """
     scored = any(objective_of(run).scored for run in runs)
-    judged: dict[int, np.ndarray] = {}  # runs of one seed share their pairs
+    gold: dict[int, np.ndarray] = {}  # runs of one seed share their pairs
+    judged: dict[tuple[int, int, float], Judged] = {}
     rows = []
     for number, (run, pairs) in enumerate(zip(runs, drawn, strict=True)):
         data, objective = run.settings.data, objective_of(run)
@@ -34,27 +45,21 @@ def arrange_pairs(
         score, asked = {}, (pairs.prompt[None], pairs.responses[None])
         needed = {reward} if objective.ranked else {labeller, reward}
         if "gold" in needed:
-            if id(pairs) not in judged:
-                judged[id(pairs)] = world.gold_of(*asked)[0].cpu().numpy()
-            score["gold"] = judged[id(pairs)]
+            if id(pairs) not in gold:
+                gold[id(pairs)] = world.gold_of(*asked)[0].cpu().numpy()
+            score["gold"] = gold[id(pairs)]
         if "proxy" in needed:
             assert scorer is not None
             score["proxy"] = scorer.rows(slice(number, number + 1)).of(*asked)[0].cpu().numpy()
         if objective.ranked:
             arranged = ranked(pairs, score[reward])
         elif labeller == "proxy":
-            arranged = labelled(
-                pairs, score["proxy"], score[reward], labels="deterministic", temperature=1.0, noise=0.0
-            )
+            arranged = labelled_by_proxy(pairs, score["proxy"], score[reward])
         else:
-            arranged = labelled(
-                pairs,
-                score["gold"],
-                score[reward],
-                labels=data.labels,
-                temperature=data.temperature,
-                noise=data.label_noise,
-            )
+            who = id(pairs), data.annotators, data.disagreement
+            if who not in judged:
+                judged[who] = judge(world, data, pairs, score["gold"])
+            arranged = labelled(pairs, judged[who], score[reward], rule_of(data))
         rows.append(arranged if scored else arranged.without_scores())
     return stack_preferences(rows)
 

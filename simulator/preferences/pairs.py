@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gold_rewards import Labels, preference_probability
+from gold_rewards import Judged, LabelRule, outcome_probabilities
 from simulator.worlds.behaviour import Candidates
 
 
@@ -66,20 +66,23 @@ class Preferences:
         return {name: value for name, value in vars(self).items() if value is not None}
 
 
-def labelled(
-    pairs: Candidates,
-    scores: np.ndarray,
-    rewards: np.ndarray | None = None,
-    *,
-    labels: Labels,
-    temperature: float,
-    noise: float,
-) -> Preferences:
-    """The pairs with the chosen response first, as `scores` [N, 2] decide. `rewards` [N, 2] are kept, or the scores."""
-    order = torch.from_numpy(chosen_first(scores, pairs.draws, labels=labels, temperature=temperature, noise=noise)).to(
-        pairs.prompt.device
-    )
-    return arranged(pairs, scores if rewards is None else rewards, order)
+def labelled(pairs: Candidates, judged: Judged, rewards: np.ndarray, rule: LabelRule) -> Preferences:
+    """The pairs with the chosen response first, as labels of what is `judged` fall, with gold [A, N, 2].
+
+    `rewards` [N, 2] are kept as scores. Where there may be ties, pairs have weights: 1 and 0, or ½ and ½.
+    """
+    order, tied = chosen_first(*one_annotator(judged, pairs.draws), rule)
+    device = pairs.prompt.device
+    found = arranged(pairs, rewards, torch.from_numpy(order).to(device))
+    if rule.labels != "ties":
+        return found
+    weights = np.where(tied[:, None], 0.5, np.array([1.0, 0.0]))
+    return replace(found, weights=torch.from_numpy(weights).to(device))
+
+
+def labelled_by_proxy(pairs: Candidates, scores: np.ndarray, rewards: np.ndarray) -> Preferences:
+    """The pairs with the response of the larger score first, of a proxy's `scores` [N, 2]; `rewards` are kept."""
+    return labelled(pairs, Judged(gold=scores[None]), rewards, LabelRule(labels="deterministic"))
 
 
 def ranked(pairs: Candidates, scores: np.ndarray) -> Preferences:
@@ -128,13 +131,23 @@ def more_preferences(before: Preferences, more: Preferences) -> Preferences:
     return Preferences(**{name: torch.cat([getattr(before, name), getattr(more, name)], dim=1) for name in held})
 
 
-def chosen_first(
-    gold: np.ndarray, draws: np.ndarray, *, labels: Labels, temperature: float, noise: float
-) -> np.ndarray:
-    """The order [N, 2] that puts the chosen response of each pair first.
+def chosen_first(judged: Judged, draws: np.ndarray, rule: LabelRule) -> tuple[np.ndarray, np.ndarray]:
+    """The order [N, 2] that puts the chosen response of each pair first, and which pairs are tied, [N].
 
-    gold [N, 2]: of both responses; `draws` [N], uniform on [0, 1), decide between them.
+    judged [N, 2]: both responses; `draws` [N], uniform on [0, 1), decide between them. Tied pairs stay as they are.
     """
-    probability = preference_probability(gold[:, 0], gold[:, 1], labels=labels, temperature=temperature, noise=noise)
-    second = (draws >= probability).astype(np.int64)
-    return np.stack([second, 1 - second], axis=1)
+    chosen, tie = outcome_probabilities(judged.at(np.s_[:, 0]), judged.at(np.s_[:, 1]), rule)
+    tied = (draws >= chosen) & (draws < chosen + tie)
+    second = ((draws >= chosen) & ~tied).astype(np.int64)
+    return np.stack([second, 1 - second], axis=1), tied
+
+
+def one_annotator(judged: Judged, draws: np.ndarray) -> tuple[Judged, np.ndarray]:
+    """Each of N pairs as one of the A annotators sees it, with gold [N, 2]; and draws [N] for what they say.
+
+    judged: with gold [A, N, 2]. draws: uniform on [0, 1). Its A-fold says who labels, and what is behind the point is
+    uniform again.
+    """
+    scaled = draws * len(judged.gold)
+    who = scaled.astype(np.int64)
+    return replace(judged, gold=judged.gold[who, np.arange(len(who))]), scaled - who

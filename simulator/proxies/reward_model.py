@@ -7,6 +7,7 @@ from typing import Any
 
 from simulator.common.identity import digest, leave_out
 from simulator.networks.architecture import Architecture
+from simulator.settings.labels import labels_per_row
 from simulator.settings.relevant_keys import read_tables
 from simulator.settings.run import Run
 from simulator.settings.tables import Settings
@@ -21,10 +22,7 @@ READS = (*WORLD_TABLES, "data", "proxy")
 OPTIMIZED = {"proxy": ("members", "combine", "uncertainty"), "data": ("labeller", "pool")}  # say nothing of a member
 
 
-PER_ROW = {
-    "data": ("pairs", "labels", "temperature", "label_noise"),
-    "proxy": ("loss", "learning_rate"),
-}
+PER_ROW = ("loss", "learning_rate")  # of [proxy], may differ within a stack
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +69,8 @@ def held_out(settings: Settings) -> int:
 def identity(settings: Settings) -> tuple[str, str]:
     """What is equal for settings with the same proxies but for seed and member, and for those that train together."""
     tables = leave_out(read_tables(settings, READS), OPTIMIZED)
-    return digest(tables), digest(leave_out(tables, PER_ROW))
+    per_row = {"data": ("pairs", *labels_per_row(settings.data)), "proxy": PER_ROW}
+    return digest(tables), digest(leave_out(tables, per_row))
 
 
 def members_of(run: Run) -> tuple[Member, ...]:

@@ -10,6 +10,7 @@ from typing import Any
 from gold_rewards import KINDS
 from simulator.common.identity import digest, leave_out
 from simulator.own_rewards.source import is_own_reward
+from simulator.settings.labels import unread_labels
 from simulator.settings.tables import Settings
 from simulator.settings.world_spec import WORLD_TABLES
 
@@ -22,8 +23,7 @@ def unread_keys(settings: Settings) -> Mapping[str, Sequence[str]]:
     return {
         "data": (
             *of_behaviour.get(data.behaviour, ("behaviour_temperature", "uniform_share")),
-            *(("temperature",) if data.labels == "deterministic" else ()),
-            *(("labels", "temperature", "label_noise") if data.file else ()),
+            *unread_labels(data, ends=settings.world.language.ends),
             *(("distinct",) if labelled else ()),
             *(() if data.file else ("file",)),
         ),

@@ -12,12 +12,13 @@ from pydantic import (
     model_validator,
 )
 
-from gold_rewards import KINDS, Labels
+from gold_rewards import KINDS, FlipToward, Labels
 from simulator.measurement.ensemble import COMBINATIONS
 from simulator.networks.compute_mode import Compile, Engine, Precision
 from simulator.objectives import KNOWN_AS
 from simulator.objectives.losses.gpo import LOSSES
 from simulator.own_rewards.source import CodeSource
+from simulator.settings.labels import check_labels
 from simulator.settings.objective_tables import Objectives
 from simulator.settings.pair_counts import PairsFile, pairs_in
 from simulator.settings.table import (
@@ -57,11 +58,24 @@ class Data(Table):
     uniform_share: Share = 0.25
     """Of "mixture"."""
     labels: Labels = "bradley_terry"
-    """How gold chooses: "bradley_terry": by chance, the surer the further apart; "deterministic": the better one."""
+    """How gold chooses: "bradley_terry": by chance, the surer the further apart; "deterministic": the better one;
+    "ties": by chance, or neither; "intransitive": the better one, or whose kind beats the other's in a circle."""
     temperature: Positive = 1.0
-    """Of Bradley-Terry labels."""
+    """Of all labels but deterministic ones."""
     label_noise: Share = 0.0
     """Share of labels that are flipped."""
+    flip_toward: FlipToward = "any"
+    """Which response flipped labels choose; all but "any" flip no label that would choose another one then."""
+    tie_strength: Positive = 1.0
+    """Of "ties": ν of Davidson 1970; two equal responses are tied with probability ν / (2 + ν)."""
+    cycle: Annotated[float, Field(ge=0, le=1e6)] = 1.0
+    """Of "intransitive": what beating the other's kind counts, in deviations of gold."""
+    length_bias: Annotated[float, Field(ge=-1e6, le=1e6)] = 0.0
+    """What one token more counts for who labels, in deviations of gold; where responses may end early."""
+    annotators: Annotated[int, Field(ge=1, le=100)] = 1
+    """Of `disagreement`: how many label, one drawn for each pair, each with a gold of their own."""
+    disagreement: Share = 0.0
+    """Share of what annotators want that is their own taste, a gold drawn with another seed, and not gold."""
     file: PairsFile = ""
     """Pairs of your own instead of drawn ones, Parquet or JSON lines, trained on as they are (docs/howto/own_pairs.md);
     data.pairs is then how many of them, and all unless said."""
@@ -244,6 +258,11 @@ class Settings(Table):
             raise ValueError(
                 f"gold.reward (={self.gold.reward}) judges text and needs world.language.text, a text file"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _labels_what_is_there(self) -> Self:
+        check_labels(self.data, self.gold.reward, ends=self.world.language.ends)
         return self
 
     @model_validator(mode="after")

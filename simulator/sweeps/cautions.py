@@ -19,6 +19,7 @@ from simulator.objectives.objective import Hyperparameters, Objective
 from simulator.preferences.draw import draw_labelled
 from simulator.proxies.reward_model import held_out
 from simulator.settings.config_errors import assignments
+from simulator.settings.labels import is_intransitive
 from simulator.settings.run import Run
 from simulator.sweeps.stacking import cells, footprint_of
 from simulator.sweeps.sweep import Sweep
@@ -140,6 +141,8 @@ def uninformative_pairs(world: World, run: Run) -> str:
     same = (pairs.responses[:, 0] == pairs.responses[:, 1]).all(dim=-1)
     tied = ~same & torch.isclose(gold[:, 0], gold[:, 1], rtol=0, atol=1e-9)
     alike, equal = (float(which.double().mean()) for which in (same, tied))
+    if is_intransitive(data) or data.length_bias:  # labels of equal gold say something
+        equal = 0.0
     if alike + equal < SILENT:
         return ""
     where = f"at {assignments(run.cell.axes)}: " if run.cell.axes else ""

@@ -174,9 +174,13 @@ class EncoderByEngine:
         return self.reward.rules()
 
 
-def content_of(spec: WorldSpec) -> GoldReward:
-    """The gold reward for content that the spec names. Raises ConfigError where it is the user's own and wrong."""
+def content_of(spec: WorldSpec, annotator: int | None = None) -> GoldReward:
+    """The gold reward for content that the spec names, or another of its kind, drawn for an annotator.
+
+    Raises ConfigError where it is the user's own and wrong.
+    """
     world, gold = spec.world, spec.gold
+    purpose: tuple[str | int, ...] = ("gold",) if annotator is None else ("annotator", annotator)
     if is_own_reward(gold.reward):
         sizes = RewardSizes(
             vocabulary=world.vocabulary,
@@ -191,7 +195,7 @@ def content_of(spec: WorldSpec) -> GoldReward:
             vocabulary=world.vocabulary,
             prompt_length=world.prompt_length,
             response_length=world.response_length,
-            rng=random_stream(gold.seed, "gold", gold.reward),
+            rng=random_stream(gold.seed, *purpose, gold.reward),
         )
     except ValueError as error:
         raise refuse_gold(spec, error) from None

@@ -38,7 +38,14 @@ from simulator.worlds.behaviour import (
     sample_by_inverse,
 )
 from simulator.worlds.components import Components, content_of, fluency_under, refuse_gold, sizes
-from simulator.worlds.listing import Listing, Scorer, breaks_of_all, scores_of_all, ungrammatical_of_all
+from simulator.worlds.listing import (
+    Listing,
+    Scorer,
+    breaks_of_all,
+    nash_columns,
+    scores_of_all,
+    ungrammatical_of_all,
+)
 
 MOST_MEASURED = 2**18  # P * G * runs measured at once, so that memory does not grow with the stack
 FRESH_PAIRS = 8192  # that proxies are compared with gold on
@@ -50,6 +57,7 @@ Array = np.ndarray
 class EnumerableWorld:
     """What all runs in a world share."""
 
+    spec: WorldSpec
     architecture: Architecture
     prompts: Tensor  # token ids [P, L]
     responses: Tensor  # token ids [G, T]
@@ -132,7 +140,8 @@ class EnumerableWorld:
     def measure_distribution(self, log_probs: Tensor, data: Data, scorer: Scorer | None = None) -> Columns:
         """Every column that needs no pairs, [R] each, of policies with log pi = `log_probs` [R, P, G]."""
         behaviour = torch.from_numpy(self.behaviour_distribution(data)).to(self.prompts.device)
-        return self._columns(log_probs, behaviour, scorer, self._parts(len(log_probs), None))
+        columns = self._columns(log_probs, behaviour, scorer, self._parts(len(log_probs), None))
+        return columns | nash_columns(data, self.listing.gold, self.responses)(log_probs)
 
     def _columns(self, log_probs: Tensor, behaviour: Tensor, scorer: Scorer | None, parts: Tensor) -> Columns:
         columns = measure_distribution(log_probs, self.reference_law, behaviour, self.kl_estimators, parts)
@@ -161,16 +170,17 @@ class EnumerableWorld:
         prompts, responses = self.reference_law.reference.shape
         size = max(1, MOST_MEASURED // (prompts * responses))
         behaviour = torch.from_numpy(self.behaviour_distribution(data)).to(self.prompts.device)
-        columns: Columns = {}
+        nash, columns = nash_columns(data, self.listing.gold, self.responses), Columns()
         ratios = (
             torch.empty_like(pairs.reference) if pairs else self.reference_log_probs.new_empty(len(parameters), 0, 2)
         )
         for first in range(0, len(parameters), size):
             rows = slice(first, first + size)
             log_probs = self._laws(parameters[rows], alone=size == 1)
-            here = pairs and pairs.rows(rows)
+            here, judge = pairs and pairs.rows(rows), scorer and scorer.rows(rows)
             parts = self._parts(len(log_probs), here)
-            for name, value in self._columns(log_probs, behaviour, scorer and scorer.rows(rows), parts).items():
+            found = self._columns(log_probs, behaviour, judge, parts) | nash(log_probs)
+            for name, value in found.items():
                 columns.setdefault(name, value.new_empty(len(parameters)))[rows] = value
             if here:
                 run = torch.arange(len(log_probs), device=log_probs.device)[:, None, None]
@@ -254,6 +264,7 @@ def list_world(spec: WorldSpec, ground: Components, device: torch.device) -> Enu
     law = checked_mass(log_probs.exp().numpy(), "the reference")
     row, pair, _ = draw_pairs(law, pairs=FRESH_PAIRS, rng=random_stream(spec.world.seed, "fresh pairs"))
     world = EnumerableWorld(
+        spec=spec,
         architecture=ground.architecture,
         prompts=torch.from_numpy(ground.prompts),
         responses=torch.from_numpy(responses),

@@ -9,9 +9,13 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+import torch
 from torch import Tensor
 
+from gold_rewards import Judged, against_nash, kinds_of
 from simulator.languages.language import Language, grammar_breaks
+from simulator.settings.labels import is_intransitive, rule_of
+from simulator.settings.tables import Data
 
 Array = np.ndarray
 
@@ -24,6 +28,19 @@ class Listing:
     reference_probs: Array  # [n, G]: probabilities, which sum to 1 at each prompt
     gold: Array  # [n, G]: standard deviations under the reference
     pairs: Array  # [N, 3]: a row, and two responses to it, drawn from the law; no proxy has learned from them
+
+
+def nash_columns(data: Data, gold: Array, responses: Tensor) -> Callable[[Tensor], dict[str, Tensor]]:
+    """What measures policies with log pi [R, P, G] against the Nash policy, [R], where labels are intransitive.
+
+    gold [P, G]: of all responses [G, T], by which they are labelled.
+    """
+    if not is_intransitive(data):
+        return lambda log_probs: {}
+    texts = responses.cpu().numpy()
+    judged = Judged(gold=gold, tokens=(texts >= 0).sum(axis=-1), kind=kinds_of(texts))
+    preferred = torch.from_numpy(against_nash(judged, rule_of(data))).to(responses.device)
+    return lambda log_probs: {"nash_win_rate": (log_probs.exp() * preferred).sum(dim=-1).mean(dim=-1)}
 
 
 class Scorer(Protocol):

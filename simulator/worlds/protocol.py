@@ -16,6 +16,7 @@ from simulator.measurement.policy_summary import PolicySummary
 from simulator.networks.architecture import Architecture
 from simulator.objectives.objective import UnderReference
 from simulator.settings.tables import Data
+from simulator.settings.world_spec import WorldSpec
 from simulator.worlds.behaviour import Answers, Candidates
 from simulator.worlds.listing import Listing, Scorer
 
@@ -38,6 +39,11 @@ class World(Protocol):
     @property
     def reference(self) -> Tensor:
         """The parameters of pi_ref, [D]."""
+        ...
+
+    @property
+    def spec(self) -> WorldSpec:
+        """What it was made from."""
         ...
 
     @property

@@ -82,6 +82,7 @@ def recent_behaviour() -> RecentDraws[BehaviourPolicy, tuple[Tensor, Tensor]]:
 class SampledWorld:
     """What all runs in a world share."""
 
+    spec: WorldSpec
     architecture: Architecture
     prompts: Tensor  # token ids [P, L]
     reference: Tensor  # parameters of pi_ref, [D]
@@ -275,6 +276,7 @@ def sample_world(spec: WorldSpec, ground: Components, device: torch.device) -> S
         end=end,
     )
     return SampledWorld(
+        spec=spec,
         architecture=ground.architecture,
         prompts=prompts,
         reference=reference,

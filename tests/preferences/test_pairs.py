@@ -5,7 +5,7 @@ import pytest
 from scipy.special import expit
 
 import simulator as sim
-from gold_rewards import preference_probability
+from gold_rewards import Judged, LabelRule, preference_probability
 from simulator.preferences.pairs import chosen_first
 from simulator.worlds.behaviour import (
     BehaviourPolicy,
@@ -24,9 +24,8 @@ GOLD = np.array([[0.0, 1.0, 2.0], [1.0, 1.0, -1.0]])
 
 def draw(pairs: int, seed: int = 0, **settings: object) -> tuple[np.ndarray, np.ndarray]:
     """Prompts [N], and responses [N, 2] with the chosen one first."""
-    rule = {"labels": "bradley_terry", "temperature": 1.0, "noise": 0.0} | settings
     prompt, response, draws = draw_pairs(LAW, pairs=pairs, rng=np.random.default_rng(seed))
-    order = chosen_first(GOLD[prompt[:, None], response], draws, **rule)
+    order, _ = chosen_first(Judged(gold=GOLD[prompt[:, None], response]), draws, LabelRule(**settings))
     return prompt, np.take_along_axis(response, order, axis=1)
 
 

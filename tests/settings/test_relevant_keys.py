@@ -43,15 +43,30 @@ SWEEPS: Mapping[str, dict[str, Any]] = {
     "exact": {"sweep": {"method": ["rl"], "seeds": 1}, "rl": {"algorithm": "exact"}},
     "best of n": {"sweep": {"method": ["best_of_n"], "seeds": 1}, "proxy": {"members": 2}},
     "optimum": {"sweep": {"method": ["gibbs"], "seeds": 1}},
+    "ties": {
+        "sweep": {"loss": ["logistic"], **ONE},
+        "data": {"labels": "ties", "label_noise": 0.4, "flip_toward": "likelier"},
+    },
+    "intransitive": {"sweep": {"loss": ["logistic"], **ONE}, "data": {"labels": "intransitive"}},
+    "annotators": {
+        "sweep": {"loss": ["logistic"], **ONE},
+        "data": {"annotators": 2, "disagreement": 0.5, "length_bias": 0.5},
+        "world": {"kind": "sampled", "language": {"stop": 0.3}},
+    },
     "sampled": {"sweep": {"loss": ["squared"], **ONE}, "world": {"kind": "sampled"}},
     "sampled, rloo": {"sweep": {"method": ["rl"], "seeds": 1}, "world": {"kind": "sampled"}},
     "sampled, best of n": {"sweep": {"method": ["best_of_n"], "seeds": 1}, "world": {"kind": "sampled"}},
 }
+SWITCHES = (  # keys that are read wherever they are not at their default
+    *("objective.", "world.language", "train.engine", "data.file", "data.disagreement"),
+)
 OTHERS = {  # another value of a key, where twice the value, or the opposite, is none
     "data.labels": "deterministic",
     "data.labeller": "proxy",
     "data.behaviour": "uniform",
     "data.label_noise": 0.25,
+    "data.flip_toward": "less_likely",
+    "data.disagreement": 1.0,
     "train.optimizer": "adamw",
     "train.schedule": "linear",
     "train.warmup": 1,
@@ -101,7 +116,7 @@ def unread_of(kind: str) -> Iterator[tuple[str, Any]]:
     (run,) = expand(small_sweep(**settings_of(kind)))
     read = {name.removeprefix(".") for name, _ in flatten("", tables_read(run.settings, method_of(run).reads(run)))}
     for key, value in flat_settings(run.settings).items():
-        if key not in read and not key.startswith(("objective.", "world.language", "train.engine", "data.file")):
+        if key not in read and not key.startswith(SWITCHES):
             yield key, other(key, value)
 
 
@@ -136,6 +151,9 @@ READ = {  # of each, what must change when the key does
     "exact": ("train.learning_rate", "proxy.batch"),
     "best of n": ("best_of_n.largest", "proxy.combine", "proxy.members", "data.label_noise"),
     "optimum": ("proxy.width", "gold.seed", "world.seed"),
+    "ties": ("data.tie_strength", "data.flip_toward", "data.temperature"),
+    "intransitive": ("data.cycle", "data.temperature"),
+    "annotators": ("data.annotators", "data.disagreement", "data.length_bias"),
     "sampled": ("measure.samples", "measure.baseline", "measure.pairs", "train.steps"),
     "sampled, rloo": ("measure.samples", "measure.baseline", "rl.responses"),
     "sampled, best of n": ("best_of_n.pool", "measure.baseline"),

@@ -20,6 +20,8 @@ def temperature_of(runs: pd.DataFrame) -> float | None:
         return None
     runs = runs[runs["method"] == "gpo"]
     plain = runs["data.labels"].eq("bradley_terry") & runs["data.label_noise"].eq(0) & runs["data.labeller"].eq("gold")
+    for key in ("data.disagreement", "data.length_bias"):  # other labels than gold's, where they are known of
+        plain &= runs[key].fillna(0).eq(0) if key in runs else True
     values = runs["data.temperature"].unique()
     return float(values[0]) if plain.all() and len(values) == 1 else None
 

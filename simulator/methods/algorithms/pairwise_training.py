@@ -28,6 +28,7 @@ from simulator.preferences.online import segments
 from simulator.preferences.pairs import Preferences
 from simulator.proxies.scores import Proxy, scorer_of
 from simulator.settings.computing import computing_of
+from simulator.settings.labels import has_ties
 from simulator.settings.run import Run, hyperparameters_of, objective_key, objective_of
 from simulator.settings.tables import Settings
 from simulator.worlds.listing import Scorer
@@ -108,7 +109,11 @@ def measure(
     """Every measured column of the stack as it stands, [R] each; and log-ratios of the first pairs, [R, n, K]."""
     columns, log_ratios = world.measure(state.parameters, pairs, settings.data, scorer)
     losses, inside = losses_on_pairs(state, problem, log_ratios)
-    weights = pairs.weights if pairs.weights is None else pairs.weights[:, : log_ratios.shape[1]]
+    if pairs.weights is None:
+        return columns | measure_pairs(log_ratios, losses) | inside, log_ratios
+    weights = pairs.weights[:, : log_ratios.shape[1]]
+    if has_ties(settings.data):
+        columns["tied"] = (weights[..., 0] == weights[..., 1]).double().mean(dim=1)
     return columns | measure_pairs(log_ratios, losses, weights) | inside, log_ratios
 
 

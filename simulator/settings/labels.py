@@ -1,0 +1,84 @@
+"""What of [data] says how pairs are labelled: which of it is read, what may not be asked for, and the rule it makes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from gold_rewards import KINDS, LabelRule
+
+if TYPE_CHECKING:
+    from simulator.settings.tables import Data
+
+LABELS = (
+    *("labels", "temperature", "label_noise", "tie_strength", "cycle"),
+    *("length_bias", "flip_toward", "annotators", "disagreement"),
+)
+"""The keys of [data] that are of labels."""
+FLIPPED = ("label_noise", "flip_toward")
+
+
+def rule_of(data: Data) -> LabelRule:
+    """How gold labels pairs."""
+    return LabelRule(
+        labels=data.labels,
+        temperature=data.temperature,
+        noise=data.label_noise,
+        flip_toward=data.flip_toward,
+        tie_strength=data.tie_strength,
+        cycle=data.cycle,
+        length_bias=data.length_bias,
+    )
+
+
+def has_ties(data: Data) -> bool:
+    """Whether pairs that gold labels may be tied, so that they have weights."""
+    return data.labels == "ties" and not data.file
+
+
+def is_intransitive(data: Data) -> bool:
+    """Whether labels have no reward behind them."""
+    return data.labels == "intransitive" and not data.file
+
+
+def unread_labels(data: Data, *, ends: bool) -> Sequence[str]:
+    """The keys of labels that nothing reads; ends: whether responses may end early."""
+    if data.file:
+        return LABELS
+    return (
+        *(("temperature",) if data.labels == "deterministic" else ()),
+        *(() if data.labels == "ties" else ("tie_strength",)),
+        *(() if data.labels == "intransitive" else ("cycle",)),
+        *(() if data.length_bias and ends else ("length_bias",)),
+        *(() if data.label_noise and data.flip_toward != "any" else ("flip_toward",)),
+        *(() if data.disagreement else ("annotators", "disagreement")),
+    )
+
+
+def labels_per_row(data: Data) -> Sequence[str]:
+    """The keys of labels that may differ within a stack: those that change neither how runs train nor their columns."""
+    if is_intransitive(data):
+        return FLIPPED
+    return tuple(key for key in LABELS if key != "labels") if has_ties(data) else LABELS
+
+
+def check_labels(data: Data, reward: str, *, ends: bool) -> None:
+    """Raises ValueError for labels that gold, or these responses, cannot have; reward: `gold.reward`."""
+    if data.file:
+        return
+    if data.disagreement and not (reward in KINDS and KINDS[reward].drawn):
+        drawn = " or ".join(f'"{name}"' for name, kind in KINDS.items() if kind.drawn)
+        raise ValueError(
+            f"data.disagreement (={data.disagreement:g}) draws another gold for each annotator, and gold.reward "
+            f"(={reward}) is not drawn; take gold.reward {drawn}, or data.disagreement = 0"
+        )
+    if data.disagreement and data.labels == "intransitive":
+        raise ValueError(
+            f"data.disagreement (={data.disagreement:g}) needs labels that follow from gold, not data.labels "
+            '(="intransitive"); take data.labels = "bradley_terry", or data.disagreement = 0'
+        )
+    if data.label_noise and data.flip_toward in ("longer", "shorter") and not ends:
+        raise ValueError(
+            f'data.flip_toward (="{data.flip_toward}") needs responses of different lengths, and here all have as many '
+            'tokens; set world.language.stop, or take data.flip_toward = "likelier"'
+        )
