@@ -127,6 +127,16 @@ def as_tokens(value: Any, name: str) -> Tensor:
     return tokens.to(torch.int64)
 
 
+def rows_among(prompts: Tensor, known: Tensor, name: str) -> Tensor:
+    """Which of the `known` prompts [P, L] these [N, L] are, [N]. Raises ConfigError where one is none."""
+    places = {tuple(prompt): row for row, prompt in enumerate(known.tolist())}
+    rows = [places.get(tuple(prompt), -1) for prompt in prompts.tolist()]
+    if -1 in rows:
+        place = rows.index(-1)
+        raise ConfigError(f"{name}[{place}]: {prompts[place].tolist()} is no prompt of this world; see world.prompts")
+    return torch.tensor(rows, dtype=torch.int64, device=known.device)
+
+
 def whole_numbers(value: Any) -> np.ndarray:
     """An array, of int64 where it has whole numbers."""
     array = np.asarray(value)

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from simulator.api.arguments import as_tokens, changed, tokens_of
+from simulator.api.arguments import as_tokens, changed, rows_among, tokens_of
 from simulator.common.errors import ConfigError, shown
 from simulator.networks.compute_mode import one_thread
 from simulator.preferences.draw import draw_labelled
@@ -180,12 +180,7 @@ def pairs_of_file(name: str, world: World, settings: Settings) -> Pairs:
 
 def rows_of(prompts: Tensor, world: World, name: str) -> Tensor:
     """Which of the world's prompts these [N, L] are, [N]. Raises ConfigError where one is none."""
-    known = {tuple(prompt): row for row, prompt in enumerate(world.prompts.tolist())}
-    rows = [known.get(tuple(prompt), -1) for prompt in prompts.tolist()]
-    if -1 in rows:
-        place = rows.index(-1)
-        raise ConfigError(f"{name}[{place}]: {prompts[place].tolist()} is no prompt of this world; see world.prompts")
-    return torch.tensor(rows, dtype=torch.int64, device=world.prompts.device)
+    return rows_among(prompts, world.prompts, name)
 
 
 def checked_responses(pairs: Pairs, world: World, name: str) -> Tensor:

@@ -13,13 +13,15 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from simulator.api.arguments import count_of, plain, seed_of, tokens_of
-from simulator.common.errors import SHOWN
+from simulator.api.arguments import count_of, plain, rows_among, seed_of, tokens_of
+from simulator.common.errors import SHOWN, ConfigError
 from simulator.networks.architecture import Architecture
 from simulator.networks.compute_mode import one_thread
 from simulator.networks.sampling import sample_blocks
 from simulator.networks.token_log_probs import MAX_FLOATS, floats_per_prompt, response_log_probs
 from simulator.storage.networks.policy_files import StoredPolicies, read_policy_file, write_policies
+from simulator.worlds.policy_classes.tilted import Tilted, are_one_class, as_tilted
+from simulator.worlds.protocol import World
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -29,7 +31,7 @@ class Policies:
     parameters: Tensor = field(repr=False)
     """Float32 [R, D]; see simulator/networks/parameters.py for how weights lie in a row."""
     architecture: Architecture
-    """The sizes of the network."""
+    """The sizes of the network; that of the reference, where `tilted` says what policies are."""
     prompt_length: int
     """L."""
     end: int | None
@@ -38,6 +40,8 @@ class Policies:
     """What each policy is, a row each: `run_id`, `method`, `loss`, `beta`, `seed`, `step` and so on."""
     reference_sha256: str
     """The SHA-256 of the reference that they were trained from."""
+    tilted: Tilted | None = field(default=None, repr=False)
+    """The class of policies that are no transformers (`policy.kind`): what their parameters tilt."""
     curves: pd.DataFrame = field(default_factory=pd.DataFrame, repr=False)
     """What was measured along their training, with the columns of `curves.parquet`; empty for loaded policies."""
 
@@ -68,13 +72,17 @@ class Policies:
         """log pi(response | prompt) in nats, float64 [R, P, M].
 
         prompts: token ids [P, L]. responses: token ids [P, M, T]; -1 in every place behind the end, where responses may
-        end early. Raises ConfigError.
+        end early. Policies that are no transformers know the prompts of their world alone. Raises ConfigError.
         """
         device, vocabulary = self.parameters.device, self.architecture.vocabulary
         asked = tokens_of(prompts, "prompts", ("P", self.prompt_length), vocabulary).to(device)
         shape = (len(asked), "M", self.response_length)
         given = tokens_of(responses, "responses", shape, vocabulary, end=self.end).to(device)
         several, same = asked.expand(len(self), -1, -1), given.expand(len(self), -1, -1, -1)
+        if self.tilted is not None:
+            rows = rows_among(asked, self.tilted.prompts, "prompts").expand(len(self), -1)
+            with one_thread(), torch.no_grad():
+                return self.tilted.log_probs(self.parameters, rows, same)
         with one_thread(), torch.no_grad():
             return response_log_probs(self.parameters, self.architecture, several, same)
 
@@ -87,6 +95,11 @@ class Policies:
         vocabulary = self.architecture.vocabulary
         asked = tokens_of(prompts, "prompts", ("P", self.prompt_length), vocabulary).to(self.parameters.device)
         stream, many = seed_of(seed), count_of(count, "count")
+        if self.tilted is not None:
+            rows = rows_among(asked, self.tilted.prompts, "prompts").expand(len(self), -1)
+            seeds = [stream] * len(self)
+            with one_thread(), torch.no_grad():
+                return self.tilted.draw(self.parameters, rows, seeds=seeds, responses=many, purpose=("sample",))
         with one_thread(), torch.no_grad():
             drawn = [
                 sample_blocks(
@@ -116,8 +129,18 @@ class Policies:
             end=self.end,
             reference_sha256=self.reference_sha256,
             table=self.table,
+            tilted=self.tilted,
         )
         write_policies(stored, Path(path))
+
+
+def check_class(policies: Policies, world: World) -> None:
+    """Raises ConfigError where policies are of another class than those of a world."""
+    if not are_one_class(as_tilted(world.policy_class), policies.tilted):
+        raise ConfigError(
+            "policies: are of another class than this world's, or tilt another law (policy.kind, policy.features); to "
+            "measure them here all the same, give their probabilities: world.measure(policies.log_prob)"
+        )
 
 
 def policies_of(stored: StoredPolicies, curves: pd.DataFrame | None = None) -> Policies:

@@ -24,10 +24,11 @@ from simulator.settings.relevant_keys import world_name
 from simulator.settings.run import Run
 from simulator.settings.tables import Settings
 from simulator.storage.layout import ResultFolder
-from simulator.storage.networks.policy_files import read_policy_file, table_of
+from simulator.storage.networks.policy_files import StoredPolicies, read_policy_file, table_of
 from simulator.storage.networks.proxy_files import load_proxy
 from simulator.sweeps.grid import expand
 from simulator.sweeps.sweep import Sweep
+from simulator.worlds.policy_classes.tilted import are_one_class
 
 
 def load_policies(
@@ -46,13 +47,13 @@ def load_policies(
             if value is not None:
                 raise ConfigError(f"{name}: {short(str(path))} is no folder of a sweep; {name} chooses among its runs")
         policies = read_policies(path)
-        return replace(policies, parameters=policies.parameters.to(choose_device(device)))
+        return on_device(policies, device)
     folder = ResultFolder(path=path)
     if not folder.config.is_file():
         raise ConfigError(f"{short(str(path))}: is no folder of a sweep; it has no config.toml")
     names = [] if run_id is None else [str(name) for name in values_of(run_id, "run_id")]
     if names and (kept := kept_policies(folder, names, step)) is not None:
-        return replace(kept, parameters=kept.parameters.to(choose_device(device)))
+        return on_device(kept, device)
     sweep = Sweep.from_toml(folder.config, beside=Path())
     runs = {run.run_id: run for run in expand(sweep) if METHODS[run.method].learner is not None}
     if run_id is None:
@@ -71,6 +72,13 @@ def load_policies(
     return world.policies(torch.cat([policies.parameters for policies in found]), table, curves)
 
 
+def on_device(policies: Policies, name: str) -> Policies:
+    """The same policies with their tensors on a device. Raises ConfigError."""
+    device = choose_device(name)
+    tilted = policies.tilted and policies.tilted.to(device)
+    return replace(policies, parameters=policies.parameters.to(device), tilted=tilted)
+
+
 def kept_policies(folder: ResultFolder, names: Sequence[str], step: int | None) -> Policies | None:
     """The policies of these runs that a sweep has kept, at a step or at the last one; None where one is not there.
 
@@ -84,7 +92,7 @@ def kept_policies(folder: ResultFolder, names: Sequence[str], step: int | None) 
         return None
     stored = {path: read_policy_file(path) for path in {found[name][at] for name, at in chosen.items()}}
     rows = [(stored[found[name][at]], name) for name, at in chosen.items()]
-    if len({one.reference_sha256 for one, _ in rows}) > 1 or len({one.architecture for one, _ in rows}) > 1:
+    if any(is_of_another_world(one, rows[0][0]) for one, _ in rows):
         raise ConfigError("run_id: these runs are of different worlds; load those of each in a call of its own")
     places = [int(one.table.index[one.table["run_id"] == name][0]) for one, name in rows]
     parameters = torch.stack([one.parameters[place] for (one, _), place in zip(rows, places, strict=True)])
@@ -93,6 +101,12 @@ def kept_policies(folder: ResultFolder, names: Sequence[str], step: int | None) 
     some = [curves[curves["run_id"] == name] for name in names]
     joined = replace(rows[0][0], parameters=parameters, table=pd.concat(tables, ignore_index=True))
     return policies_of(joined, pd.concat(some, ignore_index=True))
+
+
+def is_of_another_world(one: StoredPolicies, other: StoredPolicies) -> bool:
+    """Whether policies are of other networks, another reference or another class than those of another file."""
+    sizes = (one.reference_sha256, one.architecture) != (other.reference_sha256, other.architecture)
+    return sizes or not are_one_class(one.tilted, other.tilted)
 
 
 def places_of_policies(folder: ResultFolder, names: Sequence[str]) -> dict[str, dict[int, Path]]:

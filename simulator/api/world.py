@@ -29,7 +29,7 @@ from simulator.api.pairs import (
     rows_of,
     settings_of_pairs,
 )
-from simulator.api.policies import Policies
+from simulator.api.policies import Policies, check_class
 from simulator.api.proxy import Proxy, check_proxy
 from simulator.common.errors import ConfigError, shown
 from simulator.measurement.exact import Columns, measure_pairs
@@ -39,6 +39,7 @@ from simulator.preferences.pairs import Preferences, stack_preferences
 from simulator.proxies.scores import scorer_of
 from simulator.settings.tables import Settings
 from simulator.worlds.listing import Scorer
+from simulator.worlds.policy_classes.tilted import as_tilted
 from simulator.worlds.protocol import World as SimulatedWorld
 from simulator.worlds.protocol import as_listed
 
@@ -89,7 +90,8 @@ class World:
     def reference(self) -> Policies:
         """The policy that pairs are drawn from, and that training starts from and is measured against."""
         return self.policies(
-            self.simulated.reference[None].clone(), pd.DataFrame({"run_id": ["reference"], "method": ["reference"]})
+            self.simulated.policy_class.start[None].clone(),
+            pd.DataFrame({"run_id": ["reference"], "method": ["reference"]}),
         )
 
     def policies(self, parameters: Tensor, table: pd.DataFrame, curves: pd.DataFrame | None = None) -> Policies:
@@ -101,6 +103,7 @@ class World:
             end=self.simulated.end,
             table=table,
             reference_sha256=self.facts["reference_sha256"],
+            tilted=as_tilted(self.simulated.policy_class),
             curves=pd.DataFrame() if curves is None else curves,
         )
 
@@ -284,6 +287,7 @@ class World:
                 "policies: were trained from another reference than this world's; to measure them here all the same, "
                 "give their probabilities: world.measure(policies.log_prob)"
             )
+        check_class(policies, self.simulated)
 
     def _responses_to(self, prompts: Any, responses: Any) -> tuple[Tensor, Tensor]:
         """Rows of the prompts [P], and the responses [P, M, T]."""

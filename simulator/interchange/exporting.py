@@ -45,6 +45,7 @@ def export_sweep(path: Path, to: Path, policies: Sequence[str], say: Say) -> Non
     """Export the sweep in a folder. Raises ConfigError and StorageError."""
     place = check_target(to, path)
     source = read_source(path, policies)
+    check_class(source)
     world = make_world(sweep_of(source.settings))
     compare_reference(source, world)
     spelling = spelling_of(world.settings, world.simulated.end)
@@ -60,6 +61,15 @@ def export_sweep(path: Path, to: Path, policies: Sequence[str], say: Say) -> Non
         write_rest(written, source, world, spelling, pairs, exported)
         size = written.size
     summarize(place, pairs, spelling, len(exported), size, say)
+
+
+def check_class(source: Source) -> None:
+    """Raises ConfigError where policies are no networks."""
+    if (kind := source.settings.policy.kind) != "transformer":
+        raise ConfigError(
+            f'policy.kind = "{kind}": such policies are tables of one world and no networks, so there is nothing that '
+            "other libraries could load; load_policies(…) has their probabilities"
+        )
 
 
 def compare_reference(source: Source, world: World) -> None:

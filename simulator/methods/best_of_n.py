@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 from pydantic import Field
 
 from simulator.measurement.ladder import ladder
-from simulator.methods.method import Card, Footprint, Method, Reads, once, reads_proxies
+from simulator.methods.method import UNTRAINED, Card, Footprint, Method, Reads, once, reads_proxies
 from simulator.settings.run import Cell, Run
 from simulator.settings.tables import MethodTable
 
@@ -43,7 +43,7 @@ def reads(cell: Cell) -> Reads:
             f"best_of_n.largest (={own.largest}) must be at most best_of_n.pool (={own.pool}), the responses to each "
             'prompt that it is estimated from where world.kind = "sampled"'
         )
-    ignores = {"measure": ("pairs", "samples")} | ({"best_of_n": ("pool",)} if listed else {})
+    ignores = {**UNTRAINED, "measure": ("pairs", "samples")} | ({"best_of_n": ("pool",)} if listed else {})
     return reads_proxies(cell, "best_of_n", ignores=ignores)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from simulator.measurement.ladder import TEMPERATURES
-from simulator.methods.method import Card, Footprint, Method, Reads, needs_listing, once, reads_proxies
+from simulator.methods.method import UNTRAINED, Card, Footprint, Method, Reads, needs_listing, once, reads_proxies
 from simulator.settings.run import Cell, Run
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def reads(cell: Cell) -> Reads:
     """Raises ValueError where responses are not listed."""
     needs_listing('method "gibbs"', cell.settings)
-    return reads_proxies(cell)
+    return reads_proxies(cell, ignores=UNTRAINED)
 
 
 def run(runs: Sequence[Run], world: World, proxies: Sequence[Proxy], recorder: Recorder) -> pd.DataFrame:

@@ -50,6 +50,7 @@ def by_proxy(cell: Cell) -> bool:
 def reads(cell: Cell) -> Reads:
     """Raises ValueError where a batch has no other pair to compare with, or a loss takes no pairs that are tied."""
     check_batches(cell)
+    check_class(cell)
     if cell.settings.data.file and objective_of(cell).ranked:
         raise ValueError(
             f'loss "{objective_of(cell).name}" ranks several responses to a prompt, and data.file has pairs; take '
@@ -64,7 +65,7 @@ def reads(cell: Cell) -> Reads:
         ignores=ignores(cell),
         per_row=per_row(cell),
         proxies=by_proxy(cell),
-        always_report=("online.refresh",),
+        always_report=("online.refresh", "policy.kind"),
     )
 
 
@@ -87,6 +88,16 @@ def check_ties(cell: Cell) -> None:
         raise ValueError(
             f'loss "{objective.name}" looks at chosen responses beyond the loss of each pair, and a tied pair has '
             'none; take another loss, or data.labels = "bradley_terry"'
+        )
+
+
+def check_class(cell: Cell) -> None:
+    """Raises ValueError where an objective reads hidden states, and policies have none."""
+    objective, kind = objective_of(cell), cell.settings.policy.kind
+    if objective.reads_states and kind != "transformer":
+        raise ValueError(
+            f'loss "{objective.name}" reads hidden states of the policy\'s network, and policy.kind = "{kind}" has '
+            'none; take another loss, or policy.kind = "transformer"'
         )
 
 

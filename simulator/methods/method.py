@@ -119,7 +119,13 @@ def proxy_keys(settings: Settings) -> Sequence[str]:
     return () if settings.proxy.combine == "uncertainty_weighted" else ("uncertainty",)
 
 
-def reads_proxies(cell: Cell, *tables: str, ignores: Keys | None = None, per_row: Keys | None = None) -> Reads:
+def reads_proxies(
+    cell: Cell,
+    *tables: str,
+    ignores: Keys | None = None,
+    per_row: Keys | None = None,
+    always_report: Sequence[str] = (),
+) -> Reads:
     """For methods against proxies: what makes the world and the proxies, and `tables` of their own.
 
     How proxies would label says nothing to them, nor how pairs would be measured.
@@ -130,7 +136,11 @@ def reads_proxies(cell: Cell, *tables: str, ignores: Keys | None = None, per_row
         ignores={**unread, **(ignores or {})},
         per_row={"data": (*labels_per_row(cell.settings.data), "pairs"), "proxy": None, **(per_row or {})},
         proxies=True,
+        always_report=always_report,
     )
+
+
+UNTRAINED: Keys = {"policy": ("kind", "features")}  # of methods that train no policy
 
 
 def needs_listing(method: str, settings: Settings) -> None:

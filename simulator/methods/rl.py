@@ -75,7 +75,14 @@ def reads(cell: Cell) -> Reads:
     if algorithm == "exact":
         needs_listing('rl.algorithm = "exact"', cell.settings)
     ignores = {"rl": IGNORES[algorithm], "train": ("batch",)}
-    return reads_proxies(cell, "train", "rl", ignores=ignores, per_row={"train": ("learning_rate", "clip")})
+    return reads_proxies(
+        cell,
+        "train",
+        "rl",
+        ignores=ignores,
+        per_row={"train": ("learning_rate", "clip")},
+        always_report=("policy.kind",),
+    )
 
 
 def footprint(cell: Cell) -> Footprint:

@@ -187,6 +187,7 @@ class Objective:
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
     scored: bool = False  # whether it reads `scores` of Pairs
     mismatched: bool = False  # whether it reads `mismatched` of Pairs
+    reads_states: bool = False  # whether it reads hidden states of the policy's network
     ranked: str = ""  # the parameter that says how many responses it compares by their scores, where it takes no labels
     term: Callable[[Hyperparameters], Regularizer | None] = lambda own: None  # what else is in the loss
     ignores: Callable[[Hyperparameters], Sequence[str]] = lambda own: ()  # parameters that say nothing

@@ -1,16 +1,12 @@
 """Responses that the policies of a stack give while they train.
 
-Shapes: R runs, B prompts of each, K responses to a prompt, T response length, V vocabulary, D parameters.
+Shapes: R runs, B prompts of each, K responses to a prompt, T response length, D parameters.
 """
 
 from collections.abc import Sequence
 
-import numpy as np
-import torch
 from torch import Tensor
 
-from simulator.common.random_streams import random_stream
-from simulator.networks.sampling import LEAST, SampleBlocks, sample
 from simulator.worlds.protocol import World
 
 
@@ -27,20 +23,4 @@ def draw_responses(
 
     A run's noise is that of (its seed, *purpose), whatever else is in the stack.
     """
-    lots = SampleBlocks(prompts=prompt.shape[1], responses=responses)
-    rows = torch.arange(lots.count * lots.size, device=prompt.device).clamp(max=lots.prompts - 1)
-    length = world.architecture.context - world.prompts.shape[1] + 1
-    shape = (length, len(rows), lots.responses, world.architecture.vocabulary)
-    waiting = {seed: random_stream(seed, *purpose).standard_exponential(shape, dtype=np.float32) for seed in set(seeds)}
-    noise = torch.from_numpy(np.stack([waiting[seed] for seed in seeds], axis=1)).to(prompt.device)
-    tokens = iter(noise.clamp_(min=LEAST).log_().neg_())
-    drawn = sample(
-        parameters,
-        world.architecture,
-        world.prompts[prompt[:, rows]],
-        responses=lots.responses,
-        length=length,
-        noise=lambda: next(tokens),
-        end=world.end,
-    )
-    return drawn[:, : lots.prompts]
+    return world.policy_class.draw(parameters, prompt, seeds=seeds, responses=responses, purpose=purpose)

@@ -19,7 +19,11 @@ CHECKPOINTS = 24
 READS = (*WORLD_TABLES, "data", "proxy")
 
 
-OPTIMIZED = {"proxy": ("members", "combine", "uncertainty"), "data": ("labeller", "pool")}  # say nothing of a member
+OPTIMIZED = {  # say nothing of a member
+    "proxy": ("members", "combine", "uncertainty"),
+    "data": ("labeller", "pool"),
+    "policy": ("kind", "features"),
+}
 
 
 PER_ROW = ("loss", "learning_rate")  # of [proxy], may differ within a stack

@@ -12,7 +12,7 @@ from simulator.common.identity import digest, leave_out
 from simulator.own_rewards.source import is_own_reward
 from simulator.settings.labels import unread_labels
 from simulator.settings.tables import Settings
-from simulator.settings.world_spec import WORLD_TABLES
+from simulator.settings.world_spec import WORLD_TABLES, Policy
 
 
 def unread_keys(settings: Settings) -> Mapping[str, Sequence[str]]:
@@ -31,10 +31,17 @@ def unread_keys(settings: Settings) -> Mapping[str, Sequence[str]]:
         "train": (
             *(() if settings.train.optimizer == "adamw" else ("weight_decay",)),
             *(("engine",) if settings.train.engine == "auto" else ()),
+            *(("engine", "precision", "compile") if settings.policy.kind != "transformer" else ()),
         ),
+        "policy": policy_keys(settings.policy),
         "measure": ("prompts", "samples", "baseline", "pairs") if listed else (),
         "gold": () if is_drawn(settings.gold.reward) else ("seed",),
     }
+
+
+def policy_keys(policy: Policy) -> Sequence[str]:
+    """The keys of [policy] that say nothing: that policies are transformers, and features where nothing is linear."""
+    return {"transformer": ("kind", "features"), "tabular": ("features",)}.get(policy.kind, ())
 
 
 def is_drawn(reward: str) -> bool:

@@ -266,6 +266,14 @@ class Settings(Table):
         return self
 
     @model_validator(mode="after")
+    def _lists_what_is_tilted(self) -> Self:
+        if self.policy.kind != "transformer" and not self.spec.lists_responses:
+            raise ValueError(
+                f'policy.kind (="{self.policy.kind}") needs world.kind = "enumerable", where every response is listed'
+            )
+        return self
+
+    @model_validator(mode="after")
     def _measures_what_is_there(self) -> Self:
         if self.measured_prompts > self.world.prompts:
             raise ValueError(

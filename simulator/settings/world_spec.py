@@ -33,6 +33,12 @@ from simulator.settings.table import (
 ENUMERABLE_LIMIT = 2**23
 
 
+PolicyKind = Literal["transformer", "tabular", "linear"]
+
+
+PolicyFeatures = Literal["tokens", "positions", "bigrams"]
+
+
 ESTIMATORS = ("k1", "k2", "k3")
 
 
@@ -226,7 +232,18 @@ class Network(Table):
 
 
 class Policy(Network):
-    """[policy]. Architecture of the policy and of the reference that it starts from."""
+    """[policy]. Which class policies are of, and the architecture of the reference, which is always a transformer.
+
+    Policies of the other two classes tilt the law of the reference, π ∝ π_ref exp h; layers, width and heads are then
+    those of the reference alone (simulator/worlds/policy_classes/tilted.py).
+    """
+
+    kind: PolicyKind = "transformer"
+    """The class of policies: "transformer": a copy of the reference; "tabular": a number for each response to each
+    prompt; "linear": log-linear in `features`. The last two where responses are listed."""
+    features: PolicyFeatures = "bigrams"
+    """Of "linear": "tokens": how often each comes; "positions": which stands at each place; "bigrams": how often each
+    pair of neighbours comes, the prompt's last token included."""
 
 
 class Measure(Table):

@@ -44,6 +44,8 @@ def cautions_of_training(runs: Sequence[Run]) -> list[str]:
 def of_optimizer(runs: Sequence[Run]) -> Iterator[str]:
     """Learning rates and clips that the optimizer, or float32, does not resolve."""
     for settings in {id(run.settings): run.settings for run in runs if footprint_of(run).tokens}.values():
+        if settings.policy.kind != "transformer":
+            continue
         train, size = settings.train, 1 / math.sqrt(settings.policy.width)
         rate, way = f"train.learning_rate = {train.learning_rate:g}", train.learning_rate * train.steps
         if train.learning_rate < RESOLUTION * size:

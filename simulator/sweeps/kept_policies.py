@@ -7,7 +7,7 @@ from simulator.methods import METHODS
 from simulator.settings.run import Run
 from simulator.sweeps.memory_budget import shown_bytes
 from simulator.sweeps.sweep import Sweep
-from simulator.worlds.components import architecture_of
+from simulator.worlds.policy_classes.sizes import policy_row
 
 FLOAT = 4  # bytes of a parameter
 MOST_UNASKED = 2**28  # bytes that are taken without being asked for
@@ -24,7 +24,7 @@ def policy_bytes(run: Run, kept: Kept) -> int:
     if kept == "none" or not is_trained(run):
         return 0
     policies = min(run.settings.train.checkpoints, run.steps + 1) if kept == "checkpoints" else 1
-    return FLOAT * architecture_of(run.settings.spec).row * policies
+    return FLOAT * policy_row(run.settings.spec) * policies
 
 
 def kept_of(sweep: Sweep, runs: Sequence[Run]) -> Kept:

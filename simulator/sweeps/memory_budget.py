@@ -36,7 +36,6 @@ from simulator.sweeps.stacking import (
     stack_work,
 )
 from simulator.sweeps.sweep import RUN_LIMIT
-from simulator.worlds.components import architecture_of
 from simulator.worlds.footprint import (
     drawn_bytes,
     listed_bytes,
@@ -48,6 +47,7 @@ from simulator.worlds.footprint import (
     tree_bytes,
     world_bytes,
 )
+from simulator.worlds.policy_classes.sizes import is_tilted, policy_row, tilted_step_bytes
 
 PROCESS_BYTES = 350 * 2**20  # Python with torch and pandas
 DRAWING_BYTES = 180 * 2**20  # a process that waits to draw the figures
@@ -135,9 +135,11 @@ def machine_of(memory: str | None, free: int, processes: int, where: str = "here
 def run_bytes(run: Run) -> int:
     """What every run adds to its stack: its row, its pairs, its proxy's scores, and a training step's activations."""
     settings, world, taken = run.settings, run.settings.world, footprint_of(run)
-    row = 8 * FLOAT * architecture_of(settings.spec).row
+    row = 8 * FLOAT * policy_row(settings.spec)
     places = -(-taken.tokens // max(taken.sequences, 1))
-    step = step_bytes(settings.policy, world.vocabulary, taken.sequences, places)
+    tilted = is_tilted(settings.spec) and taken.tokens > 0
+    passes = step_bytes(settings.policy, world.vocabulary, taken.sequences, places)
+    step = tilted_step_bytes(settings.spec) if tilted else passes
     held = pool_reading_bytes(settings.spec, taken.pool)
     if taken.pairs:
         order = order_bytes(settings.train.steps, min(settings.train.batch, taken.pairs))

@@ -18,6 +18,7 @@ from simulator.settings.relevant_keys import world_name
 from simulator.settings.run import Run, objective_key
 from simulator.settings.tables import Settings
 from simulator.settings.world_spec import WorldSpec
+from simulator.worlds.policy_classes.sizes import is_tilted, tilted_step_floats
 
 BALANCE = 2**27  # activations of a training step times the square of a stack's size, where a step of a run is fastest
 
@@ -69,6 +70,8 @@ def best_size(floats: int) -> int:
 def stack_size(run: Run) -> int:
     """How many runs like this train together best."""
     policy, tokens = run.settings.policy, footprint_of(run).tokens
+    if is_tilted(run.settings.spec):
+        return best_size(tilted_step_floats(run.settings.spec))
     return best_size(step_floats(policy.layers, policy.width, policy.heads, tokens, run.settings.world.response_length))
 
 

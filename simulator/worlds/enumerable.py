@@ -16,14 +16,12 @@ from torch import Tensor
 
 from gold_rewards import gold_over_all
 from simulator.common.random_streams import random_stream
-from simulator.engine.forward_kl import exact_under_reference
 from simulator.measurement.exact import Columns, ReferenceLaw, gold_rank, measure_distribution
 from simulator.measurement.gibbs import oracle_rows
 from simulator.measurement.ledger import parts_of
 from simulator.measurement.policy_summary import EDGES, LIKELY, PROMPTS, PolicySummary, bins_of, likeliest
 from simulator.measurement.probability_mass import checked_mass
-from simulator.networks.architecture import ALIGNMENT, Architecture
-from simulator.networks.attention import REGISTER
+from simulator.networks.architecture import Architecture
 from simulator.networks.prefix_tree import all_responses, leaf_log_probs, leaf_scores, node_log_probs, numbers_of
 from simulator.objectives.objective import UnderReference
 from simulator.settings.tables import Data
@@ -46,6 +44,9 @@ from simulator.worlds.listing import (
     scores_of_all,
     ungrammatical_of_all,
 )
+from simulator.worlds.policy_classes.build import listed_class, listed_under_reference
+from simulator.worlds.policy_classes.policy_class import PolicyClass
+from simulator.worlds.policy_classes.sizes import class_facts
 
 MOST_MEASURED = 2**18  # P * G * runs measured at once, so that memory does not grow with the stack
 FRESH_PAIRS = 8192  # that proxies are compared with gold on
@@ -65,6 +66,7 @@ class EnumerableWorld:
     reference_nodes: Tensor  # pi_ref's next-token log-probabilities, [P, M, V]
     reference_law: ReferenceLaw
     kl_estimators: tuple[str, ...]  # those recorded beside the KL
+    policy_class: PolicyClass  # how the law of a policy follows from its parameters
     listing: Listing  # all responses, with the reference's probabilities
     breaks: Tensor  # whether a token breaks the grammar, of the prompts that are summarized, bool [n, G, T]
     ungrammatical: Tensor  # whether some token of a response does, bool [P, G]
@@ -78,7 +80,8 @@ class EnumerableWorld:
         tensors: dict[str, Any] = {
             name: value.to(device) for name, value in vars(self).items() if isinstance(value, Tensor)
         }
-        return replace(self, **tensors, reference_law=self.reference_law.to(device))
+        tensors |= {"reference_law": self.reference_law.to(device), "policy_class": self.policy_class.to(device)}
+        return replace(self, **tensors)
 
     def behaviour_distribution(self, data: Data) -> Array:
         """mu over all responses, [P, G]."""
@@ -122,7 +125,7 @@ class EnumerableWorld:
 
     def under_reference(self, seeds: Sequence[int]) -> UnderReference:
         """The exact expectation under the reference."""
-        return exact_under_reference(self.architecture, self.prompts, self.reference_nodes)
+        return listed_under_reference(self.policy_class, self.reference_nodes)
 
     def score_listed(self, parameters: Tensor, architecture: Architecture) -> Tensor:
         """What networks with `parameters` [M, D] say of the listing, float64 [M, P, G]."""
@@ -229,17 +232,8 @@ class EnumerableWorld:
         return flat.new_zeros(len(flat), len(EDGES) - 1).index_add_(1, where.flatten(), flat)
 
     def _laws(self, parameters: Tensor, *, alone: bool) -> Tensor:
-        """log pi of every response, [R, P, G], of policies [R, D].
-
-        Unless all are taken alone, the last one is taken again where the policies before it would round otherwise: some
-        sums over one do, and so does the end of what does not fill whole vector registers.
-        """
-        prompts, vocabulary = len(self.prompts), self.architecture.vocabulary
-        ends = -(-ALIGNMENT // (prompts * vocabulary)) if prompts % REGISTER else int(len(parameters) == 1)
-        again = parameters[-1:].expand(0 if alone else ends, -1)
-        rows = torch.cat([parameters, again])
-        nodes = node_log_probs(rows, self.architecture, self.prompts, self.responses.shape[1])
-        return leaf_log_probs(nodes[: len(parameters)], vocabulary)
+        """log pi of every response, [R, P, G], of policies [R, D], each taken alone or all together."""
+        return self.policy_class.measured_laws(parameters, alone=alone)
 
     def oracle(self, name: str) -> pd.DataFrame:
         """Records of the oracle frontier of this world, whose name is `name`."""
@@ -278,6 +272,7 @@ def list_world(spec: WorldSpec, ground: Components, device: torch.device) -> Enu
             length=length,
         ),
         kl_estimators=spec.measure.kl_estimators,
+        policy_class=listed_class(spec, ground, torch.from_numpy(responses), log_probs),
         listing=Listing(
             rows=np.arange(len(ground.prompts)),
             reference_probs=law / law.sum(axis=1, keepdims=True),
@@ -293,6 +288,7 @@ def list_world(spec: WorldSpec, ground: Components, device: torch.device) -> Enu
             "reference_cross_entropy": float(-(said * log_probs.numpy()).sum(axis=1).mean()),
             "reference_entropy": float(-(log_probs.exp() * log_probs).sum(dim=1).mean()),
             **scale,
+            **class_facts(spec),
             "gold_rules": reward.rules(),
         },
     )

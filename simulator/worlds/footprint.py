@@ -9,6 +9,7 @@ from simulator.settings.tables import Settings
 from simulator.settings.world_spec import WorldSpec
 from simulator.worlds.components import architecture_of
 from simulator.worlds.enumerable import MOST_MEASURED
+from simulator.worlds.policy_classes.sizes import class_bytes
 from simulator.worlds.sampled import BEHAVIOUR_BYTES, PAIRS_BYTES
 
 PROMPT_BYTES = 300  # of a prompt in Python, while different ones are gathered
@@ -45,7 +46,7 @@ def world_bytes(spec: WorldSpec) -> int:
     text = text_bytes(spec.world.language.text)
     language = 50 * text if text else 4 * WIDE * world.topics * world.vocabulary**2
     if spec.lists_responses:
-        return language + 12 * WIDE * world.prompts * world.vocabulary**world.response_length
+        return language + 12 * WIDE * world.prompts * world.vocabulary**world.response_length + class_bytes(spec)
     baseline = WIDE * spec.measured_prompts * spec.measure.baseline * (world.response_length + 16)
     return language + baseline + PAIRS_BYTES + BEHAVIOUR_BYTES
 

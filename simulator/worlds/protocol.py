@@ -19,6 +19,7 @@ from simulator.settings.tables import Data
 from simulator.settings.world_spec import WorldSpec
 from simulator.worlds.behaviour import Answers, Candidates
 from simulator.worlds.listing import Listing, Scorer
+from simulator.worlds.policy_classes.policy_class import PolicyClass
 
 
 class World(Protocol):
@@ -28,7 +29,7 @@ class World(Protocol):
 
     @property
     def architecture(self) -> Architecture:
-        """The network of policies and reference."""
+        """The network of the reference, and of policies that are transformers."""
         ...
 
     @property
@@ -38,7 +39,12 @@ class World(Protocol):
 
     @property
     def reference(self) -> Tensor:
-        """The parameters of pi_ref, [D]."""
+        """The parameters of pi_ref, a transformer whatever the class of policies, [D]."""
+        ...
+
+    @property
+    def policy_class(self) -> PolicyClass:
+        """How the law of a policy follows from its row of parameters."""
         ...
 
     @property

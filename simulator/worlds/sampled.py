@@ -54,6 +54,8 @@ from simulator.worlds.behaviour import (
 )
 from simulator.worlds.components import Components, sizes
 from simulator.worlds.listing import Listing, Scorer
+from simulator.worlds.policy_classes.policy_class import PolicyClass
+from simulator.worlds.policy_classes.transformers import Transformers
 from simulator.worlds.recent_draws import RecentDraws
 from simulator.worlds.reference_sample import draw_reference_sample, gold_score, list_baseline
 from simulator.worlds.sampled_measures import SampledMeasurement, log_ratios, measure_drawn, summarize
@@ -96,6 +98,11 @@ class SampledWorld:
     )
     kl_source: str = "sampled"
     lists_responses: bool = False
+
+    @property
+    def policy_class(self) -> PolicyClass:
+        """Transformers, which need no list of responses."""
+        return Transformers(architecture=self.architecture, prompts=self.prompts, start=self.reference, end=self.end)
 
     def candidates(self, data: Data, seed: int, pairs: int, purpose: str, responses: int = 2) -> Candidates:
         """Pairs of a seed from the behaviour policy, without labels; they follow from (seed, purpose)."""

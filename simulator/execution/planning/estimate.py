@@ -28,6 +28,7 @@ from simulator.sweeps.memory_budget import shown_bytes
 from simulator.sweeps.stacking import cells, footprint_of, proxy_stacks, stacks, world_names
 from simulator.worlds.components import architecture_of, examine_languages
 from simulator.worlds.footprint import listed_responses, making_places, measured_places
+from simulator.worlds.policy_classes.sizes import is_tilted, tilted_step_seconds
 
 START_SECONDS = 4.0  # of a worker process
 DISTRIBUTION_SECONDS = 2e-7  # for each response, to measure a law over all of them
@@ -77,6 +78,8 @@ def run_seconds(run: Run, per_unit: np.ndarray) -> float:
         proxy = float(layer_cost(proxy_architecture(settings)) @ per_unit)
         return distribution_seconds(settings, taken.distributions) + read * (own + settings.proxy.members * proxy) / 3
     checkpoints = min(taken.steps + 1, settings.train.checkpoints)
+    if is_tilted(settings.spec):
+        return (taken.steps * taken.gradients + checkpoints / 3) * tilted_step_seconds(settings.spec)
     measuring = measured_places(settings, taken.pairs)
     training = taken.steps * taken.tokens * taken.gradients
     return (training + checkpoints * measuring / 3) * own  # measuring has no backward pass

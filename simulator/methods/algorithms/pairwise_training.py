@@ -60,7 +60,7 @@ def make_problem(
 ) -> TrainingProblem:
     """What the stack trains on: `pairs` [R, N, …] of its runs, or those of a `turn` that began after a step."""
     train, online = runs[0].settings.train, runs[0].settings.online
-    device = world.prompts.device
+    device, policies = world.prompts.device, world.policy_class
     seeds = tuple(run.seed for run in runs)
     parts = parts_of(runs, device)
     calibrated = any(part.objective.calibrates(part.hyperparameters) for part in parts)
@@ -76,9 +76,9 @@ def make_problem(
             responses=pairs.responses.shape[2],
             device=device,
         ),
-        prompts=world.prompts[pairs.prompt],
+        prompts=policies.asked(pairs.prompt),
         responses=pairs.responses,
-        reference_log_probs=pairs.reference.float(),
+        reference_log_probs=pairs.reference.to(policies.dtype),
         parts=parts,
         beta=per_run([1.0 if run.beta is None else run.beta for run in runs]),
         learning_rate=per_run([run.settings.train.learning_rate for run in runs]),
@@ -87,9 +87,10 @@ def make_problem(
         schedule=Schedule(steps=train.steps, warmup=train.warmup, kind=train.schedule),
         batch=min(train.batch, pairs.prompt.shape[1]),
         batch_seeds=seeds,
+        value=policies.value,
         scores=pairs.scores,
         weights=pairs.weights,
-        reference=world.reference,
+        reference=policies.start,
         under_reference=under_reference or (world.under_reference(seeds) if calibrated else None),
         online=online.rounds(train.steps) > 0,
         computing=computing_of(runs[0].settings, device),
@@ -210,7 +211,7 @@ def new_learner(
     pairs = pairs or preferences(runs, world, scorer)
     problem = make_problem(runs, world, pairs)
     with computing(problem.computing.eager):
-        state = start(world.reference, len(runs), problem)
+        state = start(world.policy_class.start, len(runs), problem)
     return PairwiseLearner(
         runs=runs,
         world=world,

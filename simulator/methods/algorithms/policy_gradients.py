@@ -22,9 +22,6 @@ from simulator.measurement.probability_mass import checked_mass
 from simulator.methods.algorithms.final_tables import save_summary
 from simulator.networks.compute_mode import Computing, computing
 from simulator.networks.optimizer import clipped_adam_step, learning_rate_factor
-from simulator.networks.packing import packing
-from simulator.networks.prefix_tree import leaf_log_probs, node_log_probs
-from simulator.networks.transformer import token_log_probs
 from simulator.preferences.rollouts import draw_responses
 from simulator.proxies.scores import Proxy, scorer_of
 from simulator.settings.computing import computing_of
@@ -89,18 +86,6 @@ class Rollout:
     advantage: Tensor
 
 
-def log_probs_of(parameters: Tensor, world: World, prompt: Tensor, responses: Tensor) -> Tensor:
-    """log pi of every token, [R, B, K, T], of responses [R, B, K, T] to the prompts of these rows [R, B].
-
-    parameters [R, D] are the policies'.
-    """
-    count, length = responses.shape[2:]
-    packed = packing(
-        prompt_length=world.prompts.shape[1], response_length=length, responses=count, device=responses.device
-    )
-    return token_log_probs(parameters, world.architecture, packed, world.prompts[prompt], responses)
-
-
 def leave_one_out(returns: Tensor) -> Tensor:
     """Each return less the mean of the others to the same prompt, for returns [..., K]."""
     count = returns.shape[-1]
@@ -115,7 +100,7 @@ def roll_out(parameters: Tensor, task: Task, step: int) -> Rollout:
     responses = draw_responses(
         parameters, world, prompt, seeds=task.seeds, responses=task.algorithm.responses, purpose=("rl", step)
     )
-    old = log_probs_of(parameters, world, prompt, responses)
+    old = world.policy_class.token_log_probs(parameters, prompt, responses)
     ratio = old.double().sum(dim=-1) - world.log_reference(prompt, responses)
     returns = task.scorer.of(prompt, responses) - task.penalty.unsqueeze(2) * ratio
     return Rollout(prompt=prompt, responses=responses, old_log_probs=old, advantage=leave_one_out(returns).float())
@@ -140,8 +125,7 @@ def objective(parameters: Tensor, world: ListedWorld, tables: Tensor, penalty: T
 
     parameters [R, D] are the policies'.
     """
-    nodes = node_log_probs(parameters, world.architecture, world.prompts, world.responses.shape[1])
-    log_probs = leaf_log_probs(nodes, world.architecture.vocabulary)
+    log_probs = world.policy_class.laws(parameters)
     gain = tables - penalty.unsqueeze(2) * (log_probs - world.reference_log_probs)
     return (checked_mass(log_probs.exp(), "a policy") * gain).sum(dim=-1).mean(dim=-1)
 
@@ -160,7 +144,7 @@ def gradient_of(parameters: Tensor, task: Task, rollout: Rollout | None) -> Tens
         if rollout is None:
             loss = -objective(leaf, as_listed(world), task.scorer.tables, task.penalty)
         else:
-            log_probs = log_probs_of(leaf, world, rollout.prompt, rollout.responses)
+            log_probs = world.policy_class.token_log_probs(leaf, rollout.prompt, rollout.responses)
             ppo, ratio_clip = task.algorithm.name == "ppo", task.algorithm.ratio_clip
             loss = clipped(log_probs, rollout, ratio_clip) if ppo else reinforce(log_probs, rollout)
         (gradient,) = torch.autograd.grad(loss.sum(), leaf)
@@ -265,7 +249,7 @@ def new_learner(
     return PolicyGradientLearner(
         runs=runs,
         task=set_task(runs, world, proxies, algorithm),
-        state=start(world.reference, len(runs)),
+        state=start(world.policy_class.start, len(runs)),
         track=Track(rows=len(checkpoints_of(runs))),
     )
 

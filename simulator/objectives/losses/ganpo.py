@@ -69,6 +69,7 @@ def regularized(name: str, formula: str, term: Callable[[], Regularizer], cost: 
         term=lambda own: term(),
         cost=lambda own: cost,
         weighable=False,
+        reads_states=True,
     )
 
 

@@ -1,8 +1,9 @@
 """Policies as files of safetensors, which hold numbers and no code.
 
 A file has the tensor `parameters` [R, D], a row for each policy, and in its metadata one text of JSON with the sizes of
-the network, what each policy is, and the SHA-256 of both; files of version 0.6.0 have texts of their own. Shapes: R
-policies, D numbers of one.
+the network, what each policy is, and the SHA-256 of both; files of version 0.6.0 have texts of their own. Policies that
+tilt the reference's law have that law and their features beside them, as further tensors. Shapes: R policies, D numbers
+of one.
 """
 
 import hashlib
@@ -22,6 +23,7 @@ from simulator.common.atomic_files import make_folder, write_atomically
 from simulator.common.errors import ConfigError, short
 from simulator.engine.snapshots import fingerprint
 from simulator.networks.architecture import Architecture
+from simulator.worlds.policy_classes.tilted import Tilted
 
 FORMAT, FIRST_FORMAT = "alignment-simulator policies 2", "alignment-simulator policies 1"
 LONGEST_HEADER = 2**27  # bytes of what a file says of itself; more is no file of ours
@@ -37,11 +39,13 @@ class StoredPolicies:
     end: int | None  # the token that ends a response
     reference_sha256: str
     table: pd.DataFrame  # what each policy is, R rows
+    tilted: Tilted | None = None  # the class of policies that are no transformers
 
 
 def write_policies(stored: StoredPolicies, path: Path) -> str:
     """Write policies to a file, whole or not at all; its SHA-256. Raises StorageError."""
     tensors, table = {"parameters": stored.parameters.detach().cpu().contiguous()}, stored.table
+    tensors |= {} if stored.tilted is None else stored.tilted.tensors()
     about = {
         "architecture": asdict(stored.architecture),
         "prompt_length": stored.prompt_length,
@@ -49,6 +53,7 @@ def write_policies(stored: StoredPolicies, path: Path) -> str:
         "reference_sha256": stored.reference_sha256,
         "table": {name: [plain(value) for value in table[name].astype(object)] for name in table},
         "types": {name: str(table[name].dtype) for name in table},
+        **({} if stored.tilted is None else {"kind": stored.tilted.kind}),
     }
     told = json.dumps(about)
     # In one text, since the order of several would be another each time, and so would the bits of the file.
@@ -86,13 +91,28 @@ def read_policy_file(path: Path) -> StoredPolicies:
             end=about["end"],
             table=table,
             reference_sha256=about["reference_sha256"],
+            tilted=tilted_in(about, tensors),
         )
-        row = stored.architecture.row
+        row = stored.architecture.row if stored.tilted is None else len(stored.tilted.start)
         if stored.parameters.shape != (len(table), row) or stored.parameters.dtype != torch.float32:
-            raise ValueError("its parameters are not of the network that it names")
+            raise ValueError("its parameters are not of the policies that it names")
     except (SafetensorError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ConfigError(f"{short(str(path))}: is no file of policies that Policies.save wrote ({error})") from None
     return stored
+
+
+def tilted_in(about: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Tilted | None:
+    """The class of the policies in a file; None for transformers. Raises KeyError where a tensor is not there."""
+    if "kind" not in about:
+        return None
+    return Tilted(
+        kind=about["kind"],
+        vocabulary=about["architecture"]["vocabulary"],
+        prompts=tensors["prompts"],
+        responses=tensors["responses"],
+        log_reference=tensors["log_reference"],
+        features=tensors.get("features"),
+    )
 
 
 def told_in(header: bytes, tensors: Mapping[str, Tensor]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from simulator.settings.run import Run
 from simulator.storage.layout import ResultFolder, stack_name
 from simulator.storage.networks.policy_files import StoredPolicies, write_policies
 from simulator.sweeps.kept_policies import Kept
+from simulator.worlds.policy_classes.tilted import as_tilted
 from simulator.worlds.protocol import World
 
 
@@ -40,6 +41,7 @@ class PolicyKeeper:
             prompt_length=self.world.prompts.shape[1],
             end=self.world.end,
             reference_sha256=self.world.facts["reference_sha256"],
+            tilted=as_tilted(self.world.policy_class),
             table=table.astype({"loss": "str", "beta": "float64", "kappa": "float64"}),
         )
         write_policies(stored, self.folder.policies_at(stack_name(self.stack), step))
