@@ -216,7 +216,9 @@ def settings_of(world: World, datum: Datum, proxy: Proxy | None, changes: Mappin
     if isinstance(datum, Proxy):
         base = base.model_copy(update={"data": datum.settings.data, "proxy": datum.settings.proxy})
     else:
-        theirs = base.model_copy(update={"data": base.data.model_copy(update={"labeller": "gold"})})
+        theirs = base.model_copy(
+            update={"data": base.data.model_copy(update={"labeller": "gold", "population": False})}
+        )
         theirs = theirs if datum.drawn is None else datum.drawn.settings
         base = base.model_copy(update={"data": theirs.data, "proxy": theirs.proxy})
         own = {"data.pairs" if theirs.data.labeller == "gold" else "data.pool": len(datum)}
@@ -262,6 +264,8 @@ def stacked_pairs(
                 "call of its own"
             )
         check_weights(run, pairs, given[0])
+        if run.settings.data.population and pairs.weights is None:
+            raise ConfigError("data: was changed, and has no weights any more, which data.population = true needs")
         arranged = rewarded(pairs, run, partial(scorer_of, world, ensembles[number : number + 1]))
         rows.append(arranged if scored else arranged.without_scores())
     return stack_preferences(rows)

@@ -24,7 +24,8 @@ def step_bytes(network: Network, vocabulary: int, sequences: int, places: int) -
 
 def pairs_bytes(settings: Settings, pairs: int) -> int:
     """What labelled pairs take, as drawn and as trained on."""
-    return WIDE * pairs * (settings.world.prompt_length + 4 * settings.world.response_length + 12)
+    read_together = 40 if settings.data.population else 0  # numbers of a pair in a step, in both orders
+    return WIDE * pairs * (settings.world.prompt_length + 4 * settings.world.response_length + 12 + read_together)
 
 
 def order_bytes(steps: int, batch: int) -> int:

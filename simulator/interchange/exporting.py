@@ -64,12 +64,14 @@ def export_sweep(path: Path, to: Path, policies: Sequence[str], say: Say) -> Non
 
 
 def check_class(source: Source) -> None:
-    """Raises ConfigError where policies are no networks."""
+    """Raises ConfigError where policies are no networks, or data no pairs."""
     if (kind := source.settings.policy.kind) != "transformer":
         raise ConfigError(
             f'policy.kind = "{kind}": such policies are tables of one world and no networks, so there is nothing that '
             "other libraries could load; load_policies(…) has their probabilities"
         )
+    if any(run.settings.data.population for run in source.runs):
+        raise ConfigError("data.population: is an expectation, so there are no pairs to export")
 
 
 def compare_reference(source: Source, world: World) -> None:

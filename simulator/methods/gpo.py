@@ -51,6 +51,7 @@ def reads(cell: Cell) -> Reads:
     """Raises ValueError where a batch has no other pair to compare with, or a loss takes no pairs that are tied."""
     check_batches(cell)
     check_class(cell)
+    check_population(cell)
     if cell.settings.data.file and objective_of(cell).ranked:
         raise ValueError(
             f'loss "{objective_of(cell).name}" ranks several responses to a prompt, and data.file has pairs; take '
@@ -65,14 +66,14 @@ def reads(cell: Cell) -> Reads:
         ignores=ignores(cell),
         per_row=per_row(cell),
         proxies=by_proxy(cell),
-        always_report=("online.refresh", "policy.kind"),
+        always_report=("online.refresh", "policy.kind", "data.population"),
     )
 
 
 def check_batches(cell: Cell) -> None:
     """Raises ValueError where an objective compares pairs of a batch, and batches have one."""
     settings, objective = cell.settings, objective_of(cell)
-    batch = min(settings.train.batch, settings.data.learned_from, settings.online.pairs if rounds(cell) else 10**9)
+    batch = min(settings.train.batch, settings.learned_from, settings.online.pairs if rounds(cell) else 10**9)
     if objective.mismatched and batch < 2:
         raise ValueError(
             f'loss "{objective.name}" compares a pair with others of its batch, and batches have one pair: train.batch '
@@ -99,6 +100,22 @@ def check_class(cell: Cell) -> None:
             f'loss "{objective.name}" reads hidden states of the policy\'s network, and policy.kind = "{kind}" has '
             'none; take another loss, or policy.kind = "transformer"'
         )
+
+
+def check_population(cell: Cell) -> None:
+    """Raises ValueError where an objective, or what draws pairs, has no expectation over all pairs."""
+    if not cell.settings.data.population:
+        return
+    objective, online = objective_of(cell), cell.settings.online
+    reason = (
+        (rounds(cell) > 0 and f"online.refresh (={online.refresh}) draws pairs from the policy")
+        or (objective.ranked and f'loss "{objective.name}" ranks several responses to a prompt')
+        or (objective.mismatched and f'loss "{objective.name}" compares each pair with its neighbour in a batch')
+        or (not objective.weighable and f'loss "{objective.name}" reads a batch of pairs that count alike')
+        or (by_proxy(cell) and "a proxy learns from drawn pairs")
+    )
+    if reason:
+        raise ValueError(f"data.population is the expectation over all pairs that gold labels, and {reason}")
 
 
 def ignores(cell: Cell) -> Keys:
@@ -128,8 +145,10 @@ def footprint(cell: Cell) -> Footprint:
     """What a step takes a gradient of, what terms need included."""
     settings, objective, own = cell.settings, objective_of(cell), hyperparameters_of(cell)
     world, pairs, count = settings.world, most_pairs(cell), responses_compared(cell)
-    batch = min(settings.train.batch, pairs)
-    tokens = batch * (world.prompt_length + count * (world.response_length - 1))
+    batch, behind = min(settings.train.batch, pairs), count
+    if settings.data.population:  # each response is read once, and not in every pair
+        batch, behind = world.prompts * world.vocabulary**world.response_length, 1
+    tokens = batch * (world.prompt_length + behind * (world.response_length - 1))
     calibrated = calibrated_tokens(cell)
     return Footprint(
         steps=settings.train.steps,
@@ -144,7 +163,7 @@ def footprint(cell: Cell) -> Footprint:
 
 def most_pairs(cell: Cell) -> int:
     """N, once the last fresh pairs are there."""
-    first, online = cell.settings.data.learned_from, cell.settings.online
+    first, online = cell.settings.learned_from, cell.settings.online
     if online.keep == "newest" and rounds(cell):
         return max(first, online.pairs)
     return first + rounds(cell) * online.pairs

@@ -128,8 +128,11 @@ def reads_proxies(
 ) -> Reads:
     """For methods against proxies: what makes the world and the proxies, and `tables` of their own.
 
-    How proxies would label says nothing to them, nor how pairs would be measured.
+    How proxies would label says nothing to them, nor how pairs would be measured. Raises ValueError where no pairs are
+    drawn.
     """
+    if cell.settings.data.population:
+        raise ValueError("data.population is for training on pairs, and a proxy learns from drawn ones")
     unread: Keys = {"data": ("labeller", "pool"), "proxy": proxy_keys(cell.settings), "measure": ("pairs",)}
     return Reads(
         tables=(*WORLD_TABLES, "data", "proxy", *tables),

@@ -41,6 +41,8 @@ def check_world(settings: Settings, *, served: bool) -> None:
         )
     if world.kind != "enumerable":
         raise ConfigError(f'world.kind = "{world.kind}": the playground needs one in which every response is listed')
+    if settings.data.population:
+        raise ConfigError("data.population: policies of the playground learn from drawn pairs")
     if policy.kind != "transformer":
         raise ConfigError(f'policy.kind = "{policy.kind}": policies of the playground are transformers')
     count, most = world.prompts * world.vocabulary**world.response_length, SERVED if served else LARGEST

@@ -3,16 +3,20 @@
 from simulator.preferences.comparisons import judge
 from simulator.preferences.pairs import Preferences, labelled
 from simulator.preferences.pairs_file import file_preferences
+from simulator.preferences.population import population
 from simulator.settings.labels import rule_of
 from simulator.settings.tables import Data
 from simulator.worlds.protocol import World
 
 
 def draw_labelled(world: World, data: Data, seed: int) -> Preferences:
-    """The pairs of a seed, `data.pairs` of them, that gold labelled; or those of a file, the same for every seed.
+    """The pairs of a seed, `data.pairs` of them, that gold labelled; or those of a file, or the whole population, which
+    are the same for every seed.
 
     Raises ConfigError where `data.distinct` asks for different responses that do not come.
     """
+    if data.population:
+        return population(world, data)
     if data.file:
         return file_preferences(data.file, data.pairs, world)
     pairs = world.candidates(data, seed, data.pairs, "pairs")

@@ -21,6 +21,7 @@ from simulator.preferences.pairs import (
     stack_preferences,
 )
 from simulator.preferences.pairs_file import file_preferences
+from simulator.preferences.population import population_of
 from simulator.settings.labels import rule_of
 from simulator.settings.run import Run, hyperparameters_of, objective_of, responses_compared
 from simulator.worlds.behaviour import Candidates
@@ -67,6 +68,8 @@ def arrange_pairs(
 def preferences(runs: Sequence[Run], world: World, scorer: Scorer | None) -> Preferences:
     """The pairs of every run before its training, [R, N, K, …]."""
     data, count = runs[0].settings.data, responses_compared(runs[0])
+    if data.population:
+        return population_of(runs, world)
     if data.file and data.labeller == "gold":
         return from_file(runs, world, scorer)
     purpose = "pool" if data.labeller == "proxy" else "pairs"

@@ -1,7 +1,9 @@
-"""How many pairs a file of the user's own has, so that all are trained on unless said."""
+"""How many pairs a file of the user's own has, so that all are trained on unless said; and how many there can be."""
+
+from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import AfterValidator, Field
 
@@ -9,10 +11,14 @@ from simulator.common.errors import ConfigError, nearest, short
 from simulator.common.user_files import user_path
 from simulator.settings.table import TEXT, path_like
 
+if TYPE_CHECKING:
+    from simulator.settings.tables import Settings
+
 PARQUET, LINES = ".parquet", (".jsonl", ".json")
 KINDS = f"must end in {PARQUET}, or in .jsonl for JSON lines"
 MOST_BYTES = 2**31
 MOST_PAIRS = 10**7
+POPULATION_LIMIT = 300_000  # pairs that each step reads
 
 
 def ends_as_pairs(value: str) -> str:
@@ -70,3 +76,26 @@ def pairs_in(name: str) -> int:
     if not 1 <= count <= MOST_PAIRS:
         raise ConfigError(f"data.file = {name}: has {count:,} rows; must have at least 1 and at most {MOST_PAIRS:,}")
     return count
+
+
+def population_pairs(settings: Settings) -> int:
+    """How many unordered pairs of responses all prompts have; those of a response with itself count unless distinct."""
+    responses = settings.world.vocabulary**settings.world.response_length
+    return settings.world.prompts * responses * (responses - 1 if settings.data.distinct else responses + 1) // 2
+
+
+def check_population(settings: Settings) -> None:
+    """Raises ValueError where there is no expectation over all pairs, or these are too many."""
+    data = settings.data
+    if not data.population:
+        return
+    if not settings.spec.lists_responses:
+        raise ValueError('data.population needs world.kind = "enumerable", where every response is listed')
+    for key, usual in (("file", ""), ("labeller", "gold")):
+        if (value := getattr(data, key)) != usual:
+            raise ValueError(f'data.population is of pairs that gold labels, and data.{key} is "{short(value)}"')
+    if (count := population_pairs(settings)) > POPULATION_LIMIT:
+        raise ValueError(
+            f"data.population: all pairs of responses are {count:,}, and must be at most {POPULATION_LIMIT:,}: lower "
+            "world.vocabulary, world.response_length or world.prompts"
+        )

@@ -26,11 +26,13 @@ def unread_keys(settings: Settings) -> Mapping[str, Sequence[str]]:
             *unread_labels(data, ends=settings.world.language.ends),
             *(("distinct",) if labelled else ()),
             *(() if data.file else ("file",)),
+            *(("pairs",) if data.population else ("population",)),
         ),
         "world": ("language.kind",) if settings.world.language.kind == "auto" else (),
         "train": (
             *(() if settings.train.optimizer == "adamw" else ("weight_decay",)),
             *(("engine",) if settings.train.engine == "auto" else ()),
+            *(("batch",) if data.population else ()),
             *(("engine", "precision", "compile") if settings.policy.kind != "transformer" else ()),
         ),
         "policy": policy_keys(settings.policy),

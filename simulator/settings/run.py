@@ -124,7 +124,7 @@ class Run:
             "beta": self.beta,
             "kappa": self.kappa,
             "seed": self.seed,
-            "pairs": self.settings.data.pairs,
+            "pairs": 0 if self.settings.data.population else self.settings.data.pairs,
             "label_noise": self.settings.data.label_noise,
             **{axis_column(name): value for name, value in self.cell.axes.items()},
         }
@@ -137,7 +137,7 @@ RUN_COLUMNS = (
     Column(name="beta", unit="", about="strength of the loss; of RL the penalty on KL", kind="setting"),
     Column(name="kappa", unit="", about="f''(0) / |f'(0)| of the loss", kind="setting"),
     Column(name="seed", unit="", about="of data, batches and parameters", kind="setting"),
-    Column(name="pairs", unit="", about="labelled pairs", kind="setting"),
+    Column(name="pairs", unit="", about="labelled pairs; 0 where data are the whole population", kind="setting"),
     Column(name="label_noise", unit="share", about="of labels that are flipped", kind="setting"),
 )
 STEP = Column(name="step", unit="steps", about="of training; n or the number of tau where nothing trains", kind="place")

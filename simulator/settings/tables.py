@@ -20,7 +20,7 @@ from simulator.objectives.losses.gpo import LOSSES
 from simulator.own_rewards.source import CodeSource
 from simulator.settings.labels import check_labels
 from simulator.settings.objective_tables import Objectives
-from simulator.settings.pair_counts import PairsFile, pairs_in
+from simulator.settings.pair_counts import PairsFile, check_population, pairs_in, population_pairs
 from simulator.settings.table import (
     Count,
     Positive,
@@ -79,6 +79,9 @@ class Data(Table):
     file: PairsFile = ""
     """Pairs of your own instead of drawn ones, Parquet or JSON lines, trained on as they are (docs/howto/own_pairs.md);
     data.pairs is then how many of them, and all unless said."""
+    population: bool = False
+    """True: no pairs are drawn; each step has the exact expectation over all pairs of responses and both labels
+    (simulator/preferences/population.py). Where responses are listed, and these are few."""
     distinct: bool = False
     """True: a pair of two identical responses is drawn again (`identical_pairs` in world.json)."""
     labeller: Literal["gold", "proxy"] = "gold"
@@ -246,6 +249,11 @@ class Settings(Table):
         """How many prompts policies are measured on."""
         return self.measure.prompts_of(self.world)
 
+    @property
+    def learned_from(self) -> int:
+        """How many pairs a policy is trained on, before online ones."""
+        return population_pairs(self) if self.data.population else self.data.learned_from
+
     def of(self, kind: type[T]) -> T:
         """The table of a method in these settings, by its class."""
         table = getattr(self, kind.key)
@@ -263,6 +271,7 @@ class Settings(Table):
     @model_validator(mode="after")
     def _labels_what_is_there(self) -> Self:
         check_labels(self.data, self.gold.reward, ends=self.world.language.ends)
+        check_population(self)
         return self
 
     @model_validator(mode="after")

@@ -26,6 +26,8 @@ NEEDS = {  # what reads a key, or a table, whatever the method
     "data.length_bias": "gold where it labels responses that may end early (world.language.stop), without data.file,",
     "data.annotators": "gold where it labels with data.disagreement, without data.file,",
     "data.disagreement": "gold where it labels, without data.file,",
+    "data.pairs": "data.population = false",
+    "train.batch": "training on drawn pairs",
     "policy.features": 'policy.kind = "linear"',
     "measure": 'world.kind = "sampled"',
     "proxy": "a method against proxies, or a proxy that labels",

@@ -8,6 +8,7 @@ Shapes: R runs, P prompts, L prompt length, D parameters, N pairs.
 from collections.abc import Sequence
 from typing import Any, Protocol, cast
 
+import numpy as np
 import pandas as pd
 from torch import Tensor
 
@@ -127,6 +128,10 @@ class ListedWorld(World, Protocol):
     @property
     def reference_log_probs(self) -> Tensor:
         """log pi_ref of every response, [P, G]."""
+        ...
+
+    def behaviour_distribution(self, data: Data) -> np.ndarray:
+        """The behaviour policy's probability of every response, float64 [P, G]."""
         ...
 
     def measure_distribution(self, log_probs: Tensor, data: Data, scorer: Scorer | None = None) -> Columns:

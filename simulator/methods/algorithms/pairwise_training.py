@@ -61,7 +61,7 @@ def make_problem(
     """What the stack trains on: `pairs` [R, N, …] of its runs, or those of a `turn` that began after a step."""
     train, online = runs[0].settings.train, runs[0].settings.online
     device, policies = world.prompts.device, world.policy_class
-    seeds = tuple(run.seed for run in runs)
+    whole, seeds = runs[0].settings.data.population, tuple(run.seed for run in runs)
     parts = parts_of(runs, device)
     calibrated = any(part.objective.calibrates(part.hyperparameters) for part in parts)
 
@@ -76,18 +76,18 @@ def make_problem(
             responses=pairs.responses.shape[2],
             device=device,
         ),
-        prompts=policies.asked(pairs.prompt),
+        prompts=pairs.prompt.unsqueeze(-1) if whole else policies.asked(pairs.prompt),
         responses=pairs.responses,
-        reference_log_probs=pairs.reference.to(policies.dtype),
+        reference_log_probs=pairs.reference.to(torch.float64 if whole else policies.dtype),
         parts=parts,
         beta=per_run([1.0 if run.beta is None else run.beta for run in runs]),
         learning_rate=per_run([run.settings.train.learning_rate for run in runs]),
         clip=per_run([run.settings.train.clip or math.inf for run in runs]),
         weight_decay=train.weight_decay if train.optimizer == "adamw" else 0.0,
         schedule=Schedule(steps=train.steps, warmup=train.warmup, kind=train.schedule),
-        batch=min(train.batch, pairs.prompt.shape[1]),
+        batch=pairs.prompt.shape[1] if whole else min(train.batch, pairs.prompt.shape[1]),
         batch_seeds=seeds,
-        value=policies.value,
+        value=policies.listed_value if whole else policies.value,
         scores=pairs.scores,
         weights=pairs.weights,
         reference=policies.start,
@@ -113,7 +113,7 @@ def measure(
     if pairs.weights is None:
         return columns | measure_pairs(log_ratios, losses) | inside, log_ratios
     weights = pairs.weights[:, : log_ratios.shape[1]]
-    if has_ties(settings.data):
+    if has_ties(settings.data) and not settings.data.population:
         columns["tied"] = (weights[..., 0] == weights[..., 1]).double().mean(dim=1)
     return columns | measure_pairs(log_ratios, losses, weights) | inside, log_ratios
 
@@ -121,7 +121,9 @@ def measure(
 def save_margins(
     runs: Sequence[Run], world: World, pairs: Preferences, log_ratios: Tensor, alive: np.ndarray, keep: Keep
 ) -> None:
-    """Keep the margins that log-ratios [R, n, K] of the first pairs have, by the gap of gold."""
+    """Keep the margins that log-ratios [R, n, K] of the first pairs have, by the gap of gold; none of a population."""
+    if runs[0].settings.data.population:
+        return  # its pairs do not count alike
     shown = pairs.first(log_ratios.shape[1])
     gold = world.gold_of(shown.prompt, shown.responses[..., [0, -1], :])
     margins, gaps = (values[..., 0] - values[..., -1] for values in (log_ratios, gold))

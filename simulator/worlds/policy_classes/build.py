@@ -20,7 +20,9 @@ def listed_class(spec: WorldSpec, ground: Components, responses: Tensor, log_ref
     """The class of a world that lists its responses [G, T], with log pi_ref [P, G] of each."""
     prompts, vocabulary = torch.from_numpy(ground.prompts), spec.world.vocabulary
     if spec.policy.kind == "transformer":
-        return Transformers(architecture=ground.architecture, prompts=prompts, start=ground.reference, end=None)
+        return Transformers(
+            architecture=ground.architecture, prompts=prompts, start=ground.reference, end=None, responses=responses
+        )
     return Tilted(
         kind=spec.policy.kind,
         prompts=prompts,

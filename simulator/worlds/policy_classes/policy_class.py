@@ -27,6 +27,11 @@ class PolicyClass(Protocol):
         ...
 
     @property
+    def listed_value(self) -> Value:
+        """The same in float64, of rows of prompts [R, N, 1], where responses are listed and many pairs share them."""
+        ...
+
+    @property
     def dtype(self) -> torch.dtype:
         """What log pi is computed in while training."""
         ...

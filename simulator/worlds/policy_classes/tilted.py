@@ -27,6 +27,7 @@ from simulator.engine.forward_kl import ORDER
 from simulator.engine.problem import Value
 from simulator.networks.architecture import ALIGNMENT, Architecture
 from simulator.networks.packing import Packing
+from simulator.worlds.policy_classes.listed import looked_up, numbers
 from simulator.worlds.policy_classes.policy_class import PolicyClass
 
 
@@ -70,6 +71,11 @@ class Tilted:
         """log pi of responses, float64 [R, N, K], of rows of prompts [R, N, 1]."""
         return self.read
 
+    @property
+    def listed_value(self) -> Value:
+        """The same."""
+        return self.read
+
     def asked(self, prompt: Tensor) -> Tensor:
         """Rows of prompts [R, N] as [R, N, 1]."""
         return prompt.unsqueeze(-1)
@@ -89,13 +95,6 @@ class Tilted:
         """log pi of every response, float64 [R, P, G]."""
         return (self.log_reference + self.scores(parameters)).log_softmax(dim=-1)
 
-    def numbers(self, responses: Tensor) -> Tensor:
-        """Where responses [..., T] stand in the list of all, [...]."""
-        number = responses[..., 0]
-        for place in range(1, responses.shape[-1]):
-            number = number * self.vocabulary + responses[..., place]
-        return number
-
     def measured_laws(self, parameters: Tensor, *, alone: bool) -> Tensor:
         """The same."""
         return self.laws(parameters)
@@ -108,8 +107,7 @@ class Tilted:
 
     def log_probs(self, parameters: Tensor, prompt: Tensor, responses: Tensor) -> Tensor:
         """log pi, float64 [R, N, K], of responses [R, N, K, T] to the prompts of these rows [R, N]."""
-        place = prompt.unsqueeze(-1) * self.log_reference.shape[1] + self.numbers(responses)
-        return self.laws(parameters).flatten(1).gather(1, place.flatten(1)).view(place.shape)
+        return looked_up(self.laws(parameters), prompt, numbers(responses, self.vocabulary))
 
     def token_log_probs(self, parameters: Tensor, prompt: Tensor, responses: Tensor) -> Tensor:
         """log pi of every token, [R, B, K, T], of responses [R, B, K, T] to the prompts of these rows [R, B].
@@ -121,7 +119,7 @@ class Tilted:
         before, found = torch.zeros((), dtype=laws.dtype, device=laws.device), []
         for place in range(1, length + 1):
             masses = laws.unflatten(2, (self.vocabulary**place, -1)).logsumexp(dim=-1)
-            here = masses[run, row, self.numbers(responses[..., :place])]
+            here = masses[run, row, numbers(responses[..., :place], self.vocabulary)]
             found.append(here - before)
             before = here
         return torch.stack(found, dim=-1)

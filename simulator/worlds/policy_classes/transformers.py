@@ -6,6 +6,7 @@ V vocabulary, D parameters.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,27 +16,52 @@ from simulator.common.random_streams import random_stream
 from simulator.engine.problem import Value
 from simulator.networks.architecture import ALIGNMENT, Architecture
 from simulator.networks.attention import REGISTER
-from simulator.networks.packing import packing
+from simulator.networks.packing import Packing, packing
 from simulator.networks.prefix_tree import leaf_log_probs, node_log_probs
 from simulator.networks.sampling import LEAST, SampleBlocks, sample
 from simulator.networks.transformer import sequence_log_probs, token_log_probs
+from simulator.worlds.policy_classes.listed import looked_up, numbers
 
 
 @dataclass(frozen=True, kw_only=True)
 class Transformers:
-    """A PolicyClass. end: the token that ends a response."""
+    """A PolicyClass. end: the token that ends a response. responses [G, T]: all of them, where they are listed."""
 
     architecture: Architecture
     prompts: Tensor  # token ids [P, L]
     start: Tensor  # the reference's parameters, [D]
     end: int | None
+    responses: Tensor | None = None
     value: Value = sequence_log_probs
     dtype: torch.dtype = torch.float32
     is_network: bool = True
 
     def to(self, device: torch.device) -> "Transformers":
         """The same class with its tensors on `device`."""
-        return replace(self, prompts=self.prompts.to(device), start=self.start.to(device))
+        tensors: dict[str, Any] = {
+            name: value.to(device) for name, value in vars(self).items() if isinstance(value, Tensor)
+        }
+        return replace(self, **tensors)
+
+    @property
+    def listed_value(self) -> Value:
+        """log pi of responses, float64 [R, N, K], of rows of prompts [R, N, 1], from the laws of all of them."""
+        return self.read_listed
+
+    def read_listed(
+        self, parameters: Tensor, architecture: Architecture, packed: Packing, prompts: Tensor, responses: Tensor
+    ) -> Tensor:
+        """log pi [R, N, K] of responses [R, N, K, T] to the prompts of these rows [R, N, 1]."""
+        assert self.responses is not None
+        count, (all_of_them, length) = len(self.prompts), self.responses.shape
+        asked = self.prompts.repeat_interleave(all_of_them, dim=0).expand(len(parameters), -1, -1)
+        said = self.responses.repeat(count, 1).unsqueeze(1).expand(len(parameters), -1, -1, -1)
+        single = packing(
+            prompt_length=self.prompts.shape[1], response_length=length, responses=1, device=responses.device
+        )
+        log_probs = sequence_log_probs(parameters, architecture, single, asked, said)
+        laws = log_probs.double().view(-1, count, all_of_them)
+        return looked_up(laws, prompts[..., 0], numbers(responses, architecture.vocabulary))
 
     @property
     def length(self) -> int:
