@@ -11,6 +11,7 @@ from scipy.special import expit, log_expit
 
 import simulator as sim
 from simulator.preferences.draw import draw_labelled
+from simulator.settings.pair_counts import population_pairs
 from simulator.worlds.policy_classes.tilted import Tilted
 from tests.helpers.tilted_worlds import differences, every_response, gold_table, laws, tilted_world
 
@@ -47,6 +48,10 @@ def expectation(world: sim.World, loss: np.ndarray, preference: np.ndarray, dist
         ({"temperature": 0.5, "label_noise": 0.2}, lambda gap: 0.2 + 0.6 * expit(2 * gap)),
         ({"labels": "deterministic", "distinct": True}, lambda gap: (np.sign(gap) + 1) / 2),
         ({"behaviour": "mixture", "distinct": True}, lambda gap: expit(gap)),
+        (
+            {"labels": "ties", "tie_strength": 1.5},  # Davidson's; a tie counts half in each order
+            lambda gap: (np.exp(gap / 2) + 0.75) / (2 * np.cosh(gap / 2) + 1.5),
+        ),
     ],
 )
 def test_weights_give_the_expectation_of_any_loss(
@@ -63,7 +68,7 @@ def test_weights_give_the_expectation_of_any_loss(
     stands, exchanged = pairs.weights.numpy().T
     found = (stands * loss[prompt, first, second] + exchanged * loss[prompt, second, first]).mean()
     assert found == pytest.approx(expectation(world, loss, preference, "distinct" in data))
-    assert len(prompt) == world.settings.population_pairs
+    assert len(prompt) == population_pairs(world.settings)
 
 
 def test_shares_of_drawn_pairs_come_near_the_weights() -> None:
