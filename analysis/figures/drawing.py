@@ -157,7 +157,10 @@ def figures_of(folder: Path, curves: pd.DataFrame | None = None) -> dict[str, Ca
         raise ResultsError(f"{folder}: {what}, so there is nothing to draw; a smaller learning rate may help")
     found: dict[str, Callable[[], Picture]] = {}
     if (folder / "proxies.parquet").exists():
-        found["proxies"] = partial(proxies.draw, with_safe_names(load_proxies(folder), drawable_text))
+        known = load_proxies(folder)
+        trained = known[known["parameters"].notna()]  # planted ones have no size, and nothing that they learned from
+        if len(trained):
+            found["proxies"] = partial(proxies.draw, with_safe_names(trained, drawable_text))
     for name, kind in kinds_showing("proxies").items():
         if not with_labels(curves).empty and kind.applies(curves):
             found[name] = partial(kind.draw, curves)

@@ -12,8 +12,9 @@ import pandas as pd
 from simulator.engine.recorder import Recorder
 from simulator.methods import METHODS
 from simulator.networks.compute_mode import Computing, computing
-from simulator.proxies.reward_model import members_of
-from simulator.proxies.scores import Proxy, Trained, make_proxy
+from simulator.proxies.planting import list_answers, plant
+from simulator.proxies.reward_model import Member, members_of
+from simulator.proxies.scores import Proxy, Trained, make_proxy, plant_proxy
 from simulator.settings.run import Run
 from simulator.worlds.protocol import World
 
@@ -29,10 +30,20 @@ def proxies_for(runs: Sequence[Run], world: World, trained: Callable[[str], Trai
         asked = run.settings.proxy
         key = (names, asked.combine, asked.uncertainty)
         if key not in found:
-            members = [trained(name) for name in names]
-            found[key] = make_proxy(members, world.listing, combine=asked.combine, uncertainty=asked.uncertainty)
+            found[key] = proxy_of(members_of(run), world, trained)
         chosen.append(found[key])
     return chosen
+
+
+def proxy_of(members: Sequence[Member], world: World, trained: Callable[[str], Trained]) -> Proxy:
+    """The proxy of these members, planted or trained; `trained` gives the networks by name."""
+    asked = members[0].settings.proxy
+    if asked.planted:
+        listed = list_answers(world)
+        planted = [plant(member, world, listed) for member in members]
+        return plant_proxy(planted, world.listing, combine=asked.combine, uncertainty=asked.uncertainty)
+    networks = [trained(member.name) for member in members]
+    return make_proxy(networks, world.listing, combine=asked.combine, uncertainty=asked.uncertainty)
 
 
 def run_stack(runs: Sequence[Run], world: World, proxies: Sequence[Proxy], recorder: Recorder) -> pd.DataFrame:
@@ -45,5 +56,9 @@ def run_stack(runs: Sequence[Run], world: World, proxies: Sequence[Proxy], recor
         curves = METHODS[runs[0].method].run(runs, world, proxies, recorder)
     if not proxies:
         return curves
-    sizes = {run.run_id: proxy.members[0].architecture.parameters for run, proxy in zip(runs, proxies, strict=True)}
-    return curves.assign(proxy_parameters=curves["run_id"].map(sizes))
+    sizes = {
+        run.run_id: network.architecture.parameters
+        for run, proxy in zip(runs, proxies, strict=True)
+        if isinstance(network := proxy.members[0], Trained)
+    }
+    return curves.assign(proxy_parameters=curves["run_id"].map(sizes)) if sizes else curves

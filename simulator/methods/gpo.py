@@ -66,7 +66,10 @@ def reads(cell: Cell) -> Reads:
         ignores=ignores(cell),
         per_row=per_row(cell),
         proxies=by_proxy(cell),
-        always_report=("online.refresh", "policy.kind", "data.population"),
+        always_report=(
+            *("online.refresh", "policy.kind", "data.population"),
+            *(("proxy.kind",) if by_proxy(cell) else ()),
+        ),
     )
 
 
@@ -123,12 +126,22 @@ def ignores(cell: Cell) -> Keys:
     settings, objective = cell.settings, objective_of(cell)
     keys: dict[str, Sequence[str]] = {"proxy": proxy_keys(settings)} if by_proxy(cell) else {}
     measured = FLIPPED if is_intransitive(settings.data) else LABELS  # columns follow from intransitive labels, too
-    unlabelled = measured if objective.ranked and not by_proxy(cell) else ()
+    unlabelled = measured if objective.ranked and not by_proxy(cell) else unread_by_planted(cell)
     keys["data"] = (*unlabelled, *(("pool",) if settings.data.labeller == "gold" else ()))
     keys["online"] = ("labeller",) if objective.ranked else ()
     others = {other.table for other in OBJECTIVES.values()} - {objective.table, ""}
     unread = [f"{objective.table}.{name}" for name in objective.ignores(hyperparameters_of(cell))]
     return keys | {"objective": (*sorted(others), *unread)}
+
+
+def unread_by_planted(cell: Cell) -> Sequence[str]:
+    """What of [data] says nothing where a planted proxy labels, so that nothing is learned from gold's labels."""
+    settings = cell.settings
+    if not (settings.proxy.planted and settings.data.labeller == "proxy"):
+        return ()
+    gold_labels_later = rounds(cell) > 0 and settings.online.labeller == "gold"
+    labels = FLIPPED if is_intransitive(settings.data) else LABELS
+    return ("pairs", "file", *(() if gold_labels_later else labels))
 
 
 def per_row(cell: Cell) -> Keys:

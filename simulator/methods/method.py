@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from simulator.objectives.objective import Objective
-from simulator.settings.labels import labels_per_row
+from simulator.settings.labels import FLIPPED, LABELS, is_intransitive, labels_per_row
 from simulator.settings.run import Cell, Run
 from simulator.settings.tables import MethodTable, Settings
 from simulator.settings.world_spec import WORLD_TABLES
@@ -128,18 +128,20 @@ def reads_proxies(
 ) -> Reads:
     """For methods against proxies: what makes the world and the proxies, and `tables` of their own.
 
-    How proxies would label says nothing to them, nor how pairs would be measured. Raises ValueError where no pairs are
-    drawn.
+    How proxies would label says nothing to them, nor how pairs would be measured; nor, where proxies are planted, do
+    the pairs that others learn from. Raises ValueError where no pairs are drawn.
     """
-    if cell.settings.data.population:
+    data, planted = cell.settings.data, cell.settings.proxy.planted
+    if data.population and not planted:
         raise ValueError("data.population is for training on pairs, and a proxy learns from drawn ones")
-    unread: Keys = {"data": ("labeller", "pool"), "proxy": proxy_keys(cell.settings), "measure": ("pairs",)}
+    learned = ("pairs", "file", "distinct", *(FLIPPED if is_intransitive(data) else LABELS)) if planted else ()
+    unread: Keys = {"data": ("labeller", "pool", *learned), "proxy": proxy_keys(cell.settings), "measure": ("pairs",)}
     return Reads(
         tables=(*WORLD_TABLES, "data", "proxy", *tables),
         ignores={**unread, **(ignores or {})},
         per_row={"data": (*labels_per_row(cell.settings.data), "pairs"), "proxy": None, **(per_row or {})},
         proxies=True,
-        always_report=always_report,
+        always_report=("proxy.kind", *always_report),
     )
 
 

@@ -11,6 +11,8 @@ from simulator.worlds.footprint import listed_bytes
 def proxy_bytes(member: Member) -> int:
     """What every proxy adds to its stack: its row and the best so far, its pairs, its scores, and a training step."""
     settings, world, proxy = member.settings, member.settings.world, member.settings.proxy
+    if member.planted:
+        return int(SLACK * 8 * listed_bytes(settings.spec))
     row = 10 * FLOAT * proxy_architecture(settings).row
     step = step_bytes(proxy, world.vocabulary, proxy.batch, world.prompt_length + 2 * world.response_length)
     order = order_bytes(proxy.steps, proxy.batch)

@@ -7,6 +7,7 @@ from typing import Any
 
 from simulator.common.identity import digest, leave_out
 from simulator.networks.architecture import Architecture
+from simulator.planted import ERROR_LAWS
 from simulator.settings.labels import labels_per_row
 from simulator.settings.relevant_keys import read_tables
 from simulator.settings.run import Run
@@ -16,7 +17,9 @@ from simulator.settings.world_spec import WORLD_TABLES
 CHECKPOINTS = 24
 
 
-READS = (*WORLD_TABLES, "data", "proxy")
+def reads(settings: Settings) -> Sequence[str]:
+    """The tables that a proxy follows from; no data where it is planted."""
+    return (*WORLD_TABLES, *(() if settings.proxy.planted else ("data",)), "proxy")
 
 
 OPTIMIZED = {  # say nothing of a member
@@ -31,7 +34,7 @@ PER_ROW = ("loss", "learning_rate")  # of [proxy], may differ within a stack
 
 @dataclass(frozen=True, kw_only=True)
 class Member:
-    """One reward model that a sweep needs: those of an ensemble are numbered by `member`.
+    """One proxy that a sweep needs, trained or planted: those of an ensemble are numbered by `member`.
 
     name: shared by two only if they are the same. stack_key: what those have in common that train together.
     """
@@ -44,14 +47,19 @@ class Member:
     stack_key: str
 
     @property
+    def planted(self) -> bool:
+        """Whether it is gold with an error, and nothing is trained."""
+        return self.settings.proxy.planted
+
+    @property
     def pairs(self) -> int:
         """Comparisons, held-out ones included."""
-        return self.settings.data.pairs
+        return 0 if self.planted else self.settings.data.pairs
 
     @property
     def steps(self) -> int:
         """Of its training."""
-        return self.settings.proxy.steps
+        return 0 if self.planted else self.settings.proxy.steps
 
     @property
     def held_out(self) -> int:
@@ -69,10 +77,17 @@ def held_out(settings: Settings) -> int:
     return count
 
 
+def check_error(settings: Settings) -> None:
+    """Raises ValueError where a proxy is to be planted with an error that this world has not."""
+    world, proxy = settings.world, settings.proxy
+    if why := ERROR_LAWS[proxy.error].refuses(world.language.ends, world.response_length):
+        raise ValueError(f'proxy.error (="{proxy.error}") {why}')
+
+
 @lru_cache(maxsize=4096)
 def identity(settings: Settings) -> tuple[str, str]:
     """What is equal for settings with the same proxies but for seed and member, and for those that train together."""
-    tables = leave_out(read_tables(settings, READS), OPTIMIZED)
+    tables = leave_out(read_tables(settings, reads(settings)), OPTIMIZED)
     per_row = {"data": ("pairs", *labels_per_row(settings.data)), "proxy": PER_ROW}
     return digest(tables), digest(leave_out(tables, per_row))
 
@@ -82,23 +97,26 @@ def members_of(run: Run) -> tuple[Member, ...]:
     if not run.cell.proxies:
         return ()
     dropped = {f"{table}.{key}" for table, keys in OPTIMIZED.items() for key in keys}
-    axes = {key: value for key, value in run.cell.axes.items() if key.split(".")[0] in READS and key not in dropped}
+    tables = reads(run.settings)
+    axes = {key: value for key, value in run.cell.axes.items() if key.split(".")[0] in tables and key not in dropped}
     return ensemble_of(run.settings, run.seed, axes)
 
 
 def ensemble_of(settings: Settings, seed: int, axes: Mapping[str, Any]) -> tuple[Member, ...]:
     """The members of the proxy of these settings and this seed; axes: those of their values that vary in the sweep."""
     named, shared = identity(settings)
+    proxy = settings.proxy
+    kind = proxy.error if proxy.planted else proxy.width
     return tuple(
         Member(
             settings=settings,
             seed=seed,
             member=member,
             axes=dict(axes),
-            name=f"{settings.proxy.width}-{seed}-{member}-{digest([named, seed, member])}",
+            name=f"{kind}-{seed}-{member}-{digest([named, seed, member])}",
             stack_key=shared,
         )
-        for member in range(settings.proxy.members)
+        for member in range(proxy.members)
     )
 
 

@@ -1,11 +1,12 @@
-"""What a trained proxy says, in gold's unit, of responses at hand.
+"""What a proxy says, in gold's unit, of responses at hand.
 
 Shapes: R runs, m members of an ensemble, n prompts and G responses to each of a listing, N pairs, B prompts, K
 responses to each, T response length, D parameters.
 
 Every world has a listing: responses to prompts with a probability and gold for each. Where all responses can be listed
 they are all there and the probability is the reference's; elsewhere they are a sample of the reference. It gives scores
-their zero and their unit; see simulator/measurement/ensemble.py.
+their zero and their unit; see simulator/measurement/ensemble.py. Planted proxies are in gold's unit as they are, and
+take their zero alone from it.
 """
 
 from collections.abc import Sequence
@@ -21,6 +22,7 @@ from simulator.networks.packing import whole_packing
 from simulator.networks.prefix_tree import numbers_of
 from simulator.networks.token_log_probs import MAX_FLOATS, floats_per_prompt
 from simulator.networks.transformer import sequence_scores
+from simulator.proxies.planting import Planted
 from simulator.worlds.listing import Listing, Scorer
 from simulator.worlds.protocol import World
 
@@ -38,13 +40,13 @@ class Trained:
 
 @dataclass(frozen=True, kw_only=True)
 class Proxy:
-    """One score made of the networks of an ensemble, each in its own unit; `table` [n, G]: of the listing.
+    """One score made of the members of an ensemble, each in its own unit; `table` [n, G]: of the listing.
 
     drift [n, G]: what each response of the listing does to the logarithm of the last unit, where the listing is a
-    sample; see `drift_of`.
+    sample; see `drift_of`. Of planted ones it is 0: the unit is gold's, and not estimated from what the proxy says.
     """
 
-    members: tuple[Trained, ...]
+    members: tuple[Trained, ...] | tuple[Planted, ...]
     units: tuple[Unit, ...]
     combine: str
     uncertainty: float
@@ -70,6 +72,29 @@ def drift_of(table: Array, listing: Listing, gold_gaps: Array) -> Array:
         pairs_each = len(row) / table.size  # for each response of the listing
         np.add.at(drift, (row, first), -(expit(gaps) - expit(gold_gaps)) * gaps / slope / pairs_each)
     return drift
+
+
+def plant_proxy(members: Sequence[Planted], listing: Listing, *, combine: str, uncertainty: float) -> Proxy:
+    """The proxy that planted members are: recentred at each prompt, and combined in gold's unit."""
+    law = listing.reference_probs
+    units = tuple(centred(law, member.scores) for member in members)
+    each = np.stack([unit.apply(member.scores) for unit, member in zip(units, members, strict=True)])
+    combined = COMBINATIONS[combine](each, uncertainty)
+    unit = centred(law, combined)
+    return Proxy(
+        members=tuple(members),
+        units=units,
+        combine=combine,
+        uncertainty=uncertainty,
+        unit=unit,
+        table=unit.apply(combined),
+        drift=np.zeros(combined.shape),
+    )
+
+
+def centred(law: Array, scores: Array) -> Unit:
+    """The unit in which scores [n, G] have mean 0 at each prompt under `law`, and else are what they are."""
+    return Unit(centre=(law * scores).sum(axis=1), factor=1.0)
 
 
 def make_proxy(members: Sequence[Trained], listing: Listing, *, combine: str, uncertainty: float) -> Proxy:
@@ -115,9 +140,10 @@ class TableScorer:
 
 
 @dataclass(frozen=True, kw_only=True)
-class NetworkScorer:
-    """Scores by the networks themselves. prompts [P, L]; listed [P]: the row of each in the listing, or -1.
+class AnewScorer:
+    """Scores of responses as they come, by networks or with planted errors.
 
+    prompts [P, L]; listed [P]: the row of each in the listing, or -1.
     The zero of a prompt that is not in the listing is the mean of those that are.
     """
 
@@ -130,9 +156,9 @@ class NetworkScorer:
         """Scores of the listing, float64 [R, n, G]."""
         return torch.from_numpy(np.stack([proxy.table for proxy in self.proxies])).to(self.prompts.device)
 
-    def rows(self, rows: slice) -> "NetworkScorer":
+    def rows(self, rows: slice) -> "AnewScorer":
         """The proxies of some of the runs."""
-        return NetworkScorer(proxies=self.proxies[rows], prompts=self.prompts, listed=self.listed)
+        return AnewScorer(proxies=self.proxies[rows], prompts=self.prompts, listed=self.listed)
 
     @property
     def drifts(self) -> Tensor:
@@ -148,15 +174,33 @@ class NetworkScorer:
         return found
 
     def _by(self, proxy: Proxy, prompt: Tensor, responses: Tensor) -> Tensor:
-        architecture = proxy.members[0].architecture
-        parameters = torch.stack([member.parameters for member in proxy.members]).to(prompt.device)
+        asked = prompt.unsqueeze(2).expand(responses.shape[:3]).flatten()
+        raw = self._raw(proxy.members, asked, responses.flatten(0, 2))
+        place = self.listed[asked].cpu().numpy()
+        each = np.stack(
+            [(scores - _centre(unit, place)) * unit.factor for scores, unit in zip(raw, proxy.units, strict=True)]
+        )
+        combined = COMBINATIONS[proxy.combine](each, proxy.uncertainty)
+        scores = (combined - _centre(proxy.unit, place)) * proxy.unit.factor
+        return torch.from_numpy(scores).to(prompt.device).view(responses.shape[:3])
+
+    def _raw(self, members: Sequence[Trained | Planted], asked: Tensor, responses: Tensor) -> Array:
+        """What each member says of responses [N, T] to the prompts of rows `asked` [N], in its own unit, [m, N]."""
+        planted = [member.score(asked, responses) for member in members if isinstance(member, Planted)]
+        if planted:
+            return np.stack(planted)
+        return self._by_networks([member for member in members if isinstance(member, Trained)], asked, responses)
+
+    def _by_networks(self, members: Sequence[Trained], asked: Tensor, responses: Tensor) -> Array:
+        """What networks say of responses [N, T] to the prompts of rows `asked` [N], [m, N]."""
+        architecture = members[0].architecture
+        parameters = torch.stack([member.parameters for member in members]).to(asked.device)
         prompt_length = self.prompts.shape[1]
         packed = whole_packing(
-            prompt_length=prompt_length, response_length=responses.shape[3], responses=1, device=prompt.device
+            prompt_length=prompt_length, response_length=responses.shape[1], responses=1, device=asked.device
         )
-        asked = prompt.unsqueeze(2).expand(responses.shape[:3]).flatten()
-        texts = responses.flatten(0, 2).unsqueeze(1)
-        raw = torch.empty(len(proxy.members), len(asked), dtype=torch.float64, device=prompt.device)
+        texts = responses.unsqueeze(1)
+        raw = torch.empty(len(members), len(asked), dtype=torch.float64, device=asked.device)
         size = max(1, MAX_FLOATS // (floats_per_prompt(architecture, prompt_length) * len(parameters)))
         for first in range(0, len(asked), size):
             some = slice(first, first + size)
@@ -168,16 +212,7 @@ class NetworkScorer:
                 self.prompts[asked[some]].expand(shape),
                 texts[some].expand(*shape, -1),
             )[..., 0]
-        place = self.listed[asked].cpu().numpy()
-        each = np.stack(
-            [
-                (scores - _centre(unit, place)) * unit.factor
-                for scores, unit in zip(raw.cpu().numpy(), proxy.units, strict=True)
-            ]
-        )
-        combined = COMBINATIONS[proxy.combine](each, proxy.uncertainty)
-        scores = (combined - _centre(proxy.unit, place)) * proxy.unit.factor
-        return torch.from_numpy(scores).to(prompt.device).view(responses.shape[:3])
+        return raw.cpu().numpy()
 
 
 def _centre(unit: Unit, place: Array) -> Array:
@@ -193,4 +228,4 @@ def scorer_of(world: World, proxies: Sequence[Proxy]) -> Scorer:
     rows = torch.from_numpy(world.listing.rows).to(device)
     listed = torch.full((len(world.prompts),), -1, device=device)
     listed[rows] = torch.arange(len(rows), device=device)
-    return NetworkScorer(proxies=tuple(proxies), prompts=world.prompts, listed=listed)
+    return AnewScorer(proxies=tuple(proxies), prompts=world.prompts, listed=listed)

@@ -37,6 +37,7 @@ def unread_keys(settings: Settings) -> Mapping[str, Sequence[str]]:
         ),
         "policy": policy_keys(settings.policy),
         "measure": ("prompts", "samples", "baseline", "pairs") if listed else (),
+        "proxy": settings.proxy.unread,
         "gold": () if is_drawn(settings.gold.reward) else ("seed",),
     }
 

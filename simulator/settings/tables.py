@@ -6,40 +6,28 @@ A sweep file has one table for each part of the experiment. Every key is optiona
 from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 
 from pydantic import (
-    AfterValidator,
     Field,
     PrivateAttr,
     model_validator,
 )
 
 from gold_rewards import KINDS, FlipToward, Labels
-from simulator.measurement.ensemble import COMBINATIONS
 from simulator.networks.compute_mode import Compile, Engine, Precision
-from simulator.objectives import KNOWN_AS
-from simulator.objectives.losses.gpo import LOSSES
 from simulator.own_rewards.source import CodeSource
 from simulator.settings.labels import check_labels
 from simulator.settings.objective_tables import Objectives
 from simulator.settings.pair_counts import PairsFile, check_population, pairs_in, population_pairs
+from simulator.settings.proxy_table import Proxy
 from simulator.settings.table import (
     Count,
     Positive,
     Share,
     Table,
-    Width,
-    choice,
-    one_of,
 )
 from simulator.settings.toml import flatten
-from simulator.settings.world_spec import WORLD_TABLES, Gold, Measure, Network, Policy, Reference, World, WorldSpec
+from simulator.settings.world_spec import WORLD_TABLES, Gold, Measure, Policy, Reference, World, WorldSpec
 
 Behaviour = Literal["reference", "tempered", "uniform", "mixture"]
-
-
-LossName = Annotated[str, AfterValidator(one_of(LOSSES, known_as=KNOWN_AS)), choice(LOSSES)]  # of a reward model
-
-
-Combination = Annotated[str, AfterValidator(one_of(COMBINATIONS)), choice(COMBINATIONS)]
 
 
 class Data(Table):
@@ -101,40 +89,6 @@ class Data(Table):
     def learned_from(self) -> int:
         """How many pairs a policy is trained on."""
         return self.pairs if self.labeller == "gold" else self.pool
-
-
-class Proxy(Network):
-    """[proxy]. Reward models that learn from gold's labels; see simulator/proxies/training.py.
-
-    `steps` steps on `batch` pairs each; the best checkpoint on the `held_out` share of the pairs is kept. "auto" is a
-    learning rate of 0.08 / width. `members` differ in their first parameters and the order of their batches alone.
-    """
-
-    width: Width = 32
-    """Channels; at the default sizes of the world, 4 means 250 parameters and 256 means 790,000."""
-    loss: LossName = "logistic"
-    """Any of the six f, at the difference of scores."""
-    held_out: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    """Share of the pairs that the best checkpoint is chosen by."""
-    steps: Count = 1000
-    """Of the optimizer."""
-    batch: Count = 64
-    """Pairs that each step learns from."""
-    learning_rate: Positive | Literal["auto"] = "auto"
-    """At its peak; "auto" takes 0.08 / width."""
-    weight_decay: Annotated[float, Field(ge=0, le=1)] = 0.01
-    """Of AdamW."""
-    members: Annotated[int, Field(ge=1, le=100)] = 1
-    """Of an ensemble."""
-    combine: Combination = "mean"
-    """What an ensemble says; "uncertainty_weighted" is mean − uncertainty × variance."""
-    uncertainty: Annotated[float, Field(ge=0, le=1e6)] = 0.5
-    """The factor of "uncertainty_weighted"."""
-
-    @property
-    def rate(self) -> float:
-        """The peak learning rate."""
-        return 0.08 / self.width if self.learning_rate == "auto" else self.learning_rate
 
 
 class Train(Table):

@@ -195,7 +195,8 @@ def restore_proxies(folder: ResultFolder, sums: Mapping[str, str]) -> None:
     places = {name: path.relative_to(folder.path).as_posix() for name, path in networks.items()}
     part = folder.part(digest(list(table["proxy"])), "proxies")
     sealed = {networks[name]: sums[place] for name, place in places.items() if place in sums}
-    there = [places[name] in sums for name in table["proxy"]]
+    planted = table["kind"].eq("planted") if "kind" in table else [False] * len(table)  # these have no network
+    there = [no_network or places[name] in sums for name, no_network in zip(table["proxy"], planted, strict=True)]
     write_checksums(
         folder.part_checksums(part.name.split(".")[0]), folder.path, sealed | {part: write_table(table[there], part)}
     )

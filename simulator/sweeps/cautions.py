@@ -126,6 +126,8 @@ def of_texts(runs: Sequence[Run]) -> Iterator[str]:
 def of_held_out(runs: Sequence[Run]) -> Iterator[str]:
     """Proxies whose best checkpoint is chosen by very few pairs."""
     for settings in {id(run.settings): run.settings for run in runs if run.cell.proxies}.values():
+        if settings.proxy.planted:
+            continue
         count, share = held_out(settings), f"proxy.held_out = {settings.proxy.held_out:g}"
         if count < FEW:
             yield (

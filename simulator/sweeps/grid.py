@@ -17,7 +17,7 @@ from simulator.native import library
 from simulator.objectives import OBJECTIVES
 from simulator.objectives.objective import Objective
 from simulator.own_rewards.source import is_own_reward
-from simulator.proxies.reward_model import held_out
+from simulator.proxies.reward_model import check_error, held_out
 from simulator.settings.computing import computing_of, engine_of
 from simulator.settings.config_errors import assignments
 from simulator.settings.relevant_keys import read_tables
@@ -178,8 +178,13 @@ def _has(tables: Mapping[str, Any], key: str) -> bool:
 
 
 def check_proxies(settings: Settings) -> None:
-    """Raises ValueError where proxies have no pair to learn from, or members cannot be compared everywhere."""
-    held_out(settings)
+    """Raises ValueError where proxies have no pair to learn from, an error cannot be planted, or members cannot be
+    compared everywhere.
+    """
+    if settings.proxy.planted:
+        check_error(settings)
+    else:
+        held_out(settings)
     sampled, some = not settings.spec.lists_responses, settings.measured_prompts < settings.world.prompts
     if settings.proxy.members > 1 and settings.proxy.combine != "mean" and sampled and some:
         raise ValueError(

@@ -121,6 +121,8 @@ def proxy_stacks(members: Sequence[Member], sizes: Mapping[str, int]) -> list[tu
 def proxy_work(stack: Sequence[Member]) -> int:
     """What training proxies takes, in multiplications of a pair's tokens."""
     settings = stack[0].settings
+    if stack[0].planted:
+        return len(stack)
     return len(stack) * stack[0].steps * settings.proxy.batch * proxy_architecture(settings).parameters
 
 

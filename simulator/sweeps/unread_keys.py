@@ -6,6 +6,8 @@ from simulator.common.errors import shown
 from simulator.methods import METHODS
 from simulator.methods.method import Method
 from simulator.objectives import OBJECTIVES
+from simulator.planted import ERROR_LAWS
+from simulator.settings.proxy_table import PLANTED_KEYS, TRAINED_KEYS
 from simulator.settings.run import Run
 from simulator.settings.tables import flat_settings
 from simulator.settings.toml import flatten
@@ -31,6 +33,13 @@ NEEDS = {  # what reads a key, or a table, whatever the method
     "policy.features": 'policy.kind = "linear"',
     "measure": 'world.kind = "sampled"',
     "proxy": "a method against proxies, or a proxy that labels",
+    **dict.fromkeys((f"proxy.{key}" for key in TRAINED_KEYS), 'a proxy that is trained, proxy.kind = "trained",'),
+    **dict.fromkeys((f"proxy.{key}" for key in ("kind", *PLANTED_KEYS)), 'a proxy, with proxy.kind = "planted",'),
+    **{
+        f"proxy.{key}": f'a proxy, with proxy.kind = "planted" and proxy.error = "{law.name}",'
+        for law in ERROR_LAWS.values()
+        for key in law.reads
+    },
     "proxy.combine": "a proxy, and proxy.members above 1",
     "proxy.uncertainty": 'a proxy, proxy.members above 1 and proxy.combine = "uncertainty_weighted"',
 }

@@ -118,7 +118,12 @@ class Handing:
         """The proxies that a job needs, as references of Ray. Raises StorageError."""
         if job.kind != "runs":
             return {}
-        names = {member.name for place in job.indices for member in members_of(self.context.runs[place])}
+        names = {
+            member.name
+            for place in job.indices
+            for member in members_of(self.context.runs[place])
+            if not member.planted
+        }
         for name in sorted(names - self.networks.keys()):
             self.networks[name] = self.ray.put(self.context.folder.network(name).read_bytes())
         return {name: self.networks[name] for name in sorted(names)}

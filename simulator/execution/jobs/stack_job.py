@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import pandas as pd
 import torch
@@ -14,6 +15,8 @@ from simulator.engine.recorder import Recorder, Tick
 from simulator.engine.snapshots import Saver
 from simulator.execution.jobs.retry import Job
 from simulator.execution.run_stack import proxies_for, run_stack
+from simulator.proxies.planted_facts import facts_of_planted
+from simulator.proxies.planting import list_answers, plant
 from simulator.proxies.reward_model import Member, members_needed, members_of
 from simulator.proxies.training import train_members
 from simulator.settings.computing import engine_of
@@ -133,14 +136,20 @@ def finish_stack(stack: Sequence[Run], world: World, context: WorkerContext, rec
 
 
 def finish_proxies(stack: Sequence[Member], world: World, context: WorkerContext, recorder: Recorder) -> None:
-    """Train one stack of proxies and leave them, and what is said of them, in the folder."""
+    """Train one stack of proxies and leave them, and what is said of them, in the folder; of planted ones the last."""
     began, folder, name = time.perf_counter(), context.folder, stack_name(stack)
+    sums: dict[Path, str] = {}
     with torch.no_grad():
-        trained = train_members(stack, world, recorder)
+        if stack[0].planted:
+            listed = list_answers(world)
+            rows = [facts_of_planted(member, plant(member, world, listed), world, listed) for member in stack]
+        else:
+            trained = train_members(stack, world, recorder)
+            rows = [facts for _, facts in trained]
+            networks = [folder.network(member.name) for member in stack]
+            sums |= {path: save_proxy(proxy, path) for path, (proxy, _) in zip(networks, trained, strict=True)}
     seconds = (time.perf_counter() - began) / len(stack)
-    networks = [folder.network(member.name) for member in stack]
-    sums = {path: save_proxy(proxy, path) for path, (proxy, _) in zip(networks, trained, strict=True)}
     part = folder.part(name, "proxies")
     also = {"wall_seconds": seconds} | {name: origin_columns(world)[name] for name in COLUMNS}
-    sums[part] = write_table(pd.DataFrame([facts | also for _, facts in trained]), part)
+    sums[part] = write_table(pd.DataFrame([row | also for row in rows]), part)
     write_checksums(folder.part_checksums(name), folder.path, sums)

@@ -95,6 +95,8 @@ def distribution_seconds(settings: Settings, laws: int) -> float:
 def proxy_seconds(member: Member, per_unit: np.ndarray) -> float:
     """How long one proxy takes, about."""
     settings, world, proxy = member.settings, member.settings.world, member.settings.proxy
+    if member.planted:
+        return distribution_seconds(settings, len(TEMPERATURES))
     cost = float(layer_cost(proxy_architecture(settings)) @ per_unit)
     pair = world.prompt_length + 2 * world.response_length
     unseen = min(proxy.steps + 1, CHECKPOINTS) * member.held_out * pair
