@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from simulator.api.policies import Policies
     from simulator.api.proxy import Proxy
     from simulator.api.reading import load_policies
-    from simulator.api.reward_models import best_of_n, train_proxy
+    from simulator.api.reward_models import best_of_n, planted_proxy, train_proxy
     from simulator.api.training import Training, train, training
     from simulator.api.world import World
     from simulator.common.atomic_files import StorageError
@@ -46,6 +46,7 @@ _HOME = {
     "best_of_n": "api.reward_models",
     "load_policies": "api.reading",
     "make_world": "api.make_world",
+    "planted_proxy": "api.reward_models",
     "run_sweep": "execution.run_sweep",
     "train": "api.training",
     "train_proxy": "api.reward_models",
@@ -69,6 +70,7 @@ __all__ = [
     "best_of_n",
     "load_policies",
     "make_world",
+    "planted_proxy",
     "run_sweep",
     "train",
     "train_proxy",

@@ -19,12 +19,14 @@ from simulator.worlds.protocol import World
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Proxy:
-    """A reward model, or an ensemble of them, that learned from labelled pairs; made by `train_proxy`."""
+    """A reward model, or an ensemble of them, that learned from labelled pairs, made by `train_proxy`; or gold with an
+    error, made by `planted_proxy`.
+    """
 
     settings: Settings = field(repr=False)
-    """Every setting that it was trained with."""
+    """Every setting that it was made with."""
     seed: int
-    """Of its parameters and batches."""
+    """Of its parameters and batches, or of its error."""
     facts: pd.DataFrame
     """What is known of each member, a row each: accuracy and loss on its pairs, on held-out ones, and against gold; the
     columns of `proxies.parquet`."""
@@ -34,8 +36,10 @@ class Proxy:
     """Its world as sweeps use it; no part of the public surface."""
 
     def __repr__(self) -> str:
-        """Its size, and what it learned from."""
+        """Its size, and what it learned from; of a planted one its error."""
         proxy = self.settings.proxy
+        if proxy.planted:
+            return f"Proxy(error={proxy.error!r}, noise={proxy.noise:g}, members={proxy.members}, seed={self.seed})"
         return (
             f"Proxy(width={proxy.width}, members={proxy.members}, pairs={self.settings.data.pairs}, seed={self.seed})"
         )
@@ -43,8 +47,8 @@ class Proxy:
     def score(self, prompts: Any, responses: Any) -> Tensor:
         """The score of responses [P, M, T] to prompts [P, L] of its world, float64 [P, M].
 
-        In deviations of gold under the reference: the scale on which differences predict labels best. Raises
-        ConfigError.
+        In deviations of gold under the reference: of trained ones on the scale on which differences predict labels
+        best. Raises ConfigError.
         """
         world, vocabulary = self.simulated, self.simulated.architecture.vocabulary
         length = world.prompts.shape[1]

@@ -1,4 +1,4 @@
-"""Proxies that are trained, and best-of-n against them."""
+"""Proxies that are trained or planted, and best-of-n against them."""
 
 from typing import Any
 
@@ -19,8 +19,10 @@ from simulator.methods.best_of_n import BestOfN
 from simulator.methods.method import Choices
 from simulator.networks.compute_mode import one_thread
 from simulator.preferences.pairs import Preferences, padded_preferences
+from simulator.proxies.planted_facts import facts_of_planted
+from simulator.proxies.planting import list_answers, plant
 from simulator.proxies.reward_model import ensemble_of, held_out
-from simulator.proxies.scores import Trained, make_proxy
+from simulator.proxies.scores import Trained, make_proxy, plant_proxy
 from simulator.proxies.training import train_members
 from simulator.settings.run import Run
 from simulator.settings.tables import Settings
@@ -82,6 +84,53 @@ def fit(world: World, pairs: Preferences, settings: Settings, seed: int) -> Prox
         seed=seed,
         facts=pd.DataFrame([facts for _, facts in learned]),
         ensemble=make_proxy(members, place.listing, combine=asked.combine, uncertainty=asked.uncertainty),
+        simulated=place,
+    )
+
+
+def planted_proxy(
+    world: World,
+    *,
+    error: str | None = None,
+    noise: float | None = None,
+    seed: int = 0,
+    degrees: float | None = None,
+    correlation: float | None = None,
+    growth: float | None = None,
+    members: int | None = None,
+    combine: str | None = None,
+    settings: dict[str, Any] | None = None,
+) -> Proxy:
+    """A proxy that is gold with an error of a known law, in gold's unit: nothing is trained.
+
+    error: "gaussian", "student" with `degrees` of freedom, "correlated" with gold by `correlation`, "thin", growing by
+    `growth` where the reference is thin, "length" or "blind_spot"; a module of simulator/planted/laws/ describes each.
+    noise: its deviation, in those of gold under the reference. members: independent errors; combine: "mean",
+    "worst_case" or "uncertainty_weighted". settings: any other key, such as {"proxy.uncertainty": 1.0}. None is what
+    the world's sweep says. The same error for a response wherever it is asked for. Raises ConfigError.
+    """
+    check_world(world)
+    stream = seed_of(seed)
+    check_no_world_keys(settings or {}, "planted_proxy")
+    named = {"kind": "planted", "error": error, "noise": noise, "members": members, "combine": combine}
+    named |= {"degrees": degrees, "correlation": correlation, "growth": growth}
+    changes = once({f"proxy.{key}": value for key, value in named.items()}, settings, "planted_proxy")
+    ours = changed(world.settings, changes, "planted_proxy")
+    try:
+        check_proxies(ours)
+    except ValueError as error_of_law:
+        raise ConfigError(str(error_of_law)) from None
+    place, asked = world.simulated, ours.proxy
+    with one_thread(), torch.no_grad():
+        listed = list_answers(place)
+        members_of_it = ensemble_of(ours, stream, {})
+        planted = [plant(member, place, listed) for member in members_of_it]
+        facts = [facts_of_planted(*pair, place, listed) for pair in zip(members_of_it, planted, strict=True)]
+    return Proxy(
+        settings=ours,
+        seed=stream,
+        facts=pd.DataFrame(facts),
+        ensemble=plant_proxy(planted, place.listing, combine=asked.combine, uncertainty=asked.uncertainty),
         simulated=place,
     )
 

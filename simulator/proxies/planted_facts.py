@@ -76,7 +76,7 @@ def facts_of_planted(member: Member, planted: Planted, world: World, listed: Lis
         "noise": proxy.noise,
         "seed": member.seed,
         "member": member.member,
-        **{name: getattr(proxy, name) for name in law.reads},
+        **{f"error_{name}": getattr(proxy, name) for name in law.reads},
         **planted.facts,
         **{axis_column(name): value for name, value in member.axes.items()},
         **dict.fromkeys(("pairs", *TRAINING), float("nan")),

@@ -18,12 +18,12 @@ LEAST, MOST = 0.01, 0.5
 
 
 def motifs_of(tokens: Array, size: int) -> Array:
-    """The number of the motif at each place of responses [n, K, T], [n, K, T - 1]; -1 past the end, and for repeats."""
-    first, second = tokens[..., :-1], tokens[..., 1:]
+    """The number of the motif at each place of responses [K, T], [K, T - 1]; -1 past the end, and for repeats."""
+    first, second = tokens[:, :-1], tokens[:, 1:]
     found = np.where((first >= 0) & (second >= 0), first.astype(np.int64) * size + second, -1)
-    for place in range(1, found.shape[2]):
-        again = (found[..., :place] == found[..., place : place + 1]).any(axis=2)
-        found[..., place] = np.where(again, -1, found[..., place])
+    for place in range(1, found.shape[1]):
+        again = (found[:, :place] == found[:, place : place + 1]).any(axis=1)
+        found[:, place] = np.where(again, -1, found[:, place])
     return found
 
 
@@ -32,7 +32,8 @@ def disliked(listed: Listed) -> tuple[Array, Array]:
     tokens, gold = listed.answers.tokens, listed.within(listed.answers.gold)
     size = int(tokens.max()) + 1
     share, variance, covariance = (np.zeros(size * size) for _ in range(3))
-    for found, law, score in zip(motifs_of(tokens, size), listed.law, gold, strict=True):
+    for said, law, score in zip(tokens, listed.law, gold, strict=True):
+        found = motifs_of(said, size)
         there = found >= 0
         weights = np.broadcast_to(law[:, None], found.shape)[there]
         p = np.bincount(found[there], weights=weights, minlength=size * size)
