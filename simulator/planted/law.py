@@ -15,6 +15,7 @@ import numpy as np
 
 Array = np.ndarray
 Parameters = Mapping[str, float]
+ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +46,13 @@ class Listed:
     def deviation(self, value: Array) -> float:
         """The standard deviation of a value [n, K] within prompts, under the reference."""
         return float(np.sqrt(self.covariance(value, value)))
+
+    def spread(self, value: Array) -> float:
+        """The deviation of a value [n, K] that something is to be divided by. Raises ValueError where it is 0."""
+        found = self.deviation(value)
+        if found <= ROUNDING * float(np.abs(value).max()):
+            raise ValueError("does not vary over the responses of the reference; take longer responses, or more tokens")
+        return found
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -78,10 +78,10 @@ def plant(member: Member, world: World, listed: Listed) -> Planted:
     key = int(random_stream(member.seed, "planted", proxy.error, member.member).integers(2**64, dtype=np.uint64))
     try:
         error = law.plant(listed, {name: getattr(proxy, name) for name in law.reads}, key)
+        raw = error.of(listed.answers)
+        scale = proxy.noise / (listed.spread(raw) if law.scaled else 1.0)
     except ValueError as wrong:
         raise ConfigError(f'proxy.error = "{proxy.error}": {wrong}') from None
-    raw = error.of(listed.answers)
-    scale = proxy.noise / listed.deviation(raw) if law.scaled else proxy.noise
 
     def score(asked: Tensor, responses: Tensor) -> Array:
         answers = answers_to(world, asked, responses)

@@ -21,7 +21,7 @@ from simulator.proxies.reward_model import held_out
 from simulator.settings.config_errors import assignments
 from simulator.settings.labels import is_intransitive
 from simulator.settings.run import Run
-from simulator.sweeps.stacking import cells, footprint_of
+from simulator.sweeps.stacking import cells, footprint_of, method_of
 from simulator.sweeps.sweep import Sweep
 from simulator.sweeps.unread_keys import unread_keys_of
 from simulator.worlds.protocol import World
@@ -139,6 +139,8 @@ def of_held_out(runs: Sequence[Run]) -> Iterator[str]:
 def uninformative_pairs(world: World, run: Run) -> str:
     """A sentence where half of the pairs of a run, or more, say nothing of gold; empty where fewer do."""
     data = run.settings.data
+    if run.settings.proxy.planted and method_of(run).card.against_proxy:  # nothing learns from pairs
+        return ""
     few = data.model_copy(update={"pairs": min(data.pairs, LOOKED_AT)})
     pairs = draw_labelled(world, few, 0) if data.file else world.candidates(data, 0, few.pairs, "pairs")
     gold = world.gold_of(pairs.prompt[None], pairs.responses[None])[0]

@@ -64,8 +64,8 @@ def test_length_is_counted(rng: np.random.Generator) -> None:
     said = [[token for token in row if token >= 0] for row in listed.answers.tokens[0].tolist()]
     assert planted("length", listed)[0].tolist() == [len(row) for row in said]
     whole = Answers(**{**vars(listed.answers), "tokens": np.zeros_like(listed.answers.tokens)})
-    with pytest.raises(ValueError, match="equally long"):
-        ERROR_LAWS["length"].plant(Listed(answers=whole, law=listed.law), {}, KEY)
+    with pytest.raises(ValueError, match="does not vary"):
+        listed.spread(ERROR_LAWS["length"].plant(listed, {}, KEY).of(whole))
 
 
 def has(tokens: list[int], motif: tuple[int, int]) -> bool:

@@ -16,7 +16,7 @@ def plant(listed: Listed, parameters: Parameters, key: int) -> PlantedError:
     drawn = normal(key, known.prompts, known.tokens)
     slope = listed.covariance(drawn, known.gold) / listed.covariance(known.gold, known.gold)
     gold_part = r / listed.deviation(known.gold)
-    own = math.sqrt(1 - r**2) / listed.deviation(drawn - slope * known.gold)
+    own = math.sqrt(1 - r**2) / listed.spread(drawn - slope * known.gold)
 
     def of(answers: Answers) -> Array:
         z = normal(key, answers.prompts, answers.tokens) - slope * answers.gold

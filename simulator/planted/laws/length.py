@@ -8,11 +8,8 @@ from simulator.planted.law import ErrorLaw, Listed, Parameters, PlantedError
 
 
 def plant(listed: Listed, parameters: Parameters, key: int) -> PlantedError:
-    """Lengths. Raises ValueError where all responses of the listing are equally long."""
-    error = PlantedError(of=lambda answers: (answers.tokens >= 0).sum(axis=2).astype(float))
-    if listed.deviation(error.of(listed.answers)) == 0:
-        raise ValueError("all responses of the reference are equally long here")
-    return error
+    """Lengths."""
+    return PlantedError(of=lambda answers: (answers.tokens >= 0).sum(axis=2).astype(float))
 
 
 def refuses(ends: bool, response_length: int) -> str:
