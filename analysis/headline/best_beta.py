@@ -10,9 +10,9 @@ import pandas as pd
 
 from analysis.headline.rise_and_fall import shown_loss
 from analysis.headline.statement import Number, Statement, brief, would_tell
+from analysis.records.checks import balanced
 from analysis.records.load import final_rows
 from analysis.records.names import listed, loss_label
-from analysis.statistics.balance import balanced
 from analysis.statistics.intervals import LEVEL, mean_of
 from analysis.statistics.power import seeds_to_differ
 

@@ -27,9 +27,8 @@ import numpy as np
 import pandas as pd
 
 from analysis.records.about import external_in_place, settings_of
-from analysis.records.checks import checked
+from analysis.records.checks import balanced, checked
 from analysis.records.load import further_axes, variants
-from analysis.statistics.balance import balanced
 from analysis.statistics.tradeoff_curves import POINTS, curves_at, points_of
 
 Array = np.ndarray

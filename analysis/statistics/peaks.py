@@ -24,9 +24,8 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from analysis.records.checks import checked
+from analysis.records.checks import balanced, checked
 from analysis.records.load import further_axes, trained_rows, without_diverged
-from analysis.statistics.balance import balanced
 from analysis.statistics.intervals import half_width, over_seeds, resamples, spread_of
 
 CURVE = ("method", "loss", "beta", "kappa")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from gold_rewards import KINDS
 from simulator.common.errors import ConfigError
 from simulator.common.identity import digest, leave_out
+from simulator.engine.computing import computing_of, engine_of
 from simulator.methods import METHODS
 from simulator.methods.method import Choices, Reads
 from simulator.native import library
@@ -18,7 +19,6 @@ from simulator.objectives import OBJECTIVES
 from simulator.objectives.objective import Objective
 from simulator.own_rewards.source import is_own_reward
 from simulator.proxies.reward_model import check_error, held_out
-from simulator.settings.computing import computing_of, engine_of
 from simulator.settings.config_errors import assignments
 from simulator.settings.relevant_keys import read_tables
 from simulator.settings.run import GridCell, Run

@@ -20,8 +20,8 @@ from analysis import (
     training_curves,
     variants,
 )
+from analysis.records.checks import balanced
 from analysis.records.load import oracle_rows
-from analysis.statistics.balance import balanced
 from simulator import run_sweep
 from tests.conftest import small_sweep
 from tests.helpers import synthetic_curves as planted

@@ -11,6 +11,7 @@ import torch
 from simulator.common.atomic_files import StorageError
 from simulator.common.errors import ConfigError
 from simulator.common.signals import interrupts_delayed
+from simulator.engine.computing import engine_of
 from simulator.engine.recorder import Recorder, Tick
 from simulator.engine.snapshots import Saver
 from simulator.execution.jobs.retry import Job
@@ -19,7 +20,6 @@ from simulator.proxies.planted_facts import facts_of_planted
 from simulator.proxies.planting import list_answers, plant
 from simulator.proxies.reward_model import Member, members_needed, members_of
 from simulator.proxies.training import train_members
-from simulator.settings.computing import engine_of
 from simulator.settings.relevant_keys import world_name
 from simulator.settings.run import Run
 from simulator.settings.tables import Settings

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from simulator.engine.checkpoints import Track, checkpoints_of, curve_rows, save_ledger
+from simulator.engine.computing import computing_of
 from simulator.engine.gradient_steps import advance, losses_on_pairs, start
 from simulator.engine.loop import train_and_measure
 from simulator.engine.problem import Schedule, TrainingProblem, TrainState, mark_diverged, state_from, state_tensors
@@ -27,7 +28,6 @@ from simulator.preferences.labelling import preferences, refresh
 from simulator.preferences.online import segments
 from simulator.preferences.pairs import Preferences
 from simulator.proxies.scores import Proxy, scorer_of
-from simulator.settings.computing import computing_of
 from simulator.settings.labels import has_ties
 from simulator.settings.run import Run, hyperparameters_of, objective_key, objective_of
 from simulator.settings.tables import Settings

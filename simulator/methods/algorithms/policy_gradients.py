@@ -14,6 +14,7 @@ from torch import Tensor
 
 from simulator.engine.batches import batch_order
 from simulator.engine.checkpoints import Track, checkpoints_of, curve_rows, save_ledger
+from simulator.engine.computing import computing_of
 from simulator.engine.gradient_steps import start
 from simulator.engine.loop import train_and_measure
 from simulator.engine.problem import Schedule, TrainState, state_from, state_tensors
@@ -24,7 +25,6 @@ from simulator.networks.compute_mode import Computing, computing
 from simulator.networks.optimizer import clipped_adam_step, learning_rate_factor
 from simulator.preferences.rollouts import draw_responses
 from simulator.proxies.scores import Proxy, scorer_of
-from simulator.settings.computing import computing_of
 from simulator.settings.run import Run
 from simulator.worlds.listing import Scorer
 from simulator.worlds.protocol import ListedWorld, World, as_listed
