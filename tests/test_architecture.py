@@ -22,6 +22,7 @@ ROOMS = {  # the folders of a package; each may import itself and those before i
             "user_code",
             "native",
             "networks",
+            "divergences",
             "measurement",
             "languages",
             "own_rewards",
@@ -38,6 +39,7 @@ ROOMS = {  # the folders of a package; each may import itself and those before i
 APART = {  # folders before a folder that it must not import all the same
     "native": {"user_code"},
     "networks": {"user_code"},
+    "divergences": {"networks", "native", "user_code"},
     "measurement": {"networks", "user_code"},
     "languages": {"measurement", "user_code"},
     "objectives": {"languages", "measurement"},

@@ -64,6 +64,11 @@ def ledger_name(part: str, value: str) -> str:
     return f"{PREFIX}{part}.{value}"
 
 
+def is_logratio(name: str) -> bool:
+    """Whether this is a mean log-ratio of the ledger, which is infinite where a policy never gives a response."""
+    return name.startswith(PREFIX) and name.endswith(".logratio")
+
+
 def without_ledger(measured: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """What was measured beside the ledger."""
     return {name: value for name, value in measured.items() if not name.startswith(PREFIX)}

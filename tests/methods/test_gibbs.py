@@ -8,7 +8,7 @@ import pytest
 
 import simulator as sim
 from simulator.engine.recorder import Recorder
-from simulator.methods.gibbs import METHOD
+from simulator.methods.gibbs import METHOD, Gibbs
 from simulator.proxies.scores import Trained, make_proxy
 from simulator.sweeps.grid import expand
 from tests.conftest import heard, small_sweep
@@ -28,6 +28,29 @@ def test_gibbs_climbs_its_proxy_and_nobody_has_more_of_it(tmp_path: Path) -> Non
     inside = best["kl"] < gibbs["kl"].max()
     assert inside.sum() > 4
     assert (best["proxy"][inside] <= at_most[inside] + 1e-3).all()
+
+
+def test_another_divergence_has_its_own_optima_and_less_gold_at_equal_kl(lab: sim.World) -> None:
+    """Against gold itself KL's optima are the most gold at their KL; those of χ² cost less χ² than these."""
+    here = lab.simulated
+    perfect = Trained(architecture=here.architecture, parameters=here.reference, scores=here.listing.gold)
+    proxy = make_proxy([perfect], here.listing, combine="mean", uncertainty=0.0)
+    axes = {"method": "gibbs", "seeds": 1, "gibbs.divergence": ["kl", "chi2", "alpha"]}
+    with heard():
+        runs = expand(small_sweep(sweep=axes))
+    for run in runs:
+        rows = METHOD.run([run], here, [proxy], Recorder())
+        name = run.settings.of(Gibbs).divergence
+        assert set(rows["gibbs_divergence"]) == {name}
+        assert set(rows["status"]) == {"ok"}
+        assert len(rows) == 97
+        assert rows["gold"].is_monotonic_increasing
+        assert (rows["gold"] <= lab.oracle(rows["kl"]) + 1e-5).all()
+        assert ("mu_squared" in rows) == (name != "chi2")
+        middle = rows["kl"].between(0.3, 1.0)
+        gap = (lab.oracle(rows["kl"]) - rows["gold"])[middle].to_numpy()
+        assert (gap.max() > 1e-3) == (name != "kl")
+        assert rows["kl"].iloc[0] < 0.01 < 1 < rows["kl"].iloc[-1]
 
 
 def test_a_gold_reward_as_proxy_of_itself_is_the_oracle(lab: sim.World) -> None:

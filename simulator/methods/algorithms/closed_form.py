@@ -1,5 +1,6 @@
-"""Policies against a proxy that need no training: best-of-n, and the Gibbs policies. Shapes: Q policies of each run,
-R runs, P prompts, G responses to each.
+"""Policies against a proxy that need no training: best-of-n, and the best under a divergence.
+
+Shapes: Q policies of each run, R runs, P prompts, G responses to each.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,11 +12,14 @@ import torch
 from torch import Tensor
 
 from simulator.common.signals import stop_if_requested
+from simulator.divergences import Divergence
+from simulator.divergences.optimum import optimum
 from simulator.engine.checkpoints import curve_rows, save_ledger
 from simulator.engine.recorder import Recorder
 from simulator.measurement.best_of_n import kl_bound, log_best_of_n
 from simulator.measurement.gibbs import gibbs
 from simulator.measurement.ladder import TEMPERATURES
+from simulator.measurement.ledger import is_logratio
 from simulator.methods.algorithms.best_of_n_sampled import best_of_pool
 from simulator.proxies.scores import Proxy, scorer_of
 from simulator.settings.run import Run
@@ -25,6 +29,13 @@ from simulator.worlds.sampled import SampledWorld
 
 Array = np.ndarray
 ClosedForm = Callable[[Tensor, Tensor, Tensor], Tensor]
+
+LOWEST = -1e4  # nats; stands for the logarithm of 0
+INFINITE = (
+    "mu_squared",
+    "mu_squared_suppressed",
+    "forward_kl",
+)  # columns that are so where a policy never gives a response
 
 
 def measure_closed_form(
@@ -71,12 +82,25 @@ def best_of_n_rows(
     return curve_rows(runs, rungs, measured, np.full(len(runs), -1), kl_source=source)
 
 
-def gibbs_rows(runs: Sequence[Run], world: World, proxies: Sequence[Proxy], recorder: Recorder) -> pd.DataFrame:
-    """The records of the Gibbs policies of each run's proxy, from a large tau to a small one."""
+def gibbs_rows(
+    runs: Sequence[Run], world: World, proxies: Sequence[Proxy], recorder: Recorder, divergence: Divergence
+) -> pd.DataFrame:
+    """The records of the best policies against each run's proxy under a divergence, from a large tau to a small one."""
     scorer = scorer_of(world, proxies)
-    measured = measure_closed_form(runs, as_listed(world), scorer, gibbs, TEMPERATURES.tolist())
-    measured["tau"] = repeated(TEMPERATURES, runs)
+    strengths = TEMPERATURES if divergence.name == "kl" else np.geomspace(*divergence.strengths, len(TEMPERATURES))
+    measured = measure_closed_form(runs, as_listed(world), scorer, law_of(divergence), strengths.tolist())
+    if divergence.reaches_zero:
+        measured = {name: values for name, values in measured.items() if name not in INFINITE}
+        measured |= {name: np.full_like(values, np.nan) for name, values in measured.items() if is_logratio(name)}
+    measured["tau"] = repeated(strengths, runs)
     recorder.progress(1)
-    steps = list(range(1, len(TEMPERATURES) + 1))
+    steps = list(range(1, len(strengths) + 1))
     save_ledger(runs, steps, measured, recorder.save_table)
     return curve_rows(runs, steps, measured, np.full(len(runs), -1), kl_source=world.kl_source)
+
+
+def law_of(divergence: Divergence) -> ClosedForm:
+    """The best policies under a divergence: log pi, finite where pi is 0."""
+    if divergence.name == "kl":
+        return gibbs
+    return lambda reference, scores, strength: optimum(divergence, reference, scores, strength).clamp(min=LOWEST)
