@@ -118,6 +118,7 @@ def train(
     batch: int | None = None,
     learning_rate: float | None = None,
     checkpoints: int | None = None,
+    divergence: str | None = None,
     proxy: Proxy | None = None,
     settings: Mapping[str, Any] | None = None,
 ) -> Policies:
@@ -129,7 +130,8 @@ def train(
     rho, or one of several of chosen, rejected, beta, … (docs/howto/own_loss.md); or a list of them. beta: strength of
     the loss for "gpo", a number or several. penalty: of KL for "rl", in deviations of gold to a nat. seed: of the order
     of batches, and of what is drawn in RL; a number or several. steps, batch, learning_rate, checkpoints: keys of
-    `[train]` of a sweep file; None is what the world's sweep says. proxy: labels online pairs, or gives the rewards
+    `[train]` of a sweep file; None is what the world's sweep says. divergence: whose link margins are differences of,
+    such as "chi2_kl"; one of those of `train.divergence`. proxy: labels online pairs, or gives the rewards
     that an objective reads, where settings say "proxy". settings: any other key, such as {"online.refresh": 50}.
 
     There is a policy for each loss, value of beta and seed, in that order. All train as one stack, in memory at once.
@@ -148,6 +150,7 @@ def train(
         batch=batch,
         learning_rate=learning_rate,
         checkpoints=checkpoints,
+        divergence=divergence,
         proxy=proxy,
         settings=settings,
     )
@@ -169,6 +172,7 @@ def training(
     batch: int | None = None,
     learning_rate: float | None = None,
     checkpoints: int | None = None,
+    divergence: str | None = None,
     proxy: Proxy | None = None,
     settings: Mapping[str, Any] | None = None,
 ) -> Training:
@@ -178,7 +182,13 @@ def training(
     `curves.parquet`. Nothing is trained before the first is asked for; `break` stops. `.policies` and `.curves` are
     what there is so far. Raises ConfigError.
     """
-    named = {"steps": steps, "batch": batch, "learning_rate": learning_rate, "checkpoints": checkpoints}
+    named = {
+        "steps": steps,
+        "batch": batch,
+        "learning_rate": learning_rate,
+        "checkpoints": checkpoints,
+        "divergence": divergence,
+    }
     check_no_world_keys(settings or {}, "train")
     changes = once({f"train.{key}": value for key, value in named.items()}, settings, "train")
     check_world(world)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from simulator.methods.method import Card, Choices, Footprint, Keys, Method, Reads, Strength, proxy_keys
 from simulator.objectives import OBJECTIVES
+from simulator.objectives.linked import check_link
 from simulator.settings.labels import FLIPPED, LABELS, has_ties, is_intransitive, labels_per_row
 from simulator.settings.run import Cell, Run, hyperparameters_of, objective_of, responses_compared
 from simulator.settings.world_spec import WORLD_TABLES
@@ -52,6 +53,7 @@ def reads(cell: Cell) -> Reads:
     check_batches(cell)
     check_class(cell)
     check_population(cell)
+    check_link(objective_of(cell), cell.settings.train.divergence)
     if cell.settings.data.file and objective_of(cell).ranked:
         raise ValueError(
             f'loss "{objective_of(cell).name}" ranks several responses to a prompt, and data.file has pairs; take '
@@ -67,7 +69,7 @@ def reads(cell: Cell) -> Reads:
         per_row=per_row(cell),
         proxies=by_proxy(cell),
         always_report=(
-            *("online.refresh", "policy.kind", "data.population"),
+            *("online.refresh", "policy.kind", "data.population", "train.divergence"),
             *(("proxy.kind",) if by_proxy(cell) else ()),
         ),
     )
@@ -215,6 +217,8 @@ METHOD = Method(
     read_where={
         "train": "",
         "train.batch": "",
+        "train.divergence": "",
+        "train.alpha": 'and train.divergence = "alpha"',
         "data.pool": 'with data.labeller = "proxy"',
         "data.labeller": "",
         "online": "and online.refresh from 1 to below train.steps",

@@ -74,7 +74,7 @@ def reads(cell: Cell) -> Reads:
     algorithm = cell.settings.of(Rl).algorithm
     if algorithm == "exact":
         needs_listing('rl.algorithm = "exact"', cell.settings)
-    ignores = {"rl": IGNORES[algorithm], "train": ("batch",)}
+    ignores = {"rl": IGNORES[algorithm], "train": ("batch", "divergence", "alpha")}
     return reads_proxies(
         cell,
         "train",

@@ -54,6 +54,7 @@ class Pairs:
     mismatched: Tensor | None = None  # log-ratios of responses to another pair's prompt, no gradient, [r, K, N]
     online: bool = False  # whether pairs are drawn from the policy as it trains
     weights: Tensor | None = None  # of each pair in a mean over them, [r, count]; all alike where there are none
+    link: Callable[[Tensor], Tensor] | None = None  # φ of log-ratios, where it is not that of KL; see linked.py
 
     def mean(self, values: Tensor) -> Tensor:
         """The mean over pairs, [r], of values [r, N], with their weights."""
@@ -89,9 +90,15 @@ class Pairs:
         return self.ratios[:, -1]
 
     @property
+    def linked(self) -> Tensor:
+        """The link of the divergence: s, or φ as a function of s, [r, K, N]."""
+        return self.ratios if self.link is None else self.link(self.ratios)
+
+    @property
     def z(self) -> Tensor:
-        """beta times the margin rho, [r, N]."""
-        return self.beta * (self.chosen - self.rejected)
+        """beta times the margin, [r, N]: rho, or the difference of two links."""
+        linked = self.linked
+        return self.beta * (linked[:, 0] - linked[:, -1])
 
     @property
     def per_token(self) -> Tensor:
@@ -183,6 +190,7 @@ class Objective:
     formula: str  # one line for people
     f: Callable[..., Tensor] | None = None  # the loss as a function of z and its parameters, where it is one
     has_beta: bool = True  # whether beta means anything to it
+    of_differences: bool = False  # whether it sees policies by differences of `linked` alone, without being such an f
     table: str = ""  # which of [objective.…] has its parameters
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
     scored: bool = False  # whether it reads `scores` of Pairs
@@ -205,6 +213,11 @@ class Objective:
         """What f does around z = 0 at these parameters, None where there is no f."""
         f = self.f
         return None if f is None else local_shape(lambda z: f(z, **own))
+
+    @property
+    def takes_links(self) -> bool:
+        """Whether another divergence than KL can stand in it; see linked.py."""
+        return self.f is not None or self.of_differences
 
     def kappa(self, own: Hyperparameters) -> float | None:
         """kappa at these parameters, None where there is no f, or f starts by pushing margins down."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from gold_rewards import KINDS
 from simulator.common.identity import digest, leave_out
+from simulator.divergences import DIVERGENCES
 from simulator.own_rewards.source import is_own_reward
 from simulator.settings.labels import unread_labels
 from simulator.settings.tables import Settings
@@ -34,6 +35,8 @@ def unread_keys(settings: Settings) -> Mapping[str, Sequence[str]]:
             *(("engine",) if settings.train.engine == "auto" else ()),
             *(("batch",) if data.population else ()),
             *(("engine", "precision", "compile") if settings.policy.kind != "transformer" else ()),
+            *(("divergence",) if settings.train.divergence == "kl" else ()),
+            *(() if DIVERGENCES[settings.train.divergence].at else ("alpha",)),
         ),
         "policy": policy_keys(settings.policy),
         "measure": ("prompts", "samples", "baseline", "pairs") if listed else (),

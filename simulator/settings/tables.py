@@ -12,6 +12,8 @@ from pydantic import (
 )
 
 from gold_rewards import KINDS, FlipToward, Labels
+from simulator.divergences import DIVERGENCES
+from simulator.divergences.alpha import LEAST, MOST, USUAL
 from simulator.networks.compute_mode import Compile, Engine, Precision
 from simulator.own_rewards.source import CodeSource
 from simulator.settings.labels import check_labels
@@ -121,6 +123,11 @@ class Train(Table):
     """What computes passes: "native", the compiled engine; "torch"; "auto": the first where it is there and applies."""
     compile: Compile = "auto"
     """Whether passes are compiled: "always" or "never"; "auto" compiles runs of 50,000 steps and more, on a CPU."""
+    divergence: Annotated[str, AfterValidator(one_of(DIVERGENCES)), choice(DIVERGENCES)] = "kl"
+    """Whose link φ margins are differences of: z = β (φ(u_w) − φ(u_l)), u = π/π_ref, in losses f(z) and RPO; "kl" has
+    log u. κ is that of f; at the reference β counts twice with "chi2_kl", and half with "jensen_shannon"."""
+    alpha: Annotated[float, Field(ge=LEAST, le=MOST)] = USUAL
+    """α of "alpha": from KL(π ‖ π_ref) near 0 to KL(π_ref ‖ π) near 1."""
 
     @model_validator(mode="after")
     def _warms_up(self) -> Self:

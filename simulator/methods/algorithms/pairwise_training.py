@@ -11,6 +11,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from simulator.divergences import divergence_of
 from simulator.engine.checkpoints import Track, checkpoints_of, curve_rows, save_ledger
 from simulator.engine.computing import computing_of
 from simulator.engine.gradient_steps import advance, losses_on_pairs, start
@@ -22,6 +23,7 @@ from simulator.measurement.exact import Columns, measure_pairs
 from simulator.methods.algorithms.final_tables import finite, margin_rows, save_summary
 from simulator.networks.compute_mode import computing
 from simulator.networks.packing import packing
+from simulator.objectives.linked import linked
 from simulator.objectives.objective import UnderReference
 from simulator.objectives.stacked_losses import ObjectiveSlice
 from simulator.preferences.labelling import preferences, refresh
@@ -45,7 +47,9 @@ def parts_of(runs: Sequence[Run], device: torch.device) -> tuple[ObjectiveSlice,
             if isinstance(value, float):
                 values = [hyperparameters_of(run)[name] for run in some]
                 numbers[name] = torch.tensor(values, dtype=torch.float32, device=device).unsqueeze(1)
-        parts.append(ObjectiveSlice(objective=objective_of(some[0]), rows=len(some), hyperparameters=numbers))
+        train = some[0].settings.train
+        objective = linked(objective_of(some[0]), divergence_of(train.divergence, train.alpha))
+        parts.append(ObjectiveSlice(objective=objective, rows=len(some), hyperparameters=numbers))
     return tuple(parts)
 
 

@@ -68,7 +68,7 @@ def rpo_loo(pairs: Pairs) -> Tensor:
 
     Of two responses it is half of `rpo_squared`. Prompts have K responses from the behaviour policy, and no labels.
     """
-    error = pairs.beta.unsqueeze(2) * pairs.ratios - pairs.hyperparameters["eta"].unsqueeze(2) * pairs.rewards
+    error = pairs.beta.unsqueeze(2) * pairs.linked - pairs.hyperparameters["eta"].unsqueeze(2) * pairs.rewards
     count = error.shape[1]
     left = (error - error.mean(dim=1, keepdim=True)) * (count / (count - 1))
     return left.square().sum(dim=1) / (2 * count)
@@ -82,6 +82,7 @@ OBJECTIVES = named(
             table="rpo",
             parameters=PARAMETERS | MANY,
             scored=True,
+            of_differences=True,
             ignores=lambda own: ("responses",),
         )
         for loss, convention in (
@@ -90,5 +91,5 @@ OBJECTIVES = named(
             (rpo_forward, Convention()),
         )
     ),
-    of_pairs(rpo_loo, table="rpo", parameters=PARAMETERS | MANY, scored=True, ranked="responses"),
+    of_pairs(rpo_loo, table="rpo", parameters=PARAMETERS | MANY, scored=True, of_differences=True, ranked="responses"),
 )
