@@ -6,6 +6,7 @@ A sweep file has one table for each part of the experiment. Every key is optiona
 from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 
 from pydantic import (
+    AfterValidator,
     Field,
     PrivateAttr,
     model_validator,
@@ -25,6 +26,8 @@ from simulator.settings.table import (
     Positive,
     Share,
     Table,
+    choice,
+    one_of,
 )
 from simulator.settings.toml import flatten
 from simulator.settings.world_spec import WORLD_TABLES, Gold, Measure, Policy, Reference, World, WorldSpec
