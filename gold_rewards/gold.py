@@ -1,11 +1,11 @@
-"""Gold: content plus weighted fluency, in standard deviations under the reference.
+"""Gold: content plus weighted fluency and length, in standard deviations under the reference.
 
 Shapes: P prompts, G responses to each, N texts, L prompt length, T response length, n prompts of a sample of the
 reference and b responses to each.
 
-For content c and fluency f with deviations d_c and d_f, and weight w,
+For content c, fluency f and the number of tokens l with deviations d_c, d_f and d_l, and weights w and b,
 
-    gold = (c / d_c + w f / d_f) / d - its mean at the prompt,
+    gold = (c / d_c + w f / d_f + b l / d_l) / d - its mean at the prompt,
 
 where d is the deviation of the sum. Means and deviations are those under the reference: exact where every response is
 listed, or those of a sample of it.
@@ -37,13 +37,30 @@ def keys_of(texts: Array) -> Array:
     return rows.view(np.dtype((np.void, rows.itemsize * rows.shape[1])))[:, 0]
 
 
-def gold_over_all(content: Array, fluency: Array, law: Array, *, weight: float) -> tuple[Array, Array, dict[str, Any]]:
+def lengths_of(responses: Array) -> Array:
+    """Tokens of responses [N, T], which are -1 behind an end, [N]."""
+    return (responses >= 0).sum(axis=1)
+
+
+def gold_over_all(
+    content: Array,
+    fluency: Array,
+    law: Array,
+    *,
+    weight: float,
+    lengths: Array | None = None,
+    length_weight: float = 0.0,
+) -> tuple[Array, Array, dict[str, Any]]:
     """Gold [P, G] of every response, what fluency gives of it [P, G], and the facts of its scale, from content and
-    fluency [P, G] and the reference's law [P, G]. Raises ValueError where gold has no scale.
+    fluency [P, G], lengths [G] and the reference's law [P, G]. Raises ValueError where gold has no scale.
     """
     content_scale, fluency_scale = scale_under(law, content), scale_under(law, fluency)
     weighted = weight * fluency_scale.apply(fluency)
-    total = content_scale.apply(content) + weighted
+    total, facts = content_scale.apply(content) + weighted, {}
+    if length_weight and lengths is not None:
+        length_scale = scale_under(law, np.broadcast_to(lengths, law.shape).astype(float))
+        total = total + length_weight * length_scale.apply(np.broadcast_to(lengths, law.shape))
+        facts = {"gold_length_deviation": length_scale.deviation}
     total_scale = scale_under(law, total)
     scores = total_scale.apply(total)
     return (
@@ -52,6 +69,7 @@ def gold_over_all(content: Array, fluency: Array, law: Array, *, weight: float) 
         {
             "gold_content_deviation": content_scale.deviation,
             "gold_fluency_deviation": fluency_scale.deviation,
+            **facts,
             "gold_deviation": total_scale.deviation,
             "gold_best": float(scores.max(axis=1).mean()),
         },
@@ -60,7 +78,7 @@ def gold_over_all(content: Array, fluency: Array, law: Array, *, weight: float) 
 
 @dataclass(frozen=True, kw_only=True)
 class Gold:
-    """Gold of any response but for the mean of its prompt: content plus weighted fluency, over `deviation`."""
+    """Gold of any response but for the mean of its prompt: content, weighted fluency and length, over `deviation`."""
 
     content: GoldReward
     fluency: Callable[[Array, Array], Array]
@@ -68,9 +86,12 @@ class Gold:
     fluency_deviation: float
     fluency_weight: float
     deviation: float
+    length_weight: float = 0.0
+    length_deviation: float = 1.0
 
     def score_parts(self, prompts: Array, responses: Array) -> Array:
-        """What content and fluency give to the score of responses [N, T] to prompts [N, L], [2, N].
+        """What content and fluency give to the score of responses [N, T] to prompts [N, L], [2, N]; and their length,
+        [3, N], where it has a weight.
 
         Policies that are drawn from with the same noise often say the same, which is judged once.
         """
@@ -81,11 +102,16 @@ class Gold:
         content = np.concatenate([self.content(asked[rows], answers[rows]) for rows in some])
         fluency = np.concatenate([self.fluency(asked[rows], answers[rows]) for rows in some])
         weighted = self.fluency_weight * fluency / self.fluency_deviation
-        return (np.stack([content / self.content_deviation, weighted]) / self.deviation)[:, place.reshape(-1)]
+        parts = [content / self.content_deviation, weighted]
+        if self.length_weight:
+            parts.append(self.length_weight * lengths_of(answers) / self.length_deviation)
+        return (np.stack(parts) / self.deviation)[:, place.reshape(-1)]
 
     def facts(self) -> dict[str, Any]:
         """Those of its scale."""
+        of_length = {"gold_length_deviation": self.length_deviation} if self.length_weight else {}
         return {
+            **of_length,
             "gold_content_deviation": self.content_deviation,
             "gold_fluency_deviation": self.fluency_deviation,
             "gold_deviation": self.deviation,
@@ -99,6 +125,7 @@ def gold_from_sample(
     shape: tuple[int, int],
     *,
     weight: float,
+    length_weight: float = 0.0,
 ) -> Gold:
     """Gold on the scale of a sample of the reference: prompts [N, L] and responses [N, T], N = n b of `shape` (n, b).
 
@@ -112,6 +139,8 @@ def gold_from_sample(
         fluency_deviation=deviations[1],
         fluency_weight=weight,
         deviation=1.0,
+        length_weight=length_weight,
+        length_deviation=scale_of_samples(lengths_of(texts[1]).reshape(shape)).deviation if length_weight else 1.0,
     )
     whole = gold.score_parts(*texts).sum(axis=0).reshape(shape)
     return replace(gold, deviation=scale_of_samples(whole).deviation)

@@ -32,6 +32,7 @@ from analysis.records.load import further_axes, variants
 from analysis.statistics.tradeoff_curves import POINTS, curves_at, points_of
 
 Array = np.ndarray
+VALUES = ("gold", "gold_equal_length", "fluency", "proxy")  # of which the reference has 0
 
 
 def check_above_zero(**values: float | None) -> None:
@@ -131,10 +132,29 @@ def complete_betas(points: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
     return points[replicate.isin(kept.index) & points["beta"].isin(kept.columns)]
 
 
+def in_place_of_gold(curves: pd.DataFrame, value: str) -> pd.DataFrame:
+    """The curves with another column, of which the reference has 0 too, as their gold; rows that have none are left
+    out. Raises ValueError.
+    """
+    if value == "gold":
+        return curves
+    if value not in VALUES:
+        raise ValueError(f"value = {value!r}: must be one of {', '.join(VALUES)}")
+    if value not in curves or curves[value].isna().all():
+        raise ValueError(
+            f'value = "{value}": the curves have none; gold_equal_length is known where responses are listed '
+            "and may end early"
+        )
+    error = curves.get(f"{value}_se", 0.0)
+    there = curves[value].notna() | (curves["status"] == "diverged")
+    return curves.assign(gold=curves[value], gold_se=error)[there]
+
+
 def frontier(
     curves: pd.DataFrame,
     by: Names = "loss",
     *,
+    value: str = "gold",
     along: str = "beta",
     pool: Names = (),
     rng: np.random.Generator | None = None,
@@ -147,19 +167,21 @@ def frontier(
     are NaN where there is only one draw of seeds. `curves` is what `load` returns; runs that diverged are left out, and
     across beta so is a beta that not every seed has a point at, so that all `seeds` enter at every KL. Losses are told
     apart by the settings that only some of them have, as `variants` does. along: "beta", or "training", where each beta
-    has a curve of its own and a column. rng: for the bootstrap, the same numbers every time unless given. Raises
-    ValueError for what is no setting, and ResultsError for rows that cannot belong together.
+    has a curve of its own and a column. value: the column that is drawn in gold's place, and named in its place:
+    "gold_equal_length" for gold at the reference's lengths, "fluency" or "proxy". rng: for the bootstrap, the same
+    numbers every time unless given. Raises ValueError for what is no setting, and ResultsError for rows that cannot
+    belong together.
     """
-    families = families_of(curves, by, along, pool)
+    families = families_of(in_place_of_gold(curves, value), by, along, pool)
     apart, names = list(families.distinguishing), ["kl", "gold", "low", "high", "replicates", "seeds"]
     tables = []
     farthest = max((float(points["kl"].max()) for _, points in families.each), default=0.0)
-    for value, points in families.each:
+    for family, points in families.each:
         found = curves_at(points, apart, np.linspace(0.0, farthest, POINTS))
         low, high = found.band(rng)
-        columns: dict[str, Any] = dict(zip(apart, value, strict=True))
+        columns: dict[str, Any] = dict(zip(apart, family, strict=True))
         columns |= {"kl": found.kl, "gold": found.mean, "low": low, "high": high}
         tables.append(pd.DataFrame(columns | {"replicates": len(found.points), "seeds": len(found.draws)}))
     pooled = {"pooled": families.pooled} if families.pooled else {}
     table = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=[*apart, *names])
-    return table[[*apart, *names]].assign(**pooled)
+    return table[[*apart, *names]].rename(columns={"gold": value}).assign(**pooled)

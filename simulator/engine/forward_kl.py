@@ -19,7 +19,7 @@ from simulator.engine.gradient_steps import PAIRS_READ
 from simulator.measurement.probability_mass import checked_mass
 from simulator.networks.architecture import Architecture
 from simulator.networks.packing import packing
-from simulator.networks.prefix_tree import leaf_log_probs, node_log_probs
+from simulator.networks.prefix_tree import ResponseList, node_log_probs
 from simulator.networks.transformer import sequence_log_probs
 
 ORDER = -1  # the round whose batches are prompts; those of pairs count from 0
@@ -80,14 +80,16 @@ class ExactUnderReference:
         return self
 
 
-def exact_under_reference(architecture: Architecture, prompts: Tensor, nodes: Tensor) -> ExactUnderReference:
+def exact_under_reference(
+    architecture: Architecture, prompts: Tensor, nodes: Tensor, listed: ResponseList
+) -> ExactUnderReference:
     """The exact expectation, for log pi_ref at the inner nodes, float64 [P, M, V]."""
-    log_law = leaf_log_probs(nodes.unsqueeze(0), architecture.vocabulary)[0]
+    log_law, weights = listed.log_probs(nodes.unsqueeze(0))[0], node_weights(nodes)
     return ExactUnderReference(
         architecture=architecture,
         prompts=prompts,
         length=architecture.context - prompts.shape[1] + 1,
-        weights=node_weights(nodes),
+        weights=weights if listed.open is None else weights * listed.open.unsqueeze(-1),
         log_reference=(checked_mass(log_law.exp(), "the reference") * log_law).sum(dim=1),
     )
 

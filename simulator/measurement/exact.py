@@ -38,10 +38,11 @@ TIE_NATS = 1e-5  # nats; margins below it are rounding errors of the network
 
 @dataclass(frozen=True, kw_only=True)
 class ReferenceLaw:
-    """What policies are measured against; float64 tensors [P, G], for responses of `length` tokens.
+    """What policies are measured against; float64 tensors [P, G], for responses of `length` tokens at most.
 
     reference: log pi_ref. gold: standardized. fluency: what it gives of gold. gold_rank: probability that a response of
-    the reference has less gold, plus half the probability that it has as much.
+    the reference has less gold, plus half the probability that it has as much. lengths [G]: tokens of each response,
+    where they are not all of `length`.
     """
 
     reference: Tensor
@@ -49,6 +50,7 @@ class ReferenceLaw:
     fluency: Tensor
     gold_rank: Tensor
     length: int
+    lengths: Tensor | None = None
 
     @cached_property
     def probability(self) -> Tensor:
@@ -62,7 +64,7 @@ class ReferenceLaw:
 
     def to(self, device: torch.device) -> "ReferenceLaw":
         """The same tensors on `device`."""
-        names = ("reference", "gold", "fluency", "gold_rank")
+        names = ("reference", "gold", "fluency", "gold_rank", *(() if self.lengths is None else ("lengths",)))
         return replace(self, **{name: getattr(self, name).to(device) for name in names})
 
 
@@ -99,7 +101,12 @@ def measure_distribution(
     sums = sums_over_responses(log_probs, reference_law.reference, reference, behaviour, reference_law.tables, parts)
     check_mass(sums.mass, "a policy")
     law = PolicyDistribution(
-        log_probs=log_probs, log_reference=reference_law.reference, sums=sums, length=reference_law.length
+        log_probs=log_probs,
+        log_reference=reference_law.reference,
+        gold=reference_law.gold,
+        sums=sums,
+        length=reference_law.length,
+        lengths=reference_law.lengths,
     )
     expected = {
         "k1": lambda: sums.kl,
@@ -119,7 +126,7 @@ def measure_distribution(
         ),
         "win_rate": win_rate,
         "mu_squared": sums.behaviour_variance.mean(dim=-1),
-        **{name: quantity.exact(law) for name, quantity in QUANTITIES.items()},
+        **{name: value for name, one in QUANTITIES.items() if (value := one.exact(law)) is not None},
         **{f"kl_{name}": expected[name]().mean(dim=-1) for name in kl_estimators},
         **({} if sums.parts is None else ledger(sums.parts)),
     }

@@ -19,8 +19,10 @@ class PolicyDistribution:
 
     log_probs: Tensor  # log pi, [R, P, G]
     log_reference: Tensor  # log pi_ref, [P, G]
+    gold: Tensor  # standardized, [P, G]
     sums: Sums  # expectations that are there already
-    length: int  # tokens of a response
+    length: int  # tokens of a response, at most
+    lengths: Tensor | None = None  # tokens of each, [G], where they are not all of `length`
 
     @cached_property
     def probability(self) -> Tensor:
@@ -41,11 +43,12 @@ class PolicyDistribution:
 class Quantity:
     """A measured column.
 
-    exact(law): its value [R]. drawn(draws): its value [R, n, m] for each drawn response, whose mean has a standard
-    error; draws: sums along the response, of kl, entropy, ratio (log pi - log pi_ref of what was said) and length. None
-    where it cannot be estimated so; the column is then empty in sampled worlds.
+    exact(law): its value [R]; None, and no column, in a world that has no such thing. drawn(draws): its value [R, n, m]
+    for each drawn response, whose mean has a standard error; draws: sums along the response, of kl, entropy, ratio (log
+    pi - log pi_ref of what was said) and length. None where it cannot be estimated so; the column is then empty in
+    sampled worlds.
     """
 
     column: Column
-    exact: Callable[[PolicyDistribution], Tensor]
+    exact: Callable[[PolicyDistribution], Tensor | None]
     drawn: Callable[[Mapping[str, Tensor]], Tensor] | None = None

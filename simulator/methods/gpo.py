@@ -162,7 +162,7 @@ def footprint(cell: Cell) -> Footprint:
     world, pairs, count = settings.world, most_pairs(cell), responses_compared(cell)
     batch, behind = min(settings.train.batch, pairs), count
     if settings.data.population:  # each response is read once, and not in every pair
-        batch, behind = world.prompts * world.vocabulary**world.response_length, 1
+        batch, behind = world.prompts * world.responses, 1
     tokens = batch * (world.prompt_length + behind * (world.response_length - 1))
     calibrated = calibrated_tokens(cell)
     return Footprint(

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from simulator.networks import fused
 from simulator.networks.architecture import Architecture
-from simulator.networks.packing import packing
+from simulator.networks.packing import packing, whole_packing
 from simulator.networks.sampling import Noise, SampleBlocks, gumbel_noise, sample
-from simulator.networks.transformer import packed_logits, token_log_probs
+from simulator.networks.transformer import packed_logits, sequence_scores, token_log_probs
 
 LARGEST_LOG_RATIO = 30.0
 PACKED = 4  # responses that torch reads behind one prompt; more are read one by one
@@ -54,6 +54,24 @@ def response_log_probs(parameters: Tensor, architecture: Architecture, prompts: 
         log_probs = token_log_probs(parameters, architecture, packed, prompts[:, some], responses[:, some])
         found[:, some] = log_probs.double().sum(dim=-1)
     return found
+
+
+def whole_scores(parameters: Tensor, architecture: Architecture, prompts: Tensor, responses: Tensor) -> Tensor:
+    """What networks of one output with `parameters` [M, D] say of responses [n, b, T] to prompts [n, L], float64
+    [M, n, b]; one network after another, whatever others there are.
+    """
+    count, length = responses.shape[1:]
+    packed = whole_packing(prompt_length=prompts.shape[1], response_length=length, responses=1, device=prompts.device)
+    asked, texts = prompts.repeat_interleave(count, dim=0), responses.flatten(0, 1).unsqueeze(1)
+    found = torch.empty((len(parameters), len(asked)), dtype=torch.float64, device=prompts.device)
+    size = max(1, MAX_FLOATS // floats_per_prompt(architecture, prompts.shape[1]))
+    for number in range(len(parameters)):
+        network = parameters[number : number + 1]
+        for first in range(0, len(asked), size):
+            some = slice(first, first + size)
+            scores = sequence_scores(network, architecture, packed, asked[None, some], texts[None, some])
+            found[number, some] = scores[0, :, 0].double()
+    return found.view(len(parameters), len(prompts), count)
 
 
 def response_logits(parameters: Tensor, architecture: Architecture, prompts: Tensor, responses: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from simulator.api.pairs import Pairs, rows_of
 from simulator.api.world import World
-from simulator.networks.prefix_tree import leaf_log_probs, node_log_probs, numbers_of
+from simulator.networks.prefix_tree import node_log_probs
 from simulator.playground.world_data import enumerable
 
 PARTS = ("chosen", "rejected", "unseen", "ungrammatical")
@@ -40,7 +40,7 @@ def seen_in(world: World, pairs: Sequence[Pairs], breaks: Array) -> Seen:
     for some in pairs:
         row = rows_of(some.prompts, world.simulated, "pairs").numpy()
         for place, responses in enumerate((some.chosen, some.rejected)):
-            np.add.at(counts[place], (row, numbers_of(responses, world.vocabulary).numpy()), 1)
+            np.add.at(counts[place], (row, enumerable(world).response_list.number(responses).numpy()), 1)
     part = np.where(counts.sum(axis=0) == 0, np.where(breaks > 0, 3, 2), np.where(counts[0] > counts[1], 0, 1))
     return Seen(part=part, chosen=counts[0], rejected=counts[1])
 
@@ -50,7 +50,7 @@ def all_log_probs(world: World, parameters: Tensor) -> Array:
     simulated = world.simulated
     with torch.no_grad():
         nodes = node_log_probs(parameters, simulated.architecture, simulated.prompts, world.response_length)
-        found: Array = leaf_log_probs(nodes, world.vocabulary).numpy()
+        found: Array = enumerable(world).response_list.log_probs(nodes).numpy()
     return found
 
 

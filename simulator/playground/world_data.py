@@ -11,14 +11,13 @@ import numpy as np
 
 from simulator.api.world import World
 from simulator.common.errors import ConfigError, shown
-from simulator.languages.language import grammar_breaks
 from simulator.native.library import WIDTHS
 from simulator.objectives.losses.reference_free import MARGIN
 from simulator.settings.relevant_keys import unread_keys
 from simulator.settings.tables import Settings
 from simulator.worlds.components import content_of, fluency_under, language_of
 from simulator.worlds.enumerable import EnumerableWorld
-from simulator.worlds.listing import scores_of_all
+from simulator.worlds.listing import breaks_of_all, scores_of_all
 
 PAGE_LABELS = ("bradley_terry", "deterministic")
 LARGEST = 16_384  # responses in all
@@ -45,7 +44,12 @@ def check_world(settings: Settings, *, served: bool) -> None:
         raise ConfigError("data.population: policies of the playground learn from drawn pairs")
     if policy.kind != "transformer":
         raise ConfigError(f'policy.kind = "{policy.kind}": policies of the playground are transformers')
-    count, most = world.prompts * world.vocabulary**world.response_length, SERVED if served else LARGEST
+    if world.language.ends:
+        raise ConfigError(
+            f"world.language.stop = {world.language.stop:g}: must be 0 in the playground, whose responses all have the "
+            "same length"
+        )
+    count, most = world.prompts * world.responses, SERVED if served else LARGEST
     if count > most:
         raise ConfigError(
             f"world.prompts x world.vocabulary^world.response_length = {count:,}: must be at most {most:,} in the "
@@ -137,9 +141,8 @@ def spelled_pair(world: World) -> dict[str, str]:
 
 def breaks_of(world: World) -> np.ndarray:
     """Which tokens of every response break the grammar, a bit each, uint8 [P, G]."""
-    language, prompts, responses = language_of(world.settings.spec), world.prompts.numpy(), world.responses.numpy()
-    each = [grammar_breaks(language, np.repeat(row[None], len(responses), axis=0), responses) for row in prompts]
-    return packed(np.stack(each))
+    language = language_of(world.settings.spec)
+    return packed(breaks_of_all(language, world.prompts.numpy(), world.responses.numpy()))
 
 
 def packed(breaks: np.ndarray) -> np.ndarray:

@@ -26,6 +26,9 @@ def scoring_bytes(settings: Settings) -> int:
     world, proxy = settings.world, settings.proxy
     if not settings.spec.lists_responses:
         return int(SLACK * FLOAT * along.MAX_FLOATS)
+    if world.language.ends:
+        read = 8 + world.prompt_length + world.response_length
+        return int(SLACK * FLOAT * along.MAX_FLOATS) + read * listed_bytes(settings.spec)
     places = sum(world.vocabulary**t for t in range(world.response_length + 1)) + world.prompt_length
     prompts = max(1, min(world.prompts, MOST_MEASURED // (4 * places * max(1, proxy.width // 64))))
     return int(SLACK * FLOAT * prompts * places * (14 * proxy.width + 4 * proxy.heads)) + 8 * listed_bytes(

@@ -19,12 +19,12 @@ from torch import Tensor
 from simulator.measurement.ensemble import COMBINATIONS, Unit, gold_unit, standard_unit
 from simulator.networks.architecture import Architecture
 from simulator.networks.packing import whole_packing
-from simulator.networks.prefix_tree import numbers_of
+from simulator.networks.prefix_tree import ResponseList
 from simulator.networks.token_log_probs import MAX_FLOATS, floats_per_prompt
 from simulator.networks.transformer import sequence_scores
 from simulator.proxies.planting import Planted
 from simulator.worlds.listing import Listing, Scorer
-from simulator.worlds.protocol import World
+from simulator.worlds.protocol import World, as_listed
 
 Array = np.ndarray
 
@@ -122,7 +122,7 @@ class TableScorer:
     """Scores looked up where every response is listed, in the order of their numbers."""
 
     tables: Tensor
-    vocabulary: int
+    listed: ResponseList
 
     @property
     def drifts(self) -> Tensor:
@@ -132,11 +132,11 @@ class TableScorer:
     def of(self, prompt: Tensor, responses: Tensor) -> Tensor:
         """Scores of responses [R, B, K, T] to the prompts of these rows [R, B], float64 [R, B, K]."""
         run = torch.arange(len(prompt), device=prompt.device)[:, None, None]
-        return self.tables[run, prompt.unsqueeze(2), numbers_of(responses, self.vocabulary)]
+        return self.tables[run, prompt.unsqueeze(2), self.listed.number(responses)]
 
     def rows(self, rows: slice) -> "TableScorer":
         """The proxies of some of the runs."""
-        return TableScorer(tables=self.tables[rows], vocabulary=self.vocabulary)
+        return TableScorer(tables=self.tables[rows], listed=self.listed)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -224,7 +224,7 @@ def scorer_of(world: World, proxies: Sequence[Proxy]) -> Scorer:
     device = world.prompts.device
     if world.lists_responses:
         tables = torch.from_numpy(np.stack([proxy.table for proxy in proxies])).to(device)
-        return TableScorer(tables=tables, vocabulary=world.architecture.vocabulary)
+        return TableScorer(tables=tables, listed=as_listed(world).response_list)
     rows = torch.from_numpy(world.listing.rows).to(device)
     listed = torch.full((len(world.prompts),), -1, device=device)
     listed[rows] = torch.arange(len(rows), device=device)

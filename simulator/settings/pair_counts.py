@@ -80,7 +80,7 @@ def pairs_in(name: str) -> int:
 
 def population_pairs(settings: Settings) -> int:
     """How many unordered pairs of responses all prompts have; those of a response with itself count unless distinct."""
-    responses = settings.world.vocabulary**settings.world.response_length
+    responses = settings.world.responses
     return settings.world.prompts * responses * (responses - 1 if settings.data.distinct else responses + 1) // 2
 
 

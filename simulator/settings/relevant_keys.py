@@ -15,6 +15,8 @@ from simulator.settings.labels import unread_labels
 from simulator.settings.tables import Settings
 from simulator.settings.world_spec import WORLD_TABLES, Policy
 
+NAMELESS = ("gold.length",)  # left out of a run's name where they are at their default; records have them as axes
+
 
 def unread_keys(settings: Settings) -> Mapping[str, Sequence[str]]:
     """The keys that nothing reads, by their table, whatever the method."""
@@ -41,7 +43,10 @@ def unread_keys(settings: Settings) -> Mapping[str, Sequence[str]]:
         "policy": policy_keys(settings.policy),
         "measure": ("prompts", "samples", "baseline", "pairs") if listed else (),
         "proxy": settings.proxy.unread,
-        "gold": () if is_drawn(settings.gold.reward) else ("seed",),
+        "gold": (
+            *(() if is_drawn(settings.gold.reward) else ("seed",)),
+            *(() if settings.gold.length else ("length",)),
+        ),
     }
 
 

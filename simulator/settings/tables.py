@@ -247,6 +247,16 @@ class Settings(Table):
         return self
 
     @model_validator(mode="after")
+    def _weighs_lengths_that_differ(self) -> Self:
+        if self.gold.length and not self.world.language.ends:
+            raise ValueError(
+                f"gold.length (={self.gold.length:g}) weighs the number of tokens, which is "
+                f"{self.world.response_length} for all responses of this world; let some end early, such as by "
+                "world.language.stop = 0.2, or take 0"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _measures_what_is_there(self) -> Self:
         if self.measured_prompts > self.world.prompts:
             raise ValueError(

@@ -79,7 +79,7 @@ class Language(Table):
     slip: Slip = 0.02
     """How often the language breaks its own grammar."""
     stop: Annotated[float, Field(ge=0, le=0.99)] = 0.0
-    """How often a response ends after each token, with the last one of the vocabulary; sampled only."""
+    """How often a response ends before each token, with the last one of the vocabulary."""
     text: PathText = ""
     """A UTF-8 file to learn from instead, or "shipped:reviews"; then the next two count, the four above do not."""
     held_out: Annotated[float, Field(ge=0.01, le=0.9)] = 0.1
@@ -107,14 +107,14 @@ class Language(Table):
 class World(Table):
     """[world]. Prompts, and responses of at most `response_length` tokens out of `vocabulary`.
 
-    In an `enumerable` world every response is listed and all is exact; in a `sampled` one of any size, policies are
-    measured on samples. A text has its 256 bytes as vocabulary and is sampled, unless said.
+    In an `enumerable` world every response is listed, those that end early too, and all is exact; in a `sampled` one of
+    any size, policies are measured on samples. A text has its 256 bytes as vocabulary and is sampled, unless said.
     """
 
     kind: Literal["enumerable", "sampled"] = "enumerable"
     """In an "enumerable" world all responses are listed; in a "sampled" one policies are measured on samples."""
     vocabulary: Annotated[int, Field(ge=2, le=1024)] = 8
-    """Tokens; vocabulary^response_length responses are listed for each prompt."""
+    """Tokens; vocabulary^response_length responses are listed for each prompt, or fewer where some end early."""
     response_length: Annotated[int, Field(ge=1, le=256)] = 4
     """Tokens of a response, at most."""
     prompts: Count = 16
@@ -129,6 +129,13 @@ class World(Table):
     def chain_vocabulary(self) -> int:
         """Tokens of the synthetic language but the one that ends a response."""
         return self.vocabulary - (self.language.stop > 0)
+
+    @property
+    def responses(self) -> int:
+        """G: how many different responses there are to a prompt."""
+        spoken, length = self.vocabulary - 1, self.response_length
+        ending = sum(spoken**tokens for tokens in range(length + 1))
+        return ending if self.language.ends else self.vocabulary**length
 
     @property
     def topics(self) -> int:
@@ -180,8 +187,10 @@ class World(Table):
     def _can_be_listed(self) -> Self:
         if self.kind != "enumerable":
             return self
-        if self.language.ends:
-            raise ValueError('responses that end early (language.stop, language.end) need kind = "sampled"')
+        if self.language.end:
+            raise ValueError(
+                f'language.end (={self.language.end!r}) ends responses of a text, which need kind = "sampled"'
+            )
         if self.prompts * self.vocabulary**self.response_length > ENUMERABLE_LIMIT:
             raise ValueError(
                 f"prompts * vocabulary^response_length (={self.prompts} * {self.vocabulary}^{self.response_length}) "
@@ -203,13 +212,18 @@ class Reference(Table):
 
 
 class Gold(Table):
-    """[gold]. Content (`reward`) plus `fluency` times fluency, each in standard deviations under the reference."""
+    """[gold]. Content (`reward`) plus `fluency` times fluency plus `length` times the number of tokens, each in
+    standard deviations under the reference.
+    """
 
     reward: RewardName = "transformer"
     """What is good: "transformer": a fixed random network; "motif": readable patterns; "additive": token weights;
     "mine.py:reward", a function of your own; "hf:FOLDER", a classifier of text."""
     fluency: Annotated[float, Field(ge=0, le=1000)] = 1.0
     """Weight of fluency under the language, in standard deviations."""
+    length: Annotated[float, Field(ge=-1000, le=1000)] = 0.0
+    """Weight of the number of tokens, in standard deviations, where responses may end early; below 0: the shorter the
+    better."""
     seed: Seed = 0
     """Of the gold reward."""
 

@@ -20,7 +20,7 @@ from simulator.objectives.objective import Objective
 from simulator.own_rewards.source import is_own_reward
 from simulator.proxies.reward_model import check_error, held_out
 from simulator.settings.config_errors import assignments
-from simulator.settings.relevant_keys import read_tables
+from simulator.settings.relevant_keys import NAMELESS, read_tables
 from simulator.settings.run import GridCell, Run
 from simulator.settings.tables import Settings
 from simulator.sweeps.sweep import Sweep
@@ -136,12 +136,13 @@ def cells_at(name: str, at: Mapping[str, Any], settings: Settings, choices: Choi
             where = ", ".join(filter(None, [f'method = "{name}"', assignments(at)]))
             raise ConfigError(f"{error} (in [sweep], at {where})") from None
         tables, footprint = tables_read(settings, reads), method.footprint(point)
+        reported = (*reads.always_report, *NAMELESS)
         alone = objective.name if objective and is_own(objective.name) else ""  # what it raises is its own affair
         alike = [name, alone, reads.proxies, footprint.responses, leave_out(tables, reads.per_row)]
         yield GridCell(
             method=name,
             objective=objective,
-            axes={key: value for key, value in at.items() if _has(tables, key) or key in reads.always_report},
+            axes={key: value for key, value in at.items() if _has(tables, key) or key in reported},
             settings=settings,
             proxies=reads.proxies,
             settings_digest=digest([tables, objective.code] if objective and objective.code else tables),

@@ -5,7 +5,7 @@ length, M inner nodes of the prefix tree, V vocabulary. The behaviour policy mu 
 
     reference   pi_ref
     tempered    pi_ref with every next-token law raised to 1 / temperature and renormalized
-    uniform     every token alike, and so every response of full length
+    uniform     every next token alike, its end too where it has one; and so every response of one length
     mixture     (1 - share) pi_ref + share uniform, decided once per response
 
 Both responses of a pair are drawn from mu independently, so that the mu-weighted squared loss has the closed
@@ -22,7 +22,7 @@ import numpy as np
 from torch import Tensor
 
 from simulator.common.errors import ConfigError
-from simulator.networks.prefix_tree import leaf_log_probs
+from simulator.networks.prefix_tree import ResponseList
 from simulator.settings.tables import Behaviour, Data
 
 TURNS = 100  # draws of a pair whose responses are to differ
@@ -96,13 +96,12 @@ class Candidates:
     draws: np.ndarray
 
 
-def behaviour_distribution(policy: BehaviourPolicy, nodes: Tensor) -> np.ndarray:
+def behaviour_distribution(policy: BehaviourPolicy, nodes: Tensor, listed: ResponseList) -> np.ndarray:
     """mu over all responses, [P, G], from the reference's log-probabilities at the inner nodes [P, M, V]."""
-    vocabulary = nodes.shape[-1]
     law_nodes = (nodes / policy.temperature).log_softmax(dim=-1) if policy.kind == "tempered" else nodes
-    law = leaf_log_probs(law_nodes.unsqueeze(0), vocabulary)[0].exp().numpy()
+    law = listed.log_probs(law_nodes.unsqueeze(0))[0].exp().numpy()
     share = {"uniform": 1.0, "mixture": policy.uniform_share}.get(policy.kind, 0.0)
-    return (1 - share) * law + share / law.shape[1]
+    return (1 - share) * law + share / float(listed.vocabulary) ** listed.lengths.numpy()
 
 
 def behaviour_temperature(policy: BehaviourPolicy, draws: np.ndarray) -> np.ndarray:

@@ -219,6 +219,7 @@ def sizes(spec: WorldSpec, ground: Components) -> dict[str, Any]:
         "policy_parameters": ground.architecture.parameters,
         "gold_reward": spec.gold.reward,
         "gold_fluency": spec.gold.fluency,
+        **({"gold_length": spec.gold.length} if spec.gold.length else {}),
         "reference_sha256": reference_hash(ground.reference),
         "world_seed": world.seed,
         "gold_seed": spec.gold.seed,

@@ -1,7 +1,7 @@
 """A world whose every response is listed, so that policies are measured exactly.
 
-Shapes: R runs, P prompts, L prompt length, G = V^T responses of T tokens, M inner nodes of the prefix tree,
-V vocabulary, D parameters, N pairs. Gold is in standard deviations under the reference: content and fluency
+Shapes: R runs, P prompts, L prompt length, G responses of up to T tokens, M inner nodes of the prefix tree, V
+vocabulary, D parameters, N pairs. Gold is in standard deviations under the reference: content and fluency
 each, and once more their sum.
 """
 
@@ -22,7 +22,8 @@ from simulator.measurement.ledger import parts_of
 from simulator.measurement.policy_summary import EDGES, LIKELY, PROMPTS, PolicySummary, bins_of, likeliest
 from simulator.measurement.probability_mass import checked_mass
 from simulator.networks.architecture import Architecture
-from simulator.networks.prefix_tree import all_responses, leaf_log_probs, leaf_scores, node_log_probs, numbers_of
+from simulator.networks.prefix_tree import ResponseList, leaf_scores, list_responses, node_log_probs
+from simulator.networks.token_log_probs import whole_scores
 from simulator.objectives.objective import UnderReference
 from simulator.settings.tables import Data
 from simulator.settings.world_spec import WorldSpec
@@ -61,7 +62,7 @@ class EnumerableWorld:
     spec: WorldSpec
     architecture: Architecture
     prompts: Tensor  # token ids [P, L]
-    responses: Tensor  # token ids [G, T]
+    response_list: ResponseList  # all responses, [G, T]
     reference: Tensor  # parameters of pi_ref, [D]
     reference_nodes: Tensor  # pi_ref's next-token log-probabilities, [P, M, V]
     reference_law: ReferenceLaw
@@ -72,20 +73,28 @@ class EnumerableWorld:
     ungrammatical: Tensor  # whether some token of a response does, bool [P, G]
     facts: dict[str, Any]  # what `world.json` says of the world
     kl_source: str = "exact"
-    end: int | None = None
     lists_responses: bool = True
 
     def to(self, device: torch.device) -> "EnumerableWorld":
         """The same world with its tensors on `device`."""
-        tensors: dict[str, Any] = {
-            name: value.to(device) for name, value in vars(self).items() if isinstance(value, Tensor)
-        }
-        tensors |= {"reference_law": self.reference_law.to(device), "policy_class": self.policy_class.to(device)}
-        return replace(self, **tensors)
+        kinds = Tensor | ReferenceLaw | ResponseList
+        own: dict[str, Any] = {name: each.to(device) for name, each in vars(self).items() if isinstance(each, kinds)}
+        return replace(self, **own, policy_class=self.policy_class.to(device))
+
+    @property
+    def responses(self) -> Tensor:
+        """Token ids of all responses, in the order of their numbers, [G, T]."""
+        return self.response_list.responses
+
+    @property
+    def end(self) -> int | None:
+        """The token that ends a response; None where every response has all tokens."""
+        return self.response_list.end
 
     def behaviour_distribution(self, data: Data) -> Array:
         """mu over all responses, [P, G]."""
-        return behaviour_distribution(behaviour_of(data), self.reference_nodes.cpu())
+        listed = self.response_list.to(torch.device("cpu"))
+        return behaviour_distribution(behaviour_of(data), self.reference_nodes.cpu(), listed)
 
     @property
     def reference_log_probs(self) -> Tensor:
@@ -117,11 +126,11 @@ class EnumerableWorld:
 
     def log_reference(self, prompt: Tensor, responses: Tensor) -> Tensor:
         """log pi_ref of responses [R, B, K, T] to the prompts of these rows [R, B], float64 [R, B, K]."""
-        return self.reference_law.reference[prompt.unsqueeze(2), numbers_of(responses, self.architecture.vocabulary)]
+        return self.reference_law.reference[prompt.unsqueeze(2), self.response_list.number(responses)]
 
     def gold_of(self, prompt: Tensor, responses: Tensor) -> Tensor:
         """Gold of responses [R, B, K, T] to the prompts of these rows [R, B], float64 [R, B, K]."""
-        return self.reference_law.gold[prompt.unsqueeze(2), numbers_of(responses, self.architecture.vocabulary)]
+        return self.reference_law.gold[prompt.unsqueeze(2), self.response_list.number(responses)]
 
     def under_reference(self, seeds: Sequence[int]) -> UnderReference:
         """The exact expectation under the reference."""
@@ -132,6 +141,9 @@ class EnumerableWorld:
         found = torch.empty(
             (len(parameters), *self.reference_log_probs.shape), dtype=torch.float64, device=parameters.device
         )
+        if self.end is not None:
+            texts = self.responses.expand(len(self.prompts), -1, -1)
+            return whole_scores(parameters, architecture, self.prompts, texts)
         size = max(1, MOST_MEASURED // (4 * self.reference_log_probs.shape[1] * max(1, architecture.width // 64)))
         for number in range(len(parameters)):
             network = parameters[number : number + 1]
@@ -160,7 +172,7 @@ class EnumerableWorld:
         """Where the ledger of each run counts each response, uint8 [R, P, G]; without pairs all are in none."""
         if pairs is None:
             return self.ungrammatical.to(torch.uint8).expand(runs, -1, -1).contiguous()
-        numbers = numbers_of(pairs.responses, self.architecture.vocabulary)
+        numbers = self.response_list.number(pairs.responses)
         return parts_of(self.ungrammatical, pairs.prompt, numbers)
 
     def measure(
@@ -187,7 +199,7 @@ class EnumerableWorld:
                 columns.setdefault(name, value.new_empty(len(parameters)))[rows] = value
             if here:
                 run = torch.arange(len(log_probs), device=log_probs.device)[:, None, None]
-                number = numbers_of(here.responses, self.architecture.vocabulary)
+                number = self.response_list.number(here.responses)
                 ratios[rows] = log_probs[run, here.prompt.unsqueeze(2), number] - here.reference
         return columns, ratios
 
@@ -242,26 +254,26 @@ class EnumerableWorld:
 
 def list_world(spec: WorldSpec, ground: Components, device: torch.device) -> EnumerableWorld:
     """The world of `spec` on `ground`, made on the CPU and then moved. Raises ConfigError if gold has no scale."""
-    vocabulary, length = spec.world.vocabulary, spec.world.response_length
+    end = ground.language.end if spec.world.language.ends else None
+    listed = list_responses(spec.world.vocabulary, spec.world.response_length, end)
     rows, prompts = ground.reference.unsqueeze(0), torch.from_numpy(ground.prompts)
-    nodes = node_log_probs(rows, ground.architecture, prompts, length)
-    log_probs = leaf_log_probs(nodes, vocabulary)[0]
-    responses = all_responses(vocabulary, length)
+    nodes = node_log_probs(rows, ground.architecture, prompts, spec.world.response_length)
+    log_probs, responses, lengths = listed.log_probs(nodes)[0], listed.responses.numpy(), listed.lengths.numpy()
     fluency = scores_of_all(fluency_under(ground.language), ground.prompts, responses)
-    reward = content_of(spec)
+    reward, law = content_of(spec), log_probs.exp().numpy()
     try:
         content = scores_of_all(reward, ground.prompts, responses)
-        gold, of_fluency, scale = gold_over_all(content, fluency, log_probs.exp().numpy(), weight=spec.gold.fluency)
+        weights = {"weight": spec.gold.fluency, "length_weight": spec.gold.length}
+        gold, of_fluency, scale = gold_over_all(content, fluency, law, lengths=lengths, **weights)
     except ValueError as error:
         raise refuse_gold(spec, error) from None
-    said = checked_mass(np.exp(fluency * length), "the language")
-    law = checked_mass(log_probs.exp().numpy(), "the reference")
+    said, law = checked_mass(np.exp(fluency * lengths), "the language"), checked_mass(law, "the reference")
     row, pair, _ = draw_pairs(law, pairs=FRESH_PAIRS, rng=random_stream(spec.world.seed, "fresh pairs"))
     world = EnumerableWorld(
         spec=spec,
         architecture=ground.architecture,
         prompts=torch.from_numpy(ground.prompts),
-        responses=torch.from_numpy(responses),
+        response_list=listed,
         reference=ground.reference,
         reference_nodes=nodes[0],
         reference_law=ReferenceLaw(
@@ -269,10 +281,11 @@ def list_world(spec: WorldSpec, ground: Components, device: torch.device) -> Enu
             gold=torch.from_numpy(gold),
             fluency=torch.from_numpy(of_fluency),
             gold_rank=gold_rank(log_probs, torch.from_numpy(gold)),
-            length=length,
+            length=spec.world.response_length,
+            lengths=None if end is None else listed.lengths,
         ),
         kl_estimators=spec.measure.kl_estimators,
-        policy_class=listed_class(spec, ground, torch.from_numpy(responses), log_probs),
+        policy_class=listed_class(spec, ground, listed, log_probs),
         listing=Listing(
             rows=np.arange(len(ground.prompts)),
             reference_probs=law / law.sum(axis=1, keepdims=True),
@@ -290,6 +303,7 @@ def list_world(spec: WorldSpec, ground: Components, device: torch.device) -> Enu
             **scale,
             **class_facts(spec),
             "gold_rules": reward.rules(),
+            **({} if end is None else {"reference_length": float((law * lengths).sum(axis=1).mean())}),
         },
     )
     return world.to(device)

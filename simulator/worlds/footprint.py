@@ -19,7 +19,7 @@ def listed_bytes(spec: WorldSpec) -> int:
     """What one score of the world's listing takes."""
     world = spec.world
     if spec.lists_responses:
-        return WIDE * world.prompts * world.vocabulary**world.response_length
+        return WIDE * world.prompts * world.responses
     return WIDE * spec.measured_prompts * spec.measure.baseline
 
 
@@ -40,13 +40,20 @@ def measuring_bytes(spec: WorldSpec) -> int:
     return int(SLACK * (FLOAT * together * each + WIDE * together * 5 * world.vocabulary + judged))
 
 
+def numbering_bytes(spec: WorldSpec) -> int:
+    """What finds the number of a response by its tokens, where responses may end early; nothing elsewhere."""
+    leaves = spec.world.vocabulary**spec.world.response_length
+    return (spec.world.response_length + 3) * WIDE * leaves if spec.world.language.ends else 0
+
+
 def world_bytes(spec: WorldSpec) -> int:
     """What a world holds while policies are trained in it."""
     world = spec.world
     text = text_bytes(spec.world.language.text)
     language = 50 * text if text else 4 * WIDE * world.topics * world.vocabulary**2
     if spec.lists_responses:
-        return language + 12 * WIDE * world.prompts * world.vocabulary**world.response_length + class_bytes(spec)
+        held = 12 * WIDE * world.prompts * world.responses
+        return language + held + numbering_bytes(spec) + class_bytes(spec)
     baseline = WIDE * spec.measured_prompts * spec.measure.baseline * (world.response_length + 16)
     return language + baseline + PAIRS_BYTES + BEHAVIOUR_BYTES
 
@@ -77,7 +84,7 @@ def measured_places(settings: Settings, pairs: int) -> int:
 
 def listed_responses(spec: WorldSpec) -> int:
     """Responses of a world that lists them."""
-    return spec.world.prompts * spec.world.vocabulary**spec.world.response_length
+    return spec.world.prompts * spec.world.responses
 
 
 def making_places(spec: WorldSpec) -> int:

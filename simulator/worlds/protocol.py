@@ -15,6 +15,7 @@ from torch import Tensor
 from simulator.measurement.exact import Columns
 from simulator.measurement.policy_summary import PolicySummary
 from simulator.networks.architecture import Architecture
+from simulator.networks.prefix_tree import ResponseList
 from simulator.objectives.objective import UnderReference
 from simulator.settings.tables import Data
 from simulator.settings.world_spec import WorldSpec
@@ -123,6 +124,11 @@ class ListedWorld(World, Protocol):
     @property
     def responses(self) -> Tensor:
         """Token ids of all responses, in the order of their numbers, [G, T]."""
+        ...
+
+    @property
+    def response_list(self) -> ResponseList:
+        """All responses, with their numbers."""
         ...
 
     @property

@@ -1,7 +1,7 @@
 """The baseline of a sampled world: responses of the reference, and the scale that they give to gold.
 
 Shapes: R runs, n measured prompts, L prompt length, m responses of a policy to each and b of the reference, T response
-length, N texts.
+length, N texts, K parts of gold: content, fluency, and length where it has a weight.
 
 Gold is made as in an enumerable world, but with means and deviations of the baseline. It is, for content c and fluency
 f with deviations d_c and d_f, correlation r and weight w,
@@ -10,9 +10,12 @@ f with deviations d_c and d_f, correlation r and weight w,
 
 and d_c, d_f, r and the means are estimates whose chance all runs share. Estimates of gold and of win rates hold it by
 the influence functions of these statistics. A baseline response with standardized content x and fluency y moves log
-d_c by (x^2 - 1) / 2, log d_f by (y^2 - 1) / 2, and r by x y - r (x^2 + y^2) / 2.
+d_c by (x^2 - 1) / 2, log d_f by (y^2 - 1) / 2, and r by x y - r (x^2 + y^2) / 2. Length is a third part of the same
+kind, with a correlation with each of the two.
 """
 
+import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,13 +39,13 @@ Array = np.ndarray
 
 
 def gold_score(parts: Tensor) -> Tensor:
-    """The scores of `parts` [2, …], rounded so that equal responses have equal scores."""
+    """The scores of `parts` [K, …], rounded so that equal responses have equal scores."""
     return parts.sum(dim=0).round(decimals=GOLD_DIGITS)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReferenceSample:
-    """Responses of the reference [n, b, T], log pi_ref of each [n, b], and what the judge makes of them, [2, n, b]."""
+    """Responses of the reference [n, b, T], log pi_ref of each [n, b], and what the judge makes of them, [K, n, b]."""
 
     responses: Tensor
     reference: Tensor
@@ -55,61 +58,81 @@ class ReferenceSample:
 
     @property
     def deviations(self) -> Tensor:
-        """The deviation of each part, [2]; 0 for fluency without weight."""
+        """The deviation of each part, [K]; 0 for fluency without weight."""
         count = self.parts.shape[-1]
         return (self.centred_parts.square().mean(dim=(1, 2)) * count / (count - 1)).sqrt()
 
     @property
     def log_scale_influence(self) -> Tensor:
-        """Influences of each response on log d_c, log d_f and r, [3, n, b], with mean 0."""
+        """Influences of each response on the log of each deviation, and on the correlation of each two parts, with mean
+        0: log d_c, log d_f and r, [3, n, b], or [6, n, b] with length.
+        """
         unit = self.deviations[:, None, None]
-        x, y = self.centred_parts / torch.where(unit > 0, unit, 1.0)
-        r = (x * y).mean()
-        drifts = torch.stack([x.square() / 2, y.square() / 2, x * y - r * (x.square() + y.square()) / 2])
-        return drifts - drifts.mean(dim=(1, 2), keepdim=True)
+        standard = self.centred_parts / torch.where(unit > 0, unit, 1.0)
+        drifts = [x.square() / 2 for x in standard]
+        for x, y in itertools.combinations(standard, 2):
+            drifts.append(x * y - (x * y).mean() * (x.square() + y.square()) / 2)
+        found = torch.stack(drifts)
+        return found - found.mean(dim=(1, 2), keepdim=True)
 
-    def unit_influence(self, content: Tensor | float, fluency: Tensor | float) -> Tensor:
-        """What each response of the baseline does to gold's unit, for policies of these mean parts, [.., n, b]."""
-        drifts = self.log_scale_influence
-        return content * drifts[0] + fluency * drifts[1] + (content + fluency) * self.deviations.prod() * drifts[2]
+    def unit_influence(self, means: Sequence[Tensor | float]) -> Tensor:
+        """What each response of the baseline does to gold's unit, for policies of these mean parts [K], [.., n, b]."""
+        drifts, total = self.log_scale_influence, sum(means)
+        moved = means[0] * drifts[0]
+        for mean, drift in zip(means[1:], drifts[1:], strict=False):
+            moved = moved + mean * drift
+        for (d, e), drift in zip(itertools.combinations(self.deviations, 2), drifts[len(means) :], strict=True):
+            moved = moved + total * (d * e) * drift
+        return moved
 
     def gold(self, parts: Tensor, *, share: float, weights: Tensor | None = None) -> Estimate:
-        """Gold of policies whose responses have `parts` [2, R, n, m], and weights [R, n, m] where not all are alike."""
+        """Gold of policies whose responses have `parts` [K, R, n, m], and weights [R, n, m] where not all are alike."""
         scores, own = gold_score(parts), gold_score(self.parts)
         gold = scores - own.mean(dim=-1, keepdim=True)
         parts = reweighted(parts, weights)
-        content, fluency = (parts - self.parts.mean(dim=-1)[:, None, :, None]).mean(dim=(2, 3))[..., None, None]
+        means = (parts - self.parts.mean(dim=-1)[:, None, :, None]).mean(dim=(2, 3))[..., None, None]
         centred = own - own.mean(dim=-1, keepdim=True)
-        return sum_of_means([reweighted(gold, weights), -centred - self.unit_influence(content, fluency)], share=share)
+        return sum_of_means([reweighted(gold, weights), -centred - self.unit_influence(list(means))], share=share)
 
     def fluency(self, parts: Tensor, *, share: float, weights: Tensor | None = None) -> Estimate:
-        """What fluency gives of the gold of policies whose responses have `parts` [2, R, n, m]; see `gold`."""
+        """What fluency gives of the gold of policies whose responses have `parts` [K, R, n, m]; see `gold`."""
         own = self.parts[1]
         found = reweighted(parts[1] - own.mean(dim=-1, keepdim=True), weights)
         centred = own - own.mean(dim=-1, keepdim=True)
-        moved = self.unit_influence(0.0, found.mean(dim=(1, 2))[..., None, None])
+        moved = self.unit_influence(self.fluency_alone(found.mean(dim=(1, 2))[..., None, None]))
         return sum_of_means([found, -centred - moved], share=share)
 
+    def fluency_alone(self, mean: Tensor | float) -> list[Tensor | float]:
+        """Means of all parts [K] where only fluency has one."""
+        return [mean if number == 1 else 0.0 for number in range(len(self.parts))]
+
     def win_rate(self, parts: Tensor, *, share: float, weights: Tensor | None = None) -> Estimate:
-        """The probability that policies' responses, with `parts` [2, R, n, m], have more gold than the reference's.
+        """The probability that policies' responses, with `parts` [K, R, n, m], have more gold than the reference's.
 
         weights [R, n, m]: of the responses, where not all are alike.
         """
-        tilted = []
-        for tilt in (TILT, -TILT):
-            weight = torch.tensor([tilt, 0.0], dtype=parts.dtype).exp().to(parts.device)
-            scores, others = (part * weight.view(2, *[1] * (part.dim() - 1)) for part in (parts, self.parts))
-            others = gold_score(others)[None]
-            tilted.append(win_probability(gold_score(scores), others, share=share, weights=weights).mean)
-        slope = ((tilted[0] - tilted[1]) / (2 * TILT))[:, None, None]
         drifts = self.log_scale_influence
+        others = [number for number in range(len(parts)) if number != 1]  # that fluency's weight stands beside
+        moved = [self.win_rate_slope(parts, number, share, weights) * (drifts[1] - drifts[number]) for number in others]
         return win_probability(
             gold_score(parts),
             gold_score(self.parts)[None],
             share=share,
-            influence=slope * (drifts[1] - drifts[0]),
+            influence=moved[0] if len(moved) == 1 else torch.stack(moved).sum(dim=0),
             weights=weights,
         )
+
+    def win_rate_slope(self, parts: Tensor, number: int, share: float, weights: Tensor | None) -> Tensor:
+        """The slope of the win rate along the logarithm of the weight of one part, [R, 1, 1]."""
+        tilted = []
+        for tilt in (TILT, -TILT):
+            weight = torch.ones(len(parts), dtype=parts.dtype)
+            weight[number] = torch.tensor(tilt, dtype=parts.dtype).exp()
+            weight = weight.to(parts.device)
+            scores, others = (part * weight.view(-1, *[1] * (part.dim() - 1)) for part in (parts, self.parts))
+            others = gold_score(others)[None]
+            tilted.append(win_probability(gold_score(scores), others, share=share, weights=weights).mean)
+        return ((tilted[0] - tilted[1]) / (2 * TILT))[:, None, None]
 
 
 def share_of_identical(responses: Array) -> float:
@@ -145,13 +168,14 @@ def draw_reference_sample(
     content, fluency = content_of(spec), fluency_under(ground.language)
     shape = (len(prompts), count)
     try:
-        judge = gold_from_sample(content, fluency, texts, shape, weight=spec.gold.fluency)
+        weights = {"weight": spec.gold.fluency, "length_weight": spec.gold.length}
+        judge = gold_from_sample(content, fluency, texts, shape, **weights)
     except ValueError as error:
         raise refuse_gold(spec, error) from None
     baseline = ReferenceSample(
         responses=responses,
         reference=response_log_probs(rows, ground.architecture, prompts[None], responses[None])[0],
-        parts=torch.from_numpy(judge.score_parts(*texts)).view(2, *shape).to(prompts.device),
+        parts=torch.from_numpy(judge.score_parts(*texts)).view(-1, *shape).to(prompts.device),
     )
     facts = {
         **judge.facts(),

@@ -36,10 +36,8 @@ from simulator.measurement.gibbs import no_rows
 from simulator.measurement.policy_summary import PolicySummary
 from simulator.networks.architecture import Architecture
 from simulator.networks.compute_mode import EAGER, computing
-from simulator.networks.packing import whole_packing
 from simulator.networks.sampling import sample_blocks
-from simulator.networks.token_log_probs import MAX_FLOATS, floats_per_prompt, response_log_probs
-from simulator.networks.transformer import sequence_scores
+from simulator.networks.token_log_probs import MAX_FLOATS, floats_per_prompt, response_log_probs, whole_scores
 from simulator.objectives.objective import UnderReference
 from simulator.settings.tables import Data
 from simulator.settings.world_spec import WorldSpec
@@ -142,21 +140,8 @@ class SampledWorld:
 
     def score_listed(self, parameters: Tensor, architecture: Architecture) -> Tensor:
         """What networks with `parameters` [M, D] say of the listing, float64 [M, n, b]."""
-        prompts, listed = self.measurement.prompts, self.measurement.baseline.responses
-        packed = whole_packing(
-            prompt_length=prompts.shape[1], response_length=listed.shape[2], responses=1, device=prompts.device
-        )
-        asked, texts = prompts.repeat_interleave(listed.shape[1], dim=0), listed.flatten(0, 1).unsqueeze(1)
-        found = torch.empty((len(parameters), len(asked)), dtype=torch.float64, device=prompts.device)
-        size = max(1, MAX_FLOATS // floats_per_prompt(architecture, prompts.shape[1]))
-        for number in range(len(parameters)):
-            for first in range(0, len(asked), size):
-                some = slice(first, first + size)
-                scores = sequence_scores(
-                    parameters[number : number + 1], architecture, packed, asked[None, some], texts[None, some]
-                )
-                found[number, some] = scores[0, :, 0].double()
-        return found.view(len(parameters), *listed.shape[:2])
+        listed = self.measurement.baseline.responses
+        return whole_scores(parameters, architecture, self.measurement.prompts, listed)
 
     def _draw_pairs(self, draw: PairsDraw) -> Candidates:
         """Pairs that are the world's: drawn alike whatever computes the runs that ask for them."""

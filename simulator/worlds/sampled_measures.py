@@ -50,13 +50,13 @@ class SampledMeasurement:
     end: int | None  # the token that ends a response
 
     def gold_parts(self, prompts: Tensor, responses: Tensor) -> Tensor:
-        """The parts of the judge's scores, [2, R, P, m], of responses [R, P, m, T] to prompts [P, L]."""
+        """The parts of the judge's scores, [K, R, P, m], of responses [R, P, m, T] to prompts [P, L]."""
         return self.gold_parts_of_each(prompts[:, None].expand(*responses.shape[:3], -1), responses)
 
     def gold_parts_of_each(self, prompts: Tensor, responses: Tensor) -> Tensor:
         """As `judged`, for a prompt of its own for each response, [R, P, m, L]."""
         parts = self.judge.score_parts(prompts.flatten(0, 2).cpu().numpy(), responses.flatten(0, 2).cpu().numpy())
-        return torch.from_numpy(parts).view(2, *responses.shape[:3]).to(responses.device)
+        return torch.from_numpy(parts).view(-1, *responses.shape[:3]).to(responses.device)
 
     def breaks(self, prompts: Tensor, responses: Tensor) -> Tensor:
         """Which tokens of responses [n, K, T] to prompts [n, L] break the grammar, bool [n, K, T]."""

@@ -172,3 +172,15 @@ def test_an_estimate_adds_what_is_shared() -> None:
     assert Estimate(value=2.0).interval() == (2.0, 2.0)
     assert not Estimate(value=2.0, error=np.nan).known
     assert alone.interval(0.9)[1] < alone.interval(0.95)[1]
+
+
+def test_frontiers_of_another_column_are_those_of_gold_with_these_values() -> None:
+    curves = planted.sweep(np.random.default_rng(0), seeds=3, truth={"logistic": hump}, noise=0.0, steps=2)
+    lower = curves.assign(gold_equal_length=curves["gold"] / 2, gold=np.float64(7.0))
+    found, plain = frontier(lower, value="gold_equal_length"), frontier(curves)
+    assert list(found) == [name if name != "gold" else "gold_equal_length" for name in plain]
+    assert found["gold_equal_length"].to_numpy() == pytest.approx(plain["gold"].to_numpy() / 2, abs=1e-9)
+    with pytest.raises(ValueError, match="the curves have none"):
+        frontier(curves, value="gold_equal_length")
+    with pytest.raises(ValueError, match="must be one of gold, gold_equal_length"):
+        frontier(curves, value="win_rate")

@@ -4,6 +4,8 @@ TRL's trainers are asked for the loss of a batch with a model that returns given
 
     squared       TRL's IPO takes beta for tau and divides log-ratios by the number of tokens. At beta = 2 tau / |y|,
                   for responses equally long, ours is 4 tau^2 times theirs.
+    ipo_averaged  TRL's IPO at beta = tau; at beta = 2 tau ours is 4 tau^2 times theirs, whatever the lengths.
+    ln_dpo        TRL's `sigmoid_norm`, the same loss.
     kto           TRL's mean is over examples, two of each pair.
     simpo         TRL's gamma_logratios is gamma / beta inside the brackets: the same loss.
     orpo          TRL's beta is the weight of the odds ratio; its NLL is a mean over all tokens of the batch.
@@ -131,6 +133,7 @@ def assert_equal(given: Given, ours: Tensor, theirs: Tensor) -> None:
         ("sppo_hard", "sppo_hard", {}, {}),
         ("apo_zero", "apo_zero", {}, {}),
         ("apo_down", "apo_down", {}, {}),
+        ("ln_dpo", "sigmoid_norm", {}, {}),
         ("discopop", "discopop", {"tau": 0.05}, {"discopop_tau": 0.05}),
         ("discopop", "discopop", {"tau": 0.3}, {"discopop_tau": 0.3}),
     ],
@@ -146,6 +149,12 @@ def test_losses_of_the_dpo_trainer(
 def test_the_squared_loss_is_ipo_per_token(tau: float) -> None:
     given = Given(2, equally_long=True)
     assert_equal(given, given.ours("squared", 2 * tau / TOKENS), 4 * tau**2 * theirs(given, ["ipo"], tau))
+
+
+@pytest.mark.parametrize("tau", BETAS)
+def test_ipo_averaged_is_theirs_for_any_lengths(tau: float) -> None:
+    given = Given(9, equally_long=False)
+    assert_equal(given, given.ours("ipo_averaged", 2 * tau), 4 * tau**2 * theirs(given, ["ipo"], tau))
 
 
 @pytest.mark.parametrize("weight", [0.5, 2.0])

@@ -89,6 +89,9 @@ def second_writing(name: str, policy: np.ndarray, reference: np.ndarray, gap: np
 
     return {
         "simper": lambda: np.exp(l_l) - np.exp(l_w),
+        "ln_dpo": lambda: -log_expit(beta * (s_w / 3 - s_l / 5)),
+        "r_dpo": lambda: -log_expit(a + 0.1 * (3 - 5)),
+        "ipo_averaged": lambda: beta**2 * (s_w / 3 - s_l / 5 - 1 / beta) ** 2,
         "chi_po": lambda: -log_expit(np.clip(beta * (phi(s_w) - phi(s_l)), -8, 8)),
         "dpop": lambda: -log_expit(beta * (s_w - s_l - 50 * np.where(s_w < 0, -s_w, 0))),
         "rpo_squared": lambda: (a - gap) ** 2,
@@ -101,7 +104,10 @@ def second_writing(name: str, policy: np.ndarray, reference: np.ndarray, gap: np
 
 @pytest.mark.parametrize(
     "name",
-    [*(f"rpo_{kind}" for kind in ("squared", "backward", "forward", "loo")), "simper", "chi_po", "dpop", "discopop"],
+    [
+        *(f"rpo_{kind}" for kind in ("squared", "backward", "forward", "loo")),
+        *("simper", "chi_po", "dpop", "discopop", "ln_dpo", "r_dpo", "ipo_averaged"),
+    ],
 )
 def test_values_agree_with_a_second_writing(name: str) -> None:
     policy, reference = log_probs()
@@ -140,6 +146,24 @@ def test_discopop_starts_by_pushing_margins_down_at_the_usual_tau(tau: float, sl
     assert shape.slope == pytest.approx(-3 / 4 + (1 - np.log(2)) / (4 * tau), rel=1e-9)
     assert shape.slope == pytest.approx(slope_at_zero, abs=5e-4)
     assert (OBJECTIVES["discopop"].kappa({"tau": tau}) is None) == (slope_at_zero > 0)
+
+
+def test_a_price_on_tokens_is_right_where_labels_follow_it() -> None:
+    """Labels by s + alpha |y| / beta are explained by rho = the difference of s, where the mean loss is least."""
+    gap, alpha, beta, lengths = 0.8, 0.3, 0.4, np.array([3.0, 5.0])
+    share = expit(beta * gap + alpha * (lengths[0] - lengths[1]))
+    rho = np.linspace(-4, 4, 8001)
+
+    def mean(first: int) -> np.ndarray:
+        sign = 1 - 2 * first
+        policy = np.zeros((2, len(rho)))
+        policy[0] = sign * rho
+        pairs = pairs_of("r_dpo", policy, np.zeros_like(policy), beta, alpha=alpha)
+        order = lengths if not first else lengths[::-1]
+        given = replace(pairs, lengths=torch.tensor(order.copy())[None, :, None].expand(1, -1, len(rho)))
+        return value("r_dpo", given)
+
+    assert rho[(share * mean(0) + (1 - share) * mean(1)).argmin()] == pytest.approx(gap, abs=2e-3)
 
 
 def with_gap(pairs: Pairs, gap: float) -> Pairs:

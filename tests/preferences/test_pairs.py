@@ -81,7 +81,7 @@ def test_behaviours(lab: sim.World) -> None:
     world = lab.simulated
 
     def law(name, temperature=2.0):
-        return behaviour_distribution(policy(name, temperature), world.reference_nodes)
+        return behaviour_distribution(policy(name, temperature), world.reference_nodes, world.response_list)
 
     reference = world.reference_law.reference.exp().numpy()
     assert law("reference") == pytest.approx(reference)

@@ -46,7 +46,7 @@ def test_where_a_wrong_value_came_from_is_said_last(tmp_path: Path) -> None:
     assert [line.rpartition(" (")[2] for line in both] == [file[1:], "from --set)"]
     several = refusal("[measure]\nprompts = 30", tmp_path, "measure.baseline=8")
     assert several.startswith("measure.prompts")
-    assert refusal("[world]\nseed = 1", tmp_path, "world.language.stop=0.1").endswith(", changed by --set)")
+    assert refusal("[world]\nseed = 1", tmp_path, "world.vocabulary=100").endswith(", changed by --set)")
 
 
 def test_an_empty_file_is_the_quickstart_with_more_betas_and_fewer_seeds(tmp_path: Path) -> None:
@@ -89,7 +89,7 @@ def test_whole_numbers_serve_as_floats(tmp_path: Path) -> None:
         ("[data]\npaires = 5", "unknown key data.paires (= 5); did you mean data.pairs?"),
         ("[wrold]\nseed = 1", "unknown key wrold (= {'seed': 1}); did you mean world?"),
         ("prompts = 5", "unknown key prompts (= 5); did you mean world.prompts?"),
-        ("[gold]\nzzz = 1", "unknown key gold.zzz (= 1); known here: reward, fluency, seed"),
+        ("[gold]\nzzz = 1", "unknown key gold.zzz (= 1); known here: reward, fluency, length, seed"),
         ("[data]\npairs = 'many'", 'data.pairs = "many": must be a valid integer'),
         ("[data]\npairs = 2.5", "data.pairs = 2.5: must be a valid integer"),
         ("[data]\npairs = true", "data.pairs = true: must be a valid integer"),
@@ -138,8 +138,8 @@ def test_whole_numbers_serve_as_floats(tmp_path: Path) -> None:
         ("[sweep]\nzzz = 3", "unknown key sweep.zzz (= 3); known here: method, loss, beta, penalty, seeds"),
         ("[world]\nresponse_length = 9", 'or take kind = "sampled"'),
         (
-            "[world]\nlanguage.stop = 0.1",
-            'responses that end early (language.stop, language.end) need kind = "sampled"',
+            "[world]\nkind = 'enumerable'\nresponse_length = 1\nlanguage.text = 'shipped:reviews'\nlanguage.end = '.'",
+            'language.end (=".") ends responses of a text, which need kind = "sampled"',
         ),
         ("[world]\nkind = 'sampled'\nlanguage.end = 'x'", 'world.language: end (="x") needs language.text'),
         ("[world]\nlanguage.text = 'a.txt'\nlanguage.stop = 0.1", "stop (=0.1) belongs to the synthetic language"),

@@ -100,7 +100,9 @@ def proxy_seconds(member: Member, per_unit: np.ndarray) -> float:
     cost = float(layer_cost(proxy_architecture(settings)) @ per_unit)
     pair = world.prompt_length + 2 * world.response_length
     unseen = min(proxy.steps + 1, CHECKPOINTS) * member.held_out * pair
-    if settings.spec.lists_responses:
+    if settings.spec.lists_responses and world.language.ends:
+        scored = listed_responses(settings.spec) * (world.prompt_length + world.response_length)
+    elif settings.spec.lists_responses:
         scored = world.prompts * sum(world.vocabulary**t for t in range(world.response_length + 1))
     else:
         scored = settings.measured_prompts * settings.measure.baseline * world.response_length

@@ -25,19 +25,20 @@ from simulator.worlds.sampled import SampledWorld
 
 Array = np.ndarray
 
+PARTS = ("content", "fluency", "gold of length")
 CHUNK = 1024  # responses of a pool that are drawn and read together
 
 
 def read_pool(world: SampledWorld, scorer: Scorer, size: int) -> tuple[dict[str, Array], Array]:
     """What is said of `size` responses of the reference to each measured prompt, and what each proxy says.
 
-    content and fluency (their parts of gold), score (gold before its mean is taken off), win_rate and length, [n, N]
-    each; the proxies' scores [R, n, N].
+    The parts of gold, score (gold before its mean is taken off), win_rate and length, [n, N] each; the proxies' scores
+    [R, n, N].
     """
     prompts, runs = world.measurement.prompts, len(scorer.tables)
     own = world.measurement.baseline.parts.mean(dim=-1)
     others = gold_score(world.measurement.baseline.parts).sort(dim=-1).values
-    names = ("content", "fluency", "score", "win_rate", "length")
+    names = (*PARTS[: len(own)], "score", "win_rate", "length")
     said = {name: np.empty((len(prompts), size)) for name in names}
     proxies = np.empty((runs, len(prompts), size))
     for row in range(len(prompts)):
@@ -47,8 +48,7 @@ def read_pool(world: SampledWorld, scorer: Scorer, size: int) -> tuple[dict[str,
             parts = world.measurement.gold_parts(prompts[row : row + 1], drawn.unsqueeze(0))[:, 0, 0]
             scores = gold_score(parts)
             found = {
-                "content": parts[0] - own[0, row],
-                "fluency": parts[1] - own[1, row],
+                **{name: part - mean for name, part, mean in zip(PARTS, parts, own[:, row], strict=False)},
                 "score": scores,
                 "win_rate": placement(others[row], scores),
                 "length": (drawn[0] >= 0).sum(dim=-1).double(),
@@ -109,9 +109,9 @@ def best_of_pool(world: SampledWorld, scorer: Scorer, size: int, ladder: Sequenc
         for row, n in enumerate(ladder):
             found = {name: estimate(value, n) for name, value in sorted_said.items()}
             found["gold"] = found["score"][0] - means[:, 0], found["score"][1]
-            content, fluency = (float(found[name][0].mean()) for name in ("content", "fluency"))
-            moved = baseline.unit_influence(content, fluency)
-            part = baseline.centred_parts[1] + baseline.unit_influence(0.0, fluency)
+            each = [float(found[name][0].mean()) for name in PARTS if name in found]
+            moved = baseline.unit_influence(each)
+            part = baseline.centred_parts[1] + baseline.unit_influence(baseline.fluency_alone(each[1]))
             others: dict[str, Array | float] = {
                 "gold": -(own - means) - moved.cpu().numpy(),
                 "fluency": -part.cpu().numpy(),

@@ -23,6 +23,7 @@ from simulator.common.atomic_files import make_folder, write_atomically
 from simulator.common.errors import ConfigError, short
 from simulator.engine.snapshots import fingerprint
 from simulator.networks.architecture import Architecture
+from simulator.networks.prefix_tree import list_responses
 from simulator.worlds.policy_classes.tilted import Tilted
 
 FORMAT, FIRST_FORMAT = "alignment-simulator policies 2", "alignment-simulator policies 1"
@@ -107,9 +108,8 @@ def tilted_in(about: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Tilted
         return None
     return Tilted(
         kind=about["kind"],
-        vocabulary=about["architecture"]["vocabulary"],
         prompts=tensors["prompts"],
-        responses=tensors["responses"],
+        listed=list_responses(about["architecture"]["vocabulary"], int(tensors["responses"].shape[1]), about["end"]),
         log_reference=tensors["log_reference"],
         features=tensors.get("features"),
     )

@@ -1,12 +1,13 @@
 """The class of policies that settings name.
 
-Shapes: P prompts, G responses, T response length, M inner nodes of the prefix tree, V vocabulary.
+Shapes: P prompts, G responses, M inner nodes of the prefix tree, V vocabulary.
 """
 
 import torch
 from torch import Tensor
 
 from simulator.engine.forward_kl import exact_under_reference
+from simulator.networks.prefix_tree import ResponseList
 from simulator.objectives.objective import UnderReference
 from simulator.settings.world_spec import WorldSpec
 from simulator.worlds.components import Components
@@ -16,28 +17,23 @@ from simulator.worlds.policy_classes.tilted import Tilted, TiltedUnderReference
 from simulator.worlds.policy_classes.transformers import Transformers
 
 
-def listed_class(spec: WorldSpec, ground: Components, responses: Tensor, log_reference: Tensor) -> PolicyClass:
-    """The class of a world that lists its responses [G, T], with log pi_ref [P, G] of each."""
+def listed_class(spec: WorldSpec, ground: Components, listed: ResponseList, log_reference: Tensor) -> PolicyClass:
+    """The class of a world that lists its responses, with log pi_ref [P, G] of each."""
     prompts, vocabulary = torch.from_numpy(ground.prompts), spec.world.vocabulary
     if spec.policy.kind == "transformer":
         return Transformers(
-            architecture=ground.architecture, prompts=prompts, start=ground.reference, end=None, responses=responses
+            architecture=ground.architecture, prompts=prompts, start=ground.reference, end=listed.end, listed=listed
         )
-    return Tilted(
-        kind=spec.policy.kind,
-        prompts=prompts,
-        responses=responses,
-        vocabulary=vocabulary,
-        log_reference=log_reference,
-        features=FEATURES[spec.policy.features](prompts, responses, vocabulary).contiguous()
-        if spec.policy.kind == "linear"
-        else None,
-    )
+    features = None
+    if spec.policy.kind == "linear":
+        features = FEATURES[spec.policy.features](prompts, listed.responses, vocabulary).contiguous()
+    return Tilted(kind=spec.policy.kind, prompts=prompts, listed=listed, log_reference=log_reference, features=features)
 
 
 def listed_under_reference(policies: PolicyClass, nodes: Tensor) -> UnderReference:
     """The exact expectation under the reference; nodes: its next-token log-probabilities, [P, M, V]."""
     if isinstance(policies, Transformers):
-        return exact_under_reference(policies.architecture, policies.prompts, nodes)
+        assert policies.listed is not None
+        return exact_under_reference(policies.architecture, policies.prompts, nodes, policies.listed)
     assert isinstance(policies, Tilted)
     return TiltedUnderReference(policies=policies)

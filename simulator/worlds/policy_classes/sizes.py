@@ -23,7 +23,7 @@ def is_tilted(spec: WorldSpec) -> bool:
 
 def listed(spec: WorldSpec) -> int:
     """P G."""
-    return spec.world.prompts * spec.world.vocabulary**spec.world.response_length
+    return spec.world.prompts * spec.world.responses
 
 
 def features_of(spec: WorldSpec) -> int:

@@ -9,7 +9,7 @@ linear    h(x, y) = θ · φ(x, y): log-linear in given features, a class that m
 θ = 0 is the reference. Parameters are float32; scores and laws are computed in float64. Every law is normalized over
 the listing itself, so that the shape of a network has no part in what a loss leads to.
 
-Shapes: R runs, P prompts, L prompt length, G = V^T responses of T tokens, V vocabulary, F features, D numbers of one
+Shapes: R runs, P prompts, L prompt length, G responses of T tokens, V vocabulary, F features, D numbers of one
 run's row (P G or F, filled up), B prompts of a batch, N pairs, K responses to each.
 """
 
@@ -27,7 +27,8 @@ from simulator.engine.forward_kl import ORDER
 from simulator.engine.problem import Value
 from simulator.networks.architecture import ALIGNMENT, Architecture
 from simulator.networks.packing import Packing
-from simulator.worlds.policy_classes.listed import looked_up, numbers
+from simulator.networks.prefix_tree import ResponseList, numbers_of
+from simulator.worlds.policy_classes.looked_up import looked_up
 from simulator.worlds.policy_classes.policy_class import PolicyClass
 
 
@@ -37,8 +38,7 @@ class Tilted:
 
     kind: str  # "tabular" or "linear"
     prompts: Tensor  # token ids [P, L]
-    responses: Tensor  # token ids [G, T]
-    vocabulary: int
+    listed: ResponseList  # all responses, [G, T]
     log_reference: Tensor  # log pi_ref, float64 [P, G]
     features: Tensor | None = None  # of "linear", float64 [P, G, F]
     dtype: torch.dtype = torch.float64
@@ -46,15 +46,14 @@ class Tilted:
 
     def to(self, device: torch.device) -> "Tilted":
         """The same class with its tensors on `device`."""
-        tensors: dict[str, Any] = {
-            name: value.to(device) for name, value in vars(self).items() if isinstance(value, Tensor)
-        }
-        return replace(self, **tensors)
+        kinds = Tensor | ResponseList
+        own: dict[str, Any] = {name: each.to(device) for name, each in vars(self).items() if isinstance(each, kinds)}
+        return replace(self, **own)
 
     def tensors(self) -> dict[str, Tensor]:
         """What it holds, on the CPU, by its names here."""
         held = {name: value for name, value in vars(self).items() if isinstance(value, Tensor)}
-        return {name: value.cpu().contiguous() for name, value in held.items()}
+        return {name: value.cpu().contiguous() for name, value in (held | {"responses": self.listed.responses}).items()}
 
     @property
     def parameters(self) -> int:
@@ -107,19 +106,21 @@ class Tilted:
 
     def log_probs(self, parameters: Tensor, prompt: Tensor, responses: Tensor) -> Tensor:
         """log pi, float64 [R, N, K], of responses [R, N, K, T] to the prompts of these rows [R, N]."""
-        return looked_up(self.laws(parameters), prompt, numbers(responses, self.vocabulary))
+        return looked_up(self.laws(parameters), prompt, self.listed.number(responses))
 
     def token_log_probs(self, parameters: Tensor, prompt: Tensor, responses: Tensor) -> Tensor:
         """log pi of every token, [R, B, K, T], of responses [R, B, K, T] to the prompts of these rows [R, B].
 
-        The law of a token follows from that of whole responses: of what is left of their mass at each place.
+        The law of a token follows from that of whole responses: of what is left of their mass at each place. Behind an
+        end nothing is left to be said, and the logarithm is 0.
         """
-        laws, length = self.laws(parameters), responses.shape[-1]
+        laws, length = self.listed.at_leaves(self.laws(parameters)), responses.shape[-1]
+        whole, vocabulary = self.listed.whole(responses), self.listed.vocabulary
         row, run = prompt.unsqueeze(-1), torch.arange(len(laws), device=laws.device)[:, None, None]
         before, found = torch.zeros((), dtype=laws.dtype, device=laws.device), []
         for place in range(1, length + 1):
-            masses = laws.unflatten(2, (self.vocabulary**place, -1)).logsumexp(dim=-1)
-            here = masses[run, row, numbers(responses[..., :place], self.vocabulary)]
+            masses = laws.unflatten(2, (vocabulary**place, -1)).logsumexp(dim=-1)
+            here = masses[run, row, numbers_of(whole[..., :place], vocabulary)]
             found.append(here - before)
             before = here
         return torch.stack(found, dim=-1)
@@ -132,7 +133,7 @@ class Tilted:
         draws = {seed: random_stream(seed, *purpose).random(shape) for seed in set(seeds)}
         uniform = torch.from_numpy(np.stack([draws[seed] for seed in seeds])).to(prompt.device)
         number = [self._inverse(parameters[run : run + 1], prompt[run], uniform[run]) for run in range(len(prompt))]
-        return self.responses[torch.stack(number)]
+        return self.listed.responses[torch.stack(number)]
 
     def _inverse(self, parameters: Tensor, prompt: Tensor, uniform: Tensor) -> Tensor:
         """Numbers of responses [B, K] of one policy [1, D], for uniform draws [B, K]."""

@@ -17,31 +17,30 @@ from simulator.engine.problem import Value
 from simulator.networks.architecture import ALIGNMENT, Architecture
 from simulator.networks.attention import REGISTER
 from simulator.networks.packing import Packing, packing
-from simulator.networks.prefix_tree import leaf_log_probs, node_log_probs
+from simulator.networks.prefix_tree import ResponseList, node_log_probs
 from simulator.networks.sampling import LEAST, SampleBlocks, sample
 from simulator.networks.transformer import sequence_log_probs, token_log_probs
-from simulator.worlds.policy_classes.listed import looked_up, numbers
+from simulator.worlds.policy_classes.looked_up import looked_up
 
 
 @dataclass(frozen=True, kw_only=True)
 class Transformers:
-    """A PolicyClass. end: the token that ends a response. responses [G, T]: all of them, where they are listed."""
+    """A PolicyClass. end: the token that ends a response. listed: all responses, where they are listed."""
 
     architecture: Architecture
     prompts: Tensor  # token ids [P, L]
     start: Tensor  # the reference's parameters, [D]
     end: int | None
-    responses: Tensor | None = None
+    listed: ResponseList | None = None
     value: Value = sequence_log_probs
     dtype: torch.dtype = torch.float32
     is_network: bool = True
 
     def to(self, device: torch.device) -> "Transformers":
         """The same class with its tensors on `device`."""
-        tensors: dict[str, Any] = {
-            name: value.to(device) for name, value in vars(self).items() if isinstance(value, Tensor)
-        }
-        return replace(self, **tensors)
+        kinds = Tensor | ResponseList
+        own: dict[str, Any] = {name: each.to(device) for name, each in vars(self).items() if isinstance(each, kinds)}
+        return replace(self, **own)
 
     @property
     def listed_value(self) -> Value:
@@ -52,16 +51,16 @@ class Transformers:
         self, parameters: Tensor, architecture: Architecture, packed: Packing, prompts: Tensor, responses: Tensor
     ) -> Tensor:
         """log pi [R, N, K] of responses [R, N, K, T] to the prompts of these rows [R, N, 1]."""
-        assert self.responses is not None
-        count, (all_of_them, length) = len(self.prompts), self.responses.shape
+        assert self.listed is not None
+        count, (all_of_them, length) = len(self.prompts), self.listed.responses.shape
         asked = self.prompts.repeat_interleave(all_of_them, dim=0).expand(len(parameters), -1, -1)
-        said = self.responses.repeat(count, 1).unsqueeze(1).expand(len(parameters), -1, -1, -1)
+        said = self.listed.responses.repeat(count, 1).unsqueeze(1).expand(len(parameters), -1, -1, -1)
         single = packing(
             prompt_length=self.prompts.shape[1], response_length=length, responses=1, device=responses.device
         )
         log_probs = sequence_log_probs(parameters, architecture, single, asked, said)
         laws = log_probs.double().view(-1, count, all_of_them)
-        return looked_up(laws, prompts[..., 0], numbers(responses, architecture.vocabulary))
+        return looked_up(laws, prompts[..., 0], self.listed.number(responses))
 
     @property
     def length(self) -> int:
@@ -73,22 +72,23 @@ class Transformers:
         return self.prompts[prompt]
 
     def laws(self, parameters: Tensor) -> Tensor:
-        """log pi of every response, float64 [R, P, V^T]."""
-        nodes = node_log_probs(parameters, self.architecture, self.prompts, self.length)
-        return leaf_log_probs(nodes, self.architecture.vocabulary)
+        """log pi of every response, float64 [R, P, G]."""
+        assert self.listed is not None
+        return self.listed.log_probs(node_log_probs(parameters, self.architecture, self.prompts, self.length))
 
     def measured_laws(self, parameters: Tensor, *, alone: bool) -> Tensor:
-        """log pi of every response, float64 [R, P, V^T], of the same bits in every stack.
+        """log pi of every response, float64 [R, P, G], of the same bits in every stack.
 
         Unless all are taken alone, the last one is taken again where the policies before it would round otherwise: some
         sums over one do, and so does the end of what does not fill whole vector registers.
         """
+        assert self.listed is not None
         prompts, vocabulary = len(self.prompts), self.architecture.vocabulary
         ends = -(-ALIGNMENT // (prompts * vocabulary)) if prompts % REGISTER else int(len(parameters) == 1)
         again = parameters[-1:].expand(0 if alone else ends, -1)
         rows = torch.cat([parameters, again])
         nodes = node_log_probs(rows, self.architecture, self.prompts, self.length)
-        return leaf_log_probs(nodes[: len(parameters)], vocabulary)
+        return self.listed.log_probs(nodes[: len(parameters)])
 
     def token_log_probs(self, parameters: Tensor, prompt: Tensor, responses: Tensor) -> Tensor:
         """log pi of every token, [R, B, K, T], of responses [R, B, K, T] to the prompts of these rows [R, B]."""
