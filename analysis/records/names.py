@@ -7,7 +7,10 @@ import pandas as pd
 from analysis.records.about import GPO_LOSSES
 
 PAPERS = {"logistic": "DPO", "hinge": "SLiC", "squared": "IPO"}  # losses that a paper gave another name
-WRITTEN = {"chi_po": "χPO", "dpo_sft": "DPO + SFT", "exo_pair": "EXO", "nca_pair": "NCA"}
+WRITTEN = {
+    **{"chi_po": "χPO", "dpo_sft": "DPO + SFT", "exo_pair": "EXO", "nca_pair": "NCA"},
+    **{"ln_dpo": "LN-DPO", "r_dpo": "R-DPO", "ipo_averaged": "IPO per token"},
+}
 WORDS = {
     **{name: name.upper() for name in ("dpo", "kto", "vpo", "rpo", "apo", "orpo", "dpop", "sppo", "ganpo", "l2")},
     **{"simpo": "SimPO", "simper": "SimPER", "discopop": "DiscoPOP"},

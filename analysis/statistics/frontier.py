@@ -142,8 +142,8 @@ def in_place_of_gold(curves: pd.DataFrame, value: str) -> pd.DataFrame:
         raise ValueError(f"value = {value!r}: must be one of {', '.join(VALUES)}")
     if value not in curves or curves[value].isna().all():
         raise ValueError(
-            f'value = "{value}": the curves have none; gold_equal_length is known where responses are listed '
-            "and may end early"
+            f'value = "{value}": the curves have none; gold_equal_length is there where responses are listed and may '
+            "end early"
         )
     error = curves.get(f"{value}_se", 0.0)
     there = curves[value].notna() | (curves["status"] == "diverged")
@@ -167,10 +167,9 @@ def frontier(
     are NaN where there is only one draw of seeds. `curves` is what `load` returns; runs that diverged are left out, and
     across beta so is a beta that not every seed has a point at, so that all `seeds` enter at every KL. Losses are told
     apart by the settings that only some of them have, as `variants` does. along: "beta", or "training", where each beta
-    has a curve of its own and a column. value: the column that is drawn in gold's place, and named in its place:
-    "gold_equal_length" for gold at the reference's lengths, "fluency" or "proxy". rng: for the bootstrap, the same
-    numbers every time unless given. Raises ValueError for what is no setting, and ResultsError for rows that cannot
-    belong together.
+    has a curve of its own and a column. value: the column that stands in gold's place, by its own name, such as
+    "gold_equal_length", gold at the reference's lengths. rng: for the bootstrap, the same numbers every time unless
+    given. Raises ValueError for what is no setting, and ResultsError for rows that cannot belong together.
     """
     families = families_of(in_place_of_gold(curves, value), by, along, pool)
     apart, names = list(families.distinguishing), ["kl", "gold", "low", "high", "replicates", "seeds"]

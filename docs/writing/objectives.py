@@ -60,6 +60,16 @@ FAMILIES = (
         },
     ),
     Family(
+        title="With lengths",
+        about="|y| is the number of tokens, the end token included. Where all responses are equally long, these are "
+        "losses above at another β.",
+        known_as={
+            "ln_dpo": "LN-DPO; β is for a nat per token",
+            "r_dpo": "R-DPO; α > 0 asks for less where the chosen response is longer",
+            "ipo_averaged": "IPO as TRL has it; β here is 2τ there, and the loss 4τ² times theirs",
+        },
+    ),
+    Family(
         title="With rewards",
         about="r is gold, or the score of a trained proxy in gold's unit. This is reward-aware, not regularized, "
         "preference optimization.",

@@ -45,9 +45,10 @@ def check_world(settings: Settings, *, served: bool) -> None:
     if policy.kind != "transformer":
         raise ConfigError(f'policy.kind = "{policy.kind}": policies of the playground are transformers')
     if world.language.ends:
+        language = world.language
+        key, value = ("stop", f"{language.stop:g}") if language.stop else ("kind", f'"{language.kind}"')
         raise ConfigError(
-            f"world.language.stop = {world.language.stop:g}: must be 0 in the playground, whose responses all have the "
-            "same length"
+            f"world.language.{key} = {value}: ends responses early, and those of the playground are equally long"
         )
     count, most = world.prompts * world.responses, SERVED if served else LARGEST
     if count > most:

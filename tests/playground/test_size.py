@@ -32,3 +32,9 @@ def test_what_is_taken_fits(changes: tuple[str, ...]) -> None:
 def test_what_would_not_fit_is_refused(changes: tuple[str, ...]) -> None:
     with pytest.raises(ConfigError, match=r"kB of the page: must be at most|must be at most 16,384 in the playground"):
         open_sweep(Path("playground"), changes, served=False, out=Path("page.html"))
+
+
+@pytest.mark.parametrize("served", [False, True])
+def test_responses_that_end_early_are_refused(served: bool) -> None:
+    with pytest.raises(ConfigError, match=r"world.language.stop = 0.1: ends responses early"):
+        open_sweep(Path("playground"), ("world.language.stop=0.1",), served=served, out=Path("page.html"))
