@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from simulator.api.make_world import make_world
-    from simulator.api.pairs import Pairs
+    from simulator.api.pairs import Pairs, displacement
     from simulator.api.policies import Policies
     from simulator.api.proxy import Proxy
     from simulator.api.reading import load_policies
@@ -44,6 +44,7 @@ _HOME = {
     "Training": "api.training",
     "World": "api.world",
     "best_of_n": "api.reward_models",
+    "displacement": "api.pairs",
     "load_policies": "api.reading",
     "make_world": "api.make_world",
     "planted_proxy": "api.reward_models",
@@ -68,6 +69,7 @@ __all__ = [
     "World",
     "__version__",
     "best_of_n",
+    "displacement",
     "load_policies",
     "make_world",
     "planted_proxy",

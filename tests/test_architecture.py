@@ -24,6 +24,7 @@ ROOMS = {  # the folders of a package; each may import itself and those before i
             "networks",
             "divergences",
             "measurement",
+            "pair_scores",
             "languages",
             "own_rewards",
             "objectives",

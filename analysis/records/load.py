@@ -20,6 +20,7 @@ SIDE_TABLES = {
     "gold_law": ("run_id", "gold", "probability", "reference"),
     "margins": ("run_id", "gap", "margin", "pairs"),
     "ledger": ("run_id", "step", "part", "mass", "reference_mass", "logratio", "gold", "gold_change"),
+    "pairs": ("run_id", "pair", "ches", "displacement_rate", "chosen_logratio"),
 }
 REQUIRED = ("run_id", "method", "loss", "beta", "seed", "step", "kl", "gold", "status")
 

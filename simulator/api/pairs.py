@@ -6,9 +6,10 @@ Shapes: N pairs, L prompt length, T response length, K responses to a prompt, P 
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor
 
@@ -16,6 +17,7 @@ from simulator.api.arguments import as_tokens, changed, rows_among, tokens_of
 from simulator.common.errors import ConfigError, shown
 from simulator.networks.compute_mode import one_thread
 from simulator.preferences.draw import draw_labelled
+from simulator.preferences.filtering import kept_pairs, scores_at_reference
 from simulator.preferences.pairs import Preferences, arranged, labelled_by_proxy, ranked
 from simulator.preferences.pairs_file import check_pairs_file, file_preferences, read_pairs
 from simulator.proxies.scores import Proxy, scorer_of
@@ -23,6 +25,9 @@ from simulator.settings.labels import LABELS
 from simulator.settings.pair_counts import pairs_in
 from simulator.settings.tables import Data, Settings
 from simulator.worlds.protocol import World
+
+if TYPE_CHECKING:
+    from simulator.api.world import World as PublicWorld
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,8 +153,10 @@ def settings_of_pairs(settings: Settings, changes: Mapping[str, Any], labeller: 
 def draw_pairs(world: World, data: Data, seed: int, count: int, labeller: Proxy | None) -> Preferences:
     """Pairs with gold as their scores, labelled; or ranked, where count, the responses to a prompt, is more than two.
 
-    Raises ConfigError.
+    Without those that `data.filter` drops. Raises ConfigError.
     """
+    if data.filter != "none" and count > 2:
+        raise ConfigError(f'responses = {count}: data.filter = "{data.filter}" scores pairs, of two responses')
     if data.file and labeller is None and count > 2:
         raise ConfigError(f'responses = {count}: {data.file} has pairs, of two responses; file="" draws others')
     if count == 2 and labeller is None:
@@ -163,13 +170,23 @@ def draw_pairs(world: World, data: Data, seed: int, count: int, labeller: Proxy 
     judged = scores.cpu().numpy()
     if count > 2:
         return arranged(drawn, gold, torch.from_numpy(np.argsort(-judged, axis=1, kind="stable")).to(scores.device))
-    return labelled_by_proxy(drawn, judged, gold)
+    return kept_pairs(labelled_by_proxy(drawn, judged, gold), world, data)
+
+
+def counted(pairs: Pairs, data: Data, key: str) -> dict[str, Any]:
+    """What to change in the [data] of pairs, so that its "pairs", or its "pool", says how many there are.
+
+    Where a filter dropped some it says so already; pairs that nobody filtered are taken as they are.
+    """
+    if data.filter != "none" and pairs.drawn is not None and len(pairs) == data.kept(getattr(data, key)):
+        return {}
+    return {f"data.{key}": len(pairs), "data.filter": "none"}
 
 
 def pairs_of_file(name: str, world: World, settings: Settings) -> Pairs:
     """All pairs of a file that a world can use; warns of those that it cannot. Raises ConfigError."""
     usable = len(read_pairs(name, world).rows)
-    keys = {"data.file": name, "data.pairs": usable, "data.labeller": "gold"}
+    keys = {"data.file": name, "data.pairs": usable, "data.labeller": "gold", "data.filter": "none"}
     settings = changed(settings, keys, "read_pairs")
     for text in check_pairs_file(name, usable, world):
         warnings.warn(text, UserWarning, stacklevel=3)
@@ -231,3 +248,25 @@ def is_as_drawn(drawn: Drawn, world: World, row: Tensor, responses: Tensor, weig
     if weights is not None and known.weights is not None and not torch.equal(weights, known.weights):
         return False
     return drawn.world is world and torch.equal(known.prompt, row) and torch.equal(known.responses, responses)
+
+
+def displacement(world: "PublicWorld", pairs: Pairs) -> pd.DataFrame:
+    """How much each pair is likely to lower the probability of its chosen response, at the reference; a row a pair.
+
+    `pair`: its number. `ches`: the centered hidden embedding similarity <a, b> - |a|^2, where a and b are the sums over
+    tokens of the last hidden states of the chosen and the rejected response; `ches_normalized`: the same of means; the
+    larger, the more displacement (Razin et al. 2024, arXiv:2410.08847, Definition 2). `displacement_rate`: <g_w, g_w -
+    g_l>, where g is the gradient of the log-probability of a response: how fast gradient flow on the pair alone moves
+    that of its chosen response, up to a positive factor; below 0 it falls. Of ranked responses, the first and the last
+    are compared. Sweeps record the same with `measure.displacement`, and drop pairs by it with `data.filter`. Raises
+    ConfigError.
+    """
+    from simulator.api.stack import check_world  # which stands on this module
+
+    check_world(world)
+    known = preferences_of(pairs, world.simulated, "pairs")
+    with one_thread(), torch.no_grad():
+        scores = scores_at_reference(known, world.simulated)
+    return pd.DataFrame(
+        {"pair": range(len(pairs)), **{name: held.cpu().numpy() for name, held in vars(scores).items()}}
+    )

@@ -7,7 +7,7 @@ import pandas as pd
 import torch
 
 from simulator.api.arguments import changed, count_of, once, seed_of, values_of
-from simulator.api.pairs import Pairs, preferences_of
+from simulator.api.pairs import Pairs, counted, preferences_of
 from simulator.api.proxy import Proxy, check_proxy
 from simulator.api.stack import check_no_world_keys, check_world, foreign_gold, warn
 from simulator.api.world import World
@@ -61,7 +61,7 @@ def train_proxy(
     check_no_world_keys(settings or {}, "train_proxy")
     named = {"width": width, "layers": layers, "members": members, "combine": combine, "loss": loss, "steps": steps}
     changes = once({f"proxy.{key}": value for key, value in named.items()}, settings, "train_proxy")
-    ours = changed(base, {"data.pairs": len(pairs), **changes}, "train_proxy")
+    ours = changed(base, {**counted(pairs, base.data, "pairs"), **changes}, "train_proxy")
     if known.responses.shape[1] != 2:
         raise ConfigError(f"pairs: a proxy learns from pairs of two responses, not of {known.responses.shape[1]}")
     try:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from simulator.api.arguments import changed, choice_of, values_of
-from simulator.api.pairs import Pairs, preferences_of
+from simulator.api.pairs import Pairs, counted, preferences_of
 from simulator.api.proxy import Proxy, check_proxy
 from simulator.api.world import World
 from simulator.common.errors import ConfigError, shown
@@ -221,7 +221,7 @@ def settings_of(world: World, datum: Datum, proxy: Proxy | None, changes: Mappin
         )
         theirs = theirs if datum.drawn is None else datum.drawn.settings
         base = base.model_copy(update={"data": theirs.data, "proxy": theirs.proxy})
-        own = {"data.pairs" if theirs.data.labeller == "gold" else "data.pool": len(datum)}
+        own = counted(datum, theirs.data, "pairs" if theirs.data.labeller == "gold" else "pool")
     if proxy is not None:
         base = base.model_copy(update={"proxy": proxy.settings.proxy})
     return changed(base, {**own, **changes}, "train")

@@ -201,8 +201,8 @@ class World:
         function is measured there on responses that `sample(prompts [P, L], count)` gives, [P, count, T], or else on
         weighted responses of the reference, of which `effective_samples` count.
 
-        pairs: adds `train_accuracy`, `chosen_logratio`, `rejected_logratio` and quantiles of the margin on these.
-        proxy: the column `proxy` is its score, and not the implicit reward. Raises ConfigError.
+        pairs: adds `train_accuracy`, `chosen_logratio`, `rejected_logratio`, `displaced` and quantiles of the margin on
+        these. proxy: the column `proxy` is its score, and not the implicit reward. Raises ConfigError.
         """
         preferences = None if pairs is None else preferences_of(pairs, self.simulated, "pairs")
         if proxy is not None:

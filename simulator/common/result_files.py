@@ -1,6 +1,6 @@
 """The files that a sweep leaves beside its config.toml, as patterns."""
 
-SIDE_TABLES = ("responses", "gold_law", "margins", "ledger")  # what is known of policies beside their curves
+SIDE_TABLES = ("responses", "gold_law", "margins", "ledger", "pairs")  # what is known of policies beside their curves
 
 
 POLICIES = "policies/*.safetensors"  # of trained policies

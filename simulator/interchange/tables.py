@@ -46,22 +46,31 @@ def drawing(settings: Settings) -> dict[str, Any]:
     return {name: value for name, value in settings.data.model_dump().items() if name not in left_out}
 
 
-def data_settings(runs: Iterable[Run]) -> list[DataSetting]:
-    """The ways in which runs draw pairs, in the order of the grid. Fewer pairs are the first of more."""
+def data_settings(runs: Sequence[Run]) -> list[DataSetting]:
+    """The ways in which runs draw pairs, in the order of the grid. Unfiltered, fewer pairs are the first of more."""
     data: dict[str, Data] = {}
     seeds: dict[str, dict[int, None]] = {}
+    counted = any(is_filtered(run.settings.data) for run in runs)
     for run in runs:
-        key, mine = json.dumps(drawing(run.settings)), run.settings.data
+        mine = run.settings.data
+        key = json.dumps([drawing(run.settings), mine.pairs if counted else 0])
         if key not in data or data[key].pairs < mine.pairs:
             data[key] = mine
         seeds.setdefault(key, {})[run.seed] = None
     return [DataSetting(data=data[key], seeds=tuple(sorted(seeds[key]))) for key in data]
 
 
+def is_filtered(data: Data) -> bool:
+    """Whether some of the labelled pairs are dropped."""
+    return data.filter != "none"
+
+
 def varying(settings: Sequence[DataSetting]) -> list[str]:
-    """The keys of [data] in which several ways to draw pairs differ; the number of pairs aside."""
+    """The keys of [data] in which several ways to draw pairs differ; the number of pairs aside, unless filtered."""
     tables = [setting.data.model_dump() for setting in settings]
-    return [name for name in Data.model_fields if name not in APART and len({table[name] for table in tables}) > 1]
+    counted = {"pairs"} if any(is_filtered(setting.data) for setting in settings) else set()
+    names = [name for name in Data.model_fields if name not in APART or name in counted]
+    return [name for name in names if len({table[name] for table in tables}) > 1]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -76,4 +76,9 @@ MEASURED = (
         error=True,
         always=False,
     ).with_error(),
+    Column(
+        name="displaced",
+        unit="share",
+        about="of the run's own pairs whose chosen response is less likely than under the reference",
+    ),
 )

@@ -167,8 +167,10 @@ def measure_pairs(log_ratios: Tensor, losses: Tensor, weights: Tensor | None = N
     """What a policy does on its own pairs, [R] each, from their log-ratios [R, N, K] and its loss on them [R].
 
     train_accuracy is the share of pairs whose margin rho is positive, an equal pair counting half. margin_q05 and so on
-    are quantiles of rho, in nats, see `quantile`. With weights [R, N, 2], shares, means and quantiles are over both
-    orders of each pair, with the weight of each; quantiles are then those of `weighted_quantile`.
+    are quantiles of rho, in nats, see `quantile`. displaced is the share of pairs whose chosen response is less likely
+    than under the reference (likelihood displacement, Razin et al. 2024, arXiv:2410.08847). With weights [R, N, 2],
+    shares, means and quantiles are over both orders of each pair, with the weight of each; quantiles are then those of
+    `weighted_quantile`.
     """
     if weights is not None:
         return measure_weighted(log_ratios, losses, weights)
@@ -182,4 +184,5 @@ def measure_pairs(log_ratios: Tensor, losses: Tensor, weights: Tensor | None = N
         "train_accuracy": ahead.mean(dim=1),
         "chosen_logratio": chosen.mean(dim=1),
         "rejected_logratio": rejected.mean(dim=1),
+        "displaced": (chosen < -TIE_NATS).double().mean(dim=1),
     }

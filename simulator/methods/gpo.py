@@ -54,6 +54,7 @@ def reads(cell: Cell) -> Reads:
     check_class(cell)
     check_population(cell)
     check_link(objective_of(cell), cell.settings.train.divergence)
+    check_filter(cell)
     if cell.settings.data.file and objective_of(cell).ranked:
         raise ValueError(
             f'loss "{objective_of(cell).name}" ranks several responses to a prompt, and data.file has pairs; take '
@@ -78,7 +79,8 @@ def reads(cell: Cell) -> Reads:
 def check_batches(cell: Cell) -> None:
     """Raises ValueError where an objective compares pairs of a batch, and batches have one."""
     settings, objective = cell.settings, objective_of(cell)
-    batch = min(settings.train.batch, settings.learned_from, settings.online.pairs if rounds(cell) else 10**9)
+    pairs = settings.data.kept(settings.learned_from)
+    batch = min(settings.train.batch, pairs, settings.online.pairs if rounds(cell) else 10**9)
     if objective.mismatched and batch < 2:
         raise ValueError(
             f'loss "{objective.name}" compares a pair with others of its batch, and batches have one pair: train.batch '
@@ -118,9 +120,27 @@ def check_population(cell: Cell) -> None:
         or (objective.mismatched and f'loss "{objective.name}" compares each pair with its neighbour in a batch')
         or (not objective.weighable and f'loss "{objective.name}" reads a batch of pairs that count alike')
         or (by_proxy(cell) and "a proxy learns from drawn pairs")
+        or (cell.settings.data.filter != "none" and f'data.filter (="{cell.settings.data.filter}") drops pairs')
     )
     if reason:
         raise ValueError(f"data.population is the expectation over all pairs that gold labels, and {reason}")
+
+
+def check_filter(cell: Cell) -> None:
+    """Raises ValueError where a filter would leave some pairs of a run unseen, or has no pairs to look at."""
+    data, objective = cell.settings.data, objective_of(cell)
+    if data.filter == "none":
+        return
+    if rounds(cell):
+        raise ValueError(
+            f'data.filter (="{data.filter}") scores pairs before training, and online.refresh '
+            f"(={cell.settings.online.refresh}) draws more of them later; take online.refresh = 0, or no data.filter"
+        )
+    if objective.ranked:
+        raise ValueError(
+            f'loss "{objective.name}" ranks several responses to a prompt, and data.filter (="{data.filter}") scores '
+            "pairs; take another loss, or no data.filter"
+        )
 
 
 def ignores(cell: Cell) -> Keys:

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 Keys = Mapping[str, Sequence[str] | None]
 Strength = tuple[Objective | None, float | None]
 
+LEARNED = ("pairs", "file", "distinct", "filter", "filter_share")  # of [data]: what a proxy learns from, beside labels
+
 
 @dataclass(frozen=True, kw_only=True)
 class Card:
@@ -134,8 +136,12 @@ def reads_proxies(
     data, planted = cell.settings.data, cell.settings.proxy.planted
     if data.population and not planted:
         raise ValueError("data.population is for training on pairs, and a proxy learns from drawn ones")
-    learned = ("pairs", "file", "distinct", *(FLIPPED if is_intransitive(data) else LABELS)) if planted else ()
-    unread: Keys = {"data": ("labeller", "pool", *learned), "proxy": proxy_keys(cell.settings), "measure": ("pairs",)}
+    learned = (*LEARNED, *(FLIPPED if is_intransitive(data) else LABELS)) if planted else ()
+    unread: Keys = {
+        "data": ("labeller", "pool", *learned),
+        "proxy": proxy_keys(cell.settings),
+        "measure": ("pairs", "displacement"),
+    }
     return Reads(
         tables=(*WORLD_TABLES, "data", "proxy", *tables),
         ignores={**unread, **(ignores or {})},

@@ -1,6 +1,7 @@
 """Pairs that gold labelled, before any training."""
 
 from simulator.preferences.comparisons import judge
+from simulator.preferences.filtering import kept_pairs
 from simulator.preferences.pairs import Preferences, labelled
 from simulator.preferences.pairs_file import file_preferences
 from simulator.preferences.population import population
@@ -13,12 +14,14 @@ def draw_labelled(world: World, data: Data, seed: int) -> Preferences:
     """The pairs of a seed, `data.pairs` of them, that gold labelled; or those of a file, or the whole population, which
     are the same for every seed.
 
-    Raises ConfigError where `data.distinct` asks for different responses that do not come.
+    Less those that `data.filter` drops. Raises ConfigError where `data.distinct` asks for different responses that do
+    not come.
     """
     if data.population:
         return population(world, data)
     if data.file:
-        return file_preferences(data.file, data.pairs, world)
+        return kept_pairs(file_preferences(data.file, data.pairs, world), world, data)
     pairs = world.candidates(data, seed, data.pairs, "pairs")
     gold = world.gold_of(pairs.prompt[None], pairs.responses[None])[0].cpu().numpy()
-    return labelled(pairs, judge(world, data, pairs, gold), gold, rule_of(data))
+    made = labelled(pairs, judge(world, data, pairs, gold), gold, rule_of(data))
+    return kept_pairs(made, world, data)

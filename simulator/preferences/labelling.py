@@ -11,6 +11,7 @@ import numpy as np
 from gold_rewards import Judged
 from simulator.engine.problem import TrainState
 from simulator.preferences.comparisons import judge
+from simulator.preferences.filtering import kept_of_all
 from simulator.preferences.online import draw_fresh
 from simulator.preferences.pairs import (
     Preferences,
@@ -66,7 +67,12 @@ def arrange_pairs(
 
 
 def preferences(runs: Sequence[Run], world: World, scorer: Scorer | None) -> Preferences:
-    """The pairs of every run before its training, [R, N, K, …]."""
+    """The pairs of every run before its training, [R, N, K, …], less those that `data.filter` drops."""
+    return kept_of_all(labelled_pairs(runs, world, scorer), world, runs[0].settings.data)
+
+
+def labelled_pairs(runs: Sequence[Run], world: World, scorer: Scorer | None) -> Preferences:
+    """The pairs of every run as they are drawn and labelled, or read from a file."""
     data, count = runs[0].settings.data, responses_compared(runs[0])
     if data.population:
         return population_of(runs, world)

@@ -49,6 +49,10 @@ class Preferences:
         """The pairs of some of the runs."""
         return self._each(lambda held: held[rows])
 
+    def run(self, number: int) -> "Preferences":
+        """The pairs of one of the runs."""
+        return self._each(lambda held: held[number])
+
     def at(self, places: Tensor) -> "Preferences":
         """Some pairs of one run."""
         return self._each(lambda held: held[places])

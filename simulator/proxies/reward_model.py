@@ -54,7 +54,7 @@ class Member:
     @property
     def pairs(self) -> int:
         """Comparisons, held-out ones included."""
-        return 0 if self.planted else self.settings.data.pairs
+        return 0 if self.planted else self.settings.data.kept(self.settings.data.pairs)
 
     @property
     def steps(self) -> int:
@@ -69,11 +69,11 @@ class Member:
 
 def held_out(settings: Settings) -> int:
     """How many comparisons are held out. Raises ValueError where that leaves nothing on one side."""
-    pairs, share = settings.data.pairs, settings.proxy.held_out
+    pairs, share = settings.data.kept(settings.data.pairs), settings.proxy.held_out
     count = round(share * pairs)
     if count < 1 or count >= pairs:
         side = "no held-out pair to choose the best checkpoint by" if count < 1 else "no pair to train the proxy on"
-        raise ValueError(f"proxy.held_out (={share:g}) of data.pairs (={pairs}) leaves {side}")
+        raise ValueError(f"proxy.held_out (={share:g}) of data.pairs (={settings.data.pairs}) leaves {side}")
     return count
 
 

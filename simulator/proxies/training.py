@@ -249,7 +249,7 @@ def facts_of(member: Member) -> dict[str, Any]:
         "loss": member.settings.proxy.loss,
         "seed": member.seed,
         "member": member.member,
-        "pairs": member.pairs,
+        "pairs": member.settings.data.pairs,
         "label_noise": member.settings.data.label_noise,
         **{axis_column(name): value for name, value in member.axes.items()},
     }

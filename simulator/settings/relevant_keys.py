@@ -30,6 +30,7 @@ def unread_keys(settings: Settings) -> Mapping[str, Sequence[str]]:
             *(("distinct",) if labelled else ()),
             *(() if data.file else ("file",)),
             *(("pairs",) if data.population else ("population",)),
+            *(("filter", "filter_share") if data.filter == "none" else ()),
         ),
         "world": ("language.kind",) if settings.world.language.kind == "auto" else (),
         "train": (
@@ -41,7 +42,11 @@ def unread_keys(settings: Settings) -> Mapping[str, Sequence[str]]:
             *(() if DIVERGENCES[settings.train.divergence].at else ("alpha",)),
         ),
         "policy": policy_keys(settings.policy),
-        "measure": ("prompts", "samples", "baseline", "pairs") if listed else (),
+        "measure": (
+            *(("prompts", "samples", "baseline") if listed else ()),
+            *(("pairs",) if listed and not settings.measure.displacement else ()),
+            *(() if settings.measure.displacement else ("displacement",)),
+        ),
         "proxy": settings.proxy.unread,
         "gold": (
             *(() if is_drawn(settings.gold.reward) else ("seed",)),

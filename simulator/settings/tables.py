@@ -35,6 +35,9 @@ from simulator.settings.world_spec import WORLD_TABLES, Gold, Measure, Policy, R
 Behaviour = Literal["reference", "tempered", "uniform", "mixture"]
 
 
+Filter = Literal["none", "ches", "displacement"]
+
+
 class Data(Table):
     """[data]. Preference pairs of one seed, and who labels them; see simulator/preferences/pairs.py.
 
@@ -81,6 +84,11 @@ class Data(Table):
     """Who labels what policies learn from offline; "proxy": the proxy, which learns from the pairs above."""
     pool: Annotated[int, Field(ge=1, le=10**7)] = 8192
     """Pairs that the proxy labels then."""
+    filter: Filter = "none"
+    """Drops pairs before a policy or a proxy learns from them: "ches": those of the largest length-normalized CHES at
+    the reference; "displacement": those of the least displacement rate there (simulator/pair_scores/)."""
+    filter_share: Annotated[float, Field(ge=0, lt=1)] = 0.05
+    """Share of the pairs that the filter drops; Razin et al. 2024 keep the 5 % of least CHES, which is 0.95."""
 
     @model_validator(mode="before")
     @classmethod
@@ -92,8 +100,12 @@ class Data(Table):
 
     @property
     def learned_from(self) -> int:
-        """How many pairs a policy is trained on."""
+        """How many pairs are labelled for a policy, those that a filter drops included."""
         return self.pairs if self.labeller == "gold" else self.pool
+
+    def kept(self, pairs: int) -> int:
+        """How many of so many labelled pairs the filter leaves, at least one."""
+        return pairs if self.filter == "none" else pairs - min(round(self.filter_share * pairs), pairs - 1)
 
 
 class Train(Table):

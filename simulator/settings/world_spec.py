@@ -275,6 +275,9 @@ class Measure(Table):
     """Responses of the reference to each of them, which fix the zero and the unit of gold."""
     pairs: Count = 1024
     """Of a run's own, that train_loss and its neighbours are measured on."""
+    displacement: bool = False
+    """True: `pairs.parquet` records CHES and the displacement rate of each of these pairs, and where its responses end
+    (in listed worlds too, where `pairs` says how many)."""
     kl_estimators: Annotated[
         tuple[Estimator, ...], Field(strict=False, max_length=len(ESTIMATORS)), BeforeValidator(all_or_none)
     ] = ()

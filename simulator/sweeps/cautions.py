@@ -141,7 +141,7 @@ def uninformative_pairs(world: World, run: Run) -> str:
     data = run.settings.data
     if run.settings.proxy.planted and method_of(run).card.against_proxy:  # nothing learns from pairs
         return ""
-    few = data.model_copy(update={"pairs": min(data.pairs, LOOKED_AT)})
+    few = data.model_copy(update={"pairs": min(data.pairs, LOOKED_AT), "filter": "none"})
     pairs = draw_labelled(world, few, 0) if data.file else world.candidates(data, 0, few.pairs, "pairs")
     gold = world.gold_of(pairs.prompt[None], pairs.responses[None])[0]
     same = (pairs.responses[:, 0] == pairs.responses[:, 1]).all(dim=-1)

@@ -39,6 +39,8 @@ SWEEPS: Mapping[str, dict[str, Any]] = {
     "linked": {"sweep": {"loss": ["squared"], **ONE}, "train": {"divergence": "alpha"}},
     "linked by chi2": {"sweep": {"loss": ["squared"], **ONE}, "train": {"divergence": "chi2"}},
     "ranked by gold": {"sweep": {"loss": ["rpo_loo"], **ONE}},
+    "filtered": {"sweep": {"loss": ["logistic"], **ONE}, "data": {"filter": "ches", "filter_share": 0.25}},
+    "pairs recorded": {"sweep": {"loss": ["logistic"], **ONE}, "measure": {"displacement": True}},
     "labelled by proxies": {"sweep": {"loss": ["hinge"], **ONE}, "data": {"labeller": "proxy"}},
     "rloo": {"sweep": {"method": ["rl"], "seeds": 1}},
     "ppo": {"sweep": {"method": ["rl"], "seeds": 1}, "rl": {"algorithm": "ppo"}},
@@ -80,6 +82,7 @@ OTHERS = {  # another value of a key, where twice the value, or the opposite, is
     "data.labels": "deterministic",
     "data.labeller": "proxy",
     "data.distinct": True,
+    "data.filter": "displacement",
     "data.behaviour": "uniform",
     "data.label_noise": 0.25,
     "data.flip_toward": "less_likely",
@@ -111,6 +114,11 @@ OTHERS = {  # another value of a key, where twice the value, or the opposite, is
     "objective.conservative_dpo.epsilon": 0.2,
     "objective.robust_dpo.epsilon": 0.2,
 }
+
+
+SWITCHES = (  # what says nothing at its default is read at other values
+    *("objective.", "world.language", "train.engine", "data.file", "data.filter", "measure.displacement"),
+)
 
 
 def settings_of(kind: str) -> dict[str, Any]:
@@ -172,6 +180,8 @@ READ = {  # of each, what must change when the key does
     "linked": ("train.divergence", "train.alpha", "train.learning_rate"),
     "linked by chi2": ("train.steps",),
     "ranked by gold": ("objective.rpo.eta", "data.pairs", "measure.kl_estimators"),
+    "filtered": ("data.filter", "data.filter_share", "data.pairs"),
+    "pairs recorded": ("data.pairs",),
     "labelled by proxies": ("data.pool", "proxy.width", "proxy.steps", "proxy.weight_decay", "data.label_noise"),
     "rloo": ("rl.responses", "proxy.width", "train.learning_rate"),
     "ppo": ("rl.reuse", "rl.responses", "train.steps"),

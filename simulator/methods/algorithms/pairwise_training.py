@@ -21,6 +21,7 @@ from simulator.engine.recorder import Keep, Recorder
 from simulator.engine.snapshots import named, part_of, scalar
 from simulator.measurement.exact import Columns, measure_pairs
 from simulator.methods.algorithms.final_tables import finite, margin_rows, save_summary
+from simulator.methods.algorithms.pair_table import save_pairs
 from simulator.networks.compute_mode import computing
 from simulator.networks.packing import packing
 from simulator.objectives.linked import linked
@@ -239,7 +240,9 @@ def train(runs: Sequence[Run], world: World, proxies: Sequence[Proxy], recorder:
         if log_ratios is None:  # the state was saved after the last measurement
             log_ratios = world.measure(state.parameters, learner.pairs, settings.data, scorer)[1]
         save_summary(runs, world, state.parameters, state.diverged_at, scorer, keep)
-        save_margins(runs, world, learner.pairs, log_ratios, finite(state.parameters, state.diverged_at), keep)
+        alive = finite(state.parameters, state.diverged_at)
+        save_margins(runs, world, learner.pairs, log_ratios, alive, keep)
+        save_pairs(runs, world, learner.pairs, log_ratios, alive, keep)
     diverged_at = state.diverged_at.cpu().numpy()
     save_ledger(runs, steps, learner.track.measured, keep)
     return curve_rows(runs, steps, learner.track.measured, diverged_at, kl_source=world.kl_source)
