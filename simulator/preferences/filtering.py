@@ -15,7 +15,9 @@ from torch import Tensor
 
 from simulator.pair_scores.many_pairs import PairScores, score_pairs
 from simulator.preferences.pairs import Preferences, stack_preferences
+from simulator.preferences.tilted_scores import tilted_scores
 from simulator.settings.tables import Data, Filter
+from simulator.worlds.policy_classes.tilted import as_tilted
 from simulator.worlds.protocol import World
 
 
@@ -49,7 +51,12 @@ def fingerprint_of(pairs: Preferences) -> bytes:
 
 
 def scores_at_reference(pairs: Preferences, world: World) -> PairScores:
-    """The scores [N] of the pairs of one run under the reference; of several responses, of the first and the last."""
+    """The scores [N] of the pairs of one run under the reference, for policies of the world's class.
+
+    Of several responses, those of the first and the last.
+    """
+    if tilted := as_tilted(world.policy_class):
+        return tilted_scores(tilted, pairs.prompt, pairs.responses[:, [0, -1]])
     return score_pairs(world.reference, world.architecture, world.prompts[pairs.prompt], pairs.responses[:, [0, -1]])
 
 
