@@ -70,7 +70,7 @@ def reads(cell: Cell) -> Reads:
         per_row=per_row(cell),
         proxies=by_proxy(cell),
         always_report=(
-            *("online.refresh", "policy.kind", "data.population", "train.divergence"),
+            *("online.refresh", "policy.kind", "data.population", "data.filter", "train.divergence"),
             *(("proxy.kind",) if by_proxy(cell) else ()),
         ),
     )

@@ -120,3 +120,11 @@ def test_a_share_without_a_filter_is_reported() -> None:
     sweep = filtered("none", share=0.5)
     (said,) = unread_keys_of(sweep, expand(sweep))
     assert said.startswith('data.filter_share = 0.5: no run of this sweep reads it; only data.filter = "ches"')
+
+
+def test_runs_without_a_filter_say_so_where_it_varies() -> None:
+    sweep = small_sweep(sweep={"loss": ["logistic"], "beta": [0.1], "seeds": 1, "data.filter": ["none", "ches"]})
+    plain = expand(small_sweep(sweep={"loss": ["logistic"], "beta": [0.1], "seeds": 1}))
+    runs = expand(sweep)
+    assert [run.columns()["filter"] for run in runs] == ["none", "ches"]
+    assert runs[0].run_id == plain[0].run_id != runs[1].run_id
