@@ -219,10 +219,12 @@ def drawn_at(draw: Draw, part: pd.DataFrame, at: Mapping[str, Any]) -> Picture:
 def theory_figures(pairs: pd.DataFrame, functions: pd.DataFrame, folder: Path) -> dict[str, Callable[[], Picture]]:
     """What draws the figures of theory beside data; none where further axes vary, or nothing is known of margins.
 
+    Nor is there one where losses are of the links of another divergence than KL, whose z the margins do not give.
+
     Population links are those of Bradley-Terry labels, and left out where labels are others. Raises ResultsError.
     """
     margins, runs = load_table(folder, "margins"), load_table(folder, "runs")
-    if final_rows(pairs).empty or further_axes(pairs):
+    if final_rows(pairs).empty or further_axes(pairs) or not links.z_is_beta_rho(runs):
         return {}
     found: dict[str, Callable[[], Picture]] = {}
     temperature = links.temperature_of(runs)

@@ -70,7 +70,7 @@ def example_run(runs: Sequence[Run]) -> Run:
 
 def is_example(run: Run) -> bool:
     """Whether its loss is one of the DPOTrainer's, with the same numbers."""
-    return run.loss in MATCHES and run.loss not in ("kto", "squared")
+    return run.loss in MATCHES and run.loss not in ("kto", "squared") and run.settings.train.divergence == "kl"
 
 
 def loss_of(run: Run) -> str:

@@ -127,6 +127,11 @@ def settings(about: About) -> str:
             "Some runs of this sweep learned from pairs that a proxy labelled, or that were drawn as they trained. "
             "Those are not here: the pairs of this folder are those that gold labelled at the start."
         )
+    if any(run.loss and run.settings.train.divergence != "kl" for run in about.source.runs):
+        notes.append(
+            "Some runs have the links of another divergence in their loss, `train.divergence`; what is said of TRL is "
+            "of `kl`."
+        )
     if not rows:
         return "\n\n".join(["## Settings", *notes])
     return "\n\n".join(["## Settings", table(["sweep.loss", "the same in TRL"], rows), *notes])

@@ -10,12 +10,12 @@ import pytest
 from matplotlib.figure import Figure
 
 from analysis import ResultsError, load
-from analysis.figures.drawing import draw_all, draw_losses
+from analysis.figures.drawing import draw_all, draw_losses, theory_figures
 from analysis.figures.layout import plain, shown_data, text_of
 from analysis.figures.look import PAGE
 from analysis.figures.offline.tradeoff import shown_losses
 from analysis.figures.style import RC, log_axis, loss_styles
-from analysis.records.load import has_finished_run
+from analysis.records.load import has_finished_run, load_losses, pairwise_rows
 from analysis.records.names import loss_label
 from analysis.records.parts import parts_of
 from analysis.report.terminal_text import text
@@ -249,3 +249,16 @@ def test_losses_alone(tmp_path: Path) -> None:
         draw_losses(table, tmp_path / "losses.docx")
     with pytest.raises(ResultsError, match="cannot be written"):
         draw_losses(table, tmp_path / "missing" / "losses.png")
+
+
+def test_margins_say_nothing_of_z_where_losses_are_of_other_links(
+    results: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = {name: pd.read_parquet(results / f"{name}.parquet") for name in ("margins", "runs")}
+    monkeypatch.setattr("analysis.figures.drawing.load_table", lambda folder, name: read[name])
+    given = pairwise_rows(load(results)), load_losses(results), results
+    assert set(theory_figures(*given)) == {"links", "weights"}
+    older = read["runs"].drop(columns="train.divergence")
+    for runs, count in ((older, 2), (older.assign(**{"train.divergence": "chi2"}), 0)):
+        read["runs"] = runs
+        assert len(theory_figures(*given)) == count

@@ -26,6 +26,12 @@ def temperature_of(runs: pd.DataFrame) -> float | None:
     return float(values[0]) if plain.all() and len(values) == 1 else None
 
 
+def z_is_beta_rho(runs: pd.DataFrame) -> bool:
+    """Whether losses are of margins, and not of links of another divergence than KL; older records know no other."""
+    key = "train.divergence"
+    return key not in runs or bool(runs.loc[runs["method"] == "gpo", key].eq("kl").all())
+
+
 def draw(table: pd.DataFrame) -> Picture:
     """z toward the response with more gold, less the link, against the gap of gold; a panel a loss, three beta.
 
