@@ -33,7 +33,7 @@ class RootError(ArithmeticError):
 
 
 def optimum(divergence: Divergence, reference: Tensor, reward: Tensor, temperature: Tensor) -> Tensor:
-    """log π of the optimal policies, float64 [Q, P, G]; -inf where π is 0.
+    """log π of the optimal policies, float64 [Q, P, G]; -inf where π is 0, NaN at a prompt with such a reward.
 
     reference: log π_ref, [P, G]. reward: [P, G], in any unit. temperature: τ, [Q], in the unit of reward. Raises
     RootError.
@@ -66,11 +66,11 @@ def log_ratios(divergence: Divergence, log_reference: Tensor, gap: Tensor) -> tu
         slope = (reference * divergence.rise(u)).sum(dim=-1, keepdim=True)
         step = x + mass * mass.log() / slope
         step = torch.where((step > low) & (step < high), step, (low + high) / 2)
-        done = ((mass - 1).abs() <= CLOSE) | (step == x)
+        done = ((mass - 1).abs() <= CLOSE) | (step == x) | mass.isnan()
         if done.all():
             break
         x = torch.where(done, x, step)
-    worst = float((mass - 1).abs().max())
-    if not worst <= FARTHEST:
+    worst = float((mass - 1).abs().nan_to_num(nan=0.0).max())
+    if worst > FARTHEST:
         raise RootError(f"the best policy under {divergence.label} has mass 1 within {worst:.1g}, not {FARTHEST:g}")
     return ratio, mass

@@ -34,6 +34,8 @@ def check_world(settings: Settings, *, served: bool) -> None:
     if settings.data.labeller != "gold":
         raise ConfigError(f'data.labeller = "{settings.data.labeller}": gold labels the pairs of the playground')
     check_labels_of_page(settings)
+    if settings.train.divergence != "kl":
+        raise ConfigError(f'train.divergence = "{settings.train.divergence}": the playground trains with "kl" alone')
     if SMALLEST_PROXY % settings.proxy.heads:
         raise ConfigError(
             f"proxy.heads = {settings.proxy.heads}: must divide {SMALLEST_PROXY}, the least width of proxies here"

@@ -281,6 +281,7 @@ def said_of(capsys: pytest.CaptureFixture[str]) -> str:
         (["--set", "world.prompts=12"], "kB of the page: must be at most 130, so that the page stays below 400 kB"),
         (["--set", "data.labeller=proxy"], 'data.labeller = "proxy": gold labels the pairs of the playground'),
         (["--set", "proxy.heads=3", "proxy.width=48"], "proxy.heads = 3: must divide 16"),
+        (["--set", "train.divergence=chi2"], 'train.divergence = "chi2": the playground trains with "kl" alone'),
         (["nothing"], "nothing"),
         (["--port", "x"], "--port"),
     ],
