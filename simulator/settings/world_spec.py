@@ -14,7 +14,7 @@ from pydantic_core import PydanticCustomError
 from simulator.languages import LANGUAGES
 from simulator.languages.text import BYTES
 from simulator.own_rewards.source import CodeSource
-from simulator.settings.reward_name import RewardName
+from simulator.settings.gold_table import Gold as Gold
 from simulator.settings.table import (
     Count,
     Heads,
@@ -209,23 +209,6 @@ class Reference(Table):
     """Texts that each step learns from."""
     learning_rate: Positive = 0.01
     """At its peak."""
-
-
-class Gold(Table):
-    """[gold]. Content (`reward`) plus `fluency` times fluency plus `length` times the number of tokens, each in
-    standard deviations under the reference.
-    """
-
-    reward: RewardName = "transformer"
-    """What is good: "transformer": a fixed random network; "motif": readable patterns; "additive": token weights;
-    "mine.py:reward", a function of your own; "hf:FOLDER", a classifier of text."""
-    fluency: Annotated[float, Field(ge=0, le=1000)] = 1.0
-    """Weight of fluency under the language, in standard deviations."""
-    length: Annotated[float, Field(ge=-1000, le=1000)] = 0.0
-    """Weight of the number of tokens, in standard deviations, where responses may end early; below 0: the shorter the
-    better."""
-    seed: Seed = 0
-    """Of the gold reward."""
 
 
 class Network(Table):

@@ -14,15 +14,15 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from gold_rewards import gold_over_all
 from simulator.common.random_streams import random_stream
-from simulator.measurement.exact import Columns, ReferenceLaw, gold_rank, measure_distribution
+from simulator.languages.response_list import ResponseList
+from simulator.measurement.exact import Columns, ReferenceLaw, measure_distribution
 from simulator.measurement.gibbs import oracle_rows
 from simulator.measurement.ledger import parts_of
 from simulator.measurement.policy_summary import EDGES, LIKELY, PROMPTS, PolicySummary, bins_of, likeliest
 from simulator.measurement.probability_mass import checked_mass
 from simulator.networks.architecture import Architecture
-from simulator.networks.prefix_tree import ResponseList, leaf_scores, list_responses, node_log_probs
+from simulator.networks.prefix_tree import leaf_scores
 from simulator.networks.token_log_probs import whole_scores
 from simulator.objectives.objective import UnderReference
 from simulator.settings.tables import Data
@@ -36,21 +36,15 @@ from simulator.worlds.behaviour import (
     redraw_alike,
     sample_by_inverse,
 )
-from simulator.worlds.components import Components, content_of, fluency_under, refuse_gold, sizes
 from simulator.worlds.listing import (
     Listing,
     Scorer,
-    breaks_of_all,
     nash_columns,
-    scores_of_all,
-    ungrammatical_of_all,
 )
-from simulator.worlds.policy_classes.build import listed_class, listed_under_reference
+from simulator.worlds.policy_classes.build import listed_under_reference
 from simulator.worlds.policy_classes.policy_class import PolicyClass
-from simulator.worlds.policy_classes.sizes import class_facts
 
 MOST_MEASURED = 2**18  # P * G * runs measured at once, so that memory does not grow with the stack
-FRESH_PAIRS = 8192  # that proxies are compared with gold on
 
 Array = np.ndarray
 
@@ -250,60 +244,3 @@ class EnumerableWorld:
     def oracle(self, name: str) -> pd.DataFrame:
         """Records of the oracle frontier of this world, whose name is `name`."""
         return oracle_rows(self.reference_law, name)
-
-
-def list_world(spec: WorldSpec, ground: Components, device: torch.device) -> EnumerableWorld:
-    """The world of `spec` on `ground`, made on the CPU and then moved. Raises ConfigError if gold has no scale."""
-    end = ground.language.end if spec.world.language.ends else None
-    listed = list_responses(spec.world.vocabulary, spec.world.response_length, end)
-    rows, prompts = ground.reference.unsqueeze(0), torch.from_numpy(ground.prompts)
-    nodes = node_log_probs(rows, ground.architecture, prompts, spec.world.response_length)
-    log_probs, responses, lengths = listed.log_probs(nodes)[0], listed.responses.numpy(), listed.lengths.numpy()
-    fluency = scores_of_all(fluency_under(ground.language), ground.prompts, responses)
-    reward, law = content_of(spec), log_probs.exp().numpy()
-    try:
-        content = scores_of_all(reward, ground.prompts, responses)
-        weights = {"weight": spec.gold.fluency, "length_weight": spec.gold.length}
-        gold, of_fluency, scale = gold_over_all(content, fluency, law, lengths=lengths, **weights)
-    except ValueError as error:
-        raise refuse_gold(spec, error) from None
-    said, law = checked_mass(np.exp(fluency * lengths), "the language"), checked_mass(law, "the reference")
-    row, pair, _ = draw_pairs(law, pairs=FRESH_PAIRS, rng=random_stream(spec.world.seed, "fresh pairs"))
-    world = EnumerableWorld(
-        spec=spec,
-        architecture=ground.architecture,
-        prompts=torch.from_numpy(ground.prompts),
-        response_list=listed,
-        reference=ground.reference,
-        reference_nodes=nodes[0],
-        reference_law=ReferenceLaw(
-            reference=log_probs,
-            gold=torch.from_numpy(gold),
-            fluency=torch.from_numpy(of_fluency),
-            gold_rank=gold_rank(log_probs, torch.from_numpy(gold)),
-            length=spec.world.response_length,
-            lengths=None if end is None else listed.lengths,
-        ),
-        kl_estimators=spec.measure.kl_estimators,
-        policy_class=listed_class(spec, ground, listed, log_probs),
-        listing=Listing(
-            rows=np.arange(len(ground.prompts)),
-            reference_probs=law / law.sum(axis=1, keepdims=True),
-            gold=gold,
-            pairs=np.column_stack([row, pair]),
-        ),
-        breaks=torch.from_numpy(breaks_of_all(ground.language, ground.prompts[:PROMPTS], responses)),
-        ungrammatical=torch.from_numpy(ungrammatical_of_all(ground.language, ground.prompts, responses)),
-        facts={
-            **sizes(spec, ground),
-            "responses": len(responses),
-            "identical_pairs": float((law**2).sum(axis=1).mean()),
-            "reference_cross_entropy": float(-(said * log_probs.numpy()).sum(axis=1).mean()),
-            "reference_entropy": float(-(log_probs.exp() * log_probs).sum(dim=1).mean()),
-            **scale,
-            **class_facts(spec),
-            "gold_rules": reward.rules(),
-            **({} if end is None else {"reference_length": float((law * lengths).sum(axis=1).mean())}),
-        },
-    )
-    return world.to(device)
