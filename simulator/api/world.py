@@ -223,9 +223,8 @@ class World:
                     f"{type(policies).__name__}"
                 )
         if ratios is not None:
-            weights = preferences.weights if preferences else None
-            each = weights if weights is None else weights.expand(len(ratios), *weights.shape)
-            on_pairs = measure_pairs(ratios, ratios.new_zeros(len(ratios)), each)
+            weights = None if preferences is None else preferences.weights
+            on_pairs = measure_pairs(ratios, ratios.new_zeros(len(ratios)), weights)
             columns |= {name: value for name, value in on_pairs.items() if name != "train_loss"}
         return as_table(table, columns, self.simulated.kl_source)
 

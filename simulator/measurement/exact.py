@@ -149,8 +149,12 @@ def weighted_quantile(values: Tensor, weights: Tensor, level: float) -> Tensor:
 
 
 def measure_weighted(log_ratios: Tensor, losses: Tensor, weights: Tensor) -> Columns:
-    """As `measure_pairs`, of pairs [R, N, 2] that count with `weights` [R, N, 2] as they stand, and exchanged."""
-    share = (weights / weights.sum(dim=(1, 2), keepdim=True)).transpose(1, 2).flatten(1)
+    """As `measure_pairs`, of pairs [R, N, 2] that count with `weights` [R, N, 2] as they stand, and exchanged.
+
+    Weights of all runs alike may be [N, 2].
+    """
+    each = weights.expand(len(log_ratios), -1, -1)
+    share = (each / each.sum(dim=(1, 2), keepdim=True)).transpose(1, 2).flatten(1)
     both = torch.stack([log_ratios, log_ratios.flip(2)], dim=1).flatten(1, 2)  # [R, 2N, 2]
     margin = both[..., 0] - both[..., 1]
     ahead = torch.where(margin.abs() < TIE_NATS, 0.5, (margin > 0).double())

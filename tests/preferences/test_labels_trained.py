@@ -21,10 +21,12 @@ def test_a_tie_is_trained_on_in_both_orders(tied: sim.World) -> None:
     pairs = tied.preferences(48, seed=1)
     assert pairs.weights is not None
     assert {tuple(row) for row in pairs.weights.tolist()} == {(1.0, 0.0), (0.5, 0.5)}
-    curves = sim.train(tied, pairs, loss="logistic", beta=0.5, seed=1).curves
+    policies = sim.train(tied, pairs, loss="logistic", beta=0.5, seed=1)
+    curves = policies.curves
     share = float((pairs.weights[:, 1] == 0.5).double().mean())
     assert curves["tied"].tolist() == [pytest.approx(share)] * 3
     assert curves["train_accuracy"].iloc[-1] <= 1 - share / 2 + 1e-9
+    assert tied.measure(policies, pairs=pairs)["train_accuracy"][0] == curves["train_accuracy"].iloc[-1]
 
 
 def test_tied_runs_have_the_same_bits_alone(tied: sim.World) -> None:
