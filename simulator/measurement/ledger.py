@@ -29,18 +29,23 @@ PREFIX = "ledger."
 UNSEEN, UNGRAMMATICAL, CHOSEN, REJECTED, SEEN = range(len(PARTS))
 
 
-def parts_of(ungrammatical: Tensor, prompt: Tensor, numbers: Tensor) -> Tensor:
+def parts_of(ungrammatical: Tensor, prompt: Tensor, numbers: Tensor, weights: Tensor | None = None) -> Tensor:
     """The part of each response, uint8 [R, P, G], as its place in PARTS.
 
     ungrammatical: bool [P, G]. prompt [R, N]: rows of the pairs' prompts; numbers [R, N, K]: of their responses, chosen
-    first and rejected last; those between are seen.
+    first and rejected last; those between are seen. weights [R, N, 2]: of pairs as they stand and exchanged, where they
+    have any; both responses of a pair that counts in both orders are chosen and rejected.
     """
     runs, (prompts, responses) = len(prompt), ungrammatical.shape
     parts = ungrammatical.to(torch.uint8).expand(runs, -1, -1).contiguous()
     flat, run = parts.view(-1), torch.arange(runs, device=prompt.device)[:, None]
     place = ((run * prompts + prompt) * responses).unsqueeze(2) + numbers
-    flat[place[..., 0].flatten()] = CHOSEN
-    rejected = place[..., -1].flatten()
+    first, last = place[..., 0].flatten(), place[..., -1].flatten()
+    chosen, rejected = first, last
+    if weights is not None:
+        stands, exchanged = (weights[..., order].flatten() > 0 for order in (0, 1))
+        chosen, rejected = (torch.cat([a[stands], b[exchanged]]) for a, b in ((first, last), (last, first)))
+    flat[chosen] = CHOSEN
     flat[rejected] = torch.where(flat[rejected] == CHOSEN, SEEN, REJECTED).to(torch.uint8)
     flat[place[..., 1:-1].flatten()] = SEEN
     return parts

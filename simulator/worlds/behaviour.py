@@ -46,6 +46,11 @@ class Answers(Protocol):
         """log pi_ref of each response, nats, float64 [R, N, K]."""
         ...
 
+    @property
+    def weights(self) -> Tensor | None:
+        """Of each pair as it stands and with its responses exchanged, [R, N, 2]; None: as it stands."""
+        ...
+
     def rows(self, rows: slice) -> Self:
         """Those of some of the runs."""
         ...

@@ -167,7 +167,7 @@ class EnumerableWorld:
         if pairs is None:
             return self.ungrammatical.to(torch.uint8).expand(runs, -1, -1).contiguous()
         numbers = self.response_list.number(pairs.responses)
-        return parts_of(self.ungrammatical, pairs.prompt, numbers)
+        return parts_of(self.ungrammatical, pairs.prompt, numbers, pairs.weights)
 
     def measure(
         self, parameters: Tensor, pairs: Answers | None, data: Data, scorer: Scorer | None = None

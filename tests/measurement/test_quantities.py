@@ -100,6 +100,20 @@ def test_every_response_is_in_the_part_that_its_pairs_say() -> None:
     assert names[1] == [left, ["rejected", "rejected", "chosen", "unseen", "seen", "ungrammatical"]]
 
 
+def test_pairs_count_in_the_ledger_as_their_weights_say() -> None:
+    """As it stands, tied, exchanged, and not at all."""
+    numbers, weights = torch.tensor([[[0, 1], [2, 3], [4, 5]]]), torch.tensor([[[1.0, 0.0], [0.5, 0.5], [0.0, 1.0]]])
+    found = parts_of(torch.zeros(1, G, dtype=torch.bool), torch.zeros(1, 3, dtype=torch.long), numbers, weights)
+    assert [PARTS[part] for part in found[0, 0].tolist()] == [
+        "chosen",
+        "rejected",
+        "seen",
+        "seen",
+        "rejected",
+        "chosen",
+    ]
+
+
 def test_ranked_responses_between_are_seen() -> None:
     found = parts_of(torch.zeros(1, 4, dtype=torch.bool), torch.tensor([[0]]), torch.tensor([[[2, 1, 0]]]))
     assert [PARTS[part] for part in found[0, 0].tolist()] == ["rejected", "seen", "chosen", "unseen"]
