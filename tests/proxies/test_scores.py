@@ -9,6 +9,7 @@ from simulator.proxies.scores import scorer_of
 from tests.conftest import small_sweep
 
 
+@pytest.mark.slow("ending")
 @pytest.mark.parametrize("kind", ["enumerable", "ending", "sampled"])
 def test_scores_of_the_listing_are_those_of_the_same_responses_read_anew(kind: str) -> None:
     listed_world, ends = kind != "sampled", {} if kind == "enumerable" else {"language": {"stop": 0.2}}
