@@ -1,7 +1,8 @@
 """Write the results and pictures of the documentation: `python docs/write.py`.
 
 Runs what is missing of the sweeps in results/ (about half an hour on two cores), and writes the claims of every paper
-into docs/reference/claims.md, the pictures into docs/, and into docs/made.json with which code all of it was made.
+into docs/reference/claims.md, what sweeps found into the pages that explain them, the pictures into docs/, and into
+docs/made.json with which code all of it was made.
 Nothing of this is typed; a test fails where the code that determines results is no longer that of docs/made.json. The
 picture of the page needs Chromium. The pages of docs/reference.py, which need no results, are written, too.
 """
@@ -22,10 +23,12 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 import run
+from analysis.figures.film import film_mass
 from analysis.published.papers import PAPERS
 from analysis.published.verdicts import tally
 from analysis.records.number_format import number
 from docs.reference import write_reference
+from docs.writing.found import SWEEPS, with_found
 from simulator.storage.provenance import results_source, verdicts_source
 
 DOCS = ROOT / "docs"
@@ -34,7 +37,9 @@ PICTURES = {  # of docs/, and what they are copied from
     "neighbours.png": "neighbours/figures/neighbours-train_learning_rate-0.003.png",
     "overoptimization.png": "gao/size/figures/overoptimization.png",
     "counterexample.png": "gpo/figures/counterexample.png",
+    **{f"{name}.png": f"{name}/figures/{figure}.png" for name, figure in SWEEPS.items()},
 }
+FILM = "mass.gif"
 PAGE = "report.png"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 MARKS = {"holds": "**holds**", "fails": "**fails**", "undecided": "undecided"}
@@ -109,10 +114,20 @@ def references(entries: Sequence[Entry]) -> list[str]:
     return [each for entry in entries for each in entry["reference_sha256"].split(", ")]
 
 
+def found_by(folder: Path, made: Entry) -> Entry:
+    """The headline of a sweep, and by which code. Raises ValueError where other code made its records."""
+    summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+    if summary["results_source"] != made["results_source"]:
+        raise ValueError(f"{folder}: was made by other code; remove it")
+    kept = {name: made[name] for name in ("date", "results_source", "verdicts_source")}
+    return {"headline": summary["headline"], "runs": summary["runs"]} | kept
+
+
 def main(results: Path) -> int:
     """Run what is missing, and write all of it; the exit code."""
     write_reference()
     commands = [["sweep", "--out", str(results / "quickstart")]]
+    commands += [["sweep", name, "--out", str(results / name)] for name in SWEEPS]
     commands += [["reproduce", name, "--out", str(results / name)] for name in PAPERS]
     for command in commands:
         run.say(f"+ run.py {' '.join(command)}")
@@ -129,6 +144,7 @@ def main(results: Path) -> int:
     for name, source in PICTURES.items():
         shutil.copyfile(results / source, DOCS / name)
     screenshot(results / "quickstart" / "report.html", DOCS / PAGE)
+    film_mass(results / "mass", DOCS / FILM)
     made = {
         "date": f"{date.today():%Y-%m-%d}",
         "version": tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"],
@@ -138,7 +154,11 @@ def main(results: Path) -> int:
         "pictures": {name: digest(DOCS / name) for name in (*PICTURES, PAGE)},
     }
     (DOCS / "reference" / "claims.md").write_text(claims_page(claims, made), encoding="utf-8")
-    for name, value in (("claims.json", claims), ("made.json", made)):
+    found = {name: found_by(results / name, made) for name in SWEEPS}
+    for path in sorted(DOCS.rglob("*.md")):
+        text = path.read_text(encoding="utf-8")
+        path.write_text(with_found(text, found), encoding="utf-8")
+    for name, value in (("claims.json", claims), ("found.json", found), ("made.json", made)):
         content = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
         (DOCS / name).write_text(content, encoding="utf-8")
     return 0

@@ -10,6 +10,7 @@ from types import ModuleType
 import pytest
 
 from analysis.published.papers import PAPERS
+from docs.writing.found import SWEEPS, sweeps_in, with_found
 from simulator.storage.provenance import results_source, verdicts_source
 
 ROOT = Path(__file__).parents[2]
@@ -59,6 +60,31 @@ def test_text_says_what_the_records_of_the_claims_say(made: dict, writer: Module
         assert {entry["version"] for entry in entries} == {made["version"]}
         assert not any(entry["quick"] for entry in entries)
     assert (DOCS / "reference" / "claims.md").read_text(encoding="utf-8") == writer.claims_page(claims, made)
+
+
+def test_pages_say_what_the_records_of_the_sweeps_say(made: dict) -> None:
+    found = json.loads((DOCS / "found.json").read_text(encoding="utf-8"))
+    assert set(found) == set(SWEEPS)
+    for entry in found.values():
+        assert {name: entry[name] for name in ("results_source", "verdicts_source")} == {
+            name: made[name] for name in ("results_source", "verdicts_source")
+        }
+    blocks = []
+    for path in DOCS.rglob("*.md"):
+        text = path.read_text(encoding="utf-8")
+        assert with_found(text, found) == text, path
+        blocks += sweeps_in(text)
+    assert sorted(blocks) == sorted(SWEEPS)
+
+
+def test_a_block_holds_the_headline() -> None:
+    found = {"headline": ["One.", "Two."], "runs": 1200, "date": "2026-01-01"}
+    found |= {"results_source": "abc", "verdicts_source": "def"}
+    text = "Before.\n\n<!-- found: mass -->\nold\n<!-- end -->\n\nAfter.\n"
+    written = with_found(text, {"mass": found})
+    assert written.startswith("Before.\n\n<!-- found: mass -->\n- One.\n- Two.\n\n*1,200 runs.")
+    assert written.endswith("(results `abc`, verdicts `def`).*\n<!-- end -->\n\nAfter.\n")
+    assert with_found(written, {"mass": found}) == written
 
 
 def test_a_claim_as_a_row(writer: ModuleType) -> None:

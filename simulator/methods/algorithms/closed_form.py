@@ -31,11 +31,8 @@ Array = np.ndarray
 ClosedForm = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 LOWEST = -1e4  # nats; stands for the logarithm of 0
-INFINITE = (
-    "mu_squared",
-    "mu_squared_suppressed",
-    "forward_kl",
-)  # columns that are so where a policy never gives a response
+# Columns that are infinite, or not defined, where a policy never gives a response.
+INFINITE = ("mu_squared", "mu_squared_raised", "mu_squared_suppressed", "forward_kl")
 
 
 def measure_closed_form(
