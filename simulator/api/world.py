@@ -1,7 +1,6 @@
 """Worlds as users see them.
 
-Shapes: P prompts, L prompt length, G responses in all, M responses to each prompt, T response length, N pairs, K
-responses to a prompt, R policies.
+Shapes: P prompts of L tokens, G responses of T, M of them to each prompt, N pairs, K responses to one, R policies.
 """
 
 from __future__ import annotations

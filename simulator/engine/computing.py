@@ -12,8 +12,13 @@ if TYPE_CHECKING:
 
 
 def computing_of(settings: Settings, device: torch.device) -> Computing:
-    """How passes for gradients are computed on a device. Raises ValueError where it cannot be so."""
+    """How passes for gradients are computed on a device. Raises ValueError where it cannot be so.
+
+    Policies that are no networks have none, and are computed in one way.
+    """
     train = settings.train
+    if settings.policy.kind != "transformer":
+        return Computing(engine=train.engine)
     return computing_on(
         train.precision,
         train.compile,

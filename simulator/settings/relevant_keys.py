@@ -37,7 +37,7 @@ def unread_keys(settings: Settings) -> Mapping[str, Sequence[str]]:
             *(() if settings.train.optimizer == "adamw" else ("weight_decay",)),
             *(("engine",) if settings.train.engine == "auto" else ()),
             *(("batch",) if data.population else ()),
-            *(("engine", "precision", "compile") if settings.policy.kind != "transformer" else ()),
+            *(("precision", "compile") if settings.policy.kind != "transformer" else ()),
             *(("divergence",) if settings.train.divergence == "kl" else ()),
             *(() if DIVERGENCES[settings.train.divergence].at else ("alpha",)),
         ),
