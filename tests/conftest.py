@@ -64,8 +64,12 @@ def is_slow(item: pytest.Item) -> bool:
     return name in marker.args if marker.args else name not in kept
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Slow tests are left out, unless a share of the long forms is asked for, or all."""
+    """Slow tests are left out, unless a share of the long forms is asked for, or all; `-m slow` has these alone."""
+    for item in items:
+        if not is_slow(item):
+            item.own_markers[:] = [marker for marker in item.own_markers if marker.name != "slow"]
     left_out = [item for item in items if extent(config) == "suite" and is_slow(item)]
     if left_out:
         config.hook.pytest_deselected(items=left_out)
