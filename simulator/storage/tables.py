@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from simulator.common.atomic_files import write_atomically
@@ -69,13 +70,14 @@ def tidy(curves: pd.DataFrame) -> pd.DataFrame:
     axes = [name for name in curves if name not in COLUMNS and name != LABEL.name]
     labels = [LABEL.name] if LABEL.name in curves else []
     curves = curves.reindex(columns=[*leading, *labels, *axes, STEP.name, *measured, *last])
+    numbers: dict[str, np.ndarray] = {}
     for name in measured:
-        if COLUMNS[name].tidied:
-            least = 100 * ROUNDING**2 if COLUMNS[name].squared else ROUNDING
-            curves[name] = curves[name].astype("float64").where(~(curves[name].abs() < least), 0.0)
-    numbers = dict.fromkeys(["kappa", "label_noise", *measured], "float64")
-    numbers |= {"loss": "str", "kl_source": "str", "beta": "float64"}
-    return curves.astype(numbers | {"seed": "Int64", "pairs": "Int64", "step": "int64"})
+        values = curves[name].to_numpy("float64", na_value=np.nan)
+        least = 100 * ROUNDING**2 if COLUMNS[name].squared else ROUNDING
+        numbers[name] = np.where(np.abs(values) < least, 0.0, values) if COLUMNS[name].tidied else values
+    numbers |= {name: curves[name].to_numpy("float64", na_value=np.nan) for name in ("kappa", "label_noise", "beta")}
+    others = {"loss": "str", "kl_source": "str", "seed": "Int64", "pairs": "Int64", "step": "int64"}
+    return curves.assign(**numbers, **{name: curves[name].astype(kind) for name, kind in others.items()})
 
 
 def run_rows(stack: Sequence[Run], curves: pd.DataFrame, facts: dict[str, Any]) -> pd.DataFrame:
