@@ -29,7 +29,7 @@ import pandas as pd
 from analysis.records.about import external_in_place, settings_of
 from analysis.records.checks import balanced, checked
 from analysis.records.load import further_axes, variants
-from analysis.statistics.tradeoff_curves import POINTS, curves_at, points_of
+from analysis.statistics.tradeoff_curves import POINTS, combinations, curves_at, points_of, within_family
 
 Array = np.ndarray
 VALUES = ("gold", "gold_equal_length", "fluency", "proxy")  # of which the reference has 0
@@ -121,15 +121,18 @@ def complete_betas(points: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
     A beta at which some seeds diverged would be a mean over the other seeds. Paths, which have no beta of their own at
     each point, are left alone.
     """
-    apart = [name for name in settings_of(points) if name not in ("beta", "kappa", *by)]
-    replicate = points.groupby(apart, dropna=False, sort=False).ngroup()
-    if points["beta"].isna().any() or points.assign(replicate=replicate).duplicated(["replicate", "beta"]).any():
+    replicate, beta = (combinations(points, names) for names in (within_family(points, by), ["beta"]))
+    replicates, betas = (number.max(initial=-1) + 1 for number in (replicate, beta))
+    places = len(np.unique(replicate * betas + beta))
+    if points["beta"].isna().any() or places < len(points):
+        return points
+    if places == replicates * betas and points["kl"].notna().all():
         return points
     table = points.assign(replicate=replicate).pivot_table(index="replicate", columns="beta", values="kl")
     if not table.isna().any(axis=None):
         return points
     kept = balanced(table)
-    return points[replicate.isin(kept.index) & points["beta"].isin(kept.columns)]
+    return points[np.isin(replicate, kept.index) & points["beta"].isin(kept.columns)]
 
 
 def in_place_of_gold(curves: pd.DataFrame, value: str) -> pd.DataFrame:

@@ -114,11 +114,21 @@ def points_of(curves: pd.DataFrame, along: str) -> pd.DataFrame:
     return rows[rows["kl"] >= rows.groupby("run_id")["kl"].cummax()]
 
 
+def combinations(points: pd.DataFrame, names: Sequence[str]) -> Array:
+    """The number of each row's combination of values of `names`, [N], as they come; empty is a value, too."""
+    number = np.zeros(len(points), dtype=np.int64)
+    for name in names:
+        codes = pd.factorize(points[name], use_na_sentinel=False)[0]
+        if codes.any():
+            number = pd.factorize(number * (codes.max() + 1) + codes)[0]
+    return number
+
+
 def replicates_of(points: pd.DataFrame, by: Sequence[str]) -> list[Replicate]:
     """The replicates of one family; `by` are the settings that tell families apart."""
-    apart = [name for name in settings_of(points) if name not in ("beta", "kappa", *by)]
+    apart = within_family(points, by)
     drawn = [name for name in DRAW_COLUMNS if name in points]
-    number = points.groupby(apart, dropna=False, sort=False).ngroup().to_numpy()
+    number = combinations(points, apart)
     kl, gold = (points[name].to_numpy(float) for name in ("kl", "gold"))
     error = points["gold_se"].fillna(0.0).to_numpy(float) if "gold_se" in points else np.zeros(len(points))
     order = np.lexsort((kl, number))
@@ -133,9 +143,17 @@ def replicates_of(points: pd.DataFrame, by: Sequence[str]) -> list[Replicate]:
     ]
 
 
+def within_family(points: pd.DataFrame, by: Sequence[str]) -> list[str]:
+    """The settings that tell the replicates of one family apart; `by` are those that tell families apart."""
+    return [name for name in settings_of(points) if name not in ("beta", "kappa", *by)]
+
+
 def reach_of(points: pd.DataFrame, by: Sequence[str]) -> float:
     """The KL that every replicate reaches."""
-    return min((float(each.kl[-1]) for each in replicates_of(points, by)), default=0.0)
+    number = combinations(points, within_family(points, by))
+    reach = np.full(number.max(initial=-1) + 1, -np.inf)
+    np.maximum.at(reach, number, points["kl"].to_numpy(float))
+    return min(reach.tolist(), default=0.0)
 
 
 def curves_at(points: pd.DataFrame, by: Sequence[str], kl: Array) -> Curves:

@@ -27,7 +27,7 @@ POINTS = 101
 RESAMPLED = 400
 ALPHA = 0.05
 MOST = 50_000  # assignments that are all tried; of more, this many at random
-CHUNK = 2_000
+CHUNK = 64  # assignments at once, which the processor's cache holds
 
 Array = np.ndarray
 
@@ -129,7 +129,7 @@ def kappa_collapse(curves: pd.DataFrame, rng: np.random.Generator | None = None)
         curves_of_kl = [weights @ table for table in kl]
         plain = np.stack([np.interp(grid, x, curve) for curve in curves_of_kl])
         moved = np.stack([[np.interp(grid, x + shift, curve) for shift in levels] for curve in curves_of_kl])
-        return float(spread(plain[None])[0]), each_spread(moved, given)
+        return float(spread(plain[:, None])[0]), each_spread(moved, given)
 
     def best_spreads(weights: Array, given: Array) -> tuple[float, Array]:
         """The same of the best beta."""
@@ -232,13 +232,13 @@ def distinct_orders(counts: Counter[int], length: int) -> Iterator[tuple[int, ..
 
 
 def placed(moved: Array, given: Array) -> Array:
-    """Curves [N, m, G] of which each loss is moved by the kappa that it is given [N, m], for moved [m, v, G]."""
-    return moved[np.arange(len(moved)), given]
+    """Curves [m, N, G] of which each loss is moved by the kappa that it is given [N, m], for moved [m, v, G]."""
+    return moved[np.arange(len(moved))[:, None], given.T]
 
 
 def spread(curves: Array) -> Array:
-    """The standard deviation over losses of curves [N, m, G], as a mean over the range, [N]."""
-    return curves.std(axis=1, ddof=1).mean(axis=1)
+    """The standard deviation over losses of curves [m, N, G], as a mean over the range, [N]."""
+    return curves.std(axis=0, ddof=1).mean(axis=1)
 
 
 def each_spread(moved: Array, given: Array) -> Array:
