@@ -55,7 +55,7 @@ def list_world(spec: WorldSpec, ground: Components, device: torch.device) -> Enu
         raise refuse_gold(spec, error) from None
     said, law = checked_mass(np.exp(fluency * lengths), "the language"), checked_mass(law, "the reference")
     row, pair, _ = draw_pairs(law, pairs=FRESH_PAIRS, rng=random_stream(spec.world.seed, "fresh pairs"))
-    world = EnumerableWorld(
+    return EnumerableWorld(
         spec=spec,
         architecture=ground.architecture,
         prompts=torch.from_numpy(ground.prompts),
@@ -86,13 +86,11 @@ def list_world(spec: WorldSpec, ground: Components, device: torch.device) -> Enu
             "identical_pairs": float((law**2).sum(axis=1).mean()),
             "reference_cross_entropy": float(-(said * log_probs.numpy()).sum(axis=1).mean()),
             "reference_entropy": float(-(log_probs.exp() * log_probs).sum(dim=1).mean()),
-            **scale,
-            **class_facts(spec),
+            **(scale | class_facts(spec)),
             "gold_rules": reward.rules(),
             **({} if end is None else {"reference_length": float((law * lengths).sum(axis=1).mean())}),
         },
-    )
-    return world.to(device)
+    ).to(device)
 
 
 KINDS: dict[str, Callable[[WorldSpec, Components, torch.device], World]] = {
