@@ -56,7 +56,7 @@ def test_one_run_is_to_blame_and_the_others_finish(tmp_path: Path, monkeypatch: 
     again: list[int] = []
     run_sweep(sweep, tmp_path / "out", workers=1, watch=lambda steps, runs, worked: again.append(runs * worked))
     assert sum(again) == 1
-    for name in ("curves", "responses", "gold_law", "margins"):
+    for name in ("curves", "responses", "gold_law", "margins", "ledger"):
         now, before = (folder / f"{name}.parquet" for folder in (tmp_path / "out", whole))
         assert now.read_bytes() == before.read_bytes()
 

@@ -89,6 +89,7 @@ def test_the_folder_holds_what_the_contract_lists(results: Path) -> None:
         "config.toml",
         "curves.parquet",
         "gold_law.parquet",
+        "ledger.parquet",
         "losses.parquet",
         "margins.parquet",
         "policies",
@@ -124,7 +125,7 @@ def test_a_default_device_changes_no_byte(tmp_path: Path) -> None:
 
 def test_the_same_sweep_gives_the_same_bytes_in_one_process_and_in_two(tmp_path: Path) -> None:
     folders = [run_sweep(tiny(), tmp_path / name, workers=workers) for name, workers in (("a", 1), ("b", 1), ("c", 2))]
-    tables = ("curves", "responses", "gold_law", "margins")
+    tables = ("curves", "responses", "gold_law", "margins", "ledger")
     contents = {b"".join((folder / f"{name}.parquet").read_bytes() for name in tables) for folder in folders}
     assert len(contents) == 1
 

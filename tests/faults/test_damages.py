@@ -21,7 +21,7 @@ from tests.conftest import extent, heard
 from tests.helpers.fault_injection import leftovers, unreadable
 
 pytestmark = pytest.mark.long_form
-TABLES = ("curves", "responses", "gold_law", "margins")
+TABLES = ("curves", "responses", "gold_law", "margins", "ledger")
 TIMED = ("runs", "proxies")  # these say how long each took, too
 SWEEP = """
 [world]

@@ -23,7 +23,7 @@ from tests.helpers.fault_injection import deep_sweep, failing, leftovers, starte
 
 pytestmark = pytest.mark.long_form
 ROOT = Path(__file__).parents[2]
-TABLES = ("curves", "responses", "gold_law", "margins")
+TABLES = ("curves", "responses", "gold_law", "margins", "ledger")
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from tests.conftest import small_sweep
 from tests.joining.test_growing import copy_folder
 
 GRID = {"method": ["gpo", "best_of_n"], "loss": ["logistic", "hinge"], "beta": [0.1], "seeds": 3}
-SAME = ("curves", "responses", "gold_law", "margins", "losses")
+SAME = ("curves", "responses", "gold_law", "margins", "ledger", "losses")
 OF_MACHINES = ["wall_seconds"]
 
 

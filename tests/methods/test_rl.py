@@ -67,7 +67,7 @@ def test_the_records_of_a_path(lab: sim.World) -> None:
     proxies = [planted_proxy(lab, run.seed).ensemble for run in runs]
     beside: dict[str, pd.DataFrame] = {}
     curves = METHOD.run(runs, lab.simulated, proxies, Recorder(save_table=beside.__setitem__))
-    assert set(beside) == {"responses", "gold_law"}
+    assert set(beside) == {"responses", "gold_law", "ledger"}
     assert set(beside["responses"]["run_id"]) == {run.run_id for run in runs}
     assert curves["step"].max() == 40
     start_rows, end_rows = curves[curves["step"] == 0], curves[curves["step"] == 40]

@@ -52,7 +52,7 @@ def worked(sweep: Sweep, out: Path, **how: object) -> tuple[int, int]:
 
 
 def same(out: Path, whole: Path) -> bool:
-    names = ("curves", "responses", "gold_law", "margins")
+    names = ("curves", "responses", "gold_law", "margins", "ledger")
     return all((out / f"{name}.parquet").read_bytes() == (whole / f"{name}.parquet").read_bytes() for name in names)
 
 
