@@ -1,5 +1,6 @@
 """A small world and a small sweep that many tests look at."""
 
+import gc
 import os
 import sys
 import warnings
@@ -91,6 +92,17 @@ def pytest_configure() -> None:
     if not WATCHED:
         WATCHED.append(ROOT)
         sys.addaudithook(watch_checkout)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Garbage is looked for among what tests make: what is imported and collected stays, and is large."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.freeze()
 
 
 def watch_checkout(event: str, arguments: tuple[Any, ...]) -> None:

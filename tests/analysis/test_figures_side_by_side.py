@@ -12,9 +12,9 @@ def files(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in (folder / "figures").iterdir()}
 
 
-@pytest.fixture
-def alone(results: Path, tmp_path: Path) -> dict[str, bytes]:
-    return files(copied(results, tmp_path / "alone", draw=True))
+@pytest.fixture(scope="module")
+def alone(results: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    return files(copied(results, tmp_path_factory.mktemp("drawn") / "alone", draw=True))
 
 
 @pytest.fixture(autouse=True)

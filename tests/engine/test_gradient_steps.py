@@ -81,7 +81,7 @@ def test_a_stack_trains_each_run_as_a_plain_loop_would(lab: sim.World) -> None:
 
 
 def test_a_run_alone_and_in_a_stack_has_the_same_bits(lab: sim.World) -> None:
-    train = {"batch": 15, "checkpoints": 3}
+    train = {"batch": 15, "checkpoints": 3, "steps": 20}
     policies = trained(lab, loss=["logistic", "savage", "exponential"], beta=[0.05, 1.0], seeds=3, **train)
     assert len(policies) == 18
     for policy, row in zip(policies.parameters, policies.table.to_dict("records"), strict=True):
