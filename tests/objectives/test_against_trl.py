@@ -15,6 +15,7 @@ TRL's trainers are asked for the loss of a batch with a model that returns given
 import os
 import warnings
 from collections import defaultdict
+from functools import cache
 from types import SimpleNamespace
 from typing import Any
 
@@ -26,16 +27,21 @@ from torch import Tensor
 from simulator.objectives import OBJECTIVES
 from simulator.objectives.stacked_losses import ObjectiveSlice, StackedPairs, pair_losses
 
-os.environ["TRL_EXPERIMENTAL_SILENCE"] = "1"
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")
-    pytest.importorskip("trl", reason="the extra `test` installs TRL, which these losses are compared with")
-    from trl import DPOTrainer, KTOTrainer
-    from trl.experimental.cpo import CPOTrainer
-    from trl.experimental.orpo import ORPOTrainer
-
 BATCH, TOKENS = 16, 5
 BETAS = (0.1, 0.7, 2.0)
+
+
+@cache
+def trainers() -> SimpleNamespace:
+    """TRL's, which take seconds to be imported."""
+    os.environ["TRL_EXPERIMENTAL_SILENCE"] = "1"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        pytest.importorskip("trl", reason="the extra `test` installs TRL, which these losses are compared with")
+        from trl import DPOTrainer, KTOTrainer
+        from trl.experimental.cpo import CPOTrainer
+        from trl.experimental.orpo import ORPOTrainer
+    return SimpleNamespace(dpo=DPOTrainer, kto=KTOTrainer, cpo=CPOTrainer, orpo=ORPOTrainer)
 
 
 class Given:
@@ -111,7 +117,7 @@ def theirs(
     )
     chosen, rejected = given.reference.unbind(dim=1)
     inputs = inputs_of(given) | {"ref_chosen_logps": chosen, "ref_rejected_logps": rejected}
-    return DPOTrainer._compute_loss(trainer, lambda **_: outputs_of(given), inputs, return_outputs=False)
+    return trainers().dpo._compute_loss(trainer, lambda **_: outputs_of(given), inputs, return_outputs=False)
 
 
 def assert_equal(given: Given, ours: Tensor, theirs: Tensor) -> None:
@@ -169,7 +175,7 @@ def test_conservative_dpo(beta: float) -> None:
     """Label smoothing has left the DPO trainer, and is CPO's, which has no reference."""
     given = Given(4, equally_long=False)
     trainer = stub(alpha=0.0, loss_type="sigmoid", beta=beta, label_smoothing=0.1)
-    losses, _, _ = CPOTrainer.cpo_loss(trainer, *(given.policy - given.reference).unbind(dim=1))
+    losses, _, _ = trainers().cpo.cpo_loss(trainer, *(given.policy - given.reference).unbind(dim=1))
     assert_equal(given, given.ours("conservative_dpo", beta, epsilon=0.1), losses.mean())
 
 
@@ -177,7 +183,7 @@ def test_conservative_dpo(beta: float) -> None:
 def test_simpo(beta: float) -> None:
     given = Given(5, equally_long=False)
     trainer = stub(alpha=0.0, loss_type="simpo", beta=beta, label_smoothing=0.0, simpo_gamma=0.5)
-    losses, _, _ = CPOTrainer.cpo_loss(trainer, *(given.policy / given.lengths).unbind(dim=1))
+    losses, _, _ = trainers().cpo.cpo_loss(trainer, *(given.policy / given.lengths).unbind(dim=1))
     assert_equal(given, given.ours("simpo", beta, margin=0.5), losses.mean())
 
 
@@ -185,7 +191,7 @@ def test_simpo(beta: float) -> None:
 def test_orpo(weight: float) -> None:
     given = Given(6, equally_long=True)
     per_token = given.policy / given.lengths
-    gained, *_ = ORPOTrainer.odds_ratio_loss(stub(beta=weight), *per_token.unbind(dim=1))
+    gained, *_ = trainers().orpo.odds_ratio_loss(stub(beta=weight), *per_token.unbind(dim=1))
     expected = -per_token[:, 0].mean() - gained.mean()
     assert_equal(given, given.ours("orpo", 1.0, weight=weight), expected.double())
 
@@ -202,6 +208,6 @@ def test_kto(shift: float) -> None:
         "ref_logps": given.reference.T.flatten(),
         "ref_KL_logps": torch.zeros(2 * BATCH, dtype=torch.float64),
     }
-    expected = KTOTrainer._compute_loss(trainer, lambda **_: outputs_of(given), batch, return_outputs=False)
+    expected = trainers().kto._compute_loss(trainer, lambda **_: outputs_of(given), batch, return_outputs=False)
     ours = given.ours("kto", beta, mismatched, desirable=1.3, undesirable=0.7)
     assert_equal(given, ours, 2 * expected)
