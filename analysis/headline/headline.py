@@ -1,8 +1,9 @@
 """The headline of a sweep: one to six sentences, computed from its records by the rules of this folder.
 
 In this order, as far as there is something to say: whether gold rises and falls, which responses take it away again,
-which beta ends best, whether losses differ, what further axes do, and what comes of optimizing against proxies. Where
-further axes vary, the first four are about their first values. Runs that diverged are named after these sentences.
+which beta ends best, whether losses differ, what the class of policies takes, what further axes do, and what comes of
+optimizing against proxies. Where further axes vary, the first four are about their first values. Runs that diverged are
+named after these sentences.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -18,6 +19,7 @@ from analysis.headline.losses import losses_apart
 from analysis.headline.proxies import against_proxies
 from analysis.headline.rise_and_fall import rise_and_fall
 from analysis.headline.statement import Statement
+from analysis.headline.titles.policy_classes import policy_classes
 from analysis.headline.where_gold_went import shown_runs, where_gold_went
 from analysis.records.load import final_rows, load, load_losses, pairwise_rows
 from analysis.records.names import axis_label, capitalized, value_text
@@ -51,6 +53,7 @@ def headline_of(curves: pd.DataFrame, functions: pd.DataFrame, folder: Path | No
         if folder is not None:
             statements.insert(1, where_gold_went(part, ledger_of(folder, shown_runs(part)), place_text(at)))
         found += [statement for statement in statements if statement is not None]
+        found += policy_classes(pairs)
         found += axes_apart(pairs)
     found = [*found, *against_proxies(curves)][:MOST] if not final_rows(curves).empty else []
     lost = diverged(curves, functions)

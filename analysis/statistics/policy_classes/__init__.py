@@ -1,0 +1,1 @@
+"""What is due to the class of policies, to the data, and to the loss and its optimizer."""
