@@ -19,8 +19,7 @@ from analysis.headline.titles.policy_classes import (
     policy_classes,
     rows_of_classes,
 )
-from analysis.statistics.peaks import training_curves
-from analysis.statistics.policy_classes.missing_gold import KIND, TABLE, Missing, on_population
+from analysis.statistics.policy_classes.missing_gold import KIND, TABLE, Missing, paths_of_classes
 
 PATH, PARTS = 1.45, 1.25  # inches
 COLOURS = {"tabular": "#0072B2", "linear": "#1F9981", "transformer": "#D55E00"}
@@ -31,9 +30,9 @@ def draw(curves: pd.DataFrame) -> Picture:
     """Gold over KL of each class, on drawn pairs and on the population; below, what each part takes at the end."""
     rows = rows_of_classes(curves)
     here = curves[curves["method"].ne("oracle") | curves[KIND].eq(rows[KIND].iloc[0])]  # each class has its oracle
-    means = training_curves(rows)
+    means = paths_of_classes(rows)
     missing = missing_of(curves)
-    whole = on_population(means)
+    whole = means["whole"]
     datas = [(name, some) for name, some in ((pairs_text(rows), ~whole), ("the whole population", whole)) if some.any()]
     figure, axes = stacked([PATH] * len(datas) + ([PARTS] if missing else []))
     for (name, some), panel in zip(datas, axes, strict=False):

@@ -131,7 +131,7 @@ def falls_statement(rows: pd.DataFrame) -> Statement:
             sure &= whole or row["fall_low"] > 0 or row["fall_high"] < SIMILAR
         if some:
             data = "the whole population" if whole else pairs_text(rows)
-            texts[whole] = f"by {listed([fall_text(row, whole) for row in some.values()])} on {data}"
+            texts[whole] = f"by {listed([fall_text(kind, row, whole) for kind, row in some.items()])} on {data}"
             parts.append(texts[whole])
     unsure = [
         IN_WORDS.get(kind, kind)
@@ -144,10 +144,10 @@ def falls_statement(rows: pd.DataFrame) -> Statement:
     return Statement(topic="falls of classes", text=text, title=title, sure=bool(sure), numbers=numbers)
 
 
-def fall_text(row: pd.Series, whole: bool) -> str:
+def fall_text(kind: str, row: pd.Series, whole: bool) -> str:
     """The fall of one class; on the population without an error, since there is no chance in it."""
     half = 0.0 if whole else float(row["fall_high"] - row["fall_low"]) / 2
-    return f"{amount(float(row['fall']), half)} ({IN_WORDS.get(str(row[KIND]), row[KIND])})"
+    return f"{amount(float(row['fall']), half)} ({IN_WORDS.get(kind, kind)})"
 
 
 def amount(value: float, half: float) -> str:

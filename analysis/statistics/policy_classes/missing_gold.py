@@ -20,7 +20,7 @@ import pandas as pd
 
 from analysis.records.load import final_rows, trained_rows
 from analysis.statistics.intervals import Estimate, mean_of
-from analysis.statistics.peaks import peaks
+from analysis.statistics.peaks import peaks, training_curves
 
 KIND, PAIRS = "policy_kind", "pairs"  # 0 pairs are the whole population
 TABLE = "tabular"
@@ -81,5 +81,18 @@ def table_kl(rows: pd.DataFrame) -> float:
 
 def falls_of_classes(rows: pd.DataFrame) -> Mapping[tuple[str, bool], pd.Series]:
     """The row of `peaks` of each class, on drawn pairs (False) and on the population (True); rows as above."""
-    table = peaks(trained_rows(rows))
-    return {(str(row[KIND]), bool(row[PAIRS] == 0)): row for _, row in table.iterrows()}
+    return {key: peaks(some).iloc[0] for key, some in apart(rows).items()}
+
+
+def paths_of_classes(rows: pd.DataFrame) -> pd.DataFrame:
+    """The `training_curves` of each class, with its policy_kind, and with whole: whether it is on the population."""
+    paths = {key: training_curves(some) for key, some in apart(rows).items()}
+    return pd.concat([path.assign(policy_kind=kind, whole=whole) for (kind, whole), path in paths.items()])
+
+
+def apart(rows: pd.DataFrame) -> dict[tuple[str, bool], pd.DataFrame]:
+    """The rows of each class on each kind of data, drawn pairs first."""
+    trained = trained_rows(rows)
+    groups = list(trained.groupby([on_population(trained), KIND], sort=False))
+    found = {(str(kind), bool(whole)): some for (whole, kind), some in groups}
+    return dict(sorted(found.items(), key=lambda item: item[0][1]))

@@ -1,0 +1,144 @@
+"""What classes of policies, data, losses and optimizers take of gold, on curves of which each part is planted."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from analysis.figures.drawing import KINDS
+from analysis.figures.layout import shown_data, text_of
+from analysis.figures.look import PAGE, drawn_as
+from analysis.figures.theory import policy_classes as figure
+from analysis.headline.headline import headline_of
+from analysis.headline.titles.policy_classes import missing_of, optimizer_takes, policy_classes, rows_of_classes
+
+KINDS_OF = ("transformer", "tabular", "linear")
+TOP = {"transformer": 1.0, "tabular": 1.2, "linear": 0.7}  # gold at the end, on the population
+DATA = {"transformer": 0.6, "tabular": 0.5, "linear": 0.2}  # that drawn pairs take
+LOST = 0.1  # to the best possible
+SLOW = 0.3  # that the other learning rate takes
+STEPS = (0, 1, 10, 100)
+UP = (0.0, 0.5, 0.9, 1.0)  # along training
+
+
+def curves_of(*, seeds: int = 6, noise: float = 0.05, populations: tuple[bool, ...] = (False, True)) -> pd.DataFrame:
+    """Curves that rise to the planted ends; those of drawn pairs are 0.4 above them at the third checkpoint."""
+    rng = np.random.default_rng(3)
+    rows = []
+    for kind in KINDS_OF:
+        rows += oracle(kind)
+        for population in populations:
+            for rate, seed in [(rate, seed) for rate in (0.01, 0.1) for seed in range(seeds)]:
+                off = 0.0 if population else noise * rng.normal()
+                own = rate == (0.01 if kind == "transformer" else 0.1)
+                end = TOP[kind] - (0.0 if population else DATA[kind] + off) - (0.0 if own else SLOW)
+                for place, step in enumerate(STEPS):
+                    gold = UP[place] * end + (0.4 if place == 2 and not population else 0.0)
+                    loss = 0.7 - 0.1 * place / 3 + (0.0 if own else 0.05)
+                    rows.append(row_of(kind, population, rate, seed, step, 0.5 * place, gold, loss))
+    return pd.DataFrame(rows).astype({"population": "object"})
+
+
+def row_of(
+    kind: str, population: bool, rate: float, seed: int, step: int, kl: float, gold: float, loss: float
+) -> dict[str, object]:
+    """A row of curves."""
+    return {
+        **{"run_id": f"{kind}-{population}-{rate}-{seed}", "method": "gpo", "loss": "logistic", "beta": 0.1},
+        **{"kappa": 0.5, "seed": seed, "pairs": 0 if population else 128, "label_noise": 0.0, "policy_kind": kind},
+        **{"population": population, "train_learning_rate": rate, "step": step, "kl": kl, "gold": gold},
+        **{"mu_squared": kl, "train_loss": loss, "status": "ok"},
+    }
+
+
+def oracle(kind: str) -> list[dict[str, object]]:
+    """The best possible: LOST above a table on the population, whose path ends at 1.5 nats."""
+    top = TOP["tabular"] + LOST
+    return [
+        {"run_id": f"oracle-{kind}", "method": "oracle", "beta": 1 / kl, "policy_kind": kind, "step": place}
+        | {"kl": kl, "gold": top * (kl / 1.5) ** 0.5, "status": "ok"}
+        for place, kl in enumerate((0.25, 0.5, 1.0, 1.5, 2.0))
+    ]
+
+
+def test_the_parts_are_the_planted_ones_and_add_up() -> None:
+    curves = curves_of()
+    found = missing_of(curves)
+    rows = rows_of_classes(curves)
+    assert set(found) == set(KINDS_OF)
+    for kind, each in found.items():
+        assert each.loss == pytest.approx(LOST, abs=1e-9)
+        assert each.policy_class == pytest.approx(TOP["tabular"] - TOP[kind], abs=1e-9)
+        assert each.data
+        low, high = each.data.interval()
+        assert low < DATA[kind] < high
+        assert 0.0 < high - low < 0.2
+        ends = rows[(rows["policy_kind"] == kind) & (rows["pairs"] == 128) & (rows["step"] == 100)]["gold"]
+        assert each.total == pytest.approx(TOP["tabular"] + LOST - ends.mean(), abs=1e-9)
+
+
+def test_each_class_is_shown_with_the_optimizer_of_the_least_training_loss() -> None:
+    curves = curves_of()
+    rates = rows_of_classes(curves).groupby("policy_kind")["train_learning_rate"].unique()
+    assert {kind: list(values) for kind, values in rates.items()} == {
+        "transformer": [0.01],
+        "tabular": [0.1],
+        "linear": [0.1],
+    }
+    assert optimizer_takes(curves) == pytest.approx(dict.fromkeys(KINDS_OF, SLOW), abs=1e-9)
+    one = curves[(curves["method"] == "oracle") | (curves["train_learning_rate"] == 0.1)]
+    assert optimizer_takes(one) == {}
+
+
+def test_the_statements_say_what_is_planted() -> None:
+    falls, missing = policy_classes(curves_of(noise=0.01))
+    assert falls.sure
+    for kind in KINDS_OF:
+        planted = 0.4 - 0.1 * (TOP[kind] - DATA[kind])
+        assert falls.numbers[f"{kind}, pairs: fall"] == pytest.approx(planted, abs=0.01)
+        assert falls.numbers[f"{kind}, population: fall"] == pytest.approx(0.0, abs=1e-12)
+    assert "0.00 (transformer), 0.00 (table) and 0.00 (linear) on the whole population" in falls.text
+    assert missing.sure
+    assert "a table on the whole population lacks 0.10 of the best possible gold" in missing.text
+    assert "the class takes 0.20 (transformer) and 0.50 (linear) more" in missing.text
+    assert missing.numbers["transformer: data"] == pytest.approx(0.6, abs=0.02)
+    assert missing.numbers["transformer: optimizer"] == pytest.approx(SLOW)
+
+
+def test_what_few_noisy_seeds_show_is_not_sure() -> None:
+    falls, missing = policy_classes(curves_of(seeds=2, noise=0.8))
+    assert not missing.sure
+    assert "not sure" in missing.text
+    assert falls.topic == "falls of classes"
+    one = policy_classes(curves_of(seeds=1))
+    assert [each.sure for each in one] == [False, False]
+
+
+def test_nothing_is_stated_of_one_class_and_no_parts_without_a_population() -> None:
+    curves = curves_of()
+    one = curves[curves["policy_kind"] == "tabular"]
+    assert policy_classes(one) == []
+    assert policy_classes(curves.drop(columns="policy_kind")) == []
+    assert not KINDS["classes"].applies(one)
+    drawn = policy_classes(curves_of(populations=(False,)))
+    assert [each.topic for each in drawn] == ["falls of classes"]
+    without = curves[(curves["policy_kind"] != "tabular") | (curves["method"] == "oracle")]
+    assert [each.topic for each in policy_classes(without)] == ["falls of classes"]
+    whole = policy_classes(curves_of(populations=(True,)))
+    assert whole[1].sure
+    assert whole[1].title == "The class takes 0.20 (transformer) and 0.50 (linear) of gold"
+
+
+def test_the_headline_has_both_and_the_figure_draws_the_planted_numbers() -> None:
+    curves = curves_of()
+    topics = [each.topic for each in headline_of(curves, pd.DataFrame({"loss": []}))]
+    assert {"falls of classes", "classes"} <= set(topics)
+    with drawn_as(PAGE):
+        drawn = figure.draw(curves)
+    assert text_of(drawn, "title").startswith("Chance in 128 drawn pairs takes 0.5")
+    table = shown_data(drawn).set_index("line")
+    assert table.loc["class: linear", "x"] == pytest.approx(0.5)
+    assert table.loc["loss: table", "x"] == pytest.approx(LOST)
+    assert table.loc["optimizer: linear", "x"] == pytest.approx(SLOW)
+    assert table.loc["data: table", "x"] == pytest.approx(DATA["tabular"], abs=0.1)
+    whole = shown_data(drawn).query("panel == 'the whole population' and line == 'transformer'")
+    assert whole["y"].tolist() == pytest.approx([up * TOP["transformer"] for up in UP])
