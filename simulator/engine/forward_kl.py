@@ -16,11 +16,11 @@ from torch import Tensor
 
 from simulator.engine.batches import batch_order
 from simulator.engine.gradient_steps import PAIRS_READ
-from simulator.languages.response_list import ResponseList
 from simulator.measurement.probability_mass import checked_mass
 from simulator.networks.architecture import Architecture
+from simulator.networks.listing.prefix_tree import node_log_probs
+from simulator.networks.listing.response_list import ResponseList
 from simulator.networks.packing import packing
-from simulator.networks.prefix_tree import node_log_probs
 from simulator.networks.transformer import sequence_log_probs
 
 ORDER = -1  # the round whose batches are prompts; those of pairs count from 0

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from simulator.api.pairs import Pairs, rows_of
 from simulator.api.world import World
-from simulator.networks.prefix_tree import node_log_probs
+from simulator.networks.listing.prefix_tree import node_log_probs
 from simulator.playground.world_data import enumerable
 
 PARTS = ("chosen", "rejected", "unseen", "ungrammatical")

@@ -16,9 +16,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from simulator.languages.response_list import ResponseList
 from simulator.measurement.ensemble import COMBINATIONS, Unit, gold_unit, standard_unit
 from simulator.networks.architecture import Architecture
+from simulator.networks.listing.response_list import ResponseList
 from simulator.networks.packing import whole_packing
 from simulator.networks.token_log_probs import MAX_FLOATS, floats_per_prompt
 from simulator.networks.transformer import sequence_scores

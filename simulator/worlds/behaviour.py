@@ -22,7 +22,7 @@ import numpy as np
 from torch import Tensor
 
 from simulator.common.errors import ConfigError
-from simulator.languages.response_list import ResponseList
+from simulator.networks.listing.response_list import ResponseList
 from simulator.settings.tables import Behaviour, Data
 
 TURNS = 100  # draws of a pair whose responses are to differ

@@ -10,11 +10,11 @@ import torch
 
 from gold_rewards import gold_over_all
 from simulator.common.random_streams import random_stream
-from simulator.languages.response_list import list_responses
 from simulator.measurement.exact import ReferenceLaw, gold_rank
 from simulator.measurement.policy_summary import PROMPTS
 from simulator.measurement.probability_mass import checked_mass
-from simulator.networks.prefix_tree import node_log_probs
+from simulator.networks.listing.prefix_tree import node_log_probs
+from simulator.networks.listing.response_list import list_responses
 from simulator.settings.tables import Settings
 from simulator.settings.world_spec import WorldSpec
 from simulator.worlds.behaviour import (
@@ -38,6 +38,17 @@ FRESH_PAIRS = 8192  # that proxies are compared with gold on
 Array = np.ndarray
 
 
+def listing_of(law: Array, gold: Array, seed: int) -> Listing:
+    """Every response with pi_ref = `law` and gold [P, G], and pairs of a seed that no proxy learns from."""
+    row, pair, _ = draw_pairs(law, pairs=FRESH_PAIRS, rng=random_stream(seed, "fresh pairs"))
+    return Listing(
+        rows=np.arange(len(law)),
+        reference_probs=law / law.sum(axis=1, keepdims=True),
+        gold=gold,
+        pairs=np.column_stack([row, pair]),
+    )
+
+
 def list_world(spec: WorldSpec, ground: Components, device: torch.device) -> EnumerableWorld:
     """The world of `spec` on `ground`, made on the CPU and then moved. Raises ConfigError if gold has no scale."""
     end = ground.language.end if spec.world.language.ends else None
@@ -54,7 +65,6 @@ def list_world(spec: WorldSpec, ground: Components, device: torch.device) -> Enu
     except ValueError as error:
         raise refuse_gold(spec, error) from None
     said, law = checked_mass(np.exp(fluency * lengths), "the language"), checked_mass(law, "the reference")
-    row, pair, _ = draw_pairs(law, pairs=FRESH_PAIRS, rng=random_stream(spec.world.seed, "fresh pairs"))
     return EnumerableWorld(
         spec=spec,
         architecture=ground.architecture,
@@ -72,12 +82,7 @@ def list_world(spec: WorldSpec, ground: Components, device: torch.device) -> Enu
         ),
         kl_estimators=spec.measure.kl_estimators,
         policy_class=listed_class(spec, ground, listed, log_probs),
-        listing=Listing(
-            rows=np.arange(len(ground.prompts)),
-            reference_probs=law / law.sum(axis=1, keepdims=True),
-            gold=gold,
-            pairs=np.column_stack([row, pair]),
-        ),
+        listing=listing_of(law, gold, spec.world.seed),
         breaks=torch.from_numpy(breaks_of_all(ground.language, ground.prompts[:PROMPTS], responses)),
         ungrammatical=torch.from_numpy(ungrammatical_of_all(ground.language, ground.prompts, responses)),
         facts={

@@ -15,14 +15,14 @@ import torch
 from torch import Tensor
 
 from simulator.common.random_streams import random_stream
-from simulator.languages.response_list import ResponseList
 from simulator.measurement.exact import Columns, ReferenceLaw, measure_distribution
 from simulator.measurement.gibbs import oracle_rows
 from simulator.measurement.ledger import parts_of
 from simulator.measurement.policy_summary import EDGES, LIKELY, PROMPTS, PolicySummary, bins_of, likeliest
 from simulator.measurement.probability_mass import checked_mass
 from simulator.networks.architecture import Architecture
-from simulator.networks.prefix_tree import leaf_scores
+from simulator.networks.listing.prefix_tree import leaf_scores
+from simulator.networks.listing.response_list import ResponseList
 from simulator.networks.token_log_probs import whole_scores
 from simulator.objectives.objective import UnderReference
 from simulator.settings.tables import Data

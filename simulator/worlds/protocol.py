@@ -12,10 +12,10 @@ import numpy as np
 import pandas as pd
 from torch import Tensor
 
-from simulator.languages.response_list import ResponseList
 from simulator.measurement.exact import Columns
 from simulator.measurement.policy_summary import PolicySummary
 from simulator.networks.architecture import Architecture
+from simulator.networks.listing.response_list import ResponseList
 from simulator.objectives.objective import UnderReference
 from simulator.settings.tables import Data
 from simulator.settings.world_spec import WorldSpec

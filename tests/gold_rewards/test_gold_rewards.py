@@ -8,7 +8,7 @@ import simulator as sim
 from gold_rewards import GOLD_REWARDS, KINDS, scale_under
 from gold_rewards.rewards.motif import ECHO_WEIGHT, Motif, MotifReward
 from simulator.measurement.gibbs import gibbs
-from simulator.networks.prefix_tree import all_responses
+from simulator.networks.listing.prefix_tree import all_responses
 from tests.conftest import small_sweep
 
 OF_TOKENS = [name for name, kind in KINDS.items() if not kind.of_text]

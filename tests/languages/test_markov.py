@@ -8,7 +8,7 @@ import pytest
 from simulator.languages.language import grammar_breaks
 from simulator.languages.markov import make_language
 from simulator.networks.architecture import FILL
-from simulator.networks.prefix_tree import all_responses
+from simulator.networks.listing.prefix_tree import all_responses
 
 
 @pytest.fixture

@@ -11,9 +11,9 @@ from simulator.native import calls
 from simulator.networks import fused
 from simulator.networks.architecture import Architecture
 from simulator.networks.compute_mode import Computing, computing
+from simulator.networks.listing.prefix_tree import leaf_scores, node_log_probs
 from simulator.networks.packing import packing, whole_packing
 from simulator.networks.parameters import initial_parameters
-from simulator.networks.prefix_tree import leaf_scores, node_log_probs
 from simulator.networks.sampling import sample
 from simulator.networks.transformer import response_states, sequence_scores, token_log_probs
 from tests.helpers.engines import instructions as instructions

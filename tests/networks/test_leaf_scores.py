@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from simulator.networks.architecture import Architecture
+from simulator.networks.listing.prefix_tree import all_responses, leaf_scores
 from simulator.networks.parameters import initial_parameters
-from simulator.networks.prefix_tree import all_responses, leaf_scores
 from tests.helpers.plain_network import plain_scores
 
 

@@ -11,8 +11,8 @@ from torch import Tensor
 
 import simulator as sim
 from simulator.networks.architecture import FILL, Architecture
+from simulator.networks.listing.prefix_tree import leaf_log_probs, node_log_probs
 from simulator.networks.parameters import initial_parameters
-from simulator.networks.prefix_tree import leaf_log_probs, node_log_probs
 from simulator.networks.sampling import SampleBlocks, gumbel_noise, sample, sample_blocks
 
 CPU = torch.device("cpu")

@@ -22,8 +22,8 @@ from torch import Tensor
 from simulator.common.atomic_files import make_folder, write_atomically
 from simulator.common.errors import ConfigError, short
 from simulator.engine.snapshots import fingerprint
-from simulator.languages.response_list import list_responses
 from simulator.networks.architecture import Architecture
+from simulator.networks.listing.response_list import list_responses
 from simulator.worlds.policy_classes.tilted import Tilted
 
 FORMAT, FIRST_FORMAT = "alignment-simulator policies 2", "alignment-simulator policies 1"

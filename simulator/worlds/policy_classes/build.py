@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from simulator.engine.forward_kl import exact_under_reference
-from simulator.languages.response_list import ResponseList
+from simulator.networks.listing.response_list import ResponseList
 from simulator.objectives.objective import UnderReference
 from simulator.settings.world_spec import WorldSpec
 from simulator.worlds.components import Components

@@ -25,10 +25,10 @@ from simulator.common.random_streams import random_stream
 from simulator.engine.batches import batch_order
 from simulator.engine.forward_kl import ORDER
 from simulator.engine.problem import Value
-from simulator.languages.response_list import ResponseList
 from simulator.networks.architecture import ALIGNMENT, Architecture
+from simulator.networks.listing.prefix_tree import numbers_of
+from simulator.networks.listing.response_list import ResponseList
 from simulator.networks.packing import Packing
-from simulator.networks.prefix_tree import numbers_of
 from simulator.worlds.policy_classes.looked_up import looked_up
 from simulator.worlds.policy_classes.policy_class import PolicyClass
 

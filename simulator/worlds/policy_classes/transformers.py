@@ -14,11 +14,11 @@ from torch import Tensor
 
 from simulator.common.random_streams import random_stream
 from simulator.engine.problem import Value
-from simulator.languages.response_list import ResponseList
 from simulator.networks.architecture import ALIGNMENT, Architecture
 from simulator.networks.attention import REGISTER
+from simulator.networks.listing.prefix_tree import node_log_probs
+from simulator.networks.listing.response_list import ResponseList
 from simulator.networks.packing import Packing, packing
-from simulator.networks.prefix_tree import node_log_probs
 from simulator.networks.sampling import LEAST, SampleBlocks, sample
 from simulator.networks.transformer import sequence_log_probs, token_log_probs
 from simulator.worlds.policy_classes.looked_up import looked_up

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from simulator.networks.architecture import FILL
-from simulator.networks.prefix_tree import all_responses, leaf_log_probs, numbers_of
+from simulator.networks.listing.prefix_tree import all_responses, leaf_log_probs, numbers_of
 
 NEVER = -1e4  # nats; stands for the logarithm of 0, whose gradient is not defined
 

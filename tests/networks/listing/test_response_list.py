@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from simulator.languages.response_list import list_responses
 from simulator.networks.architecture import Architecture
+from simulator.networks.listing.prefix_tree import node_log_probs
+from simulator.networks.listing.response_list import list_responses
 from simulator.networks.parameters import initial_parameters
-from simulator.networks.prefix_tree import node_log_probs
 from simulator.networks.token_log_probs import response_log_probs
 
 END, FILL = 1, -1  # any token may be the one that ends

@@ -7,8 +7,8 @@ import torch
 
 import simulator as sim
 from simulator.networks.architecture import Architecture
+from simulator.networks.listing.prefix_tree import all_responses, leaf_log_probs, node_log_probs
 from simulator.networks.parameters import initial_parameters
-from simulator.networks.prefix_tree import all_responses, leaf_log_probs, node_log_probs
 from tests.conftest import small_sweep
 
 
