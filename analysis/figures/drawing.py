@@ -16,13 +16,14 @@ from matplotlib.figure import Figure
 from analysis.figures.kind import Kind
 from analysis.figures.layout import Picture, shown_data
 from analysis.figures.look import PAGE, drawn_as
-from analysis.figures.offline import mass
+from analysis.figures.offline import displacement, mass
 from analysis.figures.proxies import reward_models as proxies
 from analysis.figures.theory import gradient_weights as weights
 from analysis.figures.theory import losses
 from analysis.figures.theory import population_links as links
 from analysis.headline.axes import axis_apart
-from analysis.headline.headline import place_text
+from analysis.headline.displacement import last_rows
+from analysis.headline.headline import pairs_of, place_text
 from analysis.headline.where_gold_went import shown_runs
 from analysis.records.about import trained_elsewhere
 from analysis.records.atomic_files import write_atomically
@@ -184,7 +185,8 @@ def figures_of(folder: Path, curves: pd.DataFrame | None = None) -> dict[str, Ca
     for name, kind in kinds_showing("external").items():
         if kind.applies(curves):
             found |= external_figures(name, kind.draw, curves)
-    return found | mass_figures(pairs, folder) | theory_figures(pairs, functions, folder)
+    recorded = mass_figures(pairs, folder) | displacement_figures(pairs, folder)
+    return found | recorded | theory_figures(pairs, functions, folder)
 
 
 def mass_figures(pairs: pd.DataFrame, folder: Path) -> dict[str, Callable[[], Picture]]:
@@ -198,6 +200,21 @@ def mass_figures(pairs: pd.DataFrame, folder: Path) -> dict[str, Callable[[], Pi
         if not ledger.empty:
             suffix = file_name_part("".join(f"-{axis}-{value}" for axis, value in at.items()))
             found[f"mass{suffix}"] = partial(mass.draw, part, ledger, place_text(at))
+    return found
+
+
+def displacement_figures(pairs: pd.DataFrame, folder: Path) -> dict[str, Callable[[], Picture]]:
+    """What draws how far chosen responses fall, at each combination of further axes; nothing without recorded pairs.
+
+    Raises ResultsError.
+    """
+    found: dict[str, Callable[[], Picture]] = {}
+    for at, part in parts_of(pairs):
+        recorded = pairs_of(folder, part)
+        if not recorded.empty:
+            suffix = file_name_part("".join(f"-{axis}-{value}" for axis, value in at.items()))
+            ledger = ledger_of(folder, last_rows(part))
+            found[f"displacement{suffix}"] = partial(displacement.draw, part, ledger, recorded, place_text(at))
     return found
 
 
