@@ -20,6 +20,7 @@ from analysis.headline.losses import losses_apart
 from analysis.headline.proxies import against_proxies
 from analysis.headline.rise_and_fall import rise_and_fall
 from analysis.headline.statement import Statement
+from analysis.headline.titles.divergences import divergences_apart
 from analysis.headline.titles.policy_classes import policy_classes
 from analysis.headline.where_gold_went import shown_runs, where_gold_went
 from analysis.records.load import final_rows, load, load_losses, load_table, pairwise_rows
@@ -57,7 +58,9 @@ def headline_of(curves: pd.DataFrame, functions: pd.DataFrame, folder: Path | No
         found += [statement for statement in statements if statement is not None]
         found += policy_classes(pairs)
         found += axes_apart(pairs)
-    found = [*found, *against_proxies(curves)][:MOST] if not final_rows(curves).empty else []
+    apart = divergences_apart(curves)
+    others = curves[curves["method"] != "gibbs"] if apart else curves  # what is stated of it here says more
+    found = [*found, *apart, *against_proxies(others)][:MOST] if not final_rows(curves).empty else []
     lost = diverged(curves, functions)
     return [*found, *([lost] if lost else [])]
 

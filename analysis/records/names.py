@@ -19,6 +19,11 @@ GREEK = {"alpha": "α", "beta": "β", "gamma": "γ", "epsilon": "ε", "lambda": 
 GROUPS = ("train", "gold", "data", "rl")  # tables of a sweep's file, before its keys
 KEPT = ("policy", "world", "proxy")  # those that a key needs to be understood
 AXES = {"proxy_parameters": "parameters of the proxy", "train_learning_rate": "learning rate"}
+DIVERGENCES = {
+    **{"kl": "KL", "chi2": "χ²", "chi2_kl": "χ² + KL", "forward_kl": "forward KL"},
+    **{"jensen_shannon": "Jensen–Shannon", "alpha": "α"},
+}
+ERRORS = {"gaussian": "Gaussian", "student": "Student", "blind_spot": "blind-spot"}  # laws, before the word error
 NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 
 
@@ -36,6 +41,16 @@ def greek(setting: str) -> str:
     """A setting of a loss with the letter that its paper has: ε 0.1 for epsilon 0.1."""
     name, _, value = setting.partition(" ")
     return f"{GREEK.get(name, name)} {value}".strip()
+
+
+def divergence_label(name: str) -> str:
+    """A divergence of the policy from the reference."""
+    return DIVERGENCES.get(name, value_text(name))
+
+
+def error_label(law: str) -> str:
+    """The law of a proxy's error, as the word before error."""
+    return ERRORS.get(law, value_text(law))
 
 
 def axis_label(name: str) -> str:

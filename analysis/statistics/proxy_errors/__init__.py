@@ -1,0 +1,1 @@
+"""What the law of a proxy's error does to gold, under each divergence."""
