@@ -39,9 +39,9 @@ def draw(curves: pd.DataFrame) -> Picture:
         return headed(Picture(0.5), "KL and the other divergences have no seed in common")
     cells = ROW * len(diagram.laws) + HEAD
     figure = Picture(cells + PATHS)
-    above, below = figure.add_gridspec(2, 1, height_ratios=(cells, PATHS))
-    best = draw_cells(figure.add_subplot(above), diagram, curves)
-    draw_paths(figure, below, diagram, curves)
+    grid = figure.add_gridspec(2, 1, height_ratios=(cells, PATHS))
+    best = draw_cells(figure.add_subplot(grid[0]), diagram, curves)
+    draw_paths(figure, grid[1], diagram, curves)
     note = seeds_note(pd.DataFrame({"seeds": [diagram.seeds]}))
     oracle = " Last column: the most gold that any policy has at the KL of the row's best." * best
     words = (
