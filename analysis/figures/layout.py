@@ -70,7 +70,7 @@ def headed(figure: Picture, title: str, words: str = "", place: str = "") -> Pic
     place: at which values of further axes this is, which the title begins with.
     """
     if place:
-        first = title[:1].lower() if title[1:2].islower() else title[:1]  # an acronym stays as it is
+        first = title[:1].lower() if title.split()[0][1:].islower() else title[:1]  # an acronym stays as it is
         title = f"{place}: {first}{title[1:]}"
     figure.title, figure.words = capitalized(title), words
     return with_title(figure) if look().titled else figure

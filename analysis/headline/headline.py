@@ -1,9 +1,10 @@
 """The headline of a sweep: one to six sentences, computed from its records by the rules of this folder.
 
 In this order, as far as there is something to say: whether gold rises and falls, which responses take it away again,
-which beta ends best, whether losses differ, with which fewer chosen responses fall, what the class of policies
-takes, what further axes do, and what comes of optimizing against proxies. Where further axes vary, what is said
-of training on pairs before them is about their first values. Runs that diverged are named after these sentences.
+which beta ends best, whether losses differ, with which fewer chosen responses fall, what losses do to length, what the
+class of policies takes, what further axes do, and what comes of optimizing against proxies. Where further axes vary,
+what is stated of training on pairs before them is about their first values. Runs that diverged are named after these
+sentences.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -16,6 +17,7 @@ from analysis.headline.axes import axes_apart
 from analysis.headline.best_beta import best_beta
 from analysis.headline.displacement import displacement, last_rows
 from analysis.headline.diverged import diverged
+from analysis.headline.lengths import lengths
 from analysis.headline.losses import losses_apart
 from analysis.headline.proxies import against_proxies
 from analysis.headline.rise_and_fall import rise_and_fall
@@ -56,8 +58,7 @@ def headline_of(curves: pd.DataFrame, functions: pd.DataFrame, folder: Path | No
             statements.insert(1, where_gold_went(part, ledger_of(folder, shown_runs(part)), place_text(at)))
             statements += displacement(part, pairs_of(folder, part), place_text(at))
         found += [statement for statement in statements if statement is not None]
-        found += policy_classes(pairs)
-        found += axes_apart(pairs)
+        found += [*lengths(pairs), *policy_classes(pairs), *axes_apart(pairs)]
     apart = divergences_apart(curves)
     others = curves[curves["method"] != "gibbs"] if apart else curves  # what is stated of it here says more
     found = [*found, *apart, *against_proxies(others)][:MOST] if not final_rows(curves).empty else []

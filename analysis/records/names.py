@@ -18,7 +18,10 @@ WORDS = {
 GREEK = {"alpha": "α", "beta": "β", "gamma": "γ", "epsilon": "ε", "lambda": "λ", "tau": "τ", "eta": "η"}
 GROUPS = ("train", "gold", "data", "rl")  # tables of a sweep's file, before its keys
 KEPT = ("policy", "world", "proxy")  # those that a key needs to be understood
-AXES = {"proxy_parameters": "parameters of the proxy", "train_learning_rate": "learning rate"}
+AXES = {
+    **{"proxy_parameters": "parameters of the proxy", "train_learning_rate": "learning rate"},
+    "gold_length": "length in gold",
+}
 DIVERGENCES = {
     **{"kl": "KL", "chi2": "χ²", "chi2_kl": "χ² + KL", "forward_kl": "forward KL"},
     **{"jensen_shannon": "Jensen–Shannon", "alpha": "α"},
