@@ -178,10 +178,8 @@ def figures_of(folder: Path, curves: pd.DataFrame | None = None) -> dict[str, Ca
             if axis_apart(pairs, axis, further_axes(pairs)):
                 found[f"{name}_{file_name_part(axis)}"] = partial(kind.draw, pairs, axis)
     for at, part in parts_of(pairs):
-        here = {axis: f"{value:g}" if isinstance(value, float) else value for axis, value in at.items()}
-        suffix = file_name_part("".join(f"-{axis}-{value}" for axis, value in here.items()))
         for name, draw in applicable_figures(part).items():
-            found[f"{name}{suffix}"] = partial(drawn_at, draw, part, at)
+            found[f"{name}{suffix_of(at)}"] = partial(drawn_at, draw, part, at)
     for name, kind in kinds_showing("external").items():
         if kind.applies(curves):
             found |= external_figures(name, kind.draw, curves)
@@ -189,18 +187,24 @@ def figures_of(folder: Path, curves: pd.DataFrame | None = None) -> dict[str, Ca
     return found | recorded | theory_figures(pairs, functions, folder)
 
 
+def suffix_of(at: Mapping[str, Any]) -> str:
+    """What names of figures at some values of further axes end with."""
+    here = {axis: f"{value:g}" if isinstance(value, float) else value for axis, value in at.items()}
+    return file_name_part("".join(f"-{axis}-{value}" for axis, value in here.items()))
+
+
 def mass_figures(pairs: pd.DataFrame, folder: Path) -> dict[str, Callable[[], Picture]]:
     """What draws where probability goes, at each combination of further axes; nothing without a ledger.
 
     Raises ResultsError.
     """
-    found: dict[str, Callable[[], Picture]] = {}
-    for at, part in parts_of(pairs):
-        ledger = ledger_of(folder, shown_runs(part))
-        if not ledger.empty:
-            suffix = file_name_part("".join(f"-{axis}-{value}" for axis, value in at.items()))
-            found[f"mass{suffix}"] = partial(mass.draw, part, ledger, place_text(at))
-    return found
+    parts = [(at, part, shown_runs(part)) for at, part in parts_of(pairs)]
+    ledger = ledger_of(folder, pd.concat([runs for _, _, runs in parts]))
+    return {
+        f"mass{suffix_of(at)}": partial(mass.draw, part, own, place_text(at))
+        for at, part, runs in parts
+        if not (own := ledger[ledger["run_id"].isin(runs["run_id"])]).empty
+    }
 
 
 def displacement_figures(pairs: pd.DataFrame, folder: Path) -> dict[str, Callable[[], Picture]]:
@@ -212,9 +216,9 @@ def displacement_figures(pairs: pd.DataFrame, folder: Path) -> dict[str, Callabl
     for at, part in parts_of(pairs):
         recorded = pairs_of(folder, part)
         if not recorded.empty:
-            suffix = file_name_part("".join(f"-{axis}-{value}" for axis, value in at.items()))
             ledger = ledger_of(folder, last_rows(part))
-            found[f"displacement{suffix}"] = partial(displacement.draw, part, ledger, recorded, place_text(at))
+            name = f"displacement{suffix_of(at)}"
+            found[name] = partial(displacement.draw, part, ledger, recorded, place_text(at))
     return found
 
 
@@ -223,8 +227,7 @@ def external_figures(name: str, draw: Draw, curves: pd.DataFrame) -> dict[str, C
     theirs = trained_elsewhere(curves)
     found: dict[str, Callable[[], Picture]] = {}
     for at, part in parts_of(pairwise_rows(curves)):
-        suffix = file_name_part("".join(f"-{axis}-{value}" for axis, value in at.items()))
-        found[f"{name}{suffix}"] = partial(drawn_at, draw, pd.concat([part, theirs], ignore_index=True), at)
+        found[f"{name}{suffix_of(at)}"] = partial(drawn_at, draw, pd.concat([part, theirs], ignore_index=True), at)
     return found
 
 

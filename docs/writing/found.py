@@ -13,8 +13,8 @@ Found = Mapping[str, Any]
 
 SWEEPS = {  # each with the figure that its page shows
     "goodhart": "goodhart",
-    "mass": "mass",
-    "length": "length",
+    "mass": "displacement",
+    "length": "length-gold_length-0-length_bias-1",
     "classes": "classes",
 }
 BLOCK = re.compile(r"<!-- found: (\w+) -->\n.*?<!-- end -->", re.DOTALL)

@@ -15,7 +15,10 @@ from simulator.settings.labels import unread_labels
 from simulator.settings.tables import Settings
 from simulator.settings.world_spec import WORLD_TABLES, Policy
 
-NAMELESS = ("gold.length",)  # left out of a run's name where they are at their default; records have them as axes
+NAMELESS = (  # left out of a run's name where they are at their default; records have them as axes
+    "gold.length",
+    *("data.length_bias", "data.disagreement", "data.flip_toward"),
+)
 
 
 def unread_keys(settings: Settings) -> Mapping[str, Sequence[str]]:

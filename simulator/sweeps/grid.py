@@ -136,7 +136,7 @@ def cells_at(name: str, at: Mapping[str, Any], settings: Settings, choices: Choi
             where = ", ".join(filter(None, [f'method = "{name}"', assignments(at)]))
             raise ConfigError(f"{error} (in [sweep], at {where})") from None
         tables, footprint = tables_read(settings, reads), method.footprint(point)
-        reported = (*reads.always_report, *NAMELESS)
+        reported = (*reads.always_report, *(key for key in NAMELESS if key.split(".")[0] in tables))
         alone = objective.name if objective and is_own(objective.name) else ""  # what it raises is its own affair
         alike = [name, alone, reads.proxies, footprint.responses, leave_out(tables, reads.per_row)]
         yield GridCell(
