@@ -151,7 +151,7 @@ def main(results: Path) -> int:
         "results_source": results_source(),
         "verdicts_source": verdicts_source(),
         "references": sorted({each for entries in claims.values() for each in references(entries)}),
-        "pictures": {name: digest(DOCS / name) for name in (*PICTURES, PAGE)},
+        "pictures": {name: digest(DOCS / name) for name in (*PICTURES, PAGE, FILM)},
     }
     (DOCS / "reference" / "claims.md").write_text(claims_page(claims, made), encoding="utf-8")
     found = {name: found_by(results / name, made) for name in SWEEPS}

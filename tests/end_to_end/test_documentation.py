@@ -44,9 +44,10 @@ def test_results_are_of_the_code_of_today(made: dict) -> None:
 
 
 def test_every_picture_is_one_that_was_written(made: dict, writer: ModuleType) -> None:
-    pictures = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in DOCS.glob("*.png")}
+    paths = [*DOCS.glob("*.png"), DOCS / writer.FILM]
+    pictures = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
     assert pictures == made["pictures"]
-    assert set(pictures) == {*writer.PICTURES, writer.PAGE}
+    assert set(pictures) == {*writer.PICTURES, writer.PAGE, writer.FILM}
 
 
 def test_text_says_what_the_records_of_the_claims_say(made: dict, writer: ModuleType) -> None:
