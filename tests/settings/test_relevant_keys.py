@@ -83,6 +83,7 @@ SWEEPS: Mapping[str, dict[str, Any]] = {
 SWITCHES = (  # keys that are read wherever they are not at their default
     *("objective.", "world.language", "train.engine", "data.file", "data.disagreement", "gold.length"),
     *("train.divergence", "gibbs.divergence", "data.population", "policy.kind"),
+    *("data.filter", "measure.displacement"),
 )
 OTHERS = {  # another value of a key, where twice the value, or the opposite, is none
     "data.labels": "deterministic",
@@ -122,11 +123,6 @@ OTHERS = {  # another value of a key, where twice the value, or the opposite, is
     "objective.conservative_dpo.epsilon": 0.2,
     "objective.robust_dpo.epsilon": 0.2,
 }
-
-
-SWITCHES = (  # what says nothing at its default is read at other values
-    *("objective.", "world.language", "train.engine", "data.file", "data.filter", "measure.displacement"),
-)
 
 
 def settings_of(kind: str) -> dict[str, Any]:
