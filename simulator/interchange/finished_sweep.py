@@ -106,7 +106,7 @@ def check_texts(sweep: Sweep) -> None:
 
 
 def check_code(sweep: Sweep) -> None:
-    """Raises ConfigError where a loss or a gold reward of the user's own is not the one that the sweep was about."""
+    """Raises ConfigError where code of the user's own is not the one that the sweep was about."""
     for code in own_code(sweep):
         if sweep.code.get(code.name, there := hash_of_code(code, sweep)) != there:
             raise ConfigError(

@@ -87,44 +87,63 @@ class FunctionReward:
 
     def part(self, prompts: Array, responses: Array) -> Array:
         """Scores of as many as are given at once, float64 [N]. Raises ConfigError."""
-        from simulator.user_code.isolation import isolated
+        return checked(call(self.user, self.names, prompts, responses), len(prompts), self.user)
 
-        given = {name: GIVES[name](prompts, responses) for name in self.names or ("prompts", "responses")}
-        with self.user.errors_named("raises"), isolated():
-            value = self.user.function(**given) if self.names else self.user.function(*given.values())
-        return checked(value, len(prompts), self.user)
+
+def call(user: UserFunction, names: tuple[str, ...], prompts: Array, responses: Array) -> Any:
+    """What a function returns; names: what it is given by name. Raises ConfigError where it raises."""
+    from simulator.user_code.isolation import isolated
+
+    given = {name: GIVES[name](prompts, responses) for name in names or ("prompts", "responses")}
+    with user.errors_named("raises"), isolated():
+        return user.function(**given) if names else user.function(*given.values())
 
 
 def checked(value: Any, count: int, user: UserFunction) -> Array:
     """What a function returned as float64 [N]. Raises ConfigError."""
+    scores = numbers_in(value, f"{count} numbers", user)
+    if scores.shape != (count,):
+        raise user.error(f"must return a number for each response, shape [{count}] here, not {list(scores.shape)}")
+    return finite(scores, user)
+
+
+def numbers_in(value: Any, what: str, user: UserFunction) -> Array:
+    """What a function returned as float64 of any shape; what: it should be. Raises ConfigError."""
     if hasattr(value, "detach"):
         value = value.detach().cpu()
     try:
         given = np.asarray(value)
         if given.dtype.kind == "c":
             raise TypeError
-        scores = given.astype(np.float64)
+        return given.astype(np.float64)
     except (TypeError, ValueError, OverflowError):
-        raise user.error(f"must return {count} numbers, not {type(value).__name__}") from None
-    if scores.shape != (count,):
-        raise user.error(f"must return a number for each response, shape [{count}] here, not {list(scores.shape)}")
-    wrong = scores[~np.isfinite(scores)]
+        raise user.error(f"must return {what}, not {type(value).__name__}") from None
+
+
+def finite(values: Array, user: UserFunction) -> Array:
+    """Values, all of them finite. Raises ConfigError."""
+    wrong = values[~np.isfinite(values)]
     if len(wrong):
         raise user.error(f"must return finite numbers, not {wrong[0]:g}")
-    return scores.copy()
+    return values.copy()
 
 
 def function_reward(user: UserFunction, *, is_text: bool) -> FunctionReward:
     """The reward that a function is, by its arguments. Raises ConfigError."""
-    names = argument_names(user)
+    return FunctionReward(user=user, names=argument_names(user, is_text=is_text))
+
+
+def argument_names(user: UserFunction, *, is_text: bool) -> tuple[str, ...]:
+    """What a function is given by name; none where it takes prompts and responses by place. Raises ConfigError."""
+    names = names_of(user)
     for name in names:
         if name in TEXTS and not is_text:
             raise user.error(f"cannot be given {name}: only worlds of text have them; name a file, world.language.text")
-    return FunctionReward(user=user, names=names)
+    return names
 
 
-def argument_names(user: UserFunction) -> tuple[str, ...]:
-    """What a function is given by name; none where it takes prompts and responses by place. Raises ConfigError."""
+def names_of(user: UserFunction) -> tuple[str, ...]:
+    """The same, of any world. Raises ConfigError."""
     try:
         every = inspect.signature(user.function).parameters.values()
     except (TypeError, ValueError):  # written in C

@@ -11,7 +11,7 @@ from simulator.own_rewards.trial import SECONDS, Sizes, examine
 from simulator.user_code.loading import UserFunction, find, load_function, warn_if_slow
 from simulator.user_code.time_limit import TooLongError, time_limit
 
-LOADED: dict[tuple[str, Path], UserFunction] = {}
+LOADED: dict[tuple[str, str, Path], UserFunction] = {}  # by key, name and file
 TRIED: dict[tuple[str, str, Sizes], FunctionReward] = {}  # by name and the hash of what it uses
 MOST_TRIED = 8
 
@@ -43,25 +43,25 @@ def own_reward(name: str, source: CodeSource, sizes: Sizes) -> GoldReward:
     return TRIED[key]
 
 
-def user_function(name: str, source: CodeSource) -> UserFunction:
-    """The function that a gold reward of the user's own is. Raises ConfigError."""
+def user_function(name: str, source: CodeSource, key: str = KEY) -> UserFunction:
+    """The function that a gold reward of the user's own is, or what another key names. Raises ConfigError."""
     if name.startswith(GIVEN):
         return given_reward(name, source.given)
     try:
-        path = find(name, source.base_folder, KEY)
-        known = LOADED.get((name, path))
+        path = find(name, source.base_folder, key)
+        known = LOADED.get((key, name, path))
         if known is None or not known.unchanged:
-            with warn_if_slow(name, KEY):
-                LOADED[name, path] = load_in_time(name, path)
+            with warn_if_slow(name, key):
+                LOADED[key, name, path] = load_in_time(name, path, key)
     except OSError as error:
-        raise ConfigError(f"{KEY}{name}: {short(str(error.filename))} cannot be read ({error.strerror})") from None
-    return LOADED[name, path]
+        raise ConfigError(f"{key}{name}: {short(str(error.filename))} cannot be read ({error.strerror})") from None
+    return LOADED[key, name, path]
 
 
-def load_in_time(name: str, path: Path) -> UserFunction:
+def load_in_time(name: str, path: Path, key: str) -> UserFunction:
     """Load a function, unless that takes too long. Raises ConfigError."""
     try:
         with time_limit(SECONDS):
-            return load_function(name, path, KEY)
+            return load_function(name, path, key)
     except TooLongError:
-        raise ConfigError(f"{KEY}{name}: {path.name} cannot be loaded: it took more than {SECONDS:g} s") from None
+        raise ConfigError(f"{key}{name}: {path.name} cannot be loaded: it took more than {SECONDS:g} s") from None

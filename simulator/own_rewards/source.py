@@ -1,4 +1,4 @@
-"""Which gold rewards are the user's own, by their names in a sweep file, and where their code is found.
+"""Which gold rewards and features are the user's own, by their names in a sweep file, and where their code is found.
 
 mine.py:reward    a function in a Python file; see simulator/own_rewards/function.py
 hf:FOLDER         a sequence classifier of Hugging Face transformers; see simulator/own_rewards/classifier.py
@@ -14,6 +14,7 @@ from simulator.user_code.loading import UserFunction, is_own
 
 CLASSIFIER, GIVEN = "hf:", "given:"
 KEY = "gold.reward = "
+FEATURES_KEY = "policy.features = "  # a function in a Python file alone; see simulator/own_rewards/features.py
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +34,7 @@ def is_own_reward(name: str) -> bool:
 
 
 def plain_name(name: str) -> str:
-    """The name of a gold reward of the user's own, the same on every system: run_ids follow from it."""
+    """The name of a gold reward or features of the user's own, the same on every system: run_ids follow from it."""
     if name.startswith(GIVEN):
         return name
     head = CLASSIFIER if name.startswith(CLASSIFIER) else ""

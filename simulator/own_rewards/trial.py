@@ -1,6 +1,6 @@
-"""The trial that a gold reward of the user's own stands before anything is made with it.
+"""The trial that a gold reward of the user's own stands before anything is made with it, and features, too.
 
-Shapes: N pairs of prompt and response, L prompt length, T response length.
+Shapes: N pairs of prompt and response, L prompt length, T response length, F features.
 """
 
 from collections.abc import Callable
@@ -45,23 +45,23 @@ def examples(sizes: Sizes) -> tuple[Array, Array]:
     return prompts, responses
 
 
-def examine(score: Score, user: UserFunction, sizes: Sizes) -> bool:
-    """Try a reward; whether a score has the same bits whatever is scored beside it.
+def examine(score: Score, user: UserFunction, sizes: Sizes, *, gives: str = "scores", does: str = "score") -> bool:
+    """Try a reward, or features [N, F]; whether a score has the same bits whatever is scored beside it.
 
-    Raises ConfigError where it gives other than finite numbers, one a response, or other ones the next time, or looks
-    across responses, or takes too long.
+    gives, does: what it returns, and what it does to responses, in messages. Raises ConfigError where `score` does, or
+    gives other values the next time, or looks across responses, or takes too long.
     """
     from simulator.user_code.isolation import isolated
 
     prompts, responses = examples(sizes)
     try:
         with isolated(), time_limit(SECONDS):
-            return _examine(score, user, prompts, responses)
+            return _examine(score, user, prompts, responses, gives, does)
     except TooLongError:
         raise user.error(f"does not return: {TRIED} responses took more than {SECONDS:g} s") from None
 
 
-def _examine(score: Score, user: UserFunction, prompts: Array, responses: Array) -> bool:
+def _examine(score: Score, user: UserFunction, prompts: Array, responses: Array, gives: str, does: str) -> bool:
     from simulator.user_code.isolation import seed_global_generators
 
     values = score(prompts, responses)
@@ -69,20 +69,21 @@ def _examine(score: Score, user: UserFunction, prompts: Array, responses: Array)
         seed_global_generators(number)
         again = score(prompts, responses)
         if not np.array_equal(again, values):
-            place = int(np.flatnonzero(again != values)[0])
+            place = tuple(np.argwhere(again != values)[0])
             raise user.error(
-                "must give the same scores for the same responses each time: it keeps state between calls, or draws "
+                f"must give the same {gives} for the same responses each time: it keeps state between calls, or draws "
                 f"random numbers (first {values[place]:.6g}, then {again[place]:.6g})"
             )
     places = np.linspace(0, len(prompts) - 1, ALONE).astype(int)
     alone = np.concatenate([score(prompts[[place]], responses[[place]]) for place in places])
     turned = score(prompts[::-1].copy(), responses[::-1].copy())[::-1]
-    within = CLOSE * float(values.std()) + 1e-6 * float(np.abs(values).max())
+    within = CLOSE * values.std(axis=0) + 1e-6 * np.abs(values).max(axis=0)
     for found, expected in ((alone, values[places]), (turned, values)):
-        if np.abs(found - expected).max() > within:
-            place = int(np.abs(found - expected).argmax())
+        beyond = np.abs(found - expected) - within
+        if beyond.max() > 0:
+            place = np.unravel_index(beyond.argmax(), beyond.shape)
             raise user.error(
-                "must score each response by itself: beside others a response has "
+                f"must {does} each response by itself: beside others a response has "
                 f"{expected[place]:.6g}, and beside none or in another order {found[place]:.6g}"
             )
     return np.array_equal(alone, values[places]) and np.array_equal(turned, values)

@@ -6,18 +6,16 @@ from pydantic import AfterValidator, Field, WithJsonSchema
 
 from gold_rewards import GOLD_REWARDS
 from simulator.own_rewards.source import CLASSIFIER, GIVEN, is_own_reward, plain_name
-from simulator.settings.table import TEXT, Seed, Table, one_of, path_like
+from simulator.settings.table import OWN_FUNCTION, TEXT, Seed, Table, one_or_own, path_like
 
-OWN_REWARD = rf"^([^\x00-\x1f\x7f-\x9f]*\.py:[^\W\d]\w*|{CLASSIFIER}[^\x00-\x1f\x7f-\x9f]+)$"
-known_reward = one_of([*GOLD_REWARDS, "my_file.py:function", f"{CLASSIFIER}FOLDER"])
+OWN_REWARD = rf"^({OWN_FUNCTION}|{CLASSIFIER}[^\x00-\x1f\x7f-\x9f]+)$"
+known_reward = one_or_own(GOLD_REWARDS, f"{CLASSIFIER}FOLDER")
 
 
 def reward_name(value: str) -> str:
     """One of our gold rewards, or one of the user's own."""
     if is_own_reward(value):
         return plain_name(value)
-    if value.endswith(".py") or ".py:" in value:
-        raise ValueError(f"{value}: must name a function in the file, as {value.split(':')[0]}:function")
     if value in (CLASSIFIER, GIVEN):
         raise ValueError(f"{value}: must name a folder, as {CLASSIFIER}FOLDER")
     return known_reward(value)

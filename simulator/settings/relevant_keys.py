@@ -10,10 +10,11 @@ from typing import Any
 from gold_rewards import KINDS
 from simulator.common.identity import digest, leave_out
 from simulator.divergences import DIVERGENCES
-from simulator.own_rewards.source import is_own_reward
+from simulator.own_rewards.source import FEATURES_KEY, is_own_reward
 from simulator.settings.labels import unread_labels
 from simulator.settings.tables import Settings
 from simulator.settings.world_spec import WORLD_TABLES, Policy
+from simulator.user_code.loading import is_own
 
 NAMELESS = (  # left out of a run's name where they are at their default; records have them as axes
     "gold.length",
@@ -69,15 +70,19 @@ def is_drawn(reward: str) -> bool:
 
 
 def read_tables(settings: Settings, tables: Sequence[str]) -> dict[str, Any]:
-    """These tables of the settings, without the keys that nothing reads, and with the hash of a gold reward's code.
+    """These tables of the settings, without the keys that nothing reads, and with the hashes of the user's own code.
 
-    Raises ConfigError where a gold reward of the user's own is not there.
+    Raises ConfigError where a gold reward, or features, of the user's own are not there.
     """
     found = leave_out(settings.model_dump(include=set(tables)), unread_keys(settings))
     if "gold" in found and is_own_reward(settings.gold.reward):
         from simulator.own_rewards.load import code_hash
 
         found["gold"] |= {"code": code_hash(settings.gold.reward, settings.source)}
+    if is_own(name := found.get("policy", {}).get("features", "")):
+        from simulator.own_rewards.load import user_function
+
+        found["policy"]["features"] = [name, user_function(name, settings.source, FEATURES_KEY).code_hash]
     return found
 
 

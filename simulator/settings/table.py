@@ -15,6 +15,10 @@ from pydantic_core import PydanticCustomError
 
 from simulator.common.errors import nearest
 from simulator.common.identity import rounded
+from simulator.own_rewards.source import plain_name
+from simulator.user_code.loading import is_own
+
+OWN_FUNCTION = r"[^\x00-\x1f\x7f-\x9f]*\.py:[^\W\d]\w*"  # the pattern of a function's name in a file
 
 
 def one_of(choices: Iterable[str], *, known_as: Mapping[str, str] | None = None) -> Callable[[str], str]:
@@ -31,6 +35,20 @@ def one_of(choices: Iterable[str], *, known_as: Mapping[str, str] | None = None)
                 "one_of", "must be one of {names}{hint}", {"names": ", ".join(names), "hint": hint}
             )
         return value
+
+    return check
+
+
+def one_or_own(choices: Iterable[str], *others: str) -> Callable[[str], str]:
+    """A validator that accepts the names in `choices`, and functions of the user's own; others: names in messages."""
+    known = one_of([*choices, "my_file.py:function", *others])
+
+    def check(value: str) -> str:
+        if is_own(value):
+            return plain_name(value)
+        if value.endswith(".py") or ".py:" in value:
+            raise ValueError(f"{value}: must name a function in the file, as {value.split(':')[0]}:function")
+        return known(value)
 
     return check
 
@@ -87,6 +105,12 @@ Heads = Annotated[int, Field(ge=1, le=1024)]
 def choice(names: Iterable[str]) -> WithJsonSchema:
     """How a schema tells the names that `one_of` accepts."""
     return WithJsonSchema({"type": "string", "enum": [*names]})
+
+
+def choice_or_own(names: Iterable[str]) -> WithJsonSchema:
+    """How a schema tells what `one_or_own` accepts."""
+    named = {"type": "string", "enum": [*names]}
+    return WithJsonSchema({"anyOf": [named, {"type": "string", "pattern": f"^{OWN_FUNCTION}$"}]})
 
 
 def one_byte(value: str) -> str:

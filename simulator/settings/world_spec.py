@@ -26,22 +26,19 @@ from simulator.settings.table import (
     Width,
     at_least,
     choice,
+    choice_or_own,
     one_byte,
     one_of,
+    one_or_own,
 )
 
 ENUMERABLE_LIMIT = 2**23
 
 
 PolicyKind = Literal["transformer", "tabular", "linear"]
-
-
-PolicyFeatures = Literal["tokens", "positions", "bigrams"]
-
-
+FEATURES = ("tokens", "positions", "bigrams")
+PolicyFeatures = Annotated[PathText, AfterValidator(one_or_own(FEATURES)), choice_or_own(FEATURES)]
 ESTIMATORS = ("k1", "k2", "k3")
-
-
 Estimator = Annotated[str, AfterValidator(one_of(ESTIMATORS)), choice(ESTIMATORS)]
 
 
@@ -240,7 +237,8 @@ class Policy(Network):
     prompt; "linear": log-linear in `features`. The last two where responses are listed."""
     features: PolicyFeatures = "bigrams"
     """Of "linear": "tokens": how often each comes; "positions": which stands at each place; "bigrams": how often each
-    pair of neighbours comes, the prompt's last token included."""
+    pair of neighbours comes, the prompt's last token included; "mine.py:features", a function of your own
+    (docs/howto/own_features.md)."""
 
 
 class Measure(Table):
@@ -280,7 +278,7 @@ class WorldSpec:
     gold: Gold
     policy: Policy
     measure: Measure
-    source: CodeSource = field(default=CodeSource(), compare=False)  # where a gold reward of the user's own is found
+    source: CodeSource = field(default=CodeSource(), compare=False)  # where code of the user's own is found
 
     @property
     def measured_prompts(self) -> int:

@@ -75,20 +75,28 @@ def set_aside_other_code(folder: ResultFolder, stack: str, runs: Collection[str]
 
 def changed_losses(table: Path, runs: Collection[str]) -> str:
     """How many runs of a table are not among `runs`, and of which code; nothing where all are."""
-    told = zip(column(table, "run_id"), column(table, "loss"), gold_rewards_in(table), strict=True)
-    changed = [
-        f"gold.reward = {reward}" if is_own_reward(reward) and not is_own(loss or "") else f"sweep.loss = {loss}"
-        for run, loss, reward in told
-        if run not in runs
-    ]
+    places = [place for place, run in enumerate(column(table, "run_id")) if run not in runs]
+    names = ("loss", "gold.reward", "policy.kind", "policy.features")
+    settings = [recorded(table, name) for name in names] if places else []
+    changed = [named_code(*(values[place] for values in settings)) for place in places]
     named = ", ".join(dict.fromkeys(changed))
     return f"{named}: its code has changed since {len(changed)} runs were recorded" if changed else ""
 
 
-def gold_rewards_in(table: Path) -> list[str]:
-    """The gold reward of each run of a table; empty in tables of earlier versions that do not say."""
+def named_code(loss: str | None, reward: str, kind: str, features: str) -> str:
+    """Which code of the user's own a run has, by its key; of several, which one changed is not recorded."""
+    own = [
+        *([f"sweep.loss = {loss}"] if is_own(loss or "") else []),
+        *([f"gold.reward = {reward}"] if is_own_reward(reward) else []),
+        *([f"policy.features = {features}"] if kind == "linear" and is_own(features) else []),
+    ]
+    return " or ".join(own) or f"sweep.loss = {loss}"
+
+
+def recorded(table: Path, name: str) -> list[str]:
+    """A setting of each run of a table; empty in tables of earlier versions that do not say."""
     try:
-        return column(table, "gold.reward")
+        return column(table, name)
     except (ArrowException, KeyError):
         return [""] * len(column(table, "run_id"))
 

@@ -90,6 +90,7 @@ def cells_of(sweep: Sweep) -> Iterator[GridCell]:
         at = dict(zip(grid.axes, values, strict=True))
         settings = sweep.settings_at(at)
         try_gold(settings)
+        try_features(settings)
         members = 0
         for name in grid.method:
             for cell in cells_at(name, at, settings, choices):
@@ -112,6 +113,14 @@ def try_gold(settings: Settings) -> None:
         from simulator.worlds.components import content_of
 
         content_of(settings.spec)
+
+
+def try_features(settings: Settings) -> None:
+    """Raises ConfigError where features of linear policies are the user's own and will not do."""
+    if settings.policy.kind == "linear" and is_own(settings.policy.features):
+        from simulator.worlds.policy_classes.sizes import features_of
+
+        features_of(settings.spec)
 
 
 def objective_named(sweep: Sweep, name: str) -> Objective:

@@ -23,7 +23,7 @@ def check_text(sweep: Sweep, name: str, there: str) -> None:
 
 
 def with_hashes(sweep: Sweep, names: Iterable[str]) -> Sweep:
-    """The sweep with the hashes of the text files of these names, and of the code of its losses and gold rewards.
+    """The sweep with the hashes of the text files of these names, and of the code of the user's own in it.
 
     Raises ConfigError where one is not as it says.
     """
@@ -68,7 +68,7 @@ def hash_of_pairs(sweep: Sweep, name: str) -> str:
 
 
 def code_of(sweep: Sweep) -> dict[str, str]:
-    """The SHA-256 of the code that each loss and gold reward of the user's own uses, by its name.
+    """The SHA-256 of the code that each loss, gold reward and features of the user's own use, by its name.
 
     Raises ConfigError where it is not what the sweep says.
     """

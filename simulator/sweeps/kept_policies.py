@@ -6,6 +6,7 @@ from typing import Literal
 from simulator.methods import METHODS
 from simulator.settings.run import Run
 from simulator.sweeps.memory_budget import shown_bytes
+from simulator.sweeps.stacking import cells
 from simulator.sweeps.sweep import Sweep
 from simulator.worlds.policy_classes.sizes import policy_row
 
@@ -27,12 +28,17 @@ def policy_bytes(run: Run, kept: Kept) -> int:
     return FLOAT * policy_row(run.settings.spec) * policies
 
 
+def all_bytes(runs: Sequence[Run], kept: Kept) -> int:
+    """What the policies of some runs take on disk."""
+    return sum(count * policy_bytes(run, kept) for run, count in cells(runs))
+
+
 def kept_of(sweep: Sweep, runs: Sequence[Run]) -> Kept:
     """Which policies of a sweep with these runs are kept."""
     asked = sweep.keep.policies
     if asked != "auto":
         return asked
-    return "end" if sum(policy_bytes(run, "end") for run in runs) <= MOST_UNASKED else "none"
+    return "end" if all_bytes(runs, "end") <= MOST_UNASKED else "none"
 
 
 def described(sweep: Sweep, runs: Sequence[Run]) -> str:
@@ -42,8 +48,8 @@ def described(sweep: Sweep, runs: Sequence[Run]) -> str:
     if not trained:
         return "none, since no run trains one"
     if kept == "none":
-        size = shown_bytes(sum(policy_bytes(run, "end") for run in runs))
+        size = shown_bytes(all_bytes(runs, "end"))
         return f'none are kept; [keep] policies = "end" keeps them, {size}' if sweep.keep.policies == "auto" else "none"
-    size = shown_bytes(sum(policy_bytes(run, kept) for run in runs))
+    size = shown_bytes(all_bytes(runs, kept))
     where = "at the end of each run" if kept == "end" else "at every checkpoint"
     return f"of {trained:,} runs are kept {where}, {size}"

@@ -182,14 +182,7 @@ def content_of(spec: WorldSpec, annotator: int | None = None) -> GoldReward:
     world, gold = spec.world, spec.gold
     purpose: tuple[str | int, ...] = ("gold",) if annotator is None else ("annotator", annotator)
     if is_own_reward(gold.reward):
-        sizes = RewardSizes(
-            vocabulary=world.vocabulary,
-            prompt_length=world.prompt_length,
-            response_length=world.response_length,
-            ends=world.language.ends,
-            is_text=bool(world.language.text),
-        )
-        return own_reward(gold.reward, spec.source, sizes)
+        return own_reward(gold.reward, spec.source, sizes_for_own(spec))
     try:
         reward = GOLD_REWARDS[gold.reward](
             vocabulary=world.vocabulary,
@@ -200,6 +193,18 @@ def content_of(spec: WorldSpec, annotator: int | None = None) -> GoldReward:
     except ValueError as error:
         raise refuse_gold(spec, error) from None
     return EncoderByEngine(reward=reward) if isinstance(reward, TransformerReward) else reward
+
+
+def sizes_for_own(spec: WorldSpec) -> RewardSizes:
+    """What functions of the user's own are tried with."""
+    world = spec.world
+    return RewardSizes(
+        vocabulary=world.vocabulary,
+        prompt_length=world.prompt_length,
+        response_length=world.response_length,
+        ends=world.language.ends,
+        is_text=bool(world.language.text),
+    )
 
 
 def fluency_under(language: Language) -> Callable[[Array, Array], Array]:

@@ -51,7 +51,7 @@ def user_files(sweep: Sweep) -> Iterator[tuple[Path, Path]]:
 
 
 def code_files(code: OwnCode, sweep: Sweep) -> Iterator[tuple[Path, Path]]:
-    """The files of a loss or a gold reward of the user's own, as in `user_files`."""
+    """The files of a loss, a gold reward or features of the user's own, as in `user_files`."""
     if code.name.startswith(CLASSIFIER):
         from simulator.own_rewards.classifier import find_classifier
 

@@ -3,10 +3,10 @@
 One that was started reads the sweep from DIR/config.toml, whose code of the user's own is looked up in BESIDE, and
 never in DIR. Then either takes one job after another from standard input, each as a line of JSON: {"kind": "runs",
 "places": […]}, of runs in the grid, or of proxies among those that the grid needs. It answers on what was standard
-output with lines of JSON: {"code": […]} the losses and gold rewards of the user's own that it is about to run,
-{"found": n} steps that a saved state had taken, {"steps": n} now and then, and at last {"done": true} once the stack's
-records are on disk, or {"failure": …}. Code of the user's own finds an empty standard input, and what it prints goes to
-standard error. The state of a stack is saved every so many SECONDS.
+output with lines of JSON: {"code": […]} the losses, gold rewards and features of the user's own that it is about to
+run, {"found": n} steps that a saved state had taken, {"steps": n} now and then, and at last {"done": true} once the
+stack's records are on disk, or {"failure": …}. Code of the user's own finds an empty standard input, and what it prints
+goes to standard error. The state of a stack is saved every so many SECONDS.
 
 It ends at once when its input does, that is, when the process that hands out jobs is gone: nobody else may write into
 DIR then. Asked to stop by SIGTERM or by an empty line, once or several times, it saves the state of its stack first.
@@ -107,9 +107,11 @@ def serve(context: WorkerContext, lines: "queue.SimpleQueue[str]", channel: Chan
 
 
 def own_code_of(runs: Sequence[Run]) -> list[str]:
-    """The losses and gold rewards of the user's own that some runs use."""
+    """The losses, gold rewards and features of the user's own that some runs use."""
     losses = {run.loss for run in runs if run.loss and is_own(run.loss)}
-    return sorted(losses | {name for run in runs if is_own_reward(name := run.settings.gold.reward)})
+    policies = [run.settings.policy for run in runs]
+    features = {each.features for each in policies if each.kind == "linear" and is_own(each.features)}
+    return sorted(losses | features | {name for run in runs if is_own_reward(name := run.settings.gold.reward)})
 
 
 def answer(job: Job, context: WorkerContext, say: Callable[..., None]) -> None:

@@ -6,8 +6,10 @@ Shapes: P prompts, G responses, F features, D numbers of one run's row.
 from typing import Any
 
 from simulator.engine.footprint import FLOAT, WIDE
+from simulator.own_rewards.features import own_features
 from simulator.settings.world_spec import WorldSpec
-from simulator.worlds.components import architecture_of
+from simulator.user_code.loading import is_own
+from simulator.worlds.components import architecture_of, sizes_for_own
 from simulator.worlds.policy_classes.features import features_count
 from simulator.worlds.policy_classes.tilted import row_length
 
@@ -27,10 +29,12 @@ def listed(spec: WorldSpec) -> int:
 
 
 def features_of(spec: WorldSpec) -> int:
-    """F of "linear", and 0 else."""
+    """F of "linear", and 0 else. Raises ConfigError where features are the user's own and will not do."""
     world = spec.world
     if spec.policy.kind != "linear":
         return 0
+    if is_own(spec.policy.features):
+        return own_features(spec.policy.features, spec.source, sizes_for_own(spec)).count
     return features_count(spec.policy.features, vocabulary=world.vocabulary, length=world.response_length)
 
 
