@@ -189,7 +189,10 @@ seeds = 3
 @pytest.mark.parametrize(
     "page",
     ["README.md", "docs/tutorials/python.md"]
-    + [f"docs/howto/{name}.md" for name in ("own_loss", "own_gold", "own_pairs", "own_training_loop", "kept_policies")],
+    + [
+        f"docs/howto/{name}.md"
+        for name in ("own_loss", "own_gold", "own_features", "own_pairs", "own_training_loop", "kept_policies")
+    ],
 )
 def test_programs_of_a_page_run_one_after_the_other(page: str, tmp_path: Path) -> None:
     """As they stand, in a folder with the files of the page and with the records that it reads, of small sweeps."""
