@@ -107,7 +107,7 @@ def measure_listed(function: LogProb, world: World, data: Data, scorer: Callable
 
 def without_limits(columns: Columns, never: Tensor, *, scored: bool) -> Columns:
     """Columns of policies of which some `never` [R] give a response: what is infinite then, or not defined, says so."""
-    for name in ("mu_squared", "mu_squared_suppressed", "forward_kl"):
+    for name in ("mu_squared", "mu_squared_raised", "mu_squared_suppressed", "forward_kl"):
         if name in columns:
             columns[name] = torch.where(never, torch.inf, columns[name])
     if not scored:

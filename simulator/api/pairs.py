@@ -144,6 +144,10 @@ def settings_of_pairs(settings: Settings, changes: Mapping[str, Any], labeller: 
         check_labels(changes, "where a proxy labels", "file")
         settings = settings.model_copy(update={"data": labeller.data, "proxy": labeller.proxy})
         named |= {"data.pairs": None, "data.pool": changes["pairs"], "data.labeller": "proxy"}
+    if settings.data.population and changes["pairs"] is not None:
+        raise ConfigError(
+            f"pairs = {shown(changes['pairs'])}: this world has data.population = true, which is all pairs"
+        )
     settings = changed(settings, named, "preferences")
     if settings.data.file and labeller is None:
         check_labels(changes, f"of pairs in a file, {settings.data.file}")

@@ -59,9 +59,12 @@ def train_proxy(
         world.settings if pairs.drawn is None else world.settings.model_copy(update={"data": pairs.drawn.settings.data})
     )
     check_no_world_keys(settings or {}, "train_proxy")
+    if base.data.population:
+        raise ConfigError("pairs: a proxy learns from drawn pairs, and these are the whole population")
     named = {"width": width, "layers": layers, "members": members, "combine": combine, "loss": loss, "steps": steps}
     changes = once({f"proxy.{key}": value for key, value in named.items()}, settings, "train_proxy")
-    ours = changed(base, {**counted(pairs, base.data, "pairs"), **changes}, "train_proxy")
+    trained = {"proxy.kind": "trained", **counted(pairs, base.data, "pairs")}
+    ours = changed(base, {**trained, **changes}, "train_proxy")
     if known.responses.shape[1] != 2:
         raise ConfigError(f"pairs: a proxy learns from pairs of two responses, not of {known.responses.shape[1]}")
     try:

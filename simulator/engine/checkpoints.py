@@ -51,7 +51,12 @@ class Track:
     measured: dict[str, np.ndarray] = field(default_factory=dict)
 
     def record(self, columns: Columns) -> None:
-        """Write what was measured, [R] each, at the next checkpoint."""
+        """Write what was measured, [R] each, at the next checkpoint.
+
+        Raises ValueError for other columns than before.
+        """
+        if self.row and columns.keys() != self.measured.keys():
+            raise ValueError(f"columns differ between checkpoints: {sorted(columns.keys() ^ self.measured.keys())}")
         for name, value in columns.items():
             table = self.measured.setdefault(name, np.zeros((self.rows, len(value))))
             table[self.row] = value.cpu().numpy()

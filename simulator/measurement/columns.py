@@ -55,7 +55,7 @@ MEASURED = (
     Column(
         name="nash_win_rate",
         unit="probability",
-        about="that pi's response is preferred to the Nash policy's, by intransitive labels without noise",
+        about="that pi's response is preferred to the Nash policy's, by intransitive labels; in listed worlds",
         always=False,
     ),
     Column(name="tied", unit="share", about="of the run's own pairs that are labelled ties", always=False),

@@ -164,6 +164,7 @@ def measure_weighted(log_ratios: Tensor, losses: Tensor, weights: Tensor) -> Col
         "train_accuracy": (share * ahead).sum(dim=1),
         "chosen_logratio": (share * both[..., 0]).sum(dim=1),
         "rejected_logratio": (share * both[..., 1]).sum(dim=1),
+        "displaced": (share * (both[..., 0] < -TIE_NATS)).sum(dim=1),
     }
 
 

@@ -33,7 +33,7 @@ def oracle_rows(reference_law: ReferenceLaw, name: str) -> pd.DataFrame:
         log_probs = gibbs(reference_law.reference, reference_law.gold, torch.tensor([temperature]))
         measured = measure_distribution(log_probs, reference_law, reference_law.reference.exp())
         rows.append({"beta": temperature} | {column: value.item() for column, value in measured.items()})
-    table = pd.DataFrame(rows).drop(columns="mu_squared")
+    table = pd.DataFrame(rows).drop(columns=["mu_squared", "mu_squared_raised", "mu_squared_suppressed"])
     return table.assign(run_id=[f"oracle-{name}-{t:.4g}" for t in TEMPERATURES], method="oracle", step=0, status="ok")
 
 

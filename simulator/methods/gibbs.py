@@ -4,7 +4,7 @@ pi ∝ pi_ref exp(r / tau) maximizes E_pi r - tau KL(pi || pi_ref) for the proxy
 simulator/measurement/gibbs.py. A run follows tau from large to small, one row each, with tau in a column of its own.
 It needs a world that lists responses. With another `gibbs.divergence` D it is the optimum of E_pi r - tau D(pi ‖
 pi_ref), exact as well; see simulator/divergences/optimum.py. Where that gives some responses no probability (chi2),
-what is infinite then, `mu_squared`, is left empty.
+what is infinite then is left empty: `mu_squared` and its parts, `forward_kl`, and log-ratios of the ledger.
 """
 
 from __future__ import annotations

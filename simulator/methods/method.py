@@ -28,7 +28,14 @@ if TYPE_CHECKING:
 Keys = Mapping[str, Sequence[str] | None]
 Strength = tuple[Objective | None, float | None]
 
-LEARNED = ("pairs", "file", "distinct", "filter", "filter_share")  # of [data]: what a proxy learns from, beside labels
+LEARNED = (
+    "pairs",
+    "file",
+    "distinct",
+    "filter",
+    "filter_share",
+    "population",
+)  # of [data]: what a proxy learns from, beside labels
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -87,7 +87,8 @@ class StackedPairs:
 def both_orders(given: StackedPairs, parts: Sequence[ObjectiveSlice]) -> StackedPairs:
     """The 2B pairs of each run that B pairs with weights are: all as they stand, and all with responses exchanged.
 
-    Their weights are [R, 2B, 1]. An order of weight 0 has the pair in the other one, so that no loss overflows there.
+    Their weights are [R, 2B, 1]. Where an order has weight 0 the other one stands in its place, so that no loss
+    overflows there.
     """
     if given.weights is None:
         return given

@@ -5,9 +5,10 @@ With disagreement d, annotator k wants
     (1 - d) gold + d own_k
 
 in standard deviations under the reference again, where own_k is a gold of the same kind, with as much fluency in it,
-drawn with another seed. A mixture of them prefers as none of them does: the probability that a response is chosen is
-the mean of theirs, so that with d > 0 no Bradley-Terry reward is behind it (Siththaranjan, Laidlaw & Hadfield-Menell
-2023, arXiv:2312.08358, on preferences with hidden context). Policies are measured by gold all the same.
+drawn with another seed; `gold.length` is a part of gold alone. A mixture of them prefers as none of them does: the
+probability that a response is chosen is the mean of theirs, so that with d > 0 no Bradley-Terry reward is behind it
+(Siththaranjan, Laidlaw & Hadfield-Menell 2023, arXiv:2312.08358, on preferences with hidden context). Policies are
+measured by gold all the same.
 
 Shapes: A annotators, B prompts, K responses to each, n prompts of the world's listing and G responses to each, T
 response length.

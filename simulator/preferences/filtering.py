@@ -4,8 +4,8 @@
 CHES (Razin et al. 2024, arXiv:2410.08847, Section 6, where all but 5 % are dropped), or less the displacement rate, by
 which gradient flow on the pair alone moves log pi of its chosen response. Scores are in simulator/pair_scores/. Every
 set of labelled pairs loses its share: what gold labelled for policies or for a proxy, a file of pairs, and the pool
-that a proxy labels. It follows from the pairs and the reference alone, so a run has the same pairs alone and in any
-stack.
+that a proxy labels. A tied pair is scored in the order in which it was drawn. What is dropped follows from the pairs
+and the reference alone, so a run has the same pairs alone and in any stack.
 
 Shapes: R runs, N pairs of one run.
 """

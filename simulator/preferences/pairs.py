@@ -1,17 +1,8 @@
 """Preference data: pairs of responses from a behaviour policy, labelled by gold or by a proxy.
 
-Shapes: P prompts, G responses in all, N pairs, K responses to a prompt (2, or more where they are ranked), T response
-length, R runs, M inner nodes of the prefix tree, V vocabulary. The behaviour policy mu is one of
-
-    reference   pi_ref
-    tempered    pi_ref with every next-token law raised to 1 / temperature and renormalized
-    uniform     every token alike, and so every response of full length
-    mixture     (1 - share) pi_ref + share uniform, decided once per response
-
-Both responses of a pair are drawn from mu independently, so that the mu-weighted squared loss has the closed
-form 1/2 E_mu rho^2 = Var_mu(log pi - log pi_ref). In a small world some pairs are two identical responses, whose labels
-say nothing; `data.distinct` draws those again. The data of a seed is nested: its first 64 pairs are the
-same whether 64 or 1024 are drawn, and runs that differ in beta or loss alone share them.
+Shapes: N pairs, K responses to a prompt (2, or more where they are ranked), T response length, R runs. Which policies
+pairs are drawn from is in simulator/worlds/behaviour.py. The data of a seed is nested: its first 64 pairs are the same
+whether 64 or 1024 are drawn, and runs that differ in beta or loss alone share them.
 """
 
 from collections.abc import Callable, Sequence

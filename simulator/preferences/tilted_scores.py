@@ -10,15 +10,31 @@ import torch
 from torch import Tensor
 
 from simulator.pair_scores.ches import centred_similarity
-from simulator.pair_scores.many_pairs import PairScores
+from simulator.pair_scores.many_pairs import MOST_NUMBERS, PairScores
 from simulator.worlds.policy_classes.tilted import Tilted
 
 
 def tilted_scores(policies: Tilted, prompt: Tensor, responses: Tensor) -> PairScores:
-    """The scores [N] of responses [N, 2, T], chosen first, to the prompts of these rows [N]; means over tokens, too."""
+    """The scores [N] of responses [N, 2, T], chosen first, to the prompts of these rows [N]; means over tokens, too.
+
+    Some pairs at a time, so that features of all pairs are never held at once.
+    """
+    size = max(1, MOST_NUMBERS // policies.parameters) if policies.features is not None else len(prompt)
+    mean = None
+    if policies.features is not None:
+        mean = torch.einsum("pg,pgf->pf", policies.log_reference.exp(), policies.features)
+    found = [
+        _scores(policies, mean, prompt[first : first + size], responses[first : first + size])
+        for first in range(0, len(prompt), max(size, 1))
+    ]
+    return PairScores(**{name: torch.cat([vars(part)[name] for part in found]) for name in vars(found[0])})
+
+
+def _scores(policies: Tilted, mean: Tensor | None, prompt: Tensor, responses: Tensor) -> PairScores:
+    """Of some pairs; mean: E φ under the reference at each prompt, [P, F]."""
     chosen, rejected = policies.listed.number(responses).unbind(dim=1)
     tokens = (responses >= 0).sum(dim=-1, keepdim=True).double()
-    if policies.features is None:
+    if policies.features is None or mean is None:
         law, differ = policies.log_reference.exp(), (chosen != rejected).double()
         similar = (1 - differ) / (tokens[:, 0] * tokens[:, 1])[:, 0] - 1 / tokens[:, 0, 0].square()
         return PairScores(
@@ -27,9 +43,8 @@ def tilted_scores(policies: Tilted, prompt: Tensor, responses: Tensor) -> PairSc
             displacement_rate=differ * (1 - law[prompt, chosen] + law[prompt, rejected]),
         )
     first, last = policies.features[prompt, chosen], policies.features[prompt, rejected]
-    mean = torch.einsum("pg,pgf->pf", policies.log_reference.exp(), policies.features)[prompt]
     return PairScores(
         ches=centred_similarity(first, last),
         ches_normalized=centred_similarity(first / tokens[:, 0], last / tokens[:, 1]),
-        displacement_rate=((first - mean) * (first - last)).sum(dim=-1),
+        displacement_rate=((first - mean[prompt]) * (first - last)).sum(dim=-1),
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from gold_rewards import KINDS, LabelRule
 
 if TYPE_CHECKING:
-    from simulator.settings.tables import Data
+    from simulator.settings.tables import Data, Settings
 
 LABELS = (
     *("labels", "temperature", "label_noise", "tie_strength", "cycle"),
@@ -33,17 +33,24 @@ def rule_of(data: Data) -> LabelRule:
 
 def has_ties(data: Data) -> bool:
     """Whether pairs that gold labels may be tied, so that they have weights."""
-    return data.labels == "ties" and not data.file
+    return data.labels == "ties"
 
 
 def is_intransitive(data: Data) -> bool:
     """Whether labels have no reward behind them."""
-    return data.labels == "intransitive" and not data.file
+    return data.labels == "intransitive"
 
 
-def unread_labels(data: Data, *, ends: bool) -> Sequence[str]:
-    """The keys of labels that nothing reads; ends: whether responses may end early."""
-    if data.file:
+def labels_nothing(settings: Settings) -> bool:
+    """Whether gold labels no pair: all are in a file, and none are drawn later for gold to label."""
+    online = settings.online
+    return bool(settings.data.file) and not (online.rounds(settings.train.steps) and online.labeller == "gold")
+
+
+def unread_labels(settings: Settings) -> Sequence[str]:
+    """The keys of labels that nothing reads."""
+    data, ends = settings.data, settings.world.language.ends
+    if labels_nothing(settings):
         return LABELS
     return (
         *(("temperature",) if data.labels == "deterministic" else ()),
@@ -62,9 +69,15 @@ def labels_per_row(data: Data) -> Sequence[str]:
     return tuple(key for key in LABELS if key != "labels") if has_ties(data) else LABELS
 
 
-def check_labels(data: Data, reward: str, *, ends: bool) -> None:
-    """Raises ValueError for labels that gold, or these responses, cannot have; reward: `gold.reward`."""
-    if data.file:
+def check_labels(settings: Settings) -> None:
+    """Raises ValueError for labels that gold, or these responses, cannot have."""
+    data, reward, ends = settings.data, settings.gold.reward, settings.world.language.ends
+    if labels_nothing(settings):
+        if has_ties(data) or is_intransitive(data):
+            raise ValueError(
+                f'data.labels (="{data.labels}") says how gold labels pairs, and those of data.file have their labels; '
+                "leave it out, or draw more pairs for gold to label (online.refresh)"
+            )
         return
     if data.disagreement and not (reward in KINDS and KINDS[reward].drawn):
         drawn = " or ".join(f'"{name}"' for name, kind in KINDS.items() if kind.drawn)

@@ -91,9 +91,11 @@ def check_population(settings: Settings) -> None:
         return
     if not settings.spec.lists_responses:
         raise ValueError('data.population needs world.kind = "enumerable", where every response is listed')
-    for key, usual in (("file", ""), ("labeller", "gold")):
+    for key, usual in (("file", ""), ("labeller", "gold"), ("filter", "none")):
         if (value := getattr(data, key)) != usual:
-            raise ValueError(f'data.population is of pairs that gold labels, and data.{key} is "{short(value)}"')
+            raise ValueError(
+                f'data.population is of all pairs, as gold labels them, and data.{key} is "{short(value)}"'
+            )
     if (count := population_pairs(settings)) > POPULATION_LIMIT:
         raise ValueError(
             f"data.population: all pairs of responses are {count:,}, and must be at most {POPULATION_LIMIT:,}: lower "

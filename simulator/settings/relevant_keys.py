@@ -30,7 +30,7 @@ def unread_keys(settings: Settings) -> Mapping[str, Sequence[str]]:
     return {
         "data": (
             *of_behaviour.get(data.behaviour, ("behaviour_temperature", "uniform_share")),
-            *unread_labels(data, ends=settings.world.language.ends),
+            *unread_labels(settings),
             *(("distinct",) if labelled else ()),
             *(() if data.file else ("file",)),
             *(("pairs",) if data.population else ("population",)),

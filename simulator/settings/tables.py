@@ -55,13 +55,15 @@ class Data(Table):
     """Of "mixture"."""
     labels: Labels = "bradley_terry"
     """How gold chooses: "bradley_terry": by chance, the surer the further apart; "deterministic": the better one;
-    "ties": by chance, or neither; "intransitive": the better one, or whose kind beats the other's in a circle."""
+    "ties": by chance, or neither; "intransitive": by chance, and beating the other's kind in a circle counts beside
+    gold."""
     temperature: Positive = 1.0
     """Of all labels but deterministic ones."""
     label_noise: Share = 0.0
     """Share of labels that are flipped."""
     flip_toward: FlipToward = "any"
-    """Which response flipped labels choose; all but "any" flip no label that would choose another one then."""
+    """Which response flipped labels choose: values but "any" flip a label only if that makes such a response the
+    chosen one."""
     tie_strength: Positive = 1.0
     """Of "ties": ν of Davidson 1970; two equal responses are tied with probability ν / (2 + ν)."""
     cycle: Annotated[float, Field(ge=0, le=1e6)] = 1.0
@@ -246,7 +248,7 @@ class Settings(Table):
 
     @model_validator(mode="after")
     def _labels_what_is_there(self) -> Self:
-        check_labels(self.data, self.gold.reward, ends=self.world.language.ends)
+        check_labels(self)
         check_population(self)
         return self
 

@@ -66,7 +66,8 @@ def making_bytes(spec: WorldSpec) -> int:
     scoring = 2**26 if not spec.lists_responses else 10 * WIDE * world.prompts * world.vocabulary**world.response_length
     drawing = measuring_bytes(spec) if not spec.lists_responses else 0
     asking = 2 * world.prompts * (5 * WIDE * world.prompt_length + PROMPT_BYTES)
-    return int(SLACK * (reading + scoring + asking)) + drawing + 60 * text_bytes(spec.world.language.text)
+    features = 2 * class_bytes(spec)
+    return int(SLACK * (reading + scoring + asking)) + drawing + features + 60 * text_bytes(spec.world.language.text)
 
 
 def measured_places(settings: Settings, pairs: int) -> int:

@@ -10,8 +10,9 @@ import torch
 
 import simulator as sim
 from analysis import load
+from simulator.engine.checkpoints import Track
 from simulator.measurement.columns import QUANTITIES
-from simulator.measurement.exact import ReferenceLaw, measure_distribution
+from simulator.measurement.exact import ReferenceLaw, measure_distribution, measure_pairs
 from simulator.measurement.ledger import SHOWN, ledger_name, ledger_rows, parts_of
 from simulator.measurement.listed_sums import PARTS
 from simulator.sweeps.sweep import Sweep
@@ -86,6 +87,31 @@ def test_variance_of_a_proxy(lab: sim.World) -> None:
     law, score = log_probs.exp(), Tables.tables
     square = (law * score.square()).sum(dim=-1) - (law * score).sum(dim=-1).square()
     assert found["proxy_variance"].numpy() == pytest.approx(square.mean(dim=-1).numpy())
+
+
+def test_displaced_pairs_count_with_their_weights() -> None:
+    """By a table that has each order of each pair as often as its weight says."""
+    ratios = torch.tensor([[[-1.0, 2.0], [0.5, -3.0], [-0.2, -0.1]]], dtype=torch.float64)
+    weights = torch.tensor([[[3.0, 1.0], [2.0, 0.0], [1.0, 1.0]]], dtype=torch.float64)
+    spelled = [(-1.0, 2.0)] * 3 + [(2.0, -1.0)] + [(0.5, -3.0)] * 2 + [(-0.2, -0.1), (-0.1, -0.2)]
+    losses = torch.zeros(1, dtype=torch.float64)
+    found = measure_pairs(ratios, losses, weights)
+    true = measure_pairs(torch.tensor([spelled], dtype=torch.float64), losses)
+    assert found.keys() == true.keys()
+    for name in ("displaced", "train_accuracy", "chosen_logratio", "rejected_logratio"):
+        assert found[name].item() == pytest.approx(true[name].item()), name
+
+
+def test_columns_are_the_same_at_every_checkpoint() -> None:
+    track = Track(rows=2)
+    track.record({"kl": torch.zeros(1)})
+    with pytest.raises(ValueError, match="columns differ between checkpoints"):
+        track.record({"kl": torch.zeros(1), "tied": torch.zeros(1)})
+
+
+def test_the_oracle_has_no_squared_loss(lab: sim.World) -> None:
+    """Which depends on the behaviour policy, and so has no place in it; nor have its parts."""
+    assert not [name for name in lab.simulated.oracle("here") if name.startswith("mu_squared")]
 
 
 def test_every_response_is_in_the_part_that_its_pairs_say() -> None:

@@ -5,9 +5,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 import simulator as sim
+from simulator.divergences import DIVERGENCES
+from simulator.divergences.optimum import optimum
 from simulator.engine.recorder import Recorder
+from simulator.methods.algorithms.closed_form import LOWEST, law_of
 from simulator.methods.gibbs import METHOD, Gibbs
 from simulator.proxies.scores import Trained, make_proxy
 from simulator.sweeps.grid import expand
@@ -64,3 +68,15 @@ def test_a_gold_reward_as_proxy_of_itself_is_the_oracle(lab: sim.World) -> None:
     for name in ("kl", "gold", "proxy"):
         assert gibbs[name].to_numpy() == pytest.approx(oracle[name if name != "proxy" else "gold"].to_numpy(), abs=1e-5)
     assert gibbs["gold"].to_numpy() == pytest.approx(lab.oracle(gibbs["kl"]), abs=1e-5)
+
+
+def test_laws_far_below_the_reference_are_what_they_are(lab: sim.World) -> None:
+    """Only a probability of 0 has a stand-in for its logarithm: under KL + chi² none is 0, however small."""
+    reference = lab.simulated.reference_law.reference
+    scores, strength = lab.simulated.reference_law.gold, torch.tensor([1e-6], dtype=torch.float64)
+    found = law_of(DIVERGENCES["chi2_kl"])(reference, scores, strength)
+    true = optimum(DIVERGENCES["chi2_kl"], reference, scores, strength)
+    assert true.min() < 10 * LOWEST
+    assert torch.equal(found, true)
+    with_zeros = law_of(DIVERGENCES["chi2"])(reference, scores, strength)
+    assert with_zeros.min() == LOWEST

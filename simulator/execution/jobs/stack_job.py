@@ -136,7 +136,7 @@ def finish_stack(stack: Sequence[Run], world: World, context: WorkerContext, rec
 
 
 def finish_proxies(stack: Sequence[Member], world: World, context: WorkerContext, recorder: Recorder) -> None:
-    """Train one stack of proxies and leave them, and what is said of them, in the folder; of planted ones the last."""
+    """Train one stack of proxies and leave networks and records in the folder; of planted ones, records alone."""
     began, folder, name = time.perf_counter(), context.folder, stack_name(stack)
     sums: dict[Path, str] = {}
     with torch.no_grad():

@@ -97,7 +97,12 @@ def gibbs_rows(
 
 
 def law_of(divergence: Divergence) -> ClosedForm:
-    """The best policies under a divergence: log pi, finite where pi is 0."""
+    """The best policies under a divergence: log pi, LOWEST where pi is 0."""
     if divergence.name == "kl":
         return gibbs
-    return lambda reference, scores, strength: optimum(divergence, reference, scores, strength).clamp(min=LOWEST)
+
+    def law(reference: Tensor, scores: Tensor, strength: Tensor) -> Tensor:
+        log_probs = optimum(divergence, reference, scores, strength)
+        return log_probs.masked_fill(log_probs == -torch.inf, LOWEST)
+
+    return law

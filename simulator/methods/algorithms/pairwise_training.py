@@ -115,11 +115,9 @@ def measure(
     """Every measured column of the stack as it stands, [R] each; and log-ratios of the first pairs, [R, n, K]."""
     columns, log_ratios = world.measure(state.parameters, pairs, settings.data, scorer)
     losses, inside = losses_on_pairs(state, problem, log_ratios)
-    if pairs.weights is None:
-        return columns | measure_pairs(log_ratios, losses) | inside, log_ratios
-    weights = pairs.weights[:, : log_ratios.shape[1]]
+    weights = None if pairs.weights is None else pairs.weights[:, : log_ratios.shape[1]]
     if has_ties(settings.data) and not settings.data.population:
-        columns["tied"] = (weights[..., 0] == weights[..., 1]).double().mean(dim=1)
+        columns["tied"] = losses * 0.0 if weights is None else (weights[..., 0] == weights[..., 1]).double().mean(dim=1)
     return columns | measure_pairs(log_ratios, losses, weights) | inside, log_ratios
 
 

@@ -36,7 +36,7 @@ def bigrams(prompts: Tensor, responses: Tensor, vocabulary: int) -> Tensor:
     inner = (said[:, :-1, :, None] * said[:, 1:, None, :]).sum(dim=1)
     before = one_hot(prompts[:, -1], vocabulary)
     first = before[:, None, :, None] * said[None, :, 0, None, :]
-    return (inner + first).flatten(2)
+    return first.add_(inner).flatten(2)
 
 
 def features_count(name: str, *, vocabulary: int, length: int) -> int:
