@@ -3,20 +3,27 @@
 Its last value against its first, by rising number: draw by draw at equal KL, averaged over losses (but for those that
 hardly leave the reference) and over the other axes, with the difference, equivalence and dominance of
 analysis/statistics/comparison.py.
+
+Axes of gold are not compared: gold is in deviations of its own, so that each value has another unit. Other axes are
+compared at the first gold. Golds of several seeds are draws of one kind, and averaged over.
 """
 
 from typing import Any
 
 import pandas as pd
 
+from analysis.headline.lengths import place_text
 from analysis.headline.statement import Number, Statement, brief, near, would_tell
 from analysis.records.load import final_rows, further_axes
 from analysis.records.names import axis_label, value_text
 from analysis.statistics.common_curve import far_reaching
 from analysis.statistics.comparison import SIMILAR, Comparison, compare
+from analysis.statistics.lengths.at_equal_kl import BIAS, beyond_reference
 from analysis.statistics.power import seeds_to_differ
+from analysis.statistics.tradeoff_curves import DRAW_COLUMNS
 
 MOST = 2  # axes that a headline speaks of
+GOLD = "gold_"  # what axes of gold begin with
 
 
 def values_of(curves: pd.DataFrame, axis: str) -> list[Any]:
@@ -26,37 +33,51 @@ def values_of(curves: pd.DataFrame, axis: str) -> list[Any]:
 
 
 def axes_apart(curves: pd.DataFrame) -> list[Statement]:
-    """A statement for each axis that rows of training on pairs vary in, MOST at most."""
+    """A statement for each axis that rows of training on pairs vary in, MOST at most.
+
+    None for labellers who like length where analysis/headline/lengths.py says what they do.
+    """
     axes = further_axes(curves)
-    found = [axis_apart(curves, axis, axes) for axis in axes]
+    stated = (BIAS,) if BIAS in axes and not beyond_reference(curves).empty else ()
+    found = [axis_apart(curves, axis, axes) for axis in axes if axis not in stated]
     return [statement for statement in found if statement is not None][:MOST]
 
 
 def axis_apart(curves: pd.DataFrame, axis: str, axes: list[str]) -> Statement | None:
-    """The statement on one of the axes; None where its values cannot be compared."""
+    """The statement on one of the axes; None where its values cannot be compared, as those of gold."""
     values = values_of(curves, axis)
-    if len(values) < 2:
+    if len(values) < 2 or axis.startswith(GOLD):
         return None
     others = [name for name in axes if name != axis]
     try:
         compared = compare(comparable(curves, axis), values[-1], values[0], by=axis, pool=["loss", *others])
     except ValueError:
         return None
-    return of_comparison(compared, axis_label(axis))
+    return of_comparison(compared, axis_label(axis), place_text(first_gold(curves)))
+
+
+def first_gold(curves: pd.DataFrame) -> dict[str, Any]:
+    """The first value of each axis of gold, but for its seed, where gold varies."""
+    runs = curves[curves["method"].ne("oracle")]
+    axes = [name for name in further_axes(curves) if name.startswith(GOLD) and name not in DRAW_COLUMNS]
+    return {name: runs[name].iloc[0] for name in axes}
 
 
 def comparable(curves: pd.DataFrame, axis: str) -> pd.DataFrame:
-    """The runs that have an axis, without losses that hardly leave the reference at one of its values."""
+    """The runs that have an axis, at the first gold, without losses that hardly leave the reference at one value."""
     rows = curves[curves["method"].ne("oracle") & curves[axis].notna()]
+    for name, value in first_gold(curves).items():
+        rows = rows[rows[name].isna() if pd.isna(value) else rows[name].eq(value).fillna(False).astype(bool)]
     reach = final_rows(rows).groupby(["loss", axis])["kl"].max().groupby("loss").min()
     return rows[rows["loss"].isin(far_reaching(dict(reach)))]
 
 
-def of_comparison(compared: Comparison, name: str) -> Statement:
-    """The statement of a comparison of two values."""
+def of_comparison(compared: Comparison, name: str, place: str = "") -> Statement:
+    """The statement of a comparison of two values. place: at which gold."""
     high, low = value_text(compared.a), value_text(compared.b)
     half = (compared.high - compared.low) / 2
     amount, reach = brief(abs(compared.difference), half), f"mean to {near(compared.reach)} nats"
+    reach += f", {place}" if place else ""
     needed, sure = None, True
     if compared.equivalent:
         text = f"{name.capitalize()} {high} and {low} lie within {SIMILAR:g} of each other at equal KL ({reach})"

@@ -8,7 +8,8 @@ from analysis.figures.layout import Picture, column, headed
 from analysis.figures.marks import EndLabel, curve, end_labels, zero_line
 from analysis.figures.offline.tradeoff import equal_strip
 from analysis.figures.style import GOLD_LABEL, KL_LABEL, ramp
-from analysis.headline.axes import axis_apart, comparable, values_of
+from analysis.headline.axes import axis_apart, comparable, first_gold, values_of
+from analysis.headline.lengths import place_text
 from analysis.records.load import further_axes
 from analysis.records.names import axis_label, value_text
 from analysis.statistics.comparison import POINTS, SIMILAR, TENTHS, compare
@@ -20,7 +21,8 @@ MOST = 7  # values
 
 def draw(curves: pd.DataFrame, axis: str) -> Picture:
     """Above: gold over KL at each value. Below: less that of the first value, paired over seeds."""
-    others = [name for name in further_axes(curves) if name != axis]
+    gold = first_gold(curves)
+    others = [name for name in further_axes(curves) if name != axis and name not in gold]
     rows, values = comparable(curves, axis), some_values(curves, axis)
     pool = ["loss", *others]
     figure, (above, below) = column(ABOVE + BELOW, rows=2, sharex=True, height_ratios=[ABOVE, BELOW])
@@ -53,7 +55,7 @@ def draw(curves: pd.DataFrame, axis: str) -> Picture:
         f"over {averaged}, 95 % bands over {seeds:,} seed{'s' * (seeds > 1)}. Bottom: paired over seeds, at equal KL; "
         f"in the grey strip (±{SIMILAR:g}) values count as equal."
     )
-    return headed(figure, state.title if state else axis_label(axis), words)
+    return headed(figure, state.title if state else axis_label(axis), words, place_text(gold))
 
 
 def some_values(curves: pd.DataFrame, axis: str) -> list[object]:

@@ -1,0 +1,1 @@
+"""What losses do to the length of responses, and what that does to gold."""
