@@ -14,10 +14,10 @@ from analysis.figures.marks import draw_oracle, frame, zero_line
 from analysis.figures.offline.mass import COLOURS, NAMES
 from analysis.figures.style import GOLD_LABEL, KL_LABEL, SOFT, seeds_of
 from analysis.headline.rise_and_fall import shown_loss
-from analysis.headline.where_gold_went import ledger_beta, shown_runs
+from analysis.headline.statement import beta_of, setting_text
+from analysis.headline.where_gold_went import shown_runs
 from analysis.records.atomic_files import write_atomically
 from analysis.records.load import ResultsError, load, pairwise_rows
-from analysis.records.names import loss_label
 from analysis.records.parts import parts_of
 from analysis.statistics.mass import ledger_of, mass_along, parts_with_mass
 
@@ -41,7 +41,7 @@ def film_mass(folder: str | Path, path: str | Path) -> Path:
         raise ResultsError(f"{folder}: has no ledger of training on pairs; it takes a world that lists its responses")
     means = mass_along(ledger)
     with drawn_as(PAGE):
-        pictures = [picture(curves, means, step) for step in means["step"].unique()]
+        pictures = [image(picture(curves, means, step)) for step in means["step"].unique()]
     content = io.BytesIO()
     frames = [each.quantize(COLORS, dither=Image.Dither.NONE) for each in pictures]
     stay = [EACH] * (len(frames) - 1) + [LAST]
@@ -50,18 +50,22 @@ def film_mass(folder: str | Path, path: str | Path) -> Path:
     return target
 
 
-def picture(curves: pd.DataFrame, means: pd.DataFrame, step: int) -> Image.Image:
+def picture(curves: pd.DataFrame, means: pd.DataFrame, step: int) -> Figure:
     """The path up to a step: bars of probability at the left, gold over KL at the right."""
     figure = Figure(figsize=SIZE, dpi=DPI, layout="constrained")
     bars, path = figure.subplots(1, 2, width_ratios=(1.0, 1.15))
     now = means[means["step"] == step].set_index("part")
     draw_bars(bars, means, now)
     draw_path(path, curves, means, step)
-    beta = ledger_beta(curves)
-    which = loss_label(shown_loss(curves)) + ("" if beta is None else f", β = {beta:g}")
+    which = setting_text(shown_loss(curves), beta_of(shown_runs(curves)))
     title = f"step {step:,} of training: gold {now['gold'].iloc[0]:+.2f}".replace("-", "−")
     figure.suptitle(title, x=0.01, ha="left", weight="bold", fontsize=9)
     figure.text(0.99, 0.955, f"{which}; mean over {seeds_of(means)}", ha="right", color=SOFT, fontsize=7)
+    return figure
+
+
+def image(figure: Figure) -> Image.Image:
+    """A figure as the pixels of a film."""
     content = io.BytesIO()
     figure.savefig(content, format="png")
     return Image.open(content).convert("RGB")

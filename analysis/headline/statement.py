@@ -1,8 +1,13 @@
-"""One sentence of a headline, with the numbers that it is made of."""
+"""What a headline says about one topic, with the numbers that it is made of, and how these are written."""
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+
+import pandas as pd
+
+from analysis.records.names import loss_label
+from analysis.statistics.intervals import LEVEL, Estimate
 
 LEAST = 5e-5  # half of an interval that is shown as other than 0
 Number = float | int | str | bool | None
@@ -12,9 +17,9 @@ Number = float | int | str | bool | None
 class Statement:
     """What is found about one topic.
 
-    text: a sentence without a full stop. title: the same in fewer words, over a figure. sure: whether intervals of
-    95 % (or two one-sided tests at 5 %) show it. seeds: how many would, where it is not sure and that is known.
-    numbers: what it is made of, gold in deviations under the reference and KL in nats.
+    text: a sentence without a full stop, or two of which the last has none. title: the same in fewer words, over a
+    figure. sure: whether intervals of 95 % (or two one-sided tests at 5 %) show it. seeds: how many would, where it is
+    not sure and that is known. numbers: what it is made of, gold in deviations under the reference and KL in nats.
     """
 
     topic: str
@@ -42,6 +47,40 @@ def rounded(value: float, decimals: int) -> str:
     """A number with so many decimals, 0 without a sign."""
     text = f"{value:.{decimals}f}"
     return (text.removeprefix("-") if float(text) == 0 else text).replace("-", "−")
+
+
+def half_of(estimate: Estimate, level: float = LEVEL) -> float:
+    """Half of an interval; NaN where there is none."""
+    low, high = estimate.interval(level)
+    return (high - low) / 2
+
+
+def amount(estimate: Estimate, level: float = LEVEL, scale: float = 1.0) -> str:
+    """An estimate, times `scale`, with half of its interval; alone where that is 0, or there is none."""
+    half = scale * half_of(estimate, level)
+    return brief(scale * estimate.value, half) if half >= LEAST else rounded(scale * estimate.value, 2)
+
+
+def signed(estimate: Estimate, level: float = LEVEL, scale: float = 1.0) -> str:
+    """The same with its sign; 0 has none."""
+    text = amount(estimate, level, scale)
+    zero = float(text.split(" ")[0].replace("−", "-")) == 0
+    return text if zero or text.startswith("−") else f"+{text}"
+
+
+def percent(share: Estimate) -> str:
+    """A share with half of its interval, in per cent."""
+    return f"{amount(share, scale=100)} %"
+
+
+def beta_of(rows: pd.DataFrame) -> float | None:
+    """The beta of rows that have one, or none."""
+    return None if rows["beta"].isna().all() else float(rows["beta"].iloc[0])
+
+
+def setting_text(loss: str, beta: float | None, place: str = "") -> str:
+    """A loss, its beta and values of further axes: logistic (DPO), β 0.01, label noise 0.1."""
+    return ", ".join(filter(None, [loss_label(loss), "" if beta is None else f"β {beta:g}", place]))
 
 
 def near(kl: float) -> str:

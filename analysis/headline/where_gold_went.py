@@ -1,8 +1,9 @@
 """Which responses take gold away again after its peak, at the weakest regularization?
 
-Of the loss and the beta of `rise_and_fall`, from the ledger: the part of the responses that gives most of the fall from
-the peak to the end of training. It is sure where the interval of what it gives lies above 0. Nothing is stated where
-gold does not fall.
+Of the loss and the beta of `rise_and_fall`, and only where it says surely that gold rises and then falls. From the
+ledger: the part of the responses that gives most of that fall, from the peak to the end of training. It is the largest
+of several on the same seeds, so its interval is corrected for the number of parts (Bonferroni). It is sure where that
+interval lies above 0. The half of it is what the sentence has after the sign ±.
 """
 
 import math
@@ -10,12 +11,14 @@ import math
 import pandas as pd
 
 from analysis.headline.rise_and_fall import shown_loss, weakest
-from analysis.headline.statement import Number, Statement, brief, rounded
+from analysis.headline.statement import Number, Statement, amount, beta_of, brief, rounded
 from analysis.records.load import without_diverged
-from analysis.records.names import loss_label
+from analysis.statistics.intervals import LEVEL
 from analysis.statistics.mass import PARTS, falls_by_part, mass_along
+from analysis.statistics.peaks import peaks
 
-IN_WORDS = {
+CORRECTED = 1 - (1 - LEVEL) / len(PARTS)
+PART_NAMES = {
     "chosen": "chosen responses",
     "rejected": "rejected responses",
     "seen": "responses that were both chosen and rejected",
@@ -30,48 +33,49 @@ def shown_runs(curves: pd.DataFrame) -> pd.DataFrame:
     return rows[rows["loss"] == shown_loss(curves)]
 
 
+def sure_fall(curves: pd.DataFrame) -> pd.Series | None:
+    """The row of `peaks` that `rise_and_fall` is about, if it surely rises and then surely falls."""
+    runs = shown_runs(curves)
+    row = peaks(runs).iloc[0]
+    rose = row["peak_gold_low"] > 0 and row["peak_step"] > runs["step"].min()
+    return row if rose and row["fall_low"] > 0 else None
+
+
 def where_gold_went(curves: pd.DataFrame, ledger: pd.DataFrame, place: str = "") -> Statement | None:
     """The statement, from rows at one combination of further axes and the ledger of `shown_runs`.
 
-    None where gold does not fall.
+    None where it is not sure that gold rises and then falls. It stands after `rise_and_fall`, which says of which loss
+    it is. place: that combination of further axes, if there is more than one.
     """
-    if ledger.empty:
+    row = None if ledger.empty else sure_fall(curves)
+    if row is None:
         return None
     means, found = mass_along(ledger), falls_by_part(ledger)
-    fall = sum(each.value for each in found.values())
-    if not fall > 0:
-        return None
     part = max(PARTS, key=lambda name: found[name].value)
-    own = found[part]
-    low, high = own.interval()
+    low, high = found[part].interval(CORRECTED)
     mine = means[means["part"] == part]
-    peak = mine.loc[mine["gold"].idxmax()]
-    masses = rounded(float(peak["mass"]), 2), rounded(float(mine["mass"].iloc[-1]), 2)
-    amount = brief(own.value, (high - low) / 2)
-    loss = shown_loss(curves)
-    beta = ledger_beta(curves)
-    where = ", ".join(filter(None, [loss_label(loss), "" if beta is None else f"β {beta:g}", place]))
+    masses = float(mine.loc[mine["gold"].idxmax(), "mass"]), float(mine["mass"].iloc[-1])
+    fall = brief(row["fall"], float(row["fall_high"] - row["fall_low"]) / 2)
+    own, here = amount(found[part], CORRECTED), f" ({place})" if place else ""
     sure = math.isfinite(low) and low > 0
-    text = (
-        f"Of a fall of {rounded(fall, 2)}, {amount} comes from {IN_WORDS[part]}, whose probability goes from "
-        f"{masses[0]} at the peak to {masses[1]} at the end ({where})"
-    )
-    title = f"Gold falls by {rounded(fall, 2)}: {amount} of it by {IN_WORDS[part]}"
-    if not sure:
-        title = f"Gold falls by {rounded(fall, 2)}; which responses take it away is not sure"
-        text = f"It is not sure which responses take gold away; most, {amount}, comes from {IN_WORDS[part]} ({where})"
-    numbers: dict[str, Number] = {"loss": loss, "beta": beta, "part": part, "fall": fall}
-    numbers |= {name: found[name].value for name in PARTS}
-    numbers |= {
+    if sure:
+        text = f"Of the fall of {fall}{here}, {own} is due to {PART_NAMES[part]}"
+        title = f"Gold falls by {fall}: {own} of it by {PART_NAMES[part]}"
+    else:
+        text = f"It is not sure which responses the fall of {fall}{here} is due to"
+        text += f"; the largest part, {own}, comes from {PART_NAMES[part]}"
+        title = f"Gold falls by {fall}; it is not sure by which responses"
+    text += f". Their probability goes from {rounded(masses[0], 2)} at the peak to {rounded(masses[1], 2)} at the end"
+    numbers: dict[str, Number] = {
+        "loss": shown_loss(curves),
+        "beta": beta_of(shown_runs(curves)),
+        "part": part,
+        **{name: float(row[name]) for name in ("fall", "fall_low", "fall_high")},
+        **{name: found[name].value for name in PARTS},
         "low": low,
         "high": high,
-        "mass_at_peak": float(peak["mass"]),
-        "mass_at_end": float(mine["mass"].iloc[-1]),
+        "level": CORRECTED,
+        "mass_at_peak": masses[0],
+        "mass_at_end": masses[1],
     }
     return Statement(topic="where_gold_went", text=text, title=title, sure=sure, numbers=numbers)
-
-
-def ledger_beta(curves: pd.DataFrame) -> float | None:
-    """The beta of `shown_runs`, None where it has none."""
-    beta = shown_runs(curves)["beta"]
-    return None if beta.isna().all() else float(beta.iloc[0])

@@ -1,9 +1,10 @@
 """Where probability goes along training, and which part of the responses takes gold away again.
 
 From `ledger.parquet`: every response is in one part, and `gold_change` of all parts adds up to gold. What a part gives
-of the fall of gold is its `gold_change` at the peak less that at the end; the peak of each seed is where the mean of
-the other seeds is highest, as in analysis/statistics/peaks.py, so that the parts add up to `falls` there. Errors are
-those of the jackknife over seeds (Tukey 1958). Shapes: S seeds, K checkpoints, Q parts.
+of the fall of gold is its `gold_change` at the peak less that at the end. The estimator is that of the fall in the
+table of `peaks` of analysis/statistics/peaks.py: each seed's peak is where bootstrap samples of the other seeds have
+theirs, a mean over these, and errors are those of the jackknife over seeds (Tukey 1958). So the parts add up to that
+fall, and a part that gives all of it has its interval. Shapes: S seeds, K checkpoints, Q parts.
 """
 
 from pathlib import Path
@@ -12,8 +13,8 @@ import numpy as np
 import pandas as pd
 
 from analysis.records.load import load_table
-from analysis.statistics.intervals import Estimate, over_seeds
-from analysis.statistics.peaks import by_seed, jackknife_error, others_peak
+from analysis.statistics.intervals import Estimate, over_seeds, resamples
+from analysis.statistics.peaks import PLACES, by_seed, in_groups, jackknife_error, others_peak, sampled_peaks
 
 PARTS = ("chosen", "rejected", "seen", "unseen", "ungrammatical")
 
@@ -46,11 +47,14 @@ def falls_by_part(ledger: pd.DataFrame) -> dict[str, Estimate]:
 
     ledger: that of runs that differ in nothing but their seed. The parts add up to the fall.
     """
-    gold = by_seed(ledger[ledger["part"] == PARTS[0]])
-    change = np.stack([_table(ledger, part, gold) for part in PARTS], axis=2)
-    own = _lost(gold.to_numpy(), change)
-    seeds = len(gold)
-    left = np.array([_lost(*(np.delete(each, i, axis=0) for each in (gold.to_numpy(), change))) for i in range(seeds)])
+    table = by_seed(ledger[ledger["part"] == PARTS[0]])
+    gold = in_groups(table.to_numpy())
+    change = in_groups(np.stack([_table(ledger, part, table) for part in PARTS], axis=2))
+    own, seeds = _lost(_peak_shares(gold), change), len(gold)
+    left = np.zeros((seeds, len(PARTS)))
+    if seeds > 1:
+        shares = _peak_shares_without_each(gold)
+        left = np.array([_lost(shares[i], np.delete(change, i, axis=0)) for i in range(seeds)])
     return {
         part: Estimate(
             value=float(own[place]),
@@ -61,11 +65,37 @@ def falls_by_part(ledger: pd.DataFrame) -> dict[str, Estimate]:
     }
 
 
-def _lost(gold: Array, change: Array) -> Array:
+def _lost(shares: Array, change: Array) -> Array:
     """What each part loses from the peak to the end, a mean over seeds, [Q], for [S, K] and [S, K, Q]."""
-    if not len(gold):
-        return np.full(change.shape[2], np.nan)
-    return (change[np.arange(len(gold)), others_peak(gold)] - change[:, -1]).mean(axis=0)
+    return (np.einsum("sk,skq->sq", shares, change) - change[:, -1]).mean(axis=0)
+
+
+def _peak_shares(gold: Array) -> Array:
+    """In what share of bootstrap samples of the other seeds gold peaks at each checkpoint, [S, K], for gold [S, K].
+
+    Of fewer than three seeds, whether the others peak there.
+    """
+    if len(gold) < 3:
+        return np.eye(gold.shape[1])[others_peak(gold)]
+    weights = resamples(len(gold) - 1, times=PLACES)
+    return np.array([_shares(sampled_peaks(gold, [i], weights), gold.shape[1]) for i in range(len(gold))])
+
+
+def _peak_shares_without_each(gold: Array) -> Array:
+    """The same with a seed left out, [S, S - 1, K], S > 1: as in `smooth_peak_golds_without_each` of peaks.py."""
+    seeds, steps = gold.shape
+    if seeds < 4:
+        return np.array([np.eye(steps)[others_peak(np.delete(gold, i, axis=0))] for i in range(seeds)])
+    found, weights = np.zeros((seeds, seeds, steps)), resamples(seeds - 2, times=PLACES)
+    for i in range(seeds):
+        for j in range(i):
+            found[i, j] = found[j, i] = _shares(sampled_peaks(gold, [i, j], weights), steps)
+    return found[~np.eye(seeds, dtype=bool)].reshape(seeds, seeds - 1, steps)
+
+
+def _shares(places: Array, steps: int) -> Array:
+    """How often each checkpoint is among places [B], as a share, [K]."""
+    return np.bincount(places, minlength=steps) / len(places)
 
 
 def _table(ledger: pd.DataFrame, part: str, gold: pd.DataFrame) -> Array:

@@ -11,8 +11,8 @@ from analysis.figures.layout import Picture, column, headed
 from analysis.figures.marks import EndLabel, curve, end_labels, ends_of, zero_line
 from analysis.figures.style import GOLD_LABEL, log_axis, seeds_of
 from analysis.headline.rise_and_fall import shown_loss
-from analysis.headline.where_gold_went import ledger_beta, where_gold_went
-from analysis.records.names import loss_label
+from analysis.headline.statement import beta_of, setting_text
+from analysis.headline.where_gold_went import shown_runs, where_gold_went
 from analysis.statistics.mass import mass_along, parts_with_mass
 
 HEIGHT = 3.0  # inches, of both panels
@@ -45,8 +45,7 @@ def draw(curves: pd.DataFrame, ledger: pd.DataFrame, place: str = "") -> Picture
     below.set_xlabel("step of training")
     end_labels(above, middles(means, parts), HEIGHT / 2 - 0.2)
     end_labels(below, change_ends(means, parts), HEIGHT / 2 - 0.2)
-    beta = ledger_beta(curves)
-    which = loss_label(shown_loss(curves)) + ("" if beta is None else f" at β = {beta:g}")
+    which = setting_text(shown_loss(curves), beta_of(shown_runs(curves)))
     words = (
         f"Mean over {seeds_of(means)}, {which}. Above: the policy's probability of responses that the run's pairs have "
         "as chosen, as rejected, as both in different pairs, or not at all (unseen, ungrammatical). Below: what each "
