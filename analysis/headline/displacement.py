@@ -1,12 +1,14 @@
-"""With which losses do fewer chosen responses fall, is there more gold for it, and what says which fall?
+"""With which losses do fewer chosen responses fall, is there more gold for it, and what says how far one falls?
 
 Two statements, where `pairs.parquet` was recorded, at the smallest beta of each loss. The first compares every loss
 with that of `rise_and_fall` at the same KL, by the rules of analysis/statistics/pair_scores/displacement.py, and gives
-gold there of those that surely displace fewer. It is sure if some loss surely displaces fewer or more.
+gold there of the one that differs most. It is sure if some loss surely displaces fewer or more. Differences have the
+halves of the intervals that decide, which are corrected for the number of losses.
 
 The second is about the rank correlation of CHES, and of the displacement rate, with where chosen responses end. A score
-predicts if its interval has the expected sign and lies beyond MEDIUM, and says little if it lies within MEDIUM, which
-is a medium correlation by the convention of Cohen 1988; else it is not sure.
+predicts how far they fall if its interval lies beyond MEDIUM with the expected sign, and goes against it if it does
+with the other sign. It says little if its interval lies within MEDIUM, which is a medium correlation by the convention
+of Cohen 1988. Else it is not sure.
 """
 
 import math
@@ -14,10 +16,19 @@ import math
 import pandas as pd
 
 from analysis.headline.rise_and_fall import shown_loss, weakest
-from analysis.headline.statement import Number, Statement, brief, near
+from analysis.headline.statement import (
+    Number,
+    Statement,
+    amount,
+    beta_of,
+    near,
+    percent,
+    setting_text,
+    signed,
+)
 from analysis.records.load import final_rows, without_diverged
-from analysis.records.names import in_words, listed, loss_label, losses_of
-from analysis.statistics.intervals import LEVEL, Estimate
+from analysis.records.names import capitalized, in_words, listed, loss_label, losses_of
+from analysis.statistics.intervals import Estimate
 from analysis.statistics.pair_scores.displacement import (
     SCORES,
     LossDisplacement,
@@ -28,7 +39,7 @@ from analysis.statistics.pair_scores.displacement import (
 )
 
 MEDIUM = 0.3
-MOST = 2  # losses that are named with numbers
+MOST = 2  # losses that are named
 WORDS = {"ches": "CHES", "displacement_rate": "the displacement rate"}
 SIGNS = {"ches": -1.0, "displacement_rate": 1.0}  # of the rank correlation with where chosen responses end
 
@@ -63,22 +74,25 @@ def displaces_less(curves: pd.DataFrame, place: str = "") -> Statement:
     """Which losses displace fewer chosen responses than that of the headline at the same KL, with which gold."""
     last, baseline, found = last_rows(curves), shown_loss(curves), beside_first(curves)
     own = share_of(last, baseline)
-    where = ", ".join(filter(None, [beta_text(last, baseline), place]))
-    start = f"With {loss_label(baseline)} {percent(own)} of chosen responses end less likely than under the reference"
-    parts = [f"{start} ({where})" if where else start]
+    where = setting_text(baseline, beta_of(last[last["loss"] == baseline]), place)
     fewer, more, rest = ([each for each in found if each.way == way] for way in ("fewer", "more", ""))
-    parts += [f"at the same KL {way} do with {those(some)}" for way, some in (("fewer", fewer), ("more", more)) if some]
-    if rest:
-        named = (
-            listed([loss_label(each.loss) for each in rest]) if len(rest) <= MOST else f"{in_words(len(rest))} losses"
-        )
-        parts.append(f"with {named} a difference is not sure")
+    compared = {baseline, *(each.loss for each in found)}
+    apart = [loss for loss in losses_of(last) if loss not in compared]
+    parts = [f"With {where}, {percent(own)} of chosen responses end less likely than under the reference"]
+    ways = [f"{word} with {those(some, word)}" for word, some in (("lower", fewer), ("higher", more)) if some]
+    unsure = [f"a difference is not sure with {named([each.loss for each in rest])}"] if rest else []
+    if found:
+        told = [f"the share is {', and '.join(ways)}"] if ways else []
+        parts.append(f"At the same KL {'; '.join([*told, *unsure])}")
+    if apart:
+        have = "have" if len(apart) > 1 else "has"
+        parts.append(f"{capitalized(named(apart))} {have} no KL in common with {loss_label(baseline)}")
     numbers: dict[str, Number] = {"loss": baseline, "share": own.value}
     for each in found:
         numbers |= numbers_of(each)
     return Statement(
         topic="displacement",
-        text="; ".join(parts),
+        text=". ".join(parts),
         title=title_of(fewer, loss_label(baseline), percent(own)),
         sure=own.known and bool(fewer or more),
         numbers=numbers,
@@ -90,7 +104,7 @@ def title_of(fewer: list[LossDisplacement], baseline: str, own: str) -> str:
     if not fewer:
         return f"With {baseline} {own} of chosen responses fall; no loss surely displaces fewer"
     count = len(fewer)
-    names = listed([loss_label(each.loss) for each in fewer]) if count <= MOST else f"{in_words(count)} losses"
+    names = named([each.loss for each in fewer])
     ways = {way: sum(each.gold_way == way for each in fewer) for way in ("more", "less")}
     of = "" if count == 1 else f" with {{}} of {in_words(count)}"
     gold = " and ".join(f"{way}{of.format(in_words(number))}" for way, number in ways.items() if number)
@@ -98,19 +112,27 @@ def title_of(fewer: list[LossDisplacement], baseline: str, own: str) -> str:
     return f"At the same KL fewer chosen responses fall with {names} than with {baseline}; {gold}"
 
 
-def those(some: list[LossDisplacement]) -> str:
-    """Losses with how many points fewer or more they displace at the same KL, and gold less the other's there."""
-    named = []
-    for each in sorted(some, key=lambda each: -abs(each.difference.value))[:MOST]:
-        points = brief(abs(100 * each.difference.value), 100 * half(each.difference, each.level))
-        gold = signed(each.gold.value, half(each.gold, each.level))
-        named.append(f"{loss_label(each.loss)} (by {points} points at {near(each.kl)} nats, gold {gold})")
-    return listed([*named, *([f"{in_words(len(some) - MOST)} others"] if len(some) > MOST else [])])
+def named(losses: list[str]) -> str:
+    """Losses by name, or how many where there are more than MOST."""
+    few = len(losses) <= MOST
+    return listed([loss_label(loss) for loss in losses]) if few else f"{in_words(len(losses))} losses"
+
+
+def those(some: list[LossDisplacement], word: str) -> str:
+    """Losses with a lower or higher share, and of the one that differs most by how much, and gold less the other's."""
+    most = max(some, key=lambda each: abs(each.difference.value))
+    points = amount(most.difference, most.level, scale=100).removeprefix("−")
+    gold = signed(most.gold, most.level)
+    which = (
+        loss_label(most.loss) if len(some) == 1 else f"{in_words(len(some))} losses, most with {loss_label(most.loss)}"
+    )
+    return f"{which} ({points} points {word} at {near(most.kl)} nats; gold differs by {gold})"
 
 
 def numbers_of(each: LossDisplacement) -> dict[str, Number]:
     """The numbers of one loss beside the other."""
     found: dict[str, Number] = {f"{each.loss}: share": each.share.value, f"{each.loss}: kl": each.kl}
+    found[f"{each.loss}: seeds"] = each.seeds
     for name, estimate in (("difference", each.difference), ("gold", each.gold)):
         low, high = estimate.interval(each.level)
         name = f"{each.loss}: {name}"
@@ -119,7 +141,7 @@ def numbers_of(each: LossDisplacement) -> dict[str, Number]:
 
 
 def predicts(curves: pd.DataFrame, pairs: pd.DataFrame, place: str = "") -> Statement:
-    """Whether CHES, or the displacement rate, says which chosen responses fall."""
+    """Whether CHES, or the displacement rate, says how far a chosen response falls."""
     last, baseline = last_rows(curves), shown_loss(curves)
     correlations = rank_correlations(pairs, last)
     losses = losses_of(correlations)
@@ -130,63 +152,43 @@ def predicts(curves: pd.DataFrame, pairs: pd.DataFrame, place: str = "") -> Stat
         for loss, estimate in of_losses.items():
             name, (low, high) = f"{loss}: {score}", estimate.interval()
             numbers |= {name: estimate.value, f"{name}, low": low, f"{name}, high": high}
-    amounts = {score: signed(found[score][baseline].value, half(found[score][baseline])) for score in SCORES}
+    amounts = {score: signed(found[score][baseline]) for score in SCORES}
     every = {value for score in SCORES for value in verdicts[score]}
-    where = ", ".join(filter(None, [loss_label(baseline), beta_text(last, baseline), place]))
+    where = setting_text(baseline, beta_of(last[last["loss"] == baseline]), place)
     if every == {"little"}:
         many = f", and within ±{MEDIUM:g} with all {in_words(len(losses))} losses" * (len(losses) > 1)
         names = " nor ".join(f"{WORDS[score]} ({amounts[score]})" for score in SCORES)
-        text = f"Neither {names} says which chosen responses fall: rank correlations over pairs, {where}{many}"
-        title = "Neither CHES nor the displacement rate says which chosen responses fall"
+        text = f"Neither {names} says how far a chosen response falls: rank correlations over pairs, {where}{many}"
+        title = "Neither CHES nor the displacement rate says how far a chosen response falls"
     else:
         parts = [f"{WORDS[score]} ({amounts[score]}) {counts(verdicts[score])}" for score in SCORES]
-        text = f"Which chosen responses fall: {'; '.join(parts)} (rank correlations over pairs, {where})"
-        title = (
-            f"Which chosen responses fall: {'; '.join(f'{WORDS[each]} {counts(verdicts[each])}' for each in SCORES)}"
-        )
+        text = f"How far a chosen response falls: {'; '.join(parts)} (rank correlations over pairs, {where})"
+        short = [f"{WORDS[score]} {counts(verdicts[score])}" for score in SCORES]
+        title = f"How far a chosen response falls: {'; '.join(short)}"
     return Statement(topic="ches", text=text, title=title, sure="not sure" not in every, numbers=numbers)
 
 
 def verdict(estimate: Estimate, sign: float) -> str:
-    """Whether a score predicts, says little, or neither is sure. sign: that its rank correlation should have."""
+    """The verdict on a score, by the rule of this module. sign: that its rank correlation should have."""
     low, high = estimate.interval()
     if not math.isfinite(low):
         return "not sure"
-    if (low if sign > 0 else -high) > MEDIUM:
-        return "predicts"
+    if low > MEDIUM or high < -MEDIUM:
+        return "predicts" if (estimate.value > 0) == (sign > 0) else "against"
     return "little" if max(abs(low), abs(high)) < MEDIUM else "not sure"
 
 
 def counts(verdicts: list[str]) -> str:
-    """With how many losses a score predicts, says little, or neither is sure."""
-    words = {"predicts": "predicts it", "little": "says little", "not sure": "is not sure"}
+    """With how many losses a score has which verdict."""
+    words = {
+        "predicts": "predicts it",
+        "against": "goes against it",
+        "little": "says little",
+        "not sure": "is not sure",
+    }
     there = {value: verdicts.count(value) for value in words if value in verdicts}
     if len(verdicts) == 1:
         return words[verdicts[0]]
     return listed(
         [f"{words[value]} with {in_words(count)} of {in_words(len(verdicts))}" for value, count in there.items()]
     )
-
-
-def half(estimate: Estimate, level: float = LEVEL) -> float:
-    """Half of an interval."""
-    low, high = estimate.interval(level)
-    return (high - low) / 2
-
-
-def beta_text(last: pd.DataFrame, loss: str) -> str:
-    """The beta of a loss in these rows."""
-    beta = last.loc[last["loss"] == loss, "beta"]
-    return "" if beta.isna().all() else f"β {float(beta.iloc[0]):g}"
-
-
-def percent(share: Estimate) -> str:
-    """A share with half of its interval, in per cent."""
-    low, high = share.interval()
-    return f"{brief(100 * share.value, 50 * (high - low))} %"
-
-
-def signed(value: float, half: float) -> str:
-    """A number with its sign and half of its interval."""
-    text = brief(value, half)
-    return text if text.startswith("−") else f"+{text}"

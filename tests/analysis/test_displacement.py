@@ -10,9 +10,12 @@ from scipy.stats import spearmanr
 from analysis.figures.drawing import displacement_figures
 from analysis.figures.layout import text_of
 from analysis.figures.look import PAGE, drawn_as
+from analysis.figures.offline.displacement import row_label
 from analysis.headline.displacement import displacement
 from analysis.headline.headline import headline
+from analysis.headline.statement import amount, half_of, signed
 from analysis.records.load import load, pairwise_rows
+from analysis.statistics.intervals import mean_of
 from analysis.statistics.mass import PARTS
 from analysis.statistics.pair_scores.displacement import rank_correlations
 
@@ -62,11 +65,11 @@ def tables() -> Tables:
 def test_the_statement_names_the_losses_that_displace_fewer_at_the_same_kl(tables: Tables) -> None:
     """That of equal curves is not sure, and neither is that of a loss which only moves less."""
     first, _ = displacement(tables["curves"], tables["pairs"])
-    assert first.text.startswith("With logistic (DPO) 80")
-    assert first.text.split("; ")[1].startswith("at the same KL fewer do with DPOP (by 40")
-    assert "at 3.0 nats, gold +0.4" in first.text
-    assert first.text.split("more do with ")[1].startswith("exponential (by 3")
-    assert first.text.endswith("with squared (IPO) and DPO + SFT a difference is not sure")
+    assert first.text.startswith("With logistic (DPO), β 0.01, 80")
+    assert "less likely than under the reference. At the same KL the share is lower with DPOP (40" in first.text
+    assert "points lower at 3.0 nats; gold differs by +0.4" in first.text
+    assert first.text.split(", and higher with ")[1].startswith("exponential (3")
+    assert first.text.endswith("; a difference is not sure with squared (IPO) and DPO + SFT")
     assert first.title == (
         "At the same KL fewer chosen responses fall with DPOP than with logistic (DPO); gold is surely more"
     )
@@ -77,19 +80,50 @@ def test_the_statement_names_the_losses_that_displace_fewer_at_the_same_kl(table
         ("dpo_sft", 1.5, 0.55 - 0.55, 0.5 - 0.5),
         ("squared", 4.0, 0.0, 0.0),
     ):
+        assert first.numbers[f"{loss}: seeds"] == SEEDS
         assert first.numbers[f"{loss}: kl"] == pytest.approx(kl)
         assert first.numbers[f"{loss}: difference"] == pytest.approx(difference, abs=0.015)
         assert first.numbers[f"{loss}: gold"] == pytest.approx(gold, abs=0.015)
+
+
+def test_of_several_losses_that_displace_fewer_the_one_that_does_most_is_named(tables: Tables) -> None:
+    curves = tables["curves"]
+    fewer = curves[curves["loss"] == "dpop"]
+    others = [
+        fewer.assign(loss=loss, run_id=loss + fewer["run_id"], displaced=fewer["displaced"] + less)
+        for loss, less in (("dpop, weight 1", 0.1), ("dpop, weight 2", 0.2))
+    ]
+    kept = curves[curves["loss"].isin(["logistic", "dpop"])]
+    first, _ = displacement(pd.concat([kept, *others], ignore_index=True), tables["pairs"])
+    assert "the share is lower with three losses, most with DPOP (40" in first.text
+
+
+def test_a_seed_that_starts_beyond_the_common_kl_is_left_out(tables: Tables) -> None:
+    """Both losses have displaced the same at each KL, but seed 0 of the other has none between 0 and 5 nats."""
+    curves = tables["curves"]
+    two = curves[curves["loss"].isin(["logistic", "dpop"])].copy()
+    far = (two["loss"] == "logistic") & (two["seed"] == 0) & (two["step"] > 0)
+    two.loc[far, ["kl", "displaced"]] = 5.0, 0.0
+    first, _ = displacement(two, tables["pairs"])
+    without, _ = displacement(two[two["seed"] > 0], tables["pairs"])
+    assert first.numbers["dpop: seeds"] == SEEDS - 1
+    for name in ("kl", "difference", "difference, low", "gold"):
+        assert first.numbers[f"dpop: {name}"] == without.numbers[f"dpop: {name}"]
+    two.loc[(two["loss"] == "logistic") & (two["step"] > 0), "kl"] = 5.0
+    first, _ = displacement(two, tables["pairs"])
+    assert first.text.endswith("under the reference. DPOP has no KL in common with logistic (DPO)")
+    assert not first.sure
 
 
 @pytest.mark.parametrize(
     ("correlations", "ches", "rate", "sure"),
     [
         (RANKS, "predicts it with five of five", "says little with five of five", True),
-        (dict.fromkeys(RANKS, 0.9), "is not sure with five of five", "predicts it with five of five", False),
+        (dict.fromkeys(RANKS, 0.9), "goes against it with five of five", "predicts it with five of five", True),
+        (dict.fromkeys(RANKS, -0.3), "CHES (−0.3", "is not sure with ", False),
         (dict.fromkeys(RANKS, 0.0), "Neither CHES (", ") nor the displacement rate (", True),
     ],
-    ids=["ches", "wrong sign", "neither"],
+    ids=["ches", "wrong sign", "in between", "neither"],
 )  # fmt: skip
 def test_a_score_predicts_only_with_its_own_sign(
     correlations: dict[str, float], ches: str, rate: str, sure: bool
@@ -99,6 +133,7 @@ def test_a_score_predicts_only_with_its_own_sign(
     assert ches in second.text
     assert rate in second.text
     assert second.sure == sure
+    assert ("says how far a chosen response falls" in second.text) == second.text.startswith("Neither")
 
 
 def test_rank_correlations_are_those_of_scipy(tables: Tables) -> None:
@@ -110,6 +145,26 @@ def test_rank_correlations_are_those_of_scipy(tables: Tables) -> None:
         own = pairs[pairs["run_id"] == run]
         for score in RANKS:
             assert row[score] == pytest.approx(spearmanr(own[score], own["chosen_logratio"]).statistic, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("values", "plain", "with_sign"),
+    [
+        ((0.09, 0.10, 0.11), "0.10 ± 0.02", "+0.10 ± 0.02"),
+        ((-0.09, -0.10, -0.11), "−0.10 ± 0.02", "−0.10 ± 0.02"),
+        ((-0.011, 0.0, 0.01), "0.00 ± 0.03", "0.00 ± 0.03"),
+        ((0.5, 0.5, 0.5), "0.50", "+0.50"),
+        ((0.5,), "0.50", "+0.50"),
+    ],
+)
+def test_estimates_are_written_with_half_of_their_interval(
+    values: tuple[float, ...], plain: str, with_sign: str
+) -> None:
+    """Half of an interval of three values is 4.303 times their standard deviation over the root of 3."""
+    assert amount(mean_of(values)) == plain
+    assert signed(mean_of(values)) == with_sign
+    if len(set(values)) > 1:
+        assert half_of(mean_of(values)) == pytest.approx(4.303 * np.std(values, ddof=1) / np.sqrt(3), rel=1e-3)
 
 
 def test_nothing_is_stated_without_recorded_pairs_and_of_one_seed_nothing_is_sure(tables: Tables) -> None:
@@ -144,5 +199,8 @@ def test_a_folder_has_the_statements_and_the_figure_with_the_planted_numbers(tab
     found = drawn[drawn["line"] == "CHES"]
     assert len(found) == 2
     assert (found["x"] < -0.8).all()
+    rows = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert rows == ["logistic (4.0)", "DPOP (3.0)"]
+    assert row_label("dpop, weight 50.0", 0.0349) == "DPOP, weight 50.0 (0.035)"
     (tmp_path / "pairs.parquet").unlink()
     assert displacement_figures(pairs, tmp_path) == {}

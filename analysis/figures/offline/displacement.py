@@ -1,4 +1,4 @@
-"""How far do chosen responses fall with each loss, is gold better for it, and what says which fall?"""
+"""How far do chosen responses fall with each loss, is gold better for it, and what predicts how far?"""
 
 import re
 from typing import Any
@@ -22,11 +22,11 @@ from analysis.statistics.pair_scores.displacement import ENDS, SCORES, rank_corr
 ROW, ROOM = 0.135, 0.42  # inches
 PANELS = {  # what is drawn, and the unit of its axis
     "displaced": ("pairs displaced", "share"),
-    "chosen_mass": ("probability of chosen", "probability"),
-    "chosen_logratio": ("log-ratio of chosen", "nats"),
-    "rejected_logratio": ("log-ratio of rejected", "nats"),
+    "chosen_mass": ("mass on chosen", "probability"),
+    "chosen_logratio": ("chosen log-ratio", "nats"),
+    "rejected_logratio": ("rejected log-ratio", "nats"),
     "gold": ("gold", r"sd under $\pi_\mathrm{ref}$"),
-    "correlation": ("what predicts falls?", "rank correlation"),
+    "correlation": ("what predicts it?", "rank correlation"),
 }
 SCORE_STYLES: dict[str, dict[str, Any]] = {
     "ches": {"marker": "o", "color": "#0072B2"},
@@ -43,8 +43,9 @@ def draw(curves: pd.DataFrame, ledger: pd.DataFrame, pairs: pd.DataFrame, place:
     last = with_masses(last_rows(curves), ledger)
     losses = losses_of(last)
     titles = [title for title, _ in PANELS.values()]
-    figure, grid = panels(titles, height=ROW * len(losses) + ROOM, sharex=False)
     means = over_seeds(last, ["loss"], [*ENDS, "chosen_mass", "reference_mass"]).set_index("loss")
+    labels = [row_label(loss, float(means.loc[loss, "kl"])) for loss in losses]
+    figure, grid = panels(titles, height=ROW * len(losses) + ROOM, sharex=False)
     styles = loss_styles(losses)
     for name, (title, unit) in PANELS.items():
         axes = grid[title]
@@ -54,14 +55,14 @@ def draw(curves: pd.DataFrame, ledger: pd.DataFrame, pairs: pd.DataFrame, place:
             draw_ends(axes, means, name, styles)
         axes.set_xlabel(unit)
         axes.grid(visible=False, axis="y")
+        axes.tick_params(axis="y", labelsize=letters(6))
     draw_first_there(grid, curves, losses)
     mark_zeros(grid, float(means["reference_mass"].mean()))
     first = grid[titles[0]]
-    first.set_yticks(range(len(losses)), labels=[short_label(loss) for loss in losses])
+    first.set_yticks(range(len(losses)), labels=labels)
     first.set_ylim(len(losses) - 0.4, -0.6)
-    reach = ", ".join(f"{near(float(means.loc[loss, 'kl']))}" for loss in losses)
     words = (
-        f"Ends of training at the smallest β of each loss; {seeds_note(means)}. KL, from above: {reach} nats. "
+        f"Ends of training at the smallest β of each loss; {seeds_note(means)}. In brackets: KL, nats. "
         "Displaced: the chosen response ends less likely than under the reference (grey lines). Hollow: "
         f"{loss_label(shown_loss(curves))} at the same KL. Last panel: rank correlation, over the pairs of a run, of "
         "CHES and of the displacement rate at the reference with the chosen log-ratio at the end; grey strip: "
@@ -126,14 +127,15 @@ def mark_zeros(grid: dict[str, Axes], mass: float) -> None:
         grid[title].axvline(mass if name == "chosen_mass" else 0.0, color="0.6", linewidth=0.8, zorder=1)
 
 
-def short_label(loss: str) -> str:
-    """A loss without the name that a paper gave it, and its settings without theirs: DPOP, 50."""
-    return re.sub(r", [^,]* (?=[\d.]+(,|$))", ", ", loss_label(loss).split(" (")[0])
+def row_label(loss: str, kl: float) -> str:
+    """A loss without the name that a paper gave it, and its KL in brackets: logistic (6.2)."""
+    name = re.sub(r" \(.*?\)", "", loss_label(loss))
+    return f"{name} ({near(kl)})"
 
 
 FIGURE = Kind(
     name="displacement",
-    caption="How far do chosen responses fall with each loss, is gold better for it, and what says which fall?",
+    caption="How far do chosen responses fall with each loss, is gold better for it, and what predicts how far?",
     rank=13,
     shows="other",
     draw=draw,

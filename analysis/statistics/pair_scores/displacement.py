@@ -1,11 +1,12 @@
-"""How many chosen responses become less likely with each loss, and whether a score of the pair says which.
+"""How many chosen responses become less likely with each loss, and whether a score of the pair says how far.
 
 Likelihood displacement (Razin et al. 2024, arXiv:2410.08847): the chosen response of a pair ends less likely than under
 the reference. `displaced` is the share of a run's pairs of which this is so. A loss that moves less displaces less, so
 losses are compared at the same KL, along training at the smallest beta of each: of a seed's two runs, the one that goes
 less far at its end, and the other where it first had gone as far. There is no curve from the reference for this, as
-there is for gold: the first step, however small, makes about half of the chosen responses less likely. Levels are
-corrected for how many losses are compared (Bonferroni).
+there is for gold: the first step, however small, makes about half of the chosen responses less likely. So a seed does
+not count where the other run went farther by its first checkpoint. Levels are corrected for how many losses are
+compared (Bonferroni).
 
 CHES and the displacement rate of a pair are measured at the reference, see simulator/pair_scores/. Their rank
 correlation (Spearman) with the log-ratio of the pair's chosen response at the end of training is one number a run. If
@@ -46,6 +47,11 @@ class LossDisplacement:
     level: float
 
     @property
+    def seeds(self) -> int:
+        """How many there are in the comparison."""
+        return self.difference.degrees_of_freedom + 1
+
+    @property
     def way(self) -> str:
         """Whether it surely displaces fewer or more chosen responses; nothing where neither is sure."""
         low, high = self.difference.interval(self.level)
@@ -64,7 +70,7 @@ def share_of(last: pd.DataFrame, loss: str) -> Estimate:
 
 
 def displacement_beside(rows: pd.DataFrame, losses: Sequence[str], baseline: str) -> list[LossDisplacement]:
-    """Each of `losses` beside `baseline`; none for those that share no seed. rows: of runs at one beta of each loss."""
+    """Each of `losses` beside `baseline`; none for those without a seed. rows: of runs at one beta of each loss."""
     level = 1 - (1 - LEVEL) / max(len(losses), 1)
     last = rows[rows["step"] == rows.groupby("run_id")["step"].transform("max")]
     paths, found = paths_of(rows), []
@@ -96,20 +102,27 @@ def paths_of(rows: pd.DataFrame) -> dict[str, dict[int, Array]]:
 
 
 def at_same_kl(one: dict[int, Array], other: dict[int, Array]) -> tuple[Array, Array]:
-    """SAME of two losses at the same KL, [S, 3] each for the seeds that both have; see the module. By seed: [K, 3]."""
-    found = np.empty((2, len(one.keys() & other.keys()), len(SAME)))
-    for row, seed in enumerate(sorted(one.keys() & other.keys())):
-        reach = min(one[seed][-1, 0], other[seed][-1, 0])
-        for place, path in enumerate((one[seed], other[seed])):
-            found[place, row] = path[-1] if path[-1, 0] == reach else first_at(path, reach)
-    return found[0], found[1]
+    """SAME of two losses at the same KL, [S, 3] each, for the seeds that have both; see the module. By seed: [K, 3]."""
+    found = []
+    for seed in sorted(one.keys() & other.keys()):
+        paths = one[seed], other[seed]
+        reach = min(path[-1, 0] for path in paths)
+        if all(path[-1, 0] == reach or path[0, 0] <= reach for path in paths):
+            found.append([first_at(path, reach) for path in paths])
+    table = np.array(found).reshape(-1, 2, len(SAME))
+    return table[:, 0], table[:, 1]
 
 
 def first_at(path: Array, kl: float) -> Array:
-    """A path [K, 3] where it first comes to a KL, on a line between checkpoints; its first one if that is farther."""
+    """The end of a path [K, 3] if that is at this KL, else where it first comes to it, on a line between checkpoints.
+
+    Its first checkpoint must not be farther.
+    """
+    if path[-1, 0] == kl:
+        return path[-1]
     after = int(np.argmax(path[:, 0] >= kl))
     if after == 0:
-        return np.array([kl, *path[0, 1:]])
+        return path[0]
     before, ahead = path[after - 1], path[after]
     return before + (kl - before[0]) / (ahead[0] - before[0]) * (ahead - before)
 
