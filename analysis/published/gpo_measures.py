@@ -47,12 +47,18 @@ def not_kl(records: Records) -> Finding:
 
 
 def suppressed(records: Records) -> Finding:
-    """log of what suppressed responses give of the squared loss over what raised ones do, at the end, smallest beta."""
+    """log of what suppressed responses give of the squared loss over what raised ones do, at the end, smallest beta.
+
+    Raises UnknownError where one of the two is 0 in some run, and has no logarithm.
+    """
 
     def ratio(rows: pd.DataFrame) -> Estimate:
         parts = ("mu_squared_suppressed", "mu_squared_raised")
         last = final_rows(weakest_regularization(require_columns(rows, *parts)))
-        last = last[(last[list(parts)] > 0).all(axis=1)]
+        without = ~(last[list(parts)] > 0).all(axis=1)
+        if without.any():
+            lost = f"{int(without.sum())} of {len(last)} runs of {last['loss'].iloc[0]}"
+            raise UnknownError(f"in {lost} raised or suppressed responses give nothing of the squared loss")
         return mean_over_seeds(np.log(last[parts[0]] / last[parts[1]]))
 
     return Finding(estimates=of_each_loss(records, ratio))

@@ -151,6 +151,19 @@ def test_gpo_fails_where_it_was_made_to_fail() -> None:
     assert "the smallest or largest of the sweep" in rising.loc["best-beta", "note"]
 
 
+def test_a_run_without_one_part_of_the_squared_loss_is_not_left_out_in_silence() -> None:
+    curves = gpo(lambda loss, kl: hump(kl), aligned)
+    ends = curves["loss"].eq("hinge") & curves["beta"].eq(0.01) & curves["seed"].eq(curves["seed"].min())
+    curves.loc[ends, "mu_squared_raised"] = 0.0
+    claim = next(each for each in PAPERS["gpo"].claims if each.name == "suppressed")
+    found = decide(claim, Records(curves))
+    assert found.verdict == "undecided"
+    assert found.estimate is None
+    assert found.note.startswith(f"in 1 of {curves['seed'].nunique()} runs of hinge raised or suppressed responses")
+    assert claim.statement.startswith("Ours, not the paper's")
+    assert claim.source.startswith("ours")
+
+
 def test_losses_that_differ_at_some_kl_are_not_similar_however_alike_on_average() -> None:
     crossing = gpo(lambda loss, kl: hump(kl) + (loss == "hinge") * 0.8 * (kl - 1.5) * min(kl, 1.0), aligned)
     assert verdicts(crossing, "gpo")["similar"] == "fails"

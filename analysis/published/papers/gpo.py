@@ -240,10 +240,10 @@ PAPER = Paper(
         ),
         Claim(
             name="suppressed",
-            statement="Weakly regularized, suppressed responses, which KL hardly counts, give more than twice as much "
-            "of the mu-weighted squared loss as raised ones",
-            source="not in the paper; why kl-grows may fail here",
-            unit="log of what suppressed give over what raised ones do",
+            statement="Ours, not the paper's: weakly regularized, responses that became less likely give more than "
+            "twice as much of the mu-weighted squared loss as those that became more likely",
+            source="ours; why kl-grows may fail here",
+            unit="log of what the first give over what the second do",
             rule=above(FACTOR_OF_TWO),
             estimate=suppressed,
         ),
