@@ -46,9 +46,10 @@ def draw(curves: pd.DataFrame) -> Picture:
     oracle = " Last column: the most gold that any policy has at the KL of the row's best." * best
     words = (
         f"Cells: peak of gold along the penalty τ, {note}; 0 where no τ gains anything, less where the best τ of other "
-        f"seeds loses. Bold: the most of a row; {BETTER}: surely more than under KL.{oracle} Below: gold from the "
-        "reference (a straight line to the largest τ) to the smallest τ, with peaks as dots; left the error where "
-        "another divergence gains most on KL, right the one where that divergence gains least."
+        f"seeds loses. Bold, {BETTER}: the best of its row, and surely better than KL; the ± of the title are so wide "
+        f"that all comparisons with KL hold at once.{oracle} Below: gold from the reference (a straight line to the "
+        "largest τ) to the smallest τ; left the error where another divergence gains most on KL, right the one where "
+        "that divergence gains least. Dots: peak of the mean, which may lie above the cross-fitted cells."
     )
     return headed(figure, which_wins(diagram).title, words)
 
@@ -64,7 +65,7 @@ def draw_cells(axes: Axes, diagram: PhaseDiagram, curves: pd.DataFrame) -> bool:
         ends = np.array([diagram.cells[law, name].peak.interval() for name in diagram.divergences])
         for column, name in enumerate(diagram.divergences):
             mark = BETTER if name == best and diagram.better(law) else ""
-            weight = "bold" if name == best else "normal"
+            weight = "bold" if mark else "normal"
             color = "white" if scale(peaks[row, column]) > DARK else "black"
             text = f"{mark}{rounded(peaks[row, column], 2)}"
             write(axes, column, row - 0.17, text, size=letters(7), weight=weight, color=color)

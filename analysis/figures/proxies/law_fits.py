@@ -13,10 +13,12 @@ from analysis.records.proxy_settings import families
 from analysis.statistics.law_fits import form_of
 from analysis.statistics.laws import fit_scaling_law
 from analysis.statistics.peaks import means_along
+from analysis.statistics.proxy_errors.phase_diagram import beside_the_diagram
 
 
 def draw(curves: pd.DataFrame) -> Picture:
     """Mean gold less the fitted law over sqrt(KL), a panel for each method and further setting."""
+    curves = beside_the_diagram(curves)
     shown = list(families(curves))[:MOST]
     figure, grid = panels([family.title for family in shown], most=1 if len(shown) <= 3 else 2, height=1.3)
     labels = {family.title: list[EndLabel]() for family in shown}
@@ -57,5 +59,5 @@ FIGURE = Kind(
     rank=95,
     shows="proxies",
     draw=draw,
-    applies=lambda curves: law_fit(curves).sure,
+    applies=lambda curves: law_fit(beside_the_diagram(curves)).sure,
 )

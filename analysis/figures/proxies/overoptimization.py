@@ -9,8 +9,9 @@ from analysis.figures.layout import Picture, headed, panels
 from analysis.figures.marks import EndLabel, corner_names, curve, end_labels, ends_of, level, zero_line
 from analysis.figures.style import GOLD_LABEL, few, ramp, seeds_note
 from analysis.headline.proxies import against_proxies
-from analysis.records.proxy_settings import Family, families
+from analysis.records.proxy_settings import Family, families, with_labels
 from analysis.statistics.peaks import means_along
+from analysis.statistics.proxy_errors.phase_diagram import beside_the_diagram
 
 D_LABEL = r"$\sqrt{\mathrm{KL}(\pi\,\Vert\,\pi_\mathrm{ref})}$ [√nats]"
 MOST = 6  # panels
@@ -19,6 +20,7 @@ LINES = 3  # values in a panel
 
 def draw(curves: pd.DataFrame) -> Picture:
     """A panel for each method and further setting, with the first, middle and last value of the setting that varies."""
+    curves = beside_the_diagram(curves)
     every = list(families(curves))
     shown = every[:MOST]
     figure, grid = panels([family.title for family in shown], most=1 if len(shown) <= 3 else 2, height=1.7)
@@ -101,4 +103,5 @@ FIGURE = Kind(
     rank=60,
     shows="proxies",
     draw=draw,
+    applies=lambda curves: not with_labels(beside_the_diagram(curves)).empty,
 )

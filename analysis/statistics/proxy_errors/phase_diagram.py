@@ -8,7 +8,7 @@ errors are those of the jackknife over seeds.
 With D divergences and L laws, a difference is sure where its interval lies beyond SHOWN:
 
     better    the best divergence of a law has surely more gold than KL, with Bonferroni's correction over the D - 1
-              that could have been the best
+              that could have been the best, and over the L laws, of which those with a better one are listed
     alike     all divergences surely lie within SIMILAR of KL, with the same correction
     behind    a divergence has surely less gold than the best of a law, corrected for all pairs of all laws, since what
               is stated of it is about the law where it does worst
@@ -77,8 +77,8 @@ class PhaseDiagram:
 
     @property
     def level(self) -> float:
-        """Of the intervals of the differences of one law from KL, so that all hold at once with 95 %."""
-        return 1 - (1 - LEVEL) / (len(self.divergences) - 1)
+        """Of the intervals of differences from KL, so that those of all laws hold at once with 95 %."""
+        return 1 - (1 - LEVEL) / (len(self.laws) * (len(self.divergences) - 1))
 
     def better(self, law: str) -> bool:
         """Whether the best divergence of a law has surely more gold than KL."""
@@ -99,6 +99,11 @@ def has_divergences(curves: pd.DataFrame) -> bool:
     """Whether KL and another divergence are there."""
     found = curves[DIVERGENCE].dropna().unique() if DIVERGENCE in curves else []
     return len(found) > 1 and KL in found
+
+
+def beside_the_diagram(curves: pd.DataFrame) -> pd.DataFrame:
+    """The rows of what is no cell of a diagram; all of them where there is none."""
+    return curves[curves["method"] != "gibbs"] if has_divergences(curves) else curves
 
 
 def phase_diagram(curves: pd.DataFrame) -> PhaseDiagram | None:
