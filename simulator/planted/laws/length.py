@@ -1,7 +1,7 @@
 """Longer is better: the number of tokens, its end token included.
 
 Length bias is the best-known flaw of learned reward models (Singhal et al. 2023, "A Long Way to Go", arXiv:2310.03716):
-a correlate of what is good that the proxy takes for it, causal Goodhart in arXiv:1803.04585.
+a correlate of what is good that the proxy takes for it, which comes nearest to causal Goodhart (arXiv:1803.04585).
 """
 
 from simulator.planted.law import ErrorLaw, Listed, Parameters, PlantedError
