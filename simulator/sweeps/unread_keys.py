@@ -29,7 +29,7 @@ NEEDS = {  # what reads a key, or a table, whatever the method
     "data.annotators": "gold where it labels with data.disagreement, without data.file,",
     "data.disagreement": "gold where it labels, without data.file,",
     "data.pairs": "data.population = false",
-    "train.batch": "training on drawn pairs",
+    "train.batch": 'sweep.method "gpo" with data.population = false',
     "policy.features": 'policy.kind = "linear"',
     "data.filter_share": 'data.filter = "ches" or "displacement"',
     "measure.displacement": "training on pairs",

@@ -63,6 +63,8 @@ def judged(curves: pd.DataFrame, paper: str, *names: str) -> dict[str, str]:
 def test_gpo() -> None:
     flat = judged(gpo(level, same_everywhere, half=0.5), "gpo", "beta", "rise", "fall", "similar", "not-kl", "kl-grows")
     assert "holds" not in flat.values(), flat
+    even = judged(gpo(level, same_everywhere, suppressed=2 / 3), "gpo", "suppressed")
+    assert "holds" not in even.values(), even  # twice as much, and not more
     for kl_of in (by_beta, departing):
         found = judged(gpo(lambda loss, kl: hump(kl), kl_of), "gpo", "kappa", "best-beta", "tail")
         assert "holds" not in found.values(), (kl_of, found)

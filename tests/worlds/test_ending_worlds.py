@@ -121,7 +121,7 @@ def test_a_policy_has_the_same_bits_alone_and_in_a_stack(lab: sim.World, near: s
         for row in range(2):
             alone, _ = world.measure(near.parameters[row : row + 1], None, Data())
             for name, value in together.items():
-                assert torch.equal(alone[name][0], value[row]), name
+                assert torch.equal(alone[name][0].nan_to_num(), value[row].nan_to_num()), name  # empty parts have none
 
 
 def test_behaviours_are_laws_and_what_is_drawn_from_them(lab: sim.World) -> None:
