@@ -8,15 +8,15 @@ from analysis.figures.kind import Kind
 from analysis.figures.layout import Picture, headed, stacked
 from analysis.figures.marks import EndLabel, curve, draw_oracle, end_labels, ends_of, frame, points
 from analysis.figures.style import GOLD_LABEL, KL_LABEL, seeds_note
-from analysis.headline.statement import Statement
 from analysis.headline.titles.policy_classes import (
     IN_WORDS,
+    falls_statement,
     has_classes,
     missing_of,
+    missing_statement,
     optimizer_takes,
     pairs_text,
     place_of,
-    policy_classes,
     rows_of_classes,
 )
 from analysis.statistics.policy_classes.missing_gold import KIND, TABLE, Missing, paths_of_classes
@@ -31,18 +31,20 @@ def draw(curves: pd.DataFrame) -> Picture:
     rows = rows_of_classes(curves)
     here = curves[curves["method"].ne("oracle") | curves[KIND].eq(rows[KIND].iloc[0])]  # each class has its oracle
     means = paths_of_classes(rows)
+    last = means["step"] == means["step"].max()
+    at_ends = means.assign(gold_low=means["gold_low"].where(last), kl_high=np.nan)  # intervals are drawn there alone
     missing = missing_of(curves)
     whole = means["whole"]
     datas = [(name, some) for name, some in ((pairs_text(rows), ~whole), ("the whole population", whole)) if some.any()]
     figure, axes = stacked([PATH] * len(datas) + ([PARTS] if missing else []))
     for (name, some), panel in zip(datas, axes, strict=False):
-        frame(panel, here, means)
+        frame(panel, here, at_ends)
         draw_paths(panel, means[some])
         draw_oracle(panel, here)
         panel.set(title=name, ylabel=GOLD_LABEL, xlabel=KL_LABEL)
     words = (
         f"{place_of(rows)}; training on, from the reference (0, 0): circle, highest point; square, end; "
-        f"{seeds_note(means[~whole] if (~whole).any() else means)}."
+        f"{seeds_note(means[~whole] if (~whole).any() else means)}, drawn at the end."
     )
     if missing:
         draw_parts(axes[-1], missing, optimizer_takes(curves))
@@ -52,12 +54,7 @@ def draw(curves: pd.DataFrame) -> Picture:
             "missing. Apart from them, optimizer: what the worst of the sweep's optimizers would take on the "
             "population. Left of 0, a part gives gold."
         )
-    return headed(figure, title_of(policy_classes(curves)), words)
-
-
-def title_of(statements: list[Statement]) -> str:
-    """The title: of what is missing, or of the falls."""
-    return statements[-1].title
+    return headed(figure, (missing_statement(curves) or falls_statement(rows)).title, words)
 
 
 def draw_paths(axes: Axes, means: pd.DataFrame) -> None:
@@ -65,8 +62,11 @@ def draw_paths(axes: Axes, means: pd.DataFrame) -> None:
     labels = []
     for kind in [name for name in COLOURS if name in set(means[KIND])]:
         path, color = means[means[KIND] == kind].sort_values("step"), COLOURS[kind]
-        curve(axes, IN_WORDS[kind], path["kl"], path["gold"], ends_of(path, "gold"), color=color, zorder=3)
-        for point, marker in ((path.loc[path["gold"].idxmax()], "o"), (path.iloc[-1], "s")):
+        curve(axes, IN_WORDS[kind], path["kl"], path["gold"], ends_of(path, "gold"), band=0.0, color=color, zorder=3)
+        end = path.iloc[-1]
+        if end["gold_high"] - end["gold_low"] > 0:
+            axes.plot([end["kl"]] * 2, [end["gold_low"], end["gold_high"]], color=color, linewidth=0.8, zorder=2)
+        for point, marker in ((path.loc[path["gold"].idxmax()], "o"), (end, "s")):
             axes.plot(point["kl"], point["gold"], marker, color=color, markersize=4, markeredgecolor="white", zorder=5)
         labels.append(EndLabel(path["kl"].iloc[-1], path["gold"].iloc[-1], IN_WORDS[kind], color))
     end_labels(axes, labels, PATH - 0.6)

@@ -138,7 +138,7 @@ def falls_statement(rows: pd.DataFrame) -> Statement:
         for (kind, whole), row in falls.items()
         if not whole and not (row["fall_low"] > 0 or row["fall_high"] < SIMILAR)
     ]
-    note = f"; for {listed(unsure)} that is not sure" if unsure else ""
+    note = f"; not sure for {listed(unsure)}" if unsure else ""
     text = f"From its peak along training, gold falls {' and '.join(parts)} ({place_of(rows)}{note})"
     title = f"Gold falls {texts.get(False, parts[0])}"
     return Statement(topic="falls of classes", text=text, title=title, sure=bool(sure), numbers=numbers)
@@ -180,20 +180,25 @@ def missing_statement(curves: pd.DataFrame) -> Statement | None:
     )
     title, sure = f"The class takes {takes} of gold", True
     if drawn:
-        chance = listed([data_text(kind, data) for kind, data in drawn.items()])
-        text += f", and chance in {pairs_text(rows)} takes {chance}"
-        title = f"Chance in {pairs_text(rows)} takes {data_text(TABLE, drawn[TABLE])}" if TABLE in drawn else title
-        title += f" of gold, the class {takes}" if TABLE in drawn else ""
+        text += f", and chance in {pairs_text(rows)} {listed([data_text(kind, data) for kind, data in drawn.items()])}"
         sure = all(is_sure(data) for data in drawn.values())
+    if TABLE in drawn:
+        doubt = "" if is_sure(drawn[TABLE]) else " (not sure)"
+        chance = data_amount(drawn[TABLE])
+        title = f"Chance in {pairs_text(rows)} takes {chance} of a table's gold{doubt}; the class takes {takes}"
     text += f" ({place_of(rows)})"
     return Statement(topic="classes", text=text, title=title, sure=sure, numbers=numbers_of(found, curves))
 
 
 def data_text(kind: str, data: Estimate) -> str:
     """What data take of one class."""
+    return f"{data_amount(data)} ({IN_WORDS.get(kind, kind)}{'' if is_sure(data) else ', not sure'})"
+
+
+def data_amount(data: Estimate) -> str:
+    """What data take, with half of its interval."""
     low, high = data.interval()
-    unsure = "" if is_sure(data) else ", not sure"
-    return f"{amount(data.value, (high - low) / 2)} ({IN_WORDS.get(kind, kind)}{unsure})"
+    return amount(data.value, (high - low) / 2)
 
 
 def is_sure(data: Estimate) -> bool:
