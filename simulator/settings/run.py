@@ -12,6 +12,8 @@ from simulator.common.identity import digest
 from simulator.objectives.objective import Hyperparameters, Objective
 from simulator.settings.tables import Settings
 
+ANY_SEED = 0  # of a run that no seed has part in; the same in all grids, so that they can grow and be joined
+
 
 class Cell(Protocol):
     """What decides how a run goes, its beta and seed aside; a GridCell is one, and a Run."""
@@ -44,6 +46,12 @@ def responses_compared(cell: Cell) -> int:
     return int(hyperparameters_of(cell)[objective.ranked]) if objective.ranked else 2
 
 
+def by_chance(cell: Cell) -> bool:
+    """Whether runs differ by their seed: all but those on the whole population by a loss that draws no prompts."""
+    whole = cell.objective is not None and cell.settings.data.population
+    return not whole or objective_of(cell).calibrates(hyperparameters_of(cell)) > 0
+
+
 @dataclass(frozen=True, kw_only=True)
 class GridCell:
     """Runs that differ in nothing but beta and seed."""
@@ -64,8 +72,8 @@ class GridCell:
         return self.objective.name if self.objective else None
 
     def runs(self, seeds: Iterable[int], kappa: float | None) -> Iterator["Run"]:
-        """A run for each beta and seed."""
-        for beta, seed in itertools.product(self.betas, seeds):
+        """A run for each beta and seed, or for each beta where no seed has part in them."""
+        for beta, seed in itertools.product(self.betas, seeds if by_chance(self) else (ANY_SEED,)):
             yield Run(cell=self, beta=beta, kappa=kappa, seed=seed)
 
 

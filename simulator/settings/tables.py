@@ -79,7 +79,8 @@ class Data(Table):
     data.pairs is then how many of them, and all unless said."""
     population: bool = False
     """True: no pairs are drawn; each step has the exact expectation over all pairs of responses and both labels
-    (simulator/preferences/population.py). Where responses are listed, and these are few."""
+    (simulator/preferences/population.py). Where responses are listed, and these are few. No seed has part in that, so
+    there is one run, of seed 0, whatever sweep.seeds is; a loss that draws prompts (vpo) keeps a run for each seed."""
     distinct: bool = False
     """True: a pair of two identical responses is drawn again (`identical_pairs` in world.json)."""
     labeller: Literal["gold", "proxy"] = "gold"

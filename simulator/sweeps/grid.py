@@ -55,8 +55,8 @@ def read_sweep(file: str | Path, overrides: Sequence[str] = ()) -> Sweep:
 def expand(sweep: Sweep) -> list[Run]:
     """All runs of a sweep, in the order of its grid. Raises ConfigError.
 
-    A run that some axis makes no difference to is there once, without that axis. Kappas are computed when the whole
-    grid is found right, since they need torch.
+    A run that some axis makes no difference to is there once, without that axis; so is one that no seed has part in.
+    Kappas are computed when the whole grid is found right, since they need torch.
     """
     check_room(sweep.sweep.runs, RUN_BYTES, "its list of runs takes")
     cells = list(cells_of(sweep))

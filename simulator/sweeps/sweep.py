@@ -202,7 +202,7 @@ class Grid(Table):
 
     @property
     def runs(self) -> int:
-        """How many runs the grid has, those that some axis makes no difference to counted again."""
+        """How many runs the grid has, those that some axis or seed makes no difference to counted again."""
         some = [OBJECTIVES.get(name, OBJECTIVES["logistic"]) for name in self.loss]
         given = Choices(loss=some, beta=self.beta, penalty=self.penalty)
         return self.points * len(self.seed_values) * sum(len(METHODS[name].grid(given)) for name in self.method)
