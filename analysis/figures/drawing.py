@@ -43,6 +43,7 @@ from analysis.records.parts import parts_of
 from analysis.records.proxy_settings import with_labels
 from analysis.records.safe_names import drawable_text, file_name_part, with_safe_names
 from analysis.statistics.mass import ledger_of
+from analysis.statistics.policy_classes.missing_gold import PAIRS, has_classes
 from analysis.theory.population_links import gradient_weights, margins_by_gap
 
 FOLDERS = ("offline", "proxies", "theory")
@@ -177,7 +178,10 @@ def figures_of(folder: Path, curves: pd.DataFrame | None = None) -> dict[str, Ca
         for name, kind in kinds_showing("axis").items():
             if axis_apart(pairs, axis, further_axes(pairs)):
                 found[f"{name}_{file_name_part(axis)}"] = partial(kind.draw, pairs, axis)
+    classes = has_classes(pairs)  # whose figure has the population, where titles on chance say nothing
     for at, part in parts_of(pairs):
+        if classes and at.get(PAIRS) == 0:
+            continue
         for name, draw in applicable_figures(part).items():
             found[f"{name}{suffix_of(at)}"] = partial(drawn_at, draw, part, at)
     for name, kind in kinds_showing("external").items():

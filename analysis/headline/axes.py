@@ -19,6 +19,7 @@ from analysis.records.names import axis_label, value_text
 from analysis.statistics.common_curve import far_reaching
 from analysis.statistics.comparison import SIMILAR, Comparison, compare
 from analysis.statistics.lengths.at_equal_kl import BIAS, beyond_reference
+from analysis.statistics.policy_classes.missing_gold import is_taken_apart
 from analysis.statistics.power import seeds_to_differ
 from analysis.statistics.tradeoff_curves import DRAW_COLUMNS
 
@@ -46,7 +47,7 @@ def axes_apart(curves: pd.DataFrame) -> list[Statement]:
 def axis_apart(curves: pd.DataFrame, axis: str, axes: list[str]) -> Statement | None:
     """The statement on one of the axes; None where its values cannot be compared, as those of gold."""
     values = values_of(curves, axis)
-    if len(values) < 2 or axis.startswith(GOLD):
+    if len(values) < 2 or axis.startswith(GOLD) or is_taken_apart(curves, axis):
         return None
     others = [name for name in axes if name != axis]
     try:

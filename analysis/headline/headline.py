@@ -1,10 +1,11 @@
 """The headline of a sweep: one to six sentences, computed from its records by the rules of this folder.
 
-In this order, as far as there is something to say: whether gold rises and falls, which responses take it away again,
-which beta ends best, whether losses differ, with which fewer chosen responses fall, what losses do to length, what the
-class of policies takes, what further axes do, and what comes of optimizing against proxies. Where further axes vary,
-what is stated of training on pairs before them is about their first values. Runs that diverged are named after these
-sentences.
+In this order, as far as there is something to say. First what a sweep is made for: what losses do to length, what the
+class of policies takes, what divergences leave of gold. Then whether gold rises and falls, which responses take it away
+again, which beta ends best, whether losses differ, with which fewer chosen responses fall, what further axes do, and
+what comes of optimizing against proxies. Where further axes vary, what is stated of one loss or beta is about their
+first values; it is left out where there are several classes of policies, each with a rise and fall of its own. Runs
+that diverged are named after these sentences.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -29,6 +30,7 @@ from analysis.records.load import final_rows, load, load_losses, load_table, pai
 from analysis.records.names import axis_label, capitalized, value_text
 from analysis.records.parts import parts_of
 from analysis.statistics.mass import ledger_of
+from analysis.statistics.policy_classes.missing_gold import PAIRS, POPULATION, has_classes
 
 MOST = 6
 PART: tuple[Callable[[pd.DataFrame, str], Statement | None], ...] = (rise_and_fall, best_beta, losses_apart)
@@ -49,21 +51,29 @@ def headline_of(curves: pd.DataFrame, functions: pd.DataFrame, folder: Path | No
 
     folder: where their ledger and their pairs are.
     """
-    found: list[Statement] = []
-    pairs = pairwise_rows(curves)
-    if not final_rows(pairs).empty:
-        at, part = parts_of(pairs)[0]
-        statements = [state(part, place_text(at)) for state in PART]
-        if folder is not None:
-            statements.insert(1, where_gold_went(part, ledger_of(folder, shown_runs(part)), place_text(at)))
-            statements += displacement(part, pairs_of(folder, part), place_text(at))
-        found += [statement for statement in statements if statement is not None]
-        found += [*lengths(pairs), *policy_classes(pairs), *axes_apart(pairs)]
-    apart = divergences_apart(curves)
-    others = curves[curves["method"] != "gibbs"] if apart else curves  # what is stated of it here says more
-    found = [*found, *apart, *against_proxies(others)][:MOST] if not final_rows(curves).empty else []
+    if final_rows(curves).empty:
+        lost = diverged(curves, functions)
+        return [lost] if lost else []
+    pairs, apart = pairwise_rows(curves), divergences_apart(curves)
+    trained = not final_rows(pairs).empty
+    found = [*lengths(pairs), *policy_classes(pairs)] if trained else []
+    found += apart
+    if trained:
+        found += [*([] if has_classes(pairs) else at_first_values(pairs, folder)), *axes_apart(pairs)]
+    others = curves[curves["method"] != "gibbs"] if apart else curves  # what is stated of it above says more
+    found = [*found, *against_proxies(others)][:MOST]
     lost = diverged(curves, functions)
     return [*found, *([lost] if lost else [])]
+
+
+def at_first_values(pairs: pd.DataFrame, folder: Path | None) -> list[Statement]:
+    """The statements on training on pairs at the first values of further axes. folder: as in `headline_of`."""
+    at, part = parts_of(pairs)[0]
+    found = [state(part, place_text(at)) for state in PART]
+    if folder is not None:
+        found.insert(1, where_gold_went(part, ledger_of(folder, shown_runs(part)), place_text(at)))
+        found += displacement(part, pairs_of(folder, part), place_text(at))
+    return [statement for statement in found if statement is not None]
 
 
 def pairs_of(folder: Path, part: pd.DataFrame) -> pd.DataFrame:
@@ -72,8 +82,11 @@ def pairs_of(folder: Path, part: pd.DataFrame) -> pd.DataFrame:
 
 
 def place_text(at: Mapping[str, Any]) -> str:
-    """One combination of further axes, in words."""
-    return ", ".join(f"{axis_label(name)} {value_text(value)}" for name, value in at.items())
+    """One combination of further axes, in words; whether pairs are the whole population is said by their number."""
+    rest = [f"{axis_label(name)} {value_text(value)}" for name, value in at.items() if name not in (PAIRS, POPULATION)]
+    if PAIRS in at:
+        rest.insert(0, f"pairs {value_text(at[PAIRS])}" if at[PAIRS] else "the whole population")
+    return ", ".join(rest)
 
 
 def sentences(statements: Sequence[Statement]) -> list[str]:

@@ -14,7 +14,7 @@ from analysis.headline.headline import headline_of, sentences
 from analysis.headline.losses import losses_apart
 from analysis.headline.proxies import against_proxies
 from analysis.headline.rise_and_fall import rise_and_fall
-from analysis.headline.statement import brief
+from analysis.headline.statement import Statement, brief
 from analysis.headline.titles.penalties import penalty_effect
 from analysis.records.names import axis_label, listed, loss_label, value_text
 from analysis.statistics.common_curve import common_curve
@@ -272,6 +272,16 @@ def test_headlines_are_one_to_five_sentences() -> None:
     for text in sentences(found):
         assert text.endswith(".")
         assert not text[0].islower() or text[0] == "β"
+
+
+@pytest.mark.parametrize("name", ["lengths", "divergences_apart"])
+def test_what_a_sweep_is_made_for_comes_first(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The others follow, as far as a headline has room."""
+    curves = sweep(truth=dict.fromkeys(("logistic", "hinge"), planted.hump), seeds=3)
+    for count, rest in ((2, ["rise_and_fall", "best_beta", "losses"]), (5, ["rise_and_fall"])):
+        own = [Statement(topic=f"own {i}", text="Something", title="Something", sure=True) for i in range(count)]
+        monkeypatch.setattr(f"analysis.headline.headline.{name}", lambda curves, own=own: own)
+        assert [each.topic for each in headline_of(curves, NO_FUNCTIONS)] == [*(each.topic for each in own), *rest]
 
 
 @pytest.mark.parametrize("effect", [0.5, 1.0])

@@ -6,12 +6,12 @@ from matplotlib.axes import Axes
 
 from analysis.figures.kind import Kind
 from analysis.figures.layout import Picture, headed, stacked
+from analysis.figures.look import letters
 from analysis.figures.marks import EndLabel, curve, draw_oracle, end_labels, ends_of, frame, points
 from analysis.figures.style import GOLD_LABEL, KL_LABEL, seeds_note
 from analysis.headline.titles.policy_classes import (
     IN_WORDS,
     falls_statement,
-    has_classes,
     missing_of,
     missing_statement,
     optimizer_takes,
@@ -19,40 +19,38 @@ from analysis.headline.titles.policy_classes import (
     place_of,
     rows_of_classes,
 )
-from analysis.statistics.policy_classes.missing_gold import KIND, TABLE, Missing, paths_of_classes
+from analysis.statistics.policy_classes.missing_gold import KIND, TABLE, Missing, has_classes, paths_of_classes
 
-PATH, PARTS = 1.45, 1.25  # inches
+PATH, PARTS = 1.45, 1.75  # inches
 COLOURS = {"tabular": "#0072B2", "linear": "#1F9981", "transformer": "#D55E00"}
-APART = 0.24  # between classes in a row of parts
+APART = 0.27  # between classes in a row of parts
+ROOM = 1.28  # of the widest part, for the name beside it
 
 
 def draw(curves: pd.DataFrame) -> Picture:
     """Gold over KL of each class, on drawn pairs and on the population; below, what each part takes at the end."""
-    rows = rows_of_classes(curves)
+    rows, missing = rows_of_classes(curves), missing_of(curves)
     here = curves[curves["method"].ne("oracle") | curves[KIND].eq(rows[KIND].iloc[0])]  # each class has its oracle
     means = paths_of_classes(rows)
-    last = means["step"] == means["step"].max()
-    at_ends = means.assign(gold_low=means["gold_low"].where(last), kl_high=np.nan)  # intervals are drawn there alone
-    missing = missing_of(curves)
-    whole = means["whole"]
-    datas = [(name, some) for name, some in ((pairs_text(rows), ~whole), ("the whole population", whole)) if some.any()]
+    means = means.assign(gold_low=means["gold_low"].where(means["step"] == means["step"].max()), kl_high=np.nan)
+    datas = [(whole, some) for whole, some in means.groupby("whole")]
     figure, axes = stacked([PATH] * len(datas) + ([PARTS] if missing else []))
-    for (name, some), panel in zip(datas, axes, strict=False):
-        frame(panel, here, at_ends)
-        draw_paths(panel, means[some])
+    for (whole, some), panel in zip(datas, axes, strict=False):
+        frame(panel, here, some)
+        draw_paths(panel, some)
         draw_oracle(panel, here)
-        panel.set(title=name, ylabel=GOLD_LABEL, xlabel=KL_LABEL)
-    words = (
-        f"{place_of(rows)}; training on, from the reference (0, 0): circle, highest point; square, end; "
-        f"{seeds_note(means[~whole] if (~whole).any() else means)}, drawn at the end."
-    )
+        alone = "the whole population: no chance, so no interval"
+        panel.set(title=alone if whole else pairs_text(rows), ylabel=GOLD_LABEL, xlabel=KL_LABEL)
+    words = f"{place_of(rows)}; training on, from the reference (0, 0): circle, highest point; square, end. "
+    if not means["whole"].all():
+        words += f"Drawn pairs: {seeds_note(means[~means['whole']])}, drawn at the end. "
     if missing:
         draw_parts(axes[-1], missing, optimizer_takes(curves))
         words += (
-            " Bottom: loss, what a table on the population lacks of the best possible at its KL; class, what another "
+            "Bottom: loss, what a table on the population lacks of the best possible at its KL; class, what another "
             "class has less than a table there; data, what drawn pairs take of each class. These add up to what is "
-            "missing. Apart from them, optimizer: what the worst of the sweep's optimizers would take on the "
-            "population. Left of 0, a part gives gold."
+            "missing; each policy has its own KL. Apart from them, optimizer: what the worst of the sweep's optimizers "
+            "would take on the population. Left of 0, there is more gold."
         )
     return headed(figure, (missing_statement(curves) or falls_statement(rows)).title, words)
 
@@ -73,27 +71,39 @@ def draw_paths(axes: Axes, means: pd.DataFrame) -> None:
 
 
 def draw_parts(axes: Axes, missing: dict[str, Missing], optimizers: dict[str, float]) -> None:
-    """What each part takes of gold, a row a part and a point a class."""
-    kinds = [kind for kind in COLOURS if kind in missing]
-    offset = {kind: APART * (place - (len(kinds) - 1) / 2) for place, kind in enumerate(kinds)}
+    """What each part takes of gold, a row a part and a point a class, with its name."""
     rows = ["loss", "class", "data", *(["optimizer"] if optimizers else [])]
-    for kind in kinds:
-        each, low, high = missing[kind], np.nan, np.nan
-        values = {"loss": each.loss if kind == TABLE else np.nan, "class": each.policy_class, "data": np.nan}
-        values["class"] = values["class"] if kind != TABLE else np.nan
-        if each.data is not None:
-            values["data"], (low, high) = each.data.value, each.data.interval()
-        values["optimizer"] = optimizers.get(kind, np.nan)
-        for row, name in enumerate(rows):
-            if np.isfinite(values[name]):
-                ends = ([low], [high]) if name == "data" else None
-                at = [row + offset[kind]]
-                label = f"{name}: {IN_WORDS[kind]}"
-                points(axes, label, [values[name]], at, ends, along="x", color=COLOURS[kind], marker="o", linestyle="")
+    right = 0.0
+    for row, name in enumerate(rows):
+        found = {kind: part_of(name, missing[kind], optimizers) for kind in COLOURS if kind in missing}
+        found = {kind: each for kind, each in found.items() if np.isfinite(each[0])}
+        for place, (kind, (value, low, high)) in enumerate(found.items()):
+            at, ends = row + APART * (place - (len(found) - 1) / 2), ([low], [high]) if name == "data" else None
+            label, color = f"{name}: {IN_WORDS[kind]}", COLOURS[kind]
+            points(axes, label, [value], [at], ends, along="x", color=color, marker="o", markersize=3.5, linestyle="")
+            end = high if np.isfinite(high) else value
+            axes.annotate(
+                IN_WORDS[kind], (end, at), xytext=(4, 0), textcoords="offset points", va="center_baseline",
+                fontsize=letters(6), color=color,
+            )  # fmt: skip
+            right = max(right, end)
     axes.axvline(0.0, color="0.6", linewidth=0.7, zorder=1)
     axes.set(ylim=(len(rows) - 0.5, -0.5), xlabel=f"gold that is missing at the end {GOLD_LABEL.removeprefix('gold ')}")
+    axes.set_xlim(right=ROOM * right or None)
     axes.set_yticks(range(len(rows)), labels=rows)
     axes.grid(visible=False, axis="y")
+
+
+def part_of(name: str, missing: Missing, optimizers: dict[str, float]) -> tuple[float, float, float]:
+    """What one part takes of a class, with the interval of data; NaN where it has no such part."""
+    alone = {
+        "loss": missing.loss if missing.kind == TABLE else np.nan,
+        "class": missing.policy_class if missing.kind != TABLE else np.nan,
+        "optimizer": optimizers.get(missing.kind, np.nan),
+    }
+    if name != "data":
+        return alone[name], np.nan, np.nan
+    return (missing.data.value, *missing.data.interval()) if missing.data else (np.nan, np.nan, np.nan)
 
 
 FIGURE = Kind(

@@ -4,8 +4,8 @@ Of the loss and the smallest beta of `rise_and_fall`. Optimizers suit one class 
 at the values of axes of [train] with which it ends with the least training loss, on the population where a sweep has
 it. Gold has no part in that choice. Other axes are at their first values, and so are drawn pairs.
 
-    falls     how far gold falls along training from its peak, for each class: the `peaks` of analysis/statistics
     missing   what is lacking at the end of training, by analysis/statistics/policy_classes/missing_gold.py
+    falls     how far gold falls along training from its peak, for each class: the `peaks` of analysis/statistics
 
 A fall is sure where its interval lies above 0, or below SIMILAR; what data take is sure where the interval leaves out
 0, or lies within SIMILAR of it. What the population gives has no chance in it.
@@ -25,26 +25,21 @@ from analysis.statistics.comparison import SIMILAR
 from analysis.statistics.intervals import Estimate
 from analysis.statistics.policy_classes.missing_gold import (
     KIND,
+    OPTIMIZER,
     PAIRS,
+    POPULATION,
     TABLE,
     Missing,
     falls_of_classes,
+    has_classes,
     missing_gold,
     on_population,
     table_kl,
 )
 from analysis.statistics.tradeoffs import oracle_at
 
-IN_WORDS = {"tabular": "table", "linear": "linear", "transformer": "transformer"}
-OPTIMIZER = "train_"  # what axes of the optimizer begin with
-
-
-def has_classes(curves: pd.DataFrame) -> bool:
-    """Whether training on pairs has several classes of policies."""
-    if KIND not in curves:
-        return False
-    last = final_rows(curves)
-    return len(last.loc[last["method"] == "gpo", KIND].dropna().unique()) > 1
+IN_WORDS = {"tabular": "table", "linear": "linear", "transformer": "transformer"}  # in this order
+POLICY = {"tabular": "a table", "linear": "a linear policy", "transformer": "a transformer"}
 
 
 def rows_of_classes(curves: pd.DataFrame) -> pd.DataFrame:
@@ -57,7 +52,7 @@ def rows_of_optimizers(curves: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     """The same rows at all values of axes of the optimizer, and these axes."""
     rows = without_diverged(weakest(curves))
     rows = rows[rows["loss"] == shown_loss(curves)]
-    axes = [axis for axis in further_axes(rows) if axis not in (KIND, PAIRS, "population")]
+    axes = [axis for axis in further_axes(rows) if axis not in (KIND, PAIRS, POPULATION)]
     for axis in axes:
         if not axis.startswith(OPTIMIZER):
             rows = rows[rows[axis].isna() | (rows[axis] == values_of(rows, axis)[0])]
@@ -107,47 +102,44 @@ def pairs_text(rows: pd.DataFrame) -> str:
 
 
 def policy_classes(curves: pd.DataFrame) -> list[Statement]:
-    """The statements on falls and on what is missing, from rows of training on pairs with the oracle's.
+    """The statements on what is missing and on falls, from rows of training on pairs with the oracle's.
 
-    None where there are not several classes; the second needs a table on the population.
+    None where there are not several classes; the first needs a table on the population.
     """
     if not has_classes(curves):
         return []
-    rows = rows_of_classes(curves)
-    found = [falls_statement(rows), missing_statement(curves)]
+    found = [missing_statement(curves), falls_statement(rows_of_classes(curves))]
     return [statement for statement in found if statement is not None]
 
 
 def falls_statement(rows: pd.DataFrame) -> Statement:
     """How far gold falls from its peak along training, for each class and kind of data."""
     falls = falls_of_classes(rows)
-    parts, numbers, sure, texts = [], dict[str, Number](), True, dict[bool, str]()
+    parts, numbers = [], dict[str, Number]()
     for whole in (False, True):
-        some = {kind: row for (kind, population), row in falls.items() if population == whole}
+        some = {kind: falls[kind, whole] for kind in IN_WORDS if (kind, whole) in falls}
         for kind, row in some.items():
             name = f"{kind}, {'population' if whole else 'pairs'}"
             numbers |= {f"{name}: fall{end}": float(row[f"fall{end}"]) for end in ("", "_low", "_high")}
             numbers |= {f"{name}: peak": float(row["peak_gold"]), f"{name}: end": float(row["end_gold"])}
-            sure &= whole or row["fall_low"] > 0 or row["fall_high"] < SIMILAR
         if some:
             data = "the whole population" if whole else pairs_text(rows)
-            texts[whole] = f"by {listed([fall_text(kind, row, whole) for kind, row in some.items()])} on {data}"
-            parts.append(texts[whole])
-    unsure = [
-        IN_WORDS.get(kind, kind)
-        for (kind, whole), row in falls.items()
-        if not whole and not (row["fall_low"] > 0 or row["fall_high"] < SIMILAR)
-    ]
-    note = f"; not sure for {listed(unsure)}" if unsure else ""
-    text = f"From its peak along training, gold falls {' and '.join(parts)} ({place_of(rows)}{note})"
-    title = f"Gold falls {texts.get(False, parts[0])}"
-    return Statement(topic="falls of classes", text=text, title=title, sure=bool(sure), numbers=numbers)
+            parts.append(f"by {listed([fall_text(kind, row, whole) for kind, row in some.items()])} on {data}")
+    text = f"From its peak along training, gold falls {', and '.join(parts)} ({place_of(rows)})"
+    sure = all(whole or falls_surely(row) for (_, whole), row in falls.items())
+    return Statement(topic="falls of classes", text=text, title=f"Gold falls {parts[0]}", sure=sure, numbers=numbers)
+
+
+def falls_surely(row: pd.Series) -> bool:
+    """Whether it is sure that gold falls, or that it does not fall by SIMILAR."""
+    return bool(row["fall_low"] > 0 or row["fall_high"] < SIMILAR)
 
 
 def fall_text(kind: str, row: pd.Series, whole: bool) -> str:
     """The fall of one class; on the population without an error, since there is no chance in it."""
     half = 0.0 if whole else float(row["fall_high"] - row["fall_low"]) / 2
-    return f"{amount(float(row['fall']), half)} ({IN_WORDS.get(kind, kind)})"
+    unsure = "" if whole or falls_surely(row) else ", not sure"
+    return f"{amount(float(row['fall']), half)} ({IN_WORDS[kind]}{unsure})"
 
 
 def amount(value: float, half: float) -> str:
@@ -170,35 +162,46 @@ def missing_statement(curves: pd.DataFrame) -> Statement | None:
     found, rows = missing_of(curves), rows_of_classes(curves)
     if not found:
         return None
-    loss = found[TABLE].loss
-    others = {kind: each for kind, each in found.items() if kind != TABLE}
-    drawn = {kind: each.data for kind, each in found.items() if each.data is not None}
-    takes = listed([f"{rounded(each.policy_class, 2)} ({IN_WORDS.get(kind, kind)})" for kind, each in others.items()])
-    text = (
-        f"At the end, a table on the whole population lacks {rounded(loss, 2)} of the best possible gold at its KL; "
-        f"the class takes {takes} more"
+    drawn = {kind: found[kind].data for kind in IN_WORDS if kind in found}
+    known = {kind: data for kind, data in drawn.items() if data is not None}
+    lost = rounded(found[TABLE].loss, 2)
+    ends = (
+        "at the best possible gold for its KL" if lost == "0.00" else f"{lost} below the best possible gold for its KL"
     )
-    title, sure = f"The class takes {takes} of gold", True
-    if drawn:
-        text += f", and chance in {pairs_text(rows)} {listed([data_text(kind, data) for kind, data in drawn.items()])}"
-        sure = all(is_sure(data) for data in drawn.values())
-    if TABLE in drawn:
-        doubt = "" if is_sure(drawn[TABLE]) else " (not sure)"
-        chance = data_amount(drawn[TABLE])
-        title = f"Chance in {pairs_text(rows)} takes {chance} of a table's gold{doubt}; the class takes {takes}"
-    text += f" ({place_of(rows)})"
+    others = [f"{POLICY[kind]} has {than_table(found[kind])}" for kind in IN_WORDS if kind in found and kind != TABLE]
+    text = f"On the whole population ({place_of(rows)}), a table ends {ends}; {listed(others)}"
+    title = f"On the whole population {listed(others)} gold than a table"
+    if known:
+        text += f". With {pairs_text(rows)} gold is {data_text(known)}"
+    if TABLE in known:
+        title = f"With {pairs_text(rows)} a table's gold is {data_text({TABLE: known[TABLE]})}; on the population "
+        title += listed(others)
+    sure = all(is_sure(data) for data in known.values())
     return Statement(topic="classes", text=text, title=title, sure=sure, numbers=numbers_of(found, curves))
 
 
-def data_text(kind: str, data: Estimate) -> str:
-    """What data take of one class."""
-    return f"{data_amount(data)} ({IN_WORDS.get(kind, kind)}{'' if is_sure(data) else ', not sure'})"
+def than_table(missing: Missing) -> str:
+    """What a class has on the population, beside a table."""
+    size = rounded(abs(missing.policy_class), 2)
+    return "as much" if size == "0.00" else f"{size} {'less' if missing.policy_class > 0 else 'more'}"
 
 
-def data_amount(data: Estimate) -> str:
-    """What data take, with half of its interval."""
+def data_text(drawn: Mapping[str, Estimate]) -> str:
+    """How much lower or higher gold is with drawn pairs, for each class."""
+    ways = []
+    for word, sign in (("lower", 1), ("higher", -1)):
+        some = [
+            data_amount(kind, data, len(drawn) > 1) for kind, data in drawn.items() if (data.value < 0) == (sign < 0)
+        ]
+        ways += [f"{word} by {listed(some)}"] if some else []
+    return ", and ".join(ways)
+
+
+def data_amount(kind: str, data: Estimate, named: bool) -> str:
+    """What data take of a class, or give it, with half of its interval. named: whether it says of which."""
     low, high = data.interval()
-    return amount(data.value, (high - low) / 2)
+    notes = [*([IN_WORDS[kind]] if named else []), *([] if is_sure(data) else ["not sure"])]
+    return amount(abs(data.value), (high - low) / 2) + (f" ({', '.join(notes)})" if notes else "")
 
 
 def is_sure(data: Estimate) -> bool:

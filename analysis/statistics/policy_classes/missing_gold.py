@@ -10,7 +10,8 @@ of training:
     data    gold of the class on the population, less that on drawn pairs; a mean over seeds, with its interval
 
 For each class the three add up to the best possible gold less the gold of the class on drawn pairs. The first two have
-no chance in them. A part below 0 gives gold.
+no chance in them. Policies end at different KL, and only `loss` is measured at one KL: the other two may be gold that
+was lost by going too far, or gained by going farther. A part below 0 is gold that there is more.
 """
 
 from collections.abc import Mapping
@@ -24,6 +25,8 @@ from analysis.statistics.peaks import peaks, training_curves
 
 KIND, PAIRS = "policy_kind", "pairs"  # 0 pairs are the whole population
 TABLE = "tabular"
+POPULATION = "population"
+OPTIMIZER = "train_"  # what axes of the optimizer begin with
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +51,24 @@ class Missing:
 def on_population(rows: pd.DataFrame) -> pd.Series:
     """Which rows are of runs on the whole population."""
     return (rows[PAIRS] == 0).fillna(False).astype(bool)
+
+
+def has_classes(curves: pd.DataFrame) -> bool:
+    """Whether training on pairs has several classes of policies."""
+    if KIND not in curves:
+        return False
+    last = final_rows(curves)
+    return len(last.loc[last["method"] == "gpo", KIND].dropna().unique()) > 1
+
+
+def is_taken_apart(curves: pd.DataFrame, axis: str) -> bool:
+    """Whether an axis is part of what is split here, so that no mean over the others says what its values do.
+
+    Nor can the population be compared with drawn pairs seed by seed, since it has no seeds.
+    """
+    if has_classes(curves):
+        return axis in (KIND, POPULATION, PAIRS) or axis.startswith(OPTIMIZER)
+    return axis in (POPULATION, PAIRS) and bool(on_population(curves).any())
 
 
 def missing_gold(rows: pd.DataFrame, best: float) -> dict[str, Missing]:
