@@ -123,7 +123,9 @@ def watch_checkout(event: str, arguments: tuple[Any, ...]) -> None:
     if ROOT not in path.parents:
         return
     first, *inner = path.relative_to(ROOT).parts
-    cache = first.startswith((".", "pytest-cache-files")) or first.endswith(".egg-info") or "__pycache__" in inner
+    cache = (
+        first.startswith((".", "pytest-cache-files")) or first.endswith(".egg-info") or "__pycache__" in (first, *inner)
+    )
     if first == "results" or (changes and not cache):
         raise AssertionError(f"{event} {path}: tests keep out of the checkout")
 

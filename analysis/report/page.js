@@ -187,8 +187,7 @@
     return here.families.filter((each) => each !== chosen).flatMap((each) => {
       const columns = alike(each, chosen);
       if (!columns) return [];
-      const hovered = state.hover && state.hover.name === each.name;
-      return [svg("path", { d: line(columns[0], columns[1]), class: "other", "data-family": each.name, stroke: hovered ? color(each.name) : "", "stroke-dasharray": data.styles[each.name].dash })];
+      return [svg("path", { d: line(columns[0], columns[1]), class: "other", "data-family": each.name, "stroke-dasharray": data.styles[each.name].dash })];
     });
   }
   function drawBand(chosen) {
@@ -240,8 +239,18 @@
     inside.append(svg("rect", { x: scales.x(0) - 4, y: scales.y(0) - 4, width: 8, height: 8, class: "start" }), svg("text", { x: scales.x(0) + 8, y: scales.y(0) + 15, class: "word" }, "reference"));
     picture.append(clip, ...Drawing.axes(scales, box), inside);
     if (now.kl !== null) picture.append(svg("circle", { cx: scales.x(now.kl), cy: scales.y(now.gold), r: 8, class: "now", fill: color(chosen.name), id: "mark", "data-kl": now.kl, "data-gold": now.gold }));
-    if (state.hover) picture.append(...crosshair(here, chosen, box));
+    picture.append(svg("g", { id: "hover" }));
     replace(chart, [picture]);
+    drawHover();
+  }
+  /* alone: a click whose target is replaced between press and release is lost */
+  function drawHover() {
+    const chart = $("frontier"), chosen = family();
+    const box = { width: chart.clientWidth || 600, height: chart.clientHeight || 420 };
+    for (const path of chart.querySelectorAll(".other")) {
+      path.style.stroke = state.hover && state.hover.name === path.dataset.family ? color(path.dataset.family) : "";
+    }
+    if ($("hover")) replace($("hover"), state.hover ? crosshair(part(), chosen, box) : []);
   }
   function crosshair(here, chosen, box) {
     const kl = state.hover.kl;
@@ -404,6 +413,7 @@
     $("silent").hidden = shown.some(Boolean) || !(data.items.length > 0 || data.parts.some((each) => each.reference));
     if (linked && timer === null) remember(chosen);
   }
+  const hoverLater = () => requestAnimationFrame(drawHover);
   const later = () => { if (!queued) { queued = true; requestAnimationFrame(render); } };
   const repaint = () => { showFamilies(); render(); };
   const touched = () => { linked = true; };
@@ -439,7 +449,7 @@
     const kl = scales.kl(event.clientX - $("frontier").getBoundingClientRect().left);
     const path = event.target.closest && event.target.closest(".other");
     state.hover = kl < 0 || kl > scales.most ? null : { kl, name: path ? path.dataset.family : null };
-    later();
+    hoverLater();
   });
   $("frontier").addEventListener("keydown", (event) => {
     const by = { ArrowRight: 0.02, ArrowLeft: -0.02, PageUp: 0.1, PageDown: -0.1 }[event.key];
@@ -449,12 +459,12 @@
       const now = state.hover ? state.hover.kl : policy(family()).kl ?? 0;
       state.hover = { kl: Math.min(scales.most, Math.max(0, now + by * scales.most)), name: null };
     } else return;
-    render();
+    drawHover();
     $("crossing").textContent = [...document.querySelectorAll("#frontier .tipword")].map((each) => each.textContent).join(" ");
   });
-  $("frontier").addEventListener("blur", () => { state.hover = null; later(); });
+  $("frontier").addEventListener("blur", () => { state.hover = null; hoverLater(); });
   window.addEventListener("hashchange", () => { if (location.hash.includes("=")) { recall(); fillAxes(); showPart(); } });
-  $("frontier").addEventListener("pointerleave", () => { state.hover = null; later(); });
+  $("frontier").addEventListener("pointerleave", () => { state.hover = null; hoverLater(); });
   dark.addEventListener("change", repaint);
   window.addEventListener("beforeprint", repaint);
   window.addEventListener("afterprint", repaint);

@@ -24,10 +24,10 @@ from simulator.common.result_files import RECORDS
 from simulator.common.signals import is_false_alarm
 from simulator.common.text_encoding import without_mark
 from simulator.common.user_files import user_path
+from simulator.user_code.source_imports import importing_beside
 from simulator.user_code.time_limit import TooLongError
 from simulator.user_code.used_code import used_code
 
-PACKAGES = ("simulator", "gold_rewards", "analysis")
 PLAIN = (bool, int, float, str, tuple)  # values that functions hold, and that say which they are
 PATIENCE = 5.0  # seconds of a trial before something is said
 
@@ -200,30 +200,3 @@ def code_hash(function: str, used: Mapping[Path, str], folder: Path) -> str:
 def relative_name(file: Path, folder: Path) -> str:
     """The path of a file from a folder that it lies in."""
     return file.resolve().relative_to(folder.resolve()).as_posix()
-
-
-@contextmanager
-def importing_beside(path: Path) -> Iterator[list[Path]]:
-    """Modules beside a file can be imported by it, and are forgotten afterwards; what was imported is listed."""
-    before: set[str] = set(sys.modules)
-    found: list[Path] = []
-    sys.path.insert(0, str(path.parent))
-    try:
-        yield found
-    finally:
-        if str(path.parent) in sys.path:
-            sys.path.remove(str(path.parent))
-        for name in set(sys.modules) - before:
-            file = Path(getattr(sys.modules[name], "__file__", None) or sys.prefix).resolve()
-            if is_user_module(file, path):
-                found.append(file)
-                del sys.modules[name]
-    for file in found:
-        if (first := file.relative_to(path.parent).parts[0].removesuffix(".py")) in PACKAGES:
-            raise ConfigError(f"{file}: has the name of our own package {first}, which it would hide; rename it")
-
-
-def is_user_module(file: Path, path: Path) -> bool:
-    """Whether a module's file lies beside `path`, and is not what an environment there has installed."""
-    installed = Path(sys.prefix).resolve() in file.parents or "site-packages" in file.parts
-    return path.parent in file.parents and file != path and not installed

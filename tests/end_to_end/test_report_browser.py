@@ -140,6 +140,36 @@ def test_a_dot_of_the_picture_chooses_its_beta(visit: Any, folder: Path) -> None
     assert seen.mark() == pytest.approx(end(0, 2.0, (0, 1, 2)), rel=1e-3)
 
 
+def test_the_pointer_replaces_nothing_that_may_be_clicked(visit: Any, folder: Path) -> None:
+    """A click whose target is replaced between press and release is lost."""
+    seen = visit(folder)
+    dot = f"#frontier .end[data-stop='{BETAS.index(2.0)}']"
+    seen.page.hover(dot)
+    seen.page.mouse.down()
+    seen.page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    place = seen.page.locator(dot).bounding_box()
+    seen.page.mouse.move(place["x"] + place["width"] / 2 + 1, place["y"] + place["height"] / 2)
+    seen.mark()
+    seen.page.mouse.up()
+    assert seen.mark() == pytest.approx(end(0, 2.0, (0, 1, 2)), rel=1e-3)
+
+
+def test_the_pointer_shows_a_loss_in_its_color_and_the_best_at_its_place(visit: Any, folder: Path) -> None:
+    seen = visit(folder)
+    path = seen.page.locator("#frontier .other[data-family='hinge']")
+    colour = "(path) => getComputedStyle(path).stroke"
+    pale = path.evaluate(colour)
+    place = seen.page.locator("#frontier").bounding_box()
+    path.dispatch_event("pointermove", {"clientX": place["x"] + place["width"] / 2, "bubbles": True})
+    seen.mark()
+    assert path.evaluate(colour) != pale
+    assert "best possible" in seen.page.text_content("#hover")
+    seen.page.dispatch_event("#frontier", "pointerleave")
+    seen.mark()
+    assert path.evaluate(colour) == pale
+    assert seen.page.text_content("#hover") == ""
+
+
 def test_a_loss_and_a_seed_are_chosen_by_keyboard(visit: Any, folder: Path) -> None:
     seen = visit(folder)
     seen.page.focus("input[name=family]:checked")
