@@ -23,7 +23,8 @@ from analysis.figures.theory import losses
 from analysis.figures.theory import population_links as links
 from analysis.headline.axes import axis_apart
 from analysis.headline.displacement import last_rows
-from analysis.headline.headline import pairs_of, place_text
+from analysis.headline.headline import pairs_of
+from analysis.headline.statement import place_text
 from analysis.headline.where_gold_went import shown_runs
 from analysis.records.about import trained_elsewhere
 from analysis.records.atomic_files import write_atomically

@@ -12,8 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.headline.lengths import place_text
-from analysis.headline.statement import Number, Statement, brief, near, would_tell
+from analysis.headline.statement import Number, Statement, brief, near, place_text, would_tell
 from analysis.records.load import final_rows, further_axes
 from analysis.records.names import axis_label, value_text
 from analysis.statistics.common_curve import far_reaching

@@ -19,12 +19,12 @@ from analysis.headline.rise_and_fall import shown_loss, weakest
 from analysis.headline.statement import (
     Number,
     Statement,
-    amount,
     beta_of,
     near,
     percent,
     setting_text,
     signed,
+    unsigned,
 )
 from analysis.records.load import final_rows, without_diverged
 from analysis.records.names import capitalized, in_words, listed, loss_label, losses_of
@@ -121,7 +121,7 @@ def named(losses: list[str]) -> str:
 def those(some: list[LossDisplacement], word: str) -> str:
     """Losses with a lower or higher share, and of the one that differs most by how much, and gold less the other's."""
     most = max(some, key=lambda each: abs(each.difference.value))
-    points = amount(most.difference, most.level, scale=100).removeprefix("−")
+    points = unsigned(most.difference, most.level, scale=100)
     gold = signed(most.gold, most.level)
     which = (
         loss_label(most.loss) if len(some) == 1 else f"{in_words(len(some))} losses, most with {loss_label(most.loss)}"

@@ -8,9 +8,8 @@ first values; it is left out where there are several classes of policies, each w
 that diverged are named after these sentences.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -22,15 +21,15 @@ from analysis.headline.lengths import lengths
 from analysis.headline.losses import losses_apart
 from analysis.headline.proxies import against_proxies
 from analysis.headline.rise_and_fall import rise_and_fall
-from analysis.headline.statement import Statement
+from analysis.headline.statement import Statement, place_text
 from analysis.headline.titles.divergences import divergences_apart
 from analysis.headline.titles.policy_classes import policy_classes
 from analysis.headline.where_gold_went import shown_runs, where_gold_went
 from analysis.records.load import final_rows, load, load_losses, load_table, pairwise_rows
-from analysis.records.names import axis_label, capitalized, value_text
+from analysis.records.names import capitalized
 from analysis.records.parts import parts_of
 from analysis.statistics.mass import ledger_of
-from analysis.statistics.policy_classes.missing_gold import PAIRS, POPULATION, has_classes
+from analysis.statistics.policy_classes.missing_gold import has_classes
 
 MOST = 6
 PART: tuple[Callable[[pd.DataFrame, str], Statement | None], ...] = (rise_and_fall, best_beta, losses_apart)
@@ -79,14 +78,6 @@ def at_first_values(pairs: pd.DataFrame, folder: Path | None) -> list[Statement]
 def pairs_of(folder: Path, part: pd.DataFrame) -> pd.DataFrame:
     """The recorded pairs of the runs that `displacement` is about, if there are any. Raises ResultsError."""
     return load_table(folder, "pairs", sorted(last_rows(part)["run_id"].unique()))
-
-
-def place_text(at: Mapping[str, Any]) -> str:
-    """One combination of further axes, in words; whether pairs are the whole population is said by their number."""
-    rest = [f"{axis_label(name)} {value_text(value)}" for name, value in at.items() if name not in (PAIRS, POPULATION)]
-    if PAIRS in at:
-        rest.insert(0, f"pairs {value_text(at[PAIRS])}" if at[PAIRS] else "the whole population")
-    return ", ".join(rest)
 
 
 def sentences(statements: Sequence[Statement]) -> list[str]:

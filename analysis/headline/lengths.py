@@ -9,12 +9,11 @@ where other axes have their first values.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import pandas as pd
 
-from analysis.headline.statement import Number, Statement, brief, near, would_tell
-from analysis.records.names import axis_label, in_words, listed, loss_label, value_text
+from analysis.headline.statement import Number, Statement, amount, near, place_text, signed, unsigned, would_tell
+from analysis.records.names import in_words, listed, loss_label, value_text
 from analysis.records.parts import parts_of
 from analysis.statistics.intervals import LEVEL, Estimate, mean_of
 from analysis.statistics.lengths.at_equal_kl import COLUMNS, AtKL, ends_of_bias, lengths_at_kl, less
@@ -34,33 +33,11 @@ def lengths(pairs: pd.DataFrame) -> list[Statement]:
     return [lengths_apart(found, place_text(at)), length_biased_labels(pairs) or equal_length(found)] if found else []
 
 
-def place_text(at: Mapping[str, Any]) -> str:
-    """Values of further axes in words."""
-    return ", ".join(f"{axis_label(name)} {value_text(value)}" for name, value in at.items())
-
-
 def plainly(loss: str) -> str:
     """A loss in a sentence, its settings with it: R-DPO with α = 1."""
     name, *settings = loss_label(loss).split(", ")
     equal = [" = ".join(setting.rsplit(" ", 1)) for setting in settings]
     return f"{name} with {listed(equal)}" if equal else name
-
-
-def amount(estimate: Estimate, level: float = LEVEL) -> str:
-    """An estimate with half of its interval."""
-    low, high = estimate.interval(level)
-    return brief(estimate.value, (high - low) / 2)
-
-
-def size(estimate: Estimate) -> str:
-    """The same without its sign."""
-    return amount(estimate).removeprefix("−")
-
-
-def signed(estimate: Estimate, level: float = LEVEL) -> str:
-    """The same with a sign, but for what is shown as 0."""
-    text = amount(estimate, level)
-    return text if text.startswith("−") or not text.split(" ")[0].strip("0.") else f"+{text}"
 
 
 def corrected(families: int) -> float:
@@ -84,7 +61,7 @@ def lengths_apart(found: AtKL, place: str = "") -> Statement:
     base, own = loss_label(found.baseline), mean_of(found.each[found.baseline]["length"])
     where = ", ".join(filter(None, [f"at {near(found.kl)} nats", place]))
     if leaves_out_0(own):
-        parts = [f"{base} makes responses {size(own)} tokens {'longer' if own.value > 0 else 'shorter'} ({where})"]
+        parts = [f"{base} makes responses {unsigned(own)} tokens {'longer' if own.value > 0 else 'shorter'} ({where})"]
     else:
         parts = [f"Whether {base} changes lengths is not sure ({signed(own)} tokens, {where})"]
     if longer:
@@ -140,7 +117,9 @@ def equal_length(found: AtKL) -> Statement:
     if sure:
         text = f"of {amount(whole)} gold, {amount(left)} is left at the reference's lengths"
         if by_length.value < 0:
-            text = f"lengths cost {size(by_length)} gold: it is {amount(whole)}, and {amount(left)} at the reference's"
+            text = (
+                f"lengths cost {unsigned(by_length)} gold: it is {amount(whole)}, and {amount(left)} at the reference's"
+            )
         title = text.replace("at the reference's lengths", "at equal length").replace("the reference's", "equal length")
         text, title = (", ".join(filter(None, [words, mean])) for words in (text, title))
     needed = None if sure else seeds_to_differ(by_length)
@@ -165,14 +144,14 @@ def length_biased_labels(pairs: pd.DataFrame) -> Statement | None:
         labels = f"labels with length bias {value_text(last)} instead of {value_text(first)}"
     text = f"whether {labels} change lengths is not sure ({signed(longer)} tokens)"
     if leaves_out_0(longer):
-        text = f"{labels} make responses {size(longer)} tokens {'longer' if longer.value > 0 else 'shorter'}"
+        text = f"{labels} make responses {unsigned(longer)} tokens {'longer' if longer.value > 0 else 'shorter'}"
     known = leaves_out_0(gold)
     needed = None if known else seeds_to_differ(gold)
     of_gold = f"What they do to gold is not sure ({signed(gold)}; {would_tell(needed, len(of_first.draws))})"
     title = f"What {labels} do to gold is not sure"
     if known:
-        of_gold = f"Gold is {size(gold)} {'higher' if gold.value > 0 else 'lower'}"
-        title = f"{labels.capitalize()} {'add' if gold.value > 0 else 'cost'} {size(gold)} gold"
+        of_gold = f"Gold is {unsigned(gold)} {'higher' if gold.value > 0 else 'lower'}"
+        title = f"{labels.capitalize()} {'add' if gold.value > 0 else 'cost'} {unsigned(gold)} gold"
     numbers: dict[str, Number] = {
         "kl": of_first.kl,
         **dict(zip(COLUMNS, (longer.value, gold.value, equal.value), strict=True)),

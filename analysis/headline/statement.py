@@ -3,11 +3,13 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import pandas as pd
 
-from analysis.records.names import loss_label
+from analysis.records.names import axis_label, loss_label, value_text
 from analysis.statistics.intervals import LEVEL, Estimate
+from analysis.statistics.policy_classes.missing_gold import PAIRS, POPULATION
 
 LEAST = 5e-5  # half of an interval that is shown as other than 0
 Number = float | int | str | bool | None
@@ -34,12 +36,15 @@ def brief(value: float, half: float) -> str:
     """A number and half of its interval with one digit of it, and two decimals for 0.1 and less; alone where there is
     none.
 
-    A half that two decimals would show as 0, as that of thousands of seeds, has as many as it needs, to LEAST.
+    A half that two decimals would show as 0, as that of thousands of seeds, has as many as it needs, to LEAST. One
+    decimal more is shown where 0 would seem to lie within the interval and does not.
     """
     if not math.isfinite(half):
         return rounded(value, 2)
     decimals = max(0, -math.floor(math.log10(half))) if half > 0 else 2
     decimals = decimals if LEAST <= half < 0.005 else min(decimals, 2)
+    if abs(value) > half > 0 and round(abs(value), decimals) <= round(half, decimals):
+        decimals += 1
     return f"{rounded(value, decimals)} ± {half:.{decimals}f}"
 
 
@@ -57,8 +62,17 @@ def half_of(estimate: Estimate, level: float = LEVEL) -> float:
 
 def amount(estimate: Estimate, level: float = LEVEL, scale: float = 1.0) -> str:
     """An estimate, times `scale`, with half of its interval; alone where that is 0, or there is none."""
-    half = scale * half_of(estimate, level)
-    return brief(scale * estimate.value, half) if half >= LEAST else rounded(scale * estimate.value, 2)
+    return with_half(scale * estimate.value, scale * half_of(estimate, level))
+
+
+def with_half(value: float, half: float) -> str:
+    """A number with half of its interval; alone where that is 0, or there is none."""
+    return brief(value, half) if half >= LEAST else rounded(value, 2)
+
+
+def unsigned(estimate: Estimate, level: float = LEVEL, scale: float = 1.0) -> str:
+    """An estimate without its sign, with half of its interval: by how much, where words say in which direction."""
+    return amount(estimate, level, scale).removeprefix("−")
 
 
 def signed(estimate: Estimate, level: float = LEVEL, scale: float = 1.0) -> str:
@@ -81,6 +95,19 @@ def beta_of(rows: pd.DataFrame) -> float | None:
 def setting_text(loss: str, beta: float | None, place: str = "") -> str:
     """A loss, its beta and values of further axes: logistic (DPO), β 0.01, label noise 0.1."""
     return ", ".join(filter(None, [loss_label(loss), "" if beta is None else f"β {beta:g}", place]))
+
+
+def place_text(at: Mapping[str, Any]) -> str:
+    """One combination of further axes, in words; whether pairs are the whole population is said by their number."""
+    rest = [f"{axis_label(name)} {value_text(value)}" for name, value in at.items() if name not in (PAIRS, POPULATION)]
+    if PAIRS in at:
+        rest.insert(0, f"pairs {value_text(at[PAIRS])}" if at[PAIRS] else "the whole population")
+    return ", ".join(rest)
+
+
+def in_brackets(place: str) -> str:
+    """A place after a sentence, if there is one."""
+    return f" ({place})" if place else ""
 
 
 def near(kl: float) -> str:

@@ -11,7 +11,7 @@ import math
 import pandas as pd
 
 from analysis.headline.rise_and_fall import shown_loss, weakest
-from analysis.headline.statement import Number, Statement, amount, beta_of, brief, rounded
+from analysis.headline.statement import Number, Statement, amount, beta_of, brief, in_brackets, rounded
 from analysis.records.load import without_diverged
 from analysis.statistics.intervals import LEVEL
 from analysis.statistics.mass import PARTS, falls_by_part, mass_along
@@ -56,7 +56,7 @@ def where_gold_went(curves: pd.DataFrame, ledger: pd.DataFrame, place: str = "")
     mine = means[means["part"] == part]
     masses = float(mine.loc[mine["gold"].idxmax(), "mass"]), float(mine["mass"].iloc[-1])
     fall = brief(row["fall"], float(row["fall_high"] - row["fall_low"]) / 2)
-    own, here = amount(found[part], CORRECTED), f" ({place})" if place else ""
+    own, here = amount(found[part], CORRECTED), in_brackets(place)
     sure = math.isfinite(low) and low > 0
     if sure:
         text = f"Of the fall of {fall}{here}, {own} is due to {PART_NAMES[part]}"

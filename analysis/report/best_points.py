@@ -6,8 +6,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.figures.style import seeds_of
-from analysis.headline.headline import place_text
-from analysis.headline.statement import brief, near
+from analysis.headline.statement import brief, near, place_text
 from analysis.records.load import final_rows, pairwise_rows
 from analysis.records.names import axis_label, loss_label, value_text
 from analysis.records.number_format import number

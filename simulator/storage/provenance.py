@@ -40,7 +40,15 @@ OUTSIDE = frozenset(  # modules and folders of simulator/ that determine no numb
             "user_code/used_code",
             "objectives/loss_table",
         ),
-        *("user_code/loading", "settings/config_errors", "storage/", "sweeps/", "execution/", "api/"),
+        *(
+            "user_code/loading",
+            "user_code/source_imports",
+            "settings/config_errors",
+            "storage/",
+            "sweeps/",
+            "execution/",
+            "api/",
+        ),
         *("interchange/", "joining/", "playground/", "tracking/"),
     )
 )

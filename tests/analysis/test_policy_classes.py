@@ -9,7 +9,8 @@ from analysis.figures.layout import shown_data, text_of
 from analysis.figures.look import PAGE, drawn_as
 from analysis.figures.theory import policy_classes as figure
 from analysis.headline.axes import axis_apart
-from analysis.headline.headline import headline_of, place_text
+from analysis.headline.headline import headline_of
+from analysis.headline.statement import place_text
 from analysis.headline.titles.policy_classes import (
     falls_statement,
     missing_of,
@@ -154,7 +155,7 @@ def test_nothing_is_stated_of_one_class_and_no_parts_without_a_population(curves
     assert policy_classes(curves.drop(columns="policy_kind")) == []
     assert not KINDS["classes"].applies(one)
     drawn = policy_classes(curves_of(seeds=2, populations=(False,)))
-    assert [each.topic for each in drawn] == ["falls of classes"]
+    assert [each.topic for each in drawn] == ["falls_of_classes"]
     assert "population" not in drawn[0].text
     without = curves[(curves["policy_kind"] != "tabular") | (curves["method"] == "oracle")]
     assert missing_statement(without) is None
@@ -169,7 +170,7 @@ def test_nothing_is_stated_of_one_class_and_no_parts_without_a_population(curves
 def test_the_headline_begins_with_classes_and_averages_nothing_over_them(curves: pd.DataFrame) -> None:
     noisy = curves.assign(label_noise=curves["label_noise"].mask(curves["method"].eq("oracle")))
     found = headline_of(noisy, pd.DataFrame({"loss": []}))
-    assert [each.topic for each in found] == ["classes", "falls of classes"]
+    assert [each.topic for each in found] == ["classes", "falls_of_classes"]
     axes = further_axes(curves)
     assert {*axes} == {"policy_kind", "population", "pairs", "train_learning_rate"}
     assert all(axis_apart(curves, axis, axes) is None for axis in axes)

@@ -191,7 +191,15 @@ seeds = 3
     ["README.md", "docs/tutorials/python.md"]
     + [
         f"docs/howto/{name}.md"
-        for name in ("own_loss", "own_gold", "own_features", "own_pairs", "own_training_loop", "kept_policies")
+        for name in (
+            "own_loss",
+            "own_gold",
+            "own_features",
+            "own_pairs",
+            "labels",
+            "own_training_loop",
+            "kept_policies",
+        )
     ],
 )
 def test_programs_of_a_page_run_one_after_the_other(page: str, tmp_path: Path) -> None:

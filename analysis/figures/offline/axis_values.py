@@ -9,7 +9,7 @@ from analysis.figures.marks import EndLabel, curve, end_labels, zero_line
 from analysis.figures.offline.tradeoff import equal_strip
 from analysis.figures.style import GOLD_LABEL, KL_LABEL, ramp
 from analysis.headline.axes import axis_apart, comparable, first_gold, values_of
-from analysis.headline.lengths import place_text
+from analysis.headline.statement import place_text
 from analysis.records.load import further_axes
 from analysis.records.names import axis_label, value_text
 from analysis.statistics.comparison import POINTS, SIMILAR, TENTHS, compare

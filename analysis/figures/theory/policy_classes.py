@@ -10,13 +10,13 @@ from analysis.figures.look import letters
 from analysis.figures.marks import EndLabel, curve, draw_oracle, end_labels, ends_of, frame, points
 from analysis.figures.style import GOLD_LABEL, KL_LABEL, seeds_note
 from analysis.headline.titles.policy_classes import (
-    IN_WORDS,
+    CLASS_NAMES,
     falls_statement,
+    loss_and_beta,
     missing_of,
     missing_statement,
     optimizer_takes,
     pairs_text,
-    place_of,
     rows_of_classes,
 )
 from analysis.statistics.policy_classes.missing_gold import KIND, TABLE, Missing, has_classes, paths_of_classes
@@ -41,7 +41,7 @@ def draw(curves: pd.DataFrame) -> Picture:
         draw_oracle(panel, here)
         alone = "the whole population: no chance, so no interval"
         panel.set(title=alone if whole else pairs_text(rows), ylabel=GOLD_LABEL, xlabel=KL_LABEL)
-    words = f"{place_of(rows)}; training on, from the reference (0, 0): circle, highest point; square, end. "
+    words = f"{loss_and_beta(rows)}; training on, from the reference (0, 0): circle, highest point; square, end. "
     if not means["whole"].all():
         words += f"Drawn pairs: {seeds_note(means[~means['whole']])}, drawn at the end. "
     if missing:
@@ -60,13 +60,13 @@ def draw_paths(axes: Axes, means: pd.DataFrame) -> None:
     labels = []
     for kind in [name for name in COLOURS if name in set(means[KIND])]:
         path, color = means[means[KIND] == kind].sort_values("step"), COLOURS[kind]
-        curve(axes, IN_WORDS[kind], path["kl"], path["gold"], ends_of(path, "gold"), band=0.0, color=color, zorder=3)
+        curve(axes, CLASS_NAMES[kind], path["kl"], path["gold"], ends_of(path, "gold"), band=0.0, color=color, zorder=3)
         end = path.iloc[-1]
         if end["gold_high"] - end["gold_low"] > 0:
             axes.plot([end["kl"]] * 2, [end["gold_low"], end["gold_high"]], color=color, linewidth=0.8, zorder=2)
         for point, marker in ((path.loc[path["gold"].idxmax()], "o"), (end, "s")):
             axes.plot(point["kl"], point["gold"], marker, color=color, markersize=4, markeredgecolor="white", zorder=5)
-        labels.append(EndLabel(path["kl"].iloc[-1], path["gold"].iloc[-1], IN_WORDS[kind], color))
+        labels.append(EndLabel(path["kl"].iloc[-1], path["gold"].iloc[-1], CLASS_NAMES[kind], color))
     end_labels(axes, labels, PATH - 0.6)
 
 
@@ -79,11 +79,11 @@ def draw_parts(axes: Axes, missing: dict[str, Missing], optimizers: dict[str, fl
         found = {kind: each for kind, each in found.items() if np.isfinite(each[0])}
         for place, (kind, (value, low, high)) in enumerate(found.items()):
             at, ends = row + APART * (place - (len(found) - 1) / 2), ([low], [high]) if name == "data" else None
-            label, color = f"{name}: {IN_WORDS[kind]}", COLOURS[kind]
+            label, color = f"{name}: {CLASS_NAMES[kind]}", COLOURS[kind]
             points(axes, label, [value], [at], ends, along="x", color=color, marker="o", markersize=3.5, linestyle="")
             end = high if np.isfinite(high) else value
             axes.annotate(
-                IN_WORDS[kind], (end, at), xytext=(4, 0), textcoords="offset points", va="center_baseline",
+                CLASS_NAMES[kind], (end, at), xytext=(4, 0), textcoords="offset points", va="center_baseline",
                 fontsize=letters(6), color=color,
             )  # fmt: skip
             right = max(right, end)

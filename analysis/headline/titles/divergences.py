@@ -11,10 +11,9 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from analysis.headline.statement import Number, Statement, brief, would_tell
+from analysis.headline.statement import Number, Statement, amount, in_brackets, would_tell
 from analysis.records.names import divergence_label, error_label, in_words, listed
 from analysis.statistics.comparison import SIMILAR
-from analysis.statistics.intervals import LEVEL, Estimate
 from analysis.statistics.power import seeds_to_differ
 from analysis.statistics.proxy_errors.phase_diagram import KL, PhaseDiagram, phase_diagram
 
@@ -30,7 +29,7 @@ def which_wins(diagram: PhaseDiagram) -> Statement:
     won: dict[str, list[str]] = {}
     for law in filter(diagram.better, diagram.laws):
         won.setdefault(diagram.best(law), []).append(law)
-    numbers, place = numbers_of(diagram), place_of(diagram)
+    numbers, place = numbers_of(diagram), in_brackets(diagram.place)
     if not won:
         return nothing_won(diagram, numbers, place)
     winners = []
@@ -81,7 +80,7 @@ def everywhere(diagram: PhaseDiagram) -> str:
     if len(leaders) == count:
         return f"None of the {in_words(count)} is surely behind the best{', for any error' if diagram.laws[0] else ''}"
     names, verb = listed([divergence_label(name) for name in leaders]), "is" if len(leaders) == 1 else "are"
-    return f"{names} {verb} {'for no error' if diagram.laws[0] else 'not'} surely behind the best"
+    return f"{names} {verb} not surely behind the best{', for any error' if diagram.laws[0] else ''}"
 
 
 def where_it_ends(diagram: PhaseDiagram) -> Statement:
@@ -110,7 +109,7 @@ def where_it_ends(diagram: PhaseDiagram) -> Statement:
     for (law, name), cell in diagram.cells.items():
         low, high = cell.end.interval()
         numbers |= {f"{law} {name} end": cell.end.value, f"{law} {name} low": low, f"{law} {name} high": high}
-    text, title = text + place_of(diagram), title + place_of(diagram)
+    text, title = text + in_brackets(diagram.place), title + in_brackets(diagram.place)
     return Statement(topic="smallest_penalty", text=text, title=title, sure=not unsure, numbers=numbers)
 
 
@@ -118,11 +117,6 @@ def ended(diagram: PhaseDiagram, laws: Sequence[str], first: str) -> str:
     """Laws with the gold that they end with under KL, which stands beside the first of all."""
     under = {first: f" under {divergence_label(KL)}"}
     return each_with(laws, [f"{amount(diagram.cells[law, KL].end)}{under.get(law, '')}" for law in laws])
-
-
-def place_of(diagram: PhaseDiagram) -> str:
-    """The values of further settings."""
-    return f" ({diagram.place})" if diagram.place else ""
 
 
 def each_with(laws: Sequence[str], amounts: Sequence[str]) -> str:
@@ -138,12 +132,6 @@ def each_with(laws: Sequence[str], amounts: Sequence[str]) -> str:
 def named(laws: Sequence[str]) -> str:
     """Laws in words."""
     return f"{listed([error_label(law) for law in laws])} errors" if laws[0] else "this proxy"
-
-
-def amount(estimate: Estimate, level: float = LEVEL) -> str:
-    """A number with half of its interval of this level."""
-    low, high = estimate.interval(level)
-    return brief(estimate.value, (high - low) / 2)
 
 
 def numbers_of(diagram: PhaseDiagram) -> dict[str, Number]:

@@ -18,9 +18,9 @@ import pandas as pd
 
 from analysis.headline.axes import values_of
 from analysis.headline.rise_and_fall import shown_loss, weakest
-from analysis.headline.statement import LEAST, Number, Statement, brief, rounded
+from analysis.headline.statement import Number, Statement, beta_of, rounded, setting_text, unsigned, with_half
 from analysis.records.load import final_rows, further_axes, oracle_rows, without_diverged
-from analysis.records.names import listed, loss_label
+from analysis.records.names import listed
 from analysis.statistics.comparison import SIMILAR
 from analysis.statistics.intervals import Estimate
 from analysis.statistics.policy_classes.missing_gold import (
@@ -38,7 +38,7 @@ from analysis.statistics.policy_classes.missing_gold import (
 )
 from analysis.statistics.tradeoffs import oracle_at
 
-IN_WORDS = {"tabular": "table", "linear": "linear", "transformer": "transformer"}  # in this order
+CLASS_NAMES = {"tabular": "table", "linear": "linear", "transformer": "transformer"}  # in this order
 POLICY = {"tabular": "a table", "linear": "a linear policy", "transformer": "a transformer"}
 
 
@@ -89,10 +89,9 @@ def optimizer_takes(curves: pd.DataFrame) -> dict[str, float]:
     return {str(kind): float(own[kind] - worst[kind]) for kind in own.index}
 
 
-def place_of(rows: pd.DataFrame) -> str:
+def loss_and_beta(rows: pd.DataFrame) -> str:
     """The loss and beta of the rows, in words."""
-    beta = rows["beta"].iloc[0]
-    return ", ".join(filter(None, [loss_label(rows["loss"].iloc[0]), "" if pd.isna(beta) else f"β {beta:g}"]))
+    return setting_text(rows["loss"].iloc[0], beta_of(rows))
 
 
 def pairs_text(rows: pd.DataFrame) -> str:
@@ -117,7 +116,7 @@ def falls_statement(rows: pd.DataFrame) -> Statement:
     falls = falls_of_classes(rows)
     parts, numbers = [], dict[str, Number]()
     for whole in (False, True):
-        some = {kind: falls[kind, whole] for kind in IN_WORDS if (kind, whole) in falls}
+        some = {kind: falls[kind, whole] for kind in CLASS_NAMES if (kind, whole) in falls}
         for kind, row in some.items():
             name = f"{kind}, {'population' if whole else 'pairs'}"
             numbers |= {f"{name}: fall{end}": float(row[f"fall{end}"]) for end in ("", "_low", "_high")}
@@ -125,9 +124,9 @@ def falls_statement(rows: pd.DataFrame) -> Statement:
         if some:
             data = "the whole population" if whole else pairs_text(rows)
             parts.append(f"by {listed([fall_text(kind, row, whole) for kind, row in some.items()])} on {data}")
-    text = f"From its peak along training, gold falls {', and '.join(parts)} ({place_of(rows)})"
+    text = f"From its peak along training, gold falls {', and '.join(parts)} ({loss_and_beta(rows)})"
     sure = all(whole or falls_surely(row) for (_, whole), row in falls.items())
-    return Statement(topic="falls of classes", text=text, title=f"Gold falls {parts[0]}", sure=sure, numbers=numbers)
+    return Statement(topic="falls_of_classes", text=text, title=f"Gold falls {parts[0]}", sure=sure, numbers=numbers)
 
 
 def falls_surely(row: pd.Series) -> bool:
@@ -139,12 +138,7 @@ def fall_text(kind: str, row: pd.Series, whole: bool) -> str:
     """The fall of one class; on the population without an error, since there is no chance in it."""
     half = 0.0 if whole else float(row["fall_high"] - row["fall_low"]) / 2
     unsure = "" if whole or falls_surely(row) else ", not sure"
-    return f"{amount(float(row['fall']), half)} ({IN_WORDS[kind]}{unsure})"
-
-
-def amount(value: float, half: float) -> str:
-    """A number with half of its interval, if it has one."""
-    return brief(value, half) if half >= LEAST else rounded(value, 2)
+    return f"{with_half(float(row['fall']), half)} ({CLASS_NAMES[kind]}{unsure})"
 
 
 def missing_of(curves: pd.DataFrame) -> dict[str, Missing]:
@@ -162,14 +156,16 @@ def missing_statement(curves: pd.DataFrame) -> Statement | None:
     found, rows = missing_of(curves), rows_of_classes(curves)
     if not found:
         return None
-    drawn = {kind: found[kind].data for kind in IN_WORDS if kind in found}
+    drawn = {kind: found[kind].data for kind in CLASS_NAMES if kind in found}
     known = {kind: data for kind, data in drawn.items() if data is not None}
     lost = rounded(found[TABLE].loss, 2)
     ends = (
         "at the best possible gold for its KL" if lost == "0.00" else f"{lost} below the best possible gold for its KL"
     )
-    others = [f"{POLICY[kind]} has {than_table(found[kind])}" for kind in IN_WORDS if kind in found and kind != TABLE]
-    text = f"On the whole population ({place_of(rows)}), a table ends {ends}; {listed(others)}"
+    others = [
+        f"{POLICY[kind]} has {than_table(found[kind])}" for kind in CLASS_NAMES if kind in found and kind != TABLE
+    ]
+    text = f"On the whole population ({loss_and_beta(rows)}), a table ends {ends}; {listed(others)}"
     title = f"On the whole population {listed(others)} gold than a table"
     if known:
         text += f". With {pairs_text(rows)} gold is {data_text(known)}"
@@ -199,9 +195,8 @@ def data_text(drawn: Mapping[str, Estimate]) -> str:
 
 def data_amount(kind: str, data: Estimate, named: bool) -> str:
     """What data take of a class, or give it, with half of its interval. named: whether it says of which."""
-    low, high = data.interval()
-    notes = [*([IN_WORDS[kind]] if named else []), *([] if is_sure(data) else ["not sure"])]
-    return amount(abs(data.value), (high - low) / 2) + (f" ({', '.join(notes)})" if notes else "")
+    notes = [*([CLASS_NAMES[kind]] if named else []), *([] if is_sure(data) else ["not sure"])]
+    return unsigned(data) + (f" ({', '.join(notes)})" if notes else "")
 
 
 def is_sure(data: Estimate) -> bool:
