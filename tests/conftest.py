@@ -52,9 +52,9 @@ def extent(config: pytest.Config) -> str:
     return "long" if config.getoption("--long") else "share" if config.getoption("--share") else "suite"
 
 
-def is_slow(item: pytest.Item) -> bool:
-    """Whether a test waits for --share or --long: all of its parameters, those that are named, or all but those."""
-    marker = item.get_closest_marker("slow")
+def is_marked(item: pytest.Item, mark: str) -> bool:
+    """Whether a test has a mark that goes for all of its parameters, for those that are named, or for all but those."""
+    marker = item.get_closest_marker(mark)
     if marker is None:
         return False
     name = item.callspec.id if hasattr(item, "callspec") else ""
@@ -65,13 +65,16 @@ def is_slow(item: pytest.Item) -> bool:
     return name in marker.args if marker.args else name not in kept
 
 
+WAITS_FOR = {"slow": ("share", "long"), "long_only": ("long",)}  # a mark, and where its tests are run
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Slow tests are left out, unless a share of the long forms is asked for, or all; `-m slow` has these alone."""
-    for item in items:
-        if not is_slow(item):
-            item.own_markers[:] = [marker for marker in item.own_markers if marker.name != "slow"]
-    left_out = [item for item in items if extent(config) == "suite" and is_slow(item)]
+    """Tests that wait for more than is asked for are left out; `-m slow` has those alone that are slow."""
+    waiting = {item: [mark for mark in WAITS_FOR if is_marked(item, mark)] for item in items}
+    for item, marks in waiting.items():
+        item.own_markers[:] = [each for each in item.own_markers if each.name not in WAITS_FOR or each.name in marks]
+    left_out = [item for item, marks in waiting.items() if any(extent(config) not in WAITS_FOR[each] for each in marks)]
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in set(left_out)]

@@ -165,8 +165,11 @@ def test_further_axes_have_figures_of_their_own(tmp_path: Path) -> None:
     )
     folder = run_sweep(sweep, tmp_path / "axes", workers=1)
     names = {path.stem for path in draw_all(folder)}
-    assert {"tradeoff-pairs-16", "tradeoff-pairs-32", "losses", "by_pairs"} <= names
-    assert len(names) == 2 + 2 * len(FIGURES)
+    assert names == {
+        "losses",
+        "by_pairs",
+        *(f"{name}-pairs-{pairs}" for name in (*FIGURES, "mass") for pairs in (16, 32)),
+    }
 
 
 def test_nothing_to_draw_is_said(tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ def test_helpers_draw_the_same_files(results: Path, alone: dict[str, bytes], tmp
     assert files(folder) == alone
 
 
-@pytest.mark.slow
+@pytest.mark.long_only
 def test_a_helper_alone_draws_all_of_one_folder_after_another(
     results: Path, alone: dict[str, bytes], tmp_path: Path
 ) -> None:
@@ -55,6 +55,7 @@ def test_a_helper_alone_draws_all_of_one_folder_after_another(
             assert files(folder) == alone
 
 
+@pytest.mark.slow
 def test_what_a_dead_helper_had_claimed_is_drawn_all_the_same(
     results: Path, alone: dict[str, bytes], tmp_path: Path
 ) -> None:

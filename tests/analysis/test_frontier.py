@@ -38,6 +38,7 @@ def test_points_that_are_one_but_for_rounding_are_one() -> None:
     assert np.isfinite(oracle_at(rows.assign(run_id="oracle", step=0), np.array([0.2, 2.9, 5.0]))).all()
 
 
+@pytest.mark.slow
 def test_numbers_of_a_tradeoff_cover_the_truth(long: bool) -> None:
     rng = np.random.default_rng(5)
     oracle = planted.oracle([0, 1, 2, 4, 8], [0, 2, 2.5, 2.8, 2.9])

@@ -69,7 +69,9 @@ def test_the_planted_winner_is_named_and_the_difference_is_paired() -> None:
     assert wins.sure
     assert ends.sure
     assert wins.text.startswith("At its best penalty, χ² leaves more gold than KL for Student errors (0.8")
-    assert "; for the other errors no divergence surely does, and all lie within 0.2 of it. χ² is for no" in wins.text
+    assert (
+        "; for the other errors no divergence surely does, and all lie within 0.2 of it. χ² is not surely" in wins.text
+    )
     start = "At the smallest penalty, under every divergence, gold ends below the reference for Student errors (−2.0 ±"
     assert ends.text.startswith(start)
     assert " under KL) and above it for Gaussian errors (1.2 ±" in ends.text

@@ -333,3 +333,8 @@ def test_names_are_those_of_the_field() -> None:
     assert [brief(1.123, 0.097), brief(0.62, 0.26), brief(-0.004, 0.09), brief(0.5, math.nan), brief(12.3, 2.2)] == [
         *("1.12 ± 0.10", "0.6 ± 0.3", "0.00 ± 0.09", "0.50", "12 ± 2"),
     ]
+
+
+def test_what_leaves_out_0_is_not_printed_as_if_it_held_it() -> None:
+    assert [brief(0.24, 0.19), brief(-0.24, 0.19), brief(0.19, 0.24)] == ["0.24 ± 0.19", "−0.24 ± 0.19", "0.2 ± 0.2"]
+    assert [brief(3.4, 2.6), brief(2.6, 2.4), brief(1.2, 0.3)] == ["3.4 ± 2.6", "3 ± 2", "1.2 ± 0.3"]

@@ -60,6 +60,7 @@ def judged(curves: pd.DataFrame, paper: str, *names: str) -> dict[str, str]:
     return {name: found[name] for name in names}
 
 
+@pytest.mark.slow
 def test_gpo() -> None:
     flat = judged(gpo(level, same_everywhere, half=0.5), "gpo", "beta", "rise", "fall", "similar", "not-kl", "kl-grows")
     assert "holds" not in flat.values(), flat

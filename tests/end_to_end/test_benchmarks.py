@@ -454,7 +454,7 @@ def test_a_point_of_growth_is_a_process_of_its_own() -> None:
     assert cost.bytes > 2**26
 
 
-@pytest.mark.slow
+@pytest.mark.long_only
 def test_reading_is_measured_on_records_that_are_whole(
     tmp_path: Path, results_file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

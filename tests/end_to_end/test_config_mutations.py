@@ -178,7 +178,7 @@ def tell(capsys: Any, line: str) -> None:
 def test_mutated_tables_are_planned_or_refused_by_key(request: Any, refused: Callable[[str], str], capsys: Any) -> None:
     ended = {"planned": 0, "refused": 0}
 
-    @examples(request, 300, 6000)
+    @examples(request, 150, 6000)
     @given(mutated())
     def check(found: tuple[Tables, list[str]]) -> None:
         tables, changed = found
@@ -274,7 +274,7 @@ def scribbled(draw: st.DrawFn) -> str:
 def test_scribbled_text_is_planned_or_refused(request: Any, refused: Callable[[str], str], capsys: Any) -> None:
     ended = {"planned": 0, "refused": 0}
 
-    @examples(request, 150, 3000)
+    @examples(request, 80, 3000)
     @given(scribbled())
     def check(text: str) -> None:
         ended["refused" if refused(text) else "planned"] += 1

@@ -121,7 +121,7 @@ def test_wheels_for_two_systems_have_an_engine_each(unpacked: Path, tmp_path: Pa
 
 
 @needs_engine
-@pytest.mark.slow
+@pytest.mark.long_only
 def test_a_wheel_has_the_engine_that_a_compiler_made(unpacked: Path, tmp_path: Path) -> None:
     with zipfile.ZipFile(build("wheel", unpacked, tmp_path / "dist", compiled=True)) as content:
         (name,) = (name for name in content.namelist() if ENGINE.fullmatch(name))

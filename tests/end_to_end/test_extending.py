@@ -84,6 +84,7 @@ def test_there_is_an_example_of_each_thing() -> None:
     assert len(EXAMPLES) == 8
 
 
+@pytest.mark.slow
 def test_a_sweep_with_all_of_them_runs_and_is_analysed(source: Path) -> None:
     told = command(source, "sweep", "mine.toml", "--out", "out", "--workers", "1")
     assert "sweep.loss = lorentzian: is recorded as cauchy" in told

@@ -79,6 +79,7 @@ def test_it_sweeps_what_ships_and_makes_its_page(installed: Path, tmp_path: Path
     assert command(installed, tmp_path, "--version").stdout.strip() == version
 
 
+@pytest.mark.slow
 def test_it_writes_the_playground_from_what_ships(installed: Path, tmp_path: Path) -> None:
     """With the engine as WebAssembly, the lessons, and what Python's runs came to."""
     made = command(installed, tmp_path, "playground")

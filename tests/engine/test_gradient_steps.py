@@ -148,6 +148,7 @@ def test_one_step_of_any_schedule_moves(lab: sim.World, schedule: str) -> None:
     assert curves["kl"].iloc[-1] == constant["kl"].iloc[-1]
 
 
+@pytest.mark.slow
 def test_beta_to_infinity_returns_the_reference(lab: sim.World) -> None:
     train = {"steps": 400, "batch": 48, "schedule": "cosine", "learning_rate": 1e-4}
     curves = trained(lab, loss=list(sim.LOSSES), beta=[0.1, 10.0, 1000.0], seeds=1, **train).curves

@@ -69,6 +69,7 @@ def curves(folder: Path) -> bytes:
     return (folder / "curves.parquet").read_bytes()
 
 
+@pytest.mark.slow
 def test_copies_leave_the_records_of_other_workers(tmp_path: Path) -> None:
     sweep = small_sweep(**TINY)
     done = run_by_copies(tmp_path, sweep)
@@ -141,7 +142,7 @@ def test_where_copies_cannot_be_made_workers_are_started(monkeypatch: pytest.Mon
     assert ended == made
 
 
-@pytest.mark.slow
+@pytest.mark.long_only
 def test_closed_streams_are_no_channel_of_a_worker(tmp_path: Path) -> None:
     """With one core there is no other process whose pipes take the numbers of standard output and error."""
     (tmp_path / "sweep.toml").write_text(small_sweep(**TINY).to_toml())

@@ -86,6 +86,7 @@ def assert_same(found: dict[str, pd.DataFrame], whole: dict[str, pd.DataFrame]) 
         pd.testing.assert_frame_equal(found[name], table, check_exact=True)
 
 
+@pytest.mark.slow("adversary", "calibrated", "online, newest", "rloo", "ppo")
 @pytest.mark.parametrize("kind", STACKS)
 def test_a_stack_that_was_stopped_at_any_rest_ends_the_same(kind: str) -> None:
     stack, saver = Stack(kind), KeepsEveryState()

@@ -119,13 +119,13 @@ def tables_of(folder: Path) -> dict[str, bytes | str]:
 
 
 def cases(folder: Path, request: pytest.FixtureRequest, shift: int) -> list[tuple[Path, str]]:
-    """Files and damages: all in the long form, a share of them, or in the suite every other file with one."""
+    """Files and damages: all in the long form, a share of them, or in the suite every fourth file with one."""
     files, kinds, much = files_of(folder), list(DAMAGES), extent(request.config)
     if much != "suite":
         every = [(path, kind) for path in files for kind in kinds]
-        return every if much == "long" else every[::16]
+        return every if much == "long" else every[::48]
     one_each = [(path, kinds[(place + shift) % len(kinds)]) for place, path in enumerate(files)]
-    return one_each[shift % 2 :: 2]
+    return one_each[shift % 4 :: 4]
 
 
 def damage(path: Path, kind: str) -> None:

@@ -49,11 +49,11 @@ def counted(whole: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Each `part` of the calls is every so many of them, from the first or a later one on.
 
-    All calls in the long form, every 32nd of them as a fixed share, and a few in the suite.
+    All calls in the long form, every 96th of them as a fixed share, and a few in the suite.
     """
     if "part" in metafunc.fixturenames:
         all_of = [(first, 16) for first in range(16)]
-        parts = {"long": all_of, "share": [(3, 32)], "suite": [(40, 200)]}[extent(metafunc.config)]
+        parts = {"long": all_of, "share": [(3, 96)], "suite": [(40, 200)]}[extent(metafunc.config)]
         metafunc.parametrize("part", parts, ids=lambda part: f"{part[0]} of {part[1]}")
 
 
@@ -65,7 +65,7 @@ def check_same(out: Path, whole: Path) -> None:
 
 
 def test_kills_at_random_moments(whole: Path, tmp_path: Path, request: pytest.FixtureRequest) -> None:
-    wanted = {"long": 100, "share": 16, "suite": 6}[extent(request.config)]
+    wanted = {"long": 100, "share": 16, "suite": 3}[extent(request.config)]
     longest = 0.0
     for name in ("cold", "warm"):  # the server of processes starts with the first
         began = time.monotonic()
@@ -94,6 +94,7 @@ def test_kills_at_random_moments(whole: Path, tmp_path: Path, request: pytest.Fi
     check_same(out, whole)
 
 
+@pytest.mark.slow(but="40 of 200-kill")
 @pytest.mark.parametrize("how", ["kill", "torn"])
 def test_kills_at_and_inside_writes(
     how: str, part: tuple[int, int], whole: Path, counted: dict[str, int], tmp_path: Path, record_property: Any
@@ -116,6 +117,7 @@ def test_kills_at_and_inside_writes(
 REMEDIES = {"ENOSPC": "make room there", "EIO": "see that the disk works", "EROFS": "allow", "EACCES": "allow"}
 
 
+@pytest.mark.slow(but=("40 of 200-ENOSPC", "40 of 200-read EIO"))
 @pytest.mark.parametrize("how", ["ENOSPC", "EIO", "EROFS", "read EIO", "read EACCES"])
 def test_a_disk_that_fails_once_at_any_call(
     how: str, part: tuple[int, int], whole: Path, counted: dict[str, int], tmp_path: Path, record_property: Any

@@ -97,6 +97,7 @@ def test_records_stay_sealed_and_the_sweep_stays_whole(out: Path, models: Path) 
     assert list(external(out)["label"]) == ["one"]
 
 
+@pytest.mark.slow
 def test_frontiers_and_comparisons_have_a_label_beside_losses(out: Path, models: Path) -> None:
     for beta in ("0.1", "1"):
         scored(out, *sorted(models.glob(f"gpo-logistic-{beta}-*")), "--label", "elsewhere", "--beta", beta)

@@ -184,6 +184,7 @@ def test_online_dpo(trl: Any, kind: str, exported: Callable[[str], Exported], tm
     assert {max(ids) < made.world.vocabulary for ids in seen} == {True}
 
 
+@pytest.mark.long_only(but="letters-end")
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["letters", "letters-end", "bytes-end"])
 def test_the_programs_of_the_page_run(kind: str, exported: Callable[[str], Exported], tmp_path: Path) -> None:

@@ -91,6 +91,7 @@ def test_a_sampled_sweep_has_its_records_too(methods: list[str], tmp_path: Path)
     assert draw_all(tmp_path / "sampled")
 
 
+@pytest.mark.slow
 def test_more_processes_give_the_same_bytes(everything: Sweep, folder: Path, tmp_path: Path, long: bool) -> None:
     other = run_sweep(everything, tmp_path / "other", workers=3 if long else 2)
     assert (other / "curves.parquet").read_bytes() == (folder / "curves.parquet").read_bytes()

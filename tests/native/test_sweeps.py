@@ -35,6 +35,7 @@ def sha(folder: Path) -> str:
     return hashlib.sha256((folder / "curves.parquet").read_bytes()).hexdigest()
 
 
+@pytest.mark.slow("sampled")
 @needs_engine
 @pytest.mark.parametrize("kind", KINDS)
 def test_bytes_do_not_depend_on_processes_nor_on_stacks(kind: str, tmp_path: Path) -> None:

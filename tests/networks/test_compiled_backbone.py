@@ -14,7 +14,7 @@ from simulator.networks.packing import packing
 from simulator.networks.parameters import initial_parameters
 
 
-@pytest.mark.slow
+@pytest.mark.long_only
 def test_more_shapes_are_compiled_than_torch_allows_by_default(lab: sim.World, monkeypatch: pytest.MonkeyPatch) -> None:
     compile_by = torch.compile
     monkeypatch.setattr(torch, "compile", lambda *args, **more: compile_by(*args, backend="eager", **more))

@@ -29,6 +29,7 @@ def sweep_of(folder: Path, reward: str, **tables: dict[str, object]) -> sim.Swee
     return sim.Sweep.from_toml(path)
 
 
+@pytest.mark.slow
 def test_the_same_reward_written_by_a_user_gives_the_same_records(mine: Path, tmp_path: Path) -> None:
     """ "additive" draws weights; a function with these weights is the same gold, in workers and in all tables."""
     weights = GOLD_REWARDS["additive"](

@@ -31,6 +31,7 @@ def test_they_are_loaded(earlier: Path) -> None:
     assert len(best(curves)) > 0
 
 
+@pytest.mark.slow
 def test_a_report_of_them_is_made(earlier: Path) -> None:
     assert run.main(["report", str(earlier)]) == 0
     assert (earlier / "report.html").exists()

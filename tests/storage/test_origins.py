@@ -129,6 +129,7 @@ def test_another_reference_does_not_go_on(out: Path, monkeypatch: pytest.MonkeyP
     }
 
 
+@pytest.mark.slow
 def test_a_cache_that_is_damaged_between_two_starts_changes_nothing(
     out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -127,6 +127,7 @@ SWEEPS = {
 }
 
 
+@pytest.mark.long_only(but="sampled, proxies")
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", SWEEPS)
 def test_peak_memory_stays_under_the_budget(tmp_path: Path, kind: str) -> None:

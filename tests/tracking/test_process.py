@@ -179,6 +179,7 @@ def test_without_a_name_there_is_nothing(folder: Path) -> None:
     assert at_work.process is None
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("undrawn")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_a_sweep_with_mlflow_from_the_command_and_nothing_leaves_the_machine(

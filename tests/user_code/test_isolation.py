@@ -163,6 +163,7 @@ def exits(z):
 """
 
 
+@pytest.mark.slow
 def test_losses_that_shout_read_set_die_and_exit_reach_no_other_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

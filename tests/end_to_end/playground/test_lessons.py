@@ -12,7 +12,7 @@ from scipy.stats import t as student
 from tests.helpers.playground_page import Seen
 
 
-@pytest.mark.slow
+@pytest.mark.long_only
 def test_a_lesson_that_is_opened_again_is_as_it_was_left(visit: Callable[..., Seen]) -> None:
     seen = visit("#steps=50")
     seen.page.click("[data-lesson='1']")
@@ -34,6 +34,7 @@ def test_a_lesson_that_is_opened_again_is_as_it_was_left(visit: Callable[..., Se
     assert part.locator(".answer").inner_text() == answer
 
 
+@pytest.mark.slow
 def test_a_lesson_goes_from_prediction_to_explanation_by_keyboard(visit: Callable[..., Seen]) -> None:
     """Nothing is shown before the prediction; the answer is that of the policies that were trained."""
     seen = visit("#lesson=2")

@@ -218,6 +218,7 @@ def test_a_drawn_loss_is_that_of_mine_py(truth: Seen, world: World, tmp_path: Pa
     assert column(path, "gold") == pytest.approx(rows["gold"].to_numpy(), abs=ROUNDED)
 
 
+@pytest.mark.slow
 def test_intervals_and_peaks_are_those_of_scipy_and_python(truth: Seen, world: World) -> None:
     values = stream(1, "values").normal(size=9).tolist()
     found = truth.page.evaluate("(values) => Statistics.interval(values)", values)

@@ -92,6 +92,7 @@ def test_a_link_restores_what_it_was_made_of_and_nothing_that_cannot_be(visit: C
     assert again.page.evaluate("({ ...Screen.state })") == seen.page.evaluate("({ ...Screen.state })")
 
 
+@pytest.mark.slow
 def test_earlier_paths_stay_and_all_betas_are_trained(visit: Callable[..., Seen]) -> None:
     seen = visit("#steps=100&seeds=1")
     seen.is_at_its_end()
@@ -112,6 +113,7 @@ def test_earlier_paths_stay_and_all_betas_are_trained(visit: Callable[..., Seen]
     seen.until("!document.querySelector('#chart .end, #chart .ghost')")
 
 
+@pytest.mark.slow
 def test_a_loss_is_drawn_by_dragging_and_by_keys(visit: Callable[..., Seen]) -> None:
     seen = visit("#loss=drawn&steps=100&seeds=1")
     seen.is_at_its_end()
@@ -162,6 +164,7 @@ def test_a_finger_moves_a_point_and_not_the_page(visit: Callable[..., Seen]) -> 
     seen.until("Screen.state.handles[10] > 0.5")
 
 
+@pytest.mark.slow
 def test_a_control_stops_the_training_of_all_betas(visit: Callable[..., Seen]) -> None:
     """What is shown is of one state: ends of other settings go."""
     seen = visit("#seeds=1&steps=2400")
@@ -199,7 +202,8 @@ def test_everything_is_reached_by_keyboard_and_seen_to_be(visit: Callable[..., S
     assert [name for name, outlined in reached.items() if not outlined and name != "BODY"] == []
 
 
-@pytest.mark.slow(but="light-1366")
+@pytest.mark.long_only("light-390", "dark-1366")
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [390, 1366])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_no_violation(visit: Callable[..., Seen], scheme: str, width: int) -> None:

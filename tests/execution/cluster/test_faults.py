@@ -92,6 +92,7 @@ class Acting:
             self.acted = self.act()
 
 
+@pytest.mark.long_only
 def test_a_node_that_is_removed_in_the_middle(cluster: Any, tmp_path: Path, expected: dict[str, bytes]) -> None:
     [raylet] = cluster.second.all_processes["raylet"]
 

@@ -107,7 +107,7 @@ def test_a_failed_run_ends_as_on_one_machine(address: str, tmp_path: Path) -> No
     assert "too far" in said[0]
 
 
-@pytest.mark.slow
+@pytest.mark.long_only
 def test_ctrl_c_leaves_the_state_of_stacks_and_exit_code_130(address: str, tmp_path: Path) -> None:
     config, out = tmp_path / "long.toml", tmp_path / "out"
     config.write_text(small_sweep(train={"steps": 200_000}, sweep={"seeds": 1}).to_toml(), encoding="utf-8")
