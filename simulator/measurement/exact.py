@@ -27,7 +27,7 @@ from torch import Tensor
 
 from simulator.measurement.columns import QUANTILES, QUANTITIES
 from simulator.measurement.ledger import ledger
-from simulator.measurement.listed_sums import sums_over_responses
+from simulator.measurement.listed_sums import Sums, sums_over_responses
 from simulator.measurement.probability_mass import check_mass, checked_mass
 from simulator.measurement.quantity import PolicyDistribution
 
@@ -96,23 +96,20 @@ def measure_distribution(
     behaviour: mu, [P, G] or [R, P, G]. kl_estimators: those whose expectations are wanted too. parts uint8 [R, P, G]:
     where the ledger counts each response, see ledger.py. Raises MassError where one of the laws is not of mass 1.
     """
-    reference = reference_law.probability
     behaviour = checked_mass(behaviour, "the behaviour policy")
-    sums = sums_over_responses(log_probs, reference_law.reference, reference, behaviour, reference_law.tables, parts)
+    sums = sums_under(log_probs, reference_law, behaviour, parts)
+    return columns_of_sums(sums) | columns_of_law(log_probs, reference_law, sums, kl_estimators)
+
+
+def sums_under(log_probs: Tensor, reference_law: ReferenceLaw, behaviour: Tensor, parts: Tensor | None = None) -> Sums:
+    """The sums that `columns_of_sums` reads; arguments as of `measure_distribution`."""
+    reference, tables = reference_law.probability, reference_law.tables
+    return sums_over_responses(log_probs, reference_law.reference, reference, behaviour, tables, parts)
+
+
+def columns_of_sums(sums: Sums) -> Columns:
+    """What follows from sums over responses, [R] each, the ledger with it. Raises MassError."""
     check_mass(sums.mass, "a policy")
-    law = PolicyDistribution(
-        log_probs=log_probs,
-        log_reference=reference_law.reference,
-        gold=reference_law.gold,
-        sums=sums,
-        length=reference_law.length,
-        lengths=reference_law.lengths,
-    )
-    expected = {
-        "k1": lambda: sums.kl,
-        "k2": lambda: law.mean(law.ratio.square() / 2),
-        "k3": lambda: (reference - law.probability + law.probability * law.ratio).sum(dim=-1),  # also where pi is 0
-    }
     spread = sums.reference_variance.mean(dim=-1).sqrt()
     gain = (sums.kl - sums.at_reference).mean(dim=-1)
     gold, win_rate, fluency = (each.mean(dim=-1) for each in sums.tables)
@@ -126,10 +123,31 @@ def measure_distribution(
         ),
         "win_rate": win_rate,
         "mu_squared": sums.behaviour_variance.mean(dim=-1),
-        **{name: value for name, one in QUANTITIES.items() if (value := one.exact(law)) is not None},
-        **{f"kl_{name}": expected[name]().mean(dim=-1) for name in kl_estimators},
+        **{name: one.of_sums(sums) for name, one in QUANTITIES.items() if one.of_sums is not None},
         **({} if sums.parts is None else ledger(sums.parts)),
     }
+
+
+def columns_of_law(
+    log_probs: Tensor, reference_law: ReferenceLaw, sums: Sums, kl_estimators: Sequence[str] = ()
+) -> Columns:
+    """What needs the laws of policies beside their sums, [R] each; arguments as of `measure_distribution`."""
+    reference = reference_law.probability
+    law = PolicyDistribution(
+        log_probs=log_probs,
+        log_reference=reference_law.reference,
+        gold=reference_law.gold,
+        length=reference_law.length,
+        lengths=reference_law.lengths,
+    )
+    expected = {
+        "k1": lambda: sums.kl,
+        "k2": lambda: law.mean(law.ratio.square() / 2),
+        "k3": lambda: (reference - law.probability + law.probability * law.ratio).sum(dim=-1),  # also where pi is 0
+    }
+    found = {name: one.exact(law) for name, one in QUANTITIES.items() if one.exact is not None}
+    there = {name: value for name, value in found.items() if value is not None}
+    return there | {f"kl_{name}": expected[name]().mean(dim=-1) for name in kl_estimators}
 
 
 def quantile(ordered: Tensor, level: float) -> Tensor:

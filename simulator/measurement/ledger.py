@@ -29,17 +29,21 @@ PREFIX = "ledger."
 UNSEEN, UNGRAMMATICAL, CHOSEN, REJECTED, SEEN = range(len(PARTS))
 
 
-def parts_of(ungrammatical: Tensor, prompt: Tensor, numbers: Tensor, weights: Tensor | None = None) -> Tensor:
-    """The part of each response, uint8 [R, P, G], as its place in PARTS.
+def places(prompt: Tensor, numbers: Tensor, shape: Sequence[int]) -> Tensor:
+    """Where responses [R, N, K] of these numbers, to the prompts of rows [R, N], lie in [R, P, G] once flattened."""
+    runs, prompts, responses = shape
+    run = torch.arange(runs, device=prompt.device)[:, None]
+    return ((run * prompts + prompt) * responses).unsqueeze(2) + numbers
 
-    ungrammatical: bool [P, G]. prompt [R, N]: rows of the pairs' prompts; numbers [R, N, K]: of their responses, chosen
-    first and rejected last; those between are seen. weights [R, N, 2]: of pairs as they stand and exchanged, where they
-    have any; both responses of a pair that counts in both orders are chosen and rejected.
+
+def with_pairs(parts: Tensor, place: Tensor, weights: Tensor | None = None) -> Tensor:
+    """The part of each response, uint8 [R, P, G], as its place in PARTS; written into `parts`.
+
+    parts: UNGRAMMATICAL or UNSEEN for each. place [R, N, K]: of the responses of pairs, see `places`, chosen first and
+    rejected last; those between are seen. weights [R, N, 2]: of pairs as they stand and exchanged, where they have any;
+    both responses of a pair that counts in both orders are chosen and rejected.
     """
-    runs, (prompts, responses) = len(prompt), ungrammatical.shape
-    parts = ungrammatical.to(torch.uint8).expand(runs, -1, -1).contiguous()
-    flat, run = parts.view(-1), torch.arange(runs, device=prompt.device)[:, None]
-    place = ((run * prompts + prompt) * responses).unsqueeze(2) + numbers
+    flat = parts.view(-1)
     first, last = place[..., 0].flatten(), place[..., -1].flatten()
     chosen, rejected = first, last
     if weights is not None:
@@ -47,7 +51,8 @@ def parts_of(ungrammatical: Tensor, prompt: Tensor, numbers: Tensor, weights: Te
         chosen, rejected = (torch.cat([a[stands], b[exchanged]]) for a, b in ((first, last), (last, first)))
     flat[chosen] = CHOSEN
     flat[rejected] = torch.where(flat[rejected] == CHOSEN, SEEN, REJECTED).to(torch.uint8)
-    flat[place[..., 1:-1].flatten()] = SEEN
+    if place.shape[-1] > 2:
+        flat[place[..., 1:-1].flatten()] = SEEN
     return parts
 
 

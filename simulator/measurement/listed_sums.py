@@ -3,7 +3,8 @@
 Shapes: R runs, P prompts, G responses, K tables.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
@@ -47,6 +48,16 @@ class Sums:
     raised: Tensor
     tables: tuple[Tensor, ...]
     parts: PartSums | None = None
+
+
+def joined(some: Sequence[Sums]) -> Sums:
+    """The sums of several stacks of policies as those of one."""
+    names = [each.name for each in fields(Sums) if each.name not in ("tables", "parts")]
+    whole = {name: torch.cat([getattr(each, name) for each in some]) for name in names}
+    tables = tuple(torch.cat(of_stacks) for of_stacks in zip(*(each.tables for each in some), strict=True))
+    parts = [each.parts for each in some if each.parts is not None]
+    by_part = {each.name: torch.cat([getattr(one, each.name) for one in parts]) for each in fields(PartSums) if parts}
+    return Sums(**whole, tables=tables, parts=PartSums(**by_part) if parts else None)
 
 
 def sums_over_responses(

@@ -20,7 +20,6 @@ class PolicyDistribution:
     log_probs: Tensor  # log pi, [R, P, G]
     log_reference: Tensor  # log pi_ref, [P, G]
     gold: Tensor  # standardized, [P, G]
-    sums: Sums  # expectations that are there already
     length: int  # tokens of a response, at most
     lengths: Tensor | None = None  # tokens of each, [G], where they are not all of `length`
 
@@ -43,12 +42,14 @@ class PolicyDistribution:
 class Quantity:
     """A measured column.
 
-    exact(law): its value [R]; None, and no column, in a world that has no such thing. drawn(draws): its value [R, n, m]
-    for each drawn response, whose mean has a standard error; draws: sums along the response, of kl, entropy, ratio (log
-    pi - log pi_ref of what was said) and length. None where it cannot be estimated so; the column is then empty in
-    sampled worlds.
+    of_sums(sums): its value [R] from sums over responses, in listed worlds. exact(law): the same where the law itself
+    is read; None, and no column, in a world that has no such thing. drawn(draws): its value [R, n, m] for each drawn
+    response, whose mean has a standard error; draws: sums along the response, of kl, entropy, ratio (log pi - log
+    pi_ref of what was said) and length. None where it cannot be estimated so; the column is then empty in sampled
+    worlds.
     """
 
     column: Column
-    exact: Callable[[PolicyDistribution], Tensor | None]
+    of_sums: Callable[[Sums], Tensor] | None = None
+    exact: Callable[[PolicyDistribution], Tensor | None] | None = None
     drawn: Callable[[Mapping[str, Tensor]], Tensor] | None = None

@@ -15,9 +15,10 @@ import torch
 from torch import Tensor
 
 from simulator.common.random_streams import random_stream
-from simulator.measurement.exact import Columns, ReferenceLaw, measure_distribution
+from simulator.measurement.exact import Columns, ReferenceLaw, columns_of_law, columns_of_sums, sums_under
 from simulator.measurement.gibbs import oracle_rows
-from simulator.measurement.ledger import parts_of
+from simulator.measurement.ledger import places, with_pairs
+from simulator.measurement.listed_sums import Sums, joined
 from simulator.measurement.policy_summary import EDGES, LIKELY, PROMPTS, PolicySummary, bins_of, likeliest
 from simulator.measurement.probability_mass import checked_mass
 from simulator.networks.architecture import Architecture
@@ -148,26 +149,32 @@ class EnumerableWorld:
 
     def measure_distribution(self, log_probs: Tensor, data: Data, scorer: Scorer | None = None) -> Columns:
         """Every column that needs no pairs, [R] each, of policies with log pi = `log_probs` [R, P, G]."""
-        behaviour = torch.from_numpy(self.behaviour_distribution(data)).to(self.prompts.device)
-        columns = self._columns(log_probs, behaviour, scorer, self._parts(len(log_probs), None))
-        return columns | nash_columns(data, self.listing.gold, self.responses)(log_probs)
+        columns, sums = self._measured(log_probs, self._behaviour(data), scorer, self._ungrammatical(len(log_probs)))
+        nash = nash_columns(data, self.listing.gold, self.responses)
+        return columns_of_sums(sums) | columns | nash(log_probs)
 
-    def _columns(self, log_probs: Tensor, behaviour: Tensor, scorer: Scorer | None, parts: Tensor) -> Columns:
-        columns = measure_distribution(log_probs, self.reference_law, behaviour, self.kl_estimators, parts)
+    def _behaviour(self, data: Data) -> Tensor:
+        """mu over all responses, [P, G]. Raises MassError."""
+        law = checked_mass(self.behaviour_distribution(data), "the behaviour policy")
+        return torch.from_numpy(law).to(self.prompts.device)
+
+    def _measured(
+        self, log_probs: Tensor, behaviour: Tensor, scorer: Scorer | None, parts: Tensor
+    ) -> tuple[Columns, Sums]:
+        """The columns that need the laws themselves, those of a scorer with them, and the sums for the others."""
+        sums = sums_under(log_probs, self.reference_law, behaviour, parts)
+        columns = columns_of_law(log_probs, self.reference_law, sums, self.kl_estimators)
         if scorer is not None:
             tables, law = scorer.tables, log_probs.exp()
             mean = (law * tables).sum(dim=-1)
             columns["proxy"] = mean.mean(dim=-1)
             centred = tables - mean.unsqueeze(-1)
             columns["proxy_variance"] = (law * centred.square()).sum(dim=-1).mean(dim=-1)
-        return columns
+        return columns, sums
 
-    def _parts(self, runs: int, pairs: Answers | None) -> Tensor:
-        """Where the ledger of each run counts each response, uint8 [R, P, G]; without pairs all are in none."""
-        if pairs is None:
-            return self.ungrammatical.to(torch.uint8).expand(runs, -1, -1).contiguous()
-        numbers = self.response_list.number(pairs.responses)
-        return parts_of(self.ungrammatical, pairs.prompt, numbers, pairs.weights)
+    def _ungrammatical(self, runs: int) -> Tensor:
+        """Where the ledger of runs without pairs counts each response, uint8 [R, P, G]."""
+        return self.ungrammatical.to(torch.uint8).expand(runs, -1, -1).contiguous()
 
     def measure(
         self, parameters: Tensor, pairs: Answers | None, data: Data, scorer: Scorer | None = None
@@ -178,24 +185,26 @@ class EnumerableWorld:
         """
         prompts, responses = self.reference_law.reference.shape
         size = max(1, MOST_MEASURED // (prompts * responses))
-        behaviour = torch.from_numpy(self.behaviour_distribution(data)).to(self.prompts.device)
-        nash, columns = nash_columns(data, self.listing.gold, self.responses), Columns()
+        behaviour, nash = self._behaviour(data), nash_columns(data, self.listing.gold, self.responses)
         ratios = (
             torch.empty_like(pairs.reference) if pairs else self.reference_log_probs.new_empty(len(parameters), 0, 2)
         )
+        numbers = self.response_list.number(pairs.responses) if pairs else None
+        columns, every = Columns(), []
         for first in range(0, len(parameters), size):
             rows = slice(first, first + size)
             log_probs = self._laws(parameters[rows], alone=size == 1)
             here, judge = pairs and pairs.rows(rows), scorer and scorer.rows(rows)
-            parts = self._parts(len(log_probs), here)
-            found = self._columns(log_probs, behaviour, judge, parts) | nash(log_probs)
-            for name, value in found.items():
+            parts = self._ungrammatical(len(log_probs))
+            if here and numbers is not None:
+                place = places(here.prompt, numbers[rows], log_probs.shape)
+                ratios[rows] = log_probs.flatten()[place] - here.reference
+                parts = with_pairs(parts, place, here.weights)
+            found, sums = self._measured(log_probs, behaviour, judge, parts)
+            every.append(sums)
+            for name, value in (found | nash(log_probs)).items():
                 columns.setdefault(name, value.new_empty(len(parameters)))[rows] = value
-            if here:
-                run = torch.arange(len(log_probs), device=log_probs.device)[:, None, None]
-                number = self.response_list.number(here.responses)
-                ratios[rows] = log_probs[run, here.prompt.unsqueeze(2), number] - here.reference
-        return columns, ratios
+        return columns_of_sums(joined(every)) | columns, ratios
 
     def summarize(self, parameters: Tensor, scorer: Scorer | None = None) -> PolicySummary:
         """What policies with `parameters` [R, D] say; the column `proxy` is log pi / pi_ref without a scorer."""

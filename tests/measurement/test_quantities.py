@@ -13,7 +13,7 @@ from analysis import load
 from simulator.engine.checkpoints import Track
 from simulator.measurement.columns import QUANTITIES
 from simulator.measurement.exact import ReferenceLaw, measure_distribution, measure_pairs
-from simulator.measurement.ledger import SHOWN, ledger_name, ledger_rows, parts_of
+from simulator.measurement.ledger import SHOWN, ledger_name, ledger_rows, places, with_pairs
 from simulator.measurement.listed_sums import PARTS
 from simulator.sweeps.sweep import Sweep
 
@@ -114,12 +114,19 @@ def test_the_oracle_has_no_squared_loss(lab: sim.World) -> None:
     assert not [name for name in lab.simulated.oracle("here") if name.startswith("mu_squared")]
 
 
+def told_parts(
+    ungrammatical: torch.Tensor, prompt: torch.Tensor, numbers: torch.Tensor, weights: torch.Tensor | None = None
+) -> torch.Tensor:
+    parts = ungrammatical.to(torch.uint8).expand(len(prompt), -1, -1).contiguous()
+    return with_pairs(parts, places(prompt, numbers, parts.shape), weights)
+
+
 def test_every_response_is_in_the_part_that_its_pairs_say() -> None:
     ungrammatical = torch.zeros(P, G, dtype=torch.bool)
     ungrammatical[:, [0, 4, 5]] = True
     prompt = torch.tensor([[0, 0, 1, 0], [1, 1, 1, 1]])
     numbers = torch.tensor([[[0, 1], [2, 0], [3, 3], [2, 1]], [[4, 0], [4, 0], [4, 1], [2, 4]]])
-    found = parts_of(ungrammatical, prompt, numbers)
+    found = told_parts(ungrammatical, prompt, numbers)
     names = [[[PARTS[part] for part in row] for row in run] for run in found.tolist()]
     left = ["ungrammatical", "unseen", "unseen", "unseen", "ungrammatical", "ungrammatical"]
     assert names[0] == [["seen", "rejected", "chosen", "unseen", *left[4:]], [*left[:3], "seen", *left[4:]]]
@@ -129,7 +136,7 @@ def test_every_response_is_in_the_part_that_its_pairs_say() -> None:
 def test_pairs_count_in_the_ledger_as_their_weights_say() -> None:
     """As it stands, tied, exchanged, and not at all."""
     numbers, weights = torch.tensor([[[0, 1], [2, 3], [4, 5]]]), torch.tensor([[[1.0, 0.0], [0.5, 0.5], [0.0, 1.0]]])
-    found = parts_of(torch.zeros(1, G, dtype=torch.bool), torch.zeros(1, 3, dtype=torch.long), numbers, weights)
+    found = told_parts(torch.zeros(1, G, dtype=torch.bool), torch.zeros(1, 3, dtype=torch.long), numbers, weights)
     assert [PARTS[part] for part in found[0, 0].tolist()] == [
         "chosen",
         "rejected",
@@ -141,7 +148,7 @@ def test_pairs_count_in_the_ledger_as_their_weights_say() -> None:
 
 
 def test_ranked_responses_between_are_seen() -> None:
-    found = parts_of(torch.zeros(1, 4, dtype=torch.bool), torch.tensor([[0]]), torch.tensor([[[2, 1, 0]]]))
+    found = told_parts(torch.zeros(1, 4, dtype=torch.bool), torch.tensor([[0]]), torch.tensor([[[2, 1, 0]]]))
     assert [PARTS[part] for part in found[0, 0].tolist()] == ["rejected", "seen", "chosen", "unseen"]
 
 

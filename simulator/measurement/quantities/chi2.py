@@ -5,5 +5,5 @@ from simulator.measurement.quantity import Quantity
 
 QUANTITY = Quantity(
     column=Column(name="chi2", unit="", about="chi²(pi ‖ pi_ref) = E_ref (pi / pi_ref - 1)²", squared=True),
-    exact=lambda law: law.sums.chi2.mean(dim=-1),
+    of_sums=lambda sums: sums.chi2.mean(dim=-1),
 )

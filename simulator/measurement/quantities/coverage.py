@@ -9,5 +9,5 @@ from simulator.measurement.quantity import Quantity
 
 QUANTITY = Quantity(
     column=Column(name="coverage", unit="", about="E_pi[pi / pi_ref]; 1 at the reference", tidied=False),
-    exact=lambda law: 1 + law.sums.chi2.mean(dim=-1),
+    of_sums=lambda sums: 1 + sums.chi2.mean(dim=-1),
 )

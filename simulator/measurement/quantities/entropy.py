@@ -5,6 +5,6 @@ from simulator.measurement.quantity import Quantity
 
 QUANTITY = Quantity(
     column=Column(name="entropy", unit="nats", about="-E_pi log pi", error=True),
-    exact=lambda law: -law.sums.log_prob.mean(dim=-1),
+    of_sums=lambda sums: -sums.log_prob.mean(dim=-1),
     drawn=lambda draws: draws["entropy"],
 )

@@ -5,5 +5,5 @@ from simulator.measurement.quantity import Quantity
 
 QUANTITY = Quantity(
     column=Column(name="forward_kl", unit="nats", about="KL(pi_ref ‖ pi), mean over prompts", squared=True),
-    exact=lambda law: -law.sums.at_reference.mean(dim=-1),
+    of_sums=lambda sums: -sums.at_reference.mean(dim=-1),
 )

@@ -14,5 +14,5 @@ QUANTITY = Quantity(
         squared=True,
         always=False,
     ),
-    exact=lambda law: law.sums.raised.mean(dim=-1),
+    of_sums=lambda sums: sums.raised.mean(dim=-1),
 )

@@ -11,5 +11,5 @@ QUANTITY = Quantity(
         squared=True,
         always=False,
     ),
-    exact=lambda law: (law.sums.behaviour_variance - law.sums.raised).mean(dim=-1),
+    of_sums=lambda sums: (sums.behaviour_variance - sums.raised).mean(dim=-1),
 )

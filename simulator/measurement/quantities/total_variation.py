@@ -10,6 +10,6 @@ from simulator.measurement.quantity import Quantity
 
 QUANTITY = Quantity(
     column=Column(name="total_variation", unit="probability", about="half the sum of |pi - pi_ref|", error=True),
-    exact=lambda law: law.sums.total_variation.mean(dim=-1),
+    of_sums=lambda sums: sums.total_variation.mean(dim=-1),
     drawn=lambda draws: -torch.expm1(-draws["ratio"].clamp(min=0.0)),
 )
