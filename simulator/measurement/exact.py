@@ -27,12 +27,13 @@ from torch import Tensor
 
 from simulator.measurement.columns import QUANTILES, QUANTITIES
 from simulator.measurement.ledger import ledger
-from simulator.measurement.listed_sums import Sums, sums_over_responses
+from simulator.measurement.listed_sums import Sums, listed_sums, sums_of
 from simulator.measurement.probability_mass import check_mass, checked_mass
 from simulator.measurement.quantity import PolicyDistribution
 
 Columns = dict[str, Tensor]
 
+TABLES = 3  # of a ReferenceLaw
 TIE_NATS = 1e-5  # nats; margins below it are rounding errors of the network
 
 
@@ -97,14 +98,16 @@ def measure_distribution(
     where the ledger counts each response, see ledger.py. Raises MassError where one of the laws is not of mass 1.
     """
     behaviour = checked_mass(behaviour, "the behaviour policy")
-    sums = sums_under(log_probs, reference_law, behaviour, parts)
-    return columns_of_sums(sums) | columns_of_law(log_probs, reference_law, sums, kl_estimators)
+    sums = sums_of(sums_under(log_probs, reference_law, behaviour, parts), TABLES)
+    return columns_of_sums(sums) | columns_of_law(log_probs, reference_law, kl_estimators)
 
 
-def sums_under(log_probs: Tensor, reference_law: ReferenceLaw, behaviour: Tensor, parts: Tensor | None = None) -> Sums:
-    """The sums that `columns_of_sums` reads; arguments as of `measure_distribution`."""
+def sums_under(
+    log_probs: Tensor, reference_law: ReferenceLaw, behaviour: Tensor, parts: Tensor | None = None
+) -> Tensor:
+    """The sums that `columns_of_sums` reads, as `listed_sums` has them; arguments as of `measure_distribution`."""
     reference, tables = reference_law.probability, reference_law.tables
-    return sums_over_responses(log_probs, reference_law.reference, reference, behaviour, tables, parts)
+    return listed_sums(log_probs, reference_law.reference, reference, behaviour, tables, parts)
 
 
 def columns_of_sums(sums: Sums) -> Columns:
@@ -128,10 +131,8 @@ def columns_of_sums(sums: Sums) -> Columns:
     }
 
 
-def columns_of_law(
-    log_probs: Tensor, reference_law: ReferenceLaw, sums: Sums, kl_estimators: Sequence[str] = ()
-) -> Columns:
-    """What needs the laws of policies beside their sums, [R] each; arguments as of `measure_distribution`."""
+def columns_of_law(log_probs: Tensor, reference_law: ReferenceLaw, kl_estimators: Sequence[str] = ()) -> Columns:
+    """What needs the laws of policies themselves, [R] each; arguments as of `measure_distribution`."""
     reference = reference_law.probability
     law = PolicyDistribution(
         log_probs=log_probs,
@@ -141,7 +142,7 @@ def columns_of_law(
         lengths=reference_law.lengths,
     )
     expected = {
-        "k1": lambda: sums.kl,
+        "k1": lambda: law.mean(law.ratio),
         "k2": lambda: law.mean(law.ratio.square() / 2),
         "k3": lambda: (reference - law.probability + law.probability * law.ratio).sum(dim=-1),  # also where pi is 0
     }

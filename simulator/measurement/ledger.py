@@ -96,9 +96,9 @@ def ledger_rows(run_ids: Sequence[str], steps: Sequence[int], measured: Mapping[
     }
     shape = len(run_ids), len(steps), len(SHOWN)
     names = {
-        "run_id": np.repeat(np.array(run_ids, dtype=object), shape[1] * shape[2]),
+        "run_id": pd.array(list(run_ids), dtype="str").repeat(shape[1] * shape[2]),
         "step": np.tile(np.repeat(np.asarray(steps, dtype=np.int64), shape[2]), shape[0]),
-        "part": np.tile(np.array(SHOWN, dtype=object), shape[0] * shape[1]),
+        "part": pd.array(SHOWN, dtype="str").take(np.tile(np.arange(shape[2]), shape[0] * shape[1])),
     }
-    table = pd.DataFrame(names | columns).astype({"run_id": "str", "part": "str"})
+    table = pd.DataFrame(names | columns)
     return table[np.isfinite(columns["mass"])].reset_index(drop=True)

@@ -3,7 +3,6 @@
 Shapes: R runs, P prompts, G responses, K tables.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import torch
@@ -50,16 +49,6 @@ class Sums:
     parts: PartSums | None = None
 
 
-def joined(some: Sequence[Sums]) -> Sums:
-    """The sums of several stacks of policies as those of one."""
-    names = [each.name for each in fields(Sums) if each.name not in ("tables", "parts")]
-    whole = {name: torch.cat([getattr(each, name) for each in some]) for name in names}
-    tables = tuple(torch.cat(of_stacks) for of_stacks in zip(*(each.tables for each in some), strict=True))
-    parts = [each.parts for each in some if each.parts is not None]
-    by_part = {each.name: torch.cat([getattr(one, each.name) for one in parts]) for each in fields(PartSums) if parts}
-    return Sums(**whole, tables=tables, parts=PartSums(**by_part) if parts else None)
-
-
 def sums_over_responses(
     log_probs: Tensor,
     log_reference: Tensor,
@@ -71,9 +60,44 @@ def sums_over_responses(
     """The sums of policies with log pi = `log_probs` [R, P, G], for log pi_ref, pi_ref and mu, [P, G] each, and tables
     [K, P, G], gold first; mu may be of each policy, [R, P, G]. parts uint8 [R, P, G]: places in PARTS.
     """
+    return sums_of(listed_sums(log_probs, log_reference, reference, behaviour, tables, parts), len(tables))
+
+
+def sums_of(found: Tensor, tables: int) -> Sums:
+    """What `listed_sums` [R, P, W] has found, with so many tables."""
+    own, of_parts = found[..., :SUMS].unbind(dim=-1), found[..., SUMS + tables :]
+    parts = of_parts.unflatten(-1, (5, len(PARTS))).unbind(dim=-2) if of_parts.shape[-1] else None
+    return Sums(
+        **dict(zip(NAMES, own, strict=True)),
+        tables=found[..., SUMS : SUMS + tables].unbind(dim=-1),
+        parts=PartSums(**dict(zip(PART_NAMES, parts, strict=True))) if parts else None,
+    )
+
+
+NAMES = tuple(each.name for each in fields(Sums))[:SUMS]
+PART_NAMES = tuple(each.name for each in fields(PartSums))
+
+
+def listed_sums(
+    log_probs: Tensor,
+    log_reference: Tensor,
+    reference: Tensor,
+    behaviour: Tensor,
+    tables: Tensor,
+    parts: Tensor | None = None,
+) -> Tensor:
+    """All sums as one tensor [R, P, 11 + K], or [R, P, 11 + K + 25] with parts; see `sums_over_responses`."""
     plain = behaviour.dim() == 2 and log_probs.device.type == "cpu" and log_probs.dtype == torch.float64
     if plain and not log_probs.requires_grad and library.in_use():
-        return _by_engine(log_probs, log_reference, reference, behaviour, tables, parts)
+        return moments(
+            log_probs.contiguous(),
+            log_reference.contiguous(),
+            reference.contiguous(),
+            behaviour.contiguous(),
+            tables.contiguous(),
+            parts,
+            0 if parts is None else len(PARTS),
+        )
     probability, ratio = log_probs.exp(), log_probs - log_reference
 
     def variance(weights: Tensor, centre: Tensor) -> Tensor:
@@ -81,69 +105,30 @@ def sums_over_responses(
 
     at_reference, at_behaviour = ((weights * ratio).sum(dim=-1) for weights in (reference, behaviour))
     behaviour_variance, gap = variance(behaviour, at_behaviour), probability - reference
-    return Sums(
-        mass=probability.sum(dim=-1),
-        kl=(probability * ratio).sum(dim=-1),
-        log_prob=(probability * log_probs).sum(dim=-1),
-        at_reference=at_reference,
-        reference_variance=variance(reference, at_reference).sum(dim=-1),
-        at_behaviour=at_behaviour,
-        behaviour_variance=behaviour_variance.sum(dim=-1),
-        chi2=(gap * (gap / reference)).sum(dim=-1),
-        total_variation=gap.abs().sum(dim=-1) / 2,
-        square=(probability * ratio.square()).sum(dim=-1),
-        raised=torch.where(ratio > 0, behaviour_variance, 0.0).sum(dim=-1),
-        tables=tuple((probability * table).sum(dim=-1) for table in tables),
-        parts=None if parts is None else _sums_of_parts(probability, ratio, reference, tables[0], parts),
+    values = {
+        "mass": probability.sum(dim=-1),
+        "kl": (probability * ratio).sum(dim=-1),
+        "log_prob": (probability * log_probs).sum(dim=-1),
+        "at_reference": at_reference,
+        "reference_variance": variance(reference, at_reference).sum(dim=-1),
+        "at_behaviour": at_behaviour,
+        "behaviour_variance": behaviour_variance.sum(dim=-1),
+        "chi2": (gap * (gap / reference)).sum(dim=-1),
+        "total_variation": gap.abs().sum(dim=-1) / 2,
+        "square": (probability * ratio.square()).sum(dim=-1),
+        "raised": torch.where(ratio > 0, behaviour_variance, 0.0).sum(dim=-1),
+    }
+    of_tables = [(probability * table).sum(dim=-1) for table in tables]
+    found = torch.stack([*(values[name] for name in NAMES), *of_tables], dim=-1)
+    return (
+        found if parts is None else torch.cat([found, *_by_part(probability, ratio, reference, tables[0], parts)], -1)
     )
 
 
-def _by_engine(
-    log_probs: Tensor,
-    log_reference: Tensor,
-    reference: Tensor,
-    behaviour: Tensor,
-    tables: Tensor,
-    parts: Tensor | None,
-) -> Sums:
-    found = moments(
-        log_probs.contiguous(),
-        log_reference.contiguous(),
-        reference.contiguous(),
-        behaviour.contiguous(),
-        tables.contiguous(),
-        parts,
-        0 if parts is None else len(PARTS),
-    )
-    of_tables = found[..., SUMS : SUMS + len(tables)].unbind(dim=-1)
-    mass, kl, log_prob, at_reference, reference_variance, at_behaviour, behaviour_variance, *rest = found.unbind(dim=-1)
-    chi2, total_variation, square, raised = rest[: SUMS - 7]
-    of_parts = found[..., SUMS + len(tables) :]
-    return Sums(
-        mass=mass,
-        kl=kl,
-        log_prob=log_prob,
-        at_reference=at_reference,
-        reference_variance=reference_variance,
-        at_behaviour=at_behaviour,
-        behaviour_variance=behaviour_variance,
-        chi2=chi2,
-        total_variation=total_variation,
-        square=square,
-        raised=raised,
-        tables=of_tables,
-        parts=None if parts is None else _part_sums(*of_parts.unflatten(-1, (5, len(PARTS))).unbind(dim=-2)),
-    )
-
-
-def _part_sums(mass: Tensor, reference_mass: Tensor, gold: Tensor, reference_gold: Tensor, ratio: Tensor) -> PartSums:
-    return PartSums(mass=mass, reference_mass=reference_mass, gold=gold, reference_gold=reference_gold, ratio=ratio)
-
-
-def _sums_of_parts(probability: Tensor, ratio: Tensor, reference: Tensor, gold: Tensor, parts: Tensor) -> PartSums:
+def _by_part(probability: Tensor, ratio: Tensor, reference: Tensor, gold: Tensor, parts: Tensor) -> tuple[Tensor, ...]:
     where, weights = parts.long(), reference.expand_as(probability)
 
     def by_part(values: Tensor) -> Tensor:
         return values.new_zeros(*values.shape[:2], len(PARTS)).scatter_add_(-1, where, values)
 
-    return _part_sums(*map(by_part, (probability, weights, probability * gold, weights * gold, weights * ratio)))
+    return tuple(map(by_part, (probability, weights, probability * gold, weights * gold, weights * ratio)))

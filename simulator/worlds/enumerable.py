@@ -15,10 +15,10 @@ import torch
 from torch import Tensor
 
 from simulator.common.random_streams import random_stream
-from simulator.measurement.exact import Columns, ReferenceLaw, columns_of_law, columns_of_sums, sums_under
+from simulator.measurement.exact import TABLES, Columns, ReferenceLaw, columns_of_law, columns_of_sums, sums_under
 from simulator.measurement.gibbs import oracle_rows
 from simulator.measurement.ledger import places, with_pairs
-from simulator.measurement.listed_sums import Sums, joined
+from simulator.measurement.listed_sums import sums_of
 from simulator.measurement.policy_summary import EDGES, LIKELY, PROMPTS, PolicySummary, bins_of, likeliest
 from simulator.measurement.probability_mass import checked_mass
 from simulator.networks.architecture import Architecture
@@ -151,7 +151,7 @@ class EnumerableWorld:
         """Every column that needs no pairs, [R] each, of policies with log pi = `log_probs` [R, P, G]."""
         columns, sums = self._measured(log_probs, self._behaviour(data), scorer, self._ungrammatical(len(log_probs)))
         nash = nash_columns(data, self.listing.gold, self.responses)
-        return columns_of_sums(sums) | columns | nash(log_probs)
+        return columns_of_sums(sums_of(sums, TABLES)) | columns | nash(log_probs)
 
     def _behaviour(self, data: Data) -> Tensor:
         """mu over all responses, [P, G]. Raises MassError."""
@@ -160,10 +160,10 @@ class EnumerableWorld:
 
     def _measured(
         self, log_probs: Tensor, behaviour: Tensor, scorer: Scorer | None, parts: Tensor
-    ) -> tuple[Columns, Sums]:
+    ) -> tuple[Columns, Tensor]:
         """The columns that need the laws themselves, those of a scorer with them, and the sums for the others."""
         sums = sums_under(log_probs, self.reference_law, behaviour, parts)
-        columns = columns_of_law(log_probs, self.reference_law, sums, self.kl_estimators)
+        columns = columns_of_law(log_probs, self.reference_law, self.kl_estimators)
         if scorer is not None:
             tables, law = scorer.tables, log_probs.exp()
             mean = (law * tables).sum(dim=-1)
@@ -204,7 +204,7 @@ class EnumerableWorld:
             every.append(sums)
             for name, value in (found | nash(log_probs)).items():
                 columns.setdefault(name, value.new_empty(len(parameters)))[rows] = value
-        return columns_of_sums(joined(every)) | columns, ratios
+        return columns_of_sums(sums_of(torch.cat(every), TABLES)) | columns, ratios
 
     def summarize(self, parameters: Tensor, scorer: Scorer | None = None) -> PolicySummary:
         """What policies with `parameters` [R, D] say; the column `proxy` is log pi / pi_ref without a scorer."""
