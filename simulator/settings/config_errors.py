@@ -56,7 +56,8 @@ def _rule(error: ErrorDetails) -> str:
         return "must be a table"
     message = error["msg"].removeprefix("Value error, ").replace("Input should be ", "must be ")
     message = re.sub("^(String|Tuple|Dictionary) should ", "must ", message).removesuffix(" after validation")
-    return (message[:1].lower() + message[1:].replace("'", '"')).replace("a valid tuple", "a list")
+    message = message[:1].lower() + message[1:].replace("'", '"')
+    return message.replace("a valid tuple", "a list").replace("a valid boolean", "true or false")
 
 
 def _unknown(name: str, value: object, model: type[BaseModel]) -> str:

@@ -150,6 +150,7 @@ def test_whole_numbers_serve_as_floats(tmp_path: Path) -> None:
         ("[measure]\nsamples = 1", "measure.samples = 1: must be greater than or equal to 2"),
         ("[measure]\nkl_estimators = ['k4']", 'measure.kl_estimators[0] = "k4": must be one of k1, k2, k3'),
         ("[measure]\nkl_estimators = 5", "measure.kl_estimators = 5: must be a list"),
+        ('[data]\npopulation = "yes"', 'data.population = "yes": must be true or false'),
         ("[world", "is not valid TOML"),
     ],
 )
