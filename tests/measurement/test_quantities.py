@@ -15,6 +15,7 @@ from simulator.measurement.columns import QUANTITIES
 from simulator.measurement.exact import ReferenceLaw, measure_distribution, measure_pairs
 from simulator.measurement.ledger import SHOWN, ledger_name, ledger_rows, places, with_pairs
 from simulator.measurement.listed_sums import PARTS
+from simulator.storage.tables import ROUNDING
 from simulator.sweeps.sweep import Sweep
 
 P, G = 2, 6
@@ -195,13 +196,20 @@ def test_rows_of_the_ledger_leave_out_what_is_not_finite() -> None:
     assert row["gold"] == 3 + PARTS.index("rejected")
 
 
+def assert_sums(changes: np.ndarray, gold: np.ndarray) -> None:
+    """Gold is the sum of its changes to 1e-9; curves have 0 for what is 0 but for the rounding of a network."""
+    rounded = gold == 0
+    assert changes[~rounded] == pytest.approx(gold[~rounded], abs=1e-9)
+    assert np.abs(changes[rounded]).max(initial=0.0) < ROUNDING
+
+
 def test_the_ledger_of_a_stack_in_training(lab: sim.World) -> None:
     pairs = lab.preferences(16, seed=0)
     stack = sim.training(lab, pairs, beta=0.1, steps=4, checkpoints=3)
     assert stack.ledger.empty
     curves = pd.DataFrame(list(stack))
     sums = stack.ledger.groupby("step")["gold_change"].sum()
-    assert sums.to_numpy() == pytest.approx(curves["gold"].to_numpy(float), abs=1e-9)
+    assert_sums(sums.to_numpy(), curves["gold"].to_numpy(float))
 
 
 def test_a_sweep_leaves_a_ledger_that_sums_to_its_gold(tmp_path: Path) -> None:
@@ -221,7 +229,9 @@ def test_a_sweep_leaves_a_ledger_that_sums_to_its_gold(tmp_path: Path) -> None:
     both = curves[curves["method"] != "oracle"].set_index(["run_id", "step"]).join(sums)
     assert set(both["method"]) == {"gpo", "rl", "gibbs"}
     assert both["mass"].to_numpy() == pytest.approx(1, abs=1e-12)
-    assert both["gold_change"].to_numpy() == pytest.approx(both["gold"].to_numpy(), abs=1e-9)
+    assert_sums(both["gold_change"].to_numpy(), both["gold"].to_numpy())
     trained = ledger[ledger["run_id"].str.startswith("gpo") & (ledger["step"] == 0)]
-    assert trained["mass"].to_numpy() == pytest.approx(trained["reference_mass"].to_numpy(), abs=1e-12)
+    assert trained["mass"].to_numpy() == pytest.approx(
+        trained["reference_mass"].to_numpy(), abs=1e-8
+    )  # a network rounds
     assert (trained[trained["part"] == "chosen"]["mass"] > 0).all()
