@@ -4,10 +4,15 @@ Its last value against its first, by rising number: draw by draw at equal KL, av
 hardly leave the reference) and over the other axes, with the difference, equivalence and dominance of
 analysis/statistics/comparison.py.
 
+Values that are names have no last one: each is compared with the first, with intervals that hold for all of them at
+once (Bonferroni), and the largest sure difference is stated; where none is sure, that of the least p.
+
 Axes of gold are not compared: gold is in deviations of its own, so that each value has another unit. Other axes are
 compared at the first gold. Golds of several seeds are draws of one kind, and averaged over.
 """
 
+from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -17,6 +22,7 @@ from analysis.records.load import final_rows, further_axes
 from analysis.records.names import axis_label, value_text
 from analysis.statistics.common_curve import far_reaching
 from analysis.statistics.comparison import SIMILAR, Comparison, compare
+from analysis.statistics.intervals import LEVEL
 from analysis.statistics.lengths.at_equal_kl import BIAS, beyond_reference
 from analysis.statistics.policy_classes.missing_gold import is_taken_apart
 from analysis.statistics.power import seeds_to_differ
@@ -48,12 +54,24 @@ def axis_apart(curves: pd.DataFrame, axis: str, axes: list[str]) -> Statement | 
     values = values_of(curves, axis)
     if len(values) < 2 or axis.startswith(GOLD) or is_taken_apart(curves, axis):
         return None
-    others = [name for name in axes if name != axis]
-    try:
-        compared = compare(comparable(curves, axis), values[-1], values[0], by=axis, pool=["loss", *others])
-    except ValueError:
+    rows, pool = comparable(curves, axis), ["loss", *(name for name in axes if name != axis)]
+    compared: list[Comparison] = []
+    for value in values[1:] if any(isinstance(value, str) for value in values) else values[-1:]:
+        with suppress(ValueError):
+            compared.append(compare(rows, value, values[0], by=axis, pool=pool))
+    if not compared:
         return None
-    return of_comparison(compared, axis_label(axis), place_text(first_gold(curves)))
+    level = 1 - (1 - LEVEL) / len(compared)
+    return of_comparison(clearest(compared, level), axis_label(axis), place_text(first_gold(curves)), level)
+
+
+def clearest(compared: list[Comparison], level: float) -> Comparison:
+    """Of several comparisons with one value, that which is stated by the rule of this module, its interval of `level`."""
+    ends = [each.estimate.interval(level) for each in compared]
+    wide = [replace(each, low=low, high=high) for each, (low, high) in zip(compared, ends, strict=True)]
+    unlike = [each for each in wide if not each.equivalent] or wide
+    sure = [each for each in unlike if each.low > 0 or each.high < 0]
+    return max(sure, key=lambda each: abs(each.difference)) if sure else min(unlike, key=lambda each: each.p)
 
 
 def first_gold(curves: pd.DataFrame) -> dict[str, Any]:
@@ -72,8 +90,8 @@ def comparable(curves: pd.DataFrame, axis: str) -> pd.DataFrame:
     return rows[rows["loss"].isin(far_reaching(dict(reach)))]
 
 
-def of_comparison(compared: Comparison, name: str, place: str = "") -> Statement:
-    """The statement of a comparison of two values. place: at which gold."""
+def of_comparison(compared: Comparison, name: str, place: str = "", level: float = LEVEL) -> Statement:
+    """The statement of a comparison of two values. place: at which gold. level: of its interval."""
     high, low = value_text(compared.a), value_text(compared.b)
     half = (compared.high - compared.low) / 2
     amount, reach = brief(abs(compared.difference), half), f"mean to {near(compared.reach)} nats"
@@ -88,11 +106,11 @@ def of_comparison(compared: Comparison, name: str, place: str = "") -> Statement
         title = f"{name.capitalize()} {high}: {amount} {word} gold than {low}, at equal KL"
     else:
         sure = False
-        needed = seeds_to_differ(compared.estimate)
+        needed = seeds_to_differ(compared.estimate, level)
         signed = brief(compared.difference, half)
         tell = would_tell(needed, compared.seeds)
-        text = f"Whether {name} matters at equal KL is not sure ({high} less {low}: {signed}, {reach}; {tell})"
-        title = f"{name.capitalize()} {high} less {low}: {signed}, which is not sure"
+        text = f"Whether {name} matters at equal KL is not sure ({high} against {low}: {signed}, {reach}; {tell})"
+        title = f"{name.capitalize()} {high} against {low}: {signed}, which is not sure"
     numbers: dict[str, Number] = {
         "axis": name,
         "a": high,

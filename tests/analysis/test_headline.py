@@ -200,6 +200,21 @@ def test_an_axis_that_costs_gold_is_said_with_its_size() -> None:
     assert "lie within 0.2 of each other at equal KL" in none.text
 
 
+@pytest.mark.parametrize("place", [1, 2])
+def test_of_values_that_are_names_the_one_that_differs_is_stated(place: int) -> None:
+    values = ("any", "likelier", "longer")
+    parts = [sweep(4).assign(flip_toward=name, run_id=lambda t, n=name: t["run_id"] + n) for name in values]
+    parts[place]["gold"] += 0.6 * np.minimum(parts[place]["kl"], 1.0)
+    (found,) = axes_apart(pd.concat(parts, ignore_index=True))
+    assert found.sure
+    assert f"flip toward {values[place]} has 0.5" in found.text
+    assert "more gold than any" in found.text
+    alone = pd.concat([parts[0], parts[place]], ignore_index=True)
+    (narrow,) = axes_apart(alone)
+    width = [each.numbers["high"] - each.numbers["low"] for each in (found, narrow)]
+    assert width[0] > width[1] > 0
+
+
 def test_paths_against_proxies_are_told_by_the_size_of_the_proxy() -> None:
     rng, rows = np.random.default_rng(2), []
     for width, fall in ((4, 0.8), (64, 0.0)):
