@@ -66,7 +66,7 @@ def axis_apart(curves: pd.DataFrame, axis: str, axes: list[str]) -> Statement | 
 
 
 def clearest(compared: list[Comparison], level: float) -> Comparison:
-    """Of several comparisons with one value, that which is stated by the rule of this module, its interval of `level`."""
+    """Of several comparisons with one value the one to state, by the rule of this module, its interval of `level`."""
     ends = [each.estimate.interval(level) for each in compared]
     wide = [replace(each, low=low, high=high) for each, (low, high) in zip(compared, ends, strict=True)]
     unlike = [each for each in wide if not each.equivalent] or wide
