@@ -27,7 +27,7 @@ from simulator.measurement.ledger import without_ledger
 from simulator.networks.compute_mode import one_thread
 from simulator.networks.sampling import sample_blocks
 from simulator.networks.token_log_probs import MAX_FLOATS, floats_per_prompt
-from simulator.settings.tables import Data
+from simulator.settings.data_table import Data
 from simulator.storage.tables import tidy
 from simulator.worlds.listing import Scorer
 from simulator.worlds.protocol import World, as_listed

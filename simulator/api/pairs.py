@@ -21,9 +21,9 @@ from simulator.preferences.filtering import kept_pairs, scores_at_reference
 from simulator.preferences.pairs import Preferences, arranged, labelled_by_proxy, ranked
 from simulator.preferences.pairs_file import check_pairs_file, file_preferences, read_pairs
 from simulator.proxies.scores import Proxy, scorer_of
+from simulator.settings.data_table import Data, pairs_in
 from simulator.settings.labels import LABELS
-from simulator.settings.pair_counts import pairs_in
-from simulator.settings.tables import Data, Settings
+from simulator.settings.tables import Settings
 from simulator.worlds.protocol import World
 
 if TYPE_CHECKING:

@@ -20,10 +20,11 @@ from pyarrow.parquet import write_table
 from simulator.api.pairs import Pairs
 from simulator.api.world import World
 from simulator.interchange.spelling import Spelling, is_text
+from simulator.settings.data_table import Data
 from simulator.settings.labels import has_ties
 from simulator.settings.relevant_keys import unread_keys
 from simulator.settings.run import Run, axis_column
-from simulator.settings.tables import Data, Settings
+from simulator.settings.tables import Settings
 
 MESSAGES = pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))
 TOKENS = pa.list_(pa.int64())

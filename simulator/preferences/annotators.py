@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from gold_rewards import Gold, scale_of_samples, scale_under
-from simulator.settings.tables import Data
+from simulator.settings.data_table import Data
 from simulator.worlds.components import content_of, fluency_under, language_of
 from simulator.worlds.protocol import World, as_listed
 from simulator.worlds.recent_draws import RecentDraws

@@ -11,8 +11,8 @@ from torch import Tensor
 from gold_rewards import Judged, kinds_of, outcome_probabilities
 from simulator.objectives.stacked_losses import tokens_of
 from simulator.preferences.annotators import annotated_gold
+from simulator.settings.data_table import Data
 from simulator.settings.labels import rule_of
-from simulator.settings.tables import Data
 from simulator.worlds.protocol import World
 
 Array = np.ndarray

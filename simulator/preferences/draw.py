@@ -5,8 +5,8 @@ from simulator.preferences.filtering import kept_pairs
 from simulator.preferences.pairs import Preferences, labelled
 from simulator.preferences.pairs_file import file_preferences
 from simulator.preferences.population import population
+from simulator.settings.data_table import Data
 from simulator.settings.labels import rule_of
-from simulator.settings.tables import Data
 from simulator.worlds.protocol import World
 
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from simulator.pair_scores.many_pairs import PairScores, score_pairs
 from simulator.preferences.pairs import Preferences, stack_preferences
 from simulator.preferences.tilted_scores import tilted_scores
-from simulator.settings.tables import Data, Filter
+from simulator.settings.data_table import Data, Filter
 from simulator.worlds.policy_classes.tilted import as_tilted
 from simulator.worlds.protocol import World
 

@@ -21,7 +21,7 @@ from simulator.common.text_encoding import without_mark
 from simulator.languages.spelling import tokens_in
 from simulator.networks.architecture import FILL
 from simulator.preferences.pairs import Preferences
-from simulator.settings.pair_counts import PARQUET, file_of
+from simulator.settings.data_table import PARQUET, file_of
 from simulator.worlds.protocol import World
 
 COLUMNS = ("prompt", "chosen", "rejected")

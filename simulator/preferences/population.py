@@ -21,9 +21,9 @@ from torch import Tensor
 
 from simulator.preferences.comparisons import judge, label_probabilities
 from simulator.preferences.pairs import Preferences, stack_preferences
+from simulator.settings.data_table import Data
 from simulator.settings.labels import LABELS
 from simulator.settings.run import Run, objective_of
-from simulator.settings.tables import Data
 from simulator.worlds.protocol import World, as_listed
 
 Array = np.ndarray

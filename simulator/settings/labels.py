@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from gold_rewards import KINDS, LabelRule
 
 if TYPE_CHECKING:
-    from simulator.settings.tables import Data, Settings
+    from simulator.settings.data_table import Data
+    from simulator.settings.tables import Settings
 
 LABELS = (
     *("labels", "temperature", "label_noise", "tie_strength", "cycle"),

@@ -12,103 +12,24 @@ from pydantic import (
     model_validator,
 )
 
-from gold_rewards import KINDS, FlipToward, Labels
+from gold_rewards import KINDS
 from simulator.divergences import DIVERGENCES
 from simulator.divergences.alpha import LEAST, MOST, USUAL
 from simulator.networks.compute_mode import Compile, Engine, Precision
 from simulator.own_rewards.source import CodeSource
+from simulator.settings.data_table import Data, check_population, population_pairs
 from simulator.settings.labels import check_labels
 from simulator.settings.objective_tables import Objectives
-from simulator.settings.pair_counts import PairsFile, check_population, pairs_in, population_pairs
 from simulator.settings.proxy_table import Proxy
 from simulator.settings.table import (
     Count,
     Positive,
-    Share,
     Table,
     choice,
     one_of,
 )
 from simulator.settings.toml import flatten
 from simulator.settings.world_spec import WORLD_TABLES, Gold, Measure, Policy, Reference, World, WorldSpec
-
-Behaviour = Literal["reference", "tempered", "uniform", "mixture"]
-
-
-Filter = Literal["none", "ches", "displacement"]
-
-
-class Data(Table):
-    """[data]. Preference pairs of one seed, and who labels them; see simulator/preferences/pairs.py.
-
-    Gold labels `pairs` of them. Where `labeller` is "proxy", those train a proxy, and policies learn from the `pool`
-    pairs that it labels. `distinct`: a pair whose two responses are the same is drawn again.
-    """
-
-    pairs: Annotated[int, Field(ge=1, le=10**7)] = 1024
-    """Pairs that gold labels, for each seed."""
-    behaviour: Behaviour = "reference"
-    """Which policy μ pairs are drawn from: the reference, or "tempered", "uniform", "mixture"."""
-    behaviour_temperature: Positive = 2.0
-    """Of "tempered"."""
-    uniform_share: Share = 0.25
-    """Of "mixture"."""
-    labels: Labels = "bradley_terry"
-    """How gold chooses: "bradley_terry": by chance, the surer the further apart; "deterministic": the better one;
-    "ties": by chance, or neither; "intransitive": by chance, and beating the other's kind in a circle counts beside
-    gold."""
-    temperature: Positive = 1.0
-    """Of all labels but deterministic ones."""
-    label_noise: Share = 0.0
-    """Share of labels that are flipped."""
-    flip_toward: FlipToward = "any"
-    """Which response flipped labels choose: values but "any" flip a label only if that makes such a response the
-    chosen one."""
-    tie_strength: Positive = 1.0
-    """Of "ties": ν of Davidson 1970; two equal responses are tied with probability ν / (2 + ν)."""
-    cycle: Annotated[float, Field(ge=0, le=1e6)] = 1.0
-    """Of "intransitive": what beating the other's kind counts, in deviations of gold."""
-    length_bias: Annotated[float, Field(ge=-1e6, le=1e6)] = 0.0
-    """What one token more counts for who labels, in deviations of gold; where responses may end early."""
-    annotators: Annotated[int, Field(ge=1, le=100)] = 1
-    """Of `disagreement`: how many label, one drawn for each pair, each with a gold of their own."""
-    disagreement: Share = 0.0
-    """Share of what annotators want that is their own taste, a gold drawn with another seed, and not gold."""
-    file: PairsFile = ""
-    """Pairs of your own instead of drawn ones, Parquet or JSON lines, trained on as they are (docs/howto/own_pairs.md);
-    data.pairs is then how many of them, and all unless said."""
-    population: bool = False
-    """True: no pairs are drawn; each step has the exact expectation over all pairs of responses and both labels
-    (simulator/preferences/population.py). Where responses are listed, and these are few. No seed has part in that, so
-    there is one run, of seed 0, whatever sweep.seeds is; a loss that draws prompts (vpo) keeps a run for each seed."""
-    distinct: bool = False
-    """True: a pair of two identical responses is drawn again (`identical_pairs` in world.json)."""
-    labeller: Literal["gold", "proxy"] = "gold"
-    """Who labels what policies learn from offline; "proxy": the proxy, which learns from the pairs above."""
-    pool: Annotated[int, Field(ge=1, le=10**7)] = 8192
-    """Pairs that the proxy labels then."""
-    filter: Filter = "none"
-    """Drops pairs before a policy or a proxy learns from them: "ches": those of the largest length-normalized CHES at
-    the reference; "displacement": those of the least displacement rate there (simulator/pair_scores/)."""
-    filter_share: Annotated[float, Field(ge=0, lt=1)] = 0.05
-    """Share of the pairs that the filter drops; Razin et al. 2024 keep the 5 % of least CHES, which is 0.95."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _takes_all_of_a_file(cls, table: Any) -> Any:
-        """A file of pairs brings their number along."""
-        if not (isinstance(table, dict) and isinstance(table.get("file"), str) and table["file"]):
-            return table
-        return table if "pairs" in table else table | {"pairs": pairs_in(table["file"])}
-
-    @property
-    def learned_from(self) -> int:
-        """How many pairs are labelled for a policy, those that a filter drops included."""
-        return self.pairs if self.labeller == "gold" else self.pool
-
-    def kept(self, pairs: int) -> int:
-        """How many of so many labelled pairs the filter leaves, at least one."""
-        return pairs if self.filter == "none" else pairs - min(round(self.filter_share * pairs), pairs - 1)
 
 
 class Train(Table):

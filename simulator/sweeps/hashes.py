@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from simulator.common.errors import ConfigError
 from simulator.languages.text import read_text
-from simulator.settings.pair_counts import file_of
+from simulator.settings.data_table import file_of
 from simulator.settings.toml import SIZE_LIMIT
 from simulator.sweeps.own_code import hash_of_code, own_code
 from simulator.sweeps.sweep import Sweep

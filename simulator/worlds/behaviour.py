@@ -23,7 +23,7 @@ from torch import Tensor
 
 from simulator.common.errors import ConfigError
 from simulator.networks.listing.response_list import ResponseList
-from simulator.settings.tables import Behaviour, Data
+from simulator.settings.data_table import Behaviour, Data
 
 TURNS = 100  # draws of a pair whose responses are to differ
 

@@ -26,7 +26,7 @@ from simulator.networks.listing.prefix_tree import leaf_scores
 from simulator.networks.listing.response_list import ResponseList
 from simulator.networks.token_log_probs import whole_scores
 from simulator.objectives.objective import UnderReference
-from simulator.settings.tables import Data
+from simulator.settings.data_table import Data
 from simulator.settings.world_spec import WorldSpec
 from simulator.worlds.behaviour import (
     Answers,

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from gold_rewards import Judged, against_nash, kinds_of
 from simulator.languages.language import Language, grammar_breaks
+from simulator.settings.data_table import Data
 from simulator.settings.labels import is_intransitive, rule_of
-from simulator.settings.tables import Data
 
 Array = np.ndarray
 

@@ -17,7 +17,7 @@ from simulator.measurement.policy_summary import PolicySummary
 from simulator.networks.architecture import Architecture
 from simulator.networks.listing.response_list import ResponseList
 from simulator.objectives.objective import UnderReference
-from simulator.settings.tables import Data
+from simulator.settings.data_table import Data
 from simulator.settings.world_spec import WorldSpec
 from simulator.worlds.behaviour import Answers, Candidates
 from simulator.worlds.listing import Listing, Scorer

@@ -39,7 +39,7 @@ from simulator.networks.compute_mode import EAGER, computing
 from simulator.networks.sampling import sample_blocks
 from simulator.networks.token_log_probs import MAX_FLOATS, floats_per_prompt, response_log_probs, whole_scores
 from simulator.objectives.objective import UnderReference
-from simulator.settings.tables import Data
+from simulator.settings.data_table import Data
 from simulator.settings.world_spec import WorldSpec
 from simulator.worlds.behaviour import (
     Answers,

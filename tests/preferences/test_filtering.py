@@ -9,7 +9,7 @@ import torch
 
 import simulator as sim
 from simulator.preferences.filtering import places_kept
-from simulator.settings.tables import Data
+from simulator.settings.data_table import Data
 from simulator.sweeps.grid import expand
 from simulator.sweeps.unread_keys import unread_keys_of
 from tests.conftest import small_sweep

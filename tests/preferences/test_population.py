@@ -11,7 +11,7 @@ from scipy.special import expit, log_expit
 
 import simulator as sim
 from simulator.preferences.draw import draw_labelled
-from simulator.settings.pair_counts import population_pairs
+from simulator.settings.data_table import population_pairs
 from simulator.worlds.policy_classes.tilted import Tilted
 from tests.helpers.tilted_worlds import differences, every_response, gold_table, laws, tilted_world
 

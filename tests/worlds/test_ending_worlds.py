@@ -13,7 +13,7 @@ import simulator as sim
 from simulator.measurement.exact import measure_distribution
 from simulator.methods.algorithms.policy_gradients import objective
 from simulator.networks.token_log_probs import response_log_probs
-from simulator.settings.tables import Data
+from simulator.settings.data_table import Data
 from simulator.worlds.components import content_of, fluency_under, make_components
 from simulator.worlds.enumerable import EnumerableWorld
 from simulator.worlds.sampled import sample_world
