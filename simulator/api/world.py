@@ -88,10 +88,8 @@ class World:
     @property
     def reference(self) -> Policies:
         """The policy that pairs are drawn from, and that training starts from and is measured against."""
-        return self.policies(
-            self.simulated.policy_class.start[None].clone(),
-            pd.DataFrame({"run_id": ["reference"], "method": ["reference"]}),
-        )
+        table = pd.DataFrame({"run_id": ["reference"], "method": ["reference"]})
+        return self.policies(self.simulated.policy_class.start[None].clone(), table)
 
     def policies(self, parameters: Tensor, table: pd.DataFrame, curves: pd.DataFrame | None = None) -> Policies:
         """Policies of this world with `parameters` [R, D]; `table` says what each is."""
@@ -137,6 +135,8 @@ class World:
         behaviour: str | None = None,
         behaviour_temperature: float | None = None,
         uniform_share: float | None = None,
+        behaviour_n: int | None = None,
+        one_from_reference: bool | None = None,
         distinct: bool | None = None,
         file: str | None = None,
         responses: int = 2,
@@ -144,7 +144,7 @@ class World:
     ) -> Pairs:
         """Labelled pairs of responses: those that a sweep with this seed trains on.
 
-        pairs: N; a sweep of the same seed has the first N of them. The next 14 are the keys of `[data]` of a sweep
+        pairs: N; a sweep of the same seed has the first N of them. The next 16 are the keys of `[data]` of a sweep
         file, and None is what the world's sweep says. responses: K; more than two are ranked by gold, for the losses
         that rank. labeller: a proxy that labels in gold's place, without noise. Raises ConfigError.
         """
@@ -162,6 +162,8 @@ class World:
             "behaviour": behaviour,
             "behaviour_temperature": behaviour_temperature,
             "uniform_share": uniform_share,
+            "behaviour_n": behaviour_n,
+            "one_from_reference": one_from_reference,
             "distinct": distinct,
             "file": file,
         }
@@ -236,13 +238,12 @@ class World:
         """
         self._needs_listing("oracle")
         try:
-            asked = np.asarray(kl, dtype=float)
+            asked = np.asarray(kl, float)
         except (TypeError, ValueError):
             raise ConfigError(f"kl = {shown(kl)}: must be numbers of nats of at least 0") from None
         numbers_of(asked.ravel().tolist(), "kl", "a number of nats of at least 0", lambda value: 0 <= value < np.inf)
         reference = as_listed(self.simulated).reference_log_probs.exp().cpu().numpy()
-        most_gold = best_possible(reference, self.simulated.listing.gold)
-        found = [most_gold(value) for value in asked.ravel().tolist()]
+        found = list(map(best_possible(reference, self.simulated.listing.gold), asked.ravel().tolist()))
         return np.array(found).reshape(asked.shape) if asked.ndim else found[0]
 
     def _measure_ours(
@@ -250,9 +251,9 @@ class World:
     ) -> tuple[Columns, Tensor | None]:
         parameters = policies.parameters.to(self.prompts.device)
         stacked = None if pairs is None else stack_preferences([pairs] * len(parameters))
-        scorer = self._scorer(proxy)(len(parameters))
+        data, scorer = self.settings.data, self._scorer(proxy)(len(parameters))
         with one_thread():
-            columns, ratios = self.simulated.measure(parameters, stacked, self.settings.data, scorer)
+            columns, ratios = self.simulated.measure(parameters, stacked, data, scorer)
         return columns, None if pairs is None else ratios
 
     def _measure_function(

@@ -34,6 +34,12 @@ def check_world(settings: Settings, *, served: bool) -> None:
     if settings.data.labeller != "gold":
         raise ConfigError(f'data.labeller = "{settings.data.labeller}": gold labels the pairs of the playground')
     check_labels_of_page(settings)
+    if settings.data.behaviour == "best_of_n" or "one_from_reference" not in unread_keys(settings)["data"]:
+        raise ConfigError(
+            f'data.behaviour = "{settings.data.behaviour}", data.one_from_reference = '
+            f"{str(settings.data.one_from_reference).lower()}: the playground draws both responses of a pair alike, "
+            'from "reference", "tempered", "uniform" or "mixture"'
+        )
     if settings.train.divergence != "kl":
         raise ConfigError(f'train.divergence = "{settings.train.divergence}": the playground trains with "kl" alone')
     if SMALLEST_PROXY % settings.proxy.heads:

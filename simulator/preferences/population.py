@@ -38,21 +38,21 @@ class Listed:
     reference: Tensor
 
 
-def pair_law(law: Array, *, distinct: bool) -> tuple[Array, Array, Array]:
+def pair_law(sides: tuple[Array, Array], *, distinct: bool) -> tuple[Array, Array, Array]:
     """Numbers of both responses of every unordered pair, [U] each, and its probability at each prompt, [P, U].
 
-    law: μ, [P, G]. distinct: whether responses of a pair differ.
+    sides: the laws of the two responses, [P, G] each. distinct: whether responses of a pair differ.
     """
-    first, second = np.triu_indices(law.shape[1], k=int(distinct))
-    orders = np.where(first == second, 1.0, 2.0)
-    mass = orders * law[:, first] * law[:, second]
+    one, other = sides
+    first, second = np.triu_indices(one.shape[1], k=int(distinct))
+    mass = one[:, first] * other[:, second] + np.where(first == second, 0.0, one[:, second] * other[:, first])
     return first, second, mass / mass.sum(axis=1, keepdims=True)
 
 
 def population(world: World, data: Data) -> Preferences:
     """Every pair at every prompt, as gold labels them, with weights of which the mean loss is the expectation."""
     listed, prompts = as_listed(world), torch.arange(len(world.prompts), device=world.prompts.device)
-    first, second, mass = pair_law(listed.behaviour_distribution(data), distinct=data.distinct)
+    first, second, mass = pair_law(listed.side_distributions(data), distinct=data.distinct)
     everything = Listed(
         prompt=prompts,
         responses=listed.responses.expand(len(prompts), -1, -1),

@@ -40,7 +40,7 @@ PairsFile = Annotated[
 ]
 
 
-Behaviour = Literal["reference", "tempered", "uniform", "mixture"]
+Behaviour = Literal["reference", "tempered", "uniform", "mixture", "best_of_n"]
 
 
 Filter = Literal["none", "ches", "displacement"]
@@ -56,11 +56,16 @@ class Data(Table):
     pairs: Annotated[int, Field(ge=1, le=10**7)] = 1024
     """Pairs that gold labels, for each seed."""
     behaviour: Behaviour = "reference"
-    """Which policy μ pairs are drawn from: the reference, or "tempered", "uniform", "mixture"."""
+    """Which policy μ pairs are drawn from: the reference, or "tempered", "uniform", "mixture"; "best_of_n": the best of
+    some of its responses by gold, where all are listed."""
     behaviour_temperature: Positive = 2.0
     """Of "tempered"."""
     uniform_share: Share = 0.25
     """Of "mixture"."""
+    behaviour_n: Annotated[int, Field(ge=1, le=10**6)] = 4
+    """n of "best_of_n"."""
+    one_from_reference: bool = False
+    """True: one of the two responses of a pair is the reference's, and only the other one is of μ."""
     labels: Labels = "bradley_terry"
     """How gold chooses: "bradley_terry": by chance, the surer the further apart; "deterministic": the better one;
     "ties": by chance, or neither; "intransitive": by chance, and beating the other's kind in a circle counts beside

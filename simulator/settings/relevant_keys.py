@@ -18,7 +18,7 @@ from simulator.user_code.loading import is_own
 
 NAMELESS = (  # left out of a run's name where they are at their default; records have them as axes
     "gold.length",
-    *("data.length_bias", "data.disagreement", "data.flip_toward"),
+    *("data.length_bias", "data.disagreement", "data.flip_toward", "data.one_from_reference"),
 )
 
 
@@ -26,10 +26,11 @@ def unread_keys(settings: Settings) -> Mapping[str, Sequence[str]]:
     """The keys that nothing reads, by their table, whatever the method."""
     data, listed = settings.data, settings.spec.lists_responses
     labelled = bool(data.file) and data.labeller == "gold"
-    of_behaviour = {"tempered": ("uniform_share",), "mixture": ("behaviour_temperature",)}
+    behaves = {"tempered": "behaviour_temperature", "mixture": "uniform_share", "best_of_n": "behaviour_n"}
     return {
         "data": (
-            *of_behaviour.get(data.behaviour, ("behaviour_temperature", "uniform_share")),
+            *(key for kind, key in behaves.items() if kind != data.behaviour),
+            *(("one_from_reference",) if data.behaviour == "reference" or not data.one_from_reference else ()),
             *unread_labels(settings),
             *(("distinct",) if labelled else ()),
             *(() if data.file else ("file",)),

@@ -183,6 +183,15 @@ class Settings(Table):
         return self
 
     @model_validator(mode="after")
+    def _ranks_what_is_listed(self) -> Self:
+        if self.data.behaviour == "best_of_n" and not self.spec.lists_responses:
+            raise ValueError(
+                'data.behaviour (="best_of_n") needs world.kind = "enumerable", where every response is listed; '
+                'elsewhere take "reference", "tempered", "uniform" or "mixture"'
+            )
+        return self
+
+    @model_validator(mode="after")
     def _weighs_lengths_that_differ(self) -> Self:
         if self.gold.length and not self.world.language.ends:
             raise ValueError(

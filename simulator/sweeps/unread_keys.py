@@ -19,6 +19,8 @@ NEEDS = {  # what reads a key, or a table, whatever the method
     "train.weight_decay": 'train.optimizer = "adamw"',
     "data.behaviour_temperature": 'data.behaviour = "tempered"',
     "data.uniform_share": 'data.behaviour = "mixture"',
+    "data.behaviour_n": 'data.behaviour = "best_of_n"',
+    "data.one_from_reference": "a data.behaviour that is not the reference",
     "data.labels": "gold where it labels, without data.file,",
     "data.label_noise": "gold where it labels, without data.file,",
     "data.temperature": "gold where it labels by chance, without data.file,",

@@ -7,10 +7,12 @@ length, M inner nodes of the prefix tree, V vocabulary. The behaviour policy mu 
     tempered    pi_ref with every next-token law raised to 1 / temperature and renormalized
     uniform     every next token alike, its end too where it has one; and so every response of one length
     mixture     (1 - share) pi_ref + share uniform, decided once per response
+    best_of_n   the one with the most gold of n responses of pi_ref, where every response is listed
 
-Both responses of a pair are drawn from mu independently, so that the mu-weighted squared loss has the closed
-form 1/2 E_mu rho^2 = Var_mu(log pi - log pi_ref). In a small world some pairs are two identical responses, whose labels
-say nothing; `data.distinct` draws those again.
+Both responses of a pair are drawn from mu independently, so that the mu-weighted squared loss has the closed form
+1/2 E_mu rho^2 = Var_mu(log pi - log pi_ref). With `data.one_from_reference` the first of them, and of K every other
+one, is drawn from pi_ref; what is measured under mu then is measured under the law of a response of either side. In a
+small world some pairs are two identical responses, whose labels say nothing; `data.distinct` draws those again.
 """
 
 import itertools
@@ -19,9 +21,11 @@ from dataclasses import dataclass
 from typing import Protocol, Self
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from simulator.common.errors import ConfigError
+from simulator.measurement.best_of_n import log_best_of_n
 from simulator.networks.listing.response_list import ResponseList
 from simulator.settings.data_table import Behaviour, Data
 
@@ -67,12 +71,18 @@ class BehaviourPolicy:
     kind: Behaviour
     temperature: float
     uniform_share: float
+    n: int
+    one_from_reference: bool
 
 
 def behaviour_of(data: Data) -> BehaviourPolicy:
     """The behaviour policy that settings ask for."""
     return BehaviourPolicy(
-        kind=data.behaviour, temperature=data.behaviour_temperature, uniform_share=data.uniform_share
+        kind=data.behaviour,
+        temperature=data.behaviour_temperature,
+        uniform_share=data.uniform_share,
+        n=data.behaviour_n,
+        one_from_reference=data.one_from_reference,
     )
 
 
@@ -101,36 +111,65 @@ class Candidates:
     draws: np.ndarray
 
 
-def behaviour_distribution(policy: BehaviourPolicy, nodes: Tensor, listed: ResponseList) -> np.ndarray:
-    """mu over all responses, [P, G], from the reference's log-probabilities at the inner nodes [P, M, V]."""
+def side_distributions(
+    policy: BehaviourPolicy, nodes: Tensor, listed: ResponseList, gold: Tensor
+) -> tuple[np.ndarray, np.ndarray]:
+    """The laws of the first and of the second response of a pair, [P, G] each, and the same where both are mu's.
+
+    nodes: the reference's log-probabilities at the inner nodes [P, M, V]. gold [P, G].
+    """
     law_nodes = (nodes / policy.temperature).log_softmax(dim=-1) if policy.kind == "tempered" else nodes
-    law = listed.log_probs(law_nodes.unsqueeze(0))[0].exp().numpy()
+    log_law = listed.log_probs(law_nodes.unsqueeze(0))[0]
+    if policy.kind == "best_of_n":
+        log_law = log_best_of_n(log_law, gold, torch.tensor([policy.n]))[0]
     share = {"uniform": 1.0, "mixture": policy.uniform_share}.get(policy.kind, 0.0)
-    return (1 - share) * law + share / float(listed.vocabulary) ** listed.lengths.numpy()
+    law = (1 - share) * log_law.exp().numpy() + share / float(listed.vocabulary) ** listed.lengths.numpy()
+    if not policy.one_from_reference:
+        return law, law
+    return listed.log_probs(nodes.unsqueeze(0))[0].exp().numpy(), law
+
+
+def behaviour_distribution(sides: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+    """mu over all responses, [P, G]: the law of a response of either side."""
+    first, second = sides
+    return first if first is second else (first + second) / 2
 
 
 def behaviour_temperature(policy: BehaviourPolicy, draws: np.ndarray) -> np.ndarray:
-    """The temperature that each response of mu is sampled at, float32 like `draws`, which are uniform on [0, 1).
+    """The temperature that each response of mu is sampled at, float32 like `draws` [N, K], uniform on [0, 1).
 
-    Uniform is sampling at an infinite temperature.
+    Uniform is sampling at an infinite temperature. Not of "best_of_n".
     """
     constant = {"reference": 1.0, "tempered": policy.temperature, "uniform": np.inf}
     if policy.kind == "mixture":
-        return np.where(draws < policy.uniform_share, np.inf, 1.0).astype(np.float32)
-    return np.full(draws.shape, constant[policy.kind], dtype=np.float32)
+        found = np.where(draws < policy.uniform_share, np.inf, 1.0).astype(np.float32)
+    else:
+        found = np.full(draws.shape, constant[policy.kind], dtype=np.float32)
+    if policy.one_from_reference:
+        found[:, ::2] = 1.0
+    return found
 
 
 def draw_pairs(
-    law: np.ndarray, *, pairs: int, rng: np.random.Generator, responses: int = 2
+    sides: tuple[np.ndarray, np.ndarray], *, pairs: int, rng: np.random.Generator, responses: int = 2
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Draw `pairs` pairs from `law` [P, G]: prompts [N], numbers of responses [N, K], and a uniform draw [N] each.
+    """Draw `pairs` pairs: prompts [N], numbers of responses [N, K], and a uniform draw [N] each.
 
-    Prompts are drawn uniformly. Every pair takes four numbers from `rng`, whatever the settings, so that
-    settings can be compared on the same draws; K responses to a prompt take K + 2.
+    sides: the laws [P, G] of both responses. Prompts are drawn uniformly. Every pair takes four numbers from `rng`,
+    whatever the settings, so that settings can be compared on the same draws; K responses to a prompt take K + 2.
     """
     draws = rng.random((pairs, responses + 2))
-    prompt = (draws[:, 0] * len(law)).astype(np.int64)
-    return prompt, sample_by_inverse(law, prompt, draws[:, 1:-1]), draws[:, -1]
+    prompt = (draws[:, 0] * len(sides[0])).astype(np.int64)
+    return prompt, sample_sides(sides, prompt, draws[:, 1:-1]), draws[:, -1]
+
+
+def sample_sides(sides: tuple[np.ndarray, np.ndarray], prompt: np.ndarray, draws: np.ndarray) -> np.ndarray:
+    """Numbers of responses [N, K] at the prompts of these rows [N], for uniform draws [N, K]: of both laws in turn."""
+    first, second = sides
+    found = sample_by_inverse(second, prompt, draws)
+    if first is not second:
+        found[:, ::2] = sample_by_inverse(first, prompt, draws[:, ::2])
+    return found
 
 
 def sample_by_inverse(law: np.ndarray, prompt: np.ndarray, draws: np.ndarray) -> np.ndarray:

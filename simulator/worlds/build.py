@@ -40,7 +40,7 @@ Array = np.ndarray
 
 def listing_of(law: Array, gold: Array, seed: int) -> Listing:
     """Every response with pi_ref = `law` and gold [P, G], and pairs of a seed that no proxy learns from."""
-    row, pair, _ = draw_pairs(law, pairs=FRESH_PAIRS, rng=random_stream(seed, "fresh pairs"))
+    row, pair, _ = draw_pairs((law, law), pairs=FRESH_PAIRS, rng=random_stream(seed, "fresh pairs"))
     return Listing(
         rows=np.arange(len(law)),
         reference_probs=law / law.sum(axis=1, keepdims=True),

@@ -35,7 +35,8 @@ from simulator.worlds.behaviour import (
     behaviour_of,
     draw_pairs,
     redraw_alike,
-    sample_by_inverse,
+    sample_sides,
+    side_distributions,
 )
 from simulator.worlds.listing import (
     Listing,
@@ -86,10 +87,15 @@ class EnumerableWorld:
         """The token that ends a response; None where every response has all tokens."""
         return self.response_list.end
 
+    def side_distributions(self, data: Data) -> tuple[Array, Array]:
+        """The laws of the two responses of a pair, [P, G] each."""
+        cpu = torch.device("cpu")
+        nodes, gold = self.reference_nodes.cpu(), self.reference_law.gold.cpu()
+        return side_distributions(behaviour_of(data), nodes, self.response_list.to(cpu), gold)
+
     def behaviour_distribution(self, data: Data) -> Array:
         """mu over all responses, [P, G]."""
-        listed = self.response_list.to(torch.device("cpu"))
-        return behaviour_distribution(behaviour_of(data), self.reference_nodes.cpu(), listed)
+        return behaviour_distribution(self.side_distributions(data))
 
     @property
     def reference_log_probs(self) -> Tensor:
@@ -102,7 +108,7 @@ class EnumerableWorld:
         Raises ConfigError where `data.distinct` asks for different responses that do not come.
         """
         prompt, response, draws = draw_pairs(
-            self.behaviour_distribution(data), pairs=pairs, rng=random_stream(seed, purpose), responses=responses
+            self.side_distributions(data), pairs=pairs, rng=random_stream(seed, purpose), responses=responses
         )
         if data.distinct:
             response = redraw_alike(response, lambda turn: self._again(data, prompt, seed, purpose, responses, turn))
@@ -117,7 +123,7 @@ class EnumerableWorld:
     def _again(self, data: Data, prompt: Array, seed: int, purpose: str, responses: int, turn: int) -> Array:
         """Other responses [N, K] to the prompts of these rows [N]."""
         draws = random_stream(seed, purpose, "again", turn).random((len(prompt), responses))
-        return sample_by_inverse(self.behaviour_distribution(data), prompt, draws)
+        return sample_sides(self.side_distributions(data), prompt, draws)
 
     def log_reference(self, prompt: Tensor, responses: Tensor) -> Tensor:
         """log pi_ref of responses [R, B, K, T] to the prompts of these rows [R, B], float64 [R, B, K]."""

@@ -136,6 +136,10 @@ class ListedWorld(World, Protocol):
         """log pi_ref of every response, [P, G]."""
         ...
 
+    def side_distributions(self, data: Data) -> tuple[np.ndarray, np.ndarray]:
+        """The probability of every response on each side of a pair, float64 [P, G] each."""
+        ...
+
     def behaviour_distribution(self, data: Data) -> np.ndarray:
         """The behaviour policy's probability of every response, float64 [P, G]."""
         ...

@@ -1,12 +1,17 @@
 """Preference data against the law it is drawn from and the rule it is labelled by."""
 
+import itertools
+from typing import Any
+
 import numpy as np
 import pytest
+import torch
 from scipy.special import expit
 
 import simulator as sim
 from gold_rewards import Judged, LabelRule, preference_probability
 from simulator.preferences.pairs import chosen_first
+from simulator.settings.data_table import Data
 from simulator.worlds.behaviour import (
     BehaviourPolicy,
     behaviour_distribution,
@@ -15,6 +20,7 @@ from simulator.worlds.behaviour import (
     has_identical,
     redraw_alike,
     sample_by_inverse,
+    side_distributions,
 )
 from tests.conftest import small_sweep
 
@@ -24,7 +30,7 @@ GOLD = np.array([[0.0, 1.0, 2.0], [1.0, 1.0, -1.0]])
 
 def draw(pairs: int, seed: int = 0, **settings: object) -> tuple[np.ndarray, np.ndarray]:
     """Prompts [N], and responses [N, 2] with the chosen one first."""
-    prompt, response, draws = draw_pairs(LAW, pairs=pairs, rng=np.random.default_rng(seed))
+    prompt, response, draws = draw_pairs((LAW, LAW), pairs=pairs, rng=np.random.default_rng(seed))
     order, _ = chosen_first(Judged(gold=GOLD[prompt[:, None], response]), draws, LabelRule(**settings))
     return prompt, np.take_along_axis(response, order, axis=1)
 
@@ -73,15 +79,19 @@ def test_settings_of_labels_leave_the_drawn_pairs_alone() -> None:
     assert (clean[1] != noisy[1]).any()
 
 
-def policy(kind: str, temperature: float) -> BehaviourPolicy:
-    return BehaviourPolicy(kind=kind, temperature=temperature, uniform_share=0.25)
+def policy(kind: str, temperature: float, one_from_reference: bool = False) -> BehaviourPolicy:
+    return BehaviourPolicy(
+        kind=kind, temperature=temperature, uniform_share=0.25, n=3, one_from_reference=one_from_reference
+    )
 
 
 def test_behaviours(lab: sim.World) -> None:
     world = lab.simulated
 
     def law(name, temperature=2.0):
-        return behaviour_distribution(policy(name, temperature), world.reference_nodes, world.response_list)
+        gold = world.reference_law.gold
+        sides = side_distributions(policy(name, temperature), world.reference_nodes, world.response_list, gold)
+        return behaviour_distribution(sides)
 
     reference = world.reference_law.reference.exp().numpy()
     assert law("reference") == pytest.approx(reference)
@@ -108,10 +118,51 @@ def test_behaviours_as_temperatures_of_sampling() -> None:
     assert at("mixture") == [[np.inf, 1], [np.inf, 1]]
 
 
+def test_the_best_of_n_behaves_as_if_three_were_drawn_and_the_best_kept(lab: sim.World) -> None:
+    """Independent truth: every triple of responses, with ties shared evenly among those of most gold."""
+    world = lab.simulated
+    law, gold = np.exp(world.reference_log_probs[0].numpy()), world.reference_law.gold[0].numpy()
+    expected = np.zeros_like(law)
+    for three in itertools.product(range(len(law)), repeat=3):
+        most = max(gold[list(three)])
+        best = [y for y in three if gold[y] == most]
+        for y in best:  # one that is drawn twice counts twice
+            expected[y] += law[list(three)].prod() / len(best)
+    found = world.behaviour_distribution(Data(behaviour="best_of_n", behaviour_n=3))[0]
+    assert found == pytest.approx(expected, abs=1e-12)
+
+
+def test_one_response_of_a_pair_is_the_references() -> None:
+    """Frequencies of both places, and of the law that something is measured under."""
+    other = LAW[:, ::-1].copy()
+    prompt, response, _ = draw_pairs((LAW, other), pairs=60_000, rng=np.random.default_rng(0))
+    for p in range(2):
+        here = response[prompt == p]
+        for place, law in ((0, LAW), (1, other)):
+            assert np.bincount(here[:, place], minlength=3) / len(here) == pytest.approx(law[p], abs=0.01)
+    assert behaviour_distribution((LAW, other)) == pytest.approx((LAW + other) / 2)
+    assert behaviour_temperature(policy("tempered", 2.0, True), np.zeros((1, 4))).tolist() == [[1, 2, 1, 2]]
+
+
+@pytest.mark.parametrize("kind", ["enumerable", "sampled"])
+def test_pairs_with_one_side_of_the_reference_in_a_world(kind: str) -> None:
+    """The first response is drawn as it is without a behaviour policy, and the second as with it on both sides."""
+    world = sim.make_world(small_sweep(world={"kind": kind})).simulated
+
+    def drawn(**data: Any) -> Any:
+        return world.candidates(Data(pairs=300, **data), 0, 300, "pairs").responses
+
+    plain, both = drawn(), drawn(behaviour="uniform")
+    mixed = drawn(behaviour="uniform", one_from_reference=True)
+    assert torch.equal(mixed[:, 0], plain[:, 0])
+    assert torch.equal(mixed[:, 1], both[:, 1])
+    assert not torch.equal(plain, both)
+
+
 def test_pairs_that_are_drawn_apart_follow_the_law_of_pairs_that_differ() -> None:
     """Independent truth: P(a, b) = mu(a) mu(b) / (1 - sum of mu^2), by listing all pairs."""
     rng = np.random.default_rng(0)
-    prompt, response, _ = draw_pairs(LAW, pairs=120_000, rng=rng)
+    prompt, response, _ = draw_pairs((LAW, LAW), pairs=120_000, rng=rng)
     assert has_identical(response).mean() == pytest.approx((LAW**2).sum(axis=1).mean(), abs=0.005)
     found = redraw_alike(response, lambda turn: sample_by_inverse(LAW, prompt, rng.random(response.shape)))
     assert not has_identical(found).any()

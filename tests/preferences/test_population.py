@@ -20,24 +20,26 @@ FAR: dict[str, Any] = {"steps": 500, "learning_rate": 0.5}
 NEAR: dict[str, Any] = {"steps": 400, "learning_rate": 0.01}
 
 
-def behaviour(world: sim.World) -> np.ndarray:
-    """mu over all responses, [P, G]."""
-    law: np.ndarray = world.simulated.behaviour_distribution(world.settings.data)  # type: ignore[attr-defined]
-    return law
+def both_sides(world: sim.World) -> tuple[np.ndarray, np.ndarray]:
+    """The laws of the two responses of a pair, [P, G] each."""
+    sides: tuple[np.ndarray, np.ndarray] = world.simulated.side_distributions(  # type: ignore[attr-defined]
+        world.settings.data
+    )
+    return sides
 
 
 def expectation(world: sim.World, loss: np.ndarray, preference: np.ndarray, distinct: bool) -> float:
     """The mean of loss [P, G, G] of (chosen, rejected) over draws of two responses and a label, one by one."""
-    law, total = behaviour(world), 0.0
-    for prompt, mu in enumerate(law):
+    sides, total = both_sides(world), 0.0
+    for prompt, (one, other) in enumerate(zip(*sides, strict=True)):
         mass, here = 0.0, 0.0
-        for first, second in itertools.product(range(len(mu)), repeat=2):
+        for first, second in itertools.product(range(len(one)), repeat=2):
             if distinct and first == second:
                 continue
-            weight, p = mu[first] * mu[second], preference[prompt, first, second]
+            weight, p = one[first] * other[second], preference[prompt, first, second]
             mass += weight
             here += weight * (p * loss[prompt, first, second] + (1 - p) * loss[prompt, second, first])
-        total += here / mass / len(law)
+        total += here / mass / len(sides[0])
     return total
 
 
@@ -48,6 +50,7 @@ def expectation(world: sim.World, loss: np.ndarray, preference: np.ndarray, dist
         ({"temperature": 0.5, "label_noise": 0.2}, lambda gap: 0.2 + 0.6 * expit(2 * gap)),
         ({"labels": "deterministic", "distinct": True}, lambda gap: (np.sign(gap) + 1) / 2),
         ({"behaviour": "mixture", "distinct": True}, lambda gap: expit(gap)),
+        ({"behaviour": "best_of_n", "one_from_reference": True}, lambda gap: expit(gap)),
         (
             {"labels": "ties", "tie_strength": 1.5},  # Davidson's; a tie counts half in each order
             lambda gap: (np.exp(gap / 2) + 0.75) / (2 * np.cosh(gap / 2) + 1.5),
@@ -99,7 +102,7 @@ def test_every_loss_meets_its_closed_form() -> None:
     world = tilted_world("tabular", **POPULATION, data__behaviour="uniform", data__temperature=2.0)
     names, betas = ["logistic", "savage", "exponential", "squared"], [1.0, 0.7]
     policies = sim.train(world, world.preferences(), loss=names, beta=betas, seed=0, steps=300, learning_rate=0.2)
-    gap, mu = differences(gold_table(world)) / 2, behaviour(world)
+    gap, mu = differences(gold_table(world)) / 2, both_sides(world)[0]
     edge = (mu[:, None, :] * (2 * expit(gap) - 1)).sum(axis=-1)
     wanted = {"logistic": gap, "savage": gap, "exponential": gap / 2, "squared": differences(edge)}
     ratios = laws(world, policies) - laws(world, world.reference)
@@ -120,7 +123,7 @@ def test_losses_that_are_flat_meet_theirs_where_there_are_two_responses() -> Non
 
 def pair_terms(world: sim.World) -> tuple[np.ndarray, np.ndarray]:
     """Weights of all ordered pairs (chosen, rejected), [P, G, G], and log-ratios' directions are their differences."""
-    mu = behaviour(world)
+    mu = both_sides(world)[0]
     p = expit(differences(gold_table(world)))
     weight = 2 * mu[:, :, None] * mu[:, None, :] * p / len(mu)
     for one in weight:
