@@ -36,6 +36,7 @@ from simulator.methods.algorithms.final_tables import spell
 from simulator.networks.compute_mode import one_thread
 from simulator.preferences.pairs import Preferences, stack_preferences
 from simulator.proxies.scores import scorer_of
+from simulator.settings.data_table import Data
 from simulator.settings.tables import Settings
 from simulator.worlds.listing import Scorer
 from simulator.worlds.policy_classes.tilted import as_tilted
@@ -148,25 +149,8 @@ class World:
         file, and None is what the world's sweep says. responses: K; more than two are ranked by gold, for the losses
         that rank. labeller: a proxy that labels in gold's place, without noise. Raises ConfigError.
         """
-        changes = {
-            "pairs": pairs,
-            "labels": labels,
-            "temperature": temperature,
-            "label_noise": label_noise,
-            "flip_toward": flip_toward,
-            "tie_strength": tie_strength,
-            "cycle": cycle,
-            "length_bias": length_bias,
-            "annotators": annotators,
-            "disagreement": disagreement,
-            "behaviour": behaviour,
-            "behaviour_temperature": behaviour_temperature,
-            "uniform_share": uniform_share,
-            "behaviour_n": behaviour_n,
-            "one_from_reference": one_from_reference,
-            "distinct": distinct,
-            "file": file,
-        }
+        keys = set(Data.model_fields) - {"labeller"}
+        changes = {name: value for name, value in locals().items() if name in keys}
         if labeller is not None:
             check_proxy(labeller, self.simulated, "labeller")
         settings = settings_of_pairs(self.settings, changes, None if labeller is None else labeller.settings)
