@@ -189,19 +189,25 @@ def footprint(cell: Cell) -> Footprint:
         steps=settings.train.steps,
         sequences=batch,
         tokens=tokens,
-        gradients=objective.cost(own) + calibrated / tokens,
+        gradients=(1 if online_replay(cell) == "none" else 2) * (objective.cost(own) + calibrated / tokens),
         pairs=pairs,
         responses=count,
         enumerated_tokens=calibrated,
     )
 
 
+def online_replay(cell: Cell) -> str:
+    """Whose fresh pairs it trains on: "none" where they are its own, or where there are none."""
+    return cell.settings.online.replay if rounds(cell) else "none"
+
+
 def most_pairs(cell: Cell) -> int:
-    """N, once the last fresh pairs are there."""
+    """N, once the last fresh pairs are there; with those that are held to be replayed."""
     first, online = cell.settings.learned_from, cell.settings.online
+    held = 0 if online_replay(cell) == "none" else rounds(cell) * online.pairs
     if online.keep == "newest" and rounds(cell):
-        return max(first, online.pairs)
-    return first + rounds(cell) * online.pairs
+        return max(first, online.pairs) + held
+    return first + rounds(cell) * online.pairs + held
 
 
 def calibrated_tokens(cell: Cell) -> int:

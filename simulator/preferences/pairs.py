@@ -56,6 +56,15 @@ class Preferences:
         """The first pairs of every run."""
         return self._each(lambda held: held[:, :count])
 
+    def between(self, first: int, end: int) -> "Preferences":
+        """The pairs of every run from `first` to before `end`."""
+        return self._each(lambda held: held[:, first:end])
+
+    def ordered(self, places: Tensor) -> "Preferences":
+        """The pairs of every run at its own places [R, N]."""
+        row = torch.arange(len(places), device=places.device).unsqueeze(1)
+        return self._each(lambda held: held[row, places])
+
     def tensors(self) -> dict[str, Tensor]:
         """What is held, by its names here."""
         return {name: value for name, value in vars(self).items() if value is not None}

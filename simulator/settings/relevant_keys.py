@@ -19,6 +19,7 @@ from simulator.user_code.loading import is_own
 NAMELESS = (  # left out of a run's name where they are at their default; records have them as axes
     "gold.length",
     *("data.length_bias", "data.disagreement", "data.flip_toward", "data.one_from_reference"),
+    "online.replay",
 )
 
 
@@ -52,6 +53,7 @@ def unread_keys(settings: Settings) -> Mapping[str, Sequence[str]]:
             *(("pairs",) if listed and not settings.measure.displacement else ()),
             *(() if settings.measure.displacement else ("displacement",)),
         ),
+        "online": ("replay",) if settings.online.replay == "none" else (),
         "proxy": settings.proxy.unread,
         "gold": (
             *(() if is_drawn(settings.gold.reward) else ("seed",)),

@@ -79,7 +79,8 @@ class Online(Table):
     """[online]. Fresh pairs from the policy as it trains; see simulator/preferences/online.py.
 
     After every `refresh` steps (0: never) each run draws `pairs` pairs from its policy, which the `labeller` labels,
-    and goes on with all pairs that it has had, or with the newest alone.
+    and goes on with all pairs that it has had, or with the newest alone. With `replay` another policy draws them, which
+    is trained so; see simulator/methods/algorithms/replayed.py.
     """
 
     refresh: Annotated[int, Field(ge=0, le=10**9)] = 0
@@ -90,6 +91,9 @@ class Online(Table):
     """Which pairs training goes on with: all that a run has had; "newest": drop those from before."""
     labeller: Literal["gold", "proxy"] = "gold"
     """Who labels them: gold or the proxy."""
+    replay: Literal["none", "ordered", "shuffled"] = "none"
+    """Train on the fresh pairs of another policy, which is trained online: "ordered": as it drew them; "shuffled": in
+    rounds of as many pairs, in random order."""
 
     def rounds(self, steps: int) -> int:
         """How many rounds of fresh pairs a run of so many steps has."""

@@ -22,6 +22,7 @@ from simulator.engine.snapshots import named, part_of, scalar
 from simulator.measurement.exact import Columns, measure_pairs
 from simulator.methods.algorithms.final_tables import finite, margin_rows, save_summary
 from simulator.methods.algorithms.pair_table import save_pairs
+from simulator.methods.algorithms.replayed import batch_seeds, drawn_by, online_runs, replayed
 from simulator.networks.compute_mode import computing
 from simulator.networks.packing import packing
 from simulator.objectives.linked import linked
@@ -29,7 +30,7 @@ from simulator.objectives.objective import UnderReference
 from simulator.objectives.stacked_losses import ObjectiveSlice
 from simulator.preferences.labelling import preferences, refresh
 from simulator.preferences.online import segments
-from simulator.preferences.pairs import Preferences
+from simulator.preferences.pairs import Preferences, more_preferences
 from simulator.proxies.scores import Proxy, scorer_of
 from simulator.settings.labels import has_ties
 from simulator.settings.run import Run, hyperparameters_of, objective_key, objective_of
@@ -91,13 +92,13 @@ def make_problem(
         weight_decay=train.weight_decay if train.optimizer == "adamw" else 0.0,
         schedule=Schedule(steps=train.steps, warmup=train.warmup, kind=train.schedule),
         batch=pairs.prompt.shape[1] if whole else min(train.batch, pairs.prompt.shape[1]),
-        batch_seeds=seeds,
+        batch_seeds=batch_seeds(runs),
         value=policies.listed_value if whole else policies.value,
         scores=pairs.scores,
         weights=pairs.weights,
         reference=policies.start,
         under_reference=under_reference or (world.under_reference(seeds) if calibrated else None),
-        online=online.rounds(train.steps) > 0,
+        online=online.rounds(train.steps) > 0 and online.replay == "none",
         computing=computing_of(runs[0].settings, device),
         online_round=turn,
         round_start_step=began,
@@ -137,7 +138,8 @@ def save_margins(
 class PairwiseLearner:
     """A stack of policies in training on pairs.
 
-    log_ratios: of the first pairs, where they were measured last, [R, n, K].
+    log_ratios: of the first pairs, where they were measured last, [R, n, K]. stream: all fresh pairs [R, …] of those
+    that draw for runs that replay, once they are known.
     """
 
     runs: Sequence[Run]
@@ -148,6 +150,7 @@ class PairwiseLearner:
     state: TrainState
     track: Track
     log_ratios: Tensor | None = None
+    stream: Preferences | None = None
 
     @property
     def settings(self) -> Settings:
@@ -170,13 +173,17 @@ class PairwiseLearner:
 
     def advance(self, steps: int) -> None:
         """Take steps, on fresh pairs first where a round of them begins."""
+        self.begin_round()
+        with torch.enable_grad():
+            self.state = advance(self.state, self.problem, steps)
+
+    def begin_round(self) -> None:
+        """Go on with fresh pairs, where a round of them begins that has not begun."""
         turn = self.settings.online.round_at(self.step, self.settings.train.steps)
         if turn and turn != self.problem.online_round:
             with computing(self.problem.computing.eager):
-                self.pairs = refresh(self.state, self.pairs, self.runs, self.world, self.scorer, turn)
+                self.pairs = self._fresh_pairs(turn)
             self.problem = self._problem(turn, self.step)
-        with torch.enable_grad():
-            self.state = advance(self.state, self.problem, steps)
 
     def measure(self) -> None:
         """Every measured column of the stack as it stands, at the next checkpoint."""
@@ -190,15 +197,29 @@ class PairwiseLearner:
     def tensors(self) -> dict[str, Tensor]:
         """Its state; pairs as they were drawn at the beginning are not part of it."""
         drawn = self.pairs.tensors() if self.settings.online.refresh else {}
+        known = named("stream", self.stream.tensors()) if self.stream else {}
         turn = scalar(self.problem.online_round)
-        return {**state_tensors(self.state), **self.track.tensors(), **named("pairs", drawn), "turn": turn}
+        return {**state_tensors(self.state), **self.track.tensors(), **named("pairs", drawn), **known, "turn": turn}
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
         """Stand where `tensors` were saved."""
         turn = int(tensors["turn"])
         self.state, self.pairs = state_from(tensors, self.state), pairs_from(tensors, self.pairs)
         self.problem = self._problem(turn, turn * self.settings.online.refresh)
+        self.stream = pairs_from(tensors, self.pairs, "stream") if part_of(tensors, "stream") else None
         self.track.restore(tensors)
+
+    def _fresh_pairs(self, turn: int) -> Preferences:
+        """The pairs of every run once a round of fresh ones is there: drawn by its policy, or replayed."""
+        online = self.settings.online
+        if online.replay == "none":
+            return refresh(self.state, self.pairs, self.runs, self.world, self.scorer, turn)
+        if self.stream is None:
+            drawing = learner_on(online_runs(self.runs), self.world, self.scorer, self.pairs)
+            drawn = drawn_by(drawing, online, self.settings.train.steps)
+            self.stream = replayed(drawn, [run.seed for run in self.runs], online)
+        fresh = self.stream.between((turn - 1) * online.pairs, turn * online.pairs)
+        return fresh if online.keep == "newest" else more_preferences(self.pairs, fresh)
 
     def _problem(self, turn: int, began: int) -> TrainingProblem:
         """What the stack trains on from a turn on."""
@@ -213,7 +234,11 @@ def new_learner(
 ) -> PairwiseLearner:
     """A stack of policies before its first step. pairs [R, N, …]: drawn and labelled as the runs say, unless given."""
     scorer = scorer_of(world, proxies) if proxies else None
-    pairs = pairs or preferences(runs, world, scorer)
+    return learner_on(runs, world, scorer, pairs or preferences(runs, world, scorer))
+
+
+def learner_on(runs: Sequence[Run], world: World, scorer: Scorer | None, pairs: Preferences) -> PairwiseLearner:
+    """A stack of policies before its first step, on pairs [R, N, …]."""
     problem = make_problem(runs, world, pairs)
     with computing(problem.computing.eager):
         state = start(world.policy_class.start, len(runs), problem)
@@ -246,8 +271,8 @@ def train(runs: Sequence[Run], world: World, proxies: Sequence[Proxy], recorder:
     return curve_rows(runs, steps, learner.track.measured, diverged_at, kl_source=world.kl_source)
 
 
-def pairs_from(state: Mapping[str, Tensor], pairs: Preferences) -> Preferences:
-    """The pairs in a saved state, or those of the beginning where it has none."""
-    drawn = part_of(state, "pairs")
+def pairs_from(state: Mapping[str, Tensor], pairs: Preferences, name: str = "pairs") -> Preferences:
+    """The pairs of this name in a saved state, or those of the beginning where it has none."""
+    drawn = part_of(state, name)
     device = pairs.prompt.device
     return Preferences(**{name: value.to(device) for name, value in drawn.items()}) if drawn else pairs
