@@ -34,9 +34,10 @@ def checkpoint_steps(steps: int, count: int) -> list[int]:
 
 
 def checkpoints_of(runs: Sequence[Run]) -> list[int]:
-    """The steps at which the runs of a stack are measured."""
+    """The steps at which the runs of a stack are measured, spaced alike in each round of `train.steps` steps."""
     train = runs[0].settings.train
-    return checkpoint_steps(train.steps, train.checkpoints)
+    once, rounds = checkpoint_steps(train.steps, train.checkpoints), runs[0].steps // train.steps
+    return [0, *(turn * train.steps + step for turn in range(rounds) for step in once[1:])]
 
 
 @dataclass(kw_only=True)

@@ -7,6 +7,7 @@ from simulator.preferences.pairs_file import file_preferences
 from simulator.preferences.population import population
 from simulator.settings.data_table import Data
 from simulator.settings.labels import rule_of
+from simulator.worlds.behaviour import Candidates
 from simulator.worlds.protocol import World
 
 
@@ -21,7 +22,10 @@ def draw_labelled(world: World, data: Data, seed: int) -> Preferences:
         return population(world, data)
     if data.file:
         return kept_pairs(file_preferences(data.file, data.pairs, world), world, data)
-    pairs = world.candidates(data, seed, data.pairs, "pairs")
+    return kept_pairs(label_by_gold(world.candidates(data, seed, data.pairs, "pairs"), world, data), world, data)
+
+
+def label_by_gold(pairs: Candidates, world: World, data: Data) -> Preferences:
+    """The pairs as gold labels them, with gold as their scores."""
     gold = world.gold_of(pairs.prompt[None], pairs.responses[None])[0].cpu().numpy()
-    made = labelled(pairs, judge(world, data, pairs, gold), gold, rule_of(data))
-    return kept_pairs(made, world, data)
+    return labelled(pairs, judge(world, data, pairs, gold), gold, rule_of(data))

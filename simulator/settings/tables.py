@@ -39,7 +39,7 @@ class Train(Table):
     """
 
     steps: Count = 600
-    """Of the optimizer."""
+    """Of the optimizer; of "iterated": in each round."""
     batch: Count = 32
     """Pairs that each step learns from, or all where there are fewer."""
     learning_rate: Positive = 0.003
@@ -55,7 +55,7 @@ class Train(Table):
     clip: Annotated[float, Field(ge=0, le=1e12)] = 1.0
     """Largest norm of a run's gradient; 0 leaves it alone."""
     checkpoints: Annotated[int, Field(ge=2, le=10_000)] = 24
-    """How often policies are measured; spaced evenly in the logarithm of the step."""
+    """How often policies are measured; spaced evenly in the logarithm of the step. Of "iterated": in each round."""
     precision: Precision = "float32"
     """Of matrix products; "bfloat16" is faster from a width of 256 on."""
     engine: Engine = "auto"

@@ -117,14 +117,15 @@ Seeds = Annotated[
 class Grid(Table):
     """[sweep]. The grid: every method, its strengths, every seed, and every value of every further axis.
 
-    loss and beta are those of "gpo": any of OBJECTIVES, or `my_file.py:function`. penalty, of KL, is that of "rl"; the
-    other methods follow one of their own.
+    loss and beta are those of "gpo": any of OBJECTIVES, or `my_file.py:function`. penalty, of KL, is that of "rl"
+    and "iterated"; the other methods follow one of their own.
     """
 
     method: Annotated[
         tuple[MethodName, ...], Field(strict=False, max_length=len(METHODS)), AfterValidator(distinct)
     ] = ("gpo",)
-    """How policies are made: "gpo" learns from pairs; "best_of_n", "rl" and "gibbs" follow a proxy."""
+    """How policies are made: "gpo" learns from pairs; "best_of_n", "rl" and "gibbs" follow a proxy; "iterated" a new
+    one in each round."""
     loss: Annotated[tuple[LossName, ...], Field(strict=False, max_length=LOSS_LIMIT), AfterValidator(distinct)] = tuple(
         LOSSES
     )
@@ -137,7 +138,7 @@ class Grid(Table):
     penalty: Annotated[tuple[Penalty, ...], Field(strict=False, max_length=LIST_LIMIT), AfterValidator(distinct)] = (
         0.0,
     )
-    """Of KL, for "rl", in deviations of gold to a nat."""
+    """Of KL, for "rl" and "iterated", in deviations of gold to a nat."""
     seeds: Seeds = 4
     """Each is a fresh draw of pairs, labels and batches in the same world; a number of them, or a list, [4, 5]."""
     axes: dict[str, Annotated[tuple[Any, ...], Field(strict=False), AfterValidator(distinct)]] = Field(

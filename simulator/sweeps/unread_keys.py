@@ -1,6 +1,6 @@
 """What is said of keys that were set and that no run of a sweep reads."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from simulator.common.errors import shown
 from simulator.methods import METHODS
@@ -83,17 +83,19 @@ def needs(key: str) -> str:
         names = [name for name, objective in OBJECTIVES.items() if objective.table == rest.partition(".")[0]]
         return f"; only sweep.loss {' or '.join(names)} does"
     for name in (key, table):
-        readers = [NEEDS[name]] if name in NEEDS else list(methods_that_read(name))
+        readers = [NEEDS[name]] if name in NEEDS else methods_that_read(name)
         if readers:
             return f"; only {' or '.join(readers)} does"
     return ""
 
 
-def methods_that_read(name: str) -> Iterator[str]:
-    """The methods that read a key, or a table, and others do not, each with a clause on when."""
+def methods_that_read(name: str) -> list[str]:
+    """The methods that read a key, or a table, and others do not, those together that have one clause on when."""
+    by_clause: dict[str, list[str]] = {}
     for method in METHODS.values():
         if name in method.read_where or own_key(method, name):
-            yield f'sweep.method "{method.card.name}" {method.read_where.get(name, "")}'.rstrip()
+            by_clause.setdefault(method.read_where.get(name, ""), []).append(f'"{method.card.name}"')
+    return [f"sweep.method {' or '.join(names)} {clause}".rstrip() for clause, names in by_clause.items()]
 
 
 def own_key(method: Method, name: str) -> bool:

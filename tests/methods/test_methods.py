@@ -124,7 +124,7 @@ def test_no_proxy_no_rule_of_proxies() -> None:
     [
         (
             "[sweep]\nmethod = 'bon'",
-            'sweep.method[0] = "bon": must be one of gpo, best_of_n, gibbs, rl; did you mean best_of_n?',
+            'sweep.method[0] = "bon": must be one of gpo, best_of_n, gibbs, iterated, rl; did you mean best_of_n?',
         ),
         ("[sweep]\nmethod = 'ppo'", "did you mean rl?"),
         ("[sweep]\nmethod = []", "must list at least one value"),

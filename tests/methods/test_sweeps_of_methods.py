@@ -52,7 +52,7 @@ def test_a_sweep_of_everything_has_all_its_records(everything: Sweep, folder: Pa
     assert len(proxies) == 2 * 2 * 2
     assert {path.stem for path in (folder / "proxies").glob("*.npz")} == set(proxies["proxy"])
     against = curves[curves["proxy_parameters"].notna()]
-    assert set(against["method"]) == {"gpo", "best_of_n", "rl", "gibbs"}
+    assert set(against["method"]) == {"gpo", "best_of_n", "rl", "gibbs", "iterated"}
     assert set(against["proxy_parameters"]) == set(proxies["parameters"])
     assert against[["kl", "gold", "proxy", "win_rate", "entropy"]].notna().all().all()
     assert not list(folder.glob("parts/*"))

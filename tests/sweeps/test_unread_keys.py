@@ -16,11 +16,11 @@ def test_methods_speak_of_keys_and_tables_that_there_are() -> None:
 
 
 def test_a_key_of_one_method_is_read_by_that_method() -> None:
-    assert needs("rl.prompts") == '; only sweep.method "rl" and rl.algorithm "rloo" or "ppo" does'
-    assert needs("rl.algorithm") == '; only sweep.method "rl" does'
+    assert needs("rl.prompts") == '; only sweep.method "iterated" or "rl" and rl.algorithm "rloo" or "ppo" does'
+    assert needs("rl.algorithm") == '; only sweep.method "iterated" or "rl" does'
     assert needs("best_of_n.pool") == '; only sweep.method "best_of_n" and world.kind = "sampled" does'
     assert needs("train.batch") == '; only sweep.method "gpo" with data.population = false does'
-    assert needs("train.steps") == '; only sweep.method "gpo" or sweep.method "rl" does'
+    assert needs("train.steps") == '; only sweep.method "gpo" or "iterated" or "rl" does'
     assert needs("sweep.beta") == '; only sweep.method "gpo" and a loss that has a beta does'
     assert needs("data.pool") == '; only sweep.method "gpo" with data.labeller = "proxy" does'
     assert needs("gold.seed") == ""

@@ -33,14 +33,17 @@ def said(**tables: Any) -> list[str]:
         ({"proxy": {"members": 3}}, "proxy.members = 3: no run of this sweep reads it; only a method against proxies"),
         (
             {"rl": {"clip": 0.3}},
-            'rl.clip = 0.3: no run of this sweep reads it; only sweep.method "rl" and rl.algorithm',
+            'rl.clip = 0.3: no run of this sweep reads it; only sweep.method "iterated" or "rl" and rl.algorithm',
         ),
         (
             {"measure": {"samples": 5}},
             'measure.samples = 5: no run of this sweep reads it; only world.kind = "sampled"',
         ),
         ({"online": {"refresh": 1000}}, "online.refresh = 1000: no run of this sweep reads it; only sweep.method"),
-        ({"sweep": {"penalty": [0.5]}}, 'sweep.penalty: no run of this sweep reads it; only sweep.method "rl" does'),
+        (
+            {"sweep": {"penalty": [0.5]}},
+            'sweep.penalty: no run of this sweep reads it; only sweep.method "iterated" or "rl" does',
+        ),
         ({"sweep": {"method": ["best_of_n"]}}, "sweep.beta: no run of this sweep reads it; only sweep.method"),
         ({"sweep": {"loss": ["simper"]}}, "sweep.beta: no run of this sweep reads it; only sweep.method"),
     ],

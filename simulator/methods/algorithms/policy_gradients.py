@@ -54,6 +54,7 @@ class Task:
     weight_decay: float
     schedule: Schedule
     seeds: tuple[int, ...]  # of each run; they name the streams of prompts and responses
+    begun: int = 0  # steps of earlier rounds, which the streams go on from
     computing: Computing  # passes for gradients
 
     @property
@@ -94,7 +95,7 @@ def leave_one_out(returns: Tensor) -> Tensor:
 
 def roll_out(parameters: Tensor, task: Task, step: int) -> Rollout:
     """Responses of the policies [R, D] at one step, and how much better each is than the others."""
-    world = task.world
+    world, step = task.world, task.begun + step
     order = {seed: batch_order(seed, len(world.prompts), task.prompts, step - 1, 1)[0] for seed in set(task.seeds)}
     prompt = torch.from_numpy(np.stack([order[seed] for seed in task.seeds])).to(parameters.device)
     responses = draw_responses(
@@ -176,8 +177,8 @@ def climb(state: TrainState, task: Task, steps: int) -> TrainState:
     return replace(state, step=state.step + steps, diverged_at=diverged_at)
 
 
-def set_task(runs: Sequence[Run], world: World, proxies: Sequence[Proxy], algorithm: Algorithm) -> Task:
-    """What the runs of a stack climb, each against its proxy."""
+def set_task(runs: Sequence[Run], world: World, proxies: Sequence[Proxy], algorithm: Algorithm, begun: int = 0) -> Task:
+    """What the runs of a stack climb, each against its proxy, after so many steps of earlier rounds."""
     train = runs[0].settings.train
 
     def per_run(values: Sequence[float | None]) -> Tensor:
@@ -193,6 +194,7 @@ def set_task(runs: Sequence[Run], world: World, proxies: Sequence[Proxy], algori
         weight_decay=train.weight_decay if train.optimizer == "adamw" else 0.0,
         schedule=Schedule(steps=train.steps, warmup=train.warmup, kind=train.schedule),
         seeds=tuple(run.seed for run in runs),
+        begun=begun,
         computing=computing_of(runs[0].settings, world.prompts.device),
     )
 
@@ -258,9 +260,14 @@ def climb_and_measure(
     runs: Sequence[Run], world: World, proxies: Sequence[Proxy], recorder: Recorder, algorithm: Algorithm
 ) -> pd.DataFrame:
     """The records of the runs of a stack along their training."""
-    steps = checkpoints_of(runs)
     with torch.no_grad():
-        learner = new_learner(runs, world, proxies, algorithm)
+        return measured_rows(new_learner(runs, world, proxies, algorithm), recorder)
+
+
+def measured_rows(learner: PolicyGradientLearner, recorder: Recorder) -> pd.DataFrame:
+    """The records of a stack along its training, from its beginning, or its saved state, to its end."""
+    runs, world, steps = learner.runs, learner.task.world, checkpoints_of(learner.runs)
+    with torch.no_grad():
         train_and_measure(learner, steps, recorder)
         state = learner.state
         save_summary(runs, world, state.parameters, state.diverged_at, learner.task.scorer, recorder.save_table)
