@@ -59,6 +59,8 @@ MEASURED = (
         always=False,
     ),
     Column(name="tied", unit="share", about="of the run's own pairs that are labelled ties", always=False),
+    Column(name="held_out_loss", unit="", about="the loss on pairs that nothing learns from", always=False),
+    Column(name="held_out_accuracy", unit="share", about="of such pairs whose margin is positive", always=False),
     Column(name="n", unit="", about="n of best-of-n", always=False, tidied=False),
     Column(name="kl_bound", unit="nats", about="log n - (n - 1)/n", always=False, tidied=False),
     Column(name="tau", unit=f"{GOLD_UNIT} per nat", about="penalty of the Gibbs policy", always=False, tidied=False),

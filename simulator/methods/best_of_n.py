@@ -43,7 +43,7 @@ def reads(cell: Cell) -> Reads:
             f"best_of_n.largest (={own.largest}) must be at most best_of_n.pool (={own.pool}), the responses to each "
             'prompt that it is estimated from where world.kind = "sampled"'
         )
-    ignores = {**UNTRAINED, "measure": ("pairs", "displacement", "samples")} | (
+    ignores = {**UNTRAINED, "measure": ("pairs", "displacement", "held_out", "samples")} | (
         {"best_of_n": ("pool",)} if listed else {}
     )
     return reads_proxies(cell, "best_of_n", ignores=ignores)

@@ -55,6 +55,11 @@ def reads(cell: Cell) -> Reads:
     check_population(cell)
     check_link(objective_of(cell), cell.settings.train.divergence)
     check_filter(cell)
+    if cell.settings.data.file and cell.settings.measure.held_out:
+        raise ValueError(
+            f"measure.held_out (={cell.settings.measure.held_out}) draws further pairs like those of [data], and "
+            "data.file has no more; take measure.held_out = 0, or no data.file"
+        )
     if cell.settings.data.file and objective_of(cell).ranked:
         raise ValueError(
             f'loss "{objective_of(cell).name}" ranks several responses to a prompt, and data.file has pairs; take '

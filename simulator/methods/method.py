@@ -147,7 +147,7 @@ def reads_proxies(
     unread: Keys = {
         "data": ("labeller", "pool", *learned),
         "proxy": proxy_keys(cell.settings),
-        "measure": ("pairs", "displacement"),
+        "measure": ("pairs", "displacement", "held_out"),
     }
     return Reads(
         tables=(*WORLD_TABLES, "data", "proxy", *tables),

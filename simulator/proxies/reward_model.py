@@ -26,7 +26,7 @@ OPTIMIZED = {  # say nothing of a member
     "proxy": ("members", "combine", "uncertainty"),
     "data": ("labeller", "pool"),
     "policy": ("kind", "features"),
-    "measure": ("displacement",),
+    "measure": ("displacement", "held_out"),
 }
 
 

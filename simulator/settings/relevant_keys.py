@@ -52,6 +52,7 @@ def unread_keys(settings: Settings) -> Mapping[str, Sequence[str]]:
             *(("prompts", "samples", "baseline") if listed else ()),
             *(("pairs",) if listed and not settings.measure.displacement else ()),
             *(() if settings.measure.displacement else ("displacement",)),
+            *(() if settings.measure.held_out else ("held_out",)),
         ),
         "online": ("replay",) if settings.online.replay == "none" else (),
         "proxy": settings.proxy.unread,

@@ -256,6 +256,9 @@ class Measure(Table):
     """Responses of the reference to each of them, which fix the zero and the unit of gold."""
     pairs: Count = 1024
     """Of a run's own, that train_loss and its neighbours are measured on."""
+    held_out: Annotated[int, Field(ge=0, le=10**6)] = 0
+    """Pairs that nothing learns from, drawn and labelled like those of [data]: `held_out_loss` and `held_out_accuracy`
+    of policies on them are recorded."""
     displacement: bool = False
     """True: `pairs.parquet` records CHES and the displacement rate of each of these pairs, and where its responses end
     (in listed worlds too, where `pairs` says how many)."""

@@ -35,6 +35,7 @@ NEEDS = {  # what reads a key, or a table, whatever the method
     "policy.features": 'policy.kind = "linear"',
     "data.filter_share": 'data.filter = "ches" or "displacement"',
     "measure.displacement": "training on pairs",
+    "measure.held_out": "training on pairs",
     "measure": 'world.kind = "sampled"',
     "proxy": "a method against proxies, or a proxy that labels",
     **dict.fromkeys((f"proxy.{key}" for key in TRAINED_KEYS), 'a proxy that is trained, proxy.kind = "trained",'),

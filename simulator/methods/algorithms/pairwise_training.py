@@ -21,6 +21,7 @@ from simulator.engine.recorder import Keep, Recorder
 from simulator.engine.snapshots import named, part_of, scalar
 from simulator.measurement.exact import Columns, measure_pairs
 from simulator.methods.algorithms.final_tables import finite, margin_rows, save_summary
+from simulator.methods.algorithms.held_out import HeldOut, held_out
 from simulator.methods.algorithms.pair_table import save_pairs
 from simulator.methods.algorithms.replayed import batch_seeds, drawn_by, online_runs, replayed
 from simulator.networks.compute_mode import computing
@@ -151,6 +152,7 @@ class PairwiseLearner:
     track: Track
     log_ratios: Tensor | None = None
     stream: Preferences | None = None
+    held_out: HeldOut | None = None
 
     @property
     def settings(self) -> Settings:
@@ -192,6 +194,7 @@ class PairwiseLearner:
             columns, self.log_ratios = measure(
                 self.state, self.problem, self.pairs, self.world, self.settings, self.scorer
             )
+            columns |= self.held_out.columns(self.state) if self.held_out else {}
         self.track.record(columns)
 
     def tensors(self) -> dict[str, Tensor]:
@@ -242,6 +245,10 @@ def learner_on(runs: Sequence[Run], world: World, scorer: Scorer | None, pairs: 
     problem = make_problem(runs, world, pairs)
     with computing(problem.computing.eager):
         state = start(world.policy_class.start, len(runs), problem)
+
+    def problem_on(held: Preferences) -> TrainingProblem:
+        return make_problem(runs, world, held, under_reference=problem.under_reference)
+
     return PairwiseLearner(
         runs=runs,
         world=world,
@@ -250,6 +257,7 @@ def learner_on(runs: Sequence[Run], world: World, scorer: Scorer | None, pairs: 
         problem=problem,
         state=state,
         track=Track(rows=len(checkpoints_of(runs))),
+        held_out=held_out(runs, world, scorer, problem_on),
     )
 
 
