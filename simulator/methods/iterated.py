@@ -4,7 +4,7 @@ In each of `iterated.rounds` rounds the policy draws `data.pairs` pairs, gold la
 the policy climbs it for `train.steps` steps by the algorithm of [rl]. In the first round the pairs are those of [data].
 What rounds take over from those before is a choice of design, after Wolf, Kirk & Musolesi 2025 (arXiv:2505.18126): the
 data that a proxy learns from, the proxies that a policy climbs, and where it starts. Rewards, penalties and KL are as
-in method "rl"; KL is always from the reference.
+in method "rl". KL is always from the reference, also where their interpolated policies pay for KL from their start.
 """
 
 from __future__ import annotations
@@ -46,9 +46,10 @@ class Iterated(MethodTable):
     """What the policy climbs: the proxy of the round; the mean, or the least, of those of all rounds so far, ensembles
     being taken apart; or the one whose weights are the mean of theirs."""
     start: Literal["reference", "last", "interpolated"] = "reference"
-    """Where the policy of a round starts: at the reference; where it stands; or between both."""
+    """Where the policy of a round starts: at the reference; where it stands; or between where it stands and where the
+    round before started (LITI)."""
     interpolation: Share = 0.5
-    """Of "interpolated": the share of the weights that are the policy's; the others are the reference's."""
+    """Of "interpolated": η, the share of the weights where the policy stands."""
 
 
 def grid(choices: Choices) -> Sequence[Strength]:

@@ -97,9 +97,9 @@ def test_where_a_round_starts(lab: sim.World) -> None:
     for own, moved in (
         (Iterated(start="reference"), 0.0),
         (Iterated(start="last"), 1.0),
-        (Iterated(start="interpolated", interpolation=0.25), 0.25),
+        (Iterated(start="interpolated", interpolation=0.25), 0.4),
     ):
-        began = begin_at(ended, reference, own)
+        began = begin_at(ended, reference.expand(2, -1) + 0.2, reference, own)
         assert torch.allclose(began.parameters, reference + moved)
         assert began.step == 0
         assert not began.optimizer.first.any()

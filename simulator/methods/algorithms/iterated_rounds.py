@@ -93,12 +93,12 @@ def scored(architecture: Architecture, parameters: Tensor, world: World) -> Netw
     return tuple(Trained(architecture=architecture, parameters=row, scores=says) for row, says in each)
 
 
-def begin_at(state: TrainState, reference: Tensor, own: Iterated) -> TrainState:
-    """Where the policies of a round start, from where they stood at the end of the one before."""
+def begin_at(state: TrainState, before: Tensor, reference: Tensor, own: Iterated) -> TrainState:
+    """Where the policies of a round start, from where they started [R, D] and stand at the end of the one before."""
     began = start(reference, len(state.parameters))
     if own.start != "reference":
         share = 1.0 if own.start == "last" else own.interpolation
-        began.parameters.lerp_(state.parameters, share)
+        began.parameters.copy_(before.lerp(state.parameters, share))
     began.diverged_at.copy_(state.diverged_at)
     return began
 
@@ -108,13 +108,14 @@ class IteratedLearner(PolicyGradientLearner):
     """A stack of policies that climb the proxies of one round after another.
 
     task and state: of the round. pairs: of all rounds so far, [R, N (turn + 1), …], which are drawn when they are
-    needed. networks: the proxies of these rounds, a list over runs each.
+    needed. networks: the proxies of these rounds, a list over runs each. began: where the round started, [R, D].
     """
 
     own: Iterated
     turn: int
     pairs: Preferences | None
     networks: list[list[Networks]]
+    began: Tensor
 
     @property
     def round_steps(self) -> int:
@@ -149,12 +150,14 @@ class IteratedLearner(PolicyGradientLearner):
             **named("pairs", self.pairs.tensors() if self.pairs else {}),
             **named("networks", {str(number): parameters for number, parameters in enumerate(later)}),
             "turn": scalar(self.turn),
+            "began": self.began,
         }
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
         """Stand where `tensors` were saved."""
         world = self.task.world
         self.turn = int(tensors["turn"])
+        self.began = tensors["began"].to(self.began.device)
         self.state = state_from(tensors, self.state)
         self.track.restore(tensors)
         if drawn := part_of(tensors, "pairs"):
@@ -173,7 +176,8 @@ class IteratedLearner(PolicyGradientLearner):
         self.pairs = more_preferences(known, fresh)
         self.networks.append(self._train_proxies(self.pairs))
         self.task = self._task()
-        self.state = begin_at(self.state, self.task.world.policy_class.start, self.own)
+        self.state = begin_at(self.state, self.began, self.task.world.policy_class.start, self.own)
+        self.began = self.state.parameters.clone()
 
     def _first_pairs(self) -> Preferences:
         """What the proxies of the first round have learned from."""
@@ -226,10 +230,12 @@ def new_learner(
     runs: Sequence[Run], world: World, proxies: Sequence[Proxy], algorithm: Algorithm, own: Iterated
 ) -> IteratedLearner:
     """A stack of policies before its first step, with the proxies of the first round."""
+    state = start(world.policy_class.start, len(runs))
     return IteratedLearner(
         runs=runs,
         task=set_task(runs, world, proxies, algorithm),
-        state=start(world.policy_class.start, len(runs)),
+        state=state,
+        began=state.parameters.clone(),
         track=Track(rows=len(checkpoints_of(runs))),
         own=own,
         turn=0,
