@@ -34,6 +34,7 @@ if hidden := hidden_package():
         sys.stderr.write(f"error: {hidden}\n")
     raise SystemExit(2)
 
+from analysis.generations.command import generations
 from analysis.report.paper import ForPaper
 from simulator.execution.console import Running, SomeRuns, Switch, left_over, schema
 from simulator.interchange.command import export, score
@@ -245,7 +246,7 @@ def playground(
         say(f"playground in {write_playground(page, out)}: {len(page.encode()) / 1000:,.0f} kB, opens in any browser")
 
 
-for written_elsewhere in (export, score, join, schema):
+for written_elsewhere in (export, score, generations, join, schema):
     app.command(written_elsewhere)
 
 
@@ -264,7 +265,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     interrupt_when_terminated()
     repair_streams()
     try:
-        app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+        say(*(app(arguments, exit_on_error=False, print_error=False, result_action="return_value") or ()))
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:

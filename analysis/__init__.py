@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from analysis.figures.film import film_mass
+    from analysis.generations.measure import BestOfN, best_of_n
+    from analysis.generations.read import Generations, read_generations
     from analysis.published.papers import PAPERS
     from analysis.published.verdicts import claims
     from analysis.records.load import ResultsError, load_losses, load_proxies, load_table, variants
@@ -27,14 +29,17 @@ if TYPE_CHECKING:
     from analysis.theory.population_links import LINKS, gradient_weights, margins_by_gap
 
 _HOME = {
+    "BestOfN": "generations.measure",
     "Collapse": "theory.kappa_collapse",
     "Comparison": "statistics.comparison",
     "Estimate": "statistics.intervals",
+    "Generations": "generations.read",
     "LINKS": "theory.population_links",
     "PAPERS": "published.papers",
     "ResultsError": "records.load",
     "ScalingLaw": "statistics.laws",
     "best": "statistics.peaks",
+    "best_of_n": "generations.measure",
     "claims": "published.verdicts",
     "compare": "statistics.comparison",
     "compare_all": "statistics.comparison",
@@ -52,6 +57,7 @@ _HOME = {
     "margins_by_gap": "theory.population_links",
     "pareto_front": "statistics.tradeoffs",
     "peaks": "statistics.peaks",
+    "read_generations": "generations.read",
     "tradeoffs": "statistics.tradeoffs",
     "training_curves": "statistics.peaks",
     "trends": "statistics.law_fits",
@@ -61,12 +67,15 @@ _HOME = {
 __all__ = [
     "LINKS",
     "PAPERS",
+    "BestOfN",
     "Collapse",
     "Comparison",
     "Estimate",
+    "Generations",
     "ResultsError",
     "ScalingLaw",
     "best",
+    "best_of_n",
     "claims",
     "compare",
     "compare_all",
@@ -84,6 +93,7 @@ __all__ = [
     "margins_by_gap",
     "pareto_front",
     "peaks",
+    "read_generations",
     "tradeoffs",
     "training_curves",
     "trends",

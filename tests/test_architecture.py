@@ -35,7 +35,9 @@ ROOMS = {  # the folders of a package; each may import itself and those before i
         *("worlds", "preferences", "proxies", "methods", "sweeps", "storage", "joining", "tracking", "execution"),
         *("api", "interchange", "playground"),
     ],
-    "analysis": ["records", "statistics", "theory", "headline", "published", "figures", "report", "playground"],
+    "analysis": [
+        *("records", "statistics", "theory", "headline", "published", "figures", "report", "generations", "playground"),
+    ],
 }
 APART = {  # folders before a folder that it must not import all the same
     "native": {"user_code"},

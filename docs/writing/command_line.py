@@ -18,6 +18,7 @@ python run.py sweep --out results/axis --set 'sweep.data.pairs=[256,1024]' sweep
 python run.py report results/quickstart                          # figures and page from the records, without training
 python run.py export results/quickstart --to exported            # models, tokenizer and pairs for transformers and TRL
 python run.py score results/quickstart ../trained/dpo --label DPO   # a model trained elsewhere, measured and added
+python run.py generations scored.jsonl --gold gold_scores        # best-of-n on real models' responses, without training
 python run.py report results/quickstart --formats pdf --table latex   # figures of one column and tables for a paper
 python run.py reproduce gpo --quick --out results/claims         # a published experiment and its claims
 python run.py sweep --out results/few --grow --set data.pairs=256 sweep.seeds=20   # more seeds of a sweep that is there
