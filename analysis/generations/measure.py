@@ -2,9 +2,9 @@
 
 Gold is recentred and scaled: 0 is the mean and 1 the standard deviation over the initial policy's responses, each
 prompt with the same weight; and so is each score that is ranked by. What is reported at n is the gain over n = 1, at
-the same prompts. Let m_p(n) be the best-of-n estimate at prompt p in the unit of the file, m(n) its mean over prompts, s^2
-the variance, and q_p the mean over responses of (score - mean)^2. The gain G(n) = (m(n) - m(1)) / s is the mean over
-prompts of
+the same prompts. Let m_p(n) be the best-of-n estimate at prompt p in the unit of the file, m(n) its mean over prompts,
+s^2 the variance, and q_p the mean over responses of (score - mean)^2. The gain G(n) = (m(n) - m(1)) / s is the mean
+over prompts of
 
     (m_p(n) - m_p(1)) / s - G(n) (q_p - s^2) / (2 s^2),
 

@@ -53,10 +53,10 @@ OUTSIDE = frozenset(  # modules and folders of simulator/ that determine no numb
     )
 )
 
-SHOWING = frozenset(  # modules and folders of analysis/ that only show, read or write
+SHOWING = frozenset(  # modules and folders of analysis/ that only show, read or write, or judge no records of sweeps
     (
         *("__init__", "figures/", "report/", "records/__init__", "records/atomic_files", "records/checksums"),
-        *("headline/", "playground/", "records/number_format", "records/names", "records/safe_names"),
+        *("generations/", "headline/", "playground/", "records/number_format", "records/names", "records/safe_names"),
     )
 )
 
