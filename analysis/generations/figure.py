@@ -15,7 +15,7 @@ from analysis.figures.proxies.overoptimization import D_LABEL
 from analysis.figures.style import ORACLE, PALE, PALETTE, SOFT
 from analysis.generations.estimator import kl_of
 from analysis.generations.measure import BestOfN
-from analysis.generations.summary import path_of, spoken, title_of
+from analysis.generations.summary import path_of, short_label, spoken, title_of
 from analysis.records.names import capitalized
 from analysis.records.safe_names import drawable_text
 
@@ -116,11 +116,6 @@ def row_of(found: BestOfN, name: str) -> dict[str, Any]:
 def label_of(name: str) -> str:
     """The title of a panel."""
     return f"ensemble: {spoken(name)}" if name.startswith("ensemble_") else name
-
-
-def short_label(name: str) -> str:
-    """The name of an ensemble beside its line."""
-    return {"uncertainty weighted": "unc. weighted"}.get(spoken(name), spoken(name))
 
 
 def bands(found: BestOfN) -> str:

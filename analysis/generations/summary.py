@@ -41,7 +41,7 @@ def words_on(found: BestOfN) -> list[str]:
         "The law is d (α − β d), d = √KL (Gao et al. 2023); misses by: rms of mean gold less the law.",
     ]
     if (found.laws["kind"] == "ensemble").any():
-        words.append(f"*: an ensemble of the proxies; uncertainty weighted: mean − {found.uncertainty:g} variance.")
+        words.append(f"*: an ensemble of the proxies; unc. weighted: mean − {found.uncertainty:g} × variance.")
     beyond = (found.laws["peak_n"] > found.laws["largest_n"]) & (found.laws["peak_n"] <= FAR)
     return [*words, *["beyond: no such n was measured."] * bool(beyond.any())]
 
@@ -68,6 +68,11 @@ def sentences(found: BestOfN) -> list[str]:
 def spoken(score: str) -> str:
     """The name of an ensemble in a sentence."""
     return score.removeprefix(ENSEMBLE).replace("_", " ")
+
+
+def short_label(score: str) -> str:
+    """The name of an ensemble in a table, or beside its line."""
+    return spoken(score).replace("uncertainty ", "unc. ")
 
 
 def path_of(row: dict[str, Any]) -> str:
@@ -122,7 +127,7 @@ def law_table(found: BestOfN) -> pd.DataFrame:
 
 def in_table(score: str) -> str:
     """The name of a score in a table of texts."""
-    return f"* {spoken(score)}" if score.startswith(ENSEMBLE) else printable(score)
+    return f"* {short_label(score)}" if score.startswith(ENSEMBLE) else printable(score)
 
 
 def brief(row: dict[str, Any], name: str) -> str:
