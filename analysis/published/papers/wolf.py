@@ -1,0 +1,218 @@
+"""Wolf, Kirk & Musolesi 2025, Reward Model Overoptimisation in Iterated RLHF (arXiv:2505.18126).
+
+Rounds of pairs, a proxy and PPO: what they take over from those before. Gold is that of the policy at the end of a round.
+The paper compares designs along one choice at a time; there KL with interpolated starts is paid for from the start.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from scipy.stats import kendalltau
+
+from analysis.published.claim import LEAST, Claim, Finding, Paper, Part, Records, UnknownError, above, below
+from analysis.published.measures import difference, mean_over_seeds, require_columns, without_axes
+from analysis.records.load import without_diverged
+from analysis.records.number_format import number
+
+AXES = ("iterated_data", "iterated_proxies", "iterated_start")
+BEST = ("concatenate", "last", "reference")
+PUBLISHED = {  # gold after four rounds, by data, proxies and start, as others quote the paper's summary table
+    BEST: 0.448,
+    ("last", "last", "reference"): 0.357,
+    ("last", "mean", "reference"): 0.314,
+    ("last", "average_weights", "reference"): 0.304,
+    ("last", "worst_case", "reference"): 0.294,
+    ("sample", "last", "reference"): 0.276,
+    ("sample", "last", "interpolated"): 0.199,
+    ("sample", "last", "last"): -0.063,
+}
+NAMES = {
+    BEST: "concatenate",
+    ("last", "last", "reference"): "take last",
+    ("last", "mean", "reference"): "ensemble",
+    ("last", "average_weights", "reference"): "average weights",
+    ("last", "worst_case", "reference"): "worst case",
+    ("sample", "last", "reference"): "sample",
+    ("sample", "last", "interpolated"): "interpolate",
+    ("sample", "last", "last"): "last policy",
+}
+LAST = ("last", "last", "reference")
+SAMPLE = ("sample", "last", "reference")
+Design = tuple[str, str, str]
+
+
+def of_design(records: Records, design: Design) -> pd.DataFrame:
+    """The rows of the runs of one design. Raises UnknownError."""
+    rows = without_diverged(records.curves)
+    rows = without_axes(rows[rows["method"].eq("iterated")], *AXES)
+    for column, value in zip(AXES, design, strict=True):
+        rows = rows[require_columns(rows, column)[column].eq(value)]
+    if rows.empty:
+        raise UnknownError(f"there are no runs of the design {NAMES[design]}")
+    return rows
+
+
+def round_ends(records: Records) -> list[int]:
+    """The step at which each round ends. Raises UnknownError where rounds differ between runs."""
+    runs = require_columns(records.runs, "method", "train.steps", "iterated.rounds")
+    settings = runs.loc[runs["method"] == "iterated", ["train.steps", "iterated.rounds"]].drop_duplicates()
+    if len(settings) != 1:
+        raise UnknownError("there are no rounds of one length and number")
+    steps, rounds = (int(value) for value in settings.iloc[0])
+    return [steps * (turn + 1) for turn in range(rounds)]
+
+
+def after(records: Records, design: Design, turn: int, column: str = "gold") -> pd.Series:
+    """A column at the end of a round, by seed; turn: its number from 0 on, or -1 for the last. Raises UnknownError."""
+    step = round_ends(records)[turn]
+    rows = of_design(records, design)
+    found = rows[rows["step"] == step].set_index("seed")[column]
+    if found.empty:
+        raise UnknownError(f"nothing was measured at step {step}, where a round ends")
+    return found
+
+
+def gain(records: Records, design: Design, first: int = 0, last: int = -1) -> pd.Series:
+    """Gold at the end of a round less that at the end of an earlier one, by seed."""
+    return (after(records, design, last) - after(records, design, first)).dropna()
+
+
+def compare(records: Records, design: Design, others: Mapping[str, Design]) -> Finding:
+    """Gold of a design after all rounds less that of each of some others."""
+    own = after(records, design, -1)
+    estimates = {name: difference(own, after(records, other, -1)) for name, other in others.items()}
+    note = ", ".join(f"{name} {number(after(records, other, -1).mean(), 2)}" for name, other in others.items())
+    return Finding(estimates=estimates, note=f"gold after all rounds: {number(own.mean(), 2)}; {note}")
+
+
+def merged(records: Records) -> Finding:
+    """Gold with the proxies of all rounds combined less that with the newest proxy."""
+    newest = after(records, LAST, -1)
+    each = {NAMES[design]: after(records, design, -1) for design in PUBLISHED if design[1] != "last"}
+    note = ", ".join(f"{name} {number(gold.mean(), 2)}" for name, gold in each.items())
+    return Finding(
+        estimates={name: difference(gold, newest) for name, gold in each.items()},
+        note=f"gold after all rounds: {number(newest.mean(), 2)}; {note}",
+    )
+
+
+def improves(records: Records, design: Design) -> Finding:
+    """Gold after all rounds less that after the first."""
+    return Finding(estimates={NAMES[design]: mean_over_seeds(gain(records, design))})
+
+
+def gap_closes(records: Records) -> Finding:
+    """By how much the proxy's score exceeds gold after the first round less the same after all."""
+    first, last = (after(records, BEST, turn, "proxy") - after(records, BEST, turn) for turn in (0, -1))
+    note = f"proxy less gold: {number(first.mean(), 2)} after the first round, {number(last.mean(), 2)} after the last"
+    return Finding(estimates={"concatenate": difference(first, last)}, note=note)
+
+
+def diminishes(records: Records) -> Finding:
+    """What the second round gains less what the last one does."""
+    if len(round_ends(records)) < 3:
+        raise UnknownError("there are fewer than three rounds")
+    early, late = gain(records, BEST, 0, 1), gain(records, BEST, -2, -1)
+    return Finding(estimates={"concatenate": difference(early, late)})
+
+
+def order(records: Records) -> Finding:
+    """Kendall's tau between the published gold of the eight designs and gold here, seed by seed."""
+    table = pd.DataFrame({NAMES[design]: after(records, design, -1) for design in PUBLISHED}).dropna()
+    published = np.array(list(PUBLISHED.values()))
+    found = [kendalltau(published, row).statistic for row in table.to_numpy(float)]
+    mean = table.mean().sort_values(ascending=False)
+    note = "here: " + ", ".join(f"{name} {number(gold, 2)}" for name, gold in mean.items())
+    return Finding(estimates={"designs": mean_over_seeds(found, bounds=(-1.0, 1.0))}, note=note)
+
+
+PAPER = Paper(
+    title="Iterated RLHF (Wolf et al. 2025, arXiv:2505.18126)",
+    parts={
+        "": Part(
+            config="wolf",
+            quick=(*("sweep.seeds=3", "train.steps=30", "train.checkpoints=4", "proxy.steps=60", "proxy.width=8"),),
+        )
+    },
+    claims=(
+        Claim(
+            name="improves",
+            statement=f"With all pairs so far and a restart from the reference, gold after four rounds is at least "
+            f"{LEAST:g} above gold after the first",
+            source="Wolf et al., Sec. 5.1, Figure 4",
+            unit="deviations of gold",
+            rule=above(LEAST),
+            estimate=lambda records: improves(records, BEST),
+        ),
+        Claim(
+            name="gap-closes",
+            statement=f"By that the proxy's score comes closer to gold, by at least {LEAST:g}",
+            source="Wolf et al., Sec. 5.1, Figure 4",
+            unit="deviations of gold",
+            rule=above(LEAST),
+            estimate=gap_closes,
+        ),
+        Claim(
+            name="diminishes",
+            statement=f"The last round gains at least {LEAST:g} less than the second",
+            source="Wolf et al., Sec. 5.1",
+            unit="deviations of gold",
+            rule=above(LEAST),
+            estimate=diminishes,
+        ),
+        Claim(
+            name="concatenate",
+            statement=f"All pairs so far give at least {LEAST:g} more gold than the newest, or as many from each round",
+            source="Wolf et al., Sec. 5.2, Figure 5a",
+            unit="deviations of gold after four rounds",
+            rule=above(LEAST),
+            estimate=lambda records: compare(records, BEST, {"take last": LAST, "sample": SAMPLE}),
+        ),
+        Claim(
+            name="no-free-lunch",
+            statement="The mean, the least or the averaged weights of the proxies of all rounds do not give "
+            f"{LEAST:g} more gold than the newest proxy",
+            source="Wolf et al., Sec. 5.3, Figure 5c",
+            unit="deviations of gold after four rounds",
+            rule=below(LEAST),
+            estimate=merged,
+        ),
+        Claim(
+            name="restart",
+            statement=f"A restart from the reference gives at least {LEAST:g} more gold than going on, or interpolating",
+            source="Wolf et al., Sec. 5.4, Figure 7",
+            unit="deviations of gold after four rounds",
+            rule=above(LEAST),
+            estimate=lambda records: compare(
+                records,
+                SAMPLE,
+                {"last policy": ("sample", "last", "last"), "interpolate": ("sample", "last", "interpolated")},
+            ),
+        ),
+        Claim(
+            name="interpolate",
+            statement=f"Interpolated starts gain over the rounds, by at least {LEAST:g}",
+            source="Wolf et al., Sec. 5.4, Figure 7b",
+            unit="deviations of gold",
+            rule=above(LEAST),
+            estimate=lambda records: improves(records, ("sample", "last", "interpolated")),
+        ),
+        Claim(
+            name="no-recovery",
+            statement=f"A policy that goes on does not gain {LEAST:g} from the first round to the last",
+            source="Wolf et al., Sec. 5.4, Figure 7b",
+            unit="deviations of gold",
+            rule=below(LEAST),
+            estimate=lambda records: improves(records, ("sample", "last", "last")),
+        ),
+        Claim(
+            name="order",
+            statement="Gold after four rounds orders the eight designs as published: Kendall's tau is above 0",
+            source="Wolf et al., gold of the fourth round, as others quote it",
+            unit="Kendall's tau",
+            rule=above(0),
+            estimate=order,
+        ),
+    ),
+)
