@@ -25,8 +25,8 @@ from simulator.methods import METHODS
 from simulator.methods.method import Choices
 from simulator.objectives import KNOWN_AS, OBJECTIVES
 from simulator.objectives.custom import caution, examine, objective_of
+from simulator.objectives.mixtures import is_mixture, objective_called
 from simulator.objectives.objective import Objective
-from simulator.objectives.own_loss import own_loss
 from simulator.preferences.pairs import Preferences, stack_preferences
 from simulator.proxies.scores import Proxy as Ensemble
 from simulator.proxies.scores import scorer_of
@@ -54,9 +54,9 @@ def losses_of(loss: Loss, beside: Path | None) -> list[Objective]:
 
 
 def named_loss(name: Any, beside: Path | None) -> Objective:
-    """The objective of this name, or that in a file of the user's. Raises ConfigError."""
-    if isinstance(name, str) and is_own(name):
-        return own_loss(name, beside, "loss = ").objective
+    """The objective of this name, a sum of several, or that in a file of the user's. Raises ConfigError."""
+    if isinstance(name, str) and (is_own(name) or is_mixture(name)):
+        return objective_called(name, beside, "loss = ")
     known = choice_of(name, "loss", [*OBJECTIVES, *KNOWN_AS])
     return OBJECTIVES[KNOWN_AS.get(known, known)]
 
@@ -158,7 +158,7 @@ def check_proxies_of(world: World, each: Sequence[Datum], proxy: Proxy | None) -
 
 def cautions_of(losses: Sequence[Objective], settings: Iterable[Settings]) -> list[str]:
     """What to say of losses that do not start by pushing margins up."""
-    each = [(loss, one.objective.hyperparameters(loss.table)) for one in settings for loss in losses]
+    each = [(loss, one.objective.of(loss)) for one in settings for loss in losses]
     return list(dict.fromkeys(caution(loss, own) for loss, own in each))
 
 

@@ -15,7 +15,7 @@ since no number of it can reach another row. A state can be saved after any step
 nothing had been (`simulator/engine/snapshots.py`).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 import torch
@@ -27,8 +27,8 @@ from simulator.engine.problem import Batch, TrainingProblem, TrainState, learnin
 from simulator.engine.recorded_steps import FEWEST, RecordedStep, Tables, is_recordable, recorded
 from simulator.networks.compute_mode import computing
 from simulator.networks.optimizer import adam_step, clip_rows, clipped_adam_step, start_adam
-from simulator.objectives.objective import BatchContext, Regularizer
-from simulator.objectives.stacked_losses import StackedPairs, diagnostics, pair_losses, slices, tokens_of
+from simulator.objectives.objective import BatchContext, Regularizer, RegularizerState
+from simulator.objectives.stacked_losses import StackedPairs, diagnostics, pair_losses, remember, slices, tokens_of
 
 BATCHES_DRAWN = 512  # steps whose batches are drawn at once
 
@@ -37,14 +37,18 @@ PAIRS_READ = 64  # pairs that a measurement reads together
 
 
 def start(reference: Tensor, runs: int, problem: TrainingProblem | None = None) -> TrainState:
-    """`runs` policies at step 0, each a copy of the reference's parameters [D]; what its terms begin with, too."""
+    """`runs` policies at step 0, each a copy of the reference's parameters [D]; and what there is to remember."""
     parameters = reference.expand(runs, -1).clone()
     diverged_at = torch.full((runs,), -1, dtype=torch.int64, device=reference.device)
-    memory = {}
+    memory: dict[int, RegularizerState] = {}
     if problem is not None:
         one = take(problem, torch.zeros(runs, 1, dtype=torch.int64, device=parameters.device))
         for number, term, context in batch_contexts(parameters, problem, one, 0, problem.learning_rate):
             memory[number] = term.start(context)
+        for number, (part, rows) in enumerate(zip(problem.parts, slices(problem.parts), strict=True)):
+            kept = part.objective.remembers(part.hyperparameters)
+            if kept is not None:
+                memory[number] = memory.get(number, {}) | kept.start(problem.beta[rows])
     return TrainState(
         step=0, parameters=parameters, optimizer=start_adam(parameters), memory=memory, diverged_at=diverged_at
     )
@@ -63,6 +67,11 @@ def mismatched_ratios(parameters: Tensor, problem: TrainingProblem, batch: Batch
                     said.append(problem.value(some, problem.architecture, problem.packing, prompts, responses))
             found[number] = said[0] - said[1]
     return found
+
+
+def have_terms(problem: TrainingProblem) -> bool:
+    """Whether a part of the stack has a term."""
+    return any(part.objective.term(part.hyperparameters) is not None for part in problem.parts)
 
 
 def batch_contexts(
@@ -95,10 +104,15 @@ def batch_contexts(
             )
 
 
-def loss_and_gradient(parameters: Tensor, problem: TrainingProblem, chosen: Tensor | None) -> tuple[Tensor, Tensor]:
+def loss_and_gradient(
+    parameters: Tensor,
+    problem: TrainingProblem,
+    chosen: Tensor | None,
+    memory: Mapping[int, RegularizerState] | None = None,
+) -> tuple[Tensor, Tensor]:
     """Mean loss [R], float64, and its gradient [R, D] on the pairs `chosen` [R, B], or on all pairs; without terms.
 
-    The mean is over pairs, whatever their weights sum to.
+    The mean is over pairs, whatever their weights sum to. memory: what parts remember; the batch is taken into it.
     """
     batch = take(problem, chosen)
     rows = parameters.detach().requires_grad_()
@@ -112,7 +126,10 @@ def loss_and_gradient(parameters: Tensor, problem: TrainingProblem, chosen: Tens
         mismatched=mismatched_ratios(parameters, problem, batch),
         online=problem.online,
         weights=batch.weights,
+        remembered=memory or {},
     )
+    if memory:
+        remember(given, problem.parts)
     losses = pair_losses(given, problem.parts)
     loss = losses.double().mean(dim=1)  # a sum of float32 may overflow where their mean does not
     (gradient,) = torch.autograd.grad(loss.sum(), rows)
@@ -123,7 +140,7 @@ def add_terms(
     loss: Tensor, gradient: Tensor, state: TrainState, problem: TrainingProblem, chosen: Tensor | None, rate: Tensor
 ) -> None:
     """Add to loss [R] and gradient [R, D], in place, what the terms of the parts are at the step after `state`."""
-    if not state.memory:
+    if not have_terms(problem):
         return
     for number, term, context in batch_contexts(state.parameters, problem, take(problem, chosen), state.step + 1, rate):
         value, slope = term.step(context, state.memory[number])
@@ -154,7 +171,7 @@ def _advance(state: TrainState, problem: TrainingProblem, steps: int) -> TrainSt
     for k, factor in enumerate(factors):
         step, chosen = state.step + 1, None if order is None else order[k]
         rate = problem.learning_rate * factor
-        loss, gradient = loss_and_gradient(state.parameters, problem, chosen)
+        loss, gradient = loss_and_gradient(state.parameters, problem, chosen, state.memory)
         add_terms(loss, gradient, state, problem, chosen, rate)
         clipped_adam_step(
             state.parameters,
@@ -213,7 +230,7 @@ def losses_on_pairs(
     pairs = log_ratios.shape[1]
     mismatched: dict[int, list[Tensor]] = {}
     added = log_ratios.new_zeros(len(log_ratios))
-    reads_pairs = state.memory or any(part.objective.mismatched for part in problem.parts)
+    reads_pairs = have_terms(problem) or any(part.objective.mismatched for part in problem.parts)
     for some in pair_blocks(pairs) if reads_pairs else []:
         whole = torch.arange(some.start, some.stop, device=log_ratios.device).expand(len(log_ratios), -1)
         batch = take(problem, whole)
@@ -236,5 +253,6 @@ def losses_on_pairs(
         mismatched={number: torch.cat(ratios, dim=1) for number, ratios in mismatched.items()},
         online=problem.online,
         weights=None if problem.weights is None else problem.weights[:, :pairs],
+        remembered=state.memory,
     )
     return pair_losses(given, problem.parts).mean(dim=1) + added, diagnostics(given, problem.parts)

@@ -98,9 +98,9 @@ class TrainingProblem:
 class TrainState:
     """Where a stack stands after `step` steps.
 
-    parameters [R, D], the optimizer's moments and what terms remember are updated in place by `advance`. memory: of the
-    term of each part, by the part's number. diverged_at [R]: the step at which a run's loss or parameters were first
-    found not finite, -1 for a healthy run.
+    parameters [R, D], the optimizer's moments and what is remembered are updated in place by `advance`. memory: of
+    each part, by its number, what its term and its objective remember. diverged_at [R]: the step at which a run's loss
+    or parameters were first found not finite, -1 for a healthy run.
     """
 
     step: int

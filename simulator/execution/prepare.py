@@ -131,7 +131,7 @@ def loss_functions(runs: Sequence[Run]) -> dict[str, Loss]:
         run = first[name]
         assert run.objective is not None
         assert run.objective.f is not None
-        functions[str(name)] = partial(run.objective.f, **run.settings.objective.hyperparameters(run.objective.table))
+        functions[str(name)] = partial(run.objective.f, **run.settings.objective.of(run.objective))
     return functions
 
 

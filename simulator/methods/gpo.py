@@ -66,7 +66,7 @@ def reads(cell: Cell) -> Reads:
             "another loss, or no data.file"
         )
     check_ties(cell)
-    own = ("objective",) if objective_of(cell).table else ()
+    own = ("objective",) if objective_of(cell).tables else ()
     online = ("online",) if rounds(cell) else ()
     proxy = ("proxy",) if by_proxy(cell) else ()
     return Reads(
@@ -86,7 +86,7 @@ def check_batches(cell: Cell) -> None:
     settings, objective = cell.settings, objective_of(cell)
     pairs = settings.data.kept(settings.learned_from)
     batch = min(settings.train.batch, pairs, settings.online.pairs if rounds(cell) else 10**9)
-    if objective.mismatched and batch < 2:
+    if (objective.mismatched or objective.sorts_pairs) and batch < 2:
         raise ValueError(
             f'loss "{objective.name}" compares a pair with others of its batch, and batches have one pair: train.batch '
             f"(={settings.train.batch}), and the pairs that there are, must be at least 2"
@@ -98,10 +98,10 @@ def check_ties(cell: Cell) -> None:
     settings, objective = cell.settings, objective_of(cell)
     by_gold = settings.data.labeller == "gold" or (rounds(cell) > 0 and settings.online.labeller == "gold")
     if has_ties(settings.data) and by_gold and not objective.weighable:
-        raise ValueError(
-            f'loss "{objective.name}" looks at chosen responses beyond the loss of each pair, and a tied pair has '
-            'none; take another loss, or data.labels = "bradley_terry"'
-        )
+        why = "looks at chosen responses beyond the loss of each pair, and a tied pair has none"
+        if objective.sorts_pairs:
+            why = "sorts the pairs of a batch, and a tied pair has no place among them"
+        raise ValueError(f'loss "{objective.name}" {why}; take another loss, or data.labels = "bradley_terry"')
 
 
 def check_class(cell: Cell) -> None:
@@ -156,7 +156,7 @@ def ignores(cell: Cell) -> Keys:
     unlabelled = measured if objective.ranked and not by_proxy(cell) else unread_by_planted(cell)
     keys["data"] = (*unlabelled, *(("pool",) if settings.data.labeller == "gold" else ()))
     keys["online"] = ("labeller",) if objective.ranked else ()
-    others = {other.table for other in OBJECTIVES.values()} - {objective.table, ""}
+    others = {other.table for other in OBJECTIVES.values()} - {*objective.tables, ""}
     unread = [f"{objective.table}.{name}" for name in objective.ignores(hyperparameters_of(cell))]
     return keys | {"objective": (*sorted(others), *unread)}
 

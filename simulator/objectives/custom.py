@@ -157,7 +157,7 @@ def caution(objective: Objective, own: Hyperparameters) -> str:
         f = objective.f
         slope, what = local_shape(lambda z: f(z, **own)).slope, "f'(0) ="
     elif objective.name not in OBJECTIVES:
-        chosen, rejected = start_slopes(objective)
+        chosen, rejected = start_slopes(objective, own=own)
         slope, what = (chosen - rejected) / 2, "a slope along the margin, at beta = 1, of"
     else:
         return ""

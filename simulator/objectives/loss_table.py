@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from functools import partial
 
 from simulator.common.errors import ConfigError, nearest
-from simulator.objectives import OBJECTIVES
+from simulator.objectives import KNOWN_AS, OBJECTIVES
 from simulator.objectives.custom import caution
 from simulator.objectives.local_shape import Loss, local_shape
+from simulator.objectives.mixtures import is_mixture, objective_called
 from simulator.objectives.objective import Hyperparameters, Objective
-from simulator.objectives.own_loss import own_loss
 from simulator.user_code.loading import is_own
 
 
@@ -18,13 +18,14 @@ def defaults(objective: Objective) -> Hyperparameters:
 
 
 def chosen(names: Sequence[str]) -> list[Objective]:
-    """The objectives of these names, or all of ours. Raises ConfigError."""
+    """The objectives of these names, sums of several among them, or all of ours. Raises ConfigError."""
     found = []
     for name in dict.fromkeys(names or OBJECTIVES):
-        if name not in OBJECTIVES and not is_own(name):
-            known = ", ".join(OBJECTIVES)
-            raise ConfigError(f"losses {name}: must be one of {known}, my_file.py:function{nearest(name, OBJECTIVES)}")
-        found.append(OBJECTIVES[name] if name in OBJECTIVES else own_loss(name, None, "losses ").objective)
+        ours = KNOWN_AS.get(name, name)
+        if ours not in OBJECTIVES and not is_own(name) and not is_mixture(name):
+            known, hint = ", ".join(OBJECTIVES), nearest(name, [*OBJECTIVES, *KNOWN_AS])
+            raise ConfigError(f"losses {name}: must be one of {known}, my_file.py:function{hint}")
+        found.append(objective_called(ours, None, "losses "))
     return found
 
 
@@ -58,7 +59,9 @@ def describe(objectives: Sequence[Objective]) -> str:
 
 
 def parameters_of(objective: Objective) -> str:
-    """The parameters of an objective, with their defaults."""
+    """The parameters of an objective, or of the parts of a sum, with their defaults."""
+    if objective.parts:
+        return "".join(dict.fromkeys(parameters_of(part) for _, part in objective.parts))
     ignored = objective.ignores(defaults(objective))
     parameters = [
         f"{name} = {parameter.default if parameter.words else format(parameter.default, 'g')}"

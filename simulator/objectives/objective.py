@@ -55,6 +55,7 @@ class Pairs:
     online: bool = False  # whether pairs are drawn from the policy as it trains
     weights: Tensor | None = None  # of each pair in a mean over them, [r, count]; all alike where there are none
     link: Callable[[Tensor], Tensor] | None = None  # φ of log-ratios, where it is not that of KL; see linked.py
+    remembered: RegularizerState = field(default_factory=dict)  # see Memory; nothing where no training went before
 
     def mean(self, values: Tensor) -> Tensor:
         """The mean over pairs, [r], of values [r, N], with their weights."""
@@ -72,7 +73,8 @@ class Pairs:
             name: value[rows] if isinstance(value, torch.Tensor) else value
             for name, value in self.hyperparameters.items()
         }
-        return replace(self, hyperparameters=own, **tensors)
+        remembered = {name: value[rows] for name, value in self.remembered.items()}
+        return replace(self, hyperparameters=own, remembered=remembered, **tensors)
 
     @property
     def ratios(self) -> Tensor:
@@ -166,6 +168,19 @@ class Regularizer:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Memory:
+    """What an objective keeps of the batches that it was trained on; it is saved with the policy.
+
+    start(beta): tensors with r rows before the first batch, of runs with these beta [r, 1]; no other objective has
+    their names. update(pairs): takes a batch into `pairs.remembered`, in place, before the loss of that batch. A
+    measurement reads what is there, and changes nothing.
+    """
+
+    start: Callable[[Tensor], RegularizerState]
+    update: Callable[[Pairs], None]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Diagnostic:
     """A quantity inside a loss that is recorded beside it: its column, and its value [r] on pairs."""
 
@@ -181,9 +196,13 @@ class Convention:
     relation: str = ""
 
 
+def nothing(own: Hyperparameters) -> None:
+    """What an objective has that adds no term and remembers nothing, whatever its parameters."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Objective:
-    """A row of OBJECTIVES."""
+    """A row of OBJECTIVES, a sum of several (mixtures.py), or a function of the user's own (own_loss.py)."""
 
     name: str
     loss: Callable[[Pairs], Tensor]  # of each pair, [r, N], unreduced
@@ -197,7 +216,9 @@ class Objective:
     mismatched: bool = False  # whether it reads `mismatched` of Pairs
     reads_states: bool = False  # whether it reads hidden states of the policy's network
     ranked: str = ""  # the parameter that says how many responses it compares by their scores, where it takes no labels
-    term: Callable[[Hyperparameters], Regularizer | None] = lambda own: None  # what else is in the loss
+    sorts_pairs: bool = False  # whether it sorts the pairs of a batch, so that one alone says nothing
+    term: Callable[[Hyperparameters], Regularizer | None] = nothing  # what else is in the loss
+    remembers: Callable[[Hyperparameters], Memory | None] = nothing  # what of earlier batches is in the loss
     ignores: Callable[[Hyperparameters], Sequence[str]] = lambda own: ()  # parameters that say nothing
     cost: Callable[[Hyperparameters], float] = lambda own: 1.0  # gradients of a step; a plain pairwise loss has 1
     calibrates: Callable[[Hyperparameters], int] = lambda own: (
@@ -208,6 +229,13 @@ class Objective:
     diagnostics: tuple[Diagnostic, ...] = ()  # what is recorded beside the loss
     convention: Convention = Convention()  # other names
     code: str = ""  # the SHA-256 of the user's code that it is
+    parts: tuple[tuple[float, Objective], ...] = ()  # what it is the sum of, each with its weight; see mixtures.py
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """The tables of [objective] that have its parameters, or those of its parts."""
+        each = [part for _, part in self.parts] or [self]
+        return tuple(dict.fromkeys(one.table for one in each if one.table))
 
     def shape(self, own: Hyperparameters) -> LocalShape | None:
         """What f does around z = 0 at these parameters, None where there is no f."""

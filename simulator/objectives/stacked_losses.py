@@ -15,7 +15,7 @@ from simulator.networks.architecture import ALIGNMENT
 if TYPE_CHECKING:
     from torch import Tensor
 
-from simulator.objectives.objective import Hyperparameters, Objective, Pairs
+from simulator.objectives.objective import Hyperparameters, Objective, Pairs, RegularizerState
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +55,7 @@ class StackedPairs:
 
     policy, reference, lengths, scores [R, B, K]; beta [R, 1]. mismatched: that of each part that reads it, by its
     number. weights [R, B, 2]: of the loss of each pair of two as it stands, and of that with its responses exchanged;
-    1 and 0 where there are none.
+    1 and 0 where there are none. remembered: of earlier batches, by the number of the part.
     """
 
     policy: Tensor
@@ -66,6 +66,7 @@ class StackedPairs:
     mismatched: Mapping[int, Tensor] = field(default_factory=dict)
     online: bool = False
     weights: Tensor | None = None
+    remembered: Mapping[int, RegularizerState] = field(default_factory=dict)
 
     def pairs(self, part: ObjectiveSlice, number: int, rows: slice) -> Pairs:
         """The pairs of one part."""
@@ -81,6 +82,7 @@ class StackedPairs:
             mismatched=None if other is None else filled(other, 0.0),
             online=self.online,
             weights=None if self.weights is None else self.weights[rows].flatten(1).to(policy.dtype),
+            remembered=self.remembered.get(number, {}),
         )
 
 
@@ -124,6 +126,18 @@ def pair_losses(given: StackedPairs, parts: Sequence[ObjectiveSlice]) -> Tensor:
         return losses
     stands, exchanged = (losses * each.weights[..., 0].to(losses.dtype)).chunk(2, dim=1)
     return stands + exchanged
+
+
+def remember(given: StackedPairs, parts: Sequence[ObjectiveSlice]) -> None:
+    """Take a batch into what parts remember, in place and without a gradient."""
+    memories = [part.objective.remembers(part.hyperparameters) for part in parts]
+    if not any(memories):
+        return
+    with torch.no_grad():
+        each = both_orders(given, parts)
+        for number, (memory, part, rows) in enumerate(zip(memories, parts, slices(parts), strict=True)):
+            if memory is not None:
+                memory.update(each.pairs(part, number, rows))
 
 
 def diagnostics(given: StackedPairs, parts: Sequence[ObjectiveSlice]) -> dict[str, Tensor]:

@@ -16,15 +16,14 @@ from simulator.objectives import OBJECTIVES
 from simulator.objectives.local_shape import local_shape
 from simulator.objectives.loss_table import defaults
 from simulator.objectives.losses.gpo import LOSSES
+from simulator.objectives.mixtures import objective_called
 from simulator.objectives.objective import Objective
-from simulator.objectives.own_loss import own_loss
 from simulator.playground.recorded import Questions, no_runs, python_runs, recorded_runs
 from simulator.playground.server import Playground, address_of, new_token, open_server
 from simulator.playground.wasm.build import built_file
 from simulator.playground.world_data import check_room, check_world, packed_text, world_data, world_tables
 from simulator.sweeps.grid import read_sweep
 from simulator.sweeps.sweep import Sweep
-from simulator.user_code.loading import is_own
 
 LEAST, MOST, COUNT = -4.0, 6.0, 21  # z at which the page has values of a loss
 
@@ -60,12 +59,12 @@ def losses_to_choose(sweep: Sweep, *, served: bool) -> list[dict[str, Any]]:
     if not served:
         return [described(OBJECTIVES[name]) for name in LOSSES]
     names = [*sweep.sweep.loss, *LOSSES, *OBJECTIVES]
-    return [described(one) for name in dict.fromkeys(names) if is_on_pairs(one := objective_named(name, sweep))]
+    return [described(one) for name in dict.fromkeys(names) if is_on_pairs(one := called(name, sweep))]
 
 
-def objective_named(name: str, sweep: Sweep) -> Objective:
-    """The objective of this name, or that in a file of the user's. Raises ConfigError."""
-    return own_loss(name, sweep.base_folder, "sweep.loss = ").objective if is_own(name) else OBJECTIVES[name]
+def called(name: str, sweep: Sweep) -> Objective:
+    """The objective of this name in the sweep. Raises ConfigError."""
+    return objective_called(name, sweep.base_folder, "sweep.loss = ")
 
 
 def is_on_pairs(objective: Objective) -> bool:

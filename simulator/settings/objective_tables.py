@@ -8,7 +8,7 @@ from pydantic import (
 )
 
 from simulator.objectives import OBJECTIVES
-from simulator.objectives.objective import Hyperparameters, Parameter
+from simulator.objectives.objective import Hyperparameters, Objective, Parameter
 from simulator.settings.table import (
     Table,
 )
@@ -27,9 +27,11 @@ def field_of(parameter: Parameter) -> Any:
 class ObjectiveTables(Table):
     """[objective]. A table for each objective of `sweep.loss` that has parameters beside beta."""
 
-    def hyperparameters(self, table: str) -> Hyperparameters:
-        """The parameters in one of the tables, none where there is no such table."""
-        return getattr(self, table).model_dump() if table else {}
+    def of(self, objective: Objective) -> Hyperparameters:
+        """The parameters of an objective; of a sum those of its parts, each by table and name."""
+        if objective.parts:
+            return {f"{part.table}.{name}": one for _, part in objective.parts for name, one in self.of(part).items()}
+        return getattr(self, objective.table).model_dump() if objective.table else {}
 
 
 if TYPE_CHECKING:

@@ -37,7 +37,7 @@ def objective_of(cell: Cell) -> Objective:
 
 def hyperparameters_of(cell: Cell) -> Hyperparameters:
     """The parameters of its objective."""
-    return cell.settings.objective.hyperparameters(objective_of(cell).table)
+    return cell.settings.objective.of(objective_of(cell))
 
 
 def responses_compared(cell: Cell) -> int:
@@ -165,5 +165,5 @@ def objective_key(run: Run) -> str:
     """What is equal for runs whose loss is one computation: the objective, and all its parameters but real numbers."""
     if run.objective is None:
         return ""
-    own = run.settings.objective.hyperparameters(run.objective.table)
+    own = run.settings.objective.of(run.objective)
     return json.dumps([run.loss, {name: value for name, value in own.items() if not isinstance(value, float)}])

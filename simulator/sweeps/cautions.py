@@ -80,7 +80,7 @@ def of_slopes(runs: Sequence[Run]) -> Iterator[str]:
 def own_of_run(run: Run) -> Mapping[str, Any]:
     """The parameters of the objective of a run."""
     assert run.objective is not None
-    return run.settings.objective.hyperparameters(run.objective.table)
+    return run.settings.objective.of(run.objective)
 
 
 def steepest(objective: Objective, beta: float, own: Mapping[str, Any]) -> float:
@@ -163,7 +163,7 @@ def cautions(sweep: Sweep, runs: Sequence[Run]) -> list[str]:
     own: dict[tuple[Any, ...], tuple[Objective, Hyperparameters]] = {}
     for run, _ in cells(runs):
         if run.objective and run.kappa is None:  # or else it starts by pushing margins up
-            numbers = run.settings.objective.hyperparameters(run.objective.table)
+            numbers = run.settings.objective.of(run.objective)
             own[run.loss, *numbers.items()] = run.objective, numbers
     sentences = [*map(convention, sweep.aliases_used), *(caution(*pair) for pair in own.values())]
     return list(dict.fromkeys(filter(None, [*sentences, *cautions_of_training(runs), *unread_keys_of(sweep, runs)])))

@@ -15,7 +15,7 @@ from simulator.engine.computing import computing_of, engine_of
 from simulator.methods import METHODS
 from simulator.methods.method import Choices, Reads
 from simulator.native import library
-from simulator.objectives import OBJECTIVES
+from simulator.objectives.mixtures import objective_called
 from simulator.objectives.objective import Objective
 from simulator.own_rewards.source import is_own_reward
 from simulator.proxies.reward_model import check_error, held_out
@@ -82,7 +82,7 @@ def cells_of(sweep: Sweep) -> Iterator[GridCell]:
     """Every cell of the grid that differs from those before it. Raises ConfigError."""
     grid = sweep.sweep
     pairwise = any(METHODS[name].pairwise for name in grid.method)
-    losses = [objective_named(sweep, name) for name in grid.loss] if pairwise else []
+    losses = [objective_called(name, sweep.base_folder, "sweep.loss = ") for name in grid.loss] if pairwise else []
     choices = Choices(loss=losses, beta=grid.beta, penalty=grid.penalty)
     seen: set[tuple[str, str | None, str]] = set()
     proxies = 0
@@ -123,15 +123,6 @@ def try_features(settings: Settings) -> None:
         features_of(settings.spec)
 
 
-def objective_named(sweep: Sweep, name: str) -> Objective:
-    """The objective of `sweep.loss`, ours or the user's own. Raises ConfigError."""
-    if name in OBJECTIVES:
-        return OBJECTIVES[name]
-    from simulator.objectives.own_loss import own_loss
-
-    return own_loss(name, sweep.base_folder).objective
-
-
 def cells_at(name: str, at: Mapping[str, Any], settings: Settings, choices: Choices) -> Iterator[GridCell]:
     """The cells of one method at one point of the further axes. Raises ConfigError."""
     method = METHODS[name]
@@ -170,7 +161,7 @@ def kappa_of(cell: GridCell, known: dict[tuple[Any, ...], float | None]) -> floa
     """kappa of the objective of a cell, None where it has none; known: by the objective and its parameters."""
     if cell.objective is None:
         return None
-    own = cell.settings.objective.hyperparameters(cell.objective.table)
+    own = cell.settings.objective.of(cell.objective)
     key = cell.objective.name, *own.items()
     if key not in known:
         known[key] = cell.objective.kappa(own)

@@ -9,6 +9,7 @@ import json
 from typing import Any
 
 from simulator.objectives import KNOWN_AS, OBJECTIVES
+from simulator.objectives.mixtures import SUM_PATTERN
 from simulator.sweeps.key_meanings import key_meanings, tables_in
 from simulator.sweeps.sweep import LIST_LIMIT, Sweep
 
@@ -34,7 +35,8 @@ def schema() -> Schema:
     keys: Schema = grid["properties"]
     del keys["axes"]
     ours = {"type": "string", "enum": [*OBJECTIVES, *KNOWN_AS]}
-    keys["loss"]["items"] = {"anyOf": [ours, {"type": "string", "pattern": OWN_LOSS, "maxLength": 4096}]}
+    patterns = [{"type": "string", "pattern": each, "maxLength": 4096} for each in (OWN_LOSS, SUM_PATTERN)]
+    keys["loss"]["items"] = {"anyOf": [ours, *patterns]}
     for name in ("method", "loss", "beta", "penalty"):
         keys[name] = one_or_several(keys[name]["items"], most=keys[name]["maxItems"]) | shown_keys(keys[name])
     measure = tables["Measure"]["properties"]

@@ -29,6 +29,7 @@ from simulator.methods import METHODS
 from simulator.methods.method import Choices
 from simulator.objectives import KNOWN_AS, OBJECTIVES
 from simulator.objectives.losses.gpo import LOSSES
+from simulator.objectives.mixtures import canonical, is_mixture, mixture
 from simulator.own_rewards.source import CodeSource
 from simulator.settings.config_errors import complain, known_keys
 from simulator.settings.table import TEXT, Positive, Table, choice, distinct, one_of, path_like
@@ -62,7 +63,12 @@ known_loss = one_of([*OBJECTIVES, "my_file.py:function"], known_as=KNOWN_AS)
 
 
 def loss_name(value: str) -> str:
-    """One of our objectives, or a file of the user's with a function in it."""
+    """One of our objectives, a sum of them, or a file of the user's with a function in it."""
+    if is_mixture(value):
+        try:
+            return canonical(value)
+        except ValueError as error:
+            raise PydanticCustomError("sum", "{why}", {"why": str(error)}) from None
     if is_own(value):
         return os.path.normpath(value).replace(os.sep, "/")  # run_ids follow from it, on every system the same
     if value.endswith(".py") or ".py:" in value:
@@ -117,8 +123,8 @@ Seeds = Annotated[
 class Grid(Table):
     """[sweep]. The grid: every method, its strengths, every seed, and every value of every further axis.
 
-    loss and beta are those of "gpo": any of OBJECTIVES, or `my_file.py:function`. penalty, of KL, is that of "rl"
-    and "iterated"; the other methods follow one of their own.
+    loss and beta are those of "gpo": any of OBJECTIVES, a sum of them, or `my_file.py:function`. penalty, of KL, is
+    that of "rl" and "iterated"; the other methods follow one of their own.
     """
 
     method: Annotated[
@@ -129,7 +135,7 @@ class Grid(Table):
     loss: Annotated[tuple[LossName, ...], Field(strict=False, max_length=LOSS_LIMIT), AfterValidator(distinct)] = tuple(
         LOSSES
     )
-    """Objectives of "gpo": any of ours, or "mine.py:half", a function of your own."""
+    """Objectives of "gpo": any of ours, "logistic + 0.5 sft", or "mine.py:half", a function of your own."""
     beta: Annotated[tuple[Positive, ...], Field(strict=False, max_length=LIST_LIMIT), AfterValidator(distinct)] = (
         *(0.01, 0.03, 0.1, 0.2),
         *(0.5, 1.0, 3.0, 10.0),
@@ -204,7 +210,8 @@ class Grid(Table):
     @property
     def runs(self) -> int:
         """How many runs the grid has, those that some axis or seed makes no difference to counted again."""
-        some = [OBJECTIVES.get(name, OBJECTIVES["logistic"]) for name in self.loss]
+        logistic = OBJECTIVES["logistic"]
+        some = [mixture(name) if is_mixture(name) else OBJECTIVES.get(name, logistic) for name in self.loss]
         given = Choices(loss=some, beta=self.beta, penalty=self.penalty)
         return self.points * len(self.seed_values) * sum(len(METHODS[name].grid(given)) for name in self.method)
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from simulator.common.errors import ConfigError, nearest, short
 from simulator.objectives import KNOWN_AS
+from simulator.objectives.mixtures import is_mixture, names_in
 from simulator.settings.config_errors import assignments
 
 SHIPPED = Path(__file__).resolve().parent / "shipped"  # sweeps that come with the package
@@ -32,7 +33,9 @@ def find_sweep_file(name: str | Path) -> Path:
 def aliases_in(tables: Mapping[str, Any]) -> tuple[str, ...]:
     """The names of losses in the tables of a sweep file, already found right, that stand for one of ours."""
     losses = tables.get("sweep", {}).get("loss", ())
-    return tuple(name for name in ([losses] if isinstance(losses, str) else losses) if name in KNOWN_AS)
+    given = [losses] if isinstance(losses, str) else losses
+    names = [name for one in given for name in (names_in(one) if is_mixture(one) else [one])]
+    return tuple(name for name in dict.fromkeys(names) if name in KNOWN_AS)
 
 
 def origin(key: str, path: Path, changed: Iterable[str]) -> str:

@@ -123,7 +123,8 @@ def dpo_sft(pairs: Pairs) -> Tensor:
     """-log σ(β ρ) - λ log π(y_w) / |y_w|. DPO with an SFT term, Pang et al. 2024, arXiv:2404.19733; λ is `weight`.
 
     The term is a mean over tokens, as in TRL's `loss_type=["sigmoid", "sft"]`; there it is the mean over all tokens of
-    the batch, here that of each response, which is the same where responses are equally long.
+    the batch, here that of each response, which is the same where responses are equally long. The mixture
+    "logistic + 0.5 sft" is this loss at λ = 0.5.
     """
     return functional.softplus(-pairs.z) - pairs.hyperparameters["weight"] * pairs.per_token[:, 0]
 
@@ -159,7 +160,6 @@ OBJECTIVES = named(
     ),
     of_pairs(
         dpo_sft,
-        convention=Convention(names=("sft",)),
         length_normalized=True,
         table="dpo_sft",
         parameters={"weight": WEIGHT},

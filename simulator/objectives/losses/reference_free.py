@@ -17,6 +17,15 @@ if TYPE_CHECKING:
 SURE = -1e-6  # nats per token; odds of what is surer are taken for those at it
 
 
+def sft(pairs: Pairs) -> Tensor:
+    """-log π(y_w) / |y_w|. Supervised fine-tuning on chosen responses: no β, no reference, no rejected response.
+
+    TRL's `sft` is the mean over all tokens of the batch, here each response has its own, which is the same where
+    responses are equally long. Alone it is a baseline; in a sum, "logistic + 0.5 sft", it keeps chosen ones likely.
+    """
+    return -pairs.per_token[:, 0]
+
+
 def simper(pairs: Pairs) -> Tensor:
     """-exp(ℓ_w) + exp(ℓ_l). SimPER, Xiao et al. 2025, arXiv:2502.00883, Eq. 5.
 
@@ -52,6 +61,7 @@ MARGIN = Parameter(default=0.5, about="γ, the margin that is asked for")
 ODDS = Parameter(default=0.1, about="λ, of the odds ratio")
 
 OBJECTIVES = named(
+    of_pairs(sft, has_beta=False, length_normalized=True),
     of_pairs(simper, has_beta=False, length_normalized=True),
     of_pairs(simpo, length_normalized=True, table="simpo", parameters={"margin": MARGIN}),
     of_pairs(orpo, has_beta=False, length_normalized=True, table="orpo", parameters={"weight": ODDS}),
