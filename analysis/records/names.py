@@ -9,10 +9,11 @@ from analysis.records.about import GPO_LOSSES
 PAPERS = {"logistic": "DPO", "hinge": "SLiC", "squared": "IPO"}  # losses that a paper gave another name
 WRITTEN = {
     **{"chi_po": "χPO", "dpo_sft": "DPO + SFT", "exo_pair": "EXO", "nca_pair": "NCA"},
-    **{"ln_dpo": "LN-DPO", "r_dpo": "R-DPO", "ipo_averaged": "IPO per token"},
+    **{"ln_dpo": "LN-DPO", "r_dpo": "R-DPO", "ipo_averaged": "IPO per token", "bco_pair": "BCO"},
 }
+UPPER = ("dpo", "kto", "vpo", "rpo", "apo", "orpo", "dpop", "sppo", "ganpo", "l2", "sft", "aot")
 WORDS = {
-    **{name: name.upper() for name in ("dpo", "kto", "vpo", "rpo", "apo", "orpo", "dpop", "sppo", "ganpo", "l2")},
+    **{name: name.upper() for name in UPPER},
     **{"simpo": "SimPO", "simper": "SimPER", "discopop": "DiscoPOP"},
 }
 GREEK = {"alpha": "α", "beta": "β", "gamma": "γ", "epsilon": "ε", "lambda": "λ", "tau": "τ", "eta": "η"}
@@ -31,10 +32,17 @@ NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight",
 
 
 def loss_label(loss: str) -> str:
-    """A loss, with the name that a paper gave it: logistic (DPO); with its settings, if it has any: VPO, alpha 0.1."""
+    """A loss, with the name that a paper gave it: logistic (DPO); with its settings, if it has any: VPO, alpha 0.1.
+
+    Of a sum, each of its losses: logistic (DPO) + 0.5 SFT.
+    """
     name, *settings = str(loss).split(", ")
     if ":" in name:  # one of the user's own
         return str(loss).rsplit("/", 1)[-1]
+    if " + " in name:
+        parts = [part.rpartition(" ") for part in name.split(" + ")]
+        together = " + ".join(f"{weight} {loss_label(part)}".strip() for weight, _, part in parts)
+        return ", ".join([together, *(greek(setting) for setting in settings)])
     words = WRITTEN.get(name) or " ".join(WORDS.get(word, word) for word in name.split("_"))
     known = f"{words} ({PAPERS[name]})" if name in PAPERS else words
     return ", ".join([known, *(greek(setting) for setting in settings)])

@@ -53,6 +53,9 @@ FAMILIES = (
             "sppo_hard": "SPPO",
             "apo_zero": "APO",
             "apo_down": "APO",
+            "bco_pair": "BCO; δ = running mean of β s in training, or 0",
+            "aot": "AOT of pairs; (i): the i-th smallest of the batch",
+            "aot_unpaired": "AOT without pairs; TRL's `aot_pair` of earlier versions",
             "kto": "KTO; z₀ = max(0, mean s of mismatched pairs); λ_D is `desirable`, λ_U `undesirable`",
             "chi_po": "χPO",
             "dpop": "DPO-Positive",
@@ -84,7 +87,12 @@ FAMILIES = (
         title="Without a reference",
         about="Nothing in these holds a policy near the reference, so what they come to depends on the steps and the "
         "learning rate.",
-        known_as={"simper": "SimPER; no β and no reference", "simpo": "SimPO", "orpo": "ORPO, which has no β"},
+        known_as={
+            "sft": "supervised fine-tuning; no β and no reference",
+            "simper": "SimPER; no β and no reference",
+            "simpo": "SimPO",
+            "orpo": "ORPO, which has no β",
+        },
     ),
     Family(
         title="DPO with a further term",
@@ -111,6 +119,8 @@ MEANINGS = {  # of parameters that say only which letter they are
     "objective.dpop.weight": "λ, the weight of the penalty.",
     "objective.dpo_sft.weight": "λ, the weight of the SFT term.",
     "objective.chi_po.bound": "R, in deviations of gold: clipped at 2R.",
+    "objective.bco_pair.threshold": 'δ: "running", the mean of β s over all batches so far, or "zero", as in TRL 1.16.',
+    "objective.aot.epsilon": "ε, TRL's label_smoothing.",
     "objective.discopop.tau": "τ; below 0.102 margins first fall.",
     "objective.conservative_dpo.epsilon": "ε, the share of labels that are taken for wrong.",
     "objective.robust_dpo.epsilon": "ε, the share of labels that are taken for wrong.",
@@ -131,6 +141,11 @@ def objectives_page() -> str:
         "[`mine.py:function`](../howto/own_loss.md) for a loss of your own. They share data, training, measurement and "
         "records, and train in the same stacks. `python run.py losses` prints them all.",
         *(part for family in FAMILIES for part in section(family)),
+        "## Sums with weights",
+        'A name such as `"logistic + 0.5 sft"` is a sum of losses: each part is one of these names, with a weight '
+        "before it unless that is 1. Parts read their own tables and see one β. Records have the canonical name, with "
+        "parts in the order of the alphabet. Where all parts are functions of z, so is the sum, and it has a κ. Losses "
+        "with rewards, and those with a further term, cannot be parts; nor can a loss of your own.",
         "## Around z = 0",
         "To second order in z, losses act alike at equal βκ. Values are at the default parameters.",
         table(("name", "f(0)", "f′(0)", "f″(0)", "κ"), shapes()),

@@ -9,7 +9,9 @@ TRL's trainers are asked for the loss of a batch with a model that returns given
     kto           TRL's mean is over examples, two of each pair.
     simpo         TRL's gamma_logratios is gamma / beta inside the brackets: the same loss.
     orpo          TRL's beta is the weight of the odds ratio; its NLL is a mean over all tokens of the batch.
-    dpo_sft       TRL's SFT term is a mean over all tokens of the batch.
+    dpo_sft, sft  TRL's SFT term is a mean over all tokens of the batch.
+    bco_pair      TRL 1.16 has no threshold: ours with `threshold = "zero"`. A threshold δ is a reference that is higher
+                  by δ / beta, and with that TRL's own code gives the loss with a running threshold, too.
 """
 
 import os
@@ -25,7 +27,10 @@ import torch
 from torch import Tensor
 
 from simulator.objectives import OBJECTIVES
-from simulator.objectives.stacked_losses import ObjectiveSlice, StackedPairs, pair_losses
+from simulator.objectives.mixtures import objective_called
+from simulator.objectives.objective import RegularizerState
+from simulator.objectives.stacked_losses import ObjectiveSlice, StackedPairs, pair_losses, remember
+from simulator.sweeps.sweep import loss_name
 
 BATCH, TOKENS = 16, 5
 BETAS = (0.1, 0.7, 2.0)
@@ -63,16 +68,31 @@ class Given:
     def lengths(self) -> Tensor:
         return self.there.sum(dim=2)
 
-    def ours(self, name: str, beta: float, mismatched: Tensor | None = None, **own: float) -> Tensor:
-        numbers = {key: torch.tensor([[value]], dtype=torch.float64) for key, value in own.items()}
+    def ours(
+        self,
+        name: str,
+        beta: float,
+        mismatched: Tensor | None = None,
+        memory: RegularizerState | None = None,
+        **own: float | str,
+    ) -> Tensor:
+        numbers = {
+            key: value if isinstance(value, str) else torch.tensor([[value]], dtype=torch.float64)
+            for key, value in own.items()
+        }
         given = StackedPairs(
             policy=self.policy[None],
             reference=self.reference[None],
             lengths=self.lengths[None],
             beta=torch.tensor([[beta]], dtype=torch.float64),
             mismatched={} if mismatched is None else {0: mismatched[None]},
+            remembered={} if memory is None else {0: memory},
         )
-        return pair_losses(given, [ObjectiveSlice(objective=OBJECTIVES[name], rows=1, hyperparameters=numbers)]).mean()
+        objective = objective_called(name, None, "")
+        parts = [ObjectiveSlice(objective=objective, rows=1, hyperparameters=numbers)]
+        if memory is not None:
+            remember(given, parts)
+        return pair_losses(given, parts).mean()
 
 
 def stub(**more: Any) -> SimpleNamespace:
@@ -110,7 +130,7 @@ def theirs(
 ) -> Tensor:
     trainer = stub(
         loss_types=loss_type,
-        loss_weights=weights or [1.0],
+        loss_weights=weights or [1.0] * len(loss_type),
         beta=beta,
         label_smoothing=args.pop("label_smoothing", 0.0),
         args=SimpleNamespace(**args),
@@ -142,10 +162,15 @@ def assert_equal(given: Given, ours: Tensor, theirs: Tensor) -> None:
         ("ln_dpo", "sigmoid_norm", {}, {}),
         ("discopop", "discopop", {"tau": 0.05}, {"discopop_tau": 0.05}),
         ("discopop", "discopop", {"tau": 0.3}, {"discopop_tau": 0.3}),
+        ("bco_pair", "bco_pair", {"threshold": "zero"}, {}),
+        ("aot", "aot", {"epsilon": 0.0}, {}),
+        ("aot", "aot", {"epsilon": 0.2}, {"label_smoothing": 0.2}),
+        ("aot_unpaired", "aot_unpaired", {"epsilon": 0.0}, {}),
+        ("aot_unpaired", "aot_unpaired", {"epsilon": 0.2}, {"label_smoothing": 0.2}),
     ],
 )
 def test_losses_of_the_dpo_trainer(
-    name: str, loss_type: str, own: dict[str, float], args: dict[str, float], beta: float
+    name: str, loss_type: str, own: dict[str, float | str], args: dict[str, float], beta: float
 ) -> None:
     given = Given(1, equally_long=False)
     assert_equal(given, given.ours(name, beta, **own), theirs(given, [loss_type], beta, **args))
@@ -168,6 +193,68 @@ def test_dpo_with_an_sft_term(weight: float) -> None:
     given = Given(3, equally_long=True)
     both = theirs(given, ["sigmoid", "sft"], 0.3, [1.0, weight])
     assert_equal(given, given.ours("dpo_sft", 0.3, weight=weight), both)
+
+
+def test_supervised_fine_tuning() -> None:
+    given = Given(10, equally_long=True)
+    assert_equal(given, given.ours("sft", 1.0), theirs(given, ["sft"], 1.0))
+
+
+@pytest.mark.parametrize("beta", BETAS)
+@pytest.mark.parametrize(
+    ("name", "types", "weights", "own", "args"),
+    [
+        ("logistic + 0.5 sft", ["sigmoid", "sft"], [1.0, 0.5], {}, {}),
+        ("0.2*sft + 0.8 dpo + 2 sigmoid_norm", ["sigmoid", "sigmoid_norm", "sft"], [0.8, 2.0, 0.2], {}, {}),
+        ("0.7 hinge + 0.3 nca", ["nca_pair", "hinge"], [0.3, 0.7], {}, {}),
+        ("aot + apo_zero", ["aot", "apo_zero"], None, {"aot.epsilon": 0.1}, {"label_smoothing": 0.1}),
+        (
+            *("robust_dpo + 0.1 exo_pair", ["exo_pair", "robust"], [0.1, 1.0]),
+            *({"robust_dpo.epsilon": 0.2, "exo_pair.epsilon": 0.2}, {"label_smoothing": 0.2}),
+        ),
+    ],
+)
+def test_sums_of_losses(
+    name: str,
+    types: list[str],
+    weights: list[float] | None,
+    own: dict[str, float],
+    args: dict[str, float],
+    beta: float,
+) -> None:
+    given = Given(11, equally_long=True)
+    assert_equal(given, given.ours(name, beta, **own), theirs(given, types, beta, weights, **args))
+
+
+@pytest.mark.parametrize("beta", BETAS)
+@pytest.mark.parametrize(("name", "types"), [("bco_pair", ["bco_pair"]), ("bco_pair + 3 sppo", ["bco_pair"])])
+def test_the_running_threshold_over_several_batches(name: str, types: list[str], beta: float) -> None:
+    """The threshold is the mean of all rewards so far; TRL's own code has it as a reference that is higher."""
+    objective = objective_called(name, None, "")
+    own = {"threshold": "running"} if name in OBJECTIVES else {"bco_pair.threshold": "running"}
+    memory = objective.remembers(own)
+    assert memory is not None
+    kept, rewards = memory.start(torch.tensor([[beta]])), []
+    for seed in range(12, 17):
+        given = Given(seed, equally_long=False)
+        rewards.append(beta * (given.policy - given.reference).detach().numpy())
+        ours = given.ours(name, beta, memory=kept, **own)
+        shifted = Given(seed, equally_long=False)
+        shifted.tokens = given.tokens
+        shifted.reference = given.reference + np.mean(rewards) / beta
+        expected = theirs(shifted, types, beta)
+        if "sppo" in name:
+            expected = expected + 3 * theirs(given, ["sppo_hard"], beta)
+        assert_equal(given, ours, expected)
+    assert abs(np.mean(rewards)) > 0.01
+
+
+def test_every_name_of_a_loss_there_is_taken_here() -> None:
+    """Those of 1.16, of which ipo is ours without a mean over tokens, and what earlier versions called another one."""
+    same = ("exo_pair", "nca_pair", "bco_pair", "sppo_hard", "aot", "aot_unpaired", "apo_zero", "apo_down", "discopop")
+    others = {"sigmoid": "logistic", "hinge": "hinge", "ipo": "squared", "robust": "robust_dpo", "sft": "sft"}
+    others |= {"sigmoid_norm": "ln_dpo", "aot_pair": "aot_unpaired"}
+    assert {name: loss_name(name) for name in (*same, *others)} == {name: name for name in same} | others
 
 
 @pytest.mark.parametrize("beta", BETAS)

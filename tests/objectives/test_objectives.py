@@ -98,6 +98,10 @@ def second_writing(name: str, policy: np.ndarray, reference: np.ndarray, gap: np
         "rpo_backward": lambda: bernoulli(expit(gap), expit(a)),
         "rpo_forward": lambda: bernoulli(expit(a), expit(gap)),
         "rpo_loo": lambda: (a - gap) ** 2 / 2,
+        "sft": lambda: -l_w,
+        "bco_pair": lambda: -log_expit(beta * s_w) - log_expit(-beta * s_l),
+        "aot": lambda: -log_expit(beta * (np.sort(policy[0] - policy[1]) - np.sort(reference[0] - reference[1]))),
+        "aot_unpaired": lambda: -log_expit(beta * (np.sort(s_w) - np.sort(s_l))),
         "discopop": lambda: expit(-a / 0.05) * np.log1p(np.exp(-a)) + expit(a / 0.05) * np.exp(-a),
     }[name]()
 
@@ -107,6 +111,7 @@ def second_writing(name: str, policy: np.ndarray, reference: np.ndarray, gap: np
     [
         *(f"rpo_{kind}" for kind in ("squared", "backward", "forward", "loo")),
         *("simper", "chi_po", "dpop", "discopop", "ln_dpo", "r_dpo", "ipo_averaged"),
+        *("sft", "bco_pair", "aot", "aot_unpaired"),
     ],
 )
 def test_values_agree_with_a_second_writing(name: str) -> None:

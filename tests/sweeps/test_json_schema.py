@@ -123,6 +123,8 @@ def test_our_sweeps_are_valid_as_written_and_as_resolved(path: Path) -> None:
         '[sweep]\n"data.pairs" = 64\nobjective.vpo.alpha = [0.1, 1]\nmeasure.kl_estimators = [true, "k1"]',
         'sweep.loss = "our losses/mine.py:größe"\nsweep.method = "rl"\nsweep.beta = 1',
         'sweep.loss = ["dpo_sft", "a.py:f"]',
+        'sweep.loss = ["logistic + 0.5 sft", "0.2*kto+ 1e-1 *dpo", "bco + aot_pair"]',
+        'sweep.loss = "0.8 logistic + 0.2 squared"',
         "measure.kl_estimators = true",
         'measure.kl_estimators = "k2"',
         'measure.prompts = "all"\nproxy.learning_rate = "auto"\nworld.language.topics = "auto"',
@@ -132,6 +134,15 @@ def test_every_way_of_writing_is_valid(text: str) -> None:
     tables = tomllib.loads(text)
     assert [error.message for error in VALIDATOR.iter_errors(tables)] == []
     Sweep.model_validate(tables)
+
+
+@pytest.mark.parametrize(
+    "loss", ["logistic +", "0.5 sft", "logistic - sft", "vpo + sft", "logistic + sftt", "2 3 dpo + sft", "dpo + -1 sft"]
+)
+def test_what_is_no_sum_of_losses_is_refused_by_both(loss: str) -> None:
+    tables = {"sweep": {"loss": [loss]}}
+    assert not validates(tables)
+    assert not loads(tables)
 
 
 @pytest.mark.parametrize("axis", ["", "quoted", "nested"])
