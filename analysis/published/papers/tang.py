@@ -1,7 +1,7 @@
-"""Tang et al. 2024, Understanding the performance gap between online and offline alignment algorithms (arXiv:2405.08448).
+"""Tang et al. 2024, on the gap between online and offline alignment algorithms (arXiv:2405.08448).
 
-IPO, and beside it DPO, SLiC and best-of-2 SFT: offline on the reference's pairs, online, and offline on the pairs that an
-online run drew, in their order or shuffled. The paper measures win rates against one fixed policy; here it is gold.
+IPO, and beside it DPO, SLiC and best-of-2 SFT: offline on the reference's pairs, online, and offline on the pairs that
+an online run drew, in their order or shuffled. The paper measures win rates against one fixed policy; here it is gold.
 """
 
 import numpy as np

@@ -1,6 +1,6 @@
 """Wolf, Kirk & Musolesi 2025, Reward Model Overoptimisation in Iterated RLHF (arXiv:2505.18126).
 
-Rounds of pairs, a proxy and PPO: what they take over from those before. Gold is that of the policy at the end of a round.
+Rounds of pairs, a proxy and PPO: what they take over from those before. Gold is the policy's at the end of a round.
 The paper compares designs along one choice at a time; there KL with interpolated starts is paid for from the start.
 """
 
@@ -180,7 +180,7 @@ PAPER = Paper(
         ),
         Claim(
             name="restart",
-            statement=f"A restart from the reference gives at least {LEAST:g} more gold than going on, or interpolating",
+            statement=f"A restart from the reference gives {LEAST:g} more gold than going on or interpolating",
             source="Wolf et al., Sec. 5.4, Figure 7",
             unit="deviations of gold after four rounds",
             rule=above(LEAST),
