@@ -10,6 +10,7 @@ import torch
 
 import run as command
 import simulator as sim
+from analysis.records.names import loss_label
 from simulator import ConfigError, Sweep, run_sweep
 from simulator.divergences import divergence_of
 from simulator.objectives import OBJECTIVES
@@ -256,6 +257,17 @@ def test_a_plus_in_the_name_of_a_file_is_no_sum(tmp_path: Path) -> None:
     file.write_text('[sweep]\nloss = ["a + b.py:half"]\nbeta = [0.1]\nseeds = 1\n')
     (run,) = expand(Sweep.from_toml(file))
     assert run.loss == "a + b.py:half"
+
+
+@pytest.mark.parametrize(
+    ("name", "label"),
+    [
+        ("logistic + 0.5 sft", "logistic (DPO) + 0.5 SFT"),
+        ("0.8 bco_pair + aot_unpaired, alpha 0.1", "0.8 BCO + AOT unpaired, α 0.1"),
+    ],
+)
+def test_figures_name_each_loss_of_a_sum(name: str, label: str) -> None:
+    assert loss_label(name) == label
 
 
 def test_parts_are_all_losses_of_pairs_alone() -> None:

@@ -32,10 +32,10 @@ def aot(pairs: Pairs) -> Tensor:
 
 
 def aot_unpaired(pairs: Pairs) -> Tensor:
-    """-log σ(β(s_w(i) - s_l(i))), each the i-th smallest. AOT without pairs, Melnyk et al. 2024, arXiv:2406.05882.
+    """-log σ(β(s_w(i) - s_l(i))). AOT without pairs, Melnyk et al. 2024, arXiv:2406.05882.
 
-    Log-ratios of chosen and of rejected responses are sorted on their own, so who was paired with whom says nothing. ε
-    is as in `aot`, and so is what is said of batches. TRL once called it `aot_pair`.
+    s_w(i) and s_l(i) are the i-th smallest of the batch, each sorted on its own, so who was paired with whom says
+    nothing. ε is as in `aot`, and so is what is said of batches. TRL once called it `aot_pair`.
     """
     return smoothed(pairs, rising(pairs.chosen, pairs.count) - rising(pairs.rejected, pairs.count))
 

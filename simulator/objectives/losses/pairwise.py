@@ -123,7 +123,7 @@ def dpo_sft(pairs: Pairs) -> Tensor:
     """-log σ(β ρ) - λ log π(y_w) / |y_w|. DPO with an SFT term, Pang et al. 2024, arXiv:2404.19733; λ is `weight`.
 
     The term is a mean over tokens, as in TRL's `loss_type=["sigmoid", "sft"]`; there it is the mean over all tokens of
-    the batch, here that of each response, which is the same where responses are equally long. The mixture
+    the batch, here that of each response, which is the same where responses are equally long. The sum
     "logistic + 0.5 sft" is this loss at λ = 0.5.
     """
     return functional.softplus(-pairs.z) - pairs.hyperparameters["weight"] * pairs.per_token[:, 0]

@@ -18,10 +18,11 @@ SURE = -1e-6  # nats per token; odds of what is surer are taken for those at it
 
 
 def sft(pairs: Pairs) -> Tensor:
-    """-log π(y_w) / |y_w|. Supervised fine-tuning on chosen responses: no β, no reference, no rejected response.
+    """-log π(y_w) / |y_w|. Supervised fine-tuning, as of demonstrations in Ouyang et al. 2022, arXiv:2203.02155.
 
-    TRL's `sft` is the mean over all tokens of the batch, here each response has its own, which is the same where
-    responses are equally long. Alone it is a baseline; in a sum, "logistic + 0.5 sft", it keeps chosen ones likely.
+    It has no β, no reference and no rejected response. TRL's `sft` is the mean over all tokens of the batch, here each
+    response has its own, which is the same where responses are equally long. Alone it is a baseline; in a sum,
+    "logistic + 0.5 sft", it keeps chosen ones likely.
     """
     return -pairs.per_token[:, 0]
 
