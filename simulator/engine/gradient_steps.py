@@ -23,7 +23,7 @@ from torch import Tensor
 
 from simulator.engine.batches import batches
 from simulator.engine.fused_steps import advance_whole, groups
-from simulator.engine.problem import Batch, TrainingProblem, TrainState, learning_rate_factors, take
+from simulator.engine.problem import Batch, TrainingProblem, TrainState, learning_rate_factors, take, tokens_read
 from simulator.engine.recorded_steps import FEWEST, RecordedStep, Tables, is_recordable, recorded
 from simulator.networks.compute_mode import computing
 from simulator.networks.optimizer import adam_step, clip_rows, clipped_adam_step, start_adam
@@ -59,11 +59,10 @@ def mismatched_ratios(parameters: Tensor, problem: TrainingProblem, batch: Batch
     found = {}
     for number, (part, rows) in enumerate(zip(problem.parts, slices(problem.parts), strict=True)):
         if part.objective.mismatched:
-            assert problem.reference is not None
             prompts, responses = batch.prompts[rows].roll(1, dims=1), batch.responses[rows]
             said = []
             with torch.no_grad():
-                for some in (parameters[rows], problem.reference.expand(part.rows, -1)):
+                for some in (parameters[rows], problem.references(rows)):
                     said.append(problem.value(some, problem.architecture, problem.packing, prompts, responses))
             found[number] = said[0] - said[1]
     return found
@@ -124,6 +123,7 @@ def loss_and_gradient(
         beta=problem.beta,
         scores=batch.scores,
         mismatched=mismatched_ratios(parameters, problem, batch),
+        tokens=tokens_read(rows, problem, batch),
         online=problem.online,
         weights=batch.weights,
         remembered=memory or {},
@@ -225,17 +225,24 @@ def losses_on_pairs(
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """The loss [R], float64, on the first n pairs of each run, terms included, from log-ratios [R, n, K], nats.
 
+    Those are ratios to pi_ref, also where the reference of the losses has moved.
     And what objectives watch inside their losses there, [R] each.
     """
     pairs = log_ratios.shape[1]
     mismatched: dict[int, list[Tensor]] = {}
+    tokens: dict[int, dict[str, list[Tensor]]] = {}
     added = log_ratios.new_zeros(len(log_ratios))
-    reads_pairs = have_terms(problem) or any(part.objective.mismatched for part in problem.parts)
+    reads_pairs = have_terms(problem) or any(
+        part.objective.mismatched or part.objective.tokens for part in problem.parts
+    )
     for some in pair_blocks(pairs) if reads_pairs else []:
         whole = torch.arange(some.start, some.stop, device=log_ratios.device).expand(len(log_ratios), -1)
         batch = take(problem, whole)
         for number, ratios in mismatched_ratios(state.parameters, problem, batch).items():
             mismatched.setdefault(number, []).append(ratios.double())
+        for number, read in tokens_read(state.parameters, problem, batch).items():
+            for name, values in read.items():
+                tokens.setdefault(number, {}).setdefault(name, []).append(values.double())
         for number, term, context in batch_contexts(
             state.parameters, problem, batch, state.step, problem.learning_rate
         ):
@@ -244,13 +251,17 @@ def losses_on_pairs(
             elif not some.start:
                 added[context.rows] += term.value(context, state.memory[number])
     reference = problem.reference_log_probs[:, :pairs].double()
+    measured_from = reference if problem.moved is None else problem.moved.measured_from[:, :pairs].double()
     given = StackedPairs(
-        policy=log_ratios + reference,
+        policy=log_ratios + measured_from,
         reference=reference,
         lengths=tokens_of(problem.responses[:, :pairs]),
         beta=problem.beta,
         scores=None if problem.scores is None else problem.scores[:, :pairs],
         mismatched={number: torch.cat(ratios, dim=1) for number, ratios in mismatched.items()},
+        tokens={
+            number: {name: torch.cat(values, dim=1) for name, values in read.items()} for number, read in tokens.items()
+        },
         online=problem.online,
         weights=None if problem.weights is None else problem.weights[:, :pairs],
         remembered=state.memory,

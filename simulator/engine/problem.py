@@ -16,11 +16,22 @@ from simulator.networks.architecture import Architecture
 from simulator.networks.compute_mode import EAGER, Computing
 from simulator.networks.optimizer import Adam, learning_rate_factor
 from simulator.networks.packing import Packing
-from simulator.networks.transformer import sequence_log_probs
+from simulator.networks.transformer import sequence_log_probs, token_alignment, token_log_probs
 from simulator.objectives.objective import RegularizerState, UnderReference
-from simulator.objectives.stacked_losses import ObjectiveSlice
+from simulator.objectives.stacked_losses import ObjectiveSlice, slices
 
 Value = Callable[[Tensor, Architecture, Packing, Tensor, Tensor], Tensor]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenValues:
+    """What policies say of single tokens, [R, B, K, T]: log pi, and what `token_alignment` of a transformer says."""
+
+    log_probs: Value = token_log_probs
+    alignment: Value = token_alignment
+
+
+TOKENS_OF_NETWORKS = TokenValues()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +49,23 @@ def learning_rate_factors(schedule: Schedule, begun: int, steps: int) -> list[fl
         learning_rate_factor(step, steps=schedule.steps, warmup=schedule.warmup, schedule=schedule.kind)
         for step in range(begun + 1, begun + steps + 1)
     ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MovedReference:
+    """A reference of each run that has followed its policy; see methods/algorithms/moving_reference.py.
+
+    parameters [R, D]. updates: how often it has. measured_from: log pi_ref, nats, [R, N, K], of the reference that
+    log-ratios are measured against, which stays.
+    """
+
+    parameters: Tensor
+    updates: int
+    measured_from: Tensor
+
+    def select_runs(self, rows: slice) -> "MovedReference":
+        """That of some of the runs."""
+        return replace(self, parameters=self.parameters[rows], measured_from=self.measured_from[rows])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,9 +87,11 @@ class TrainingProblem:
     batch_seeds: tuple[int, ...]  # of each run; they name the streams of batches
     counts: tuple[int, ...] = ()  # how many of its first pairs each run trains on; all N where empty
     value: Value = sequence_log_probs  # what margins compare, [R, B, K]
+    tokens: TokenValues = TOKENS_OF_NETWORKS  # for objectives that read single tokens
     scores: Tensor | None = None  # rewards [R, N, K], for objectives that read them
     weights: Tensor | None = None  # of the loss of each pair and of that with responses exchanged, [R, N, 2]; 1, 0
     reference: Tensor | None = None  # parameters of pi_ref [D], for mismatched pairs and regularizers
+    moved: MovedReference | None = None  # what `reference_log_probs` are of, where that is no longer pi_ref
     under_reference: UnderReference | None = None  # for objectives that ask for it
     online: bool = False  # whether the policy draws pairs, now or later
     online_round: int = 0  # names another stream of batches for each
@@ -74,6 +104,13 @@ class TrainingProblem:
     def pairs(self) -> int:
         """N."""
         return self.prompts.shape[1]
+
+    def references(self, rows: slice) -> Tensor:
+        """The parameters [r, D] of the references that the losses of some of the runs compare with."""
+        if self.moved is not None:
+            return self.moved.parameters[rows]
+        assert self.reference is not None
+        return self.reference.expand(len(self.beta[rows]), -1)
 
     def select_runs(self, rows: slice, parts: tuple[ObjectiveSlice, ...]) -> "TrainingProblem":
         """That of neighbouring runs, whose objectives are `parts`."""
@@ -90,6 +127,7 @@ class TrainingProblem:
             counts=self.counts[rows],
             scores=None if self.scores is None else self.scores[rows],
             weights=None if self.weights is None else self.weights[rows],
+            moved=self.moved and self.moved.select_runs(rows),
             under_reference=self.under_reference and self.under_reference.select_runs(rows),
         )
 
@@ -148,6 +186,22 @@ def take(problem: TrainingProblem, chosen: Tensor | None) -> Batch:
         scores=None if problem.scores is None else some(problem.scores),
         weights=None if problem.weights is None else some(problem.weights),
     )
+
+
+def tokens_read(parameters: Tensor, problem: TrainingProblem, batch: Batch) -> dict[int, dict[str, Tensor]]:
+    """What each part reads of single tokens of a batch, [r, B, K, T] each, by its number and the names in Pairs."""
+    found: dict[int, dict[str, Tensor]] = {}
+    for number, (part, rows) in enumerate(zip(problem.parts, slices(problem.parts), strict=True)):
+        if part.objective.tokens:
+            asked = problem.architecture, problem.packing, batch.prompts[rows], batch.responses[rows]
+            found[number] = {}
+            for name in part.objective.tokens:
+                read = problem.tokens.alignment if name == "token_alignment" else problem.tokens.log_probs
+                of_reference = name == "token_reference"
+                with torch.set_grad_enabled(torch.is_grad_enabled() and not of_reference):
+                    said = problem.references(rows) if of_reference else parameters[rows]
+                    found[number][name] = read(said, *asked)
+    return found
 
 
 def mark_diverged(state: TrainState) -> TrainState:

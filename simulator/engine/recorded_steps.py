@@ -4,9 +4,9 @@ Where a stack is small, the calls of a step take longer than its work. A graph h
 addresses that they read and write. So what differs from step to step is looked up in tables on the device, at a place
 that each step moves on by one, and a stack's parameters and moments stay where they are.
 
-It is for objectives of ours without terms and memory: a term may ask the processor for something at every step, and so
-may code of the user's; and steps that are taken back must leave nothing behind. Shapes: R runs, B pairs of one batch, C
-steps that the tables hold.
+It is for objectives of ours without terms and memory, that read no single tokens: a term may ask the processor for
+something at every step, and so may code of the user's; and steps that are taken back must leave nothing behind. Shapes:
+R runs, B pairs of one batch, C steps that the tables hold.
 """
 
 import warnings
@@ -73,7 +73,7 @@ def is_recordable(state: TrainState, problem: TrainingProblem) -> bool:
         state.parameters.device.type == DEVICE
         and not state.memory
         and not problem.computing.compiled
-        and not any(part.objective.code for part in problem.parts)
+        and not any(part.objective.code or part.objective.tokens for part in problem.parts)
     )
 
 

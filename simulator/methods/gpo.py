@@ -54,6 +54,7 @@ def reads(cell: Cell) -> Reads:
     check_class(cell)
     check_population(cell)
     check_link(objective_of(cell), cell.settings.train.divergence)
+    check_reference(cell)
     check_filter(cell)
     if cell.settings.data.file and cell.settings.measure.held_out:
         raise ValueError(
@@ -75,7 +76,14 @@ def reads(cell: Cell) -> Reads:
         per_row=per_row(cell),
         proxies=by_proxy(cell),
         always_report=(
-            *("online.refresh", "policy.kind", "data.population", "data.filter", "train.divergence"),
+            *(
+                "online.refresh",
+                "train.reference_sync",
+                "policy.kind",
+                "data.population",
+                "data.filter",
+                "train.divergence",
+            ),
             *(("proxy.kind",) if by_proxy(cell) else ()),
         ),
     )
@@ -114,6 +122,16 @@ def check_class(cell: Cell) -> None:
         )
 
 
+def check_reference(cell: Cell) -> None:
+    """Raises ValueError where the reference follows the policy, and an objective knows one that stays."""
+    train, objective = cell.settings.train, objective_of(cell)
+    if train.moves_reference and objective.term(hyperparameters_of(cell)) is not None:
+        raise ValueError(
+            f'train.reference_sync (={train.reference_sync}) moves the reference, and loss "{objective.name}" has a '
+            "term that compares with one that stays; take another loss, or train.reference_sync = 0"
+        )
+
+
 def check_population(cell: Cell) -> None:
     """Raises ValueError where an objective, or what draws pairs, has no expectation over all pairs."""
     if not cell.settings.data.population:
@@ -123,6 +141,7 @@ def check_population(cell: Cell) -> None:
         (rounds(cell) > 0 and f"online.refresh (={online.refresh}) draws pairs from the policy")
         or (objective.ranked and f'loss "{objective.name}" ranks several responses to a prompt')
         or (objective.mismatched and f'loss "{objective.name}" compares each pair with its neighbour in a batch')
+        or (objective.tokens and f'loss "{objective.name}" reads single tokens, of pairs that are drawn')
         or (not objective.weighable and f'loss "{objective.name}" reads a batch of pairs that count alike')
         or (by_proxy(cell) and "a proxy learns from drawn pairs")
         or (cell.settings.data.filter != "none" and f'data.filter (="{cell.settings.data.filter}") drops pairs')
@@ -173,7 +192,10 @@ def unread_by_planted(cell: Cell) -> Sequence[str]:
 
 def per_row(cell: Cell) -> Keys:
     """What may differ between the rows of a stack; pairs of the pool are as many whoever labels them."""
-    train: dict[str, Sequence[str] | None] = {"train": ("learning_rate", "clip"), "objective": None}
+    train: dict[str, Sequence[str] | None] = {
+        "train": ("learning_rate", "clip", "reference_mixup"),
+        "objective": None,
+    }
     labels = labels_per_row(cell.settings.data)
     if not by_proxy(cell):
         return train | {"data": labels}
@@ -189,12 +211,13 @@ def footprint(cell: Cell) -> Footprint:
     if settings.data.population:  # each response is read once, and not in every pair
         batch, behind = world.prompts * world.responses, 1
     tokens = batch * (world.prompt_length + behind * (world.response_length - 1))
-    calibrated = calibrated_tokens(cell)
+    calibrated, train = calibrated_tokens(cell), settings.train
+    followed = pairs / (3 * batch * train.reference_sync) if train.moves_reference else 0.0  # a pass over all pairs
     return Footprint(
         steps=settings.train.steps,
         sequences=batch,
         tokens=tokens,
-        gradients=(1 if online_replay(cell) == "none" else 2) * (objective.cost(own) + calibrated / tokens),
+        gradients=(1 if online_replay(cell) == "none" else 2) * (objective.cost(own) + calibrated / tokens + followed),
         pairs=pairs,
         responses=count,
         enumerated_tokens=calibrated,
@@ -250,6 +273,8 @@ METHOD = Method(
         "train.batch": "",
         "train.divergence": "",
         "train.alpha": 'and train.divergence = "alpha"',
+        "train.reference_sync": "and train.reference_sync from 1 to below train.steps",
+        "train.reference_mixup": "and train.reference_sync from 1 to below train.steps",
         "data.pool": 'with data.labeller = "proxy"',
         "data.labeller": "",
         "online": "and online.refresh from 1 to below train.steps",

@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 from pydantic import Field
 
 from simulator.methods.method import Card, Choices, Footprint, Method, Reads, Strength, needs_listing, reads_proxies
+from simulator.settings.relevant_keys import REFERENCE
 from simulator.settings.run import Cell, Run
 from simulator.settings.tables import MethodTable, Settings
 
@@ -74,7 +75,7 @@ def reads(cell: Cell) -> Reads:
     algorithm = cell.settings.of(Rl).algorithm
     if algorithm == "exact":
         needs_listing('rl.algorithm = "exact"', cell.settings)
-    ignores = {"rl": IGNORES[algorithm], "train": ("batch", "divergence", "alpha")}
+    ignores = {"rl": IGNORES[algorithm], "train": ("batch", "divergence", "alpha", *REFERENCE)}
     return reads_proxies(
         cell,
         "train",

@@ -16,7 +16,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn.functional import embedding, layer_norm, pad
 
 from simulator.networks import fused
-from simulator.networks.architecture import Architecture
+from simulator.networks.architecture import ALIGNMENT, Architecture
 from simulator.networks.attention import REGISTER
 from simulator.networks.backbone import packed_states, rows_of, states_by
 from simulator.networks.packing import Packing, pack
@@ -126,6 +126,28 @@ def token_log_probs(
     states = states_by(blocks, architecture, packed, pack(prompts, responses))
     said: Tensor = TokenLogProb.apply(states, blocks["unembed"], packed.source, responses.clamp(min=0).flatten(2))
     return said.view(responses.shape).masked_fill(responses < 0, 0.0)
+
+
+def token_alignment(
+    parameters: Tensor, architecture: Architecture, packed: Packing, prompts: Tensor, responses: Tensor
+) -> Tensor:
+    """log pi(y_t) - log Σ_v pi(v)² of each response's tokens, in nats, [R, N, K, T], without gradient.
+
+    pi is the law that token t is drawn from; parameters, prompts and responses as in `token_log_probs`. It is 0 where a
+    response is over. Places and the vocabulary are filled up, so that a run's numbers are the same in every stack.
+    """
+    with torch.no_grad():
+        unembed, vocabulary = unstack(parameters, architecture)["unembed"], architecture.vocabulary
+        states = response_states(parameters, architecture, packed, prompts, responses).flatten(1, 3)
+        places = states.shape[1]
+        logits = torch.bmm(
+            pad(states, (0, 0, 0, -places % ALIGNMENT)), pad(unembed, (0, -vocabulary % REGISTER))
+        )  # [R, places, width]
+        logits[..., vocabulary:] = -torch.inf
+        log_probs = logits.log_softmax(dim=-1)
+        said = pad(responses.clamp(min=0).flatten(1), (0, -places % ALIGNMENT)).unsqueeze(2)
+        found = log_probs.gather(2, said).squeeze(2) - (2 * log_probs).logsumexp(dim=-1)
+        return found[:, :places].view(responses.shape).masked_fill(responses < 0, 0.0)
 
 
 def sequence_log_probs(

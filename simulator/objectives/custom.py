@@ -180,7 +180,8 @@ def start_slopes(objective: Objective, beta: float = 1.0, own: Hyperparameters |
         pairs = trial_pairs(ratios, torch.full((1, 1), beta))
         nothing = torch.zeros_like(pairs.policy)
         rewards = torch.cat([nothing[:, :1] + 1, nothing[:, 1:]], dim=1)
-        known = replace(pairs, hyperparameters=numbers, scores=rewards, mismatched=nothing)
+        tokens: dict[str, Any] = dict.fromkeys(objective.tokens, nothing.unsqueeze(-1))
+        known = replace(pairs, hyperparameters=numbers, scores=rewards, mismatched=nothing, **tokens)
         (slope,) = torch.autograd.grad(objective.loss(known)[:, : pairs.count].sum(), ratios)
     chosen, rejected = slope[0].mean(dim=0).tolist()
     return chosen, rejected

@@ -56,6 +56,9 @@ class Pairs:
     weights: Tensor | None = None  # of each pair in a mean over them, [r, count]; all alike where there are none
     link: Callable[[Tensor], Tensor] | None = None  # φ of log-ratios, where it is not that of KL; see linked.py
     remembered: RegularizerState = field(default_factory=dict)  # see Memory; nothing where no training went before
+    token_log_probs: Tensor | None = None  # log pi of each token, nats, 0 behind an end, [r, K, N, T]
+    token_reference: Tensor | None = None  # log pi_ref of each token, no gradient, [r, K, N, T]
+    token_alignment: Tensor | None = None  # log pi(token) - log Σ_v pi(v)², no gradient, [r, K, N, T]
 
     def mean(self, values: Tensor) -> Tensor:
         """The mean over pairs, [r], of values [r, N], with their weights."""
@@ -214,6 +217,7 @@ class Objective:
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
     scored: bool = False  # whether it reads `scores` of Pairs
     mismatched: bool = False  # whether it reads `mismatched` of Pairs
+    tokens: tuple[str, ...] = ()  # what it reads of single tokens: names in Pairs that begin with `token_`
     reads_states: bool = False  # whether it reads hidden states of the policy's network
     ranked: str = ""  # the parameter that says how many responses it compares by their scores, where it takes no labels
     sorts_pairs: bool = False  # whether it sorts the pairs of a batch, so that one alone says nothing

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from simulator.common.lazy import functional, torch
 from simulator.networks.architecture import ALIGNMENT
@@ -45,8 +45,9 @@ def tokens_of(responses: Tensor) -> Tensor:
 
 
 def filled(values: Tensor, filling: float) -> Tensor:
-    """Values [r, B, K] as [r, K, N], N being B filled up to a multiple of ALIGNMENT."""
-    return functional.pad(values.transpose(1, 2), (0, -values.shape[1] % ALIGNMENT), value=filling).contiguous()
+    """Values [r, B, K, …] as [r, K, N, …], N being B filled up to a multiple of ALIGNMENT."""
+    behind = (0, 0) * (values.dim() - 3) + (0, -values.shape[1] % ALIGNMENT)
+    return functional.pad(values.transpose(1, 2), behind, value=filling).contiguous()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,8 +55,9 @@ class StackedPairs:
     """What the parts of a stack are given of their pairs, as in Pairs but with pairs before responses.
 
     policy, reference, lengths, scores [R, B, K]; beta [R, 1]. mismatched: that of each part that reads it, by its
-    number. weights [R, B, 2]: of the loss of each pair of two as it stands, and of that with its responses exchanged;
-    1 and 0 where there are none. remembered: of earlier batches, by the number of the part.
+    number. tokens [r, B, K, T] each: what each part reads of single tokens, by its number and the names in Pairs.
+    weights [R, B, 2]: of the loss of each pair of two as it stands, and of that with its responses exchanged; 1 and 0
+    where there are none. remembered: of earlier batches, by the number of the part.
     """
 
     policy: Tensor
@@ -64,6 +66,7 @@ class StackedPairs:
     beta: Tensor
     scores: Tensor | None = None
     mismatched: Mapping[int, Tensor] = field(default_factory=dict)
+    tokens: Mapping[int, Mapping[str, Tensor]] = field(default_factory=dict)
     online: bool = False
     weights: Tensor | None = None
     remembered: Mapping[int, RegularizerState] = field(default_factory=dict)
@@ -71,6 +74,9 @@ class StackedPairs:
     def pairs(self, part: ObjectiveSlice, number: int, rows: slice) -> Pairs:
         """The pairs of one part."""
         policy, other = self.policy, self.mismatched.get(number)
+        tokens: dict[str, Any] = {
+            name: filled(read.to(policy.dtype), 0.0) for name, read in self.tokens.get(number, {}).items()
+        }
         return Pairs(
             policy=filled(policy[rows], -1.0),
             reference=filled(self.reference[rows], -1.0),
@@ -83,6 +89,7 @@ class StackedPairs:
             online=self.online,
             weights=None if self.weights is None else self.weights[rows].flatten(1).to(policy.dtype),
             remembered=self.remembered.get(number, {}),
+            **tokens,
         )
 
 
@@ -99,7 +106,7 @@ def both_orders(given: StackedPairs, parts: Sequence[ObjectiveSlice]) -> Stacked
 
     def both(values: Tensor, rows: slice = slice(None)) -> Tensor:
         twice = torch.cat([values, values], dim=1)
-        return torch.where(turned[rows], twice.flip(2), twice)
+        return torch.where(turned[rows][(..., *(None,) * (values.dim() - 3))], twice.flip(2), twice)
 
     places = slices(parts)
     return replace(
@@ -109,6 +116,10 @@ def both_orders(given: StackedPairs, parts: Sequence[ObjectiveSlice]) -> Stacked
         lengths=both(given.lengths),
         scores=None if given.scores is None else both(given.scores),
         mismatched={number: both(values, places[number]) for number, values in given.mismatched.items()},
+        tokens={
+            number: {name: both(values, places[number]) for name, values in read.items()}
+            for number, read in given.tokens.items()
+        },
         weights=torch.cat([stands, exchanged], dim=1).unsqueeze(2),
     )
 

@@ -23,6 +23,9 @@ NAMELESS = (  # left out of a run's name where they are at their default; record
 )
 
 
+REFERENCE = ("reference_sync", "reference_mixup")  # of [train]: of a reference that follows the policy
+
+
 def unread_keys(settings: Settings) -> Mapping[str, Sequence[str]]:
     """The keys that nothing reads, by their table, whatever the method."""
     data, listed = settings.data, settings.spec.lists_responses
@@ -46,6 +49,7 @@ def unread_keys(settings: Settings) -> Mapping[str, Sequence[str]]:
             *(("precision", "compile") if settings.policy.kind != "transformer" else ()),
             *(("divergence",) if settings.train.divergence == "kl" else ()),
             *(() if DIVERGENCES[settings.train.divergence].at else ("alpha",)),
+            *(() if settings.train.moves_reference else REFERENCE),
         ),
         "policy": policy_keys(settings.policy),
         "measure": (

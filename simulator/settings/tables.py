@@ -67,6 +67,15 @@ class Train(Table):
     log u. κ is that of f; at the reference β counts twice with "chi2_kl", and half with "jensen_shannon"."""
     alpha: Annotated[float, Field(ge=LEAST, le=MOST)] = USUAL
     """α of "alpha": from KL(π ‖ π_ref) near 0 to KL(π_ref ‖ π) near 1."""
+    reference_sync: Annotated[int, Field(ge=0, le=10**9)] = 0
+    """Steps after which the reference of the loss follows the policy, again and again; 0: never (TR-DPO)."""
+    reference_mixup: Annotated[float, Field(gt=0, le=1)] = 0.6
+    """How far it follows then, in parameters: π_ref ← α π + (1 − α) π_ref; 1: it becomes the policy."""
+
+    @property
+    def moves_reference(self) -> bool:
+        """Whether the reference of the loss ever follows the policy."""
+        return 0 < self.reference_sync < self.steps
 
     @model_validator(mode="after")
     def _warms_up(self) -> Self:

@@ -22,6 +22,11 @@ STACKS = {
     "calibrated": {"sweep": {"loss": ["vpo"], "beta": [0.5], "seeds": 2}},
     "online, all": {"sweep": {"loss": ["logistic"], "beta": [0.5], "seeds": 2}, "online": ONLINE | {"keep": "all"}},
     "online, newest": {"sweep": {"loss": ["hinge"], "beta": [0.5], "seeds": 2}, "online": ONLINE | {"keep": "newest"}},
+    "following": {
+        "sweep": {"loss": ["logistic", "kto", "wpo"], "beta": [0.5], "seeds": 2},
+        "train": {"reference_sync": 3},
+        "online": ONLINE,
+    },
     "ranked": {"sweep": {"loss": ["rpo_loo"], "beta": [0.5], "seeds": 2}, "online": ONLINE},
     "diverging": {"sweep": {"loss": ["exponential"], "beta": [0.1, 1e6], "seeds": 2}},
     "rloo": {"sweep": {"method": ["rl"], "seeds": 2}},
@@ -77,7 +82,8 @@ class Stack:
 
 def sweep_of(kind: str) -> sim.Sweep:
     train = {"steps": 20, "checkpoints": 4, "learning_rate": 0.01}
-    return small_sweep(train=train, proxy={"steps": 10}, best_of_n={"largest": 8}, **STACKS[kind])
+    fixed = {"proxy": {"steps": 10}, "best_of_n": {"largest": 8}}
+    return small_sweep(**STACKS[kind] | fixed | {"train": train | STACKS[kind].get("train", {})})
 
 
 def assert_same(found: dict[str, pd.DataFrame], whole: dict[str, pd.DataFrame]) -> None:
@@ -86,7 +92,7 @@ def assert_same(found: dict[str, pd.DataFrame], whole: dict[str, pd.DataFrame]) 
         pd.testing.assert_frame_equal(found[name], table, check_exact=True)
 
 
-@pytest.mark.slow("adversary", "calibrated", "online, newest", "rloo", "ppo")
+@pytest.mark.slow("adversary", "calibrated", "online, newest", "following", "rloo", "ppo")
 @pytest.mark.parametrize("kind", STACKS)
 def test_a_stack_that_was_stopped_at_any_rest_ends_the_same(kind: str) -> None:
     stack, saver = Stack(kind), KeepsEveryState()

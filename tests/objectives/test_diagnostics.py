@@ -13,10 +13,10 @@ from tests.conftest import small_sweep
 
 
 def test_what_an_objective_watches_is_recorded_for_its_runs_alone(tmp_path: Path) -> None:
-    names = ["logistic", "kto", "chi_po", "dpop", "bco_pair"]
+    names = ["logistic", "kto", "chi_po", "dpop", "bco_pair", "wpo"]
     folder = run_sweep(small_sweep(sweep={"loss": names, "beta": [0.05], "seeds": 1}), tmp_path / "watched", workers=1)
     curves = pd.read_parquet(folder / "curves.parquet")
-    columns = {"kto": "kto_reference_point", "chi_po": "chi_po_clipped", "dpop": "dpop_penalized"}
+    columns = {"kto": "kto_reference_point", "chi_po": "chi_po_clipped", "dpop": "dpop_penalized", "wpo": "wpo_weight"}
     columns["bco_pair"] = "bco_threshold"
     assert set(DIAGNOSTICS) == {*columns.values(), "kto_mismatched_logratio"}
     trained = curves[curves["method"] == "gpo"]

@@ -41,6 +41,9 @@ def pairs_of(
         count=count,
         scores=torch.from_numpy(rng.normal(size=policy.shape))[None],
         mismatched=torch.from_numpy(rng.normal(loc=0.5, size=policy.shape))[None],
+        token_log_probs=torch.from_numpy(-rng.exponential(size=(*policy.shape, 5)))[None],
+        token_reference=torch.from_numpy(-rng.exponential(size=(*policy.shape, 5)))[None],
+        token_alignment=torch.from_numpy(rng.normal(size=(*policy.shape, 5)))[None],
         online=fresh,
     )
 

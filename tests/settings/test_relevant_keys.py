@@ -39,6 +39,7 @@ SWEEPS: Mapping[str, dict[str, Any]] = {
     "linked": {"sweep": {"loss": ["squared"], **ONE}, "train": {"divergence": "alpha"}},
     "linked by chi2": {"sweep": {"loss": ["squared"], **ONE}, "train": {"divergence": "chi2"}},
     "ranked by gold": {"sweep": {"loss": ["rpo_loo"], **ONE}},
+    "following": {"sweep": {"loss": ["logistic"], **ONE}, "train": {"reference_sync": 1}},
     "filtered": {"sweep": {"loss": ["logistic"], **ONE}, "data": {"filter": "ches", "filter_share": 0.25}},
     "pairs recorded": {"sweep": {"loss": ["logistic"], **ONE}, "measure": {"displacement": True}},
     "labelled by proxies": {"sweep": {"loss": ["hinge"], **ONE}, "data": {"labeller": "proxy"}},
@@ -83,7 +84,7 @@ SWEEPS: Mapping[str, dict[str, Any]] = {
 SWITCHES = (  # keys that are read wherever they are not at their default
     *("objective.", "world.language", "train.engine", "data.file", "data.disagreement", "gold.length"),
     *("train.divergence", "gibbs.divergence", "data.population", "policy.kind"),
-    *("data.filter", "measure.displacement"),
+    *("data.filter", "measure.displacement", "train.reference_sync"),
 )
 OTHERS = {  # another value of a key, where twice the value, or the opposite, is none
     "data.labels": "deterministic",
@@ -103,6 +104,7 @@ OTHERS = {  # another value of a key, where twice the value, or the opposite, is
     "train.compile": "never",
     "train.divergence": "chi2",
     "train.alpha": 0.25,
+    "train.reference_mixup": 0.25,
     "gibbs.divergence": "forward_kl",
     "gibbs.alpha": 0.25,
     "online.keep": "newest",
@@ -184,6 +186,7 @@ READ = {  # of each, what must change when the key does
     "linked": ("train.divergence", "train.alpha", "train.learning_rate"),
     "linked by chi2": ("train.steps",),
     "ranked by gold": ("objective.rpo.eta", "data.pairs", "measure.kl_estimators"),
+    "following": ("train.reference_sync", "train.reference_mixup", "train.learning_rate"),
     "filtered": ("data.filter", "data.filter_share", "data.pairs"),
     "pairs recorded": ("data.pairs",),
     "labelled by proxies": ("data.pool", "proxy.width", "proxy.steps", "proxy.weight_decay", "data.label_noise"),

@@ -120,7 +120,7 @@ def of_data(records: Records, behaviour: str, one: bool) -> pd.DataFrame:
     rows = without_axes(rows[rows["method"].eq("gpo")], "behaviour", "one_from_reference")
     rows = rows[rows["behaviour"].eq(behaviour)]
     if behaviour != "reference":
-        rows = rows[require_columns(rows, "one_from_reference")["one_from_reference"].eq(one)]
+        rows = rows[require_columns(rows, "one_from_reference")["one_from_reference"].astype(str).eq(str(one))]
     if rows.empty:
         raise UnknownError(f"there are no runs on pairs of {behaviour}")
     return rows

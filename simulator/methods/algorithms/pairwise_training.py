@@ -22,6 +22,7 @@ from simulator.engine.snapshots import named, part_of, scalar
 from simulator.measurement.exact import Columns, measure_pairs
 from simulator.methods.algorithms.final_tables import finite, margin_rows, save_summary
 from simulator.methods.algorithms.held_out import HeldOut, held_out
+from simulator.methods.algorithms.moving_reference import followed, moved_from, moved_tensors, with_reference
 from simulator.methods.algorithms.pair_table import save_pairs
 from simulator.methods.algorithms.replayed import batch_seeds, drawn_by, online_runs, replayed
 from simulator.networks.compute_mode import computing
@@ -95,6 +96,7 @@ def make_problem(
         batch=pairs.prompt.shape[1] if whole else min(train.batch, pairs.prompt.shape[1]),
         batch_seeds=batch_seeds(runs),
         value=policies.listed_value if whole else policies.value,
+        tokens=policies.tokens,
         scores=pairs.scores,
         weights=pairs.weights,
         reference=policies.start,
@@ -170,22 +172,25 @@ class PairwiseLearner:
         return self.track.row
 
     def next_stop(self, checkpoint: int) -> int:
-        """The next step after which a round of fresh pairs begins, or the checkpoint."""
-        return segments(self.step, checkpoint, self.settings.online.refresh)[0][1]
+        """The next step after which fresh pairs are drawn or the reference follows the policy, or the checkpoint."""
+        cuts = self.settings.online.refresh, self.settings.train.reference_sync
+        return min(segments(self.step, checkpoint, cut)[0][1] for cut in cuts)
 
     def advance(self, steps: int) -> None:
-        """Take steps, on fresh pairs first where a round of them begins."""
+        """Take steps, on fresh pairs first where a round of them begins, and once the reference has followed."""
         self.begin_round()
         with torch.enable_grad():
             self.state = advance(self.state, self.problem, steps)
 
     def begin_round(self) -> None:
-        """Go on with fresh pairs, where a round of them begins that has not begun."""
+        """Let the reference follow where it should, and take fresh pairs where a round begins; once for a step."""
+        moved = followed(self.problem, self.state, self.runs)
         turn = self.settings.online.round_at(self.step, self.settings.train.steps)
         if turn and turn != self.problem.online_round:
             with computing(self.problem.computing.eager):
                 self.pairs = self._fresh_pairs(turn)
             self.problem = self._problem(turn, self.step)
+        self.problem = with_reference(self.problem, moved)
 
     def measure(self) -> None:
         """Every measured column of the stack as it stands, at the next checkpoint."""
@@ -202,13 +207,22 @@ class PairwiseLearner:
         drawn = self.pairs.tensors() if self.settings.online.refresh else {}
         known = named("stream", self.stream.tensors()) if self.stream else {}
         turn = scalar(self.problem.online_round)
-        return {**state_tensors(self.state), **self.track.tensors(), **named("pairs", drawn), **known, "turn": turn}
+        moved = named("moved", moved_tensors(self.problem))
+        return {
+            **state_tensors(self.state),
+            **self.track.tensors(),
+            **named("pairs", drawn),
+            **known,
+            **moved,
+            "turn": turn,
+        }
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
         """Stand where `tensors` were saved."""
         turn = int(tensors["turn"])
         self.state, self.pairs = state_from(tensors, self.state), pairs_from(tensors, self.pairs)
-        self.problem = self._problem(turn, turn * self.settings.online.refresh)
+        moved = moved_from(part_of(tensors, "moved"), self.state)
+        self.problem = with_reference(self._problem(turn, turn * self.settings.online.refresh), moved)
         self.stream = pairs_from(tensors, self.pairs, "stream") if part_of(tensors, "stream") else None
         self.track.restore(tensors)
 

@@ -10,7 +10,7 @@ from typing import Protocol, Self
 import torch
 from torch import Tensor
 
-from simulator.engine.problem import Value
+from simulator.engine.problem import TokenValues, Value
 
 
 class PolicyClass(Protocol):
@@ -29,6 +29,11 @@ class PolicyClass(Protocol):
     @property
     def listed_value(self) -> Value:
         """The same in float64, of rows of prompts [R, N, 1], where responses are listed and many pairs share them."""
+        ...
+
+    @property
+    def tokens(self) -> TokenValues:
+        """What policies say of single tokens, for objectives that read them; prompts are those of `value`."""
         ...
 
     @property

@@ -24,7 +24,7 @@ from torch import Tensor
 from simulator.common.random_streams import random_stream
 from simulator.engine.batches import batch_order
 from simulator.engine.forward_kl import ORDER
-from simulator.engine.problem import Value
+from simulator.engine.problem import TokenValues, Value
 from simulator.networks.architecture import ALIGNMENT, Architecture
 from simulator.networks.listing.prefix_tree import numbers_of
 from simulator.networks.listing.response_list import ResponseList
@@ -76,6 +76,14 @@ class Tilted:
         """The same."""
         return self.read
 
+    @property
+    def tokens(self) -> TokenValues:
+        """What policies say of single tokens, float64 [R, N, K, T], of rows of prompts [R, N, 1]."""
+        return TokenValues(
+            log_probs=lambda theta, _, __, prompts, said: self.token_log_probs(theta, prompts[..., 0], said),
+            alignment=lambda theta, _, __, prompts, said: self.token_alignment(theta, prompts[..., 0], said),
+        )
+
     def asked(self, prompt: Tensor) -> Tensor:
         """Rows of prompts [R, N] as [R, N, 1]."""
         return prompt.unsqueeze(-1)
@@ -125,6 +133,23 @@ class Tilted:
             found.append(here - before)
             before = here
         return torch.stack(found, dim=-1)
+
+    def token_alignment(self, parameters: Tensor, prompt: Tensor, responses: Tensor) -> Tensor:
+        """log pi(y_t) - log Σ_v pi(v)², float64 [R, B, K, T], of responses [R, B, K, T] to the prompts of these rows
+        [R, B], without gradient; pi is the law of token t, and behind an end it is 0.
+        """
+        with torch.no_grad():
+            laws = self.listed.at_leaves(self.laws(parameters))
+            whole, vocabulary = self.listed.whole(responses), self.listed.vocabulary
+            row, run = prompt.unsqueeze(-1), torch.arange(len(laws), device=laws.device)[:, None, None]
+            found, before = [], torch.zeros_like(whole[..., 0])  # the number of the prefix
+            for place in range(responses.shape[-1]):
+                masses = laws.unflatten(2, (vocabulary**place, vocabulary, -1)).logsumexp(dim=-1)
+                token_laws = masses.log_softmax(dim=-1)[run, row, before]
+                said = token_laws.gather(-1, whole[..., place : place + 1]).squeeze(-1)
+                found.append(said - (2 * token_laws).logsumexp(dim=-1))
+                before = before * vocabulary + whole[..., place]
+            return torch.stack(found, dim=-1).masked_fill(responses < 0, 0.0)
 
     def draw(
         self, parameters: Tensor, prompt: Tensor, *, seeds: Sequence[int], responses: int, purpose: Sequence[str | int]

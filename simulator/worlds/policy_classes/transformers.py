@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from simulator.common.random_streams import random_stream
-from simulator.engine.problem import Value
+from simulator.engine.problem import TOKENS_OF_NETWORKS, TokenValues, Value
 from simulator.networks.architecture import ALIGNMENT, Architecture
 from simulator.networks.attention import REGISTER
 from simulator.networks.listing.prefix_tree import node_log_probs
@@ -34,6 +34,7 @@ class Transformers:
     end: int | None
     listed: ResponseList | None = None
     value: Value = sequence_log_probs
+    tokens: TokenValues = TOKENS_OF_NETWORKS
     dtype: torch.dtype = torch.float32
     is_network: bool = True
 
