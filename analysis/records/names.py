@@ -9,9 +9,9 @@ from analysis.records.about import GPO_LOSSES
 PAPERS = {"logistic": "DPO", "hinge": "SLiC", "squared": "IPO"}  # losses that a paper gave another name
 WRITTEN = {
     **{"chi_po": "χPO", "dpo_sft": "DPO + SFT", "exo_pair": "EXO", "nca_pair": "NCA"},
-    **{"ln_dpo": "LN-DPO", "r_dpo": "R-DPO", "ipo_averaged": "IPO per token", "bco_pair": "BCO"},
+    **{"ln_dpo": "LN-DPO", "ld_dpo": "LD-DPO", "r_dpo": "R-DPO", "ipo_averaged": "IPO per token", "bco_pair": "BCO"},
 }
-UPPER = ("dpo", "kto", "vpo", "rpo", "apo", "orpo", "dpop", "sppo", "ganpo", "l2", "sft", "aot")
+UPPER = ("dpo", "kto", "vpo", "wpo", "rpo", "apo", "orpo", "dpop", "sppo", "ganpo", "l2", "sft", "aot")
 WORDS = {
     **{name: name.upper() for name in UPPER},
     **{"simpo": "SimPO", "simper": "SimPER", "discopop": "DiscoPOP"},

@@ -73,6 +73,15 @@ FAMILIES = (
         },
     ),
     Family(
+        title="Of single tokens",
+        about="These read log π of each token, or the law that it is drawn from; `data.population` has none. m is the "
+        "mean over tokens of log π(y_t) − log Σ_v π(v)², without gradient.",
+        known_as={
+            "ld_dpo": "LD-DPO; α = 1 is the logistic loss, and so is every α where responses are equally long",
+            "wpo": "WPO with sampled alignment; `cap` = 1 as in its authors' code, a large one as in TRL 1.16",
+        },
+    ),
+    Family(
         title="With rewards",
         about="r is gold, or the score of a trained proxy in gold's unit. This is reward-aware, not regularized, "
         "preference optimization.",
@@ -127,6 +136,8 @@ MEANINGS = {  # of parameters that say only which letter they are
     "objective.exo_pair.epsilon": "ε, what is left to the rejected response.",
     "objective.rpo.responses": "K, responses to a prompt, for rpo_loo.",
     "objective.rpo.reward": "Whose rewards: gold's or the proxy's.",
+    "objective.ld_dpo.alpha": "α, what tokens behind the length of the shorter response count.",
+    "objective.wpo.cap": "The largest weight of a pair; a large one is none.",
     "objective.vpo.calibration": "π_cal, what values are set off by.",
     "objective.vpo.stance": 'Pessimistic or optimistic; "auto" is pessimistic offline and optimistic online.',
     "objective.vpo.prompts": "Prompts a step that the expectation under the reference is taken at.",

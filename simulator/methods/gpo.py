@@ -15,6 +15,7 @@ from simulator.methods.method import Card, Choices, Footprint, Keys, Method, Rea
 from simulator.objectives import OBJECTIVES
 from simulator.objectives.linked import check_link
 from simulator.settings.labels import FLIPPED, LABELS, has_ties, is_intransitive, labels_per_row
+from simulator.settings.relevant_keys import REFERENCE
 from simulator.settings.run import Cell, Run, hyperparameters_of, objective_of, responses_compared
 from simulator.settings.world_spec import WORLD_TABLES
 
@@ -168,13 +169,16 @@ def check_filter(cell: Cell) -> None:
 
 
 def ignores(cell: Cell) -> Keys:
-    """What says nothing: tables of other objectives, the pool that nobody labels, and how to make no ensemble."""
+    """What says nothing: tables of other objectives, the pool that nobody labels, how to make no ensemble, and how a
+    reference moves that an objective has not.
+    """
     settings, objective = cell.settings, objective_of(cell)
     keys: dict[str, Sequence[str]] = {"proxy": proxy_keys(settings)} if by_proxy(cell) else {}
     measured = FLIPPED if is_intransitive(settings.data) else LABELS  # columns follow from intransitive labels, too
     unlabelled = measured if objective.ranked and not by_proxy(cell) else unread_by_planted(cell)
     keys["data"] = (*unlabelled, *(("pool",) if settings.data.labeller == "gold" else ()))
     keys["online"] = ("labeller",) if objective.ranked else ()
+    keys["train"] = () if objective.has_reference else REFERENCE
     others = {other.table for other in OBJECTIVES.values()} - {*objective.tables, ""}
     unread = [f"{objective.table}.{name}" for name in objective.ignores(hyperparameters_of(cell))]
     return keys | {"objective": (*sorted(others), *unread)}
@@ -273,7 +277,7 @@ METHOD = Method(
         "train.batch": "",
         "train.divergence": "",
         "train.alpha": 'and train.divergence = "alpha"',
-        "train.reference_sync": "and train.reference_sync from 1 to below train.steps",
+        "train.reference_sync": "and a loss that has a reference, and train.reference_sync from 1 to below train.steps",
         "train.reference_mixup": "and train.reference_sync from 1 to below train.steps",
         "data.pool": 'with data.labeller = "proxy"',
         "data.labeller": "",

@@ -228,6 +228,7 @@ class Objective:
     calibrates: Callable[[Hyperparameters], int] = lambda own: (
         0
     )  # prompts a step at which the expectation under pi_ref is taken
+    has_reference: bool = True  # whether log pi_ref means anything to it
     length_normalized: bool = False  # whether it divides log pi by the number of tokens
     weighable: bool = True  # whether pairs may have weights: all that it reads of them is in its loss of each pair
     diagnostics: tuple[Diagnostic, ...] = ()  # what is recorded beside the loss

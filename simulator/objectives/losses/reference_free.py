@@ -62,8 +62,10 @@ MARGIN = Parameter(default=0.5, about="γ, the margin that is asked for")
 ODDS = Parameter(default=0.1, about="λ, of the odds ratio")
 
 OBJECTIVES = named(
-    of_pairs(sft, has_beta=False, length_normalized=True),
-    of_pairs(simper, has_beta=False, length_normalized=True),
-    of_pairs(simpo, length_normalized=True, table="simpo", parameters={"margin": MARGIN}),
-    of_pairs(orpo, has_beta=False, length_normalized=True, table="orpo", parameters={"weight": ODDS}),
+    of_pairs(sft, has_beta=False, has_reference=False, length_normalized=True),
+    of_pairs(simper, has_beta=False, has_reference=False, length_normalized=True),
+    of_pairs(simpo, has_reference=False, length_normalized=True, table="simpo", parameters={"margin": MARGIN}),
+    of_pairs(
+        orpo, has_beta=False, has_reference=False, length_normalized=True, table="orpo", parameters={"weight": ODDS}
+    ),
 )
