@@ -11,7 +11,8 @@ from torch import Tensor
 
 import simulator as sim
 from simulator.engine.batches import batch_order
-from simulator.engine.gradient_steps import loss_and_gradient, losses_on_pairs
+from simulator.engine.gradient_steps import loss_and_gradient, losses_on_pairs, mismatched_ratios
+from simulator.engine.problem import take
 from simulator.engine.snapshots import read_state, state_bytes
 from simulator.methods.algorithms.moving_reference import mixed, updates_before
 from simulator.methods.algorithms.pairwise_training import PairwiseLearner, new_learner
@@ -186,13 +187,18 @@ def test_runs_have_the_same_bits_alone_and_in_a_stack_whatever_their_mixup(lab: 
         assert torch.equal(alone.state.parameters[0], together.state.parameters[row]), run.run_id
 
 
-def test_kto_compares_mismatched_pairs_with_the_reference_that_moved(lab: sim.World) -> None:
-    """At alpha = 1 and where the reference has just followed, every log-ratio is 0, those of mismatched pairs, too."""
-    learner = advanced(learner_of(lab, sweep_of("kto", sync=1, mixup=1.0)), 3)
+@pytest.mark.parametrize(("loss", "value"), [("kto", 1.0), ("ld_dpo", np.log(2))])
+def test_mismatched_pairs_and_single_tokens_are_compared_with_the_reference_that_moved(loss: str, value: float) -> None:
+    """At alpha = 1 and where the reference has just followed, every log-ratio is 0."""
+    sweep = sweep_of(loss, sync=1, mixup=1.0, world={"language": {"stop": 0.4}})
+    learner = advanced(learner_of(sim.make_world(sweep), sweep), 3)
     before = learner.state.parameters.clone()
     advanced(learner, 4)
-    loss, _ = loss_and_gradient(before, learner.problem, None)
-    assert loss.numpy() == pytest.approx(1.0, abs=1e-6)
+    found, _ = loss_and_gradient(before, learner.problem, None)
+    assert found.numpy() == pytest.approx(value, abs=1e-6)
+    mismatched = mismatched_ratios(before, learner.problem, take(learner.problem, None))
+    assert list(mismatched) == ([0] if loss == "kto" else [])
+    assert not any(ratios.any() for ratios in mismatched.values())
 
 
 @pytest.mark.parametrize(
