@@ -45,6 +45,26 @@ def test_loss_and_accuracy_are_those_of_pairs_that_nothing_learned_from(kind: st
         )
 
 
+def test_the_loss_is_that_of_a_reference_that_moved() -> None:
+    """With α = 1 the policy took the reference's place just before the last step: margins are those of one step."""
+    world, learner = learner_of(train={"reference_sync": 10, "reference_mixup": 1.0})
+    with torch.no_grad():
+        for _ in range(2):
+            learner.advance(10)
+        before = learner.state.parameters.clone()
+        learner.advance(1)
+        learner.measure()
+    pairs = learner.held_out.pairs.run(0)
+    prompts = world.prompts[pairs.prompt]
+    log_probs = [
+        world.policies(some[:1], pd.DataFrame({"seed": [0]})).log_prob(prompts, pairs.responses)[0]
+        for some in (learner.state.parameters, before)
+    ]
+    ratio = (log_probs[0] - log_probs[1]).numpy()
+    loss = -log_expit(0.3 * (ratio[:, 0] - ratio[:, 1])).mean()
+    assert learner.track.measured["held_out_loss"][0, 0] == pytest.approx(loss, rel=1e-4)
+
+
 def test_held_out_pairs_are_others_with_labels_by_the_same_rule() -> None:
     """Chosen responses have more gold as often as Bradley and Terry say; and training does not change."""
     world, learner = learner_of()

@@ -13,6 +13,7 @@ from torch import Tensor
 from simulator.engine.gradient_steps import PAIRS_READ, losses_on_pairs
 from simulator.engine.problem import TrainingProblem, TrainState
 from simulator.measurement.exact import Columns, measure_pairs
+from simulator.methods.algorithms.moving_reference import Moved, with_reference
 from simulator.preferences.labelling import arrange_pairs
 from simulator.preferences.pairs import Preferences
 from simulator.settings.run import Run, responses_compared
@@ -27,10 +28,10 @@ class HeldOut:
     pairs: Preferences
     problem: TrainingProblem
 
-    def columns(self, state: TrainState) -> Columns:
-        """The loss and the accuracy of each run on them, [R] each."""
+    def columns(self, state: TrainState, moved: Moved | None) -> Columns:
+        """The loss and the accuracy of each run on them, [R] each; the loss with a reference that moved, if one did."""
         ratios = self._log_ratios(state.parameters)
-        losses, _ = losses_on_pairs(state, self.problem, ratios)
+        losses, _ = losses_on_pairs(state, with_reference(self.problem, moved), ratios)
         found = measure_pairs(ratios, losses, self.pairs.weights)
         return {"held_out_loss": losses, "held_out_accuracy": found["train_accuracy"]}
 

@@ -80,6 +80,12 @@ def with_reference(problem: TrainingProblem, moved: Moved | None) -> TrainingPro
     return replace(problem, reference_log_probs=torch.cat(said, dim=1).to(measured_from.dtype), moved=reference)
 
 
+def moved_of(problem: TrainingProblem) -> Moved | None:
+    """The references that a problem has; None where they are those of the world."""
+    moved = problem.moved
+    return None if moved is None else Moved(parameters=moved.parameters, updates=moved.updates)
+
+
 def moved_tensors(problem: TrainingProblem) -> dict[str, Tensor]:
     """What a saved state has of references that moved."""
     moved = problem.moved

@@ -22,7 +22,7 @@ from simulator.engine.snapshots import named, part_of, scalar
 from simulator.measurement.exact import Columns, measure_pairs
 from simulator.methods.algorithms.final_tables import finite, margin_rows, save_summary
 from simulator.methods.algorithms.held_out import HeldOut, held_out
-from simulator.methods.algorithms.moving_reference import followed, moved_from, moved_tensors, with_reference
+from simulator.methods.algorithms.moving_reference import followed, moved_from, moved_of, moved_tensors, with_reference
 from simulator.methods.algorithms.pair_table import save_pairs
 from simulator.methods.algorithms.replayed import batch_seeds, drawn_by, online_runs, replayed
 from simulator.networks.compute_mode import computing
@@ -199,7 +199,7 @@ class PairwiseLearner:
             columns, self.log_ratios = measure(
                 self.state, self.problem, self.pairs, self.world, self.settings, self.scorer
             )
-            columns |= self.held_out.columns(self.state) if self.held_out else {}
+            columns |= self.held_out.columns(self.state, moved_of(self.problem)) if self.held_out else {}
         self.track.record(columns)
 
     def tensors(self) -> dict[str, Tensor]:
