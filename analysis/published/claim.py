@@ -17,11 +17,11 @@ intersection-union test, which needs no correction), and fails if it fails for a
 (Bonferroni). The number told is that of the one that speaks least for the claim, or that it fails for.
 
 The p-value of a verdict is the smallest level at which it would be the same. Several claims of one paper are several
-tests: `holm` says what is left of them with the correction of Holm 1979 over all of the paper's claims.
+tests: analysis/published/holm.py says what is left of them with the correction of Holm 1979.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -178,7 +178,8 @@ def outside(margin: float) -> Rule:
 class Claim:
     """One published claim. source: paper and place. part: of the experiment, whose sweep it is judged by.
 
-    estimate: raises UnknownError where records cannot tell. unit: of what it estimates.
+    estimate: raises UnknownError where records cannot tell. unit: of what it estimates. ours: whether it is a claim of
+    ours beside those of the paper, which is then no test of the paper's (analysis/published/holm.py).
     """
 
     name: str
@@ -188,6 +189,7 @@ class Claim:
     rule: Rule
     estimate: Callable[[Records], Finding]
     part: str = ""
+    ours: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -260,17 +262,6 @@ def judge(rule: Rule, finding: Finding) -> Verdict:
         p=p,
         note=join_notes(weakest, finding.note),
     )
-
-
-def holm(values: Sequence[float | None]) -> list[float | None]:
-    """p-values corrected for their number by Holm 1979; None, a test without one, counts and stays."""
-    order = sorted((i for i, p in enumerate(values) if p is not None), key=lambda i: values[i] or 0.0)
-    corrected: list[float | None] = [None] * len(values)
-    largest = 0.0
-    for rank, i in enumerate(order):
-        largest = max(largest, min(1.0, (len(values) - rank) * (values[i] or 0.0)))
-        corrected[i] = largest
-    return corrected
 
 
 def join_notes(*notes: str) -> str:

@@ -1,18 +1,30 @@
-"""What the claims of Tang et al. 2024 (arXiv:2402.05749) on KL and the squared loss are judged by."""
+"""What the claims of Tang et al. 2024 (arXiv:2402.05749) on beta and on the trade-off are judged by."""
 
 from collections.abc import Callable
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
 
 from analysis.published.claim import Finding, Records, UnknownError
-from analysis.published.measures import log_kl_noise, mean_over_seeds, require_columns, without_axes
+from analysis.published.measures import (
+    fall,
+    gold_at_others_peak,
+    gold_by_seed,
+    log_kl_noise,
+    mean_over_seeds,
+    noise_of,
+    without_axes,
+)
 from analysis.records.about import GPO_LOSSES
 from analysis.records.load import final_rows, trained_rows
+from analysis.records.number_format import number
+from analysis.statistics.comparison import POINTS, SIMILAR, compare_curves
+from analysis.statistics.frontier import Families, families_of
 from analysis.statistics.intervals import Estimate
-from analysis.theory.gaussians import descend
+from analysis.statistics.tradeoff_curves import curves_at, reach_of
 
-FACTOR_OF_TWO = round(float(np.log(2)), 3)
+TEN = (8.0, 12.5)  # what counts as ten times
 
 
 def six(records: Records) -> pd.DataFrame:
@@ -35,40 +47,72 @@ def weakest_regularization(rows: pd.DataFrame) -> pd.DataFrame:
     return rows[rows["beta"] == rows["beta"].min()]
 
 
-def not_kl(records: Records) -> Finding:
-    """log of KL over half the mu-weighted squared loss at the end of training at the smallest beta."""
-
-    def ratio(rows: pd.DataFrame) -> Estimate:
-        last = final_rows(weakest_regularization(require_columns(rows, "mu_squared")))
-        last = last[(last["kl"] > 0) & (last["mu_squared"] > 0)]
-        return mean_over_seeds(np.log(2 * last["kl"] / last["mu_squared"]), log_kl_noise(last))
-
-    return Finding(estimates=of_each_loss(records, ratio))
+def moved(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows after the first step."""
+    return rows[rows["step"] > 0]
 
 
-def suppressed(records: Records) -> Finding:
-    """log of what suppressed responses give of the squared loss over what raised ones do, at the end, smallest beta.
+def kl_against_beta(records: Records) -> Finding:
+    """log KL at the end of training at beta less that at ten times beta, for every loss and every such beta."""
+    last = final_rows(six(records))
+    last = last[(last["kl"] > 0) & last["beta"].notna()].assign(log_kl=lambda rows: np.log(rows["kl"]))
+    found = {}
+    for loss, rows in last.groupby("loss", sort=False):
+        table = rows.pivot_table(index="seed", columns="beta", values="log_kl")
+        for beta in table:
+            for other in (other for other in table if TEN[0] < other / beta < TEN[1]):
+                noise = log_kl_noise(*(rows[rows["beta"] == one] for one in (beta, other)))
+                name = f"{loss} from {beta:g} to {other:g}"
+                found[name] = mean_over_seeds((table[beta] - table[other]).dropna(), noise)
+    if not found:
+        raise UnknownError("there are no two betas of which one is about ten times the other")
+    return Finding(estimates=found)
 
-    Raises UnknownError where one of the two is 0 in some run, and has no logarithm.
+
+def rise(records: Records) -> Finding:
+    """Gold at the smallest beta, where after the first step it peaks along training for the other seeds."""
+
+    def height(rows: pd.DataFrame) -> Estimate:
+        weakest = moved(weakest_regularization(rows))
+        return mean_over_seeds(gold_at_others_peak(gold_by_seed(weakest)), noise_of(weakest))
+
+    return Finding(estimates=of_each_loss(records, height))
+
+
+def overoptimized(records: Records) -> Finding:
+    """The fall at the smallest beta."""
+    return Finding(estimates=of_each_loss(records, lambda rows: fall(weakest_regularization(rows))))
+
+
+def similar(records: Records) -> Finding:
+    """The difference in gold of every two losses at ten KL, evenly up to where all of them reach."""
+    estimates, note = every_two_alike(families_of(six(records), "loss"), "loss")
+    return Finding(estimates=estimates, note=note)
+
+
+def every_two_alike(families: Families, what: str) -> tuple[dict[str, Estimate], str]:
+    """The difference in gold of every two families at ten KL, evenly up to where all of them reach, and a note.
+
+    what: a family is, as a word. Raises UnknownError where one never leaves the reference.
     """
-
-    def ratio(rows: pd.DataFrame) -> Estimate:
-        parts = ("mu_squared_suppressed", "mu_squared_raised")
-        last = final_rows(weakest_regularization(require_columns(rows, *parts)))
-        without = ~(last[list(parts)] > 0).all(axis=1)
-        if without.any():
-            lost = f"{int(without.sum())} of {len(last)} runs of {last['loss'].iloc[0]}"
-            raise UnknownError(f"in {lost} raised or suppressed responses give nothing of the squared loss")
-        return mean_over_seeds(np.log(last[parts[0]] / last[parts[1]]))
-
-    return Finding(estimates=of_each_loss(records, ratio))
-
-
-def mixture(records: Records) -> Finding:
-    """KL that is gained while the squared loss is minimized, where everything is known in closed form."""
-    six(records)
-    path = descend()
-    first, last = path.path["squared"].iloc[[0, -1]]
-    highest = path.path["kl"].max()
-    note = f"exact, no data; squared loss from {first:.3g} to {last:.2g} nats^2; KL at most {highest:.3g} on the way"
-    return Finding(estimates={"mixture": Estimate(value=path.kl_gained)}, note=note)
+    upto = min(reach_of(points, families.distinguishing) for _, points in families.each)
+    if not upto > 0:
+        raise UnknownError(f"some {what} never leaves the reference")
+    grid = np.linspace(0.0, upto, POINTS)
+    found = {str(value[0]): curves_at(points, families.distinguishing, grid) for value, points in families.each}
+    comparisons = [compare_curves(a, b, found[a], found[b], margin=SIMILAR) for a, b in combinations(found, 2)]
+    estimates = {
+        f"{each.a} and {each.b} at {(place + 1) * upto / 10:.2g} nats": estimate
+        for each in comparisons
+        for place, estimate in enumerate(each.at_tenths)
+    }
+    everywhere = max(each.smallest_everywhere for each in comparisons)
+    average = max(each.smallest_margin for each in comparisons)
+    alike = sum(each.equivalent for each in comparisons)
+    plural = "losses" if what == "loss" else "proxies"
+    note = (
+        f"compared from 0 up to {number(upto, 2)} nats, as far as all seeds of all {plural} go; {alike} of "
+        f"{len(comparisons)} pairs are similar at every KL; the smallest margin at which all would be is "
+        f"{number(everywhere, 2)}, and {number(average, 2)} on average over KL"
+    )
+    return estimates, note

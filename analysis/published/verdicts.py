@@ -10,7 +10,8 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.published.claim import ALPHA, VERDICTS, Claim, Records, decide, holm
+from analysis.published.claim import ALPHA, VERDICTS, Claim, Records, decide
+from analysis.published.holm import holm_corrected
 from analysis.published.papers import PAPERS
 from analysis.records.atomic_files import write_atomically
 from analysis.records.checks import checked
@@ -20,7 +21,7 @@ from analysis.records.safe_names import printable
 
 COLUMNS = (
     *("paper", "name", "statement", "source", "verdict", "estimate", "low", "high", "level", "seeds"),
-    *("p", "p_holm", "unit", "rule", "note"),
+    *("p", "p_holm", "unit", "rule", "note", "ours"),
 )
 QUICK = "quick version, small on purpose"
 
@@ -31,8 +32,8 @@ def claims(source: str | Path | pd.DataFrame, paper: str | None = None) -> pd.Da
     paper: one of PAPERS, all of whose claims are then listed; otherwise those of all that the records can judge.
     Columns: paper, name, statement, source, verdict (holds, fails or undecided), estimate, low and high with the level
     that the rule looks at, seeds, p (the smallest level at which the verdict would be the same), p_holm (the same with
-    Holm's correction over all claims of the paper), unit, rule, note, which says where the records are of the quick
-    version.
+    Holm's correction over all claims of the paper, and apart from them over those of ours), unit, rule, note, which
+    says where the records are of the quick version, and ours: whether the claim is ours and not the paper's.
     Where an experiment has several sweeps, this is one of them, and claims of others are undecided. Raises ResultsError
     where the directory cannot be read, and ValueError for a paper that is none.
     """
@@ -81,18 +82,8 @@ def claim_row(paper: str, claim: Claim, records: Records) -> dict[str, Any]:
         "rule": claim.rule.text,
         "verdict": found.verdict,
         "note": found.note,
+        "ours": claim.ours,
     }
-
-
-def holm_corrected(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Rows of the table, or entries of claims.json, with Holm's correction over all of each paper that are there."""
-    found = [dict(row) for row in rows]
-    for paper in dict.fromkeys(row["paper"] for row in rows):
-        own = [row for row in found if row["paper"] == paper]
-        known = [None if row["p"] is None or math.isnan(row["p"]) else row["p"] for row in own]
-        for row, p in zip(own, holm(known), strict=True):
-            row["p_holm"] = p if p is not None else None if row["p"] is None else math.nan
-    return found
 
 
 def judge_claims(paper: str, part: str, folder: Path) -> list[dict[str, Any]]:
@@ -171,16 +162,21 @@ def text(entries: Sequence[dict[str, Any]], width: int = 100) -> str:
 
 
 def tally(entries: Sequence[Mapping[str, Any]]) -> str:
-    """How many claims there are, how many hold and fail, and which of them would with Holm's correction over all."""
+    """How many claims there are, how many hold and fail, and which of them would with Holm's correction.
+
+    That goes over all claims of the paper; those of ours beside them are a family of their own.
+    """
     counts = [f"{sum(entry['verdict'] == verdict for entry in entries)} {verdict}" for verdict in VERDICTS]
     decided = [entry for entry in entries if entry["verdict"] != "undecided"]
     lost = [str(entry["name"]) for entry in decided if entry.get("p_holm") is None or entry["p_holm"] >= ALPHA]
+    ours = sum(bool(entry.get("ours")) for entry in entries)
+    over = f"the {len(entries) - ours} of the paper, and apart over {ours} of ours," if ours else f"all {len(entries)}"
     if not decided or all(entry.get("p_holm") is None for entry in entries):
         after = ""  # nothing is decided, or an earlier version wrote no p-values
     elif not lost:
-        after = f"; with Holm's correction over all {len(entries)} at 5 % these stay as they are"
+        after = f"; with Holm's correction over {over} at 5 % these stay as they are"
     else:
-        after = f"; with Holm's correction over all {len(entries)} at 5 % undecided, too: {', '.join(lost)}"
+        after = f"; with Holm's correction over {over} at 5 % undecided, too: {', '.join(lost)}"
     return f"{len(entries)} claims: {', '.join(counts)}{after}"
 
 

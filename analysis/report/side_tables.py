@@ -55,7 +55,7 @@ def _claim(entry: Any, where: str) -> dict[str, Any]:
         if entry.get(name) is not None and not _number(entry[name]):
             raise ResultsError(f"{where}: {name} is {entry[name]!r}; must be null or a number")
         numbers[name] = entry.get(name)
-    return texts | numbers | {"quick": bool(entry.get("quick"))}
+    return texts | numbers | {"quick": bool(entry.get("quick")), "ours": bool(entry.get("ours"))}
 
 
 def _number(value: Any) -> bool:

@@ -10,7 +10,8 @@ import pytest
 
 import run
 from analysis import claims
-from analysis.published.claim import Part, holm
+from analysis.published.claim import Part
+from analysis.published.holm import holm
 from analysis.published.papers import PAPERS
 from simulator.storage.provenance import results_source, verdicts_source
 

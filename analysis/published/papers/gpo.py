@@ -1,173 +1,30 @@
-"""Tang et al. 2024, Generalized Preference Optimization (arXiv:2402.05749): the six losses over a ladder of beta."""
+"""Tang et al. 2024, Generalized Preference Optimization (arXiv:2402.05749): the six losses over a ladder of beta.
 
-from itertools import combinations
+Three sweeps: the ladder, a finer one around the best beta ("peaks"), and proxies that are trained with each f
+("proxies"). What the paper says of the bandit, of tails and of KL along training is known from a summary of it, not in
+its own words.
+"""
 
-import numpy as np
-import pandas as pd
+from analysis.published.claim import LEAST, LEAST_RATIO, Claim, Paper, Part, above, below, outside, within
+from analysis.published.gpo_measures import kl_against_beta, overoptimized, rise, similar
+from analysis.published.gpo_peaks import STEP, aligned_peaks, peak_over_beta, win_rate_peaks
+from analysis.published.gpo_proxies import POINT, accuracy, alike
+from analysis.published.gpo_theory import bandit, kappa, mixture, on_policy, tail, tails
+from analysis.published.gpo_training import FACTOR_OF_TWO, TENTH, apart, not_kl, outgrows, suppressed
+from analysis.statistics.comparison import SIMILAR
 
-from analysis.published.claim import (
-    LEAST,
-    LEAST_RATIO,
-    Claim,
-    Finding,
-    Paper,
-    Part,
-    Records,
-    UnknownError,
-    above,
-    outside,
-    within,
-)
-from analysis.published.gpo_measures import (
-    FACTOR_OF_TWO,
-    mixture,
-    not_kl,
-    of_each_loss,
-    six,
-    suppressed,
-    weakest_regularization,
-)
-from analysis.published.measures import (
-    fall,
-    gold_at_others_peak,
-    gold_by_seed,
-    log_kl_noise,
-    loss_with_settings,
-    mean_over_seeds,
-    noise_of,
-    without_axes,
-)
-from analysis.records.load import final_rows, variants
-from analysis.records.number_format import number
-from analysis.statistics.comparison import POINTS, SIMILAR, compare_curves
-from analysis.statistics.frontier import families_of
-from analysis.statistics.intervals import Estimate
-from analysis.statistics.tradeoff_curves import curves_at, reach_of
-from analysis.theory.kappa_collapse import Collapse, kappa_collapse
-
-TEN = (8.0, 12.5)  # what counts as ten times
-
-
-def moved(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows after the first step."""
-    return rows[rows["step"] > 0]
-
-
-def kl_against_beta(records: Records) -> Finding:
-    """log KL at the end of training at beta less that at ten times beta, for every loss and every such beta."""
-    last = final_rows(six(records))
-    last = last[(last["kl"] > 0) & last["beta"].notna()].assign(log_kl=lambda rows: np.log(rows["kl"]))
-    found = {}
-    for loss, rows in last.groupby("loss", sort=False):
-        table = rows.pivot_table(index="seed", columns="beta", values="log_kl")
-        for beta in table:
-            for other in (other for other in table if TEN[0] < other / beta < TEN[1]):
-                noise = log_kl_noise(*(rows[rows["beta"] == one] for one in (beta, other)))
-                name = f"{loss} from {beta:g} to {other:g}"
-                found[name] = mean_over_seeds((table[beta] - table[other]).dropna(), noise)
-    if not found:
-        raise UnknownError("there are no two betas of which one is about ten times the other")
-    return Finding(estimates=found)
-
-
-def rise(records: Records) -> Finding:
-    """Gold at the smallest beta, where after the first step it peaks along training for the other seeds."""
-
-    def height(rows: pd.DataFrame) -> Estimate:
-        weakest = moved(weakest_regularization(rows))
-        return mean_over_seeds(gold_at_others_peak(gold_by_seed(weakest)), noise_of(weakest))
-
-    return Finding(estimates=of_each_loss(records, height))
-
-
-def overoptimized(records: Records) -> Finding:
-    """The fall at the smallest beta."""
-    return Finding(estimates=of_each_loss(records, lambda rows: fall(weakest_regularization(rows))))
-
-
-def similar(records: Records) -> Finding:
-    """The difference in gold of every two losses at ten KL, evenly up to where all of them reach."""
-    families = families_of(six(records), "loss")
-    upto = min(reach_of(points, families.distinguishing) for _, points in families.each)
-    if not upto > 0:
-        raise UnknownError("some loss never leaves the reference")
-    grid = np.linspace(0.0, upto, POINTS)
-    found = {str(value[0]): curves_at(points, families.distinguishing, grid) for value, points in families.each}
-    pairs = combinations(found, 2)
-    comparisons = [compare_curves(a, b, found[a], found[b]) for a, b in pairs]
-    estimates = {
-        f"{each.a} and {each.b} at {(place + 1) * upto / 10:.2g} nats": estimate
-        for each in comparisons
-        for place, estimate in enumerate(each.at_tenths)
-    }
-    everywhere = max(each.smallest_everywhere for each in comparisons)
-    average = max(each.smallest_margin for each in comparisons)
-    alike = sum(each.equivalent for each in comparisons)
-    note = (
-        f"compared from 0 up to {number(upto, 2)} nats, as far as all seeds of all losses go; {alike} of "
-        f"{len(comparisons)} pairs are similar at every KL; the smallest margin at which all would be is "
-        f"{number(everywhere, 2)}, and {number(average, 2)} on average over KL"
-    )
-    return Finding(estimates=estimates, note=note)
-
-
-def with_kappa(records: Records) -> pd.DataFrame:
-    """The rows of all losses that are an f of beta rho, families with a parameter as variants. Raises UnknownError."""
-    curves = variants(records.curves)
-    return without_axes(curves[curves["method"].eq("gpo") & (curves["kappa"] > 0)])
-
-
-def collapse(records: Records) -> Collapse:
-    """What kappa removes of the spread between losses. Raises UnknownError."""
-    try:
-        return kappa_collapse(with_kappa(records))
-    except ValueError as error:
-        raise UnknownError(str(error)) from None
-
-
-def kappa(records: Records, which: str) -> Finding:
-    """The share of the spread between losses that kappa removes, and how much more than kappa given to other losses."""
-    found = records.once(collapse)
-    if found.too_few_reason:
-        raise UnknownError(found.too_few_reason)
-    shift = found.kl if which == "kl" else found.best
-    note = (
-        f"the spread goes from {number(shift.before, 2)} to {number(shift.after, 2)} in the natural logarithm, over "
-        f"{', '.join(map(loss_with_settings, found.losses))}; of {found.assignments:,} ways to give these kappa to "
-        f"these losses, {100 * shift.p:.2g} % remove as much"
-    )
-    if which == "kl":
-        note += f"; over one range, {number(found.low)} to {number(found.high)}, of beta and of beta kappa"
-    if which == "best" and found.at_sweep_edge:
-        edge = ", ".join(map(loss_with_settings, found.at_sweep_edge))
-        raise UnknownError(f"the best beta of {edge} is the smallest or largest of the sweep")
-    if which == "best":
-        note += "; best beta: " + ", ".join(
-            f"{loss_with_settings(loss)} {number(beta, 2)} "
-            f"(in {100 * found.bootstrap_share[loss]:.0f} % of bootstrap samples)"
-            for loss, beta in found.best_beta.items()
-        )
-    estimates = {"kappa against beta": shift.removed, "kappa against other assignments of it": shift.excess}
-    return Finding(estimates=estimates, note=note)
-
-
-def tail(records: Records) -> Finding:
-    """log KL of the truncated quadratic loss less that of the squared loss, at equal beta, by seed."""
-    last = final_rows(six(records))
-    last = last[last["kl"] > 0].assign(log_kl=np.log(last["kl"]))
-    groups = last.groupby("loss")
-    tables = {loss: rows.pivot_table(index="seed", columns="beta", values="log_kl") for loss, rows in groups}
-    if not {"squared", "truncated_quadratic"} <= tables.keys():
-        raise UnknownError("squared and truncated_quadratic are not both there")
-    gap = (tables["truncated_quadratic"] - tables["squared"]).dropna(axis="columns").mean(axis=1)
-    noise = log_kl_noise(*(last[last["loss"] == loss] for loss in ("squared", "truncated_quadratic")))
-    return Finding(estimates={"tail": mean_over_seeds(gap, noise)})
+ROUNDING = 1e-9  # of a relative deviation; what is below is no deviation
+ORDERED = 0.5  # Kendall's correlation of orders of six: more than 11 of 15 pairs are as said
 
 
 PAPER = Paper(
     title="Generalized Preference Optimization (Tang et al. 2024, arXiv:2402.05749)",
-    examples=("counterexample",),
-    parts={"": Part(config="gpo", quick=("sweep.seeds=3", "train.steps=200", "train.checkpoints=12"))},
+    examples=("counterexample", "bandit"),
+    parts={
+        "": Part(config="gpo", quick=("sweep.seeds=3", "train.steps=200", "train.checkpoints=12")),
+        "peaks": Part(config="gpo_peaks", quick=("sweep.seeds=3", "train.steps=200", "train.checkpoints=4")),
+        "proxies": Part(config="gpo_proxies", quick=("sweep.seeds=3", "proxy.steps=300")),
+    },
     claims=(
         Claim(
             name="beta",
@@ -213,6 +70,7 @@ PAPER = Paper(
             estimate=lambda records: kappa(records, "kl"),
         ),
         Claim(
+            part="peaks",
             name="best-beta",
             statement="The best beta times kappa differs less between losses than the best beta, and than with 95 "
             "% of other ways to give these kappa to these losses",
@@ -239,10 +97,29 @@ PAPER = Paper(
             estimate=not_kl,
         ),
         Claim(
+            name="outgrows",
+            statement="Weakly regularized, KL is at some time along training more than twice the half of the "
+            "mu-weighted squared loss that it is near the reference, with every loss",
+            source="GPO, Sec. 4, on KL against the squared loss along training",
+            unit="log of KL over half of 1/2 E_mu rho^2 at the checkpoint where it is largest",
+            rule=above(FACTOR_OF_TWO),
+            estimate=outgrows,
+        ),
+        Claim(
+            name="apart",
+            statement="Weakly regularized, more than a tenth of what KL gains along training comes while the "
+            "mu-weighted squared loss does not rise, with every loss",
+            source="GPO, Sec. 4, on KL against the squared loss along training",
+            unit="share of the rise of KL",
+            rule=above(TENTH),
+            estimate=apart,
+        ),
+        Claim(
             name="suppressed",
             statement="Ours, not the paper's: weakly regularized, responses that became less likely give more than "
             "twice as much of the mu-weighted squared loss as those that became more likely",
             source="ours; why kl-grows may fail here",
+            ours=True,
             unit="log of what the first give over what the second do",
             rule=above(FACTOR_OF_TWO),
             estimate=suppressed,
@@ -256,6 +133,24 @@ PAPER = Paper(
             estimate=mixture,
         ),
         Claim(
+            name="bandit",
+            statement="Training on a GPO loss can raise KL while the mu-weighted squared loss stays small: to more "
+            "than twice the half of it that it is near the reference, with each loss (a bandit whose best response mu "
+            "rarely draws)",
+            source="GPO, Sec. 4",
+            unit="log of KL over half of 1/2 E_mu rho^2, 0 near the reference",
+            rule=above(FACTOR_OF_TWO),
+            estimate=bandit,
+        ),
+        Claim(
+            name="on-policy",
+            statement="On pairs that the policy draws itself the gradient of 1/2 E rho^2 is twice that of KL",
+            source="GPO, Sec. 4",
+            unit="largest relative deviation of the two gradients",
+            rule=below(ROUNDING),
+            estimate=on_policy,
+        ),
+        Claim(
             name="tail",
             statement="A tail that turns upward regularizes more: the truncation of the squared loss ends with at "
             "least 5 % more KL",
@@ -263,6 +158,68 @@ PAPER = Paper(
             unit="log of the ratio of KL at equal beta",
             rule=above(LEAST_RATIO),
             estimate=tail,
+        ),
+        Claim(
+            name="tails",
+            statement="At equal beta kappa the six losses end with KL in the order of their tails, what turns upward "
+            f"or decays fast with the least: Kendall's correlation of the two orders is above {ORDERED:g}",
+            source="GPO, Sec. 4, on tails; the order of all six is derived in analysis/theory/six_losses.py",
+            unit="Kendall's correlation",
+            rule=above(ORDERED),
+            estimate=tails,
+        ),
+        Claim(
+            part="peaks",
+            name="peak",
+            statement="Gold at the end of training has a peak over beta: at the best beta it is more than "
+            f"{LEAST:g} higher than at both ends of the ladder, with every loss",
+            source="GPO, Sec. 5, on performance against beta",
+            unit="deviations of gold",
+            rule=above(LEAST),
+            estimate=peak_over_beta,
+        ),
+        Claim(
+            part="peaks",
+            name="aligned",
+            statement="The best beta differs between losses as kappa says: best beta times kappa is the same within "
+            "a factor of 1.41 for every two losses whose kappa is above 0",
+            source="GPO, abstract and Sec. 5",
+            unit="log of the ratio of best beta times kappa",
+            rule=within(STEP),
+            estimate=aligned_peaks,
+        ),
+        Claim(
+            part="peaks",
+            name="win-rate",
+            statement="Ours, not the paper's: win rate and gold peak at the same beta within a factor of 1.41, with "
+            "every loss",
+            source="ours; the paper judges side by side, and gold is what decides here",
+            unit="log of the ratio of the beta of the two peaks",
+            rule=within(STEP),
+            estimate=win_rate_peaks,
+            ours=True,
+        ),
+        Claim(
+            part="proxies",
+            name="proxies",
+            statement="Ours, not the paper's: against proxies that are trained with the six f best-of-n, and perfect "
+            f"RL, have the same gold at equal KL within {SIMILAR:g}, for every two f",
+            source="ours; after GPO, Sec. 3, where every f gives a loss of reward models",
+            unit="deviations of gold at equal KL",
+            rule=within(SIMILAR),
+            estimate=alike,
+            ours=True,
+        ),
+        Claim(
+            part="proxies",
+            name="proxies-accuracy",
+            statement="Ours, not the paper's: proxies that are trained with the six f order fresh pairs as gold does "
+            f"equally often within {100 * POINT:g} point in 100, for every two f",
+            source="ours; after GPO, Sec. 3, where every f gives a loss of reward models",
+            unit="accuracy on gold's preferences",
+            rule=within(POINT),
+            estimate=accuracy,
+            ours=True,
         ),
     ),
 )
