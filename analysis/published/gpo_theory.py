@@ -11,7 +11,7 @@ import pandas as pd
 
 from analysis.published.claim import Finding, Records, UnknownError
 from analysis.published.gpo_measures import six
-from analysis.published.measures import log_kl_noise, loss_with_settings, mean_over_seeds, without_axes
+from analysis.published.measures import in_steps, log_kl_noise, loss_with_settings, mean_over_seeds, without_axes
 from analysis.records.load import final_rows, variants
 from analysis.records.number_format import number
 from analysis.statistics.intervals import CORRELATION, Estimate
@@ -112,7 +112,8 @@ def tails(records: Records) -> Finding:
     signs = np.array([np.sign(table[looser] - table[stricter]) for stricter, looser in pairs])
     found = ", ".join(table.mean().sort_values().index)
     note = f"from least KL to most: {found}; said: {', '.join(TAIL_ORDER)}"
-    return Finding(estimates={"tails": mean_over_seeds(signs.mean(axis=0), bounds=CORRELATION)}, note=note)
+    correlation = mean_over_seeds(signs.mean(axis=0), bounds=CORRELATION)
+    return Finding(estimates={"tails": in_steps(correlation, 2 / len(pairs))}, note=note)
 
 
 def mixture(records: Records) -> Finding:

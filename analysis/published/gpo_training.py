@@ -12,6 +12,7 @@ from analysis.published.gpo_measures import moved, of_each_loss, weakest_regular
 from analysis.published.measures import (
     gold_at_others_peak,
     gold_by_seed,
+    in_steps,
     log_kl_noise,
     mean_over_seeds,
     require_columns,
@@ -71,7 +72,8 @@ def outgrows(records: Records) -> Finding:
 def apart(records: Records) -> Finding:
     """The share of the rise of KL along training that comes while the squared loss does not rise, smallest beta.
 
-    The rise is the sum of what KL gains from checkpoint to checkpoint, where it gains.
+    The rise is the sum of what KL gains from checkpoint to checkpoint, where it gains. A share comes in steps of about
+    one checkpoint's part.
     """
 
     def share(rows: pd.DataFrame) -> Estimate:
@@ -80,6 +82,7 @@ def apart(records: Records) -> Finding:
         gained, flat = np.clip(np.diff(kl, axis=1), 0.0, None), np.diff(squared, axis=1) <= 0
         rise = gained.sum(axis=1)
         there = rise > 0
-        return mean_over_seeds((gained * flat).sum(axis=1)[there] / rise[there], bounds=SHARE)
+        shares = (gained * flat).sum(axis=1)[there] / rise[there]
+        return in_steps(mean_over_seeds(shares, bounds=SHARE), 1 / gained.shape[1])
 
     return Finding(estimates=of_each_loss(records, share))

@@ -128,9 +128,9 @@ def hump(kl: float) -> float:
 
 def test_gpo_holds_where_it_was_made_to_hold() -> None:
     found = verdicts(gpo(lambda loss, kl: hump(kl), aligned), "gpo")
-    best = found.pop("best-beta")
-    assert best in ("holds", "undecided")
-    assert set(found.values()) == {"holds"}, found
+    assert found.pop("best-beta") in ("holds", "undecided")
+    elsewhere = {claim.name for claim in PAPERS["gpo"].claims if claim.part} | {"apart", "tails"}
+    assert {verdict for name, verdict in found.items() if name not in elsewhere} == {"holds"}, found
 
 
 def test_gpo_fails_where_it_was_made_to_fail() -> None:
@@ -142,9 +142,9 @@ def test_gpo_fails_where_it_was_made_to_fail() -> None:
         return -math.sqrt(kl) * (3.0 if loss == "hinge" else 1.0)
 
     found = verdicts(gpo(gold_of, kl_of, half=0.5, suppressed=0.6), "gpo")
-    made = ("beta", "rise", "similar", "not-kl", "kl-grows", "suppressed", "tail", "kappa")
+    made = ("beta", "rise", "similar", "not-kl", "kl-grows", "outgrows", "apart", "suppressed", "tail", "kappa")
     assert {name: found[name] for name in made} == dict.fromkeys(made, "fails")
-    assert found["mixture"] == "holds"  # computed, without data
+    assert {found[name] for name in ("mixture", "bandit", "on-policy")} == {"holds"}  # computed, without data
     rising = claims(gpo(lambda loss, kl: math.sqrt(kl), aligned), "gpo").set_index("name")
     assert rising.loc["fall", "estimate"] <= 0
     assert rising.loc["fall", "verdict"] != "holds"

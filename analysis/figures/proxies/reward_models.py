@@ -38,8 +38,12 @@ def along_of(proxies: pd.DataFrame) -> str:
 
 
 def settings_that_vary(proxies: pd.DataFrame) -> list[str]:
-    """The settings of proxies that vary, their size foremost; what only says their size is left out."""
+    """The settings of proxies that vary, their size foremost; what only says it, or is there twice, is left out.
+
+    A setting is there twice where it is an axis of the sweep, as `loss` and as `proxy_loss`.
+    """
     names = [name for name in proxies if name not in SAID and len(proxies[name].unique()) > 1]
+    names = [name for name in names if name.removeprefix("proxy_") == name or name.removeprefix("proxy_") not in names]
     return [name for name in names if name in ("parameters", "pairs") or not determined(proxies, name, "parameters")]
 
 
@@ -55,7 +59,9 @@ def draw(proxies: pd.DataFrame) -> Picture:
     labels: list[list[EndLabel]] = [[] for _ in PANELS]
     for number, ((setting, table), color) in enumerate(zip(lines, ramp(len(lines)), strict=True)):
         texts = [
-            f"{NAMES.get(name, name)} {value}" if isinstance(value, str) else value_label(NAMES.get(name, name), value)
+            f"{NAMES.get(name, name)} {value_text(value)}"
+            if isinstance(value, str)
+            else value_label(NAMES.get(name, name), value)
             for name, value in zip(apart, setting, strict=True)
             if pd.notna(value)
         ]

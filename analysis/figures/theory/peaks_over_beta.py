@@ -18,6 +18,7 @@ from analysis.statistics.best_beta.fitted_peak import LEAST, FittedPeak, peaks_o
 from analysis.statistics.intervals import over_seeds
 
 HEIGHT, STRIP = 1.9, 0.95
+ROOM = 1.3  # beside the ladder, as a factor
 PANELS = (("gold", GOLD_LABEL), ("win_rate", "win rate, under gold"))
 Styles = dict[str, dict[str, Any]]
 FINE = 1.6  # neighbours on a ladder that peaks are fitted on are at most so far apart
@@ -40,6 +41,8 @@ def draw(curves: pd.DataFrame, place: str = "") -> Picture:
         above.set_ylabel(label)
         end_labels(above, ends_of_lines(rows, name, shown, styles), HEIGHT - 0.3)
     log_axis(axes[-1], "x")
+    ladder = rows["beta"]
+    axes[-1].set_xlim(ladder.min() / ROOM, ladder.max() * ROOM)  # of wide intervals a part
     axes[-1].set_xlabel("β (small: weak regularization)")
     words = (
         f"End of training, mean over {seeds_of(means_of(rows, 'gold'))}. Below each panel: the fitted peak of each "
@@ -96,7 +99,7 @@ def title_of(peaks: dict[str, FittedPeak]) -> str:
     """Between which beta the peaks of gold lie."""
     inside = {loss: peak for loss, peak in peaks.items() if peak.inside}
     if len(inside) < 2:
-        return "Gold has no peak inside the ladder of β for two losses"
+        return "Gold peaks inside the ladder of β with fewer than two losses"
     first, last = (choose(inside, key=lambda loss: inside[loss].log_beta) for choose in (min, max))
     low, high = (number(float(np.exp(inside[loss].log_beta)), 2) for loss in (first, last))
     return f"Gold peaks at β between {low} ({loss_label(first)}) and {high} ({loss_label(last)})"

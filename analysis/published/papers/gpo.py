@@ -163,7 +163,7 @@ PAPER = Paper(
             name="tails",
             statement="At equal beta kappa the six losses end with KL in the order of their tails, what turns upward "
             f"or decays fast with the least: Kendall's correlation of the two orders is above {ORDERED:g}",
-            source="GPO, Sec. 4, on tails; the order of all six is derived in analysis/theory/six_losses.py",
+            source="GPO, Sec. 4, on tails; derived in analysis/theory/six_losses.py",
             unit="Kendall's correlation",
             rule=above(ORDERED),
             estimate=tails,

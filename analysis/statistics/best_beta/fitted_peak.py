@@ -5,14 +5,15 @@ them. A peak is therefore fitted to the mean curve over seeds, in x = log beta:
 
     1. the curve is averaged with the weights of a Gaussian of deviation SMOOTH around each x; where that is highest
        is the top
-    2. a parabola is fitted by least squares to the points of the curve (not averaged) within WINDOW of the top; its
-       vertex is the peak, at most WINDOW from the top and within the ladder. A parabola that is not bent downward has
-       no vertex, and the top stands in
+    2. a parabola is fitted by least squares to the points of the curve (not averaged) within WINDOW of the top, or to
+       the LEAST nearest where those are fewer; its vertex is the peak, at most WINDOW from the top and within the
+       ladder. A parabola that is not bent downward has no vertex, and the top stands in
 
 Both steps are done anew for each bootstrap sample of whole seeds, so the interval has the choice of the top in it.
-Losses of a sweep share seeds, which share pairs: `peaks` draws the same samples for all, and a difference between two
-peaks is one of draws. The error is the spread of draws times sqrt(S / (S - 1)), as for all that is no mean over seeds
-(analysis/statistics/intervals.py). Where gold was measured on samples, what seeds share of that noise is not added.
+Losses of a sweep share seeds, which share pairs: `peaks_over_beta` draws the same samples for all, and a difference
+between two peaks is one of draws. The error is the spread of draws times sqrt(S / (S - 1)), as for all that is no mean
+over seeds (analysis/statistics/intervals.py). Where gold was measured on samples, what seeds share of that noise is not
+added.
 
 A peak is called `inside` where neither the top nor the vertex is an end of the ladder; one that is not may lie beyond.
 
@@ -76,7 +77,8 @@ def vertices(x: Array, curves: Array) -> tuple[Array, Array]:
     at, height = np.empty(len(curves)), np.empty(len(curves))
     top = tops(x, curves)
     for place in np.unique(top):
-        near = np.abs(x - x[place]) <= WINDOW * (1 + 1e-9)
+        away = np.abs(x - x[place])
+        near = away <= max(WINDOW, np.sort(away)[LEAST - 1]) * (1 + 1e-9)
         moved, chosen = x[near] - x[place], top == place
         bend, slope, constant = np.polyfit(moved, curves[chosen][:, near].T, 2)
         low, high = max(-WINDOW, x[0] - x[place]), min(WINDOW, x[-1] - x[place])
