@@ -11,11 +11,12 @@ import pandas as pd
 
 from analysis.published.claim import Finding, Records, UnknownError
 from analysis.published.gpo_measures import six
-from analysis.published.measures import gold_at_others_peak, mean_over_seeds, noise_of, require_columns
+from analysis.published.measures import noise_of, require_columns
 from analysis.records.load import trained_rows
 from analysis.records.number_format import number
 from analysis.statistics.best_beta.fitted_peak import FittedPeak, ladder_of, peaks_over_beta
 from analysis.statistics.intervals import Estimate
+from analysis.statistics.peaks import fall_with_error
 from analysis.theory.six_losses import SIX
 
 STEP = round(float(np.log(2)) / 2, 3)  # a factor of sqrt(2), half of what kappa is apart, in logarithms
@@ -53,16 +54,23 @@ def told(peaks: dict[str, FittedPeak]) -> str:
 
 
 def peak_over_beta(records: Records) -> Finding:
-    """Gold at the best beta of other seeds less that at the smallest, and at the largest, of each loss."""
+    """Gold at the best beta of other seeds less that at the smallest, and at the largest, of each loss.
+
+    With the error of falls along training (analysis/statistics/peaks.py), which is not 0 where the best is an end.
+    """
     found = {}
     for loss, rows in fine_ladder(records).groupby("loss", sort=False):
         table = ladder_of(rows)
         if table.shape[1] < 2 or table.empty:
             raise UnknownError(f"{loss} has no two betas that all seeds have")
-        best = gold_at_others_peak(table)
-        noise = np.sqrt(2) * noise_of(rows)
-        for end, name in ((0, "smallest"), (-1, "largest")):
-            found[f"{loss} against the {name} beta"] = mean_over_seeds(best - table.iloc[:, end], noise)
+        for order, name in ((-1, "smallest"), (1, "largest")):
+            value, error = fall_with_error(table.to_numpy(float)[:, ::order])
+            found[f"{loss} against the {name} beta"] = Estimate(
+                value=value,
+                error=error,
+                degrees_of_freedom=len(table) - 1,
+                shared_error=float(np.sqrt(2)) * noise_of(rows),
+            )
     return Finding(estimates=found)
 
 

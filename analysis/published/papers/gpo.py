@@ -13,6 +13,12 @@ from analysis.published.gpo_theory import bandit, kappa, mixture, on_policy, tai
 from analysis.published.gpo_training import FACTOR_OF_TWO, TENTH, apart, not_kl, outgrows, suppressed
 from analysis.statistics.comparison import SIMILAR
 
+QUICK_PEAKS = (
+    "sweep.seeds=3",
+    "train.steps=300",
+    "train.checkpoints=4",
+    "sweep.beta=[0.125,0.177,0.25,0.354,0.5,0.707,1,1.41,2]",
+)
 ROUNDING = 1e-9  # of a relative deviation; what is below is no deviation
 ORDERED = 0.5  # Kendall's correlation of orders of six: more than 11 of 15 pairs are as said
 
@@ -22,7 +28,7 @@ PAPER = Paper(
     examples=("counterexample", "bandit"),
     parts={
         "": Part(config="gpo", quick=("sweep.seeds=3", "train.steps=200", "train.checkpoints=12")),
-        "peaks": Part(config="gpo_peaks", quick=("sweep.seeds=3", "train.steps=200", "train.checkpoints=4")),
+        "peaks": Part(config="gpo_peaks", quick=QUICK_PEAKS),
         "proxies": Part(config="gpo_proxies", quick=("sweep.seeds=3", "proxy.steps=300")),
     },
     claims=(
