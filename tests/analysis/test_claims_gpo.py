@@ -131,11 +131,11 @@ def test_peaks_over_beta_where_they_were_made_to_be() -> None:
     assert judged(level, "peak")[0] == "fails"
 
 
-def test_gold_that_is_best_at_an_end_for_every_seed_is_not_exactly_without_a_peak() -> None:
-    rising = peaked(1.0, noise=0.05).assign(gold=lambda rows: rows["gold"] - np.log(rows["beta"]) * rows["step"])
+def test_gold_that_is_level_at_an_end_is_not_exactly_without_a_peak_there() -> None:
+    level = peaked(1.0, noise=0.05).assign(gold=lambda rows: rows["gold"] - 1.3 * np.log(rows["beta"]) * rows["step"])
     (claim,) = (claim for claim in PAPERS["gpo"].claims if claim.name == "peak")
-    against = claim.estimate(Records(rising)).estimates["logistic against the smallest beta"]
-    assert against.value == 0.0
+    against = claim.estimate(Records(level)).estimates["logistic against the smallest beta"]
+    assert abs(against.value) < 0.05
     assert against.error > 0.0
 
 

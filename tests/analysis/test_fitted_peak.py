@@ -2,10 +2,14 @@
 
 import math
 
+import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
 
+from analysis.figures.layout import shown_data
+from analysis.figures.style import RC
+from analysis.figures.theory.peaks_over_beta import FIGURE
 from analysis.statistics.best_beta.fitted_peak import WINDOW, fit_peak, peaks_over_beta, vertices
 
 X = np.log(0.01) + 0.5 * math.log(2) * np.arange(18)
@@ -68,20 +72,51 @@ def test_a_peak_at_an_end_is_not_inside_and_stays_on_the_ladder() -> None:
         fit_peak(X[:4], np.zeros((2, 4)))
 
 
-def test_peaks_of_curves_are_of_the_seeds_that_all_losses_have() -> None:
+def ladders() -> pd.DataFrame:
+    """Two losses whose gold and win rate peak at known places."""
     rng = np.random.default_rng(3)
     rows = [
-        {"loss": loss, "beta": math.exp(x), "seed": seed, "step": step, "gold": step * value, "method": "gpo"}
-        | {"run_id": f"{loss}{x}{seed}", "status": "ok"}
+        {
+            "loss": loss,
+            "beta": math.exp(x),
+            "seed": seed,
+            "step": step,
+            "gold": step * value,
+            "win_rate": 0.5 + value / 9,
+        }
+        | {"run_id": f"{loss}{x}{seed}", "status": "ok", "method": "gpo", "kl": 1.0}
         for loss, peak in (("logistic", X[6]), ("squared", X[10]))
         for seed, values in enumerate(humps(peak, 5, 0.01, rng))
         for x, value in zip(X, values, strict=True)
         for step in (0, 1)
     ]
-    curves = pd.DataFrame(rows)
+    return pd.DataFrame(rows)
+
+
+def test_peaks_of_curves_are_of_the_seeds_that_all_losses_have() -> None:
+    curves = ladders()
     found = peaks_over_beta(curves[(curves["loss"] == "squared") | (curves["seed"] < 4)])
     assert {loss: peak.seeds for loss, peak in found.items()} == {"logistic": 4, "squared": 4}
     assert found["logistic"].log_beta == pytest.approx(X[6], abs=0.05)
     assert found["squared"].log_beta == pytest.approx(X[10], abs=0.05)
     few = curves[curves["beta"] < math.exp(X[3])]
     assert peaks_over_beta(few) == {}
+
+
+def test_the_figure_shows_the_peaks_of_a_fine_ladder_alone() -> None:
+    curves = ladders()
+    assert FIGURE.applies(curves)
+    assert not FIGURE.applies(curves[curves["beta"].isin(np.exp(X[::2]))])
+    with mpl.rc_context(RC):
+        figure = FIGURE.draw(curves)
+    assert figure.title == "Gold peaks at β between 0.081 (logistic (DPO)) and 0.32 (squared (IPO))"
+    assert "mean over 5 seeds" in figure.words
+    data = shown_data(figure)
+    peaks = data[data["line"] == "squared (IPO) (peak)"]
+    assert len(peaks) == 2  # of gold and of the win rate
+    assert np.log(peaks["x"]).to_numpy() == pytest.approx(X[10], abs=0.05)
+    assert (peaks["low"] < peaks["x"]).all()
+    assert [axes.get_ylabel() for axes in figure.axes[::2]] == [
+        r"gold [sd under $\pi_\mathrm{ref}$]",
+        "win rate [probability]",
+    ]

@@ -19,7 +19,7 @@ from analysis.statistics.intervals import over_seeds
 
 HEIGHT, STRIP = 1.9, 0.95
 ROOM = 1.3  # beside the ladder, as a factor
-PANELS = (("gold", GOLD_LABEL), ("win_rate", "win rate, under gold"))
+PANELS = (("gold", GOLD_LABEL), ("win_rate", "win rate [probability]"))
 Styles = dict[str, dict[str, Any]]
 FINE = 1.6  # neighbours on a ladder that peaks are fitted on are at most so far apart
 
@@ -91,7 +91,7 @@ def draw_peaks(axes: Axes, peaks: dict[str, FittedPeak], styles: Styles) -> None
             axes, f"{loss_label(loss)} (peak)", [np.exp(peak.log_beta)], [float(row)], ends, along="x", color=color,
             linestyle="", **mark,
         )  # fmt: skip
-    axes.set(ylim=(len(peaks) - 0.4, -0.6), yticks=[], ylabel="peak")
+    axes.set(ylim=(len(peaks) - 0.4, -0.6), yticks=[], title="Fitted peak")
     axes.grid(visible=False, axis="y")
 
 
