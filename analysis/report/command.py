@@ -104,6 +104,8 @@ def judge_paper(
         from analysis.report.several import write_paper_page
 
         say(f"page     {write_paper_page(title, [target / part for part in parts], load_claims(target), target)}")
+        if "" in parts:
+            write_report_checksums(target)  # its page was made before the claims of all parts were there
 
 
 def show_ended_sweep(folder: Path, drawers: Helpers, *, say: Callable[..., None], warn: Callable[[str], None]) -> None:

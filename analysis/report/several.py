@@ -43,8 +43,11 @@ class Shown:
 
 
 def write_paper_page(title: str, folders: Sequence[Path], claims: Sequence[dict[str, Any]], target: Path) -> Path:
-    """Write the page of a paper's sweeps into their common folder; its path. Raises ResultsError."""
-    page = target / "report.html"
+    """Write the page of a paper's sweeps into their common folder; its path. Raises ResultsError.
+
+    It is report.html, and paper.html where that folder is one of the sweeps, and has a page of its own.
+    """
+    page = target / ("paper.html" if target in folders else "report.html")
     context = {"title": title, "claims": list(claims), "tally": tally(claims) if claims else "", "comparison": []}
     return write(page, context | {"sweeps": shown(folders, page), "settings": [], "said": []})
 

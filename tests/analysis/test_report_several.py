@@ -13,6 +13,8 @@ import pytest
 
 import run
 from analysis import ResultsError
+from analysis.records.checksums import digest_of, read_checksums
+from analysis.report.command import judge_paper
 from analysis.report.page import LIMIT
 from analysis.report.several import differing, names_of, write_comparison, write_paper_page
 from analysis.report.side_tables import load_claims
@@ -119,6 +121,24 @@ def test_settings_that_differ_stand_side_by_side(tmp_path: Path) -> None:
         folder.mkdir()
         (folder / "config.toml").write_text(text)
     assert differing(folders) == [("data.label_noise", ["-", "0.1"]), ("sweep.beta", ["0.1, 0.5", "0.1"])]
+
+
+def test_a_sweep_that_lies_where_the_paper_does_keeps_its_page_and_its_checksums(first: Path) -> None:
+    sweep_in(first / "more", pd.concat([rows_of(LOSSES, 3), oracle()], ignore_index=True))
+    for folder in (first, first / "more"):
+        (folder / "report.html").write_text("of the sweep")
+    said: list[str] = []
+    judge_paper(
+        "A paper", ["", "more"], [CLAIM | {"p": 0.01, "ours": True}], first, say=lambda *text: said.extend(text)
+    )
+    assert (first / "report.html").read_text() == "of the sweep"
+    assert said[-1] == f"page     {first / 'paper.html'}"
+    text = (first / "paper.html").read_text()
+    assert 'href="report.html"' in text
+    assert 'href="more/report.html"' in text
+    sums = read_checksums(first / "report.sha256")
+    assert sums is not None
+    assert sums["claims.json"] == digest_of(first / "claims.json")
 
 
 def test_the_page_of_a_paper_has_its_claims_and_leads_to_its_sweeps(first: Path, tmp_path: Path) -> None:
