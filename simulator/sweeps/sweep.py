@@ -48,7 +48,9 @@ LIST_LIMIT = 1_000
 LOSS_LIMIT = 100
 
 METHOD_KNOWN_AS = (
-    dict.fromkeys(("dpo", "ipo", "slic"), "gpo") | dict.fromkeys(("ppo", "rloo"), "rl") | {"bon": "best_of_n"}
+    dict.fromkeys(("dpo", "ipo", "slic"), "gpo")
+    | dict.fromkeys(("ppo", "rloo", "grpo", "dr_grpo", "reinforce_pp"), "rl")
+    | {"bon": "best_of_n"}
 ) | {name: f'gpo with sweep.loss = "{name}"' for name in OBJECTIVES}
 
 if TYPE_CHECKING:

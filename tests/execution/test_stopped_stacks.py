@@ -31,6 +31,8 @@ STACKS = {
     "diverging": {"sweep": {"loss": ["exponential"], "beta": [0.1, 1e6], "seeds": 2}},
     "rloo": {"sweep": {"method": ["rl"], "seeds": 2}},
     "ppo": {"sweep": {"method": ["rl"], "seeds": 2}, "rl": {"algorithm": "ppo", "reuse": 2}},
+    "grpo": {"sweep": {"method": ["rl"], "seeds": 2, "penalty": [0.3]}, "rl": {"algorithm": "grpo", "reuse": 2}},
+    "reinforce_pp": {"sweep": {"method": ["rl"], "seeds": 2}, "rl": {"algorithm": "reinforce_pp", "reuse": 2}},
     "exact": {"sweep": {"method": ["rl"], "seeds": 2}, "rl": {"algorithm": "exact"}},
     "best of n": {"sweep": {"method": ["best_of_n"], "seeds": 2}},
     "optimum": {"sweep": {"method": ["gibbs"], "seeds": 2}},
@@ -92,7 +94,7 @@ def assert_same(found: dict[str, pd.DataFrame], whole: dict[str, pd.DataFrame]) 
         pd.testing.assert_frame_equal(found[name], table, check_exact=True)
 
 
-@pytest.mark.slow("adversary", "calibrated", "online, newest", "following", "rloo", "ppo")
+@pytest.mark.slow("adversary", "calibrated", "online, newest", "following", "rloo", "ppo", "reinforce_pp")
 @pytest.mark.parametrize("kind", STACKS)
 def test_a_stack_that_was_stopped_at_any_rest_ends_the_same(kind: str) -> None:
     stack, saver = Stack(kind), KeepsEveryState()

@@ -24,3 +24,7 @@ def test_places_by_hand() -> None:
     assert network("rl", None, rl={"algorithm": "exact"}) == (3, 3 * (2 + 4 + 16))
     assert network("rl", None, rl={"algorithm": "ppo", "reuse": 4}) == (3 * 8, 3 * 8 * 4)
     assert METHODS["rl"].footprint(cell(None, rl={"algorithm": "ppo", "reuse": 4})).gradients == 4.5
+    assert METHODS["rl"].footprint(cell(None)).gradients == 1.5
+    for algorithm in ("grpo", "dr_grpo", "reinforce_pp"):  # they read the reference at each token, too
+        taken = METHODS["rl"].footprint(cell(None, rl={"algorithm": algorithm, "reuse": 4}))
+        assert taken.gradients == 4.5 + 1 / 3, algorithm

@@ -68,6 +68,20 @@ def test_a_grid_has_an_axis_only_where_it_matters() -> None:
         assert "rl.clip" not in run.cell.axes
 
 
+def test_what_the_penalty_is_names_a_run_only_where_it_is_not_as_published() -> None:
+    axes = {"rl.algorithm": ["rloo", "grpo", "exact"], "rl.kl": ["auto", "loss"], "rl.kl_estimator": ["auto", "k2"]}
+    runs = runs_of("rl", axes=axes)
+    assert pd.Series([run.settings.rl.algorithm for run in runs]).value_counts().to_dict() == {
+        "rloo": 4,
+        "grpo": 4,
+        "exact": 1,
+    }
+    for run in runs:
+        assert ("rl.kl" in run.cell.axes) == (run.settings.rl.algorithm != "exact")
+    (usual,) = (run for run in runs_of("rl") if run.beta == 0)
+    assert usual.run_id in {run.run_id for run in runs}
+
+
 def test_runs_against_different_proxies_share_a_stack() -> None:
     runs = runs_of(["rl", "best_of_n"], seeds=2, axes={"proxy.width": [4, 8], "data.pairs": [20, 40]})
     cut = stacks(runs, {run.stack_key: 100 for run in runs})
@@ -127,6 +141,9 @@ def test_no_proxy_no_rule_of_proxies() -> None:
             'sweep.method[0] = "bon": must be one of gpo, best_of_n, gibbs, iterated, rl; did you mean best_of_n?',
         ),
         ("[sweep]\nmethod = 'ppo'", "did you mean rl?"),
+        ("[sweep]\nmethod = 'grpo'", "did you mean rl?"),
+        ("[rl]\nkl = 'los'", "did you mean loss?"),
+        ("[rl]\nkl_estimator = 'k4'", 'rl.kl_estimator = "k4": must be "auto", "k1", "k2" or "k3"'),
         ("[sweep]\nmethod = []", "must list at least one value"),
         ("[sweep]\npenalty = [-0.1]", "sweep.penalty[0] = -0.1: must be greater than or equal to 0"),
         ("[sweep]\nbeta = [0.0]", "sweep.beta[0] = 0.0: must be greater than 0"),

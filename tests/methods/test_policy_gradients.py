@@ -8,17 +8,7 @@ import pytest
 import torch
 
 import simulator as sim
-from simulator.methods.algorithms.policy_gradients import (
-    Rollout,
-    Task,
-    clipped,
-    gradient_of,
-    leave_one_out,
-    objective,
-    reinforce,
-    roll_out,
-    set_task,
-)
+from simulator.methods.algorithms.policy_gradients import Task, gradient_of, objective, roll_out, set_task
 from simulator.methods.rl import algorithm_of
 from simulator.sweeps.grid import expand
 from tests.conftest import small_sweep
@@ -80,37 +70,6 @@ def test_the_mean_gradient_is_the_exact_one(lab: sim.World, algorithm: str, long
     assert error[0] < 0.2 * float(exact.norm())
 
 
-def test_leave_one_out_by_hand() -> None:
-    returns = torch.tensor([[1.0, 2.0, 6.0]])
-    assert leave_one_out(returns).tolist() == [[1 - 4.0, 2 - 3.5, 6 - 1.5]]
-
-
-def rollout(advantage: list[float], responses: torch.Tensor, old: torch.Tensor) -> Rollout:
-    return Rollout(
-        prompt=torch.zeros(1, 1, dtype=torch.int64),
-        responses=responses,
-        old_log_probs=old,
-        advantage=torch.tensor([[advantage]]),
-    )
-
-
-def test_the_clipped_surrogate_by_hand() -> None:
-    """Two responses of two tokens, the second over after its first: u = 1.5 and 0.5, then 0.7 and nothing."""
-    responses = torch.tensor([[[[0, 1], [1, -1]]]])
-    old = torch.zeros(1, 1, 2, 2)
-    new = torch.tensor([[[[math.log(1.5), math.log(0.5)], [math.log(0.7), 0.0]]]])
-    found = clipped(new, rollout([2.0, -1.0], responses, old), 0.2)
-    first = 1.2 * 2 + 0.5 * 2  # a gain is cut off above, a loss is not
-    second = -0.8  # min(-0.7, -0.8): what was made rarer far enough is left alone
-    assert float(found) == pytest.approx(-(first + second) / 2)
-
-
-def test_the_surrogate_of_rloo_by_hand() -> None:
-    log_probs = torch.tensor([[[[-1.0, -2.0], [-0.5, -0.25]]]])
-    found = reinforce(log_probs, rollout([3.0, -3.0], torch.zeros(1, 1, 2, 2, dtype=torch.int64), log_probs))
-    assert float(found) == pytest.approx(-(3 * -3.0 + -3 * -0.75) / 2)
-
-
 def test_prompts_come_in_epochs(lab: sim.World) -> None:
     task = task_of(lab, seeds=1, prompts=1)
     with torch.no_grad():
@@ -120,3 +79,46 @@ def test_prompts_come_in_epochs(lab: sim.World) -> None:
 
 def test_more_prompts_than_there_are_means_all(lab: sim.World) -> None:
     assert task_of(lab, seeds=1, prompts=50).prompts == 3
+
+
+@pytest.mark.parametrize("ends", [False, True])
+def test_the_first_step_of_dr_grpo_is_that_of_rloo_a_little_shorter(lab: sim.World, ends: bool) -> None:
+    """By (K - 1) / K: its baseline is the mean of all K, the response itself among them."""
+    here = sim.make_world(small_sweep(world={"language": {"stop": 0.3}})) if ends else lab
+    found = {}
+    for name in ("rloo", "ppo", "dr_grpo"):
+        task = task_of(here, algorithm=name, kl="reward", kl_estimator="k1", penalty=(0.4,))
+        parameters = moved(here, 2)
+        found[name] = gradient_of(parameters, task, roll_out(parameters, task, 1)).double()
+    assert torch.allclose(found["dr_grpo"], found["rloo"] * 7 / 8, rtol=1e-4, atol=1e-6)
+    assert torch.allclose(found["ppo"], found["rloo"], rtol=1e-4, atol=1e-6)
+    assert found["rloo"].norm() > 0.01
+
+
+def test_where_responses_have_one_length_grpo_divides_by_it(lab: sim.World) -> None:
+    """Its first step is the mean over prompts of that of dr_grpo over the group's deviation and the length."""
+    task = task_of(lab, seeds=1, algorithm="grpo", penalty=(0.0,))
+    parameters = moved(lab, 1)
+    rollout = roll_out(parameters, task, 1)
+    scores = task.scorer.of(rollout.prompt, rollout.responses)
+    by_hand = (scores - scores.mean(dim=-1, keepdim=True)) / (scores.std(dim=-1, keepdim=True) + 1e-4)
+    leaf = parameters.clone().requires_grad_()
+    log_probs = lab.simulated.policy_class.token_log_probs(leaf, rollout.prompt, rollout.responses)
+    (expected,) = torch.autograd.grad(-(by_hand * log_probs.sum(dim=-1)).mean() / 3, leaf)
+    assert torch.allclose(gradient_of(parameters, task, rollout), expected, rtol=1e-4, atol=1e-6)
+
+
+def test_a_penalty_in_the_reward_is_charged_to_the_tokens_that_are_to_come(lab: sim.World) -> None:
+    """Advantages of reinforce_pp, before they are normalized, are what log pi / pi_ref and the scores give by hand."""
+    task = task_of(lab, seeds=1, algorithm="reinforce_pp", penalty=(0.4,))
+    parameters = moved(lab, 1)
+    rollout = roll_out(parameters, task, 1)
+    assert rollout.reference_log_probs is not None
+    scores = task.scorer.of(rollout.prompt, rollout.responses).numpy()
+    costs = 0.4 * (rollout.old_log_probs - rollout.reference_log_probs).double().numpy()
+    to_go = np.stack([scores - costs[..., place:].sum(axis=-1) for place in range(3)], axis=-1)
+    by_hand = (to_go - to_go.mean()) / to_go.std()
+    assert rollout.advantage.numpy() == pytest.approx(by_hand, abs=1e-5)
+    whole = costs.sum(axis=-1) / 0.4
+    said = rollout.old_log_probs.double().sum(dim=-1) - lab.simulated.log_reference(rollout.prompt, rollout.responses)
+    assert whole == pytest.approx(said.numpy(), abs=1e-5)

@@ -43,7 +43,11 @@ def test_run_long_it_comes_to_the_optimum(algorithm: str, steps: int) -> None:
     assert ceiling > 0.5
 
 
-@pytest.mark.parametrize("algorithm", ["exact", "rloo", "ppo"])
+ALGORITHMS = ["exact", "rloo", "ppo", "grpo", "dr_grpo", "reinforce_pp"]
+
+
+@pytest.mark.slow(but=("rloo", "grpo", "reinforce_pp"))
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_a_run_alone_and_in_a_stack_has_the_same_bits(lab: sim.World, algorithm: str) -> None:
     settings = {"rl.algorithm": algorithm, "train.steps": 12}
     together = climbed(lab, [0, 1, 2], [0.0, 0.3], **settings)
@@ -52,6 +56,29 @@ def test_a_run_alone_and_in_a_stack_has_the_same_bits(lab: sim.World, algorithm:
         alone = climbed(lab, [row["seed"]], row["beta"], **settings)
         assert alone.table["run_id"][0] == row["run_id"]
         assert torch.equal(alone.parameters[0], policy), row["run_id"]
+
+
+@pytest.mark.slow(but=("k1",))
+@pytest.mark.parametrize("estimator", ["k1", "k2", "k3"])
+def test_in_a_world_of_many_lengths_a_run_alone_and_in_a_stack_has_the_same_bits(estimator: str) -> None:
+    """Its penalty in the loss, where responses end early."""
+    lab = sim.make_world(small_sweep(world={"language": {"stop": 0.3}}))
+    for algorithm in ALGORITHMS[1:]:
+        settings = {"rl.algorithm": algorithm, "rl.kl": "loss", "rl.kl_estimator": estimator, "train.steps": 3}
+        together = climbed(lab, [0, 1], [0.0, 0.3], **settings)
+        for row in (0, 3):
+            run = together.table.iloc[row]
+            alone = climbed(lab, [int(run["seed"])], run["beta"], **settings)
+            assert torch.equal(alone.parameters[0], together.parameters[row]), algorithm
+        assert together.parameters.isfinite().all()
+        assert not torch.equal(together.parameters[0], together.parameters[2])  # the penalty is felt
+
+
+@pytest.mark.parametrize("algorithm", ["grpo", "dr_grpo", "reinforce_pp"])
+def test_the_newer_algorithms_climb(lab: sim.World, algorithm: str) -> None:
+    settings = {"rl.algorithm": algorithm, "rl.responses": 16, "train.steps": 30, "train.checkpoints": 2}
+    curves = climbed(lab, [0], 0.0, **settings).curves
+    assert curves["proxy"].iloc[-1] > curves["proxy"].iloc[0] + 0.3
 
 
 def test_climbing_in_pieces_is_climbing_at_once(lab: sim.World) -> None:

@@ -46,6 +46,11 @@ SWEEPS: Mapping[str, dict[str, Any]] = {
     "rloo": {"sweep": {"method": ["rl"], "seeds": 1}},
     "ppo": {"sweep": {"method": ["rl"], "seeds": 1}, "rl": {"algorithm": "ppo"}},
     "exact": {"sweep": {"method": ["rl"], "seeds": 1}, "rl": {"algorithm": "exact"}},
+    "grpo": {
+        "sweep": {"method": ["rl"], "seeds": 1, "penalty": [0.3]},
+        "rl": {"algorithm": "grpo", "kl": "loss", "kl_estimator": "k2"},
+    },
+    "reinforce_pp": {"sweep": {"method": ["rl"], "seeds": 1}, "rl": {"algorithm": "reinforce_pp"}},
     "best of n": {"sweep": {"method": ["best_of_n"], "seeds": 1}, "proxy": {"members": 2}},
     "optimum": {"sweep": {"method": ["gibbs"], "seeds": 1}},
     "ties": {
@@ -84,7 +89,7 @@ SWEEPS: Mapping[str, dict[str, Any]] = {
 SWITCHES = (  # keys that are read wherever they are not at their default
     *("objective.", "world.language", "train.engine", "data.file", "data.disagreement", "gold.length"),
     *("train.divergence", "gibbs.divergence", "data.population", "policy.kind"),
-    *("data.filter", "measure.displacement", "train.reference_sync"),
+    *("data.filter", "measure.displacement", "train.reference_sync", "rl.kl"),
 )
 OTHERS = {  # another value of a key, where twice the value, or the opposite, is none
     "data.labels": "deterministic",
@@ -111,6 +116,8 @@ OTHERS = {  # another value of a key, where twice the value, or the opposite, is
     "online.labeller": "proxy",
     "rl.algorithm": "exact",
     "rl.clip": 0.3,
+    "rl.kl": "reward",
+    "rl.kl_estimator": "k3",
     "proxy.kind": "planted",
     "proxy.error": "gaussian",
     "proxy.correlation": 0.25,
@@ -193,6 +200,8 @@ READ = {  # of each, what must change when the key does
     "rloo": ("rl.responses", "proxy.width", "train.learning_rate"),
     "ppo": ("rl.reuse", "rl.responses", "train.steps"),
     "exact": ("train.learning_rate", "proxy.batch"),
+    "grpo": ("rl.kl", "rl.kl_estimator", "rl.reuse", "rl.responses", "train.steps"),
+    "reinforce_pp": ("rl.reuse", "rl.responses"),
     "best of n": ("best_of_n.largest", "proxy.combine", "proxy.members", "data.label_noise"),
     "optimum": ("proxy.width", "gold.seed", "world.seed"),
     "ties": ("data.tie_strength", "data.flip_toward"),

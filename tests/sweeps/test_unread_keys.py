@@ -16,7 +16,10 @@ def test_methods_speak_of_keys_and_tables_that_there_are() -> None:
 
 
 def test_a_key_of_one_method_is_read_by_that_method() -> None:
-    assert needs("rl.prompts") == '; only sweep.method "iterated" or "rl" and rl.algorithm "rloo" or "ppo" does'
+    both = '; only sweep.method "iterated" or "rl" and'
+    assert needs("rl.prompts") == f'{both} another rl.algorithm than "exact" does'
+    assert needs("rl.kl") == needs("rl.kl_estimator") == needs("rl.prompts")
+    assert needs("rl.clip") == f"{both} rl.algorithm ppo, grpo, dr_grpo or reinforce_pp does"
     assert needs("rl.algorithm") == '; only sweep.method "iterated" or "rl" does'
     assert needs("best_of_n.pool") == '; only sweep.method "best_of_n" and world.kind = "sampled" does'
     assert needs("train.batch") == '; only sweep.method "gpo" with data.population = false does'

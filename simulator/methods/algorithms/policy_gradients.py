@@ -21,6 +21,14 @@ from simulator.engine.problem import Schedule, TrainState, state_from, state_ten
 from simulator.engine.recorder import Recorder
 from simulator.measurement.probability_mass import checked_mass
 from simulator.methods.algorithms.final_tables import save_summary
+from simulator.methods.algorithms.surrogates import (
+    SURROGATES,
+    Algorithm,
+    Rollout,
+    returns_to_go,
+    surrogate_loss,
+    token_costs,
+)
 from simulator.networks.compute_mode import Computing, computing
 from simulator.networks.optimizer import clipped_adam_step, learning_rate_factor
 from simulator.preferences.rollouts import draw_responses
@@ -28,17 +36,6 @@ from simulator.proxies.scores import Proxy, scorer_of
 from simulator.settings.run import Run
 from simulator.worlds.listing import Scorer
 from simulator.worlds.protocol import ListedWorld, World, as_listed
-
-
-@dataclass(frozen=True, kw_only=True)
-class Algorithm:
-    """How a stack climbs; see simulator/methods/rl.py."""
-
-    name: str  # "exact", "rloo" or "ppo"
-    prompts: int  # B, or all where there are fewer
-    responses: int  # K
-    ratio_clip: float  # c of ppo
-    reuse: int  # steps of the optimizer on the same responses, of ppo
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,51 +71,42 @@ class Task:
         )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Rollout:
-    """Responses of the policies: rows of the prompts [R, B], responses [R, B, K, T], and of each token log pi.
-
-    old [R, B, K, T] is what the policy that drew them says; advantage [R, B, K].
-    """
-
-    prompt: Tensor
-    responses: Tensor
-    old_log_probs: Tensor
-    advantage: Tensor
-
-
-def leave_one_out(returns: Tensor) -> Tensor:
-    """Each return less the mean of the others to the same prompt, for returns [..., K]."""
-    count = returns.shape[-1]
-    return (returns - returns.mean(dim=-1, keepdim=True)) * (count / (count - 1))
-
-
 def roll_out(parameters: Tensor, task: Task, step: int) -> Rollout:
-    """Responses of the policies [R, D] at one step, and how much better each is than the others."""
+    """Responses of the policies [R, D] at one step, and how good each is."""
     world, step = task.world, task.begun + step
     order = {seed: batch_order(seed, len(world.prompts), task.prompts, step - 1, 1)[0] for seed in set(task.seeds)}
     prompt = torch.from_numpy(np.stack([order[seed] for seed in task.seeds])).to(parameters.device)
     responses = draw_responses(
         parameters, world, prompt, seeds=task.seeds, responses=task.algorithm.responses, purpose=("rl", step)
     )
-    old = world.policy_class.token_log_probs(parameters, prompt, responses)
-    ratio = old.double().sum(dim=-1) - world.log_reference(prompt, responses)
-    returns = task.scorer.of(prompt, responses) - task.penalty.unsqueeze(2) * ratio
-    return Rollout(prompt=prompt, responses=responses, old_log_probs=old, advantage=leave_one_out(returns).float())
+    policies, reference = world.policy_class, None
+    old = policies.token_log_probs(parameters, prompt, responses)
+    if task.algorithm.reads_reference:
+        reference = policies.token_log_probs(policies.start.repeat(len(parameters), 1), prompt, responses)
+    advantage = advantage_of(task, prompt, responses, old, reference)
+    return Rollout(
+        prompt=prompt,
+        responses=responses,
+        old_log_probs=old,
+        advantage=advantage.float(),
+        reference_log_probs=reference,
+    )
 
 
-def reinforce(log_probs: Tensor, rollout: Rollout) -> Tensor:
-    """The surrogate of rloo, [R], for log pi of every token [R, B, K, T]."""
-    return -(rollout.advantage * log_probs.sum(dim=-1)).mean(dim=(1, 2))
+def advantage_of(task: Task, prompt: Tensor, responses: Tensor, old: Tensor, reference: Tensor | None) -> Tensor:
+    """How good responses [R, B, K, T] are, float64 [R, B, K], or each of their tokens, [R, B, K, T].
 
-
-def clipped(log_probs: Tensor, rollout: Rollout, clip: float) -> Tensor:
-    """The surrogate of ppo, [R], for log pi of every token [R, B, K, T]. Tokens after the end say nothing."""
-    said = rollout.responses >= 0
-    ratio = (log_probs - rollout.old_log_probs).exp()
-    advantage = rollout.advantage.unsqueeze(-1)
-    gain = torch.minimum(ratio * advantage, ratio.clamp(1 - clip, 1 + clip) * advantage)
-    return -(gain * said).sum(dim=-1).mean(dim=(1, 2))
+    old, reference [R, B, K, T]: log pi and log pi_ref of tokens.
+    """
+    algorithm, said = task.algorithm, responses >= 0
+    scores, advantage = task.scorer.of(prompt, responses), SURROGATES[algorithm.name].advantage
+    charged, tau = algorithm.kl == "reward", task.penalty.unsqueeze(2)
+    if reference is None:  # k1 of whole responses
+        return advantage(scores - tau * (old.double().sum(dim=-1) - task.world.log_reference(prompt, responses)))
+    costs = token_costs(old.double(), reference.double(), said, algorithm.kl_estimator) * charged
+    if SURROGATES[algorithm.name].of_tokens:
+        return advantage(returns_to_go(scores, tau.unsqueeze(3) * costs), said)
+    return advantage(scores - tau * costs.sum(dim=-1))
 
 
 def objective(parameters: Tensor, world: ListedWorld, tables: Tensor, penalty: Tensor) -> Tensor:
@@ -146,8 +134,7 @@ def gradient_of(parameters: Tensor, task: Task, rollout: Rollout | None) -> Tens
             loss = -objective(leaf, as_listed(world), task.scorer.tables, task.penalty)
         else:
             log_probs = world.policy_class.token_log_probs(leaf, rollout.prompt, rollout.responses)
-            ppo, ratio_clip = task.algorithm.name == "ppo", task.algorithm.ratio_clip
-            loss = clipped(log_probs, rollout, ratio_clip) if ppo else reinforce(log_probs, rollout)
+            loss = surrogate_loss(log_probs, rollout, task.algorithm, task.penalty)
         (gradient,) = torch.autograd.grad(loss.sum(), leaf)
     return gradient
 
@@ -155,7 +142,7 @@ def gradient_of(parameters: Tensor, task: Task, rollout: Rollout | None) -> Tens
 def climb(state: TrainState, task: Task, steps: int) -> TrainState:
     """Train every run of the stack for `steps` more steps. `state`'s tensors are updated in place."""
     diverged_at = state.diverged_at
-    times = task.algorithm.reuse if task.algorithm.name == "ppo" else 1
+    times = task.algorithm.times
     for step in range(state.step + 1, state.step + steps + 1):
         rollout = None if task.algorithm.name == "exact" else roll_out(state.parameters, task, step)
         schedule = task.schedule
