@@ -36,18 +36,14 @@ if hidden := hidden_package():
 
 from analysis.generations.command import generations
 from analysis.report.paper import ForPaper
+from simulator.audit.command import audit_with
+from simulator.common.terminal import say as say  # docs/write.py prints by it
 from simulator.execution.console import Running, SomeRuns, Switch, left_over, schema
 from simulator.interchange.command import export, score
 from simulator.joining.command import join
+from simulator.storage.version import installed_version as version
 
 Settings = Annotated[tuple[str, ...], Parameter(name="--set", consume_multiple=(1, 10_000), negative=())]
-
-
-def version() -> str:
-    """The version of the installed package."""
-    import simulator
-
-    return str(simulator.__version__)
 
 
 app = App(
@@ -246,15 +242,15 @@ def playground(
         say(f"playground in {write_playground(page, out)}: {len(page.encode()) / 1000:,.0f} kB, opens in any browser")
 
 
-for written_elsewhere in (export, score, generations, join, schema):
+def draw_audit(folder: Path) -> Path:
+    """Draw the figure of an audit; its path."""
+    from analysis.figures.drawing import draw_audit
+
+    return draw_audit(folder)
+
+
+for written_elsewhere in (audit_with(draw_audit), export, score, generations, join, schema):
     app.command(written_elsewhere)
-
-
-def say(*lines: object) -> None:
-    """Print lines, with nothing in them that acts on a terminal."""
-    from simulator.common.terminal import say
-
-    say(*lines)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

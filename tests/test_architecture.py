@@ -33,7 +33,7 @@ ROOMS = {  # the folders of a package; each may import itself and those before i
             "engine",
         ),
         *("worlds", "preferences", "proxies", "methods", "sweeps", "storage", "joining", "tracking", "execution"),
-        *("api", "interchange", "playground"),
+        *("api", "audit", "interchange", "playground"),
     ],
     "analysis": [
         *("records", "statistics", "theory", "headline", "published", "figures", "report", "generations", "playground"),
@@ -185,6 +185,7 @@ WRONG = [
     ["sweep", "--set", "sweep.loss=kto", "train.batch=1"],
     ["sweep", "--sett", "data.pairs=3"],
     ["export", "nowhere", "--to", "out"],
+    ["audit", "--set", "world.kind=sampled"],
 ]
 
 

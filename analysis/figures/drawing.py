@@ -127,6 +127,17 @@ def draw_losses(columns: Mapping[str, Any] | pd.DataFrame, path: Path) -> None:
         write_atomically(path, picture(figure, path.suffix.removeprefix(".").lower(), dpi=150))
 
 
+def draw_audit(folder: Path) -> Path:
+    """Draw the `audit.csv` of a folder into its `figures/`; the path of the PNG. Raises ResultsError."""
+    path = folder / "audit.csv"
+    try:
+        table = pd.read_csv(path)
+        with drawn_as(PAGE):
+            return save(KINDS["audit"].draw(table), folder / "figures" / "audit")[0]
+    except (OSError, ValueError, KeyError) as error:
+        raise ResultsError(f"{path}: is no table of an audit, or its figure cannot be written ({error})") from None
+
+
 def draw_all(
     folder: Path,
     mine: Callable[[str], bool] = lambda name: True,

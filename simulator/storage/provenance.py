@@ -48,6 +48,7 @@ OUTSIDE = frozenset(  # modules and folders of simulator/ that determine no numb
             "sweeps/",
             "execution/",
             "api/",
+            "audit/",
         ),
         *("interchange/", "joining/", "playground/", "tracking/"),
     )
