@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from simulator.api.reward_models import best_of_n, planted_proxy, train_proxy
     from simulator.api.training import Training, train, training
     from simulator.api.world import World
+    from simulator.audit.audit import audit_estimators
     from simulator.common.atomic_files import StorageError
     from simulator.common.errors import ConfigError, SweepError
     from simulator.execution.run_sweep import run_sweep
@@ -43,6 +44,7 @@ _HOME = {
     "Tracker": "tracking.tracker",
     "Training": "api.training",
     "World": "api.world",
+    "audit_estimators": "audit.audit",
     "best_of_n": "api.reward_models",
     "displacement": "api.pairs",
     "load_policies": "api.reading",
@@ -68,6 +70,7 @@ __all__ = [
     "Training",
     "World",
     "__version__",
+    "audit_estimators",
     "best_of_n",
     "displacement",
     "load_policies",

@@ -24,7 +24,7 @@ LARGEST = 3 * 2**30  # bytes of scores
 LOOKED_AT = 500  # batches whose gradients are taken
 
 
-def audit(
+def audit_estimators(
     world: World,
     *,
     policies: Policies | None = None,
@@ -53,46 +53,40 @@ def audit(
     always simulated; standard errors `_se`; `about`, a sentence; and what was asked for, with the policy's `kl` and
     `gold`. Raises ConfigError.
     """
-    check_world(world)
-    if not world.simulated.lists_responses:
-        raise ConfigError('audit: needs world.kind = "enumerable", where every response is listed')
-    check_room(world)
+    check_listed(world)
     (tau,) = numbers_of(penalty, "penalty", "a number of at least 0", lambda value: 0 <= value < math.inf)
-    (least,) = numbers_of(clip, "clip", "a number above 0, below 1", lambda value: 0 < value < 1)
-    group, count = count_of(responses, "responses"), count_of(batches, "batches")
-    if group < 2:
-        raise ConfigError(f"responses = {group}: must be at least 2, so that one can be compared with others")
-    stops = sorted({count_of(each, "reuse") for each in reuse})
-    listed = as_listed(world.simulated)
-    reward = reward_of(world, proxy)
-    climbed = policies is None
+    (bound,) = numbers_of(clip, "clip", "a number above 0, below 1", lambda value: 0 < value < 1)
+    taken, count = count_of(steps, "steps", 0), count_of(batches, "batches", 2)
     with one_thread(), torch.no_grad():
-        if policies is None:
-            theta = listed.policy_class.start
-            taken = 0 if steps == 0 else count_of(steps, "steps")
-            (theta,) = path(listed, theta, reward, tau, [taken], world.settings.train)
-            policies = world.policies(theta[None], pd.DataFrame({"method": ["exact"], "step": [taken]}))
-        if len(policies) != 1:
-            raise ConfigError(f"policies: must be one, not {len(policies)}; policies[0] is the first of them")
-        measured = world.measure(policies).iloc[0]
-        table = audit_table(
-            Question(
-                world=listed,
-                parameters=policies.parameters[0],
-                reward=reward,
-                penalty=tau,
-                group=group,
-                clip=least,
-                reuse=stops,
-                batches=max(count, 2),
-                looked_at=min(max(count, 2), LOOKED_AT),
-                seed=seed_of(seed),
-                train=world.settings.train,
-            )
+        reward = reward_of(world, proxy)
+        policy = climbed(world, reward, tau, taken) if policies is None else policies
+        if len(policy) != 1:
+            raise ConfigError(f"policies: must be one, not {len(policy)}; policies[0] is the first of them")
+        measured = world.measure(policy).iloc[0]
+        asked = Question(
+            world=as_listed(world.simulated),
+            parameters=policy.parameters[0],
+            reward=reward,
+            penalty=tau,
+            group=count_of(responses, "responses", 2),
+            clip=bound,
+            reuse=sorted({count_of(each, "reuse") for each in reuse}),
+            batches=count,
+            looked_at=min(count, LOOKED_AT),
+            seed=seed_of(seed),
+            train=world.settings.train,
         )
-    given: dict[str, Any] = {"prompts": len(world.prompts), "responses": group, "penalty": tau, "batches": count}
-    given |= {"steps": steps if climbed else math.nan, "kl": measured["kl"], "gold": measured["gold"]}
+        table = audit_table(asked)
+    given: dict[str, Any] = {"prompts": len(world.prompts), "responses": asked.group, "penalty": tau, "batches": count}
+    given |= {"steps": taken if policies is None else math.nan, "kl": measured["kl"], "gold": measured["gold"]}
     return table.assign(**given)
+
+
+def climbed(world: World, reward: Tensor, penalty: float, steps: int) -> Policies:
+    """The policy after so many steps along the exact gradient, from the reference."""
+    listed = as_listed(world.simulated)
+    (theta,) = path(listed, listed.policy_class.start, reward, penalty, [steps], world.settings.train)
+    return world.policies(theta[None], pd.DataFrame({"method": ["exact"], "step": [steps]}))
 
 
 def reward_of(world: World, proxy: Proxy | None) -> Tensor:
@@ -103,14 +97,17 @@ def reward_of(world: World, proxy: Proxy | None) -> Tensor:
     return torch.from_numpy(proxy.ensemble.table)
 
 
-def check_room(world: World) -> None:
-    """Raises ConfigError where the scores of all tokens would take too much memory, or are on a GPU."""
+def check_listed(world: World) -> None:
+    """Raises ConfigError where responses are not listed, or the scores of all tokens take too much memory."""
+    check_world(world)
+    if not world.simulated.lists_responses:
+        raise ConfigError('audit_estimators: needs world.kind = "enumerable", where every response is listed')
     if world.prompts.device.type != "cpu":
-        raise ConfigError('audit: needs a world on the CPU, make_world(…, device="cpu")')
+        raise ConfigError('audit_estimators: needs a world on the CPU, make_world(…, device="cpu")')
     places = len(places_of(as_listed(world.simulated))[0])
     need = 8 * len(world.prompts) * places * len(world.simulated.policy_class.start)
     if need > LARGEST:
         raise ConfigError(
-            f"audit: gradients of all tokens would take {need / 2**30:,.1f} GiB, more than {LARGEST / 2**30:g} GiB; "
-            "lower world.prompts, world.response_length, world.vocabulary or policy.width"
+            f"audit_estimators: gradients of all tokens would take {need / 2**30:,.1f} GiB, more than "
+            f"{LARGEST / 2**30:g} GiB; lower world.prompts, world.response_length, world.vocabulary or policy.width"
         )

@@ -68,9 +68,9 @@ def run(
     from simulator.common.errors import ConfigError
     from simulator.common.terminal import say
     from simulator.methods.rl import Rl
-    from simulator.sweeps.grid import read_sweep
+    from simulator.sweeps.sweep import Sweep
 
-    sweep = read_sweep(config, settings)
+    sweep = Sweep.from_toml(config, settings)
     found = sweep.settings_at({})
     if not found.spec.lists_responses:
         raise ConfigError('audit: needs world.kind = "enumerable", where every response is listed')
@@ -79,12 +79,12 @@ def run(
     asked = any(text.partition("=")[0].strip() == KEY for text in settings)
 
     from simulator.api.make_world import make_world
-    from simulator.audit.audit import audit
+    from simulator.audit.audit import audit_estimators
     from simulator.audit.text import lines_of, words_of
     from simulator.common.atomic_files import make_folder, write_atomically
 
     world = make_world(sweep, {KEY: found.world.prompts if asked else min(PROMPTS, found.world.prompts)})
-    table = audit(
+    table = audit_estimators(
         world, steps=steps, penalty=penalty, responses=responses, batches=batches, seed=seed, clip=found.of(Rl).clip
     )
     make_folder(out / "figures", parents=True)

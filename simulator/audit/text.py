@@ -50,9 +50,10 @@ def words_of(table: pd.DataFrame) -> Iterator[str]:
     """What the columns are."""
     simulated = table[table["how"] == "simulated"]
     first = table.iloc[0]
-    yield "scale: the mean along the exact gradient, 1 if right. bias: how far the mean is off, in its norms."
-    yield "cosine: of the mean to it. noise: deviation of one batch, in its norms. one batch: mean cosine of one."
+    yield "scale: the mean along the exact gradient; 1 is right. bias: how far the mean is from it."
+    yield "noise: the deviation of one batch. Bias and noise are in norms of the exact gradient."
+    yield "cosine: of the mean to it. one batch: of a single batch to it, in the mean over batches."
     yield (
-        f"{first['prompts']} prompts, {first['responses']} responses to each in a batch. Simulated means are of "
-        f"{first['batches']:,} batches: bias ± {simulated['bias_se'].max():.2g} at most."
+        f"{first['prompts']} prompts, {first['responses']} responses to each in a batch. Simulated: means of "
+        f"{first['batches']:,} batches, bias ± {simulated['bias_se'].max():.1g} at most."
     )

@@ -36,7 +36,7 @@ def draw(table: pd.DataFrame) -> Picture:
         f"Policy {first['kl']:.2g} nats from the reference; J = E r − τ KL, τ {first['penalty']:g}. Filled: "
         f"cosine of the expectation; none for k1 in the loss, whose expectation is 0. Open: mean cosine of one batch, "
         f"{first['responses']} responses to each of {first['prompts']} prompts. Row “as reverse KL” is compared with "
-        "∇KL(π_ref‖π). Bottom: bias in norms of the exact gradient at each step; R stays that of the policy that drew."
+        "∇KL(π_ref‖π). Bottom: against ∇J after each number of steps; returns stay those of the policy that drew."
     )
     return headed(figure, title_of(table), words)
 
@@ -75,7 +75,9 @@ def draw_reuse(axes: Axes, rows: pd.DataFrame, height: float) -> None:
         curve(axes, name, line["reuse"], line["bias"], color=color, marker="o", markersize=3)
         text = name.removeprefix("ratio of ").replace("the ", "")
         labels.append(EndLabel(line["reuse"].iloc[-1], line["bias"].iloc[-1], text, color))
-    axes.set(title="PPO: bias of the surrogate", xlabel="steps on the same responses", ylabel="bias")
+    axes.set(
+        title="PPO: bias of the surrogate", xlabel="training steps on the same responses", ylabel="bias [norms of ∇J]"
+    )
     axes.set_xlim(0, 1.02 * max(1, rows["reuse"].max()))
     axes.set_ylim(0, 1.1 * float(rows["bias"].max()) or 1.0)
     axes.set_xticks(sorted(set(rows["reuse"])))
