@@ -26,6 +26,7 @@ python run.py sweep gpo --part 3/8                               # a part of the
 python run.py join results/gpo-part-* --out results/joined       # parts, or seeds of several machines, as one sweep
 python run.py sweep --cluster local --out results/on_ray         # stacks as tasks of a Ray cluster
 python run.py sweep --memory 2GiB --workers 1                    # all processes together keep under 2 GiB
+python run.py audit --set world.language.stop=0.3                # bias and variance of estimators of policy gradients
 python run.py losses --picture losses.png                        # all objectives, with f(0), f'(0), f''(0) and kappa
 """
 WORDS = {Path: "a path", str: "text", int: "a whole number", float: "a number", bool: "a switch"}

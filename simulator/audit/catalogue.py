@@ -18,7 +18,7 @@ from simulator.audit.estimators import (
     said,
 )
 from simulator.audit.place import Drawn, Place
-from simulator.methods.algorithms.surrogates import LEAST_VARIANCE, group_standardized, returns_to_go
+from simulator.methods.algorithms.surrogates import LEAST_VARIANCE, group_standardized, k2, k3, returns_to_go
 
 KL, REVERSE, OBJECTIVE = "grad KL(pi || pi_ref)", "grad KL(pi_ref || pi)", "grad (E r - tau KL(pi || pi_ref))"
 
@@ -34,7 +34,10 @@ def k3_slope(ratio: Tensor) -> Tensor:
 
 
 def of_kl() -> list[Estimator]:
-    """Estimators of the gradient of the penalty alone."""
+    """Estimators of the gradient of the penalty alone; those of tokens leave out what Tang & Munos 2025 say.
+
+    arXiv:2506.09477, "On a few pitfalls in KL divergence gradient estimation for RL".
+    """
     rows = [
         ("k1 in the loss", KL, along(lambda one: torch.ones_like(one.ratio)), "grad rho = s: its mean is 0"),
         ("k2 in the loss", KL, along(lambda one: one.ratio), "grad rho^2 / 2 = rho s, of whole responses"),
@@ -73,6 +76,18 @@ def of_kl() -> list[Estimator]:
             KL,
             lambda one: one.to_go(one.log_ratio),
             "s_t times the sum of rho from t on: what came before a token is not charged to it",
+        ),
+        (
+            "k2 in the reward",
+            KL,
+            along(lambda one: k2(one.ratio)),
+            "rho^2 / 2 s: near the reference its mean is of a higher order than the gradient of KL",
+        ),
+        (
+            "k3 in the reward",
+            KL,
+            along(lambda one: k3(one.ratio)),
+            "(exp(-rho) - 1 + rho) s: its mean is the gradient of KL less that of the reverse KL",
         ),
     ]
     found = [

@@ -70,6 +70,7 @@ def test_what_each_estimator_of_the_penalty_has_for_a_mean(site: Site) -> None:
         assert (means[name] - forward).norm() < 1e-12 * size, name
     for name in ("k3 in the loss", "k3 in the loss, as reverse KL"):
         assert (means[name] - reverse).norm() < 1e-12 * reverse.norm(), name
+    assert (means["k3 in the reward"] - (forward - reverse)).norm() < 1e-12 * reverse.norm()
     assert (reverse - forward).norm() > 0.05 * size
     assert (means["k2 in the loss, by token"] - forward).norm() > 0.01 * size
 
