@@ -10,7 +10,7 @@ import pytest
 
 from analysis import PAPERS, Estimate, claims
 from analysis.published.claim import Records, decide
-from analysis.published.gpo_peaks import told
+from analysis.published.estimates.gpo_peaks import told
 from analysis.published.holm import holm, holm_corrected
 from analysis.published.measures import in_steps
 from analysis.published.verdicts import tally

@@ -14,7 +14,7 @@ import pytest
 from scipy.optimize import brentq
 
 from analysis import claims, fit_scaling_law
-from analysis.published.gao_measures import LARGEST_FITTED_KL
+from analysis.published.estimates.gao import LARGEST_FITTED_KL
 from analysis.published.papers import PAPERS
 from tests.analysis.test_claims import (
     FAMILIES,

@@ -15,7 +15,7 @@ from analysis.published.claim import (
     below,
     within,
 )
-from analysis.published.gao_measures import (
+from analysis.published.estimates.gao import (
     ABOUT_EQUAL,
     ALPHA,
     BETA,

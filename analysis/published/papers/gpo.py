@@ -6,11 +6,11 @@ its own words.
 """
 
 from analysis.published.claim import LEAST, LEAST_RATIO, Claim, Paper, Part, above, below, outside, within
-from analysis.published.gpo_measures import kl_against_beta, overoptimized, rise, similar
-from analysis.published.gpo_peaks import STEP, aligned_peaks, peak_over_beta, win_rate_peaks
-from analysis.published.gpo_proxies import POINT, accuracy, alike
-from analysis.published.gpo_theory import bandit, kappa, mixture, on_policy, tail, tails
-from analysis.published.gpo_training import FACTOR_OF_TWO, TENTH, apart, not_kl, outgrows, suppressed
+from analysis.published.estimates.gpo import kl_against_beta, overoptimized, rise, similar
+from analysis.published.estimates.gpo_peaks import STEP, aligned_peaks, peak_over_beta, win_rate_peaks
+from analysis.published.estimates.gpo_proxies import POINT, accuracy, alike
+from analysis.published.estimates.gpo_theory import bandit, kappa, mixture, on_policy, tail, tails
+from analysis.published.estimates.gpo_training import FACTOR_OF_TWO, TENTH, apart, not_kl, outgrows, suppressed
 from analysis.statistics.comparison import SIMILAR
 
 QUICK_PEAKS = (

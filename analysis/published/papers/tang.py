@@ -5,7 +5,7 @@ an online run drew, in their order or shuffled. The paper measures win rates aga
 """
 
 from analysis.published.claim import LEAST, Claim, Paper, Part, above, below, within
-from analysis.published.tang_measures import (
+from analysis.published.estimates.tang import (
     accuracy_and_gold,
     chosen_falls,
     classify,

@@ -20,12 +20,12 @@ from simulator.engine.problem import TrainState, state_from
 from simulator.engine.recorder import Recorder
 from simulator.engine.snapshots import named, part_of, scalar
 from simulator.methods.algorithms.policy_gradients import (
-    Algorithm,
     PolicyGradientLearner,
     Task,
     climb,
     set_task,
 )
+from simulator.methods.algorithms.surrogates import Algorithm
 from simulator.methods.iterated import Iterated
 from simulator.networks.architecture import Architecture
 from simulator.networks.compute_mode import computing

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.published.claim import Finding, Records, UnknownError
-from analysis.published.gpo_measures import six
+from analysis.published.estimates.gpo import six
 from analysis.published.measures import noise_of, require_columns
 from analysis.records.load import trained_rows
 from analysis.records.number_format import number

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.published.claim import Finding, Records, UnknownError
-from analysis.published.gpo_measures import six
+from analysis.published.estimates.gpo import six
 from analysis.published.measures import in_steps, log_kl_noise, loss_with_settings, mean_over_seeds, without_axes
 from analysis.records.load import final_rows, variants
 from analysis.records.number_format import number

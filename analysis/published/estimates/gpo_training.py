@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.published.claim import Finding, Records, UnknownError
-from analysis.published.gpo_measures import moved, of_each_loss, weakest_regularization
+from analysis.published.estimates.gpo import moved, of_each_loss, weakest_regularization
 from analysis.published.measures import (
     gold_at_others_peak,
     gold_by_seed,

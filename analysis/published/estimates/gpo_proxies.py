@@ -10,7 +10,7 @@ from itertools import combinations
 import pandas as pd
 
 from analysis.published.claim import Finding, Records, UnknownError
-from analysis.published.gpo_measures import every_two_alike
+from analysis.published.estimates.gpo import every_two_alike
 from analysis.published.measures import difference, require_columns, without_axes
 from analysis.records.about import GPO_LOSSES
 from analysis.records.load import without_diverged

@@ -1,0 +1,1 @@
+"""What the claims of single papers are judged by."""
