@@ -29,6 +29,7 @@ from typing import Any, TypeVar
 
 import pandas as pd
 
+from analysis.published.seeds_needed import needed_note, seeds_needed
 from analysis.records.load import ResultsError, load_proxies, load_table
 from analysis.statistics.intervals import Estimate
 
@@ -218,6 +219,7 @@ class Verdict:
     """A claim judged: holds, fails or undecided; the estimate that speaks least for it, its interval, its seeds.
 
     p: the smallest level at which the verdict would be the same; of an undecided one, at which there would be one.
+    needed: about how many seeds would decide an undecided one; None where that is not known, or too many.
     """
 
     verdict: str
@@ -225,6 +227,7 @@ class Verdict:
     interval: Interval | None = None
     seeds: int | None = None
     p: float | None = None
+    needed: int | None = None
     note: str = ""
 
 
@@ -254,13 +257,15 @@ def judge(rule: Rule, finding: Finding) -> Verdict:
     weakest = f"{'fails' if shown == worst and verdict == 'fails' else 'least'} for {shown}, of {len(each)}"
     corrected = f"one fails at {100 * stricter:.{4 if stricter > 0.9995 else 3}g} %"
     weakest = f"{weakest}: all have to hold, {corrected}" if len(each) > 1 else ""
+    needed, would = seeds_needed(rule, each) if verdict == "undecided" else (None, "")
     return Verdict(
         verdict=verdict,
         estimate=each[shown].value,
         interval=intervals[shown],
         seeds=each[shown].degrees_of_freedom + 1 if each[shown].degrees_of_freedom > 0 else None,
         p=p,
-        note=join_notes(weakest, finding.note),
+        needed=needed,
+        note=join_notes(needed_note(needed, would) if would else "", weakest, finding.note),
     )
 
 

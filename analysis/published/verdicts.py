@@ -21,7 +21,7 @@ from analysis.records.safe_names import printable
 
 COLUMNS = (
     *("paper", "name", "statement", "source", "verdict", "estimate", "low", "high", "level", "seeds"),
-    *("p", "p_holm", "unit", "rule", "note", "ours"),
+    *("p", "p_holm", "needed", "unit", "rule", "note", "ours"),
 )
 QUICK = "quick version, small on purpose"
 
@@ -32,8 +32,9 @@ def claims(source: str | Path | pd.DataFrame, paper: str | None = None) -> pd.Da
     paper: one of PAPERS, all of whose claims are then listed; otherwise those of all that the records can judge.
     Columns: paper, name, statement, source, verdict (holds, fails or undecided), estimate, low and high with the level
     that the rule looks at, seeds, p (the smallest level at which the verdict would be the same), p_holm (the same with
-    Holm's correction over all claims of the paper, and apart from them over those of ours), unit, rule, note, which
-    says where the records are of the quick version, and ours: whether the claim is ours and not the paper's.
+    Holm's correction over all claims of the paper, and apart from them over those of ours), needed (about how many
+    seeds would decide what is undecided), unit, rule, note, which says where the records are of the quick version, and
+    ours: whether the claim is ours and not the paper's.
     Where an experiment has several sweeps, this is one of them, and claims of others are undecided. Raises ResultsError
     where the directory cannot be read, and ValueError for a paper that is none.
     """
@@ -78,6 +79,7 @@ def claim_row(paper: str, claim: Claim, records: Records) -> dict[str, Any]:
         "seeds": math.nan if found.seeds is None else found.seeds,
         "p": math.nan if found.p is None else found.p,
         "p_holm": math.nan,
+        "needed": math.nan if found.needed is None else found.needed,
         "unit": claim.unit,
         "rule": claim.rule.text,
         "verdict": found.verdict,
@@ -125,7 +127,7 @@ def claim_entries(
     for row in rows:
         kept = {name: value for name, value in row.items() if name not in ("low", "high")}
         unknown = not math.isfinite(row["low"])
-        kept["seeds"] = None if math.isnan(row["seeds"]) else int(row["seeds"])
+        kept |= {name: None if math.isnan(row[name]) else int(row[name]) for name in ("seeds", "needed")}
         kept["estimate"] = row["estimate"] if math.isfinite(row["estimate"]) else None
         kept["interval"] = None if unknown else [row["low"], row["high"]]
         kept |= {name: None if math.isnan(row[name]) else row[name] for name in ("p", "p_holm")}
