@@ -77,7 +77,8 @@ class Rl(MethodTable):
     kl: Literal["auto", "reward", "loss"] = "auto"
     """Where the penalty on KL is; "auto" is as published: in the loss for "grpo" and "dr_grpo", else in the reward."""
     kl_estimator: Literal["auto", "k1", "k2", "k3"] = "auto"
-    """The estimate of KL that is the penalty; "auto" is k1 in the reward and k3 in the loss."""
+    """The estimate of KL that is the penalty; "auto" is k1 in the reward and k3 in the loss. "k1" in the loss has the
+    gradient 0 in the mean."""
     prompts: Annotated[int, Field(ge=1, le=10**6)] = 16
     """In each step, or all where there are fewer."""
     responses: Annotated[int, Field(ge=2, le=10**4)] = 8

@@ -12,6 +12,7 @@ import torch
 
 from simulator.common.errors import shown
 from simulator.languages.text import read_text
+from simulator.methods.rl import Rl, penalty_of
 from simulator.networks.optimizer import EPSILON
 from simulator.objectives import KNOWN_AS, OBJECTIVES
 from simulator.objectives.custom import caution, start_slopes
@@ -38,7 +39,20 @@ SILENT = 0.5  # share of pairs
 def cautions_of_training(runs: Sequence[Run]) -> list[str]:
     """Sentences on what cannot be trained, or is trained to prefer the worse, with the settings of some runs."""
     found = [*of_optimizer(runs), *of_slopes(runs), *of_lengths(runs), *of_labels(runs), *of_texts(runs)]
-    return list(dict.fromkeys([*found, *of_held_out(runs), *of_one_prompt(runs)]))
+    return list(dict.fromkeys([*found, *of_held_out(runs), *of_one_prompt(runs), *of_penalty(runs)]))
+
+
+def of_penalty(runs: Sequence[Run]) -> Iterator[str]:
+    """Penalties of reinforcement learning whose gradient is 0 in the mean."""
+    for run in runs:
+        if run.method == "rl" and run.beta:
+            own = run.settings.of(Rl)
+            if own.algorithm != "exact" and penalty_of(own) == ("loss", "k1"):
+                yield (
+                    'rl.kl = "loss" with rl.kl_estimator = "k1": its gradient is 0 in the mean, so sweep.penalty holds '
+                    'no policy near the reference; take "k2", or rl.kl = "reward"'
+                )
+                return
 
 
 def of_optimizer(runs: Sequence[Run]) -> Iterator[str]:

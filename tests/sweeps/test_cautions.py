@@ -46,6 +46,13 @@ def test_sweeps_that_are_shipped_raise_no_false_alarm(path: Path, monkeypatch: p
             {"sweep": {"method": ["best_of_n"], "seeds": 1}, "data": {"pairs": 12}, "train": {}},
             "proxy.held_out = 0.1 of data.pairs = 12: the best checkpoint of a proxy is chosen by 1 held-out pair,",
         ),
+        (
+            {
+                "sweep": {"method": ["rl"], "penalty": [0.0, 0.1], "seeds": 1, "rl.kl": ["reward", "loss"]},
+                "rl": {"kl_estimator": "k1"},
+            },
+            'rl.kl = "loss" with rl.kl_estimator = "k1": its gradient is 0 in the mean, so sweep.penalty holds',
+        ),
     ],
 )
 def test_what_cannot_be_trained_is_said_once(tables: dict[str, Any], sentence: str) -> None:

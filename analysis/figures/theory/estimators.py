@@ -73,7 +73,7 @@ def draw_reuse(axes: Axes, rows: pd.DataFrame, height: float) -> None:
     for name, color in zip(dict.fromkeys(rows["estimator"]), (PALETTE[2], PALETTE[0], PALETTE[1]), strict=True):
         line = rows[rows["estimator"] == name].sort_values("reuse")
         curve(axes, name, line["reuse"], line["bias"], color=color, marker="o", markersize=3)
-        text = name.removeprefix("ratio of ").replace("the ", "")
+        text = name.removeprefix("ratio of ").removeprefix("the ").removeprefix("each ")
         labels.append(EndLabel(line["reuse"].iloc[-1], line["bias"].iloc[-1], text, color))
     axes.set(
         title="PPO: bias of the surrogate", xlabel="training steps on the same responses", ylabel="bias [norms of ∇J]"
