@@ -12,6 +12,7 @@ from simulator.audit.estimators import (
     Pairs,
     Simulated,
     Singles,
+    Table,
     along,
     best_constant,
     by_length,
@@ -33,12 +34,16 @@ def k3_slope(ratio: Tensor) -> Tensor:
     return -torch.expm1(-ratio)
 
 
-def of_kl() -> list[Estimator]:
-    """Estimators of the gradient of the penalty alone; those of tokens leave out what Tang & Munos 2025 say.
+Row = tuple[str, str, Table, str]  # name, target, weights, about
 
-    arXiv:2506.09477, "On a few pitfalls in KL divergence gradient estimation for RL".
+
+def in_loss() -> list[Row]:
+    """Estimates of KL of which the gradient is taken.
+
+    Those of tokens leave out what Tang & Munos 2025 say, arXiv:2506.09477, "On a few pitfalls in KL divergence gradient
+    estimation for RL".
     """
-    rows = [
+    return [
         ("k1 in the loss", KL, along(lambda one: torch.ones_like(one.ratio)), "grad rho = s: its mean is 0"),
         ("k2 in the loss", KL, along(lambda one: one.ratio), "grad rho^2 / 2 = rho s, of whole responses"),
         (
@@ -65,6 +70,12 @@ def of_kl() -> list[Estimator]:
             lambda one: k3_slope(one.log_ratio) * one.said,
             "the sum of (1 - exp(-rho_t)) s_t, as in GRPO: the reverse KL of each token, later ones left out",
         ),
+    ]
+
+
+def in_reward() -> list[Row]:
+    """Estimates of KL that multiply the score."""
+    return [
         (
             "k1 in the reward",
             KL,
@@ -90,9 +101,13 @@ def of_kl() -> list[Estimator]:
             "(exp(-rho) - 1 + rho) s: its mean is the gradient of KL less that of the reverse KL",
         ),
     ]
+
+
+def of_kl() -> list[Estimator]:
+    """Estimators of the gradient of the penalty alone."""
     found = [
         Estimator(part="kl", name=name, target=target, about=about, kind=Singles(table=table))
-        for name, target, table, about in rows
+        for name, target, table, about in (*in_loss(), *in_reward())
     ]
     rloo = Pairs(returns=lambda one: one.ratio, table=said)
     about = "(rho - mean of the other rho) s"
