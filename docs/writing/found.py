@@ -16,6 +16,7 @@ SWEEPS = {  # each with the figure that its page shows
     "mass": "displacement",
     "length": "length-gold_length-0-length_bias-1",
     "classes": "classes",
+    "trl": "neighbours-train_reference_sync-0",
 }
 BLOCK = re.compile(r"<!-- found: (\w+) -->\n.*?<!-- end -->", re.DOTALL)
 
