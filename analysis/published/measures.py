@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from analysis.published.claim import UnknownError
+from analysis.published.claim import Records, UnknownError
 from analysis.records.load import further_axes, without_diverged
 from analysis.records.number_format import number
 from analysis.statistics.intervals import UNBOUNDED, Estimate, mean_of, resamples, spread_of
@@ -35,6 +35,14 @@ def require_columns(rows: pd.DataFrame, *columns: str) -> pd.DataFrame:
         if name not in rows:
             raise UnknownError(f"there is no column {name}")
     return rows
+
+
+def with_epochs(records: Records, rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows with `epochs`, the passes over the pairs at each step. Raises UnknownError where no table says it."""
+    runs = require_columns(records.runs, "run_id", "train.batch", "data.pairs", "data.labeller", "data.pool")
+    held = runs["data.pool"].where(runs["data.labeller"] == "proxy", runs["data.pairs"])
+    each = dict(zip(runs["run_id"], np.minimum(runs["train.batch"], held) / held, strict=True))
+    return rows.assign(epochs=rows["step"] * rows["run_id"].map(each).astype(float))
 
 
 def noise_of(*tables: pd.DataFrame, column: str = "gold") -> float:

@@ -18,7 +18,7 @@ from analysis.published.claim import (
     above,
     below,
 )
-from analysis.published.measures import at_peak, fall, mean_over_seeds, require_columns, weighted_falls, without_axes
+from analysis.published.measures import at_peak, fall, mean_over_seeds, weighted_falls, with_epochs, without_axes
 from analysis.records.load import without_diverged
 from analysis.statistics.intervals import NOT_BELOW_0
 from analysis.statistics.laws import misfits
@@ -67,11 +67,7 @@ def better_form(records: Records) -> Finding:
 
 def epochs(records: Records) -> pd.DataFrame:
     """The rows with the passes over the data of each step, at most one. Raises UnknownError where there are more."""
-    runs = require_columns(records.runs, "run_id", "train.batch", "data.pairs", "data.labeller", "data.pool")
-    held = runs["data.pool"].where(runs["data.labeller"] == "proxy", runs["data.pairs"])
-    each = dict(zip(runs["run_id"], np.minimum(runs["train.batch"], held) / held, strict=True))
-    rows = direct(records)
-    rows = rows.assign(epochs=rows["step"] * rows["run_id"].map(each).astype(float))
+    rows = with_epochs(records, direct(records))
     most = float(rows["epochs"].max())
     if not most <= ONE:
         raise UnknownError(f"training went over the pairs {most:.3g} times, and the claim is about one epoch")
