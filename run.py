@@ -118,7 +118,7 @@ def reproduce(name: str, /, *, out: Path | None = None, quick: Switch = False, r
     Parameters
     ----------
     name
-        gpo, gao, rafailov, coste or neighbours.
+        gpo, gao, rafailov, coste, neighbours, chi, razin or kwa.
     out
         Where records, figures and claims.json go; results/NAME unless said, results/NAME-quick for the quick version.
     quick

@@ -405,7 +405,7 @@ def test_records_that_cannot_tell_leave_claims_undecided_with_the_reason(curves:
     assert set(table["verdict"]) == {"undecided"}
     assert table["note"].str.contains("there are|there is").all()
     assert table[["estimate", "low", "high"]].isna().all(axis=None)
-    with pytest.raises(ValueError, match="paper = 'gap': must be one of gpo, coste"):
+    with pytest.raises(ValueError, match="paper = 'gap': must be one of gpo, "):
         claims(curves, "gap")
 
 

@@ -16,6 +16,7 @@ from scipy.optimize import brentq
 from analysis import claims, fit_scaling_law
 from analysis.published.estimates.gao import LARGEST_FITTED_KL
 from analysis.published.papers import PAPERS
+from tests.analysis import test_claims_chi, test_claims_kwa, test_claims_razin
 from tests.analysis.test_claims import (
     FAMILIES,
     KAPPA,
@@ -149,6 +150,36 @@ def test_neighbours() -> None:
     assert "holds" not in found.values(), found
     at_the_bound = neighbours(vpo=1.1 * BOUND, backward=0.5, tuned=0.2, ganpo=0.0, further=1.25)
     assert judged(at_the_bound, "neighbours", "vpo-none")["vpo-none"] != "holds"
+
+
+def test_chi(tmp_path: Path) -> None:
+    names = ("every-cell", "every-cell-ipo", "loses-more", "dpo-below", "chi-above", "order")
+    half = test_claims_chi.with_win_rates(tmp_path / "half", lambda loss, beta, epochs: 0.5)
+    found = claims(half, "chi").set_index("name")["verdict"]
+    assert not (found[list(names)] == "holds").any(), found
+    level = judged(test_claims_chi.over_pairs(lambda loss, pairs: 0.4), "chi", "regret-falls", "regret-smaller")
+    assert "holds" not in level.values(), level
+
+
+def test_razin(tmp_path: Path) -> None:
+    names = ("displaced", "loss-falls", "linear", "ches-ranks", "edit-distance", "outside")
+    curves = test_claims_razin.displacing(lost=0.05, linear=0.05, loss_end=math.exp(-0.049))
+    folder = test_claims_razin.recorded(tmp_path / "none", curves, ches=0.0, edits=0.12, gained=0.125, noise=0.01)
+    found = claims(folder, "razin").set_index("name")["verdict"]
+    assert not (found[list(names)] == "holds").any(), found
+    folder = test_claims_razin.filtering(tmp_path / "filter", filtered=-0.05, control=-0.05, noise=0.001)
+    found = claims(folder, "razin").set_index("name")["verdict"]
+    assert not (found[["filter-removes", "filter-less"]] == "holds").any(), found
+
+
+def test_kwa(tmp_path: Path) -> None:
+    names = ("heavy-end", "light-end", "heavy-peak", "chi2-keeps", "no-winner", "tails")
+    equal = dict.fromkeys(test_claims_kwa.DIVERGENCES, 1.0)
+    folder = test_claims_kwa.recorded(tmp_path / "equal", test_claims_kwa.paths(equal, equal, (0.05, 0.05)))
+    found = claims(folder, "kwa").set_index("name")["verdict"]
+    assert not (found[list(names)] == "holds").any(), found
+    away = test_claims_kwa.recorded(tmp_path / "away", test_claims_kwa.paths(equal, equal, (-0.2, 0.0)))
+    assert claims(away, "kwa").set_index("name").loc["heavy-near", "verdict"] != "holds"
 
 
 @pytest.mark.parametrize("paper", PAPERS)
