@@ -10,7 +10,7 @@ import pytest
 from scipy.stats import kendalltau
 
 from analysis import claims
-from analysis.published.chi_measures import EPOCHS, PUBLISHED, kendall
+from analysis.published.estimates.chi import EPOCHS, PUBLISHED, kendall
 from tests.analysis.test_claims import runs, verdicts
 
 PAIRS, BATCH = 768, 32  # 24 steps an epoch

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from analysis import claims
-from analysis.published.razin_measures import edit_distance
+from analysis.published.estimates.razin import edit_distance
 from tests.analysis.test_claims import runs
 
 LOSSES = ("logistic", "squared")

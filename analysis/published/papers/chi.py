@@ -5,7 +5,8 @@ others quote it, not in the paper. One implementer of χPO reported that they co
 (huggingface/trl, issue 3573, as quoted by others); whatever is found here is about this world.
 """
 
-from analysis.published.chi_measures import (
+from analysis.published.claim import LEAST, Claim, Paper, Part, above, below
+from analysis.published.estimates.chi import (
     end_at_smallest,
     every_cell,
     loses_more,
@@ -13,7 +14,6 @@ from analysis.published.chi_measures import (
     regret_falls,
     regret_smaller,
 )
-from analysis.published.claim import LEAST, Claim, Paper, Part, above, below
 
 RATE = "win rate against the reference"
 

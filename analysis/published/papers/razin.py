@@ -6,8 +6,7 @@ subsets of 512 pairs of one similarity; here all pairs are trained on at once, a
 """
 
 from analysis.published.claim import LEAST, LEAST_RATIO, Claim, Paper, Part, above, below, within
-from analysis.published.gao_measures import RANKS
-from analysis.published.razin_measures import (
+from analysis.published.estimates.razin import (
     displaced,
     filter_less,
     filter_removes,
@@ -16,6 +15,7 @@ from analysis.published.razin_measures import (
     loss_falls,
     ranks,
 )
+from analysis.published.gao_measures import RANKS
 
 CHOSEN = "nats, mean log-ratio of chosen responses"
 RANK = "Spearman's correlation with the log-ratio of the chosen response"
