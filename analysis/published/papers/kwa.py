@@ -7,8 +7,8 @@ finitely many. Laidlaw et al. penalize the root of χ², which at one prompt has
 """
 
 from analysis.published.claim import LEAST, Claim, Paper, Part, above, below, within
+from analysis.published.estimates.gao import RANKS
 from analysis.published.estimates.kwa import HEAVY, LIGHT, end, keeps_more, lower_peak, tails
-from analysis.published.gao_measures import RANKS
 from analysis.statistics.comparison import SIMILAR
 
 GOLD = "deviations of gold under the reference"

@@ -6,6 +6,7 @@ subsets of 512 pairs of one similarity; here all pairs are trained on at once, a
 """
 
 from analysis.published.claim import LEAST, LEAST_RATIO, Claim, Paper, Part, above, below, within
+from analysis.published.estimates.gao import RANKS
 from analysis.published.estimates.razin import (
     displaced,
     filter_less,
@@ -15,7 +16,6 @@ from analysis.published.estimates.razin import (
     loss_falls,
     ranks,
 )
-from analysis.published.gao_measures import RANKS
 
 CHOSEN = "nats, mean log-ratio of chosen responses"
 RANK = "Spearman's correlation with the log-ratio of the chosen response"
