@@ -67,8 +67,11 @@ WRONG: dict[str, tuple[Call, str]] = {
     ),
     "capitals": (lambda w, p: sim.train(w, p, loss="DPO"), 'loss = "DPO": must be one of .*; did you mean dpo'),
     "origin": (lambda w, p: sim.make_world("quickstart", {"wrld.prompts": 8}), r"\(in make_world\(\)\)"),
-    "method": (lambda w, p: sim.train(w, p, method="gibbs"), 'method = "gibbs": must be one of gpo, rl'),
-    "method dpo": (lambda w, p: sim.train(w, p, method="ppo"), 'method = "ppo": must be one of gpo, rl; it is rl here'),
+    "method": (lambda w, p: sim.train(w, p, method="gibbs"), 'method = "gibbs": must be one of gpo, iterated, rl'),
+    "method dpo": (
+        lambda w, p: sim.train(w, p, method="ppo"),
+        'method = "ppo": must be one of gpo, iterated, rl; it is rl here',
+    ),
     "data": (
         lambda w, p: sim.train(w, p.chosen),
         r"data: must be Pairs, such as world.preferences\(1024, seed=0\), not",

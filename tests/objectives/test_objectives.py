@@ -9,7 +9,7 @@ from scipy.special import expit, log_expit
 
 import simulator as sim
 from simulator import LOSSES, OBJECTIVES
-from simulator.methods.algorithms.policy_gradients import leave_one_out
+from simulator.methods.algorithms.surrogates import leave_one_out
 from simulator.objectives.objective import Objective, Pairs
 from tests.conftest import small_sweep
 
