@@ -10,9 +10,10 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.published.claim import ALPHA, VERDICTS, Claim, Records, decide
+from analysis.published.claim import VERDICTS, Claim, Records, decide
 from analysis.published.holm import holm_corrected
 from analysis.published.papers import PAPERS
+from analysis.published.what_would_change import QUICK, reopened
 from analysis.records.atomic_files import write_atomically
 from analysis.records.checks import checked
 from analysis.records.load import load, origin_hashes
@@ -23,7 +24,6 @@ COLUMNS = (
     *("paper", "name", "statement", "source", "verdict", "estimate", "low", "high", "level", "seeds"),
     *("p", "p_holm", "needed", "unit", "rule", "note", "ours"),
 )
-QUICK = "quick version, small on purpose"
 
 
 def claims(source: str | Path | pd.DataFrame, paper: str | None = None) -> pd.DataFrame:
@@ -170,7 +170,7 @@ def tally(entries: Sequence[Mapping[str, Any]]) -> str:
     """
     counts = [f"{sum(entry['verdict'] == verdict for entry in entries)} {verdict}" for verdict in VERDICTS]
     decided = [entry for entry in entries if entry["verdict"] != "undecided"]
-    lost = [str(entry["name"]) for entry in decided if entry.get("p_holm") is None or entry["p_holm"] >= ALPHA]
+    lost = [str(entry["name"]) for entry in decided if reopened(entry)]
     ours = sum(bool(entry.get("ours")) for entry in entries)
     over = f"the {len(entries) - ours} of the paper, and apart over {ours} of ours," if ours else f"all {len(entries)}"
     if not decided or all(entry.get("p_holm") is None for entry in entries):
