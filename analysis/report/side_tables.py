@@ -51,7 +51,7 @@ def _claim(entry: Any, where: str) -> dict[str, Any]:
         raise ResultsError(f"{where}: estimate is {entry['estimate']!r}; must be null or a number")
     texts = {name: "" if entry.get(name) is None else str(entry[name]) for name in TEXTS}
     numbers = {"verdict": entry["verdict"], "estimate": entry.get("estimate"), "interval": interval}
-    for name in ("p", "p_holm"):
+    for name in ("p", "p_holm", "seeds", "needed"):
         if entry.get(name) is not None and not _number(entry[name]):
             raise ResultsError(f"{where}: {name} is {entry[name]!r}; must be null or a number")
         numbers[name] = entry.get(name)

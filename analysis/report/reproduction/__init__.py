@@ -1,0 +1,1 @@
+"""What `reproduce` leaves: of one paper, and of all papers a page over all claims."""
