@@ -115,10 +115,12 @@ def show(folder: Path, tracking: Any, drawers: Sequence[Any]) -> None:
 def reproduce(name: str, /, *, out: Path | None = None, quick: Switch = False, running: Running = Running()) -> None:
     """Run a published experiment, or its unfinished runs, and judge its claims by rules written beforehand.
 
+    With all, every one in turn, each into a folder of its own, and a page over all claims: claims.html.
+
     Parameters
     ----------
     name
-        gpo, gao, rafailov, coste, neighbours, chi, razin or kwa.
+        gpo, chi, coste, gao, kwa, neighbours, rafailov, razin, tang or wolf; or all.
     out
         Where records, figures and claims.json go; results/NAME unless said, results/NAME-quick for the quick version.
     quick
@@ -127,32 +129,31 @@ def reproduce(name: str, /, *, out: Path | None = None, quick: Switch = False, r
         How its sweeps are run.
 
     """
-    from analysis.figures.drawing import draw_examples
-    from analysis.figures.side_by_side import helpers
     from analysis.published.papers import PAPERS
-    from analysis.published.verdicts import judge_part
-    from analysis.report.command import judge_paper
-    from simulator.common.errors import ConfigError, nearest
+    from analysis.report.reproduction.papers import ALL, Lent, reproduce_all, reproduce_paper
+    from simulator.common.errors import ConfigError, SweepError, nearest
+    from simulator.common.terminal import exit_code, print_error
     from simulator.storage.provenance import verdicts_source
     from simulator.sweeps.grid import read_sweep
 
-    if name not in PAPERS:
-        raise ConfigError(f"reproduce {name}: must be one of {', '.join(PAPERS)}{nearest(name, PAPERS)}")
-    paper, target = PAPERS[name], out or Path("results") / (f"{name}-quick" if quick else name)
-    judged: list[dict[str, Any]] = []
-    with running.tracking() as tracking, helpers(0 if running.dry_run else 1) as drawers:
-        for part, asked in paper.parts.items():
-            changed, folder = asked.quick if quick else (), target / part
-            sweep = read_sweep(asked.config, changed)
-            say(f"{' '.join(filter(None, [name, part]))}: {' '.join([f'{asked.config}.toml', *changed])}")
-            if not running.start(sweep, folder, tracking):
-                continue
-            how_made = {"version": version(), "verdicts_source": verdicts_source()}
-            judged += judge_part(name, part, folder, quick=quick, how_made=how_made)
-            draw_examples(folder, paper.examples)
-            show(folder, tracking, drawers)
-    if judged:
-        judge_paper(paper.title, list(paper.parts), judged, target, say=say)
+    if name not in (known := [*PAPERS, ALL]):
+        raise ConfigError(f"reproduce {name}: must be one of {', '.join(known)}{nearest(name, known)}")
+    target = out or Path("results") / (f"{name}-quick" if quick else name)
+    with running.tracking() as tracking:
+        lent = Lent(
+            read=read_sweep,
+            start=lambda sweep, folder: running.start(sweep, folder, tracking),
+            show=lambda folder, drawers: show(folder, tracking, drawers),
+            fail=lambda paper, error: print_error(RuntimeError(f"{paper}: {str(error) or type(error).__name__}")),
+            say=say,
+            how_made={"version": version(), "verdicts_source": verdicts_source()},
+            draws=not running.dry_run,
+        )
+        if name != ALL:
+            reproduce_paper(name, target, lent, quick=quick)
+        elif failed := reproduce_all(target, lent, quick=quick):
+            told = f"failed: {', '.join(failed)}; the same command runs what is missing"
+            raise next((error for error in failed.values() if exit_code(error) is None), SweepError(told))
 
 
 @app.command

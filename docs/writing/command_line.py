@@ -21,6 +21,7 @@ python run.py score results/quickstart ../trained/dpo --label DPO   # a model tr
 python run.py generations scored.jsonl --gold gold_scores        # best-of-n on real models' responses, without training
 python run.py report results/quickstart --formats pdf --table latex   # figures of one column and tables for a paper
 python run.py reproduce gpo --quick --out results/claims         # a published experiment and its claims
+python run.py reproduce all --quick                              # every one in turn, and a page over all claims
 python run.py sweep --out results/few --grow --set data.pairs=256 sweep.seeds=20   # more seeds of a sweep that is there
 python run.py sweep gpo --part 3/8                               # a part of the runs, for array jobs
 python run.py join results/gpo-part-* --out results/joined       # parts, or seeds of several machines, as one sweep

@@ -87,7 +87,7 @@ def test_a_report_on_an_older_layout_shows_what_is_there(
 
 def test_reproduce_names_the_nearest_experiment(capsys: pytest.CaptureFixture) -> None:
     assert run.main(["reproduce", "rafaelow"]) == 2
-    assert f"must be one of {', '.join(PAPERS)}; did you mean rafailov?" in capsys.readouterr().err
+    assert f"must be one of {', '.join(PAPERS)}, all; did you mean rafailov?" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("undrawn")

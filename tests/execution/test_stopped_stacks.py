@@ -33,6 +33,11 @@ STACKS = {
     "ppo": {"sweep": {"method": ["rl"], "seeds": 2}, "rl": {"algorithm": "ppo", "reuse": 2}},
     "grpo": {"sweep": {"method": ["rl"], "seeds": 2, "penalty": [0.3]}, "rl": {"algorithm": "grpo", "reuse": 2}},
     "reinforce_pp": {"sweep": {"method": ["rl"], "seeds": 2}, "rl": {"algorithm": "reinforce_pp", "reuse": 2}},
+    "rounds": {
+        "sweep": {"method": ["iterated"], "seeds": 2},
+        "train": {"steps": 8, "checkpoints": 3},
+        "iterated": {"rounds": 3, "start": "interpolated", "data": "sample", "proxies": "average_weights"},
+    },
     "exact": {"sweep": {"method": ["rl"], "seeds": 2}, "rl": {"algorithm": "exact"}},
     "best of n": {"sweep": {"method": ["best_of_n"], "seeds": 2}},
     "optimum": {"sweep": {"method": ["gibbs"], "seeds": 2}},
@@ -94,12 +99,12 @@ def assert_same(found: dict[str, pd.DataFrame], whole: dict[str, pd.DataFrame]) 
         pd.testing.assert_frame_equal(found[name], table, check_exact=True)
 
 
-@pytest.mark.slow("adversary", "calibrated", "online, newest", "following", "rloo", "ppo", "reinforce_pp")
+@pytest.mark.slow("adversary", "calibrated", "online, newest", "following", "rloo", "ppo", "reinforce_pp", "rounds")
 @pytest.mark.parametrize("kind", STACKS)
 def test_a_stack_that_was_stopped_at_any_rest_ends_the_same(kind: str) -> None:
     stack, saver = Stack(kind), KeepsEveryState()
     whole = stack.records(saver)
-    assert (len(saver.states) > 8) == (stack.runs[0].method in ("gpo", "rl"))  # the others save none
+    assert (len(saver.states) > 8) == (stack.runs[0].method in ("gpo", "rl", "iterated"))  # the others save none
     for state in saver.states:
         assert_same(stack.records(GoesOnFrom(state)), whole)
 
