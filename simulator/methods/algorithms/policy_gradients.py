@@ -160,7 +160,7 @@ def climb(state: TrainState, task: Task, steps: int) -> TrainState:
                 weight_decay=task.weight_decay,
             )
         broken = ~state.parameters.isfinite().all(dim=1)
-        diverged_at = torch.where((diverged_at < 0) & broken, step, diverged_at)
+        diverged_at = torch.where((diverged_at < 0) & broken, task.begun + step, diverged_at)
     return replace(state, step=state.step + steps, diverged_at=diverged_at)
 
 
