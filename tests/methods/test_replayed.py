@@ -62,6 +62,38 @@ def test_a_replay_sees_the_pairs_that_the_online_run_drew(lab: sim.World, keep: 
     assert not torch.equal(online.state.parameters, ordered.state.parameters)  # batches come in another order
 
 
+@pytest.mark.parametrize("sync", [5, 7])
+def test_the_reference_of_the_policy_that_draws_moves_when_that_of_an_online_run_does(
+    lab: sim.World, sync: int
+) -> None:
+    """Also between rounds, and where rounds begin at other steps."""
+    online, replay = (
+        new_learner(
+            expand(
+                small_sweep(
+                    sweep={"loss": "logistic", "beta": [0.3], "seeds": 2},
+                    online=ONLINE | {"replay": which},
+                    train={"reference_sync": sync, "reference_mixup": 0.9},
+                )
+            ),
+            lab.simulated,
+            [],
+        )
+        for which in ("none", "ordered")
+    )
+    drawn = []
+    with torch.no_grad():
+        for end in (10, 20, 30):
+            while online.step < end:
+                online.advance(online.next_stop(end) - online.step)
+            online.begin_round()
+            drawn.append(online.pairs.responses)
+        while replay.step < 11:
+            replay.advance(replay.next_stop(11) - replay.step)
+    assert replay.stream is not None
+    assert torch.equal(replay.stream.responses, torch.cat(drawn, dim=1))
+
+
 @pytest.mark.parametrize("replay", ["ordered", "shuffled"])
 @pytest.mark.parametrize("begun", [5, 20, 33])
 def test_a_replay_goes_on_from_a_saved_state(lab: sim.World, replay: str, begun: int) -> None:

@@ -26,8 +26,17 @@ class OnlineLearner(Protocol):
     """A stack of policies that draw pairs as they train."""
 
     @property
+    def step(self) -> int:
+        """How many steps it has taken."""
+        ...
+
+    @property
     def pairs(self) -> Preferences:
         """Those that they train on now, the newest last."""
+        ...
+
+    def next_stop(self, checkpoint: int) -> int:
+        """The step, at most that of the checkpoint, up to which steps can be taken at once."""
         ...
 
     def advance(self, steps: int) -> None:
@@ -64,8 +73,9 @@ def batch_seeds(runs: Sequence[Run]) -> tuple[int, ...]:
 def drawn_by(learner: OnlineLearner, online: Online, steps: int) -> Preferences:
     """The fresh pairs of all rounds of a stack at its beginning, which is trained for them, [R, rounds B, …]."""
     found = []
-    for _ in range(online.rounds(steps)):
-        learner.advance(online.refresh)
+    for turn in range(1, online.rounds(steps) + 1):
+        while learner.step < turn * online.refresh:
+            learner.advance(learner.next_stop(turn * online.refresh) - learner.step)
         learner.begin_round()
         count = learner.pairs.prompt.shape[1]
         found.append(learner.pairs.between(count - online.pairs, count))
