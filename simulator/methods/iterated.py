@@ -61,6 +61,7 @@ def reads(cell: Cell) -> Reads:
     """Raises ValueError where proxies are not trained anew in each round."""
     settings, own = cell.settings, cell.settings.of(Iterated)
     check_proxies(cell)
+    check_members(cell)
     once = rl.reads(cell)
     only = ("rounds",) if own.rounds == 1 else ("rounds", "data", "proxies", "start")
     between = own.rounds > 1 and own.start == "interpolated"
@@ -83,6 +84,17 @@ def check_proxies(cell: Cell) -> None:
     for key, none in (("file", ""), ("filter", "none")):
         if (value := getattr(data, key)) != none:
             raise ValueError(f'data.{key} (="{value}") is for pairs before training, and "iterated" draws fresh ones')
+
+
+def check_members(cell: Cell) -> None:
+    """Raises ValueError where proxies of several rounds cannot be compared everywhere."""
+    settings, own = cell.settings, cell.settings.of(Iterated)
+    some = not settings.spec.lists_responses and settings.measured_prompts < settings.world.prompts
+    if some and own.proxies == "worst_case" and own.rounds > 1:
+        raise ValueError(
+            f'iterated.proxies (="{own.proxies}") compares proxies after recentring them at each prompt, which needs '
+            'measure.prompts = "all"'
+        )
 
 
 def footprint(cell: Cell) -> Footprint:
