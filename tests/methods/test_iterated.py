@@ -146,6 +146,25 @@ def test_rounds_go_on_from_a_saved_state(lab: sim.World, first: list[sim.Proxy],
     assert then.step == ROUNDS * STEPS
 
 
+def test_a_saved_state_has_the_proxies_whatever_computes_the_policies() -> None:
+    """Proxies are computed as those of the first round are, so `train.engine` does not matter when they come back."""
+    sweep = small_sweep(
+        sweep={"method": "iterated", "seeds": 1},
+        world={"prompts": 8, "vocabulary": 6},
+        train={"steps": STEPS, "engine": "torch"},
+        proxy={"steps": 20, "width": 32},
+    )
+    world, made = sim.make_world(sweep), METHODS["iterated"].learner
+    assert made is not None
+    proxy = sim.train_proxy(world, world.preferences(48), width=32, steps=20).ensemble
+    one, other = (made(expand(sweep), world.simulated, [proxy], None) for _ in range(2))
+    assert isinstance(one, IteratedLearner)
+    assert isinstance(other, IteratedLearner)
+    take(one, STEPS + 1)
+    other.restore({name: tensor.clone() for name, tensor in one.tensors().items()})
+    assert (one.networks[1][0][0].scores == other.networks[1][0][0].scores).all()
+
+
 def test_a_run_has_the_same_bits_alone_and_in_a_stack(lab: sim.World, first: list[sim.Proxy]) -> None:
     stack, alone = learner_of(lab, first), learner_of(lab, first, seeds=1)
     for learner in (stack, alone):
@@ -174,9 +193,26 @@ def test_a_sweep_of_designs_has_a_checkpoint_where_each_round_ends(tmp_path: Pat
     assert (rows["status"] == "ok").all()
 
 
+def test_a_run_that_diverges_keeps_the_rounds_before(lab: sim.World, first: list[sim.Proxy]) -> None:
+    """The step of divergence is counted from the beginning, as those of checkpoints are."""
+    learner = learner_of(lab, first, start="last")
+    take(learner, STEPS + 2)
+    learner.state.parameters[1] = torch.nan
+    take(learner, 2 * STEPS + 1)
+    assert learner.state.diverged_at.tolist() == [-1, STEPS + 3]
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
+        (
+            {
+                "world": {"kind": "sampled"},
+                "measure": {"prompts": 2},
+                "iterated": {"proxies": "worst_case"},
+            },
+            r'iterated.proxies \(="worst_case"\) compares proxies after recentring them at each prompt',
+        ),
         ({"proxy": {"kind": "planted"}}, r'proxy.kind \(="planted"\) learns from no pairs'),
         ({"data": {"filter": "ches"}}, r'data.filter \(="ches"\) is for pairs before training'),
     ],

@@ -28,7 +28,7 @@ from simulator.methods.algorithms.policy_gradients import (
 from simulator.methods.algorithms.surrogates import Algorithm
 from simulator.methods.iterated import Iterated
 from simulator.networks.architecture import Architecture
-from simulator.networks.compute_mode import computing
+from simulator.networks.compute_mode import EAGER, computing
 from simulator.preferences.draw import draw_labelled, label_by_gold
 from simulator.preferences.online import draw_fresh
 from simulator.preferences.pairs import Preferences, more_preferences, stack_preferences
@@ -88,7 +88,8 @@ def averaged(networks: Sequence[Trained], world: World) -> Trained:
 
 def scored(architecture: Architecture, parameters: Tensor, world: World) -> Networks:
     """Networks with `parameters` [M, D], and what they say of the listing."""
-    scores = world.score_listed(parameters.to(world.prompts.device), architecture).cpu().numpy().astype(np.float64)
+    with computing(EAGER):
+        scores = world.score_listed(parameters.to(world.prompts.device), architecture).cpu().numpy().astype(np.float64)
     each = zip(parameters.cpu(), scores, strict=True)
     return tuple(Trained(architecture=architecture, parameters=row, scores=says) for row, says in each)
 
@@ -208,7 +209,8 @@ class IteratedLearner(PolicyGradientLearner):
         ]
         each = torch.arange(len(self.runs), device=device).repeat_interleave(len(members) // len(self.runs))
         chosen = pairs.ordered(torch.from_numpy(some).to(device)).at(each)
-        trained = train_members(members, self.task.world, Recorder(), chosen)
+        with computing(EAGER):
+            trained = train_members(members, self.task.world, Recorder(), chosen)
         return self._by_run([network for network, _ in trained])
 
     def _by_run(self, networks: Sequence[Trained]) -> list[Networks]:
