@@ -225,6 +225,7 @@ def footprint(cell: Cell) -> Footprint:
         pairs=pairs,
         responses=count,
         enumerated_tokens=calibrated,
+        held_out=settings.measure.held_out,
     )
 
 

@@ -98,17 +98,10 @@ def check_members(cell: Cell) -> None:
 
 
 def footprint(cell: Cell) -> Footprint:
-    """That of all rounds, with the training of the later proxies as a part of the gradients."""
-    settings, once, rounds = cell.settings, rl.footprint(cell), cell.settings.of(Iterated).rounds
-    pair = settings.world.prompt_length + 2 * settings.world.response_length
-    later = (rounds - 1) / rounds * settings.proxy.steps * settings.proxy.batch * pair
-    return replace(
-        once,
-        steps=rounds * once.steps,
-        gradients=once.gradients + later / (once.steps * once.tokens),
-        pairs=rounds * settings.data.pairs,
-        responses=2,
-    )
+    """That of all rounds."""
+    once, rounds = rl.footprint(cell), cell.settings.of(Iterated).rounds
+    pairs = rounds * cell.settings.data.pairs
+    return replace(once, steps=rounds * once.steps, pairs=pairs, responses=2, rounds=rounds)
 
 
 def learner(runs: Sequence[Run], world: World, proxies: Sequence[Proxy], pairs: Preferences | None) -> IteratedLearner:

@@ -74,6 +74,8 @@ class Footprint:
     gradients: float = 1.0  # passes forward and backward in a step
     pairs: int = 0  # of its data, at most
     responses: int = 0  # to each prompt of its data
+    held_out: int = 0  # further pairs that it is measured on
+    rounds: int = 1  # with a proxy each, of which the run trains all but the first
     enumerated_tokens: int = 0  # that an expectation under the reference takes a gradient of in a step
     distributions: int = 0  # over all responses that are measured
     pool: int = 0  # responses of the reference to each measured prompt, read by policy and proxies

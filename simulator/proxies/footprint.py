@@ -5,20 +5,35 @@ from simulator.networks import token_log_probs as along
 from simulator.proxies.reward_model import Member, proxy_architecture
 from simulator.settings.tables import Settings
 from simulator.worlds.enumerable import MOST_MEASURED
-from simulator.worlds.footprint import listed_bytes
+from simulator.worlds.footprint import listed_bytes, looked_up_bytes
 
 
 def proxy_bytes(member: Member) -> int:
     """What every proxy adds to its stack: its row and the best so far, its pairs, its scores, and a training step."""
-    settings, world, proxy = member.settings, member.settings.world, member.settings.proxy
+    settings = member.settings
     if member.planted:
         return int(SLACK * 8 * listed_bytes(settings.spec))
+    return training_bytes(settings, settings.data.pairs)
+
+
+def training_bytes(settings: Settings, pairs: int) -> int:
+    """What a proxy that learns from so many pairs adds to its stack."""
+    world, proxy = settings.world, settings.proxy
     row = 10 * FLOAT * proxy_architecture(settings).row
     step = step_bytes(proxy, world.vocabulary, proxy.batch, world.prompt_length + 2 * world.response_length)
     order = order_bytes(proxy.steps, proxy.batch)
-    return int(
-        SLACK * (row + step + 2 * pairs_bytes(settings, settings.data.pairs) + order + 2 * listed_bytes(settings.spec))
-    )
+    return int(SLACK * (row + step + 2 * pairs_bytes(settings, pairs) + order + 2 * listed_bytes(settings.spec)))
+
+
+def later_bytes(settings: Settings, rounds: int, pairs: int) -> int:
+    """What it takes a run of several rounds to train the members of its proxy at once, on so many pairs."""
+    return settings.proxy.members * training_bytes(settings, pairs) if rounds > 1 else 0
+
+
+def kept_bytes(settings: Settings, rounds: int) -> int:
+    """What a run keeps of its proxies, of so many rounds: networks, what they say of the listing, and look-ups."""
+    network = listed_bytes(settings.spec) + FLOAT * proxy_architecture(settings).row
+    return rounds * settings.proxy.members * network + looked_up_bytes(settings.spec)
 
 
 def scoring_bytes(settings: Settings) -> int:

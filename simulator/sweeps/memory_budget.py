@@ -22,8 +22,8 @@ from simulator.common.errors import ConfigError, short
 from simulator.engine.footprint import FLOAT, SLACK, order_bytes, pairs_bytes, step_bytes
 from simulator.methods.method import Footprint
 from simulator.preferences.online import DRAWN_TOGETHER
-from simulator.proxies.footprint import proxy_bytes, scoring_bytes
-from simulator.proxies.reward_model import Member, members_needed, proxy_architecture
+from simulator.proxies.footprint import kept_bytes, later_bytes, proxy_bytes, scoring_bytes
+from simulator.proxies.reward_model import Member, members_needed
 from simulator.settings.run import Run, objective_key
 from simulator.settings.tables import Settings
 from simulator.sweeps.stacking import (
@@ -38,8 +38,6 @@ from simulator.sweeps.stacking import (
 from simulator.sweeps.sweep import RUN_LIMIT
 from simulator.worlds.footprint import (
     drawn_bytes,
-    listed_bytes,
-    looked_up_bytes,
     making_bytes,
     measuring_bytes,
     pool_reading_bytes,
@@ -143,12 +141,12 @@ def run_bytes(run: Run) -> int:
     held = pool_reading_bytes(settings.spec, taken.pool)
     if taken.pairs:
         order = order_bytes(settings.train.steps, min(settings.train.batch, taken.pairs))
-        held += pairs_bytes(settings, taken.pairs) * taken.responses // 2 + order + online_round_bytes(run, taken)
-        held += drawn_bytes(settings.spec, taken.enumerated_tokens)
-        step = int(step * min(taken.gradients, TERM_PASSES))
+        held += pairs_bytes(settings, taken.pairs + taken.held_out) * taken.responses // 2
+        held += order + online_round_bytes(run, taken) + drawn_bytes(settings.spec, taken.enumerated_tokens)
+        step = step if taken.rounds > 1 else int(step * min(taken.gradients, TERM_PASSES))
     if run.cell.proxies:
-        held += settings.proxy.members * (listed_bytes(settings.spec) + FLOAT * proxy_architecture(settings).row)
-        held += looked_up_bytes(settings.spec)
+        held += kept_bytes(settings, taken.rounds)
+    step = max(step, later_bytes(settings, taken.rounds, taken.pairs))  # no policy trains meanwhile
     return int(SLACK * (row + step + held))
 
 

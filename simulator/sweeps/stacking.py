@@ -128,8 +128,17 @@ def proxy_work(stack: Sequence[Member]) -> int:
 
 def stack_work(stack: Sequence[Run]) -> float:
     """Tokens that go through networks until a stack is trained, or 1 a run."""
-    each = [(footprint_of(run), count) for run, count in cells(stack)]
-    return sum(count * max(1.0, one.steps * one.gradients * one.tokens) for one, count in each)
+    each = [(run.settings, footprint_of(run), count) for run, count in cells(stack)]
+    return sum(
+        count * max(1.0, one.steps * one.gradients * one.tokens + later_proxy_tokens(settings, one.rounds))
+        for settings, one, count in each
+    )
+
+
+def later_proxy_tokens(settings: Settings, rounds: int) -> int:
+    """Tokens of pairs that go through the proxies that a run trains itself: those of all rounds but the first."""
+    proxy, pair = settings.proxy, settings.world.prompt_length + 2 * settings.world.response_length
+    return (rounds - 1) * proxy.members * proxy.steps * proxy.batch * pair
 
 
 def cut_into_stacks(items: Sequence[S], sizes: Mapping[str, int]) -> list[tuple[S, ...]]:

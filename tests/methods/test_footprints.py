@@ -3,6 +3,7 @@
 import simulator as sim
 from simulator.methods import METHODS
 from simulator.sweeps.grid import Point
+from simulator.sweeps.stacking import later_proxy_tokens
 from simulator.worlds.footprint import measured_places
 from tests.conftest import small_sweep
 
@@ -28,3 +29,13 @@ def test_places_by_hand() -> None:
     for algorithm in ("grpo", "dr_grpo", "reinforce_pp"):  # they read the reference at each token, too
         taken = METHODS["rl"].footprint(cell(None, rl={"algorithm": algorithm, "reuse": 4}))
         assert taken.gradients == 4.5 + 1 / 3, algorithm
+
+
+def test_rounds_and_held_out_pairs_by_hand() -> None:
+    once, taken = (METHODS[name].footprint(cell(None, iterated={"rounds": 3})) for name in ("rl", "iterated"))
+    assert (taken.steps, taken.rounds, taken.pairs) == (3 * once.steps, 3, 3 * 48)
+    assert taken.gradients == once.gradients
+    settings = small_sweep(proxy={"members": 2, "steps": 20, "batch": 16})
+    assert later_proxy_tokens(settings, 3) == 2 * 2 * 20 * 16 * (2 + 2 * 3)
+    assert later_proxy_tokens(settings, 1) == 0
+    assert METHODS["gpo"].footprint(cell("logistic", measure={"held_out": 7})).held_out == 7

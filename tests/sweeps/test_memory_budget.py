@@ -112,6 +112,22 @@ def test_what_methods_and_proxies_add() -> None:
     assert many - one > 8 * scores
 
 
+def test_what_held_out_pairs_and_later_proxies_add() -> None:
+    """Rows of pairs, scores of the listing and networks, each counted by hand from their sizes."""
+
+    def rounds(count: int, **proxy: object) -> int:
+        grid = {"method": ["iterated"], "seeds": 1}
+        return run_bytes(expand(against(sweep=grid, iterated={"rounds": count}, proxy=proxy))[0])
+
+    tokens = 8 * (2 * 3 + 2 + 2)  # of two responses, log pi_ref of each, the prompt's row and the token asked
+    assert run_bytes(expand(large(measure={"held_out": 10**5}))[0]) - run_bytes(expand(large())[0]) > 10**5 * tokens
+    listing = 8 * 3 * 4**3
+    assert rounds(40) - rounds(20) > 20 * listing
+    assert rounds(40, members=5) - rounds(20, members=5) > 5 * 20 * listing
+    activations = 4 * 16 * 32 * 512  # of each layer at the least, in a batch of 32 pairs
+    assert rounds(2, members=8, width=512, heads=2, batch=32) > 8 * activations
+
+
 SWEEPS = {
     "enumerable, proxies": ["world.response_length=5", "world.prompts=4", *AGAINST],
     "sampled, proxies": [

@@ -25,7 +25,7 @@ from simulator.sweeps.cautions import cautions
 from simulator.sweeps.grid import check_computing, engines_used
 from simulator.sweeps.kept_policies import described
 from simulator.sweeps.memory_budget import shown_bytes
-from simulator.sweeps.stacking import cells, footprint_of, proxy_stacks, stacks, world_names
+from simulator.sweeps.stacking import cells, footprint_of, later_proxy_tokens, proxy_stacks, stacks, world_names
 from simulator.worlds.components import architecture_of, examine_languages
 from simulator.worlds.footprint import listed_responses, making_places, measured_places
 from simulator.worlds.policy_classes.sizes import is_tilted, tilted_step_seconds
@@ -77,12 +77,14 @@ def run_seconds(run: Run, per_unit: np.ndarray) -> float:
         read = settings.measured_prompts * taken.pool * settings.world.response_length
         proxy = float(layer_cost(proxy_architecture(settings)) @ per_unit)
         return distribution_seconds(settings, taken.distributions) + read * (own + settings.proxy.members * proxy) / 3
-    checkpoints = min(taken.steps + 1, settings.train.checkpoints)
+    checkpoints = 1 + taken.rounds * min(taken.steps // taken.rounds, settings.train.checkpoints - 1)
+    later = later_proxy_tokens(settings, taken.rounds) * float(layer_cost(proxy_architecture(settings)) @ per_unit)
     if is_tilted(settings.spec):
-        return (taken.steps * taken.gradients + checkpoints / 3) * tilted_step_seconds(settings.spec)
-    measuring = measured_places(settings, taken.pairs)
+        return later + (taken.steps * taken.gradients + checkpoints / 3) * tilted_step_seconds(settings.spec)
+    pair = settings.world.prompt_length + max(taken.responses, 2) * (settings.world.response_length - 1)
+    measuring = measured_places(settings, taken.pairs) + taken.held_out * pair
     training = taken.steps * taken.tokens * taken.gradients
-    return (training + checkpoints * measuring / 3) * own  # measuring has no backward pass
+    return later + (training + checkpoints * measuring / 3) * own  # measuring has no backward pass
 
 
 def distribution_seconds(settings: Settings, laws: int) -> float:
