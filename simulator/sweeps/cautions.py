@@ -45,7 +45,7 @@ def cautions_of_training(runs: Sequence[Run]) -> list[str]:
 def of_penalty(runs: Sequence[Run]) -> Iterator[str]:
     """Penalties of reinforcement learning whose gradient is 0 in the mean."""
     for run in runs:
-        if run.method == "rl" and run.beta:
+        if run.method in ("rl", "iterated") and run.beta:
             own = run.settings.of(Rl)
             if own.algorithm != "exact" and penalty_of(own) == ("loss", "k1"):
                 yield (
