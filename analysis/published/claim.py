@@ -20,18 +20,22 @@ The p-value of a verdict is the smallest level at which it would be the same. Se
 tests: analysis/published/holm.py says what is left of them with the correction of Holm 1979.
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pandas as pd
 
-from analysis.published.seeds_needed import needed_note, seeds_needed
-from analysis.records.load import ResultsError, load_proxies, load_table
+from analysis.records.load import load_proxies, load_table
 from analysis.statistics.intervals import Estimate
+
+if TYPE_CHECKING:
+    from analysis.published.ordering import Ordering
 
 VERDICTS = ("holds", "fails", "undecided")
 ALPHA = 0.05
@@ -52,9 +56,9 @@ class Records:
 
     curves: pd.DataFrame
     folder: Path | None = None
-    computed: dict[Callable[["Records"], Any], Any] = field(default_factory=dict, repr=False, compare=False)
+    computed: dict[Callable[[Records], Any], Any] = field(default_factory=dict, repr=False, compare=False)
 
-    def once(self, compute: Callable[["Records"], Result]) -> Result:
+    def once(self, compute: Callable[[Records], Result]) -> Result:
         """What `compute` gives for these records: computed once, however many claims ask."""
         if compute not in self.computed:
             self.computed[compute] = compute(self)
@@ -79,10 +83,14 @@ class Records:
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """What a claim is judged by: an estimate for each thing that it is claimed of, by its name."""
+    """What a claim is judged by: an estimate for each thing that it is claimed of, by its name.
+
+    ours: of a claim with an order, what was measured of each label; None elsewhere.
+    """
 
     estimates: Mapping[str, Estimate]
     note: str = ""
+    ours: Mapping[str, float] | None = None
 
 
 Bounded = Callable[[float, float], float]
@@ -180,7 +188,8 @@ class Claim:
     """One published claim. source: paper and place. part: of the experiment, whose sweep it is judged by.
 
     estimate: raises UnknownError where records cannot tell. unit: of what it estimates. ours: whether it is a claim of
-    ours beside those of the paper, which is then no test of the paper's (analysis/published/holm.py).
+    ours beside those of the paper, which is then no test of the paper's (analysis/published/holm.py). order: the
+    published order that it asks for (analysis/published/ordering.py); None elsewhere.
     """
 
     name: str
@@ -191,6 +200,7 @@ class Claim:
     estimate: Callable[[Records], Finding]
     part: str = ""
     ours: bool = False
+    order: Ordering | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -219,7 +229,8 @@ class Verdict:
     """A claim judged: holds, fails or undecided; the estimate that speaks least for it, its interval, its seeds.
 
     p: the smallest level at which the verdict would be the same; of an undecided one, at which there would be one.
-    needed: about how many seeds would decide an undecided one; None where that is not known, or too many.
+    needed: about how many seeds would decide an undecided one; None where that is not known, or too many. ours: of a
+    claim with an order, what was measured of each label.
     """
 
     verdict: str
@@ -229,68 +240,4 @@ class Verdict:
     p: float | None = None
     needed: int | None = None
     note: str = ""
-
-
-def judge(rule: Rule, finding: Finding) -> Verdict:
-    """The verdict of a rule on what was found."""
-    each = finding.estimates
-    if not each:
-        return Verdict(verdict="undecided", note=finding.note)
-    intervals = {name: estimate.interval(rule.level) for name, estimate in each.items()}
-    unknown = [name for name, estimate in each.items() if not estimate.known]
-    if unknown:
-        first = each[unknown[0]]
-        single = len(unknown) == len(each) and all(estimate.degrees_of_freedom < 1 for estimate in each.values())
-        reason = "one seed: no interval" if single else f"no interval for {', '.join(unknown)}"
-        return Verdict(verdict="undecided", estimate=first.value, note=join_notes(reason, finding.note))
-    stricter = 1 - (1 - rule.level) / len(each)
-    against = {name: rule.fails_by(*estimate.interval(stricter)) for name, estimate in each.items()}
-    weakest = min(intervals, key=lambda name: rule.holds_by(*intervals[name]))
-    worst = max(against, key=lambda name: against[name])
-    p_holds = max(rule.p_holds(estimate) for estimate in each.values())
-    p_fails = min(1.0, len(each) * min(rule.p_fails(estimate) for estimate in each.values()))
-    verdict, shown, p = "undecided", weakest, min(p_holds, p_fails)
-    if all(rule.holds_by(*interval) > 0 for interval in intervals.values()):
-        verdict, p = "holds", p_holds
-    elif against[worst] > 0:
-        verdict, shown, p = "fails", worst, p_fails
-    weakest = f"{'fails' if shown == worst and verdict == 'fails' else 'least'} for {shown}, of {len(each)}"
-    corrected = f"one fails at {100 * stricter:.{4 if stricter > 0.9995 else 3}g} %"
-    weakest = f"{weakest}: all have to hold, {corrected}" if len(each) > 1 else ""
-    needed, would = seeds_needed(rule, each) if verdict == "undecided" else (None, "")
-    return Verdict(
-        verdict=verdict,
-        estimate=each[shown].value,
-        interval=intervals[shown],
-        seeds=each[shown].degrees_of_freedom + 1 if each[shown].degrees_of_freedom > 0 else None,
-        p=p,
-        needed=needed,
-        note=join_notes(needed_note(needed, would) if would else "", weakest, finding.note),
-    )
-
-
-def join_notes(*notes: str) -> str:
-    """Notes as one."""
-    return "; ".join(filter(None, notes))
-
-
-def decide(claim: Claim, records: Records) -> Verdict:
-    """The verdict on a claim; undecided where the records cannot tell."""
-    try:
-        found = judge(claim.rule, claim.estimate(records))
-    except ResultsError:
-        raise
-    except ValueError as error:
-        return Verdict(verdict="undecided", note=str(error))
-    return replace(found, note=join_notes(found.note, diverged_note(records)))
-
-
-def diverged_note(records: Records) -> str:
-    """What is left out of the records since it diverged."""
-    curves = records.curves
-    lost = curves.loc[curves["status"] == "diverged", "run_id"].nunique()
-    return (
-        f"{lost} of {curves.loc[curves['method'] != 'oracle', 'run_id'].nunique()} runs diverged and are left out"
-        if lost
-        else ""
-    )
+    ours: Mapping[str, float] | None = None

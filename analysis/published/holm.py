@@ -1,7 +1,8 @@
 """Several claims are several tests: what is left of their verdicts with the correction of Holm 1979.
 
 The claims of one paper are a family, over which the correction goes. Claims of ours that stand beside them are no
-claims of the paper: they are a family of their own, so that what we add takes nothing from the paper's verdicts.
+claims of the paper: they are a family of their own, so that what we add takes nothing from the paper's verdicts. So are
+those that ask for a published order (analysis/published/ordering.py).
 """
 
 import math
@@ -20,9 +21,9 @@ def holm(values: Sequence[float | None]) -> list[float | None]:
     return corrected
 
 
-def family(entry: Mapping[str, Any]) -> tuple[str, bool]:
-    """The family of a row of the table, or of an entry of claims.json: its paper, and whether it is ours."""
-    return str(entry["paper"]), bool(entry.get("ours"))
+def family(entry: Mapping[str, Any]) -> tuple[str, bool, bool]:
+    """The family of a row of the table, or of an entry of claims.json: its paper, whether ours, whether on an order."""
+    return str(entry["paper"]), bool(entry.get("ours")), bool(entry.get("order"))
 
 
 def holm_corrected(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -138,6 +138,18 @@ def gold_at_others_peak(gold: pd.DataFrame) -> pd.Series:
     return pd.Series(peak_golds(gold.to_numpy(float)), index=gold.index)
 
 
+def end_by_seed(rows: pd.DataFrame) -> pd.Series:
+    """Gold at the last step of the runs of one setting, by seed. Raises UnknownError."""
+    gold = gold_by_seed(rows)
+    return gold[gold.columns.max()]
+
+
+def fall_by_seed(rows: pd.DataFrame) -> pd.Series:
+    """What gold of each seed loses from where the other seeds peak to the last step. Raises UnknownError."""
+    gold = gold_by_seed(rows)
+    return gold_at_others_peak(gold) - gold[gold.columns.max()]
+
+
 def best_minus_worst(gold: Array) -> Array:
     """Gold of each seed at the choice that is best for the others less that at the one that is worst for them, [S].
 

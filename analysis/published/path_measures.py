@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.published.claim import UnknownError
-from analysis.published.measures import gold_by_seed, mean_difference_at_kl, mean_over_seeds, noise_of
+from analysis.published.measures import gold_by_seed, mean_difference_at_kl, mean_over_seeds, noise_of, value_at_kl
 from analysis.records.load import without_diverged
 from analysis.records.number_format import number
 from analysis.statistics.intervals import Estimate
@@ -60,3 +60,30 @@ def rank_correlation(x: np.ndarray, y: np.ndarray) -> float:
     if ranks.nunique().min() < 2:
         return float("nan")
     return float(ranks.corr().iloc[0, 1])
+
+
+def levels_at_kl(groups: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Gold of each group at the same KL, a mean over KL and then over strengths, a row a seed and a column a group.
+
+    KL goes from 0 to where all seeds of all groups get, at each strength that all have. Raises UnknownError where they
+    share no strength, or no seed.
+    """
+    each = {name: of_strengths(rows) for name, rows in groups.items()}
+    shared = [beta for beta in next(iter(each.values())) if all(beta in strengths for strengths in each.values())]
+    if not shared:
+        raise UnknownError("they have no strength in common")
+    tables = []
+    for beta in shared:
+        paths = {name: dict(iter(strengths[beta].groupby("seed"))) for name, strengths in each.items()}
+        reach = min(float(path["kl"].max()) for seeds in paths.values() for path in seeds.values())
+        grid = np.linspace(0.0, reach, 102)[1:]
+        levels = {
+            name: {seed: float(np.nanmean(value_at_kl(path, grid))) for seed, path in seeds.items()}
+            for name, seeds in paths.items()
+        }
+        tables.append(pd.DataFrame(levels).dropna())
+    means = pd.concat(tables).groupby(level=0).agg(["mean", "count"])
+    whole = means.xs("count", axis=1, level=1).eq(len(shared)).all(axis=1)
+    if not whole.any():
+        raise UnknownError("no seed is there at every strength")
+    return means.xs("mean", axis=1, level=1)[whole]

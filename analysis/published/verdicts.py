@@ -10,8 +10,9 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.published.claim import VERDICTS, Claim, Records, decide
+from analysis.published.claim import VERDICTS, Claim, Records, Verdict
 from analysis.published.holm import holm_corrected
+from analysis.published.judging import decide
 from analysis.published.papers import PAPERS
 from analysis.published.what_would_change import QUICK, reopened
 from analysis.records.atomic_files import write_atomically
@@ -22,7 +23,7 @@ from analysis.records.safe_names import printable
 
 COLUMNS = (
     *("paper", "name", "statement", "source", "verdict", "estimate", "low", "high", "level", "seeds"),
-    *("p", "p_holm", "needed", "unit", "rule", "note", "ours"),
+    *("p", "p_holm", "needed", "unit", "rule", "note", "ours", "order"),
 )
 
 
@@ -33,8 +34,9 @@ def claims(source: str | Path | pd.DataFrame, paper: str | None = None) -> pd.Da
     Columns: paper, name, statement, source, verdict (holds, fails or undecided), estimate, low and high with the level
     that the rule looks at, seeds, p (the smallest level at which the verdict would be the same), p_holm (the same with
     Holm's correction over all claims of the paper, and apart from them over those of ours), needed (about how many
-    seeds would decide what is undecided), unit, rule, note, which says where the records are of the quick version, and
-    ours: whether the claim is ours and not the paper's.
+    seeds would decide what is undecided), unit, rule, note, which says where the records are of the quick version,
+    ours: whether the claim is ours and not the paper's, and order: of a claim on a published order, its labels with
+    the published numbers and ours; None elsewhere.
     Where an experiment has several sweeps, this is one of them, and claims of others are undecided. Raises ResultsError
     where the directory cannot be read, and ValueError for a paper that is none.
     """
@@ -85,7 +87,22 @@ def claim_row(paper: str, claim: Claim, records: Records) -> dict[str, Any]:
         "verdict": found.verdict,
         "note": found.note,
         "ours": claim.ours,
+        "order": order_entry(claim, found),
     }
+
+
+def order_entry(claim: Claim, found: Verdict) -> dict[str, Any] | None:
+    """The published order that a claim asks for, and ours beside it, where there is one.
+
+    labels, published and ours are lists of the same length; ours is null where it could not be told, and of a label
+    that was not there. ranks: whether the published numbers are ranks.
+    """
+    if claim.order is None:
+        return None
+    labels, published = list(claim.order.published), list(claim.order.published.values())
+    ours = None if found.ours is None else [found.ours.get(label) for label in labels]
+    said = {"mapping": claim.order.mapping, "why": claim.order.why}
+    return {"labels": labels, "published": published, "ranks": claim.order.ranks, "ours": ours} | said
 
 
 def judge_claims(paper: str, part: str, folder: Path) -> list[dict[str, Any]]:
@@ -158,7 +175,7 @@ def text(entries: Sequence[dict[str, Any]], width: int = 100) -> str:
         lines.append(textwrap.fill(estimate_text(entry), width, initial_indent=indent, subsequent_indent=indent))
         if entry["note"]:
             lines.append(textwrap.fill(entry["note"], width, initial_indent=indent, subsequent_indent=indent))
-        lines.append(f"{indent}{entry['source']}")
+        lines.append(textwrap.fill(entry["source"], width, initial_indent=indent, subsequent_indent=indent))
     quick = " (quick version)" if any(entry["quick"] for entry in entries) else ""
     return "\n".join([*lines, textwrap.fill(f"{tally(entries)}{quick}", width)])
 
@@ -166,13 +183,13 @@ def text(entries: Sequence[dict[str, Any]], width: int = 100) -> str:
 def tally(entries: Sequence[Mapping[str, Any]]) -> str:
     """How many claims there are, how many hold and fail, and which of them would with Holm's correction.
 
-    That goes over all claims of the paper; those of ours beside them are a family of their own.
+    That goes over all claims of the paper; those of ours beside them are a family of their own, and so are those on
+    published orders.
     """
     counts = [f"{sum(entry['verdict'] == verdict for entry in entries)} {verdict}" for verdict in VERDICTS]
     decided = [entry for entry in entries if entry["verdict"] != "undecided"]
     lost = [str(entry["name"]) for entry in decided if reopened(entry)]
-    ours = sum(bool(entry.get("ours")) for entry in entries)
-    over = f"the {len(entries) - ours} of the paper, and apart over {ours} of ours," if ours else f"all {len(entries)}"
+    over = families_text(entries)
     if not decided or all(entry.get("p_holm") is None for entry in entries):
         after = ""  # nothing is decided, or an earlier version wrote no p-values
     elif not lost:
@@ -180,6 +197,16 @@ def tally(entries: Sequence[Mapping[str, Any]]) -> str:
     else:
         after = f"; with Holm's correction over {over} at 5 % undecided, too: {', '.join(lost)}"
     return f"{len(entries)} claims: {', '.join(counts)}{after}"
+
+
+def families_text(entries: Sequence[Mapping[str, Any]]) -> str:
+    """Over how many claims of which kinds the correction goes."""
+    orders = sum(bool(entry.get("order")) for entry in entries)
+    ours = sum(bool(entry.get("ours")) for entry in entries) - orders
+    if not ours and not orders:
+        return f"all {len(entries)}"
+    apart = [f"{count} {kind}" for count, kind in ((ours, "of ours"), (orders, "on orders")) if count]
+    return f"the {len(entries) - ours - orders} of the paper, and apart over {' and over '.join(apart)},"
 
 
 def estimate_text(entry: dict[str, Any]) -> str:

@@ -9,9 +9,10 @@ import pandas as pd
 import pytest
 
 from analysis import PAPERS, Estimate, claims
-from analysis.published.claim import Records, decide
+from analysis.published.claim import Records
 from analysis.published.estimates.gpo_peaks import told
 from analysis.published.holm import holm, holm_corrected
+from analysis.published.judging import decide
 from analysis.published.measures import in_steps
 from analysis.published.verdicts import tally
 from analysis.records.about import GPO_LOSSES

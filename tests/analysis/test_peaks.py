@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 
 from analysis import best, peaks
-from analysis.published.claim import Finding, above, below, judge, outside, within
+from analysis.published.claim import Finding, above, below, outside, within
 from analysis.published.holm import holm
+from analysis.published.judging import judge
 from analysis.statistics.intervals import CORRELATION, NOT_BELOW_0, Estimate, over_seeds, student_half
 from analysis.statistics.peaks import fall_with_error, jackknife, smooth_peak_and_fall, smooth_peak_golds
 from tests.helpers import synthetic_curves as planted

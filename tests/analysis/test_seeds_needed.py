@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from analysis.published.claim import Finding, Rule, above, below, judge, within
+from analysis.published.claim import Finding, Rule, above, below, within
+from analysis.published.judging import judge
 from analysis.published.seeds_needed import seeds_needed
 from analysis.statistics.intervals import Estimate, mean_of
 
