@@ -17,6 +17,7 @@ from analysis.published.measures import (
     weighted_falls,
     without_axes,
 )
+from analysis.published.orders.coste import coste_orders
 from analysis.records.load import without_diverged
 from analysis.statistics.comparison import SIMILAR
 
@@ -51,6 +52,12 @@ def ensembles(rows: pd.DataFrame, *combined: str) -> dict[str, pd.DataFrame]:
         if table.empty:
             raise UnknownError(f"there are no runs against an ensemble combined by {how}")
     return found
+
+
+def four(records: Records, method: str, noise: float) -> dict[str, pd.DataFrame]:
+    """The rows of a method against one proxy and against each ensemble, at one share of flipped labels."""
+    rows = against(records, method, noise)
+    return {"one proxy": alone(rows), **ensembles(rows, "mean", *CONSERVATIVE)}
 
 
 def single_falls(records: Records) -> Finding:
@@ -161,5 +168,6 @@ PAPER = Paper(
             rule=above(round(float(np.log(READ)), 3)),
             estimate=k2_reads,
         ),
+        *coste_orders(four),
     ),
 )

@@ -38,6 +38,7 @@ from analysis.published.estimates.gao import (
 from analysis.published.measures import (
     at_peak,
 )
+from analysis.published.orders.gao import ORDERS
 from analysis.statistics.comparison import SIMILAR
 
 RL_QUICK = ("sweep.seeds=3", "train.steps=60", "train.checkpoints=12", "proxy.steps=400", "best_of_n.largest=4096")
@@ -207,5 +208,6 @@ PAPER = Paper(
             rule=below(LEAST),
             estimate=lambda records: difference_to_no_penalty(records, "gold"),
         ),
+        *ORDERS,
     ),
 )

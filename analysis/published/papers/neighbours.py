@@ -19,6 +19,7 @@ from analysis.published.measures import (
     weighted_falls,
     without_axes,
 )
+from analysis.published.orders.neighbours import neighbours_orders
 from analysis.records.load import final_rows, variants, without_diverged
 from analysis.records.number_format import number
 from analysis.statistics.comparison import SIMILAR, compare
@@ -213,5 +214,6 @@ PAPER = Paper(
             rule=above(LEAST),
             estimate=lambda records: ganpo_over(records, "ganpo_frozen", "ganpo_l2"),
         ),
+        *neighbours_orders(lambda records: middle(objectives(records))),
     ),
 )

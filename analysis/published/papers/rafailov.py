@@ -19,6 +19,7 @@ from analysis.published.claim import (
     below,
 )
 from analysis.published.measures import at_peak, fall, mean_over_seeds, weighted_falls, with_epochs, without_axes
+from analysis.published.orders.rafailov import rafailov_orders
 from analysis.records.load import without_diverged
 from analysis.statistics.intervals import NOT_BELOW_0
 from analysis.statistics.laws import misfits
@@ -176,5 +177,6 @@ PAPER = Paper(
             rule=below(-LEAST),
             estimate=larger_less_prone,
         ),
+        *rafailov_orders(direct),
     ),
 )

@@ -16,6 +16,7 @@ from analysis.published.estimates.tang import (
     size_trend,
     sizes,
 )
+from analysis.published.orders.tang import ORDERS
 
 SAME = 0.1  # deviations of gold at equal KL; curves that differ by less are the same
 POINTS = 0.05  # of accuracy
@@ -174,5 +175,6 @@ PAPER = Paper(
             estimate=size_trend,
             part="size",
         ),
+        *ORDERS,
     ),
 )
