@@ -1,8 +1,8 @@
 """Write the results and pictures of the documentation: `python docs/write.py`.
 
 Runs what is missing of the sweeps in results/ (about half an hour on two cores), and writes the claims of every paper
-into docs/reference/claims.md, what sweeps found into the pages that explain them, the pictures into docs/, and into
-docs/made.json with which code all of it was made.
+into docs/reference/claims.md, those on published orders into docs/bridge.md and the README, what sweeps found into the
+pages that explain them, the pictures into docs/, and into docs/made.json with which code all of it was made.
 Nothing of this is typed; a test fails where the code that determines results is no longer that of docs/made.json. The
 picture of the page needs Chromium. The pages of docs/reference.py, which need no results, are written, too.
 """
@@ -28,6 +28,7 @@ from analysis.published.papers import PAPERS
 from analysis.published.verdicts import tally
 from analysis.records.number_format import number
 from docs.reference import write_reference
+from docs.writing.bridge import bridge_page, with_bridge
 from docs.writing.found import SWEEPS, with_found
 from simulator.storage.provenance import results_source, verdicts_source
 
@@ -154,6 +155,9 @@ def main(results: Path) -> int:
         "pictures": {name: digest(DOCS / name) for name in (*PICTURES, PAGE, FILM)},
     }
     (DOCS / "reference" / "claims.md").write_text(claims_page(claims, made), encoding="utf-8")
+    (DOCS / "bridge.md").write_text(bridge_page(claims), encoding="utf-8")
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    (ROOT / "README.md").write_text(with_bridge(readme, claims), encoding="utf-8")
     found = {name: found_by(results / name, made) for name in SWEEPS}
     for path in sorted(DOCS.rglob("*.md")):
         text = path.read_text(encoding="utf-8")

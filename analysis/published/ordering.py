@@ -63,13 +63,18 @@ def greatest(published: Array) -> float:
     return float(np.sqrt(np.abs(signs(published)).mean()))
 
 
-def in_order(values: Mapping[str, float], form: Callable[[float], str] = lambda value: number(value, 2)) -> str:
-    """Labels from most to least, each with its value in brackets; what is tied has `=` between."""
+def two_digits(value: float) -> str:
+    """A number for people, of two digits."""
+    return number(value, 2)
+
+
+def in_order(values: Mapping[str, float], form: Callable[[float], str] | None = two_digits) -> str:
+    """Labels from most to least, each with its value in brackets, if it has a form; what is tied has `=` between."""
     ranked = sorted(values.items(), key=lambda item: -item[1])
     told = ""
     for place, (label, value) in enumerate(ranked):
         link = "" if not place else " = " if value == ranked[place - 1][1] else " > "
-        told += f"{link}{label} ({form(value)})"
+        told += f"{link}{label}{f' ({form(value)})' if form else ''}"
     return told
 
 
