@@ -181,7 +181,7 @@ def test_wolf(sign: int, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("sign", [1, -1])
 def test_neighbours(sign: int) -> None:
-    levels = {"simper": 3, "logistic": 2, "squared": 1, "hinge": 0, "vpo": 4}
+    levels = {"simper": 3, "logistic": 2, "squared": 1, "vpo": 4}
     cells = [
         {"method": "gpo", "loss": loss, "beta": beta, "kappa": np.nan, "train_learning_rate": rate, "vpo_alpha": alpha}
         for loss in levels

@@ -1,7 +1,8 @@
 """The orders of Gao, Schulman & Hilton 2023 (arXiv:2210.10760): trends over sizes and amounts of data.
 
-The paper draws its coefficients and peaks and prints no table of them, so all of these are ranks. Whether alpha of RL
-rises with the size of the proxy could not be read, and is no row.
+The paper draws its coefficients and peaks and prints no table of them, so all of these are ranks. Sections 3.2 and 3.4
+were read for the claims of this paper; that more data give more gold is quoted from Coste et al., Sec. 5.3. Whether
+alpha of RL rises with the size of the proxy could not be read, and is no row.
 """
 
 from collections.abc import Callable
@@ -66,7 +67,7 @@ def peaks_over_policies(records: Records) -> pd.DataFrame:
 
 
 SIZES = "Proxies of 3 million to 3 billion parameters are here networks of seven widths, 4 to 256"
-NOISE = "our largest proxies are far from too small for what gold is, so that more of the same size may add nothing"
+NOISE = "our larger proxies may all be large enough for our gold, so that more size adds nothing"
 ORDERS: tuple[Claim, ...] = (
     order_claim(
         part="size",
@@ -111,7 +112,7 @@ ORDERS: tuple[Claim, ...] = (
         part="data",
         name="data",
         what="gold at the peak of best-of-n at nine numbers of comparisons is",
-        source="Gao et al., Sec. 3.3: more data give more gold; read in the paper",
+        source="Gao et al., Sec. 3.3: more data give more gold; as others quote it",
         ordering=Ordering(
             published=rising([pairs(count) for count in PAIRS]),
             ranks=True,

@@ -51,8 +51,8 @@ ORDERS: tuple[Claim, ...] = (
             published={"online": 1.0, "shuffled": 0.0, "offline": 0.0},
             ranks=True,
             mapping=f"{KIND}, with IPO.",
-            why="Our policies start close to where gold peaks and prompts are few, so pairs of the reference may cover "
-            "nearly all that an online run visits.",
+            why="Prompts are few and responses short, so pairs of the reference may cover nearly all that an online "
+            "run visits.",
         ),
         ours=of_kinds("squared"),
     ),
@@ -65,8 +65,8 @@ ORDERS: tuple[Claim, ...] = (
             published={"online": 1.0, "shuffled": 1.0, "offline": 0.0},
             ranks=True,
             mapping=f"{KIND}, with the log-probability of the better response as the loss.",
-            why="On the reference's own pairs best-of-2 can go only as far as best-of-2 does, so all are compared over "
-            "little KL.",
+            why="On the reference's own pairs best-of-2 SFT hardly goes further than best-of-2 does, so all are "
+            "compared over little KL.",
         ),
         ours=of_kinds("sft"),
     ),
