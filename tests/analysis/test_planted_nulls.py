@@ -153,7 +153,7 @@ def test_neighbours() -> None:
 
 
 def test_chi(tmp_path: Path) -> None:
-    names = ("every-cell", "every-cell-ipo", "loses-more", "dpo-below", "chi-above", "order")
+    names = ("every-cell", "every-cell-ipo", "loses-more", "dpo-below", "chi-above")
     half = test_claims_chi.with_win_rates(tmp_path / "half", lambda loss, beta, epochs: 0.5)
     found = claims(half, "chi").set_index("name")["verdict"]
     assert not (found[list(names)] == "holds").any(), found

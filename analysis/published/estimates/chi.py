@@ -23,18 +23,12 @@ from analysis.published.measures import (
 )
 from analysis.records.load import final_rows, oracle_rows, without_diverged
 from analysis.records.number_format import number
-from analysis.statistics.intervals import CORRELATION, SHARE, Estimate
+from analysis.statistics.intervals import SHARE, Estimate
 from analysis.statistics.peaks import jackknife, peak_golds
 
 NAMES = {"chi_po": "χPO", "logistic": "DPO", "squared": "IPO"}
 EPOCHS = (1, 2, 4)
 BETAS = (0.005, 0.05)
-PUBLISHED = {  # Table 1, win rates in per cent after EPOCHS, as quoted by others
-    ("chi_po", 0.05): (56.5, 56.1, 48.0),
-    ("chi_po", 0.005): (50.6, 52.8, 51.6),
-    ("logistic", 0.05): (55.8, 50.3, 38.0),
-    ("logistic", 0.005): (14.7, 3.4, 0.5),
-}
 NEAR = 1.05  # times the steps of an epoch, or as much less: a checkpoint is at its end
 POWER = -0.5  # of the number of pairs, in the paper's bound
 
@@ -115,24 +109,6 @@ def end_at_smallest(records: Records, loss: str) -> Finding:
     """The win rate at the smaller of BETAS after the last of EPOCHS."""
     rates = after(records, loss, min(BETAS), EPOCHS[-1])
     return Finding(estimates={NAMES[loss]: mean_over_seeds(rates, noise(records, 1), SHARE)})
-
-
-def order(records: Records) -> Finding:
-    """Kendall's τ of the twelve win rates with the published ones, by seed."""
-    cells = [(*setting, epochs) for setting in PUBLISHED for epochs in EPOCHS]
-    table = pd.DataFrame({cell: after(records, *cell) for cell in cells}).dropna()
-    published = np.array([rate for rates in PUBLISHED.values() for rate in rates])
-    each = [kendall(row, published) for row in table.to_numpy(float)]
-    return Finding(estimates={"cells": mean_over_seeds(each, bounds=CORRELATION)})
-
-
-def kendall(one: Array, other: Array) -> float:
-    """Kendall's τ-a of two lists of as many numbers.
-
-    That is the share of pairs which both put in the same order less that of pairs in opposite orders.
-    """
-    first, second = np.triu_indices(len(one), 1)
-    return float((np.sign(one[first] - one[second]) * np.sign(other[first] - other[second])).mean())
 
 
 def ends(records: Records) -> tuple[Array, pd.DataFrame]:

@@ -7,13 +7,14 @@ others quote it, not in the paper. One implementer of χPO reported that they co
 
 from analysis.published.claim import LEAST, Claim, Paper, Part, above, below
 from analysis.published.estimates.chi import (
+    after,
     end_at_smallest,
     every_cell,
     loses_more,
-    order,
     regret_falls,
     regret_smaller,
 )
+from analysis.published.orders.chi import cells_order
 
 RATE = "win rate against the reference"
 
@@ -68,15 +69,7 @@ PAPER = Paper(
             rule=above(0.5),
             estimate=lambda records: end_at_smallest(records, "chi_po"),
         ),
-        Claim(
-            name="order",
-            statement="The twelve win rates of χPO and DPO are more often in the published order than in the opposite "
-            "one",
-            source="Huang et al., Table 1",
-            unit="Kendall's τ",
-            rule=above(0.0),
-            estimate=order,
-        ),
+        cells_order(after),
         Claim(
             name="regret-falls",
             statement=f"With ten times as many pairs regret is smaller by at least {LEAST:g}, for χPO and for DPO, at "
