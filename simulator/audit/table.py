@@ -28,6 +28,8 @@ from simulator.audit.scores import scores_at
 from simulator.settings.tables import Train
 from simulator.worlds.protocol import ListedWorld
 
+ROUNDING = 1e-12  # a norm below it is that of a gradient that is 0
+
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
@@ -113,13 +115,14 @@ def rows_of(
     rows = []
     for one, each in zip(estimators, estimates, strict=False):
         target = targets[one.target]
+        size = float(target.norm())
         if isinstance(one.kind, Simulated):
             mean = expectation_of(one.kind, places, drawn, (each, next(of_controls)), asked.group)
             how, (variance, error) = "simulated", spread(each)
         else:
             moments = one.kind.moments(places, asked.group)
             mean, how, variance, error = Expectation(mean=moments.mean), "exact", moments.variance, 0.0
-        one_batch, its_error = mean_and_error(cosines(each, target))
+        one_batch, its_error = mean_and_error(cosines(each, target)) if size > ROUNDING else (math.nan, math.nan)
         rows.append(
             {
                 "part": one.part,
@@ -130,7 +133,7 @@ def rows_of(
                 **against(mean, target),
                 "variance": variance,
                 "variance_se": error,
-                "noise": math.sqrt(variance) / float(target.norm()),
+                "noise": math.sqrt(variance) / size if size > ROUNDING else math.nan,
                 "one_batch_cosine": one_batch,
                 "one_batch_cosine_se": its_error,
                 "about": one.about,
@@ -140,8 +143,10 @@ def rows_of(
 
 
 def against(found: Expectation, target: Tensor) -> dict[str, float]:
-    """An expectation beside its target [D]: how long, how far off, and in which direction."""
+    """An expectation beside its target [D]: how long, how far off, and in which direction; NaN where that is 0."""
     size, mean = float(target.norm()), found.mean
+    if size <= ROUNDING:  # as the gradient of KL is at the reference
+        return dict.fromkeys(("scale", "bias", "bias_se", "cosine", "cosine_se"), math.nan)
     off = mean - target
     bias = math.sqrt(max(float(off @ off) - found.excess, 0.0))
     length = math.sqrt(max(float(mean @ mean) - found.excess, 0.0))

@@ -1,5 +1,6 @@
 """The audit as users ask for it, in Python and as a command."""
 
+import re
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -10,7 +11,7 @@ from matplotlib.figure import Figure
 import simulator as sim
 from analysis.figures.layout import shown_data, text_of
 from analysis.figures.look import PAGE, drawn_as
-from analysis.figures.theory.estimators import draw
+from analysis.figures.theory.estimators import draw, title_of
 from run import main
 from simulator.audit.text import lines_of, number, words_of
 from tests.analysis.test_figures import check_rules
@@ -151,3 +152,15 @@ def test_the_command_tells_what_is_wrong(
     (tmp_path / "file").write_text("", encoding="utf-8")
     assert main(["audit", "small.toml", *arguments]) == 2
     assert said in capsys.readouterr().err
+
+
+def test_at_the_reference_nothing_is_compared_with_a_gradient_that_is_zero(lab: sim.World) -> None:
+    found = sim.audit_estimators(lab, **FEW | {"steps": 0})
+    compared = ["scale", "bias", "bias_se", "cosine", "cosine_se", "noise", "one_batch_cosine", "one_batch_cosine_se"]
+    of_kl = found["part"] == "kl"
+    assert found.loc[of_kl, compared].isna().all(axis=None)
+    assert found.loc[of_kl & (found["estimator"] == "k1 in the loss"), "variance"].item() > 0
+    assert found.loc[~of_kl, compared].notna().all(axis=None)
+    assert re.fullmatch(r"in the mean, GRPO points \d+° away from the gradient of the objective", title_of(found))
+    nowhere = found.assign(cosine=float("nan"))
+    assert title_of(nowhere) == "there is no gradient of the objective here to point away from"

@@ -85,16 +85,20 @@ def draw_reuse(axes: Axes, rows: pd.DataFrame, height: float) -> None:
 
 
 def title_of(table: pd.DataFrame) -> str:
-    """How far two estimators that are in use point away, in degrees."""
-    known = table.set_index(["part", "estimator"])["cosine"]
+    """How far two estimators that are in use point away, in degrees, where there is a gradient to point away from."""
+    known = table.set_index(["part", "estimator"])["cosine"].dropna()
     k3, grpo = (
-        math.degrees(math.acos(min(max(float(known[at]), -1.0), 1.0)))
+        f"{math.degrees(math.acos(min(max(float(known[at]), -1.0), 1.0))):.0f}° away" if at in known else ""
         for at in (("kl", "k3 in the loss, by token"), ("objective", "GRPO as published"))
     )
-    return (
-        f"in the mean, k3 in the loss points {k3:.0f}° away from the gradient of KL, and GRPO {grpo:.0f}° away from "
-        "that of the objective"
-    )
+    if k3 and grpo:
+        return (
+            f"in the mean, k3 in the loss points {k3} from the gradient of KL, and GRPO {grpo} from that of the "
+            "objective"
+        )
+    if grpo:  # at the reference
+        return f"in the mean, GRPO points {grpo} from the gradient of the objective"
+    return "there is no gradient of the objective here to point away from"
 
 
 FIGURE = Kind(
