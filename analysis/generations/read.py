@@ -118,7 +118,7 @@ def key_of(value: Any) -> str:
 
 
 def lengths(table: pd.DataFrame, columns: Columns, source: str) -> Array:
-    """How many responses each row of a nested table has. Raises ResultsError where its lists are not equally long."""
+    """How many responses each row of a nested table has. Raises ResultsError for lists that are empty, or not alike."""
     counts = {}
     response = [columns.response] if columns.response and is_list(table[columns.response].iloc[0]) else []
     for name in [columns.gold, *columns.proxies, *response]:
@@ -136,6 +136,12 @@ def lengths(table: pd.DataFrame, columns: Columns, source: str) -> Array:
                 f"{source}: {table.index.name} {table.index[row]:,}: {name} must have a value for each response; it "
                 f"has {counts[name][row]:,}, and {columns.gold} {counts[columns.gold][row]:,}"
             )
+    empty = np.flatnonzero(counts[columns.gold] == 0)
+    if len(empty):
+        place = f"{table.index.name} {table.index[int(empty[0])]:,}"
+        raise ResultsError(
+            f"{source}: {place}: {columns.gold} must have a value for each response, but is an empty list"
+        )
     return counts[columns.gold]
 
 

@@ -152,6 +152,11 @@ VALUES = {
         changed(NESTED, 0, answers=["x"]),
         "line 1: answers must have a value for each response; it has 1, and gold_scores 2",
     ),
+    "no responses": (
+        "jsonl",
+        changed(NESTED, 1, answers=[], proxy_scores=[], gold_scores=[]),
+        "line 2: gold_scores must have a value for each response, but is an empty list",
+    ),
     "no list": (
         "jsonl",
         changed(NESTED, 1, gold_scores=5.0),

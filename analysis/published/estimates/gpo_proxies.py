@@ -47,6 +47,7 @@ def alike(records: Records) -> Finding:
 
 def accuracy(records: Records) -> Finding:
     """The difference between every two f in how often their proxies order fresh pairs as gold does, by seed."""
+    against_proxies(records)  # nothing but the loss varies
     proxies = require_columns(records.proxies, LOSS, "gold_accuracy")
     by_loss = {
         str(loss): rows.groupby("seed")["gold_accuracy"].mean()

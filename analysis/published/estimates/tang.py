@@ -1,5 +1,7 @@
 """What the claims of Tang et al. 2024 (arXiv:2405.08448) are judged by: kinds of training, compared at equal KL."""
 
+import math
+
 import numpy as np
 import pandas as pd
 
@@ -8,6 +10,7 @@ from analysis.published.measures import (
     difference,
     fall,
     gold_by_seed,
+    in_steps,
     mean_over_seeds,
     require_columns,
     slope_by_seed,
@@ -15,6 +18,7 @@ from analysis.published.measures import (
 )
 from analysis.published.path_measures import gap, gap_by_seed, gap_note, of_strengths, peak_by_seed, rank_correlation
 from analysis.records.load import final_rows, without_diverged
+from analysis.statistics.intervals import CORRELATION
 
 KINDS = {"offline": "none", "online": "none", "ordered": "ordered", "shuffled": "shuffled"}
 AXES = ("online_refresh", "online_replay")
@@ -72,7 +76,7 @@ def classify(records: Records) -> Finding:
 
 def accuracy_and_gold(records: Records) -> Finding:
     """Rank correlation of held-out accuracy and gold over the checkpoints of offline runs, a mean over strengths."""
-    found = {}
+    found, shortest = {}, math.inf
     for beta, rows in of_strengths(of_kind(records, "offline")).items():
         gold, accuracy = (
             gold_by_seed(rows),
@@ -83,7 +87,10 @@ def accuracy_and_gold(records: Records) -> Finding:
             seed: rank_correlation(gold.loc[seed, steps].to_numpy(float), accuracy.loc[seed, steps].to_numpy(float))
             for seed in gold.index
         }
-    return Finding(estimates={"offline": mean_over_seeds(pd.DataFrame(found).mean(axis=1))})
+        shortest = min(shortest, len(steps))
+    correlation = mean_over_seeds(pd.DataFrame(found).mean(axis=1), bounds=CORRELATION)
+    step = 12 / (shortest**3 - shortest) / len(found)  # of Spearman's correlation of so many ranks, in a mean
+    return Finding(estimates={"offline": in_steps(correlation, step)})
 
 
 def chosen_falls(records: Records) -> Finding:
