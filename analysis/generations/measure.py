@@ -43,9 +43,10 @@ class BestOfN:
     and proxy (the score that is ranked by), each with NAME_se, NAME_low and NAME_high at 95 %, law (of gold), prompts.
 
     laws: a row for each proxy and ensemble: what ScalingLaw has; the peak as peak_kl and peak_n, too; best_n, where
-    mean gold is highest; best_gold and fall, from there to the largest n, both cross-fitted over prompts; correlation
-    with gold over all responses, within_correlation at equal prompts; tied, the share of responses whose score another
-    response to the prompt has; unit, the standard deviation of the score in the file.
+    mean gold is highest; best_gold and fall, from there to the largest n, both cross-fitted over prompts, and no fall
+    where that is the largest n; correlation with gold over all responses, within_correlation at equal prompts; tied,
+    the share of responses whose score another response to the prompt has; unit, the standard deviation of the score in
+    the file.
 
     source: the file. prompts: how many are measured on; left_out: those with fewer than largest_n responses. responses:
     the fewest and the most of a prompt; fewest: also of those left out. gold_mean, gold_unit: mean and standard
@@ -189,6 +190,8 @@ def law_row(score: Score, n: Array, of_gold: Array, rng: np.random.Generator | N
     top = int(of_gold.mean(axis=0).argmax())
     value, error, fall, fall_error = smooth_peak_and_fall(of_gold, rng)
     row |= {"best_n": int(n[top]), "largest_n": int(n[-1])}
+    if top == len(n) - 1:  # what lies behind the largest n is not known, and cross-fitting finds a fall below 0
+        fall = fall_error = np.nan
     for name, found, se in (("best_gold", value, error), ("fall", fall, fall_error)):
         half = float(student_half_width(pd.Series([se]), pd.Series([len(of_gold)])).iloc[0])
         row |= {name: found, f"{name}_low": found - half, f"{name}_high": found + half}

@@ -286,3 +286,15 @@ def test_what_cannot_be_measured_is_refused(case: str) -> None:
     with pytest.raises(ResultsError) as caught:
         best_of_n(rows, **asked)
     assert message in str(caught.value)
+
+
+def test_there_is_no_fall_where_gold_is_highest_at_the_largest_n() -> None:
+    """By chance, too: gold falls, and in a few prompts it does not seem to."""
+    rng, rows, prompt = np.random.default_rng(0), [], np.repeat(np.arange(20), 64)
+    for quality, length, noise in rng.normal(size=(20, 3, 20 * 64)):
+        made = {"prompt": prompt, "proxy": quality + length + noise, "gold": quality - 0.7 * length**2}
+        rows.append(best_of_n(pd.DataFrame(made)).laws.iloc[0])
+    laws = pd.DataFrame(rows)
+    at_end, fall = laws["best_n"] == laws["largest_n"], laws[["fall", "fall_low", "fall_high"]]
+    assert 0 < at_end.sum() < len(laws)
+    assert (fall.isna().all(axis=1) == at_end).all()
