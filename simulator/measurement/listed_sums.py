@@ -49,20 +49,6 @@ class Sums:
     parts: PartSums | None = None
 
 
-def sums_over_responses(
-    log_probs: Tensor,
-    log_reference: Tensor,
-    reference: Tensor,
-    behaviour: Tensor,
-    tables: Tensor,
-    parts: Tensor | None = None,
-) -> Sums:
-    """The sums of policies with log pi = `log_probs` [R, P, G], for log pi_ref, pi_ref and mu, [P, G] each, and tables
-    [K, P, G], gold first; mu may be of each policy, [R, P, G]. parts uint8 [R, P, G]: places in PARTS.
-    """
-    return sums_of(listed_sums(log_probs, log_reference, reference, behaviour, tables, parts), len(tables))
-
-
 def sums_of(found: Tensor, tables: int) -> Sums:
     """What `listed_sums` [R, P, W] has found, with so many tables."""
     own, of_parts = found[..., :SUMS].unbind(dim=-1), found[..., SUMS + tables :]
@@ -86,7 +72,11 @@ def listed_sums(
     tables: Tensor,
     parts: Tensor | None = None,
 ) -> Tensor:
-    """All sums as one tensor [R, P, 11 + K], or [R, P, 11 + K + 25] with parts; see `sums_over_responses`."""
+    """The sums of policies with log pi = `log_probs` [R, P, G], one tensor [R, P, 11 + K], or [R, P, 11 + K + 25].
+
+    log pi_ref, pi_ref and mu are [P, G] each, and tables [K, P, G], gold first; mu may be of each policy, [R, P, G].
+    parts uint8 [R, P, G], of the larger one: places in PARTS. `sums_of` gives them names.
+    """
     plain = behaviour.dim() == 2 and log_probs.device.type == "cpu" and log_probs.dtype == torch.float64
     if plain and not log_probs.requires_grad and library.in_use():
         return moments(

@@ -6,7 +6,7 @@ import torch
 
 from gold_rewards.encoder import make_encoder
 from simulator.measurement.estimators import placement, weighted_placement, win_probability
-from simulator.measurement.listed_sums import PARTS, sums_over_responses
+from simulator.measurement.listed_sums import PARTS, listed_sums, sums_of
 from simulator.native import library
 from simulator.native.listed import placements
 from simulator.worlds.components import EncoderByEngine
@@ -53,7 +53,7 @@ def test_laws_that_are_not_finite_have_sums_that_are_not(instructions: str, resp
     even = torch.full((3, 1, responses), 1 / responses, dtype=torch.float64).log()
     broken = even.clone()
     broken[0], broken[1, :, -1] = torch.nan, torch.nan
-    sums = sums_over_responses(broken, even[0], even[0].exp(), even[0].exp(), even)
+    sums = sums_of(listed_sums(broken, even[0], even[0].exp(), even[0].exp(), even), len(even))
     for value in (sums.mass, sums.kl, sums.log_prob, sums.reference_variance, *sums.tables):
         assert value[:, 0].isnan().tolist() == [True, True, False]
 
@@ -69,10 +69,10 @@ def test_sums_over_responses(instructions: str, responses: int, monkeypatch: pyt
     tables = torch.randn(2, 3, responses, generator=generator, dtype=torch.float64)
     parts = torch.randint(0, len(PARTS), (4, 3, responses), generator=generator).to(torch.uint8)
     parts[0, 0] = 1  # a policy none of whose responses is in a pair
-    found = sums_over_responses(log_probs, reference, reference.exp(), behaviour, tables, parts)
+    found = sums_of(listed_sums(log_probs, reference, reference.exp(), behaviour, tables, parts), 2)
     assert found.mass.numpy() == pytest.approx(1, abs=1e-13)
     monkeypatch.setattr(library, "find", lambda: library.Found(library=None))
-    true = sums_over_responses(log_probs, reference, reference.exp(), behaviour, tables, parts)
+    true = sums_of(listed_sums(log_probs, reference, reference.exp(), behaviour, tables, parts), 2)
     assert found.parts
     assert true.parts
     whole, by_part = (

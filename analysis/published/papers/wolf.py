@@ -102,9 +102,9 @@ def improves(records: Records, design: Design) -> Finding:
 
 
 def gap_closes(records: Records) -> Finding:
-    """By how much the proxy's score exceeds gold after the first round less the same after all."""
-    first, last = (after(records, BEST, turn, "proxy") - after(records, BEST, turn) for turn in (0, -1))
-    note = f"proxy less gold: {number(first.mean(), 2)} after the first round, {number(last.mean(), 2)} after the last"
+    """How far the proxy's score is from gold after the first round less the same after all."""
+    first, last = ((after(records, BEST, turn, "proxy") - after(records, BEST, turn)).abs() for turn in (0, -1))
+    note = f"proxy and gold apart: {number(first.mean(), 2)} after the first round, {number(last.mean(), 2)} after the last"
     return Finding(estimates={"concatenate": difference(first, last)}, note=note)
 
 
