@@ -104,7 +104,7 @@ def improves(records: Records, design: Design) -> Finding:
 def gap_closes(records: Records) -> Finding:
     """How far the proxy's score is from gold after the first round less the same after all."""
     first, last = ((after(records, BEST, turn, "proxy") - after(records, BEST, turn)).abs() for turn in (0, -1))
-    note = f"proxy and gold apart: {number(first.mean(), 2)} after the first round, {number(last.mean(), 2)} after the last"
+    note = f"proxy and gold apart: {number(first.mean(), 2)} after the first round, {number(last.mean(), 2)} at the end"
     return Finding(estimates={"concatenate": difference(first, last)}, note=note)
 
 
