@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from analysis import PAPERS, Estimate
-from analysis.published.claim import Records, Verdict, decide
+from analysis.published.claim import Records, Verdict
+from analysis.published.judging import decide
 from analysis.published.papers.wolf import PUBLISHED
 
 SEEDS, STEPS = range(4), range(13)
@@ -68,12 +69,6 @@ def rounds(gold: Callable[[int, int], float]) -> Records:
 
 
 def test_designs_in_the_order_that_was_published() -> None:
-    assert judged("wolf", "order", rounds(lambda place, seed: -place)).verdict == "holds"
-    assert judged("wolf", "order", rounds(lambda place, seed: place)).verdict == "fails"
-    assert judged("wolf", "order", rounds(lambda place, seed: place * (-1) ** seed)).verdict == "undecided"
-
-
-def test_seeds_with_one_order_of_designs_are_not_exact() -> None:
-    found = estimate_of("wolf", "order", rounds(lambda place, seed: -place))
-    assert found.value == pytest.approx(1.0)
-    assert found.error == pytest.approx(2 / 28 / np.sqrt(12 * len(SEEDS)))
+    assert judged("wolf", "order-designs", rounds(lambda place, seed: -place)).verdict == "holds"
+    assert judged("wolf", "order-designs", rounds(lambda place, seed: place)).verdict == "fails"
+    assert judged("wolf", "order-designs", rounds(lambda place, seed: place * (-1) ** seed)).verdict == "undecided"

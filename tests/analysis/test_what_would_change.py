@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from analysis import PAPERS, Estimate
-from analysis.published.claim import Finding, Rule, above, below, judge, outside, within
+from analysis.published.claim import Finding, Rule, above, below, outside, within
+from analysis.published.judging import judge
 from analysis.published.what_would_change import QUICK, reopened, rule_of, what_would_change
 
 ENTRY: dict[str, Any] = {

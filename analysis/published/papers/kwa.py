@@ -45,12 +45,14 @@ PAPER = Paper(
         ),
         Claim(
             name="heavy-peak",
-            statement=f"Under KL the most gold along the penalty is at least {LEAST:g} lower with heavy tails than "
+            statement="Ours, not the paper's: "
+            f"under KL the most gold along the penalty is at least {LEAST:g} lower with heavy tails than "
             "with light ones",
             source="ours, after Kwa et al.",
             unit=f"{GOLD}, light less heavy tails",
             rule=above(LEAST),
             estimate=lower_peak,
+            ours=True,
         ),
         Claim(
             name="chi2-keeps",
@@ -63,21 +65,25 @@ PAPER = Paper(
         ),
         Claim(
             name="no-winner",
-            statement=f"No divergence is the best for every error: with light tails KL leaves at least {LEAST:g} more "
+            statement="Ours, not the paper's: "
+            f"no divergence is the best for every error: with light tails KL leaves at least {LEAST:g} more "
             "gold than χ² at the best penalty of each",
             source="ours",
             unit=f"{GOLD}, peak of KL less that of χ²",
             rule=above(LEAST),
             estimate=lambda records: keeps_more(records, LIGHT, ("kl",), "chi2"),
+            ours=True,
         ),
         Claim(
             name="tails",
-            statement="The lighter the tail of the error, by Hill's estimate, the more gold KL leaves at the best "
+            statement="Ours, not the paper's: "
+            "the lighter the tail of the error, by Hill's estimate, the more gold KL leaves at the best "
             f"penalty: the correlation is above {RANKS:g}",
             source="ours, after Kwa et al., who estimate tails of reward models so",
             unit="Spearman's correlation of tail index and peak of gold, over laws",
             rule=above(RANKS),
             estimate=tails,
+            ours=True,
         ),
     ),
 )

@@ -52,12 +52,14 @@ PAPER = Paper(
         ),
         Claim(
             name="linear",
-            statement=f"At equal KL chosen responses of policies linear in fixed features lose at least {LEAST:g} nats "
+            statement="Ours, not the paper's: "
+            f"at equal KL chosen responses of policies linear in fixed features lose at least {LEAST:g} nats "
             "less than those of transformers, with DPO and with IPO",
             source="ours, after Razin et al., who explain displacement by hidden embeddings",
             unit=f"{CHOSEN}, linear less transformer, mean over KL",
             rule=above(LEAST),
             estimate=linear_less,
+            ours=True,
         ),
         Claim(
             name="ches-ranks",
