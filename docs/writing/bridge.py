@@ -35,9 +35,8 @@ Every order that we could judge is here, also those that come out wrong.
 MISSING = (
     (
         "RPO (Sun et al. 2025, arXiv:2502.00203)",
-        "the authors' tables of the squared, backward and forward form beside DPO, IPO and SimPO. We searched stored "
-        "full texts and pages for the number of the paper, its title and the names of the forms, and found its "
-        "abstract alone.",
+        "the authors' tables of the squared, backward and forward form beside DPO, IPO and SimPO. We found the "
+        "paper's abstract alone.",
     ),
     (
         "SimPER (Xiao et al. 2025, arXiv:2502.00883)",
