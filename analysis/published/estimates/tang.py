@@ -62,8 +62,9 @@ def humps(records: Records) -> Finding:
 
 
 def accuracy_at_end(rows: pd.DataFrame) -> pd.Series:
-    """Accuracy on held-out pairs at the end, a mean over strengths, by seed."""
+    """Accuracy on held-out pairs at the end, a mean over strengths, by seed; of seeds that have all strengths."""
     last = final_rows(require_columns(rows, "held_out_accuracy"))
+    last = last[last.groupby("seed")["beta"].transform("nunique") == last["beta"].nunique()]
     return last.groupby("seed")["held_out_accuracy"].mean()
 
 
@@ -95,7 +96,7 @@ def accuracy_and_gold(records: Records) -> Finding:
 
 def chosen_falls(records: Records) -> Finding:
     """The mean log-ratio of chosen responses at the end of offline IPO, at every strength."""
-    groups = of_strengths(of_kind(records, "offline"))
+    groups = of_strengths(require_columns(of_kind(records, "offline"), "chosen_logratio"))
     estimates = {
         f"beta {beta:g}": mean_over_seeds(final_rows(rows).groupby("seed")["chosen_logratio"].mean())
         for beta, rows in groups.items()
@@ -104,14 +105,15 @@ def chosen_falls(records: Records) -> Finding:
 
 
 def of_data(records: Records, behaviour: str, one: bool) -> pd.DataFrame:
-    """The rows on pairs of one behaviour policy, with one side of the reference or none. Raises UnknownError."""
+    """The rows of IPO on pairs of one behaviour policy, with one side of the reference or none. Raises UnknownError."""
     rows = without_diverged(require_columns(records.curves, "behaviour"))
-    rows = without_axes(rows[rows["method"].eq("gpo")], "behaviour", "one_from_reference")
+    rows = without_axes(rows[rows["method"].eq("gpo") & rows["loss"].eq("squared")], "behaviour", "one_from_reference")
     rows = rows[rows["behaviour"].eq(behaviour)]
     if behaviour != "reference":
         rows = rows[require_columns(rows, "one_from_reference")["one_from_reference"].astype(str).eq(str(one))]
     if rows.empty:
-        raise UnknownError(f"there are no runs on pairs of {behaviour}")
+        sides = "" if behaviour == "reference" else f", {'one side' if one else 'no side'} of the reference"
+        raise UnknownError(f"there are no runs of squared on pairs of {behaviour}{sides}")
     return rows
 
 
@@ -122,9 +124,12 @@ def data(records: Records, a: tuple[str, bool], b: tuple[str, bool]) -> Finding:
 
 
 def by_width(records: Records) -> pd.DataFrame:
-    """The gap between online and offline, a row a seed and a column a width. Raises UnknownError."""
+    """The gap between online and offline IPO, a row a seed and a column a width. Raises UnknownError."""
     rows = without_diverged(require_columns(records.curves, "online_refresh", "policy_width"))
-    rows = without_axes(rows[rows["method"].eq("gpo")], "online_refresh", "policy_width")
+    rows = without_axes(rows[rows["method"].eq("gpo") & rows["loss"].eq("squared")], "online_refresh", "policy_width")
+    for there, kind in ((rows["online_refresh"] == 0, "offline"), (rows["online_refresh"] > 0, "online")):
+        if set(rows.loc[there, "policy_width"]) != set(rows["policy_width"]) or not there.any():
+            raise UnknownError(f"there are no runs of squared {kind} at every width")
     found = {
         width: gap_by_seed(some[some["online_refresh"] > 0], some[some["online_refresh"] == 0])[0]
         for width, some in rows.groupby("policy_width")

@@ -49,6 +49,8 @@ def of_design(records: Records, design: Design) -> pd.DataFrame:
         rows = rows[require_columns(rows, column)[column].eq(value)]
     if rows.empty:
         raise UnknownError(f"there are no runs of the design {NAMES[design]}")
+    if len(rows["beta"].unique()) > 1:
+        raise UnknownError("there are runs of several KL penalties; take those of one")
     return rows
 
 
@@ -62,10 +64,16 @@ def round_ends(records: Records) -> list[int]:
     return [steps * (turn + 1) for turn in range(rounds)]
 
 
+def need_rounds(records: Records, least: int) -> None:
+    """Raises UnknownError where there are fewer rounds."""
+    if (found := len(round_ends(records))) < least:
+        raise UnknownError(f"there are fewer than {least} rounds: {found}")
+
+
 def after(records: Records, design: Design, turn: int, column: str = "gold") -> pd.Series:
     """A column at the end of a round, by seed; turn: its number from 0 on, or -1 for the last. Raises UnknownError."""
     step = round_ends(records)[turn]
-    rows = of_design(records, design)
+    rows = require_columns(of_design(records, design), column)
     found = rows[rows["step"] == step].set_index("seed")[column]
     if found.empty:
         raise UnknownError(f"nothing was measured at step {step}, where a round ends")
@@ -73,7 +81,8 @@ def after(records: Records, design: Design, turn: int, column: str = "gold") -> 
 
 
 def gain(records: Records, design: Design, first: int = 0, last: int = -1) -> pd.Series:
-    """Gold at the end of a round less that at the end of an earlier one, by seed."""
+    """Gold at the end of a round less that at the end of an earlier one, by seed. Raises UnknownError."""
+    need_rounds(records, 2)
     return (after(records, design, last) - after(records, design, first)).dropna()
 
 
@@ -103,6 +112,7 @@ def improves(records: Records, design: Design) -> Finding:
 
 def gap_closes(records: Records) -> Finding:
     """How far the proxy's score is from gold after the first round less the same after all."""
+    need_rounds(records, 2)
     first, last = ((after(records, BEST, turn, "proxy") - after(records, BEST, turn)).abs() for turn in (0, -1))
     note = f"proxy and gold apart: {number(first.mean(), 2)} after the first round, {number(last.mean(), 2)} at the end"
     return Finding(estimates={"concatenate": difference(first, last)}, note=note)
@@ -110,8 +120,7 @@ def gap_closes(records: Records) -> Finding:
 
 def diminishes(records: Records) -> Finding:
     """What the second round gains less what the last one does."""
-    if len(round_ends(records)) < 3:
-        raise UnknownError("there are fewer than three rounds")
+    need_rounds(records, 3)
     early, late = gain(records, BEST, 0, 1), gain(records, BEST, -2, -1)
     return Finding(estimates={"concatenate": difference(early, late)})
 
