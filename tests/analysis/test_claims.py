@@ -16,6 +16,7 @@ from analysis.published.verdicts import claim_entries, text, write_claims
 from analysis.records.about import GPO_LOSSES
 from simulator import Sweep
 from simulator.sweeps.grid import expand
+from tests.helpers.planted_records import runs, verdicts
 
 Curves = pd.DataFrame
 SURE, UNSURE = {"error": 0.1, "degrees_of_freedom": 9}, {"error": 2.0, "degrees_of_freedom": 9}
@@ -61,28 +62,6 @@ def test_a_failure_of_one_of_many_is_corrected_for_their_number() -> None:
     alone = judge(above(0), Finding(estimates={"a": low}))
     many = judge(above(0), Finding(estimates={"a": low} | {str(i): Estimate(value=9.0, **SURE) for i in range(9)}))
     assert (alone.verdict, many.verdict) == ("fails", "undecided")
-
-
-def runs(cells: list[dict], path: Callable[[dict, float], dict], *, seeds: int = 6, points: int = 12) -> pd.DataFrame:
-    """Curves: at each of `points` steps of each cell and seed, what `path(cell, share of the way)` says, and noise."""
-    rng = np.random.default_rng(0)
-    rows = []
-    for cell in cells:
-        for seed in range(seeds):
-            moved = rng.normal(0, 0.03, size=4)
-            for step in range(points):
-                share = step / (points - 1)
-                at = path(cell, share)
-                shaken = {name: value * (1 + moved[i % 4]) for i, (name, value) in enumerate(at.items())}
-                run_id = "-".join(map(str, [*cell.values(), seed]))
-                rows.append(cell | shaken | {"seed": seed, "step": step * 8, "status": "ok", "run_id": run_id})
-    return pd.DataFrame(rows)
-
-
-def verdicts(source: pd.DataFrame | Path, paper: str) -> dict[str, str]:
-    """Of the claims of a paper but those on published orders, which test_orders.py has."""
-    table = claims(source, paper).set_index("name")["verdict"]
-    return dict(table[~table.index.str.startswith("order-")])
 
 
 KAPPA = dict(zip(GPO_LOSSES, (0.5, 0.0, 1.0, 1.0, 1.0, 0.5), strict=True))

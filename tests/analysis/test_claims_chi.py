@@ -11,7 +11,7 @@ import pytest
 from analysis import claims
 from analysis.published.estimates.chi import EPOCHS
 from analysis.published.orders.chi import PUBLISHED
-from tests.analysis.test_claims import runs, verdicts
+from tests.helpers.planted_records import runs, verdicts
 
 PAIRS, BATCH = 768, 32  # 24 steps an epoch
 LOSSES = ("chi_po", "logistic", "squared")

@@ -8,7 +8,7 @@ import pytest
 
 from analysis import claims
 from analysis.published.estimates.razin import edit_distance
-from tests.analysis.test_claims import runs
+from tests.helpers.planted_records import runs
 
 LOSSES = ("logistic", "squared")
 PARTS = {"chosen": -0.2, "rejected": -0.2, "seen": 0.0, "ungrammatical": 0.1, "unseen": 0.3}  # what each gains

@@ -12,11 +12,12 @@ from analysis import PAPERS
 from analysis.published.claim import Records, UnknownError
 from analysis.published.judging import decide
 from analysis.published.orders.chi import PUBLISHED, cells_order
+from analysis.published.papers.wolf import NAMES
 from analysis.published.papers.wolf import PUBLISHED as DESIGNS
 from analysis.published.path_measures import levels_at_kl
-from analysis.published.verdicts import records_in
-from analysis.records.checks import checked
-from tests.analysis.test_claims import runs
+from tests.helpers.planted_records import records_of, rises_and_falls, runs
+from tests.helpers.tang_records import of_kinds, of_sets, of_sizes
+from tests.helpers.wolf_records import of_rounds
 
 VERDICTS = {1: "holds", -1: "fails"}
 BLANK = {"pairs": 64, "loss": None, "kappa": math.nan}
@@ -24,13 +25,8 @@ BLANK = {"pairs": 64, "loss": None, "kappa": math.nan}
 
 def orders(source: Path | pd.DataFrame, paper: str) -> dict[str, str]:
     """The verdicts on the orders of a paper."""
-    records = Records(checked(source)) if isinstance(source, pd.DataFrame) else records_in(source)
+    records = records_of(source)
     return {claim.name: decide(claim, records).verdict for claim in PAPERS[paper].claims if claim.order}
-
-
-def rises_and_falls(top: float, loses: float, share: float) -> float:
-    """Gold that is `top` half of the way, and then loses so much."""
-    return top * min(2 * share, 1.0) - loses * max(2 * share - 1, 0.0)
 
 
 @pytest.mark.parametrize("sign", [1, -1])
@@ -114,69 +110,23 @@ def test_rafailov(sign: int) -> None:
     assert found == {"order-losses": VERDICTS[sign], "order-sizes": VERDICTS[sign]}
 
 
-def along(level: float, share: float) -> dict:
-    """A path to KL 4 with so much gold for each nat."""
-    return {"kl": 4 * share, "gold": level * share}
-
-
 @pytest.mark.parametrize("sign", [1, -1])
 def test_tang(sign: int) -> None:
-    kinds = {"offline": (0, "none"), "online": (8, "none"), "ordered": (8, "ordered"), "shuffled": (8, "shuffled")}
-    cells = [
-        {"method": "gpo", "loss": loss, "beta": beta, "kappa": 0.5, "online_refresh": fresh, "online_replay": replay}
-        for loss in ("squared", "sft")
-        for beta in (0.03, 0.3)
-        for fresh, replay in kinds.values()
-    ]
+    def level(kind: str, loss: str) -> float:
+        return 2 + sign * (kind in (("online", "shuffled") if loss == "sft" else ("online",)))
 
-    def kind_path(cell: dict, share: float) -> dict:
-        good = ("none", "shuffled") if cell["loss"] == "sft" else ("none",)
-        return along(2 + sign * (cell["online_refresh"] > 0 and cell["online_replay"] in good), share)
-
-    found = orders(runs(cells, kind_path).assign(pairs=64), "tang")
+    found = orders(of_kinds(level), "tang")
     assert {found["order-ipo"], found["order-bo2"]} == {VERDICTS[sign]}
-
-    sets = [
-        {"method": "gpo", "loss": "squared", "beta": 0.1, "kappa": 1.0, "behaviour": made, "one_from_reference": one}
-        for made, one in (("reference", False), ("best_of_n", True), ("best_of_n", False))
-    ]
-
-    def set_path(cell: dict, share: float) -> dict:
-        both = cell["behaviour"] != "reference" and not cell["one_from_reference"]
-        return along(2 - sign * both, share)
-
-    good = runs(sets, set_path)
-    assert orders(good.assign(pairs=64), "tang")["order-pairs"] == VERDICTS[sign]
-
-    sizes = [
-        {"method": "gpo", "loss": "squared", "beta": 0.1, "kappa": 1.0, "online_refresh": fresh, "policy_width": width}
-        for fresh in (0, 8)
-        for width in (8, 16, 32, 64)
-    ]
-    gaps = runs(
-        sizes,
-        lambda cell, share: along(2 - sign * (cell["online_refresh"] > 0) * math.log2(cell["policy_width"] / 8), share),
-    )
-    assert orders(gaps.assign(pairs=64), "tang")["order-gap"] == VERDICTS[sign]
+    sets = of_sets(reference=2.0, one_side=2.0, both_sides=2.0 - sign)
+    assert orders(sets, "tang")["order-pairs"] == VERDICTS[sign]
+    assert orders(of_sizes(lambda rank: -sign * rank, offline=4.0), "tang")["order-gap"] == VERDICTS[sign]
 
 
 @pytest.mark.parametrize("sign", [1, -1])
 def test_wolf(sign: int, tmp_path: Path) -> None:
-    cells = [
-        {"method": "iterated", "beta": 0.0, "iterated_data": data, "iterated_proxies": proxies, "iterated_start": start}
-        for data, proxies, start in DESIGNS
-    ]
-
-    def path(cell: dict, share: float) -> dict:
-        design = (cell["iterated_data"], cell["iterated_proxies"], cell["iterated_start"])
-        return {"kl": 4 * share, "gold": sign * DESIGNS[design] * share}
-
-    curves = runs(cells, path, points=9).assign(**BLANK)
-    curves.to_parquet(tmp_path / "curves.parquet")
-    table = pd.DataFrame({"run_id": curves["run_id"].unique()})
-    settings = {"status": "finished", "method": "iterated", "train.steps": 16, "iterated.rounds": 4}
-    table.assign(**settings).to_parquet(tmp_path / "runs.parquet")
-    assert orders(tmp_path, "wolf") == {"order-designs": VERDICTS[sign]}
+    golds = {NAMES[design]: sign * gold for design, gold in DESIGNS.items()}
+    folder = of_rounds(tmp_path / "made", lambda name: [golds[name] * turn / 4 for turn in (1, 2, 3, 4)])
+    assert orders(folder, "wolf") == {"order-designs": VERDICTS[sign]}
 
 
 @pytest.mark.parametrize("sign", [1, -1])
@@ -229,7 +179,7 @@ def test_what_is_ordered_is_written_beforehand() -> None:
 
 def test_an_order_that_was_not_measured_is_undecided() -> None:
     one = {"method": "gpo", "loss": "squared", "beta": 0.1, "kappa": 1.0}
-    nothing = runs([one], lambda cell, share: along(1, share))
+    nothing = runs([one], lambda cell, share: {"kl": 4 * share, "gold": share})
     for paper in PAPERS:
         assert set(orders(nothing.assign(pairs=64, label_noise=0.0), paper).values()) <= {"undecided"}
 
