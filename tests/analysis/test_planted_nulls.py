@@ -4,6 +4,7 @@ Every claim of every paper is judged by planted records in which it is not so: w
 said to differ is equal, and what is said to be equal, or below a bound, is off by exactly the margin or the bound.
 """
 
+import inspect
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -14,9 +15,17 @@ import pytest
 from scipy.optimize import brentq
 
 from analysis import claims, fit_scaling_law
+from analysis.published.claim import LEAST
 from analysis.published.estimates.gao import LARGEST_FITTED_KL
+from analysis.published.estimates.gpo_peaks import STEP
+from analysis.published.estimates.gpo_proxies import POINT
+from analysis.published.estimates.gpo_training import TENTH
+from analysis.published.judging import decide
 from analysis.published.papers import PAPERS
-from tests.analysis import test_claims_chi, test_claims_kwa, test_claims_razin
+from analysis.published.papers.tang import SAME
+from analysis.statistics.comparison import SIMILAR
+from analysis.theory.six_losses import TAIL_ORDER
+from tests.analysis import test_claims_chi, test_claims_gpo, test_claims_kwa, test_claims_razin, test_claims_tang
 from tests.analysis.test_claims import (
     FAMILIES,
     KAPPA,
@@ -27,12 +36,13 @@ from tests.analysis.test_claims import (
     neighbours,
     penalized,
     policies,
-    runs,
-    verdicts,
     with_proxies,
 )
+from tests.helpers.planted_records import claim_of, records_of, runs
+from tests.helpers.tang_records import MEAN, of_kinds, of_sets, of_sizes
+from tests.helpers.wolf_records import of_rounds
 
-COMPUTED = {"mixture"}  # without data
+COMPUTED = {"mixture", "bandit", "on-policy"}  # without data
 BOUND = 0.22  # a loss that makes gold fall by 0.2 from the highest of the twelve points to the last
 
 
@@ -56,20 +66,48 @@ def departing(loss: str, beta: float) -> float:
     return by_beta(loss, beta) * (8.0 if beta == 3.0 and (KAPPA | FAMILIES)[loss] == 1.0 else 1.0)
 
 
-def judged(curves: pd.DataFrame, paper: str, *names: str) -> dict[str, str]:
-    found = verdicts(curves, paper)
-    return {name: found[name] for name in names}
+def judged(curves: pd.DataFrame | Path, paper: str, *names: str) -> dict[str, str]:
+    records = records_of(curves)
+    return {name: decide(claim_of(paper, name), records).verdict for name in names}
 
 
 @pytest.mark.slow
 def test_gpo() -> None:
-    flat = judged(gpo(level, same_everywhere, half=0.5), "gpo", "beta", "rise", "fall", "similar", "not-kl", "kl-grows")
+    flat = judged(
+        gpo(level, same_everywhere, half=0.5),
+        "gpo",
+        "beta",
+        "rise",
+        "fall",
+        "similar",
+        "not-kl",
+        "kl-grows",
+        "outgrows",
+    )
     assert "holds" not in flat.values(), flat
     even = judged(gpo(level, same_everywhere, suppressed=2 / 3), "gpo", "suppressed")
     assert "holds" not in even.values(), even  # twice as much, and not more
     for kl_of in (by_beta, departing):
         found = judged(gpo(lambda loss, kl: hump(kl), kl_of), "gpo", "kappa", "best-beta", "tail")
         assert "holds" not in found.values(), (kl_of, found)
+
+
+def test_gpo_along_training_and_by_tails() -> None:
+    assert judged(test_claims_gpo.traced(flat=TENTH, noise=0.0), "gpo", "apart")["apart"] != "holds"
+    first, *others, last = TAIL_ORDER
+    of_eleven = test_claims_gpo.tailed((first, last, *others))  # 11 of 15 pairs are as said
+    alike = of_eleven.assign(kl=1.0)
+    for curves in (of_eleven, alike):
+        assert judged(curves, "gpo", "tails")["tails"] != "holds"
+
+
+def test_gpo_on_peaks_and_proxies(tmp_path: Path) -> None:
+    assert judged(test_claims_gpo.peaked(1.0, depth=0.0), "gpo", "peak")["peak"] != "holds"
+    apart = judged(test_claims_gpo.peaked(1 - STEP / math.log(2), shift=STEP), "gpo", "aligned", "win-rate")
+    assert "holds" not in apart.values(), apart
+    folder = test_claims_gpo.proxies(tmp_path / "made", gold=SIMILAR, noise=0.02, accurate=POINT)
+    found = judged(folder, "gpo", "proxies", "proxies-accuracy")
+    assert "holds" not in found.values(), found
 
 
 def against(gold_of: Callable[[float], float], apart: float = 0.2) -> pd.DataFrame:
@@ -182,10 +220,50 @@ def test_kwa(tmp_path: Path) -> None:
     assert claims(away, "kwa").set_index("name").loc["heavy-near", "verdict"] != "holds"
 
 
+def test_tang() -> None:
+    names = ("online", "peak", "fall", "shuffled", "classify", "chosen", "bo2", "losses")
+    equal = of_kinds(lambda kind, loss: 1.0, accuracy=lambda kind, share: 0.6)
+    assert set(judged(equal, "tang", *names).values()) == {"fails"}
+    off = {
+        "squared": {"ordered": SAME / MEAN, "shuffled": LEAST / MEAN},
+        "sft": {"shuffled": SAME / MEAN},
+    }
+    apart = of_kinds(lambda kind, loss: 1.0 + off.get(loss, {}).get(kind, 0.0))
+    found = judged(apart, "tang", "ordered", "coverage", "bo2-shuffled")
+    assert "holds" not in found.values(), found
+    ranked = test_claims_tang.with_ranks(test_claims_tang.AT_THE_MARGIN)
+    assert judged(ranked, "tang", "correlation")["correlation"] != "holds"
+
+
+def test_tang_on_pairs_and_sizes() -> None:
+    good = 1.0 + LEAST / MEAN
+    pairs = judged(of_sets(reference=1.0, one_side=good, both_sides=good), "tang", "quality", "one-side")
+    assert "holds" not in pairs.values(), pairs
+    for gap in (0.0, 0.5):  # which is the same at every size
+        found = judged(of_sizes(lambda rank, gap=gap: gap), "tang", "size", "size-trend")
+        assert found["size-trend"] != "holds"
+        assert found["size"] == ("holds" if gap else "fails")
+
+
+def test_wolf(tmp_path: Path) -> None:
+    names = ("improves", "gap-closes", "diminishes", "concatenate", "restart", "interpolate")
+    merged = ("ensemble", "average weights", "worst case")
+
+    def gold(design: str) -> list[float]:
+        last = 1.0 + LEAST * (design in (*merged, "last policy"))
+        return [1.0, 1.0, 1.0, last]
+
+    folder = of_rounds(tmp_path / "made", gold, [2.0] * 4)
+    found = judged(folder, "wolf", *names, "no-free-lunch", "no-recovery")
+    assert "holds" not in found.values(), found
+
+
 @pytest.mark.parametrize("paper", PAPERS)
 def test_every_claim_has_a_null_here(paper: str) -> None:
-    text = Path(__file__).read_text(encoding="utf-8")
-    named = {claim.name for claim in PAPERS[paper].claims if claim.order is None} - COMPUTED  # orders: test_ordering.py
+    """Its name stands in the source of a test on its paper: several papers have claims of one name."""
+    tests = [test for name, test in globals().items() if name.startswith(f"test_{paper}")]
+    text = "".join(map(inspect.getsource, tests))
+    named = {claim.name for claim in PAPERS[paper].claims if claim.order is None} - COMPUTED  # orders: test_orders.py
     if paper == "neighbours":  # all but one, which is named
         return
     assert {name for name in named if f'"{name}"' not in text} == set()
