@@ -124,16 +124,17 @@ def train(
 ) -> Policies:
     """Train policies from the reference, all at once, and measure them on the way.
 
-    world: where they live. data: the pairs that they learn from; for method "rl" the proxy that they climb. With
-    several, `seed` has as many values, one for each. method: "gpo", training on pairs, or "rl". loss: the name of an
-    objective (`OBJECTIVES`), of a sum of several ("logistic + 0.5 sft"), of a function in a file of yours
-    ("mine.py:half"), a function f(z) of tensors at z = beta rho, or one of several of chosen, rejected, beta, …
-    (docs/howto/own_loss.md); or a list of them. beta: strength of the loss for "gpo", a number or several. penalty: of
-    KL for "rl", in deviations of gold to a nat. seed: of the order of batches, and of what is drawn in RL; a number or
-    several. steps, batch, learning_rate, checkpoints: keys of `[train]` of a sweep file; None is what the world's sweep
-    says. divergence: whose link margins are differences of, such as "chi2_kl"; one of those of `train.divergence`.
-    proxy: labels online pairs, or gives the rewards that an objective reads, where settings say "proxy". settings: any
-    other key, such as {"online.refresh": 50}.
+    world: where they live. data: the pairs that they learn from; for methods "rl" and "iterated" the proxy that they
+    climb first. With several, `seed` has as many values, one for each. method: "gpo", training on pairs, "rl", or
+    "iterated", rounds of it with new pairs and proxies. loss: the name of an objective (`OBJECTIVES`), of a sum of
+    several ("logistic + 0.5 sft"), of a function in a file of yours ("mine.py:half"), a function f(z) of tensors at z
+    = beta rho, or one of several of chosen, rejected, beta, … (docs/howto/own_loss.md); or a list of them. beta:
+    strength of the loss for "gpo", a number or several. penalty: of KL for "rl" and "iterated", in deviations of gold
+    to a nat. seed: of the order of batches, and of what is drawn in RL; a number or several. steps, batch,
+    learning_rate, checkpoints: keys of `[train]` of a sweep file; None is what the world's sweep says. divergence:
+    whose link margins are differences of, such as "chi2_kl"; one of those of `train.divergence`. proxy: labels online
+    pairs, or gives the rewards that an objective reads, where settings say "proxy". settings: any other key, such as
+    {"online.refresh": 50}.
 
     There is a policy for each loss, value of beta and seed, in that order. All train as one stack, in memory at once.
     The same pairs, loss, beta and seed give the same policy to the last bit, alone, in any stack, or in a sweep. Raises
