@@ -156,7 +156,7 @@ def cells(row: Entry) -> tuple[str, ...]:
         "-" if row["estimate"] is None else told(row["estimate"]),
         "-" if row["interval"] is None else between(row["interval"]),
         told(greatest(np.array(order["published"]))),
-        NAMES[row["verdict"]] if row["estimate"] is not None else "not told",
+        NAMES[row["verdict"]] if row["estimate"] is not None else "no number",
     )
 
 

@@ -183,7 +183,7 @@ PAPER = Paper(
         ),
         Claim(
             name="restart",
-            statement=f"A restart from the reference gives {LEAST:g} more gold than going on or interpolating",
+            statement=f"A restart from the reference gives at least {LEAST:g} more gold than going on or interpolating",
             source="Wolf et al., Sec. 5.4, Figure 7",
             unit="deviations of gold after four rounds",
             rule=above(LEAST),
