@@ -55,7 +55,7 @@ def test_rows_are_sorted_by_tau_and_say_both_orders() -> None:
     assert places == sorted(places)
     assert "| [coste high](#coste-high) | 3 | 0.75 | [0.50, 1.00] | 1.00 | as published |" in text
     assert "| [coste low](#coste-low) | 3 | −0.50 | [−0.75, −0.25] | 0.82 | the opposite |" in text
-    assert "| [coste none](#coste-none) | 3 | - | - | 0.82 | not told |" in text
+    assert "| [coste none](#coste-none) | 3 | - | - | 0.82 | no number |" in text
     assert "- Published: a (44.8) > b (20) > c (−6.3).\n- Here: a (2) > b (1) > c (0)." in text
     assert "- Published (ranks): a > b = c.\n- Here: a (0.5) > b (−0.25); without c." in text
     assert "τ: no number (there is no gold)." in text
