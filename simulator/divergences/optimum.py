@@ -7,8 +7,9 @@ number is x, the depth of the best response. The mass falls in x, and is convex 
     at the x for which one response alone has probability 1, whichever it is,
     and at the x for which the mean depth is that of u = 1 (Jensen's inequality),
 
-and at most 1 where the best response has u = 1. From the larger of the first two Newton's method on log mass climbs,
-and halving takes over where it would leave what brackets the root. Shapes: Q temperatures, P prompts, G responses.
+and at most 1 where the best response has u = 1. From the larger of the first two Newton's method on log mass climbs.
+Halving takes over where it would leave what brackets the root, or where a step is more than half of the one before the
+last: else it can go to and fro between two points for ever. Shapes: Q temperatures, P prompts, G responses.
 """
 
 from __future__ import annotations
@@ -58,6 +59,7 @@ def log_ratios(divergence: Divergence, log_reference: Tensor, gap: Tensor) -> tu
     alone = (divergence.depth(-log_reference) - gap).amax(dim=-1, keepdim=True)
     low = torch.maximum(alone, highest - (reference * gap).sum(dim=-1, keepdim=True)).minimum(highest)
     high, x = highest, low
+    last = before = high - low
     for _ in range(STEPS):
         ratio = divergence.log_ratio(x + gap)
         u = ratio.exp()
@@ -65,7 +67,9 @@ def log_ratios(divergence: Divergence, log_reference: Tensor, gap: Tensor) -> tu
         low, high = torch.where(mass >= 1, x, low), torch.where(mass <= 1, x, high)
         slope = (reference * divergence.rise(u)).sum(dim=-1, keepdim=True)
         step = x + mass * mass.log() / slope
-        step = torch.where((step > low) & (step < high), step, (low + high) / 2)
+        nearer = (step > low) & (step < high) & ((step - x).abs() <= before / 2)
+        step = torch.where(nearer, step, (low + high) / 2)
+        before, last = last, (step - x).abs()
         done = ((mass - 1).abs() <= CLOSE) | (step == x) | mass.isnan()
         if done.all():
             break

@@ -6,8 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from scipy.optimize import minimize
-from scipy.special import log_softmax
+from scipy.optimize import brentq, minimize
+from scipy.special import log_softmax, wrightomega
 
 from simulator.divergences import DIVERGENCES, Divergence
 from simulator.divergences.optimum import RootError, optimum
@@ -109,6 +109,26 @@ def test_prompts_are_solved_alike_alone_and_among_many(rng: np.random.Generator)
     many = optimum(DIVERGENCES["chi2_kl"], *given, torch.tensor([0.5, 0.1]))
     one = optimum(DIVERGENCES["chi2_kl"], given[0][31:32], given[1][31:32], torch.tensor([0.1]))
     assert torch.equal(many[1, 31], one[0, 0])
+
+
+@pytest.mark.parametrize(
+    ("law", "gap"),
+    [
+        ([0.00100056, 0.02379882], [966.6875378, 3826.65475881]),
+        ([0.00098352, 0.03707701], [992.03597895, 1645.32035145]),
+        ([0.00249371, 0.0253531], [361.67159143, 1147.75939536]),
+    ],
+)
+def test_rewards_between_which_newton_s_method_goes_to_and_fro_have_their_law(
+    law: list[float], gap: list[float]
+) -> None:
+    """The second response comes in close to the root, so that the slopes on its two sides have little in common."""
+    reference, reward = np.array([*law, 1 - sum(law)]), -np.array([0.0, *gap])
+    at = brentq(lambda x: reference @ wrightomega(1 - x + reward) - 1, -1e4, 1, xtol=1e-12)
+    found = optimum(
+        DIVERGENCES["chi2_kl"], torch.from_numpy(np.log(reference))[None], torch.from_numpy(reward)[None], torch.ones(1)
+    )
+    np.testing.assert_allclose(found[0, 0].exp(), reference * wrightomega(1 - at + reward), rtol=1e-8, atol=1e-300)
 
 
 def test_a_prompt_without_numbers_has_no_law_and_others_keep_theirs() -> None:
