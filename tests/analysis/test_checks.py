@@ -141,6 +141,7 @@ def test_what_is_left_out_of_a_table_with_holes_is_little() -> None:
     assert balanced(table * np.nan).size == 0
 
 
+@pytest.mark.slow
 def test_several_folders_are_one_table_with_what_differs(tmp_path: Path) -> None:
     one = {"sweep": {"loss": ["logistic"], "beta": [0.1], "seeds": 2}, "train": {"steps": 10, "checkpoints": 3}}
     folders = []

@@ -151,6 +151,7 @@ def test_losses_that_differ_at_some_kl_are_not_similar_however_alike_on_average(
     assert verdicts(crossing, "gpo")["similar"] == "fails"
 
 
+@pytest.mark.slow
 def test_a_run_that_diverged_is_left_out_whole_and_told() -> None:
     curves = gpo(lambda loss, kl: hump(kl), aligned)
     lost = curves["run_id"].eq(curves["run_id"].iloc[0])
@@ -391,6 +392,7 @@ def test_records_that_cannot_tell_leave_claims_undecided_with_the_reason(curves:
         claims(curves, "gap")
 
 
+@pytest.mark.slow
 def test_the_quick_version_is_remembered_beside_its_records(curves: pd.DataFrame, tmp_path: Path) -> None:
     curves.to_parquet(tmp_path / "curves.parquet")
     rows = claims(tmp_path, "gpo").to_dict("records")
@@ -400,6 +402,7 @@ def test_the_quick_version_is_remembered_beside_its_records(curves: pd.DataFrame
     assert set(claims(tmp_path, "gpo").loc[0, ["level", "seeds"]]) == {0.95, 3}
 
 
+@pytest.mark.slow
 def test_savage_that_turns_back_does_not_pass_for_monotone() -> None:
     def folded(loss: str, beta: float) -> float:
         return aligned(loss, 0.02 if loss == "savage" and beta == 3.0 else beta)

@@ -89,6 +89,7 @@ def test_the_opposite_is_found() -> None:
     assert set(found.values()) == {"fails"}, found
 
 
+@pytest.mark.slow
 def test_noise_leaves_every_claim_open() -> None:
     level = of_kinds(lambda kind, loss: 1.0, chosen=-0.1, accuracy=lambda kind, share: 0.5)
     noisy = with_noise(level, draw=3, gold=1.0, chosen_logratio=0.5, held_out_accuracy=0.3)

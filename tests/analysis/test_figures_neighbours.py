@@ -35,6 +35,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         return sim.run_sweep(small_sweep(sweep=grid), tmp_path_factory.mktemp("results") / "neighbours", workers=1)
 
 
+@pytest.mark.slow
 def test_runs_have_the_axes_that_they_read(folder: Path) -> None:
     curves = load(folder)
     runs = curves[curves["method"] == "gpo"].drop_duplicates("run_id")

@@ -200,7 +200,8 @@ AWKWARD = {
 }
 
 
-@pytest.mark.slow(but=("gibbs alone", "a law that cannot be fitted", "axes of single methods"))
+@pytest.mark.long_only("ensembles", "worlds and losses", "algorithms and their own axes")
+@pytest.mark.slow(but=("gibbs alone", "axes of single methods"))
 @pytest.mark.parametrize("name", AWKWARD)
 def test_awkward_grids_are_reported_and_drawn(name: str, tmp_path: Path) -> None:
     """Axes that only some methods have, several worlds, and paths without a law."""

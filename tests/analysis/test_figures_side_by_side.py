@@ -33,6 +33,7 @@ def copied(results: Path, to: Path, *, draw: bool = False) -> Path:
     return to
 
 
+@pytest.mark.slow
 def test_helpers_draw_the_same_files(results: Path, alone: dict[str, bytes], tmp_path: Path) -> None:
     folder = copied(results, tmp_path / "together")
     with side_by_side.helpers() as some, side_by_side.drawing(folder, some) as figures:

@@ -14,6 +14,7 @@ from tests.helpers.synthetic_curves import hump
 SWEEPS = {True: 200, False: 70}  # planted, in the long form and in the suite
 
 
+@pytest.mark.slow(but="6-0.1-1.0")
 @pytest.mark.parametrize(("seeds", "noise", "shared"), [(4, 0.0, 0.0), (8, 0.0, 0.0), (6, 0.1, 1.0)])
 def test_intervals_of_the_frontier_cover_the_truth(seeds: int, noise: float, shared: float, long: bool) -> None:
     rng = np.random.default_rng(seeds)

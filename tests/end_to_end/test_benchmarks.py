@@ -436,6 +436,7 @@ def test_evaluation_is_measured(
     assert len(recorded(results_file, capsys.readouterr().out)) == 1 + 4 + NATIVE
 
 
+@pytest.mark.slow
 def test_growth_is_measured(
     results_file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -157,6 +157,7 @@ def test_a_second_interrupt_ends_at_once(tmp_path: Path) -> None:
     assert len(pd.read_parquet(out / "runs.parquet")) == 2
 
 
+@pytest.mark.long_only
 @pytest.mark.slow
 @pytest.mark.usefixtures("undrawn")
 def test_who_comes_second_is_told_who_was_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

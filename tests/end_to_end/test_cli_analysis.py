@@ -90,6 +90,7 @@ def test_reproduce_names_the_nearest_experiment(capsys: pytest.CaptureFixture) -
     assert f"must be one of {', '.join(PAPERS)}, all; did you mean rafailov?" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("undrawn")
 def test_reproduce_leaves_the_claims_of_every_part(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture

@@ -214,6 +214,7 @@ seeds = 2
 """
 
 
+@pytest.mark.long_only(but="0")
 @pytest.mark.slow
 @pytest.mark.parametrize("part", range(4))
 def test_mutated_sweeps_are_run_or_refused_by_the_command(request: Any, part: int, tmp_path: Path, capsys: Any) -> None:

@@ -83,6 +83,7 @@ def test_a_terminal_is_told_names_and_no_commands(folder: Path) -> None:
     assert all(line.isprintable() for line in verdicts_text([claim]).split("\n"))
 
 
+@pytest.mark.long_only
 @pytest.mark.slow
 def test_figures_show_names_as_they_are_and_stay_in_their_folder(folder: Path, written: list[Path]) -> None:
     paths = draw_all(folder)

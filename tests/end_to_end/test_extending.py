@@ -108,6 +108,7 @@ def test_a_sweep_with_all_of_them_runs_and_is_analysed(source: Path) -> None:
     assert "half Gibbs" in page
 
 
+@pytest.mark.slow
 def test_what_is_measured_is_no_axis(source: Path) -> None:
     program = (
         "from analysis import load; from analysis.records.load import further_axes; print(further_axes(load('out')))"

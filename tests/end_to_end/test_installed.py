@@ -67,6 +67,7 @@ def test_modules_are_those_of_the_environment(installed: Path, tmp_path: Path) -
     assert all(Path(file).is_relative_to(installed) for file in done.stdout.split())
 
 
+@pytest.mark.slow
 def test_it_sweeps_what_ships_and_makes_its_page(installed: Path, tmp_path: Path) -> None:
     small = ("sweep.seeds=1", "sweep.beta=[1.0]", 'sweep.loss=["dpo"]', "train.steps=2", "train.checkpoints=2")
     tiny = ("world.vocabulary=4", "world.response_length=2", "world.prompts=2", "reference.steps=2", "data.pairs=16")

@@ -82,6 +82,7 @@ def allowed(name: str) -> bool:
     return not (FORBIDDEN & set(name) or name.endswith((" ", ".")) or name.split(".")[0].lower() in DEVICES)
 
 
+@pytest.mark.long_only
 @pytest.mark.slow
 def test_without_what_only_posix_has_a_sweep_gives_the_same_bytes(tmp_path: Path, expected: bytes) -> None:
     out = tmp_path / "out"
@@ -106,6 +107,7 @@ def test_names_of_figures_are_allowed_everywhere() -> None:
         assert allowed(f"tradeoff-axis-{file_name_part(name)}.png")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("undrawn")
 def test_a_notebook_may_call_from_any_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, expected: bytes) -> None:
     """A loop is running, in the main thread, and no stream is a file."""

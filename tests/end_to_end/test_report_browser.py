@@ -183,6 +183,7 @@ def test_a_loss_and_a_seed_are_chosen_by_keyboard(visit: Any, folder: Path) -> N
     assert "A single seed: no interval." in seen.page.inner_text("#note")
 
 
+@pytest.mark.slow
 def test_the_scrubber_goes_along_training_and_play_to_its_end(visit: Any, folder: Path) -> None:
     seen = visit(folder)
     seen.page.focus("#step")

@@ -71,6 +71,7 @@ def test_all_papers_are_judged_and_a_second_time_nothing_is_trained(
     assert (out / "claims.html").read_text() == page
 
 
+@pytest.mark.slow
 def test_a_paper_that_fails_stops_no_other(
     papers: dict[str, Paper], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:

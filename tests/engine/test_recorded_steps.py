@@ -61,6 +61,7 @@ def one_by_one(problem: TrainingProblem, steps: int) -> TrainState:
     return state
 
 
+@pytest.mark.slow(but=("1-False", "16-True"))
 @pytest.mark.parametrize("judges", [False, True])
 @pytest.mark.parametrize("batch", [1, 16, PAIRS])
 def test_recorded_steps_have_the_bits_of_steps_one_by_one(recordings: list[int], batch: int, judges: bool) -> None:

@@ -89,6 +89,7 @@ def test_a_copy_that_is_killed_is_replaced(tmp_path: Path) -> None:
     assert curves(tmp_path / "copies") == curves(tmp_path / "alone")
 
 
+@pytest.mark.slow
 def test_copies_end_with_the_process_that_hands_out_jobs(tmp_path: Path) -> None:
     sweep = small_sweep(**TINY)
     assert run_by_copies(tmp_path, sweep, "die").returncode == -9

@@ -176,6 +176,7 @@ def test_an_interrupted_sweep_goes_on_and_ends_with_the_same_bytes(
     assert (tmp_path / "parts" / "curves.parquet").read_bytes() == (whole / "curves.parquet").read_bytes()
 
 
+@pytest.mark.slow(but=("None-curves", "PAR1 not really PAR1-runs"))
 @pytest.mark.parametrize("kind", ["curves", "runs"])
 @pytest.mark.parametrize("damage", [None, b"", b"PAR1 not really PAR1"])
 def test_a_lost_or_damaged_part_is_run_again(
@@ -265,6 +266,7 @@ def test_diverged_runs_are_marked_and_counted(tmp_path: Path) -> None:
     assert wrong["kl"].isna().all()
 
 
+@pytest.mark.slow
 def test_an_error_of_the_one_who_watches_ends_the_sweep(tmp_path: Path) -> None:
     def broken(run_steps: int, runs: int, worked: bool) -> None:
         if worked:

@@ -143,6 +143,7 @@ def part_of(some: list[tuple[Path, str]], part: int) -> list[tuple[Path, str]]:
 PARTS = 4  # so that several processes share them
 
 
+@pytest.mark.long_only(but=("finished-0", "finished-3", "half-2"))
 @pytest.mark.parametrize("part", range(PARTS))
 @pytest.mark.parametrize("which", ["finished", "half"])
 def test_the_same_sweep_gives_the_same_tables(
@@ -172,6 +173,7 @@ def test_the_same_sweep_gives_the_same_tables(
     assert some
 
 
+@pytest.mark.long_only(but=("finished-1", "half-0", "half-3"))
 @pytest.mark.parametrize("part", range(PARTS))
 @pytest.mark.parametrize("which", ["finished", "half"])
 def test_a_report_names_what_is_damaged(

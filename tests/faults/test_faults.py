@@ -94,6 +94,7 @@ def test_kills_at_random_moments(whole: Path, tmp_path: Path, request: pytest.Fi
     check_same(out, whole)
 
 
+@pytest.mark.long_only("3 of 32-torn")
 @pytest.mark.slow(but="40 of 200-kill")
 @pytest.mark.parametrize("how", ["kill", "torn"])
 def test_kills_at_and_inside_writes(
@@ -117,6 +118,7 @@ def test_kills_at_and_inside_writes(
 REMEDIES = {"ENOSPC": "make room there", "EIO": "see that the disk works", "EROFS": "allow", "EACCES": "allow"}
 
 
+@pytest.mark.long_only("3 of 32-EIO", "3 of 32-EROFS", "3 of 32-read EACCES")
 @pytest.mark.slow(but=("40 of 200-ENOSPC", "40 of 200-read EIO"))
 @pytest.mark.parametrize("how", ["ENOSPC", "EIO", "EROFS", "read EIO", "read EACCES"])
 def test_a_disk_that_fails_once_at_any_call(

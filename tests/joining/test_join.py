@@ -63,6 +63,7 @@ def check_same(joined: Path, whole: Path) -> None:
     assert sums.intact
 
 
+@pytest.mark.slow
 def test_parts_of_an_array_job_are_the_sweep(parts: list[Path], whole: Path, tmp_path: Path) -> None:
     joined = join(*reversed(parts), out=tmp_path / "joined")
     check_same(joined, whole)

@@ -46,7 +46,7 @@ def test_run_long_it_comes_to_the_optimum(algorithm: str, steps: int) -> None:
 ALGORITHMS = ["exact", "rloo", "ppo", "grpo", "dr_grpo", "reinforce_pp"]
 
 
-@pytest.mark.slow(but=("rloo", "grpo", "reinforce_pp"))
+@pytest.mark.slow(but=("rloo", "reinforce_pp"))
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_a_run_alone_and_in_a_stack_has_the_same_bits(lab: sim.World, algorithm: str) -> None:
     settings = {"rl.algorithm": algorithm, "train.steps": 12}

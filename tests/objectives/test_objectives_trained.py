@@ -21,6 +21,7 @@ def stack_keys(names: list[str], seeds: int) -> set:
     return {run.stack_key for run in expand(small_sweep(sweep={"loss": names, "beta": [0.3], "seeds": seeds}))}
 
 
+@pytest.mark.slow
 def test_every_objective_has_the_same_bits_alone_and_in_a_stack(lab: sim.World, data: list[sim.Pairs]) -> None:
     names = [name for name, objective in sim.OBJECTIVES.items() if not objective.ranked]
     assert len(stack_keys(names, 2)) == 1

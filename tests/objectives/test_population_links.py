@@ -49,7 +49,7 @@ def fit(loss: str, first_wins: torch.Tensor, beta: float, responses: torch.Tenso
     return (logits.log_softmax(dim=1) - reference).detach()
 
 
-@pytest.mark.slow(but=("squared", "exponential"))
+@pytest.mark.slow(but="squared")
 @pytest.mark.parametrize("loss", LINKS)
 def test_the_margin_reaches_the_link(loss: str) -> None:
     beta = 0.4

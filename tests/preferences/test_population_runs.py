@@ -81,6 +81,7 @@ def test_grown_and_parted_sweeps_have_it_once() -> None:
     assert sorted(run.run_id for part in parts for run in part) == sorted(run.run_id for run in runs)
 
 
+@pytest.mark.long_only
 @pytest.mark.slow
 def test_folders_of_different_seeds_are_joined(tmp_path: Path) -> None:
     few = {"loss": "logistic", "beta": 0.1}

@@ -62,6 +62,7 @@ def curve(rows: pd.DataFrame) -> dict[str, list[tuple[int, float]]]:
     return {name: values for name, values in points.items() if values}
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("store")
 def test_everything_that_the_tables_say_of_a_run_is_there(folder: Path) -> None:
     logged(folder)
@@ -128,6 +129,7 @@ def contents(store: Path, experiment: str) -> dict[str, list[tuple[Any, ...]]]:
     return rows
 
 
+@pytest.mark.long_only
 @pytest.mark.slow("all runs")
 @pytest.mark.parametrize("count", [4, 99], ids=["four runs", "all runs"])
 def test_the_rows_are_those_of_log_batch(

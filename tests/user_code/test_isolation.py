@@ -253,6 +253,7 @@ seeds = 1
 """
 
 
+@pytest.mark.slow
 def test_files_named_like_modules_in_the_working_folder_hide_none(tmp_path: Path) -> None:
     for name in ("simulator.py", "json.py", "random.py", "torch.py", "numpy.py", "queue.py"):
         (tmp_path / name).write_text("raise SystemExit('a file of the user was imported')\n")

@@ -28,6 +28,7 @@ def mine(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_both_forms_train_as_ours_do(mine: Path, tmp_path: Path) -> None:
     """In two processes, so that workers find the file, too."""
     sweep = sweep_of(tmp_path, "logistic", "mine.py:again", "mine.py:by_pairs", "simper", "mine.py:free")
@@ -248,6 +249,7 @@ def test_a_loss_whose_slope_at_zero_is_zero_trains_with_a_warning(tmp_path: Path
     assert pd.read_parquet(out / "curves.parquet")["kappa"].isna().all()
 
 
+@pytest.mark.slow
 def test_code_that_prints_does_not_disturb_the_workers(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     source = "print('loaded')\ndef f(z):\n    print('called')\n    return (z - 1) ** 2\n"
     (tmp_path / "some.py").write_text(source)

@@ -248,6 +248,7 @@ def test_records_of_a_sampled_sweep_are_those_of_any_sweep(records: pd.DataFrame
     assert records["length"].between(1, 8).all()
 
 
+@pytest.mark.slow
 def test_a_sampled_sweep_gives_the_same_bytes_again_in_other_stacks_and_processes(
     records: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

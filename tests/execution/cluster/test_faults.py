@@ -111,6 +111,7 @@ def test_a_node_that_is_removed_in_the_middle(cluster: Any, tmp_path: Path, expe
     assert not list((folder / "parts").glob("*"))
 
 
+@pytest.mark.long_only
 def test_a_driver_that_is_killed_and_started_again(cluster: Any, tmp_path: Path, expected: dict[str, bytes]) -> None:
     config, out = tmp_path / "small.toml", tmp_path / "out"
     config.write_text(sweep().to_toml(), encoding="utf-8")

@@ -91,6 +91,7 @@ def test_files_of_the_users_own_travel_by_any_name(
     assert (there / "curves.parquet").read_bytes() == (here / "curves.parquet").read_bytes()
 
 
+@pytest.mark.long_only
 @pytest.mark.slow
 def test_a_failed_run_ends_as_on_one_machine(address: str, tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(TOO_FAR)
