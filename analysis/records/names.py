@@ -17,7 +17,7 @@ WORDS = {
     **{"simpo": "SimPO", "simper": "SimPER", "discopop": "DiscoPOP"},
 }
 GREEK = {"alpha": "α", "beta": "β", "gamma": "γ", "epsilon": "ε", "lambda": "λ", "tau": "τ", "eta": "η"}
-GROUPS = ("train", "gold", "data", "rl")  # tables of a sweep's file, before its keys
+GROUPS = ("train", "gold", "data", "rl", "iterated")  # tables of a sweep's file, before its keys
 KEPT = ("policy", "world", "proxy")  # those that a key needs to be understood
 AXES = {
     **{"proxy_parameters": "parameters of the proxy", "train_learning_rate": "learning rate"},

@@ -27,6 +27,7 @@ from tests.helpers.figure_tables import FIGURES
 
 KINDS = ("png", "svg", "pdf", "csv")
 WITHOUT_UNIT = (
+    "rounds",
     *("β", "z = βρ", "f(z)", "|f′", "KL / half", "training step", "weight of", "z less", "parameters", "comparisons"),
 )
 

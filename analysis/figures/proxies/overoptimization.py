@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from analysis.figures.kind import Kind
 from analysis.figures.layout import Picture, headed, panels
 from analysis.figures.marks import EndLabel, corner_names, curve, end_labels, ends_of, level, zero_line
+from analysis.figures.proxies.rounds import METHOD as ROUNDS
 from analysis.figures.style import GOLD_LABEL, few, ramp, seeds_note
 from analysis.headline.proxies import against_proxies
 from analysis.records.proxy_settings import Family, families, with_labels
@@ -20,7 +21,7 @@ LINES = 3  # values in a panel
 
 def draw(curves: pd.DataFrame) -> Picture:
     """A panel for each method and further setting, with the first, middle and last value of the setting that varies."""
-    curves = beside_the_diagram(curves)
+    curves = shown_in(curves)
     every = list(families(curves))
     shown = every[:MOST]
     figure, grid = panels([family.title for family in shown], most=1 if len(shown) <= 3 else 2, height=1.7)
@@ -38,6 +39,12 @@ def draw(curves: pd.DataFrame) -> Picture:
         + (f" {more} more panels are in the table." if more else "")
     )
     return headed(figure, against_proxies(curves)[0].title, words)
+
+
+def shown_in(curves: pd.DataFrame) -> pd.DataFrame:
+    """What is drawn: no cells of the phase diagram, and no rounds, whose paths come back to the reference."""
+    rows = beside_the_diagram(curves)
+    return rows[rows["method"] != ROUNDS]
 
 
 def chosen(family: Family) -> list[object]:
@@ -103,5 +110,5 @@ FIGURE = Kind(
     rank=60,
     shows="proxies",
     draw=draw,
-    applies=lambda curves: not with_labels(beside_the_diagram(curves)).empty,
+    applies=lambda curves: not with_labels(shown_in(curves)).empty,
 )
