@@ -70,6 +70,10 @@ def test_one_design_of_one_seed_is_drawn() -> None:
     assert "one seed" in figure.words
 
 
+def test_nothing_is_drawn_where_every_run_diverged() -> None:
+    assert not rounds.FIGURE.applies(planted(GOLD).assign(status="diverged"))
+
+
 def test_paths_that_come_back_are_not_drawn_along_kl() -> None:
     curves = planted(GOLD)
     assert rounds.FIGURE.applies(curves)

@@ -54,9 +54,14 @@ def round_length(steps: Sequence[int]) -> int:
     )
 
 
+def measured_rows(curves: pd.DataFrame) -> pd.DataFrame:
+    """The rows of rounds of runs that have not diverged."""
+    return curves[(curves["method"] == METHOD) & (curves["status"] == "ok")]
+
+
 def round_ends(curves: pd.DataFrame) -> pd.DataFrame:
     """The rows where rounds end, with the number of the round."""
-    rows = curves[(curves["method"] == METHOD) & (curves["status"] == "ok")]
+    rows = measured_rows(curves)
     length = round_length(rows["step"].unique().tolist())
     ends = rows[rows["step"] % length == 0]
     return ends.assign(round=ends["step"] // length)
@@ -100,5 +105,5 @@ FIGURE = Kind(
     rank=58,
     shows="proxies",
     draw=draw,
-    applies=lambda curves: bool((curves["method"] == METHOD).any()),
+    applies=lambda curves: bool((measured_rows(curves)["step"] > 0).any()),
 )
