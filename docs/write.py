@@ -2,8 +2,8 @@
 
 Runs what is missing of the sweeps in results/ (about half an hour on two cores), and writes the claims of every paper
 into docs/reference/claims.md, those on published orders into docs/bridge.md and the README, what sweeps found into the
-pages that explain them, the pictures into docs/, and into docs/made.json with which code all of it was made.
-Nothing of this is typed; a test fails where the code that determines results is no longer that of docs/made.json. The
+README and the pages that explain them, the pictures into docs/, and into docs/made.json with which code all of it was
+made. Nothing of this is typed; a test fails where the code that determines results is no longer that of docs/made.json. The
 picture of the page needs Chromium. The pages of docs/reference.py, which need no results, are written, too.
 """
 
@@ -29,7 +29,7 @@ from analysis.published.verdicts import tally
 from analysis.records.number_format import number
 from docs.reference import write_reference
 from docs.writing.bridge import bridge_page, with_bridge
-from docs.writing.found import SWEEPS, with_found
+from docs.writing.found import FOUND, SWEEPS, with_found
 from simulator.storage.provenance import results_source, verdicts_source
 
 DOCS = ROOT / "docs"
@@ -156,12 +156,10 @@ def main(results: Path) -> int:
     }
     (DOCS / "reference" / "claims.md").write_text(claims_page(claims, made), encoding="utf-8")
     (DOCS / "bridge.md").write_text(bridge_page(claims), encoding="utf-8")
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    (ROOT / "README.md").write_text(with_bridge(readme, claims), encoding="utf-8")
-    found = {name: found_by(results / name, made) for name in SWEEPS}
-    for path in sorted(DOCS.rglob("*.md")):
+    found = {name: found_by(results / name, made) for name in FOUND}
+    for path in (ROOT / "README.md", *sorted(DOCS.rglob("*.md"))):
         text = path.read_text(encoding="utf-8")
-        path.write_text(with_found(text, found), encoding="utf-8")
+        path.write_text(with_found(with_bridge(text, claims), found), encoding="utf-8")
     for name, value in (("claims.json", claims), ("found.json", found), ("made.json", made)):
         content = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
         (DOCS / name).write_text(content, encoding="utf-8")

@@ -32,8 +32,8 @@ def judge(rule: Rule, finding: Finding) -> Verdict:
     elif against[worst] > 0:
         verdict, shown, p = "fails", worst, p_fails
     weakest = f"{'fails' if shown == worst and verdict == 'fails' else 'least'} for {shown}, of {len(each)}"
-    corrected = f"one fails at {100 * stricter:.{4 if stricter > 0.9995 else 3}g} %"
-    weakest = f"{weakest}: all have to hold, {corrected}" if len(each) > 1 else ""
+    corrected = f"fails if one is on the wrong side at {100 * stricter:.{4 if stricter > 0.9995 else 3}g} %"
+    weakest = f"{weakest}: holds if all do, {corrected}" if len(each) > 1 else ""
     needed, would = seeds_needed(rule, each) if verdict == "undecided" else (None, "")
     return Verdict(
         verdict=verdict,

@@ -15,7 +15,7 @@ from analysis.published.claim import Records, UnknownError
 from analysis.records.load import further_axes, without_diverged
 from analysis.records.number_format import number
 from analysis.statistics.intervals import UNBOUNDED, Estimate, mean_of, resamples, spread_of
-from analysis.statistics.peaks import RESAMPLED, fall_with_error, falls, falls_at_own_peak, peak_golds
+from analysis.statistics.peaks import RESAMPLED, fall_with_error, falls, falls_at_own_peak, jackknife, peak_golds
 from analysis.statistics.tradeoff_curves import gold_at
 
 Array = np.ndarray
@@ -136,6 +136,15 @@ def weighted_falls(terms: Sequence[tuple[float, pd.DataFrame]]) -> Estimate:
 def gold_at_others_peak(gold: pd.DataFrame) -> pd.Series:
     """Gold of each seed where the mean of all other seeds peaks."""
     return pd.Series(peak_golds(gold.to_numpy(float)), index=gold.index)
+
+
+def others_peak_estimate(gold: pd.DataFrame, shared: float = 0.0) -> Estimate:
+    """The mean over seeds of gold where the mean of the others peaks, with its jackknife error.
+
+    Seeds share those that locate their peaks, so their spread is too small an error (analysis/statistics/peaks.py).
+    """
+    value, error = jackknife(peak_golds, gold.to_numpy(float))
+    return Estimate(value=value, error=error, degrees_of_freedom=len(gold) - 1, shared_error=shared)
 
 
 def end_by_seed(rows: pd.DataFrame) -> pd.Series:

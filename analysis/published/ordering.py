@@ -1,7 +1,7 @@
 """Published orders, and whether ours is the same: Kendall's tau, seed by seed.
 
 A paper's table or trend puts things in an order. What stands for each of them here, and which measure, is written
-beside it before the data are seen (`mapping`). The score of one seed is Kendall's tau-b (Kendall 1945) of the
+beside it before tau is computed (`mapping`). The score of one seed is Kendall's tau-b (Kendall 1945) of the
 published numbers and what was measured here:
 
     tau = (agreeing pairs - opposite pairs) / sqrt(pairs untied as published * pairs untied here)

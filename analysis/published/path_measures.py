@@ -10,7 +10,6 @@ from analysis.published.measures import gold_by_seed, mean_difference_at_kl, mea
 from analysis.records.load import without_diverged
 from analysis.records.number_format import number
 from analysis.statistics.intervals import Estimate
-from analysis.statistics.peaks import peak_golds
 
 
 def of_strengths(rows: pd.DataFrame) -> dict[float, pd.DataFrame]:
@@ -45,13 +44,16 @@ def gap_note(groups: Mapping[str, tuple[pd.DataFrame, pd.DataFrame]]) -> str:
     return f"compared up to {', '.join(f'{number(kl, 2)} nats ({name})' for name, kl in reach.items())}"
 
 
-def peak_by_seed(rows: pd.DataFrame) -> pd.Series:
-    """Gold of each seed at the strength and step where the mean of the other seeds peaks. Raises UnknownError."""
+def gold_by_strength(rows: pd.DataFrame) -> pd.DataFrame:
+    """Gold, a row a seed and a column a strength and step, of seeds that are there at every strength.
+
+    Raises UnknownError for fewer than two of them.
+    """
     tables = [gold_by_seed(some).add_prefix(f"{beta:g} ") for beta, some in of_strengths(rows).items()]
     table = pd.concat(tables, axis=1).dropna()
     if len(table) < 2:
         raise UnknownError("fewer than two seeds are there at every strength")
-    return pd.Series(peak_golds(table.to_numpy(float)), index=table.index)
+    return table
 
 
 def rank_correlation(x: np.ndarray, y: np.ndarray) -> float:
@@ -60,6 +62,11 @@ def rank_correlation(x: np.ndarray, y: np.ndarray) -> float:
     if ranks.nunique().min() < 2:
         return float("nan")
     return float(ranks.corr().iloc[0, 1])
+
+
+def rank_step(count: int) -> float:
+    """The least step of Spearman's correlation of so many ranks without ties; 1 for fewer than three."""
+    return 12 / (count**3 - count) if count > 2 else 1.0
 
 
 def levels_at_kl(groups: Mapping[str, pd.DataFrame]) -> pd.DataFrame:

@@ -18,6 +18,7 @@ SWEEPS = {  # each with the figure that its page shows
     "classes": "classes",
     "trl": "neighbours-train_reference_sync-0",
 }
+FOUND = ("quickstart", *SWEEPS)  # whose headline stands on a page
 BLOCK = re.compile(r"<!-- found: (\w+) -->\n.*?<!-- end -->", re.DOTALL)
 
 

@@ -137,7 +137,7 @@ MEANINGS = {  # of parameters that say only which letter they are
     "objective.rpo.responses": "K, responses to a prompt, for rpo_loo.",
     "objective.rpo.reward": "Whose rewards: gold's or the proxy's.",
     "objective.ld_dpo.alpha": "α, what tokens behind the length of the shorter response count.",
-    "objective.wpo.cap": "The largest weight of a pair; a large one is none.",
+    "objective.wpo.cap": "The largest weight of a pair; a very large cap does not cut at all.",
     "objective.vpo.calibration": "π_cal, what values are set off by.",
     "objective.vpo.stance": 'Pessimistic or optimistic; "auto" is pessimistic offline and optimistic online.',
     "objective.vpo.prompts": "Prompts a step that the expectation under the reference is taken at.",
@@ -168,9 +168,8 @@ def objectives_page() -> str:
         "trains `logistic` and `hinge`, is recorded so, and says once which convention of β holds.",
         table(("name", "is", "which is"), other_names()),
         "## Sources and remarks",
-        "Losses that Hugging Face TRL has are equal to TRL's, values and gradients, in a test. The conventions that "
-        "differ: TRL's IPO divides log-ratios by the number of tokens (for responses of T tokens `squared` at β = "
-        "2τ/T is 4τ² times TRL's), and its KTO takes the mean over the two responses of a pair, where ours is the sum.",
+        "Losses that Hugging Face TRL has are equal to TRL's, values and gradients, in a test. Conventions "
+        "differ for some: [the losses](../explanation/losses.md#names-and-conventions) lists them.",
         table(("name", "source and remarks"), ((code(name), remarks(each)) for name, each in OBJECTIVES.items())),
     )
 

@@ -47,7 +47,7 @@ class Iterated(MethodTable):
     being taken apart; or the one whose weights are the mean of theirs."""
     start: Literal["reference", "last", "interpolated"] = "reference"
     """Where the policy of a round starts: at the reference; where it stands; or between where it stands and where the
-    round before started (LITI)."""
+    round before started."""
     interpolation: Share = 0.5
     """Of "interpolated": η, the share of the weights where the policy stands."""
 

@@ -22,6 +22,7 @@ def found(value: float, scatter: float = 1.0, seeds: int = 6, shared: float = 0.
         (above(0.05), -0.5, "fails"),
         (below(0.05), -0.4, "holds"),
         (within(0.5), 0.1, "holds"),
+        (within(0.3), 0.0, "holds"),
         (within(0.2), 0.7, "fails"),
     ],
 )
@@ -50,6 +51,22 @@ def test_of_several_estimates_the_slowest_has_to_hold_and_the_fastest_may_fail()
     assert would == "fails"
     assert count is not None
     assert fast <= count < slow  # one that fails is looked at with an interval for three
+
+
+def test_of_many_estimates_all_hold_in_four_of_five_sweeps() -> None:
+    names, rule = [f"{number}" for number in range(15)], within(0.5)
+    count, would = seeds_needed(rule, {name: found(0.0) for name in names})
+    assert would == "holds"
+    assert count is not None
+    rng = np.random.default_rng(0)
+
+    def share(seeds: int) -> float:
+        drawn = rng.standard_normal((400, len(names), seeds))
+        findings = [Finding(estimates=dict(zip(names, map(mean_of, sweep), strict=True))) for sweep in drawn]
+        return float(np.mean([judge(rule, each).verdict == "holds" for each in findings]))
+
+    assert share(count) > 0.75
+    assert share(count // 2) < 0.75
 
 
 def test_where_no_number_of_seeds_would_do() -> None:

@@ -24,6 +24,7 @@ def entry(name: str, estimate: float | None, verdict: str, **order: object) -> d
         "interval": None if estimate is None else [estimate - 0.25, min(1.0, estimate + 0.25)],
         "seeds": None if estimate is None else 8,
         "note": "there is no gold",
+        "p_holm": None if estimate is None else 0.01,
         "order": made | {"mapping": "Things are things.", "why": "They are small."} | order,
     }
 
@@ -45,16 +46,27 @@ def test_the_total_comes_first_and_counts_every_row() -> None:
     assert text.index("## In total") < text.index("| order |")
     assert "**4 published orders. Kendall's τ is 0.08 [" in text
     assert f"[−{max(low, -1.0) * -1:.2f}, {min(high, 1.0):.2f}] on average**, of at most 0.88" in text
-    assert "1 come out as published" in text
-    assert "1 come out the opposite way, and 2 are open, 1 of them without a number." in text
+    assert "1 are surely nearer to the published order than chance (τ above 0)" in text
+    assert "1 surely nearer to its opposite, and 2 are undecided; in 1 the means over seeds have the published" in text
+    assert "1 of the undecided have no number" in text
+
+
+def test_an_order_that_holms_correction_reopens_counts_as_undecided() -> None:
+    low, high, *others = CLAIMS["coste"]
+    text = bridge_page({"coste": [low, high | {"p_holm": 0.06}, *others]})
+    assert "0 are surely nearer to the published order" in text
+    assert "| 1.00 | undecided; its means have the same order |" in text
 
 
 def test_rows_are_sorted_by_tau_and_say_both_orders() -> None:
     text = bridge_page(CLAIMS)
     places = [text.index(f"| [coste {name}](#coste-{name}) |") for name in ("high", "open", "low", "none")]
     assert places == sorted(places)
-    assert "| [coste high](#coste-high) | 3 | 0.75 | [0.50, 1.00] | 1.00 | as published |" in text
-    assert "| [coste low](#coste-low) | 3 | −0.50 | [−0.75, −0.25] | 0.82 | the opposite |" in text
+    assert (
+        "| [coste high](#coste-high) | 3 | 0.75 | [0.50, 1.00] | 1.00 | nearer to the published order; its means have the same order |"
+        in text
+    )
+    assert "| [coste low](#coste-low) | 3 | −0.50 | [−0.75, −0.25] | 0.82 | nearer to its opposite |" in text
     assert "| [coste none](#coste-none) | 3 | - | - | 0.82 | no number |" in text
     assert "- Published: a (44.8) > b (20) > c (−6.3).\n- Here: a (2) > b (1) > c (0)." in text
     assert "- Published (ranks): a > b = c.\n- Here: a (0.5) > b (−0.25); without c." in text
@@ -76,7 +88,7 @@ def test_a_sentence_goes_between_the_marks() -> None:
     text = "Before.\n\n<!-- bridge -->\nold\n<!-- end -->\n\nAfter.\n"
     written = with_bridge(text, CLAIMS)
     assert written.startswith(
-        "Before.\n\n<!-- bridge -->\nOf 4 published orders 1 come out as published in these worlds, "
+        "Before.\n\n<!-- bridge -->\nOf 4 published orders, 1 are surely nearer to the published order than chance "
     )
     assert written.endswith("on average: [the bridge](docs/bridge.md).\n<!-- end -->\n\nAfter.\n")
     assert with_bridge(written, CLAIMS) == written

@@ -10,7 +10,7 @@ from types import ModuleType
 import pytest
 
 from analysis.published.papers import PAPERS
-from docs.writing.found import SWEEPS, sweeps_in, with_found
+from docs.writing.found import FOUND, sweeps_in, with_found
 from simulator.storage.provenance import results_source, verdicts_source
 
 ROOT = Path(__file__).parents[2]
@@ -65,17 +65,17 @@ def test_text_says_what_the_records_of_the_claims_say(made: dict, writer: Module
 
 def test_pages_say_what_the_records_of_the_sweeps_say(made: dict) -> None:
     found = json.loads((DOCS / "found.json").read_text(encoding="utf-8"))
-    assert set(found) == set(SWEEPS)
+    assert set(found) == set(FOUND)
     for entry in found.values():
         assert {name: entry[name] for name in ("results_source", "verdicts_source")} == {
             name: made[name] for name in ("results_source", "verdicts_source")
         }
     blocks = []
-    for path in DOCS.rglob("*.md"):
+    for path in (ROOT / "README.md", *DOCS.rglob("*.md")):
         text = path.read_text(encoding="utf-8")
         assert with_found(text, found) == text, path
         blocks += sweeps_in(text)
-    assert sorted(blocks) == sorted(SWEEPS)
+    assert sorted(blocks) == sorted(FOUND)
 
 
 def test_a_block_holds_the_headline() -> None:

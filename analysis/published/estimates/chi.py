@@ -189,4 +189,18 @@ def regret_smaller(records: Records) -> Finding:
     apart = over_seeds_of(gold, lambda best: (best[:, 0] - best[:, 1]).mean(axis=1))
     each = (best_golds(gold)[:, 0] - best_golds(gold)[:, 1]).mean(axis=0)
     told = ", ".join(f"{number(value)} from {n:,}" for value, n in zip(each, means.index.unique("pairs"), strict=True))
-    return Finding(estimates={"DPO and χPO": apart}, note=f"each: {told} pairs")
+    return Finding(estimates={"DPO and χPO": apart}, note=f"each: {told} pairs{edge_note(gold, means)}")
+
+
+def edge_note(gold: Array, means: pd.DataFrame) -> str:
+    """Where the best beta is the least or largest one, so that a better one may lie beyond; nothing if nowhere."""
+    betas = means.index.unique("beta").to_numpy(float)
+    place = gold.mean(axis=0).argmax(axis=-1)
+    found = [
+        f"{name} with {pairs:,.0f} pairs ({betas[place[row, column]]:g})"
+        for row, name in enumerate(("χPO", "DPO"))
+        for column, pairs in enumerate(means.index.unique("pairs"))
+        if place[row, column] in (0, len(betas) - 1)
+    ]
+    where = "; the best beta is at the end of the ladder, and a better one may lie beyond, for "
+    return f"{where}{', '.join(found)}" if found else ""

@@ -9,11 +9,11 @@ import pandas as pd
 from analysis.published.claim import Finding, Records, UnknownError
 from analysis.published.measures import (
     fall,
-    gold_at_others_peak,
     gold_by_seed,
     log_kl_noise,
     mean_over_seeds,
     noise_of,
+    others_peak_estimate,
     without_axes,
 )
 from analysis.records.about import GPO_LOSSES
@@ -28,12 +28,23 @@ TEN = (8.0, 12.5)  # what counts as ten times
 
 
 def six(records: Records) -> pd.DataFrame:
-    """The rows of the six losses and the oracle. Raises UnknownError where fewer than two of them are there."""
+    """The rows of the six losses and the oracle.
+
+    Raises UnknownError where one of the six is missing, or one lacks the smallest beta of the others, since its runs
+    diverged or there are none.
+    """
     curves = records.curves
     curves = curves[(curves["method"] == "oracle") | (curves["method"].eq("gpo") & curves["loss"].isin(GPO_LOSSES))]
     curves = curves[~curves["run_id"].isin(curves.loc[curves["status"] == "diverged", "run_id"])]
-    if trained_rows(curves)["loss"].nunique() < 2:
-        raise UnknownError("fewer than two of the six losses are there, without runs that diverged")
+    smallest = trained_rows(curves).groupby("loss")["beta"].min()
+    if lost := [loss for loss in GPO_LOSSES if loss not in smallest]:
+        raise UnknownError(
+            f"no runs of {', '.join(lost)} are there that did not diverge; the claim is of all six losses"
+        )
+    if (late := smallest[smallest > smallest.min()]).size:
+        raise UnknownError(
+            f"no runs of {', '.join(late.index)} at beta {smallest.min():g} are there that did not diverge"
+        )
     return without_axes(curves)
 
 
@@ -74,7 +85,7 @@ def rise(records: Records) -> Finding:
 
     def height(rows: pd.DataFrame) -> Estimate:
         weakest = moved(weakest_regularization(rows))
-        return mean_over_seeds(gold_at_others_peak(gold_by_seed(weakest)), noise_of(weakest))
+        return others_peak_estimate(gold_by_seed(weakest), noise_of(weakest))
 
     return Finding(estimates=of_each_loss(records, height))
 

@@ -26,8 +26,8 @@ def against_proxies(records: Records) -> pd.DataFrame:
     """The rows of best-of-n and of perfect RL against proxies of several f. Raises UnknownError without them."""
     rows = require_columns(without_diverged(records.curves), LOSS)
     rows = rows[rows["method"].isin(METHODS) & rows[LOSS].isin(GPO_LOSSES)]
-    if rows[LOSS].nunique() < 2:
-        raise UnknownError("there are no proxies of two losses")
+    if lost := [loss for loss in GPO_LOSSES if loss not in set(rows[LOSS])]:
+        raise UnknownError(f"there are no proxies of {', '.join(lost)}; the claim is of all six losses")
     return without_axes(rows, LOSS)
 
 

@@ -10,11 +10,11 @@ import pandas as pd
 from analysis.published.claim import Finding, Records, UnknownError
 from analysis.published.estimates.gpo import moved, of_each_loss, weakest_regularization
 from analysis.published.measures import (
-    gold_at_others_peak,
     gold_by_seed,
     in_steps,
     log_kl_noise,
     mean_over_seeds,
+    others_peak_estimate,
     require_columns,
 )
 from analysis.records.load import final_rows
@@ -64,7 +64,7 @@ def outgrows(records: Records) -> Finding:
         weakest = weakest[(weakest["kl"] > 0) & (weakest["mu_squared"] > 0)]
         ratio = np.log(2 * weakest["kl"] / weakest["mu_squared"])
         by_seed = gold_by_seed(weakest.assign(ratio=ratio), "ratio")
-        return mean_over_seeds(gold_at_others_peak(by_seed), log_kl_noise(weakest))
+        return others_peak_estimate(by_seed, log_kl_noise(weakest))
 
     return Finding(estimates=of_each_loss(records, largest))
 

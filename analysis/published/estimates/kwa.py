@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 
 from analysis.published.claim import Finding, Records, UnknownError
-from analysis.published.measures import mean_over_seeds, without_axes
+from analysis.published.measures import in_steps, mean_over_seeds, without_axes
+from analysis.published.path_measures import rank_step
 from analysis.records.load import without_diverged
 from analysis.records.number_format import number
 from analysis.statistics.intervals import CORRELATION
@@ -112,7 +113,8 @@ def tails(records: Records) -> Finding:
             found.append((seed, float(np.mean(index)), float(peak)))
     each = pd.DataFrame(found, columns=["seed", "index", "peak"]).dropna()
     each = each.groupby("seed").filter(lambda some: len(some) > 2)
-    ranked = {seed: some["index"].rank().corr(some["peak"].rank()) for seed, some in each.groupby("seed")}
+    ranked = [some["index"].rank().corr(some["peak"].rank()) for _, some in each.groupby("seed")]
     if not ranked:
         raise UnknownError("there are fewer than three proxies for a seed with a tail index")
-    return Finding(estimates={"KL": mean_over_seeds(list(ranked.values()), bounds=CORRELATION)})
+    step = rank_step(int(each.groupby("seed").size().min()))
+    return Finding(estimates={"KL": in_steps(mean_over_seeds(ranked, bounds=CORRELATION), step)})

@@ -1,7 +1,5 @@
 """What the claims of Tang et al. 2024 (arXiv:2405.08448) are judged by: kinds of training, compared at equal KL."""
 
-import math
-
 import numpy as np
 import pandas as pd
 
@@ -16,9 +14,18 @@ from analysis.published.measures import (
     slope_by_seed,
     without_axes,
 )
-from analysis.published.path_measures import gap, gap_by_seed, gap_note, of_strengths, peak_by_seed, rank_correlation
+from analysis.published.path_measures import (
+    gap,
+    gap_by_seed,
+    gap_note,
+    gold_by_strength,
+    of_strengths,
+    rank_correlation,
+    rank_step,
+)
 from analysis.records.load import final_rows, without_diverged
 from analysis.statistics.intervals import CORRELATION
+from analysis.statistics.proxy_errors.phase_diagram import difference as peak_difference
 
 KINDS = {"offline": "none", "online": "none", "ordered": "ordered", "shuffled": "shuffled"}
 AXES = ("online_refresh", "online_replay")
@@ -46,9 +53,13 @@ def compare(records: Records, a: str, b: str, *losses: str) -> Finding:
 
 
 def peaks(records: Records) -> Finding:
-    """The highest gold of online IPO, over steps and strengths, less that of offline IPO."""
-    of_online, of_offline = (peak_by_seed(of_kind(records, kind)) for kind in ("online", "offline"))
-    return Finding(estimates={"peak": difference(of_online, of_offline)})
+    """The highest gold of online IPO, over steps and strengths, less that of offline IPO, by seeds that both have."""
+    online, offline = (gold_by_strength(of_kind(records, kind)) for kind in ("online", "offline"))
+    seeds = online.index.intersection(offline.index)
+    if len(seeds) < 2:
+        raise UnknownError("fewer than two seeds are there both online and offline")
+    golds = (table.loc[seeds].to_numpy(float) for table in (online, offline))
+    return Finding(estimates={"peak": peak_difference(*golds)})
 
 
 def humps(records: Records) -> Finding:
@@ -76,22 +87,20 @@ def classify(records: Records) -> Finding:
 
 
 def accuracy_and_gold(records: Records) -> Finding:
-    """Rank correlation of held-out accuracy and gold over the checkpoints of offline runs, a mean over strengths."""
-    found, shortest = {}, math.inf
+    """Rank correlation of held-out accuracy and gold over the checkpoints of offline runs, at every strength."""
+    found = {}
     for beta, rows in of_strengths(of_kind(records, "offline")).items():
         gold, accuracy = (
             gold_by_seed(rows),
             gold_by_seed(require_columns(rows, "held_out_accuracy"), "held_out_accuracy"),
         )
         steps = [step for step in gold if step > 0 and step in accuracy]
-        found[beta] = {
-            seed: rank_correlation(gold.loc[seed, steps].to_numpy(float), accuracy.loc[seed, steps].to_numpy(float))
+        each = [
+            rank_correlation(gold.loc[seed, steps].to_numpy(float), accuracy.loc[seed, steps].to_numpy(float))
             for seed in gold.index
-        }
-        shortest = min(shortest, len(steps))
-    correlation = mean_over_seeds(pd.DataFrame(found).mean(axis=1), bounds=CORRELATION)
-    step = 12 / (shortest**3 - shortest) / len(found)  # of Spearman's correlation of so many ranks, in a mean
-    return Finding(estimates={"offline": in_steps(correlation, step)})
+        ]
+        found[f"beta {beta:g}"] = in_steps(mean_over_seeds(each, bounds=CORRELATION), rank_step(len(steps)))
+    return Finding(estimates=found)
 
 
 def chosen_falls(records: Records) -> Finding:

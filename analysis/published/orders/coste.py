@@ -16,7 +16,7 @@ LABELS = ("one proxy", "mean", "worst_case", "uncertainty_weighted")
 NOISE = 0.25
 BON, PPO = "of best-of-n at the largest n", "at the end of PPO without a penalty"
 ALIKE = "our members differ in little but their first weights and see all pairs, so that they may err alike"
-NEAR = f"PPO goes less far here, where a conservative proxy gains less and need not have lost less; {ALIKE}."
+NEAR = f"PPO may go less far here, where a conservative proxy gains less and need not have lost less; {ALIKE}."
 SAME = f"All members learn from the same flipped labels, and {ALIKE}."
 
 Groups = Callable[[Records, str, float], Mapping[str, pd.DataFrame]]

@@ -88,7 +88,8 @@ ORDERS: tuple[Claim, ...] = (
     order_claim(
         part="size",
         name="gap",
-        what="the gap in gold at equal KL between online and offline IPO at four sizes of the policy is",
+        what="the advantage of online IPO (gold of online less that of offline training at equal KL) at four sizes of "
+        "the policy is",
         source="Tang et al., Sec. 5.5, Figure 11, of three sizes: the gap decreases slowly with size; read in the "
         "paper",
         ordering=Ordering(

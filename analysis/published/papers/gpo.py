@@ -95,8 +95,8 @@ PAPER = Paper(
         ),
         Claim(
             name="kl-grows",
-            statement="Weakly regularized, KL grows while the mu-weighted squared loss stays small: to more than "
-            "twice the half of it that it is near the reference",
+            statement="Weakly regularized, KL ends above the mu-weighted squared loss 1/2 E_mu rho^2; near the "
+            "reference it is half of it",
             source="GPO, Sec. 4",
             unit="log of KL over half of 1/2 E_mu rho^2, 0 near the reference",
             rule=above(FACTOR_OF_TWO),
@@ -104,8 +104,8 @@ PAPER = Paper(
         ),
         Claim(
             name="outgrows",
-            statement="Weakly regularized, KL is at some time along training more than twice the half of the "
-            "mu-weighted squared loss that it is near the reference, with every loss",
+            statement="Weakly regularized, KL is at some time along training above the mu-weighted squared loss "
+            "1/2 E_mu rho^2, with every loss; near the reference it is half of it",
             source="GPO, Sec. 4, on KL against the squared loss along training",
             unit="log of KL over half of 1/2 E_mu rho^2 at the checkpoint where it is largest",
             rule=above(FACTOR_OF_TWO),
@@ -140,9 +140,8 @@ PAPER = Paper(
         ),
         Claim(
             name="bandit",
-            statement="Training on a GPO loss can raise KL while the mu-weighted squared loss stays small: to more "
-            "than twice the half of it that it is near the reference, with each loss (a bandit whose best response mu "
-            "rarely draws)",
+            statement="Training on a GPO loss can raise KL above the mu-weighted squared loss 1/2 E_mu rho^2, with "
+            "each loss; near the reference it is half of it (a bandit whose best response mu rarely draws)",
             source="GPO, Sec. 4",
             unit="log of KL over half of 1/2 E_mu rho^2, 0 near the reference",
             rule=above(FACTOR_OF_TWO),

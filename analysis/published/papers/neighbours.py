@@ -158,7 +158,7 @@ PAPER = Paper(
             name="vpo-less",
             statement=f"At the smallest beta gold of offline VPO falls by at least {LEAST:g} less than that of DPO "
             "and of IPO, with every alpha, in the same steps",
-            source="Cen et al., offline experiments",
+            source="Cen et al., offline experiments, as reviews and a caption describe them",
             unit="deviations of gold, fall less VPO's",
             rule=above(LEAST),
             estimate=vpo_avoids,
@@ -166,7 +166,7 @@ PAPER = Paper(
         Claim(
             name="vpo-none",
             statement=f"At the smallest beta gold of offline VPO falls by less than {SIMILAR:g}, with every alpha",
-            source="Cen et al., offline experiments",
+            source="Cen et al., offline experiments, as reviews and a caption describe them",
             unit="deviations of gold",
             rule=below(SIMILAR),
             estimate=vpo_falls,
@@ -175,7 +175,7 @@ PAPER = Paper(
             name="rpo-backward",
             statement="The backward KL is the stable form of RPO: at the smallest beta its gold falls by at least "
             f"{LEAST:g} less than that of the squared and the forward form, in the same steps",
-            source="Sun et al., experiments",
+            source="Sun et al., abstract",
             unit="deviations of gold, fall less that of the backward form",
             rule=above(LEAST),
             estimate=backward_stable,

@@ -44,7 +44,7 @@ PAPER = Paper(
         ),
         Claim(
             name="loss-falls",
-            statement="The loss of DPO and of IPO falls meanwhile, by at least 5 %",
+            statement="The loss of DPO and of IPO falls by at least 5 % over training",
             source="Razin et al., abstract: while margins grow",
             unit="log of the ratio, end over reference",
             rule=below(-LEAST_RATIO),
@@ -72,8 +72,8 @@ PAPER = Paper(
         ),
         Claim(
             name="edit-distance",
-            statement=f"The edit distance of the responses of a pair does not tell it: the correlation is between "
-            f"-{RANKS:g} and {RANKS:g}, with DPO and with IPO",
+            statement="The edit distance of the responses of a pair does not tell how far its chosen one falls: the "
+            f"correlation is between -{RANKS:g} and {RANKS:g}, with DPO and with IPO",
             source="Razin et al., Section 5",
             unit=f"{RANK}, of less the normalized edit distance",
             rule=within(RANKS),
@@ -99,8 +99,8 @@ PAPER = Paper(
         ),
         Claim(
             name="filter-less",
-            statement=f"They lose at least {LEAST:g} nats less than with as many pairs that nobody chose, with DPO and "
-            "with IPO",
+            statement=f"Chosen responses lose at least {LEAST:g} nats less after training on the 5 % of pairs of "
+            "lowest CHES than on as many random pairs, with DPO and with IPO",
             source="Razin et al., Section 6; the control is ours",
             unit=f"{CHOSEN}, filtered less not filtered",
             rule=above(LEAST),

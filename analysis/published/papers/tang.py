@@ -73,7 +73,7 @@ PAPER = Paper(
         ),
         Claim(
             name="shuffled",
-            statement="Offline on the same pairs, shuffled, gold at equal KL is at least "
+            statement="Offline on the shuffled pairs of an online run, gold at equal KL is at least "
             f"{LEAST:g} less than that of online training",
             source="Tang et al., Sec. 5.1, Figure 4",
             unit=GOLD,
@@ -99,7 +99,7 @@ PAPER = Paper(
         Claim(
             name="correlation",
             statement="Within offline runs held-out accuracy and gold are not correlated: the rank correlation along "
-            f"training is within {CORRELATED:g} of 0",
+            f"training is within {CORRELATED:g} of 0, at every beta",
             source="Tang et al., Sec. 5.3, Figure 7",
             unit="rank correlation",
             rule=within(CORRELATED),
@@ -168,7 +168,8 @@ PAPER = Paper(
         ),
         Claim(
             name="size-trend",
-            statement=f"The gap shrinks as the policy grows, by at least {LEAST:g} for a factor of ten in width",
+            statement="The advantage of online IPO (gold of online less that of offline training at equal KL) falls as "
+            f"the policy grows, by at least {LEAST:g} for a factor of ten in width",
             source="Tang et al., Sec. 5.5, Figure 11",
             unit="deviations of gold at equal KL for a factor of ten in width",
             rule=below(-LEAST),
