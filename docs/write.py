@@ -2,8 +2,8 @@
 
 Runs what is missing of the sweeps in results/ (about half an hour on two cores), and writes the claims of every paper
 into docs/reference/claims.md, those on published orders into docs/bridge.md and the README, what sweeps found into the
-README and the pages that explain them, the pictures into docs/, and into docs/made.json with which code all of it was
-made. Nothing of this is typed; a test fails where the code that determines results is no longer that of docs/made.json. The
+README and the pages that explain them, the pictures into docs/, and into docs/made.json with which code all was made.
+Nothing of this is typed; a test fails where the code that determines results is no longer that of docs/made.json. The
 picture of the page needs Chromium. The pages of docs/reference.py, which need no results, are written, too.
 """
 

@@ -15,12 +15,13 @@ from analysis.figures.proxies.overoptimization import D_LABEL
 from analysis.figures.style import ORACLE, PALE, PALETTE, SOFT
 from analysis.generations.estimator import kl_of
 from analysis.generations.measure import BestOfN
+from analysis.generations.scores import ENSEMBLES
 from analysis.generations.summary import path_of, short_label, spoken, title_of
 from analysis.records.names import capitalized
 from analysis.records.safe_names import drawable_text
 
 MOST = 6  # panels
-GOLD, PROXY, ENSEMBLES = PALETTE[0], PALETTE[1], (PALETTE[0], PALETTE[1], PALETTE[2])
+GOLD, PROXY, TOGETHER = PALETTE[0], PALETTE[1], (PALETTE[0], PALETTE[1], PALETTE[2])
 LAW: dict[str, Any] = {"color": "black", "linestyle": (0, (1.2, 1.2)), "linewidth": 1.0}
 SCORE_LABEL = r"gain [sd under $\pi_\mathrm{ref}$]"
 FINE = 100  # points of a law
@@ -86,7 +87,7 @@ def draw_comparison(found: BestOfN) -> Picture:
         labels.append(EndLabel(float(rows["d"].iloc[-1]), float(rows["gold"].iloc[-1]), "", SOFT))
     singles = EndLabel(labels[0].x, float(np.median([label.y for label in labels])), "each proxy", SOFT)
     labels = [singles]
-    for name, color in zip(ensembles, ENSEMBLES, strict=True):
+    for name, color in zip(ensembles, TOGETHER, strict=True):
         rows = found.curves[found.curves["score"] == name]
         curve(axes, f"gold, {name}", rows["d"], rows["gold"], ends_of(rows, "gold"), color=color)
         labels.append(EndLabel(float(rows["d"].iloc[-1]), float(rows["gold"].iloc[-1]), short_label(name), color))
@@ -115,7 +116,7 @@ def row_of(found: BestOfN, name: str) -> dict[str, Any]:
 
 def label_of(name: str) -> str:
     """The title of a panel."""
-    return f"ensemble: {spoken(name)}" if name.startswith("ensemble_") else name
+    return f"ensemble: {spoken(name)}" if name in ENSEMBLES else name
 
 
 def bands(found: BestOfN) -> str:

@@ -24,9 +24,8 @@ def table_in(path: Path, choose: Choose) -> pd.DataFrame:
     """The table of a file. choose: from the names of its columns to those that are needed. Raises ResultsError."""
     kind = path.suffix.lower()
     if kind not in (*CSV, *PARQUET, *JSON):
-        raise ResultsError(
-            f"{path}: must end in {', '.join((*CSV, *PARQUET, *JSON))}, not {kind or 'without an ending'}"
-        )
+        found = f"ends in {kind}" if kind else "has no ending"
+        raise ResultsError(f"{path}: must end in {', '.join((*CSV, *PARQUET, *JSON))}, but {found}")
     try:
         if path.is_dir():
             raise ResultsError(f"{path}: is a folder; name the file in it")
@@ -56,6 +55,7 @@ def csv_table(path: Path, choose: Choose) -> pd.DataFrame:
             rows = csv.reader(file, strict=True)
             there = next(rows, [])
             needed = list(choose(there))
+            check_once(needed, there, str(path))
             places = [there.index(name) for name in needed]
             kept: list[list[str]] = [[] for _ in needed]
             for number, row in enumerate(filter(None, rows), 1):
@@ -73,12 +73,20 @@ def csv_table(path: Path, choose: Choose) -> pd.DataFrame:
     )
 
 
+def check_once(needed: Sequence[str], there: Sequence[str], source: str) -> None:
+    """Raises ResultsError where a column that is needed is there twice."""
+    for name in needed:
+        if (count := list(there).count(name)) > 1:
+            raise ResultsError(f"{source}: has {count} columns {name}; which one is meant cannot be known")
+
+
 def parquet_table(path: Path, choose: Choose) -> pd.DataFrame:
     """A table of whatever Parquet has."""
     from pyarrow.parquet import ParquetFile
 
     with ParquetFile(path, page_checksum_verification=True) as file:
         needed = list(choose(file.schema_arrow.names))
+        check_once(needed, file.schema_arrow.names, str(path))
         return numbered(file.read(columns=needed).to_pandas()[needed])
 
 

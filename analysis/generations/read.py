@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.generations.columns import Columns, columns_in
-from analysis.generations.files import numbered, table_in
+from analysis.generations.files import check_once, numbered, table_in
 from analysis.records.load import ResultsError
 
 Array = np.ndarray
@@ -54,8 +54,10 @@ def read_generations(
     """
     named: dict[str, Any] = {"prompt": as_list(prompt), "proxy": as_list(proxy), "gold": gold, "response": response}
     if isinstance(source, pd.DataFrame):
-        name, columns = "the table", columns_in([str(each) for each in source.columns], "the table", **named)
-        table = numbered(source[columns.all])
+        name, there = "the table", [str(each) for each in source.columns]
+        columns = columns_in(there, name, **named)
+        check_once(columns.all, there, name)
+        table = numbered(source.set_axis(there, axis=1)[columns.all])
         if table.empty:
             raise ResultsError("the table: has no rows")
     else:

@@ -23,6 +23,8 @@ COMBINATIONS: Mapping[str, Callable[[Array, float], Array]] = {
     "worst_case": lambda members, uncertainty: members.min(axis=0),
     "uncertainty_weighted": lambda members, uncertainty: members.mean(axis=0) - uncertainty * members.var(axis=0),
 }
+ENSEMBLE = "ensemble_"  # what the names of ensembles begin with
+ENSEMBLES = tuple(f"{ENSEMBLE}{name}" for name in COMBINATIONS)
 ROUNDING = 1e-12  # a deviation below this part of the scores is none
 
 
@@ -118,13 +120,17 @@ def scores_to_rank_by(found: Generations, pools: Pools, uncertainty: float) -> l
             raise ResultsError(
                 f"{found.source}: {name} is the same for all responses to a prompt, at every prompt, so it ranks none"
             )
+    for name in {*ENSEMBLES} & {*found.proxies, found.columns.gold}:
+        raise ResultsError(
+            f"{found.source}: column {name} has the name of an ensemble that is computed here; rename it"
+        )
     scores = [Score(name=name, kind="proxy", numbers=values) for name, values in found.proxies.items()]
     if len(scores) > 1:
         around = [pools.spread(score.numbers) for score in scores]
         members = np.stack([each / each[pools.rows].std() for each in around])
-        for name, combine in COMBINATIONS.items():
+        for name, combine in zip(ENSEMBLES, COMBINATIONS.values(), strict=True):
             values = combine(members, uncertainty)
-            scores.append(Score(name=f"ensemble_{name}", kind="ensemble", numbers=values))
+            scores.append(Score(name=name, kind="ensemble", numbers=values))
     return [*scores, Score(name=found.columns.gold, kind="gold", numbers=found.gold)]
 
 

@@ -6,13 +6,13 @@ from typing import Any
 import pandas as pd
 
 from analysis.generations.measure import BestOfN
+from analysis.generations.scores import ENSEMBLE, ENSEMBLES
 from analysis.records.names import listed
 from analysis.records.number_format import number, with_error
 from analysis.records.safe_names import printable
 from analysis.report.terminal_text import ROWS, aligned, filled
 
 FAR = 1e6  # an n that nobody draws
-ENSEMBLE = "ensemble_"  # what the names of ensembles begin with
 
 
 def lines_of(found: BestOfN) -> list[str]:
@@ -127,7 +127,7 @@ def law_table(found: BestOfN) -> pd.DataFrame:
 
 def in_table(score: str) -> str:
     """The name of a score in a table of texts."""
-    return f"* {short_label(score)}" if score.startswith(ENSEMBLE) else printable(score)
+    return f"* {short_label(score)}" if score in ENSEMBLES else printable(score)
 
 
 def brief(row: dict[str, Any], name: str) -> str:

@@ -137,8 +137,8 @@ def total(rows: Sequence[Entry]) -> str:
     unknown = f" {len(rows) - len(taus)} of the undecided have no number." if len(taus) < len(rows) else ""
     return (
         f"**{len(rows)} published orders. Kendall's τ is {told(estimate.value)} {interval} on average**, of at most "
-        f"{told(float(most))}, since papers tie some. {came_out(rows)}.{unknown} The interval of the mean is over rows as "
-        "if they were independent, so it is rather too narrow."
+        f"{told(float(most))}, since papers tie some. {came_out(rows)}.{unknown} The interval of the mean is over "
+        "rows as if they were independent, so it is rather too narrow."
     )
 
 
@@ -151,8 +151,8 @@ def sentence(rows: Sequence[Entry]) -> str:
     estimate = mean_of(taus, bounds=CORRELATION)
     interval = f" {between(estimate.interval())}" if len(taus) > 1 else ""
     return (
-        f"Of {len(rows)} published orders, {came_out(rows)}. Kendall's τ is {told(estimate.value)}{interval} on average, "
-        f"over orders as if they were independent: {link}."
+        f"Of {len(rows)} published orders, {came_out(rows)}. Kendall's τ is {told(estimate.value)}{interval} on "
+        f"average, over orders as if they were independent: {link}."
     )
 
 

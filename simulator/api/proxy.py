@@ -1,5 +1,6 @@
 """Proxy reward models as users see them. Shapes: P prompts, L prompt length, M responses to each, T response length."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,6 +35,8 @@ class Proxy:
     """The proxy as sweeps use it; no part of the public surface."""
     simulated: World = field(repr=False)
     """Its world as sweeps use it; no part of the public surface."""
+    learned_from_seed: bool = field(default=True, repr=False)
+    """Whether its pairs are those that its world draws at its seed; no part of the public surface."""
 
     def __repr__(self) -> str:
         """Its size, and what it learned from; of a planted one its error."""
@@ -68,3 +71,23 @@ def check_proxy(proxy: object, world: World, name: str) -> None:
     same_reference = world.facts["reference_sha256"] == theirs.facts["reference_sha256"]
     if not same_reference or not torch.equal(world.prompts.cpu(), theirs.prompts.cpu()):
         raise ConfigError(f"{name}: was trained in a world of another reference or other prompts; train one here")
+
+
+def check_proxies_of(world: World, data: Iterable[object], proxy: Proxy | None) -> None:
+    """Raises ConfigError where a proxy is of another world."""
+    for datum in data:
+        if isinstance(datum, Proxy):
+            check_proxy(datum, world, "data")
+    if proxy is not None:
+        check_proxy(proxy, world, "proxy")
+
+
+def check_first_pairs(data: Sequence[object], seeds: Sequence[int]) -> None:
+    """Raises ConfigError where rounds, which draw the pairs of the first by the run's seed, would get others."""
+    rule = 'data: method = "iterated" keeps the pairs of the first round, which are those of the run\'s seed: '
+    hint = "give train_proxy(world, world.preferences(N, seed=s), seed=s) for each seed s"
+    for datum, seed in zip(data, seeds, strict=True):
+        if isinstance(datum, Proxy) and datum.seed != seed:
+            raise ConfigError(f"{rule}the proxy must have seed {seed}, not {datum.seed}; {hint}")
+        if isinstance(datum, Proxy) and not datum.learned_from_seed:
+            raise ConfigError(f"{rule}the proxy must have learned from these, and it learned from others; {hint}")

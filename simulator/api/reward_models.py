@@ -1,5 +1,6 @@
 """Proxies that are trained or planted, and best-of-n against them."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -73,7 +74,8 @@ def train_proxy(
     except ValueError as error:
         raise ConfigError(str(error)) from None
     with one_thread(), torch.no_grad():
-        return fit(world, known, ours, stream)
+        of_seed = pairs.drawn is not None and known is pairs.drawn.preferences and pairs.drawn.is_of(stream)
+        return replace(fit(world, known, ours, stream), learned_from_seed=of_seed)
 
 
 def fit(world: World, pairs: Preferences, settings: Settings, seed: int) -> Proxy:

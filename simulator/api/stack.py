@@ -15,7 +15,7 @@ from typing import Any
 
 from simulator.api.arguments import changed, choice_of, values_of
 from simulator.api.pairs import Pairs, counted, preferences_of
-from simulator.api.proxy import Proxy, check_proxy
+from simulator.api.proxy import Proxy, check_first_pairs, check_proxies_of
 from simulator.api.world import World
 from simulator.common.errors import ConfigError, shown
 from simulator.common.identity import digest
@@ -91,7 +91,9 @@ def new_stack(
     new_learner = trained[choice_of(method, "method", list(trained), METHOD_KNOWN_AS)]
     against_proxy = METHODS[method].card.against_proxy
     each = matched(data, len(seeds), Proxy if against_proxy else Pairs)
-    check_proxies_of(world, each, proxy)
+    check_proxies_of(world.simulated, each, proxy)
+    if method == "iterated":
+        check_first_pairs(each, seeds)
     settings = {id(datum): settings_of(world, datum, proxy, changes) for datum in each}
     known = {id(datum): preferences_of(datum, world.simulated, "data") for datum in each if isinstance(datum, Pairs)}
     runs, given = runs_of(method, choices, seeds, each, settings, known)
@@ -145,15 +147,6 @@ def digest_of(cell: GridCell, datum: Datum, seed: int, known: Preferences | None
     names = ("prompts", "chosen", "rejected", *(() if datum.weights is None else ("weights",)))
     tensors = {name: getattr(datum, name).cpu() for name in names}
     return digest([cell.settings_digest, fingerprint(tensors)])
-
-
-def check_proxies_of(world: World, each: Sequence[Datum], proxy: Proxy | None) -> None:
-    """Raises ConfigError where a proxy is of another world."""
-    for datum in each:
-        if isinstance(datum, Proxy):
-            check_proxy(datum, world.simulated, "data")
-    if proxy is not None:
-        check_proxy(proxy, world.simulated, "proxy")
 
 
 def cautions_of(losses: Sequence[Objective], settings: Iterable[Settings]) -> list[str]:

@@ -8,7 +8,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from simulator.api.arguments import count_of, numbers_of, seed_of
+from simulator.api.arguments import count_of, numbers_of, seed_of, values_of
 from simulator.api.policies import Policies
 from simulator.api.proxy import Proxy, check_proxy
 from simulator.api.stack import check_world
@@ -21,6 +21,7 @@ from simulator.networks.compute_mode import one_thread
 from simulator.worlds.protocol import as_listed
 
 LARGEST = 3 * 2**30  # bytes of scores
+DRAWN_BYTES = 24  # of one drawn response: a uniform number, its place, and that place in a stack
 LOOKED_AT = 500  # batches whose gradients are taken
 
 
@@ -33,7 +34,7 @@ def audit_estimators(
     steps: int = 10,
     responses: int = 8,
     clip: float = 0.2,
-    reuse: Sequence[int] = (1, 2, 4),
+    reuse: int | Sequence[int] = (1, 2, 4),
     batches: int = 20_000,
     seed: int = 0,
 ) -> pd.DataFrame:
@@ -57,9 +58,14 @@ def audit_estimators(
     (tau,) = numbers_of(penalty, "penalty", "a number of at least 0", lambda value: 0 <= value < math.inf)
     (bound,) = numbers_of(clip, "clip", "a number above 0, below 1", lambda value: 0 < value < 1)
     taken, count = count_of(steps, "steps", 0), count_of(batches, "batches", 2)
+    group = count_of(responses, "responses", 2)
+    later = sorted({count_of(each, "reuse") for each in (values_of(reuse, "reuse") if reuse != () else ())})
+    check_room(len(world.prompts), group, count)
     with one_thread(), torch.no_grad():
         reward = reward_of(world, proxy)
         policy = climbed(world, reward, tau, taken) if policies is None else policies
+        if not isinstance(policy, Policies):
+            raise ConfigError(f"policies: must be Policies, as sim.train(…) gives them, not {type(policy).__name__}")
         if len(policy) != 1:
             raise ConfigError(f"policies: must be one, not {len(policy)}; policies[0] is the first of them")
         measured = world.measure(policy).iloc[0]
@@ -68,9 +74,9 @@ def audit_estimators(
             parameters=policy.parameters[0],
             reward=reward,
             penalty=tau,
-            group=count_of(responses, "responses", 2),
+            group=group,
             clip=bound,
-            reuse=sorted({count_of(each, "reuse") for each in reuse}),
+            reuse=later,
             batches=count,
             looked_at=min(count, LOOKED_AT),
             seed=seed_of(seed),
@@ -110,4 +116,14 @@ def check_listed(world: World) -> None:
         raise ConfigError(
             f"audit_estimators: gradients of all tokens would take {need / 2**30:,.1f} GiB, more than "
             f"{LARGEST / 2**30:g} GiB; lower world.prompts, world.response_length, world.vocabulary or policy.width"
+        )
+
+
+def check_room(prompts: int, group: int, batches: int) -> None:
+    """Raises ConfigError where the responses of all batches take too much memory."""
+    need = DRAWN_BYTES * prompts * group * batches
+    if need > LARGEST:
+        raise ConfigError(
+            f"audit_estimators: {batches:,} batches of {group:,} responses to each of {prompts:,} prompts would take "
+            f"{need / 2**30:,.1f} GiB, more than {LARGEST / 2**30:g} GiB; lower batches or responses"
         )

@@ -50,14 +50,15 @@ def path(
 ) -> list[Tensor]:
     """The parameters [D] after so many steps along the exact gradient, for each of `stops`, from parameters [D].
 
-    With Adam as `train` has it, at its peak learning rate, from new moments.
+    With the optimizer of `train`, at its peak learning rate, from new moments.
     """
     here, state = parameters.clone()[None], start_adam(parameters[None])
     rate, limit = torch.full((1, 1), train.learning_rate), torch.full((1, 1), train.clip or math.inf)
+    decay = train.weight_decay if train.optimizer == "adamw" else 0.0
     found = {0: here[0].clone()}
     for step in range(1, max(stops) + 1):
         gradient = -exact_gradient(world, here[0], reward, penalty)[None]
-        clipped_adam_step(here, gradient, state, step=step, rate=rate, limit=limit, weight_decay=0.0)
+        clipped_adam_step(here, gradient, state, step=step, rate=rate, limit=limit, weight_decay=decay)
         if step in stops:
             found[step] = here[0].clone()
     return [found[step] for step in stops]

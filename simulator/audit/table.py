@@ -28,6 +28,7 @@ from simulator.audit.scores import scores_at
 from simulator.settings.tables import Train
 from simulator.worlds.protocol import ListedWorld
 
+Law = tuple[Tensor, Tensor]  # of one prompt: log-probabilities of tokens, and their log-ratios, [G, T] each
 ROUNDING = 1e-12  # a norm below it is that of a gradient that is 0
 
 
@@ -64,23 +65,32 @@ def audit_table(asked: Question) -> pd.DataFrame:
     }
     estimators = [*of_kl(), *of_objective(ends=world.end is not None), *of_reuse(0, asked.clip)]
     rows = rows_of(estimators, here, drawn, targets, asked)
+    drew, numbers = [(place.old_log_probs, place.log_ratio) for place in here], drawn.numbers
+    del here, drawn  # scores of one policy are kept at a time
     later = path(world, theta, asked.reward, asked.penalty, list(asked.reuse), asked.train) if asked.reuse else []
     for reuse, moved in zip(asked.reuse, later, strict=True):
-        there = places_at(asked, moved, here)
-        target = {OBJECTIVE: exact_gradient(world, moved.double(), asked.reward, asked.penalty)}
-        again = Drawn(places=there, numbers=drawn.numbers)
-        rows += rows_of(of_reuse(reuse, asked.clip), there, again, target, asked)
+        rows += reuse_rows(asked, reuse, moved, drew, numbers)
     return pd.DataFrame(rows)
 
 
-def places_at(asked: Question, parameters: Tensor, drew: Sequence[Place] | None) -> list[Place]:
-    """Every prompt, with the scores of a policy [D]; drew: those of the policy that draws, if it is another."""
+def reuse_rows(
+    asked: Question, reuse: int, moved: Tensor, drew: Sequence[Law], numbers: Tensor
+) -> list[dict[str, Any]]:
+    """The rows of PPO's surrogates at the parameters after so many steps, on responses that were drawn before."""
+    there = places_at(asked, moved, drew)
+    target = {OBJECTIVE: exact_gradient(asked.world, moved.double(), asked.reward, asked.penalty)}
+    again = Drawn(places=there, numbers=numbers)
+    return rows_of(of_reuse(reuse, asked.clip), there, again, target, asked)
+
+
+def places_at(asked: Question, parameters: Tensor, drew: Sequence[Law] | None) -> list[Place]:
+    """Every prompt, with the scores of a policy [D]; drew: of the policy that draws at each, if it is another."""
     world, found = asked.world, []
     start = world.policy_class.start.double()[None]
     for row in range(len(world.prompts)):
         scores = scores_at(world, parameters, row)
         if drew is not None:
-            old, ratio = drew[row].old_log_probs, drew[row].log_ratio
+            old, ratio = drew[row]
         else:
             prompt = torch.full((1, len(world.responses)), row)
             reference = world.policy_class.token_log_probs(start, prompt, world.responses[None, :, None])[0, :, 0]

@@ -123,9 +123,18 @@ def try_features(settings: Settings) -> None:
         features_of(settings.spec)
 
 
+def without_idle_replay(settings: Settings) -> Settings:
+    """The settings, with online.replay "none" where there are no rounds to replay: such a run is an offline one."""
+    online = settings.online
+    if online.replay == "none" or online.rounds(settings.train.steps) > 0:
+        return settings
+    offline = settings.model_copy(update={"online": online.model_copy(update={"replay": "none"})})
+    return offline.found_in(settings.source)
+
+
 def cells_at(name: str, at: Mapping[str, Any], settings: Settings, choices: Choices) -> Iterator[GridCell]:
     """The cells of one method at one point of the further axes. Raises ConfigError."""
-    method = METHODS[name]
+    method, settings = METHODS[name], without_idle_replay(settings)
     for objective, strengths in itertools.groupby(method.grid(choices), key=lambda strength: strength[0]):
         point = Point(settings=settings, objective=objective)
         try:

@@ -49,7 +49,7 @@ def test_what_is_claimed_of_all_needs_all_and_fails_with_one() -> None:
     assert all_good.verdict == "holds"
     one_bad = judge(above(0), Finding(estimates={"a": good, "b": bad, "c": unsure}))
     assert (one_bad.verdict, one_bad.estimate) == ("fails", -2.0)
-    assert one_bad.note == "fails for b, of 3: all have to hold, one fails at 98.3 %"
+    assert one_bad.note == "fails for b, of 3: holds if all do, fails if one is on the wrong side at 98.3 %"
     one_unsure = judge(above(0), Finding(estimates={"a": good, "b": unsure}))
     assert (one_unsure.verdict, one_unsure.estimate) == ("undecided", 0.1)
     part_unknown = judge(above(0), Finding(estimates={"a": good, "b": Estimate(value=3.0, error=math.nan)}))

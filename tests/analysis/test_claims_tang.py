@@ -166,12 +166,14 @@ def with_ranks(order: tuple[int, ...]) -> pd.DataFrame:
     ],
 )
 def test_ranks_whose_correlation_is_known(order: tuple[int, ...], correlation: float, verdict: str) -> None:
-    """Spearman's 1 - 6 sum d^2 / (n^3 - n), which comes in steps of 12 / (n^3 - n), here a mean over two strengths."""
+    """Spearman's 1 - 6 sum d^2 / (n^3 - n), which comes in steps of 12 / (n^3 - n), at each strength."""
     curves, n = with_ranks(order), len(order)
-    found = estimate_of(curves, "correlation")
-    assert found.value == pytest.approx(correlation)
-    assert found.error == pytest.approx(12 / (n**3 - n) / 2 / np.sqrt(12 * curves["seed"].nunique()))
-    assert found.bounds == (-1.0, 1.0)
+    each = claim_of("tang", "correlation").estimate(records_of(curves)).estimates
+    assert len(each) == 2
+    for found in each.values():
+        assert found.value == pytest.approx(correlation)
+        assert found.error == pytest.approx(12 / (n**3 - n) / np.sqrt(12 * curves["seed"].nunique()))
+        assert found.bounds == (-1.0, 1.0)
     assert verdict_of(curves, "tang", "correlation") == verdict
 
 

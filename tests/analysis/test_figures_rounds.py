@@ -1,6 +1,7 @@
 """The figure of rounds, against gold that was put where rounds end."""
 
 import itertools
+from collections.abc import Sequence
 
 import matplotlib as mpl
 import pandas as pd
@@ -41,8 +42,10 @@ def planted(gold: dict[tuple[str, str], float], seeds: int = 3) -> pd.DataFrame:
 GOLD = {("all", "reference"): 3.0, ("all", "last"): 1.0, ("last", "reference"): 0.6, ("last", "last"): -1.4}
 
 
-@pytest.mark.parametrize(("steps", "length"), [(STEPS, 16), ((0, 5, 10), 5), ((0, 1, 2, 4, 8), 8), ((0, 3), 3)])
-def test_a_round_is_as_long_as_its_checkpoints_come_again(steps: tuple[int, ...], length: int) -> None:
+@pytest.mark.parametrize(
+    ("steps", "length"), [(STEPS, 16), ((0, 5, 10), 5), ((0, 1, 2, 4, 8), 8), ((0, 3), 3), (range(9), None)]
+)
+def test_a_round_is_as_long_as_its_checkpoints_come_again(steps: Sequence[int], length: int | None) -> None:
     assert rounds.round_length(steps) == length
 
 
@@ -62,6 +65,20 @@ def test_its_title_is_of_the_choice_that_matters_most() -> None:
         figure = rounds.draw(planted(GOLD))
         check_rules(figure)
     assert figure.title.startswith("Gold is −0.4 ± 0.2 (last) to 2.0 ± 0.2 (all) after three rounds, by data")
+
+
+def test_runs_may_have_rounds_of_other_lengths() -> None:
+    curves = planted(GOLD).assign(train_steps=16)
+    longer = curves.assign(step=curves["step"] * 3 // 2, train_steps=24, run_id=curves["run_id"] + "-longer")
+    drawn = shown_data(rounds.draw(pd.concat([curves, longer], ignore_index=True)))
+    assert sorted(drawn["x"].unique()) == [0, 1, 2, 3]
+    ends = drawn[drawn["x"] == 3].set_index("line")["y"]
+    assert ends["data all"] == pytest.approx(2.0)
+
+
+def test_nothing_is_drawn_where_each_step_was_measured() -> None:
+    curves = planted(GOLD)
+    assert not rounds.FIGURE.applies(curves.assign(step=curves["step"].rank(method="dense").astype(int) - 1))
 
 
 def test_one_design_of_one_seed_is_drawn() -> None:

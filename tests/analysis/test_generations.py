@@ -276,6 +276,16 @@ REFUSED = {
         "--largest-n 9: must be from 2 to 4, the most responses of a prompt",
     ),
     "too small": (table(4, 4), {"largest_n": 1}, "--largest-n 1: must be from 2 to 4"),
+    "name of an ensemble": (
+        table(4, 4).assign(ensemble_mean=lambda rows: -rows["proxy"]),
+        {"proxy": ["proxy", "ensemble_mean"]},
+        "the table: column ensemble_mean has the name of an ensemble that is computed here; rename it",
+    ),
+    "two columns": (
+        pd.concat([table(4, 4), table(4, 4)[["proxy"]]], axis=1),
+        {},
+        "the table: has 2 columns proxy; which one is meant cannot be known",
+    ),
     "uncertainty": (table(4, 4), {"uncertainty": -1.0}, "--uncertainty -1: must be a number of at least 0"),
 }
 

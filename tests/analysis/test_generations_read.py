@@ -180,8 +180,9 @@ def test_a_wrong_value_is_told_with_its_row_and_column(case: str, tmp_path: Path
 
 
 FILES = {
-    "ending": ("some.txt", b"x", "must end in .csv, .parquet, .pq, .json, .jsonl, .ndjson, not .txt"),
-    "no ending": ("some", b"x", "not without an ending"),
+    "ending": ("some.txt", b"x", "must end in .csv, .parquet, .pq, .json, .jsonl, .ndjson, but ends in .txt"),
+    "no ending": ("some", b"x", "but has no ending"),
+    "twice": ("some.csv", b"prompt,proxy,gold,proxy\na,1,2,3\n", "has 2 columns proxy; which one is meant"),
     "no rows": ("some.csv", b"prompt,proxy,gold\n", "has no rows"),
     "nothing": ("some.jsonl", b"\n", "has no rows"),
     "empty list": ("some.json", b"[]", "has no rows"),

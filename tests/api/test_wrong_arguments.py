@@ -81,6 +81,14 @@ WRONG: dict[str, tuple[Call, str]] = {
         lambda w, p: sim.train(w, p, loss="rpo_squared", settings={"objective.rpo.reward": "proxy"}),
         r"proxy: these settings need a proxy",
     ),
+    "rounds of another seed": (
+        lambda w, p: sim.train(w, sim.train_proxy(w, p, seed=0), method="iterated", seed=1),
+        "the proxy must have seed 1, not 0",
+    ),
+    "rounds of other pairs": (
+        lambda w, p: sim.train(w, sim.train_proxy(w, own(p), seed=0), method="iterated", seed=0),
+        "the proxy must have learned from these, and it learned from others",
+    ),
     "ranked": (lambda w, p: sim.train(w, p, loss="rpo_loo"), r"compares 4 responses to a prompt, and the data has 2"),
     "raises": (lambda w, p: sim.train(w, p, loss=lambda z: z / "a"), r"loss = lambda: raises \(TypeError, line \d+"),
     "detached": (lambda w, p: sim.train(w, p, loss=lambda z: z.detach()), "loss = lambda: must let a gradient flow"),

@@ -9,7 +9,7 @@ import torch
 import simulator as sim
 from simulator.audit.place import Place
 from simulator.audit.policy import path
-from simulator.audit.table import Question, places_at
+from simulator.audit.table import Law, Question, places_at
 from simulator.settings.tables import Train
 from simulator.worlds.protocol import as_listed
 from tests.conftest import small_sweep
@@ -22,6 +22,11 @@ class Site:
     lab: sim.World
     asked: Question
     places: list[Place]
+
+    @property
+    def laws(self) -> list[Law]:
+        """Of the policy that draws, at each prompt."""
+        return [(place.old_log_probs, place.log_ratio) for place in self.places]
 
 
 def site_of(*, ends: bool, group: int = 4) -> Site:

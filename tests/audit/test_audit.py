@@ -6,6 +6,7 @@ from xml.etree import ElementTree
 
 import pandas as pd
 import pytest
+import torch
 from matplotlib.figure import Figure
 
 import simulator as sim
@@ -13,7 +14,9 @@ from analysis.figures.layout import shown_data, text_of
 from analysis.figures.look import PAGE, drawn_as
 from analysis.figures.theory.estimators import draw, title_of
 from run import main
+from simulator.audit.policy import path
 from simulator.audit.text import lines_of, number, words_of
+from simulator.worlds.protocol import as_listed
 from tests.analysis.test_figures import check_rules
 from tests.conftest import small_sweep
 from tests.helpers.planted_proxy import planted_proxy
@@ -63,6 +66,9 @@ def test_the_reward_is_gold_or_a_proxys(lab: sim.World, table: pd.DataFrame) -> 
         ({"steps": -1}, "steps = -1: must be a whole number of at least 0"),
         ({"reuse": (0,)}, "reuse = 0: must be a whole number of at least 1"),
         ({"seed": 0.5}, "seed = 0.5: must be a whole number from 0"),
+        ({"batches": 10**13}, "10,000,000,000,000 batches of 8 responses to each of 3 prompts would take"),
+        ({"responses": 10**10}, "lower batches or responses"),
+        ({"policies": 3}, "policies: must be Policies, as sim.train(…) gives them, not int"),
     ],
 )
 def test_wrong_arguments_are_told(lab: sim.World, given: dict, said: str) -> None:
@@ -84,6 +90,29 @@ def test_what_would_not_fit_is_refused(lab: sim.World, monkeypatch: pytest.Monke
     monkeypatch.setattr("simulator.audit.audit.LARGEST", 2**10)
     with pytest.raises(sim.ConfigError, match=r"gradients of all tokens would take .* GiB"):
         sim.audit_estimators(lab)
+
+
+def test_one_number_of_steps_may_come_by_itself(lab: sim.World) -> None:
+    found = sim.audit_estimators(lab, **FEW | {"reuse": 2})
+    assert set(found.loc[found["part"] == "reuse", "reuse"]) == {0, 2}
+
+
+def test_the_path_decays_weights_where_training_does(lab: sim.World) -> None:
+    listed, start = as_listed(lab.simulated), lab.simulated.policy_class.start
+    train = lab.settings.train.model_copy(update={"weight_decay": 0.5})
+    adam, decayed = (
+        path(
+            listed,
+            start,
+            torch.from_numpy(lab.simulated.listing.gold),
+            0.1,
+            [1],
+            train.model_copy(update={"optimizer": name}),
+        )[0]
+        for name in ("adam", "adamw")
+    )
+    assert torch.allclose(decayed, adam - 0.5 * train.learning_rate * start, atol=1e-6)
+    assert not torch.equal(adam, decayed)
 
 
 def test_lines_fit_a_terminal(table: pd.DataFrame) -> None:

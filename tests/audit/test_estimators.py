@@ -117,7 +117,7 @@ def test_variances_and_means_against_drawn_batches(site: Site) -> None:
     world, theta = site.asked.world, site.asked.parameters
     drawn = draw(site.places, batches=1000, group=4, seed=1)
     (moved,) = path(world, theta, site.asked.reward, 0.3, [2], Train(learning_rate=0.002))
-    there = places_at(site.asked, moved, site.places)
+    there = places_at(site.asked, moved, site.laws)
     parts = [
         (site.places, drawn, [*of_kl(), *of_objective(ends=world.end is not None)]),
         (there, replace(drawn, places=there), of_reuse(2, 0.2)),
@@ -181,7 +181,7 @@ def test_a_batch_has_the_gradient_that_rl_takes(site: Site, name: str) -> None:
 def test_ppo_is_the_gradient_of_its_surrogate(site: Site) -> None:
     world, theta = site.asked.world, site.asked.parameters
     (moved,) = path(world, theta, site.asked.reward, 0.3, [2], site.asked.train)
-    places = places_at(site.asked, moved, site.places)
+    places = places_at(site.asked, moved, site.laws)
     found = named(of_reuse(2, 0.2), "ratio of each token, clipped").kind.moments(places, 4).mean
     leaf, prompt = moved.double()[None].requires_grad_(), torch.arange(2)[None]
     responses = world.responses.expand(1, 2, -1, -1)

@@ -8,6 +8,7 @@ import torch
 import simulator as sim
 from simulator.methods.algorithms import pairwise_training
 from simulator.methods.algorithms.pairwise_training import PairwiseLearner, new_learner
+from simulator.methods.algorithms.replayed import batch_seeds
 from simulator.settings.run import Run
 from simulator.sweeps.grid import expand
 from tests.conftest import small_sweep
@@ -119,6 +120,9 @@ def test_replays_are_runs_of_their_own_and_online_runs_keep_their_names() -> Non
     names = {replay: runs_of(ONLINE | {"replay": replay})[0].run_id for replay in ("none", "ordered", "shuffled")}
     assert len(set(names.values())) == 3
     assert names["none"] == runs_of(ONLINE)[0].run_id
-    assert runs_of({"replay": "ordered"})[0].run_id == runs_of({})[0].run_id  # nothing is drawn that it could replay
+    idle, offline = runs_of({"replay": "ordered"}), runs_of({})  # nothing is drawn that it could replay
+    assert idle[0].run_id == offline[0].run_id
+    assert batch_seeds(idle) == batch_seeds(offline)
+    assert batch_seeds(runs_of(ONLINE | {"replay": "ordered"})) != batch_seeds(offline)
     sweep = small_sweep(sweep={"loss": "logistic", "beta": [0.3], "online.replay": ["none", "ordered"]}, online=ONLINE)
     assert {run.columns()["online_replay"] for run in expand(sweep)} == {"none", "ordered"}

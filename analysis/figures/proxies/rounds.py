@@ -44,9 +44,14 @@ def draw(curves: pd.DataFrame) -> Picture:
     return headed(figure, title_of(tables, choices), words)
 
 
-def round_length(steps: Sequence[int]) -> int:
-    """The steps of a round, from the steps of checkpoints, which are the same in each round."""
+def round_length(steps: Sequence[int]) -> int | None:
+    """The steps of a round, from the steps of checkpoints, which are the same in each round; None where many would do.
+
+    Where every step is a checkpoint, rounds of any length have the same ones in each.
+    """
     there, last = set(steps), max(steps)
+    if last == 0 or len(there) == last + 1 > 2:
+        return None
     return next(
         length
         for length in sorted(there - {0})
@@ -62,9 +67,26 @@ def measured_rows(curves: pd.DataFrame) -> pd.DataFrame:
 def round_ends(curves: pd.DataFrame) -> pd.DataFrame:
     """The rows where rounds end, with the number of the round."""
     rows = measured_rows(curves)
-    length = round_length(rows["step"].unique().tolist())
-    ends = rows[rows["step"] % length == 0]
-    return ends.assign(round=ends["step"] // length)
+    length = rows["run_id"].map(round_lengths(rows)).astype(int)
+    return rows.assign(round=rows["step"] // length)[rows["step"] % length == 0]
+
+
+def round_lengths(rows: pd.DataFrame) -> dict[str, int | None]:
+    """The steps of a round of each run, from its own checkpoints; runs may have rounds of other lengths."""
+    known: dict[tuple[int, ...], int | None] = {}
+    found = {}
+    for run_id, steps in rows.groupby("run_id", sort=False)["step"]:
+        each = tuple(sorted(steps))
+        if each not in known:
+            known[each] = round_length(each)
+        found[str(run_id)] = known[each]
+    return found
+
+
+def has_rounds(curves: pd.DataFrame) -> bool:
+    """Whether there are steps of rounds, and it is known where each round ends."""
+    rows = measured_rows(curves)
+    return bool((rows["step"] > 0).any()) and None not in round_lengths(rows).values()
 
 
 def choices_of(ends: pd.DataFrame) -> list[str]:
@@ -105,5 +127,5 @@ FIGURE = Kind(
     rank=58,
     shows="proxies",
     draw=draw,
-    applies=lambda curves: bool((measured_rows(curves)["step"] > 0).any()),
+    applies=has_rounds,
 )

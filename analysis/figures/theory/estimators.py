@@ -32,9 +32,10 @@ def draw(table: pd.DataFrame) -> Picture:
         panel.set_title(TITLES[part])
     draw_reuse(axes[-1], reuse, REUSE - AROUND)
     first = table.iloc[0]
+    nothing = ", as of k1 in the loss" if first["kl"] > 0 else ", as the gradient of KL is at the reference"
     words = (
         f"Policy {first['kl']:.2g} nats from the reference; J = E r − τ KL, τ {first['penalty']:g}. Filled: "
-        f"cosine of the expectation; none for k1 in the loss, whose expectation is 0. Open: mean cosine of one batch, "
+        f"cosine of the expectation; none where that is 0{nothing}. Open: mean cosine of one batch, "
         f"{first['responses']} responses to each of {first['prompts']} prompts. Row “as reverse KL” is compared with "
         "∇KL(π_ref‖π). Bottom: against ∇J after each number of steps; returns stay those of the policy that drew."
     )
