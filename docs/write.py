@@ -64,13 +64,18 @@ def estimate(entry: Entry) -> str:
     """The estimate of a claim with its interval and unit."""
     if entry["estimate"] is None:
         return "no number"
-    value = number(entry["estimate"])
+    value, unit = signed(entry["estimate"]), entry["unit"].replace("|", "\\|")
     if entry["interval"] is None:
-        return f"{value} {entry['unit']}"
+        return f"{value} {unit}"
     low, high = entry["interval"]
-    between = "(exact)" if low == high else f"[{number(low)}, {number(high)}]"
+    between = "(exact)" if low == high else f"[{signed(low)}, {signed(high)}]"
     level = "" if entry["level"] == 0.95 or low == high else f" ({100 * entry['level']:g} %)"
-    return f"{value} {between}{level} {entry['unit']}".replace("-", "−").replace("|", "\\|")
+    return f"{value} {between}{level} {unit}"
+
+
+def signed(value: float) -> str:
+    """A number with a minus sign, and not a hyphen."""
+    return number(value).replace("-", "−")
 
 
 def made_line(made: Entry) -> str:
