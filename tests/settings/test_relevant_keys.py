@@ -101,11 +101,9 @@ SWITCHES = (  # keys that are read wherever they are not at their default
 )
 OTHERS = {  # another value of a key, where twice the value, or the opposite, is none
     "data.labels": "deterministic",
-    "data.distinct": True,
     "data.labeller": "proxy",
     "data.filter": "displacement",
     "data.behaviour": "uniform",
-    "data.one_from_reference": True,
     "online.replay": "shuffled",
     "iterated.data": "last",
     "iterated.proxies": "mean",
@@ -165,6 +163,8 @@ def curves_of(sweep: sim.Sweep, folder: Path) -> pd.DataFrame:
 def other(key: str, value: Any) -> Any:
     if key == "online.refresh":
         return 3 if value else 1000  # steps that are never taken
+    if isinstance(value, bool):
+        return not value
     if key in OTHERS:
         return OTHERS[key]
     return 2 * value if isinstance(value, int | float) and value else 3
@@ -228,6 +228,14 @@ READ = {  # of each, what must change when the key does
     "optimum under chi2": ("proxy.width",),
     "linear, population": ("policy.features", "policy.width", "data.temperature", "data.distinct", "train.steps"),
     "tabular": ("data.pairs", "train.batch", "train.learning_rate"),
+    "one side, replayed, held out": (
+        *("data.behaviour", "data.one_from_reference", "online.replay", "online.pairs", "online.refresh"),
+        "measure.held_out",
+    ),
+    "iterated": (
+        *("iterated.rounds", "iterated.data", "iterated.proxies", "iterated.start", "iterated.interpolation"),
+        *("proxy.width", "data.pairs", "train.steps"),
+    ),
     "sampled": ("measure.samples", "measure.baseline", "measure.pairs", "train.steps"),
     "sampled, rloo": ("measure.samples", "measure.baseline", "rl.responses"),
     "sampled, best of n": ("best_of_n.pool", "measure.baseline"),
