@@ -34,8 +34,8 @@ What it is not:
   somewhat more frequent than 5 %.
 
 **Nearer to the published order** says that τ is surely above 0, with Holm's correction over the orders of a paper. It
-does not say that the orders are the same. **Its means have the same order** says that, of the means over
-seeds, ties of the paper aside.
+does not say that the orders are the same. **Its means have the same order** says that the means over seeds have the
+published order, ties of the paper aside.
 
 Every order that we could judge is here, also those that come out wrong.
 """

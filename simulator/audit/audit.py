@@ -8,7 +8,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from simulator.api.arguments import count_of, numbers_of, seed_of, values_of
+from simulator.api.arguments import count_of, numbers_of, seed_of
 from simulator.api.policies import Policies
 from simulator.api.proxy import Proxy, check_proxy
 from simulator.api.stack import check_world
@@ -59,15 +59,11 @@ def audit_estimators(
     (bound,) = numbers_of(clip, "clip", "a number above 0, below 1", lambda value: 0 < value < 1)
     taken, count = count_of(steps, "steps", 0), count_of(batches, "batches", 2)
     group = count_of(responses, "responses", 2)
-    later = sorted({count_of(each, "reuse") for each in (values_of(reuse, "reuse") if reuse != () else ())})
+    later = sorted({count_of(each, "reuse") for each in ([reuse] if isinstance(reuse, int | float) else reuse)})
     check_room(len(world.prompts), group, count)
     with one_thread(), torch.no_grad():
         reward = reward_of(world, proxy)
-        policy = climbed(world, reward, tau, taken) if policies is None else policies
-        if not isinstance(policy, Policies):
-            raise ConfigError(f"policies: must be Policies, as sim.train(…) gives them, not {type(policy).__name__}")
-        if len(policy) != 1:
-            raise ConfigError(f"policies: must be one, not {len(policy)}; policies[0] is the first of them")
+        policy = climbed(world, reward, tau, taken) if policies is None else only(policies)
         measured = world.measure(policy).iloc[0]
         asked = Question(
             world=as_listed(world.simulated),
@@ -86,6 +82,15 @@ def audit_estimators(
     given: dict[str, Any] = {"prompts": len(world.prompts), "responses": asked.group, "penalty": tau, "batches": count}
     given |= {"steps": taken if policies is None else math.nan, "kl": measured["kl"], "gold": measured["gold"]}
     return table.assign(**given)
+
+
+def only(policies: object) -> Policies:
+    """The one policy. Raises ConfigError where there are several, or something else."""
+    if not isinstance(policies, Policies):
+        raise ConfigError(f"policies: must be Policies, as sim.train(…) gives them, not {type(policies).__name__}")
+    if len(policies) != 1:
+        raise ConfigError(f"policies: must be one, not {len(policies)}; policies[0] is the first of them")
+    return policies
 
 
 def climbed(world: World, reward: Tensor, penalty: float, steps: int) -> Policies:
