@@ -4,16 +4,13 @@ Exit codes: 0 done; 1 something failed, or some runs did; 2 the user's input is 
 interrupted; 141 the reader of what is printed is gone.
 """
 
-import os
 import sys
-import warnings
 from collections.abc import Sequence
-from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-from cyclopts import App, CycloptsError, Parameter, UnusedCliTokensError
+from cyclopts import App
 
 
 def hidden_package() -> str:
@@ -35,16 +32,19 @@ if hidden := hidden_package():
     raise SystemExit(2)
 
 from analysis.generations.command import generations
+from analysis.instruments.stopping.command import suggest
 from analysis.report.paper import ForPaper
 from simulator.audit.command import audit_with
 from simulator.common.terminal import say as say  # docs/write.py prints by it
-from simulator.execution.console import Running, SomeRuns, Switch, left_over, schema
+from simulator.execution.console import Running, Settings, SomeRuns, Switch, schema
+from simulator.execution.entry import answer, end_with
+from simulator.instruments.influence.command import influence_with
+from simulator.instruments.regret.command import regret_with
+from simulator.instruments.search.command import search_with
+from simulator.instruments.stopping.command import rules_with
 from simulator.interchange.command import export, score
 from simulator.joining.command import join
 from simulator.storage.version import installed_version as version
-
-Settings = Annotated[tuple[str, ...], Parameter(name="--set", consume_multiple=(1, 10_000), negative=())]
-
 
 app = App(
     name="run.py",
@@ -243,54 +243,50 @@ def playground(
         say(f"playground in {write_playground(page, out)}: {len(page.encode()) / 1000:,.0f} kB, opens in any browser")
 
 
-def draw_audit(folder: Path) -> Path:
-    """Draw the figure of an audit; its path."""
-    from analysis.figures.drawing import draw_audit
+def show_table(table: Path, figure: str) -> list[str]:
+    """Draw a table that a command leaves in a folder; what to print of it."""
+    from analysis.figures.commands import show_table
 
-    return draw_audit(folder)
+    return show_table(table, figure)
 
 
-for written_elsewhere in (audit_with(draw_audit), export, score, generations, join, schema):
+def judge_rules(folder: Path, made_by: dict[str, str]) -> list[str]:
+    """Judge the rules that choose beta without gold on the records of a folder; what to print of it."""
+    from analysis.instruments.stopping.study import TABLE, study
+
+    return [*study(folder, made_by), *show_table(folder / TABLE, "rules")]
+
+
+def show_influence(folder: Path) -> list[str]:
+    """Draw what `influence` leaves in a folder; what to print of it."""
+    from analysis.instruments.influence import summary
+
+    return ["", *summary(folder), "", *show_table(folder / "judged.parquet", "influence")]
+
+
+def search_findings(folder: Path) -> list[str]:
+    """What the search in a folder came to, in sentences."""
+    from analysis.instruments.search import findings
+
+    return findings(folder)
+
+
+instruments = (
+    *(audit_with(show_table), regret_with(show_table), rules_with(judge_rules)),
+    *(influence_with(show_influence), search_with(show_table, search_findings)),
+)
+for written_elsewhere in (*instruments, suggest, export, score, generations, join, schema):
     app.command(written_elsewhere)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command that `arguments` name and return the exit code."""
-    from simulator.common.signals import interrupt_when_terminated
-    from simulator.common.terminal import exit_code, print_error, repair_streams
-
-    interrupt_when_terminated()
-    repair_streams()
-    try:
-        say(*(app(arguments, exit_on_error=False, print_error=False, result_action="return_value") or ()))
-    except KeyboardInterrupt:
-        return 130
-    except BrokenPipeError:
-        return 141
-    except UnusedCliTokensError as error:
-        print_error(ValueError(left_over(error.unused_tokens or [])))
-        return 2
-    except Exception as error:
-        code = 2 if isinstance(error, CycloptsError) else exit_code(error)
-        if code is None:
-            raise
-        print_error(error)
-        return code
-    return 0
+    return answer(app, arguments)
 
 
 def command() -> None:
-    """The installed command `alignment-simulator`: `main`, with warnings as lines, and its exit code."""
-    from simulator.common.terminal import print_warning
-    from simulator.execution.devices import begin_importing
-
-    warnings.showwarning = print_warning
-    begin_importing()
-    code = main()
-    for stream in filter(None, (sys.stdout, sys.stderr)):
-        with suppress(OSError, ValueError):  # nobody reads it
-            stream.flush()
-    os._exit(code)  # to take a million objects apart would need a second
+    """The installed command `alignment-simulator`."""
+    end_with(main)
 
 
 if __name__ == "__main__":

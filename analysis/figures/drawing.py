@@ -47,7 +47,7 @@ from analysis.statistics.mass import ledger_of
 from analysis.statistics.policy_classes.missing_gold import PAIRS, has_classes
 from analysis.theory.population_links import gradient_weights, margins_by_gap
 
-FOLDERS = ("offline", "proxies", "theory")
+FOLDERS = ("offline", "proxies", "theory", "instruments")
 KINDS: dict[str, Kind] = {
     module.FIGURE.name: module.FIGURE
     for folder in FOLDERS
@@ -125,17 +125,6 @@ def draw_losses(columns: Mapping[str, Any] | pd.DataFrame, path: Path) -> None:
     with drawn_as(PAGE):
         figure = losses.draw(with_safe_names(table, drawable_text))
         write_atomically(path, picture(figure, path.suffix.removeprefix(".").lower(), dpi=150))
-
-
-def draw_audit(folder: Path) -> Path:
-    """Draw the `audit.csv` of a folder into its `figures/`; the path of the PNG. Raises ResultsError."""
-    path = folder / "audit.csv"
-    try:
-        table = pd.read_csv(path)
-        with drawn_as(PAGE):
-            return save(KINDS["audit"].draw(table), folder / "figures" / "audit")[0]
-    except (OSError, ValueError, KeyError) as error:
-        raise ResultsError(f"{path}: is no table of an audit, or its figure cannot be written ({error})") from None
 
 
 def draw_all(

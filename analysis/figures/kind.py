@@ -37,3 +37,4 @@ class Kind:
     shows: Shows
     draw: Callable[..., Picture]
     applies: Callable[[pd.DataFrame], bool] = always
+    says: Callable[[pd.DataFrame], list[str]] | None = None  # what a command that drew it prints of its table

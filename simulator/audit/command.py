@@ -2,16 +2,14 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
 
-from cyclopts import Parameter
+from simulator.execution.console import Settings, Show
 
-Settings = Annotated[tuple[str, ...], Parameter(name="--set", consume_multiple=(1, 10_000), negative=())]
 PROMPTS, KEY = 4, "world.prompts"
 
 
-def audit_with(draw: Callable[[Path], Path]) -> Callable[..., None]:
-    """The command. draw: draws the figure of a folder that has `audit.csv`, and gives the path of its PNG."""
+def audit_with(show: Show) -> Callable[..., None]:
+    """The command."""
 
     def audit(
         config: Path = Path("quickstart"),
@@ -47,7 +45,7 @@ def audit_with(draw: Callable[[Path], Path]) -> Callable[..., None]:
             Of these.
 
         """
-        run(config, out, settings, draw, steps=steps, penalty=penalty, responses=responses, batches=batches, seed=seed)
+        run(config, out, settings, show, steps=steps, penalty=penalty, responses=responses, batches=batches, seed=seed)
 
     return audit
 
@@ -56,7 +54,7 @@ def run(
     config: Path,
     out: Path,
     settings: tuple[str, ...],
-    draw: Callable[[Path], Path],
+    show: Show,
     *,
     steps: int,
     penalty: float,
@@ -94,4 +92,4 @@ def run(
     place = f"KL {first['kl']:.2f} nats, gold {first['gold']:.2f}"
     say(f"{config}: the policy after {steps} exact steps, {place}; tau {penalty:g}")
     say("", *lines_of(table), "", *words_of(table), "")
-    say(f"a sentence on each row is in {out / 'audit.csv'}; picture in {draw(out)}")
+    say(f"a sentence on each row is in {out / 'audit.csv'}", *show(out / "audit.csv", "audit"))

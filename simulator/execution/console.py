@@ -6,7 +6,9 @@ What is heavy is imported when a sweep is run, so that the command line answers 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
@@ -14,7 +16,6 @@ from cyclopts import Parameter
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from contextlib import AbstractContextManager
-    from pathlib import Path
 
     from simulator.execution.request import Request
     from simulator.execution.workers import Where
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 STOPPING = b"\nstopping when what is being written is on disk; once more stops at once\n"
 
 Switch = Annotated[bool, Parameter(negative=())]
+Settings = Annotated[tuple[str, ...], Parameter(name="--set", consume_multiple=(1, 10_000), negative=())]
+Show = Callable[[Path, str], list[str]]  # draws the table in a file by the figure of a name; lines on both
 
 
 @Parameter(name="*")
