@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from analysis.figures.film import film_mass
     from analysis.generations.measure import BestOfN, best_of_n
     from analysis.generations.read import Generations, read_generations
+    from analysis.instruments.influence import label_values
+    from analysis.instruments.regret import regret
+    from analysis.instruments.stopping.suggest import suggestions
     from analysis.published.papers import PAPERS
     from analysis.published.verdicts import claims
     from analysis.records.load import ResultsError, load_losses, load_proxies, load_table, variants
@@ -50,6 +53,7 @@ _HOME = {
     "frontier": "statistics.frontier",
     "gradient_weights": "theory.population_links",
     "kappa_collapse": "theory.kappa_collapse",
+    "label_values": "instruments.influence",
     "load": "records.many",
     "load_losses": "records.load",
     "load_proxies": "records.load",
@@ -58,6 +62,8 @@ _HOME = {
     "pareto_front": "statistics.tradeoffs",
     "peaks": "statistics.peaks",
     "read_generations": "generations.read",
+    "regret": "instruments.regret",
+    "suggestions": "instruments.stopping.suggest",
     "tradeoffs": "statistics.tradeoffs",
     "training_curves": "statistics.peaks",
     "trends": "statistics.law_fits",
@@ -86,6 +92,7 @@ __all__ = [
     "frontier",
     "gradient_weights",
     "kappa_collapse",
+    "label_values",
     "load",
     "load_losses",
     "load_proxies",
@@ -94,6 +101,8 @@ __all__ = [
     "pareto_front",
     "peaks",
     "read_generations",
+    "regret",
+    "suggestions",
     "tradeoffs",
     "training_curves",
     "trends",

@@ -33,10 +33,21 @@ ROOMS = {  # the folders of a package; each may import itself and those before i
             "engine",
         ),
         *("worlds", "preferences", "proxies", "methods", "sweeps", "storage", "joining", "tracking", "execution"),
-        *("api", "audit", "interchange", "playground"),
+        *("api", "audit", "instruments", "interchange", "playground"),
     ],
     "analysis": [
-        *("records", "statistics", "theory", "headline", "published", "figures", "report", "generations", "playground"),
+        *(
+            "records",
+            "statistics",
+            "theory",
+            "headline",
+            "published",
+            "instruments",
+            "figures",
+            "report",
+            "generations",
+            "playground",
+        ),
     ],
 }
 APART = {  # folders before a folder that it must not import all the same

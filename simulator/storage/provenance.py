@@ -49,6 +49,7 @@ OUTSIDE = frozenset(  # modules and folders of simulator/ that determine no numb
             "execution/",
             "api/",
             "audit/",
+            "instruments/",
         ),
         *("interchange/", "joining/", "playground/", "tracking/"),
     )
@@ -57,7 +58,15 @@ OUTSIDE = frozenset(  # modules and folders of simulator/ that determine no numb
 SHOWING = frozenset(  # modules and folders of analysis/ that only show, read or write, or judge no records of sweeps
     (
         *("__init__", "figures/", "report/", "records/__init__", "records/atomic_files", "records/checksums"),
-        *("generations/", "headline/", "playground/", "records/number_format", "records/names", "records/safe_names"),
+        *(
+            "generations/",
+            "headline/",
+            "instruments/",
+            "playground/",
+            "records/number_format",
+            "records/names",
+            "records/safe_names",
+        ),
     )
 )
 
@@ -145,6 +154,15 @@ def verdicts_source() -> str:
     return _hash(
         {path.relative_to(root).as_posix(): plain_source(path.read_text(encoding="utf-8")) for path in judging}
     )
+
+
+@cache
+def instruments_source() -> str:
+    """Ten hexadecimal digits of the SHA-256 of the code of the instruments, with which their findings are written."""
+    root = Path(__file__).resolve().parents[2]
+    paths = [path for package in ("simulator", "analysis") for path in (root / package / "instruments").rglob("*.py")]
+    texts = {path.relative_to(root).as_posix(): path.read_text(encoding="utf-8") for path in sorted(paths)}
+    return _hash({name: plain_source(text) for name, text in texts.items()})
 
 
 def _hash(texts: Mapping[str, str]) -> str:

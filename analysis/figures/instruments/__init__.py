@@ -1,0 +1,1 @@
+"""Figures of the instruments, a module each."""
