@@ -1,0 +1,1 @@
+"""A search over losses f(z), z = beta rho: found by evolution in some worlds, judged in others."""
