@@ -28,6 +28,11 @@ python run.py join results/gpo-part-* --out results/joined       # parts, or see
 python run.py sweep --cluster local --out results/on_ray         # stacks as tasks of a Ray cluster
 python run.py sweep --memory 2GiB --workers 1                    # all processes together keep under 2 GiB
 python run.py audit --set world.language.stop=0.3                # bias and variance of estimators of policy gradients
+python run.py regret results/quickstart                          # what took the gold that policies fall short by
+python run.py rules --quick                                      # ways to choose beta without gold, judged
+python run.py suggest results/quickstart                         # which beta and step the best of them chooses
+python run.py influence --quick                                  # which labels cost gold, and what finds them
+python run.py search --quick                                     # is there a better loss? judged in other worlds
 python run.py losses --picture losses.png                        # all objectives, with f(0), f'(0), f''(0) and kappa
 """
 WORDS = {Path: "a path", str: "text", int: "a whole number", float: "a number", bool: "a switch"}

@@ -9,8 +9,10 @@ from types import ModuleType
 
 import pytest
 
+from analysis.instruments.stopping.record import findings, read_record
 from analysis.published.papers import PAPERS
 from docs.writing.found import FOUND, sweeps_in, with_found
+from docs.writing.instruments import BLOCK, INSTRUMENTS, with_instruments
 from simulator.storage.provenance import results_source, verdicts_source
 
 ROOT = Path(__file__).parents[2]
@@ -45,7 +47,9 @@ def test_results_are_of_the_code_of_today(made: dict) -> None:
 
 def test_every_picture_is_one_that_was_written(made: dict, writer: ModuleType) -> None:
     paths = [*DOCS.glob("*.png"), DOCS / writer.FILM]
-    pictures = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
+    pictures = {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths if path.stem not in INSTRUMENTS
+    }
     assert pictures == made["pictures"]
     assert set(pictures) == {*writer.PICTURES, writer.PAGE, writer.FILM}
 
@@ -79,6 +83,30 @@ def test_pages_say_what_the_records_of_the_sweeps_say(made: dict) -> None:
         assert with_found(text, found) == text, path
         blocks += sweeps_in(text)
     assert sorted(blocks) == sorted(FOUND)
+
+
+def test_pages_say_what_the_instruments_found(made: dict) -> None:
+    found = json.loads((DOCS / "instruments.json").read_text(encoding="utf-8"))
+    assert set(found) == set(INSTRUMENTS)
+    assert {entry["results_source"] for entry in found.values()} == {made["results_source"]}
+    blocks = []
+    for path in (ROOT / "README.md", *DOCS.rglob("*.md")):
+        text = path.read_text(encoding="utf-8")
+        assert with_instruments(text, found) == text, path
+        blocks += [match[1] for match in BLOCK.finditer(text)]
+    for name, one in INSTRUMENTS.items():
+        assert blocks.count(name) == 2  # on its own page, and on the one of all
+        assert blocks.count(f"{name}_more") == (one.more is not None)
+        assert (DOCS / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_record_of_rules_is_of_the_code_that_the_page_names() -> None:
+    found = json.loads((DOCS / "instruments.json").read_text(encoding="utf-8"))["rules"]
+    about = read_record().about
+    assert {name: about[name] for name in ("results_source", "instruments_source")} == {
+        name: found[name] for name in ("results_source", "instruments_source")
+    }
+    assert findings(read_record()) == found["findings"]
 
 
 def test_a_block_holds_the_headline() -> None:
