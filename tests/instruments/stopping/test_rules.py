@@ -156,4 +156,4 @@ def test_the_record_that_ships_is_whole() -> None:
     assert set(record.numbers) == set(rules())
     assert record.about["choices"] >= 24
     assert record.about["folds"] >= 4
-    assert set(record.about["differ"]) >= {"world_seed", "gold_reward", "pairs", "label_noise", "policy_width"}
+    assert set(record.about["differ"]) >= {"world", "gold_reward", "pairs", "label_noise", "policy_width"}
