@@ -28,7 +28,7 @@ def draw(judged: pd.DataFrame) -> Picture:
     axes.set_yticks(range(len(means)), [name_of(rule) for rule in means["rule"]])
     axes.set_ylim(-0.6, len(means) - 0.4)
     axes.set_xlim(left=0)
-    axes.set_xlabel("gold lost against the best choice [sd of gold]")
+    axes.set_xlabel("gold lost [sd of gold]")
     choices, folds = len(judged) // len(means), int(means["folds"].iloc[0])
     words = (
         f"Means with 95 % intervals over {folds} folds of worlds, {choices:,} choices in all; each rule was tuned on "
