@@ -208,12 +208,12 @@ def varying(table: pd.DataFrame, names: Sequence[str]) -> list[str]:
 
 def sentences(table: pd.DataFrame) -> list[str]:
     """A sentence for each loss: what grew between the best beta and the smallest."""
-    grown, said = overoptimization(table), []
-    if grown.empty:
+    growth, said = overoptimization(table), []
+    if growth.empty:
         return ["no seed has ended well at every beta"]
     by = by_loss(table)
-    further = [name for name in varying(grown, [*by, "beta"]) if name not in {"beta", "objective"}]
-    for _, rows in grown.groupby(by, dropna=False, sort=False):
+    further = [name for name in varying(growth, [*by, "beta"]) if name not in {"beta", "objective"}]
+    for _, rows in growth.groupby(by, dropna=False, sort=False):
         first, at = rows.iloc[0], rows.set_index("part")
         who = named(first, further)
         if first["from_beta"] == first["to_beta"]:

@@ -11,7 +11,7 @@ from analysis.instruments.regret import is_of_these_curves
 from analysis.instruments.stopping.rule import visible
 from analysis.records.load import ResultsError, further_axes, load, pairwise_rows, trained_rows, without_diverged
 
-WORLDS = "world-*"  # folders
+WORLDS = "world-[0-9]*"  # folders
 FILE = "ensembles.parquet"  # left by `rules`: what reward models say of the policies
 FOLDS = ("world_seed", "gold_seed", "seed")  # what worlds are split by: the first of these that varies
 
@@ -40,12 +40,12 @@ def choices(folder: str | Path) -> list[Choice]:
 
     Raises ResultsError where there is no ladder of beta.
     """
-    worlds = sorted(Path(folder).glob(WORLDS))
+    numbers = {path: path.name.partition("-")[2] for path in Path(folder).glob(WORLDS)}
+    worlds = {path: int(text) for path, text in numbers.items() if text.isdecimal()}
     if not worlds:
         return choices_in(folder)
     found = []
-    for world in worlds:
-        number = int(world.name.partition("-")[2])
+    for world, number in sorted(worlds.items()):
         for choice in choices_in(world):
             found.append(replace(choice, where={**choice.where, "world": number}, fold=number))
     return found

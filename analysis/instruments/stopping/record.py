@@ -109,11 +109,10 @@ def sentences(record: Record) -> list[str]:
 def findings(record: Record) -> list[str]:
     """What the study came to, in sentences for a page."""
     means = record.means.set_index("rule")
-    better = [f"{name} ({record.regret_of(name)})" for name in record.means["rule"] if means.loc[name, "surely_better"]]
-    named = [each for each in better if not each.startswith(SUGGESTED)]
+    better = [f"{name} ({record.regret_of(name)})" for name in record.best_first() if means.loc[name, "surely_better"]]
     return [
         f"A fixed β, tuned on other worlds, loses {record.regret_of(BASELINE)} deviations of gold against the best "
         f"choice of β and step ({record.about['choices']} choices in {record.about['folds']} languages).",
-        f"Surely better than that, without gold: {', '.join(named) or 'no rule'}.",
+        f"Surely better than that, without gold: {', '.join(better) or 'no rule'}.",
         f"Whoever takes the rule that was best in other worlds loses {record.regret_of(SUGGESTED)}.",
     ]

@@ -26,7 +26,8 @@ class Rule:
 
     about: what it chooses, for people; "{value}" stands for its number. needs: columns of VISIBLE besides beta, step
     and kl. numbers: its number is the best of these on the worlds it is tuned on; one value where there is nothing to
-    tune. choose: the position of the chosen candidate.
+    tune. choose: the position of the chosen candidate. travels: whether the number means the same with another learning
+    rate, batch or number of steps; only such rules give advice elsewhere.
     """
 
     name: str

@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import pandas as pd
-
 from analysis.instruments.stopping.candidates import choices
 from analysis.instruments.stopping.judging import judge
 from analysis.instruments.stopping.record import NAME, lines_of, record_of, text_of
@@ -18,11 +16,6 @@ def study(folder: Path, made_by: dict[str, str]) -> list[str]:
     offered = choices(folder)
     judged = judge(rules(), offered)
     record = record_of(judged, offered, made_by)
-    judged.to_parquet(folder / TABLE, index=False)
+    write_atomically(folder / TABLE, judged.to_parquet(index=False))
     write_atomically(folder / NAME, text_of(record).encode())
     return lines_of(record)
-
-
-def read_judged(folder: Path) -> pd.DataFrame:
-    """What was judged in a folder."""
-    return pd.read_parquet(folder / TABLE)

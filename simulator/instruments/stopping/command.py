@@ -1,9 +1,15 @@
 """The command `rules`. What is heavy is imported when it runs."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from simulator.execution.console import Running, Settings, Switch
+
+if TYPE_CHECKING:
+    from simulator.sweeps.sweep import Sweep
 
 Judge = Callable[[Path, dict[str, str]], list[str]]  # of a folder's records, given what made them; lines to print
 
@@ -81,11 +87,22 @@ def run(
                 read_sweep(config, (*(QUICK if quick else ()), *settings, *seeds)),
                 target / f"world-{number}",
             )
+            check_study(asked)
             say(f"world {number - FIRST + 1} of {count}")
             if running.start(asked, folder, tracking):
                 tracking.end(folder, say)
                 folders.append(folder)
     return folders
+
+
+def check_study(sweep: Sweep) -> None:
+    """Raises ConfigError where rules would have nothing to choose from, or reward models no policy to read."""
+    from simulator.common.errors import ConfigError, shown
+
+    if len(sweep.sweep.beta) < 2:
+        raise ConfigError(f"sweep.beta = {shown(list(sweep.sweep.beta))}: rules choose among two values or more")
+    if sweep.keep.policies == "none":
+        raise ConfigError('keep.policies = "none": reward models read policies; take "checkpoints" or "end"')
 
 
 def conclude(folders: list[Path], target: Path, judge: Judge, running: Running) -> None:

@@ -124,6 +124,21 @@ def test_a_study_of_several_worlds(tmp_path: Path, capsys: pytest.CaptureFixture
     assert "is a folder of records" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ("sweep.beta=[0.1]", "sweep.beta = [0.1]: rules choose among two values or more"),
+        ('keep.policies="none"', 'keep.policies = "none": reward models read policies'),
+    ],
+)
+def test_a_study_that_cannot_be_judged_is_not_begun(
+    changed: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["rules", "--quick", "--out", str(tmp_path / "study"), "--set", changed]) == 2
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / "study").exists()
+
+
 def test_scores_of_other_curves_are_not_taken(folder: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(folder, copy)
