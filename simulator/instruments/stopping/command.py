@@ -32,8 +32,7 @@ def rules_with(judge: Judge) -> Callable[..., None]:
         Parameters
         ----------
         config
-            A sweep, which is run in several worlds: a TOML file, or the name of one that ships; or the folder of one
-            over several worlds or seeds that has run.
+            A sweep, a TOML file or the name of one that ships; or a folder of records of several worlds or seeds.
         out
             Where records, record.json and the figure go; results/NAME unless said, or results/NAME-quick.
         settings
